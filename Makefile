@@ -1,0 +1,38 @@
+# Each target makes its own virtual environment and installs what it needs.
+# Another interpreter:  make demo PYTHON=python3.12
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# One thread per process: two processes with two threads each on two cores are 20 x slower.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint bench validate clean
+
+demo: $(VENV)/.ready
+	$(BIN)/mlobs demo
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest tests --cov --cov-report=term --cov-report=xml -q
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready
+	$(BIN)/python tests/long/bench.py
+	$(BIN)/python tests/long/tables.py README.md
+
+validate: $(VENV)/.ready
+	$(BIN)/python tests/long/validate.py
+	$(BIN)/python tests/long/tables.py README.md
+
+# torch first and pinned: alone, other packages would pull its CUDA build of several GB.
+$(VENV)/.ready: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt -e '.[test,lint]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info demo_output

@@ -1,0 +1,70 @@
+"""The command ``mlobs``: one file per subcommand, imported only when it is called.
+
+Exit status: 0 when all went well, 1 for an error of ours (one line on stderr), 2 for wrong usage,
+128 + n after signal n.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from mlobs_client.errors import MlobsError
+
+# command -> what `mlobs --help` says of it; the module has the same name
+COMMANDS: Final[dict[str, str]] = {
+    "demo": "Quantum water in an electric field: from nothing to figures in 8 minutes.",
+    "init": "Write a ready input.xml and client.toml to start from.",
+    "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
+    "run": "Run i-PI and N clients on this machine.",
+    "client": "Run one socket client.",
+    "observe": "Evaluate observables afterwards along any trajectory.",
+    "vdos": "Vibrational density of states from velocities, with error bars.",
+    "ir": "Infrared absorption n(w)alpha(w) from dipoles, with error bars.",
+    "model": "Show model files and say which of them you trust.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a subcommand when it is used: ``mlobs --help`` must not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"mlobs_client.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with:  mlobs init water-nvt; mlobs check input.xml client.toml; "
+    "mlobs run input.xml client.toml",
+)
+@click.version_option(package_name="mlobs")
+def group() -> None:
+    """Machine-learned observables next to any i-PI simulation.
+
+    i-PI is the server and moves the atoms; mlobs clients evaluate committees of potentials,
+    dipoles and polarizabilities, and add an electric field.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one line and exit status 1."""
+    try:
+        group()
+    except MlobsError as error:
+        click.echo(f"mlobs: error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,246 @@
+"""The client file: TOML to validated models.
+
+An unknown key is an error that suggests the nearest known one; a value out of range names the
+place and what would be right. Paths are relative to the client file, so that a folder can be
+moved as a whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mlobs_client import units
+from mlobs_client.errors import ConfigError
+from mlobs_client.quantities import QUANTITIES
+from mlobs_client.structure import Array
+
+Vector = tuple[float, float, float]
+
+
+class _Table(BaseModel):
+    """A TOML table: nothing unknown, nothing changed afterwards, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Socket(_Table):
+    """[socket]: where i-PI listens, as in ``<ffsocket>`` of the XML.
+
+    ``patience`` is how many seconds to wait for a server that is not up yet.
+    """
+
+    mode: Literal["unix", "inet"] = "unix"
+    address: str = "localhost"
+    port: int = Field(default=31415, ge=1, le=65535)
+    patience: float = Field(default=60.0, ge=0.0)
+
+
+class _MaceTable(_Table):
+    """What all MACE committees have: files, precision and device."""
+
+    kind: Literal["mace"]
+    models: tuple[str, ...] = Field(min_length=1)
+    dtype: Literal["float64", "float32"] = "float64"
+    device: str = "cpu"
+
+
+class MacePotential(_MaceTable):
+    """[potential] with kind = "mace": a committee of energy models.
+
+    ``alpha`` calibrates the spread (Imbalzano et al., J. Chem. Phys. 154, 074102 (2021)).
+    """
+
+    alpha: float = Field(default=1.0, gt=0.0)
+
+
+class MaceDipole(_MaceTable):
+    """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
+
+    ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
+    """
+
+    unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | None = None
+
+
+class MacePolarizability(_MaceTable):
+    """[polarizability] with kind = "mace": a committee of polarizability models."""
+
+    unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
+
+
+class AseModel(_Table):
+    """kind = "ase": any ASE calculator, by the import path of its class."""
+
+    kind: Literal["ase"]
+    calculator: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class ToyModel(_Table):
+    """kind = "toy": an analytic model with exact observables, by its name."""
+
+    kind: Literal["toy"]
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class UniformFieldTable(_Table):
+    """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``)."""
+
+    vector: Vector
+    unit: str
+    second_order: bool = False
+
+    @property
+    def atomic_units(self) -> Array:
+        """Shape ``(3,)``, Eh/(e bohr)."""
+        return np.array(self.vector) * units.factor(self.unit, units.FIELD_UNITS, "[field] unit")
+
+
+class Observables(_Table):
+    """[observables]: what goes into i-PI's extras and what into the record."""
+
+    extras: tuple[str, ...] = ()
+    record: tuple[str, ...] = ()
+    record_file: str = "observables.h5"
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Observables:
+        for name in (*self.extras, *self.record):
+            if name not in QUANTITIES:
+                raise ValueError(f"unknown observable {name!r}; {_suggest(name, QUANTITIES)}")
+        for name in self.extras:
+            if name == "energy":
+                raise ValueError("energy is sent to i-PI anyway; remove it from extras")
+        return self
+
+
+Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
+Dipole = Annotated[MaceDipole | ToyModel, Field(discriminator="kind")]
+
+
+class ClientConfig(_Table):
+    """A client file.
+
+    ``structure`` is any file that ASE reads, with the atoms in the order of i-PI's input: the
+    socket carries neither species nor periodicity. ``virial = "none"`` accepts models without a
+    strain derivative: i-PI then gets a zero virial, and pressures mean nothing.
+    ``pbc`` overrides the periodicity of the structure file.
+    """
+
+    structure: str
+    pbc: tuple[bool, bool, bool] | None = None
+    virial: Literal["auto", "none"] = "auto"
+    threads: int = Field(default=1, ge=1)
+    socket: Socket = Socket()
+    potential: Potential | None = None
+    dipole: Dipole | None = None
+    polarizability: MacePolarizability | None = None
+    field: UniformFieldTable | None = None
+    observables: Observables = Observables()
+
+    @model_validator(mode="after")
+    def _something_gives_forces(self) -> ClientConfig:
+        if self.potential is None and self.field is None:
+            raise ValueError(
+                "neither [potential] nor [field] is there, so i-PI would get no forces; "
+                "add one of them"
+            )
+        return self
+
+
+def load(path: Path) -> ClientConfig:
+    """Read and validate a client file.
+
+    Args:
+        path: of the TOML file.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or says something impossible.
+    """
+    return parse(read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read any TOML file.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such client file; 'mlobs init water-nvt' writes one to start from"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def parse(content: dict[str, Any], where: str) -> ClientConfig:
+    """Validate the content of a client file.
+
+    Args:
+        content: tables as :mod:`tomllib` gives them.
+        where: the file's name, for errors.
+
+    Raises:
+        ConfigError: one line for the first thing that is wrong.
+    """
+    try:
+        config = ClientConfig.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error)}") from None
+    if config.field is not None:
+        units.factor(config.field.unit, units.FIELD_UNITS, f"{where}: [field] unit")
+    return config
+
+
+def _explain(error: pydantic.ValidationError) -> str:
+    # A misspelt key makes two errors, "unknown" and "missing"; the first of them teaches more.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    path = [str(part) for part in first["loc"] if not _is_branch_of_union(part)]
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {path[-1]!r}{_inside(path[:-1])}; {_suggest_setting(path)}"
+    if first["type"] == "missing" and path[-1].isdigit():
+        return f"{'.'.join(path[:-1])} has too few numbers: number {int(path[-1]) + 1} is missing"
+    if first["type"] == "missing":
+        return f"the setting {path[-1]!r} is missing{_inside(path[:-1])}"
+    if first["type"] == "value_error":
+        return f"{first['msg'].removeprefix('Value error, ')}{_inside(path)}"
+    return f"{'.'.join(path)} = {first['input']!r}: {first['msg']}"
+
+
+def _is_branch_of_union(part: int | str) -> bool:
+    """Pydantic inserts which branch of a union it tried; the user's file has no such level."""
+    return part in ("mace", "ase", "toy") or "[" in str(part)
+
+
+def _inside(path: list[str]) -> str:
+    return f" in [{'.'.join(path)}]" if path else ""
+
+
+def _suggest_setting(path: list[str]) -> str:
+    tables = _tables(ClientConfig.model_fields[path[0]].annotation) if path[1:] else [ClientConfig]
+    return _suggest(path[-1], {name for table in tables for name in table.model_fields})
+
+
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for part in get_args(annotation) for table in _tables(part)]
+
+
+def _suggest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"use one of {', '.join(sorted(known))}"

@@ -1,0 +1,115 @@
+"""What every evaluator promises: values at fixed structures, and one way back.
+
+An evaluator gives the *values* of its observables first. Terms look at the values and answer
+with the derivative of their energy with respect to each observable (the cotangent). One *pull
+back* then turns the cotangents of all terms into forces and virial: for a network, one backward
+pass, whatever the number of terms. Formally it is a vector-Jacobian product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mlobs_client.errors import MissingObservable
+from mlobs_client.structure import Array, Structure
+
+Values = Mapping[str, Array]
+"""Observables of one structure by name, atomic units."""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Derivatives of one energy-like scalar of one structure.
+
+    Attributes:
+        positions: shape ``(n_atoms, 3)``, d/dR, Eh/bohr.
+        strain: shape ``(3, 3)``, d/d(strain), Eh, where R -> R (1 + strain) and likewise the
+            lattice vectors; None where the evaluator has no strain derivative.
+    """
+
+    positions: Array
+    strain: Array | None
+
+    def __add__(self, other: Gradient) -> Gradient:
+        unknown = self.strain is None or other.strain is None
+        return Gradient(
+            self.positions + other.positions,
+            None if unknown else np.add(self.strain, other.strain),  # type: ignore[arg-type]
+        )
+
+
+class Evaluation(Protocol):
+    """Values of one evaluator at fixed structures."""
+
+    @property
+    def values(self) -> Sequence[Values]:
+        """The observables of each structure."""
+
+    def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
+        """Gradient of ``sum_x cotangent_x . x`` for each structure.
+
+        Args:
+            cotangents: for each structure, d(total energy)/d(observable) with the shape of the
+                observable; observables that are absent have the cotangent zero.
+
+        Raises:
+            MissingObservable: an observable has no derivative here.
+        """
+
+
+class Evaluator(Protocol):
+    """One family of models: structures to values and gradients."""
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Names of the observables that it can give."""
+
+    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
+        """Evaluate the ``wanted`` observables (a subset of ``provides``).
+
+        Raises:
+            EvaluationError: a structure has species or a cell that the models cannot treat.
+        """
+
+
+@dataclass(frozen=True)
+class TabulatedEvaluation:
+    """An evaluation whose Jacobians are known numbers (analytic models, ASE calculators).
+
+    Attributes:
+        values: the observables of each structure.
+        jacobians: for each structure and observable, the derivatives with respect to the
+            positions, shape ``(*shape, n_atoms, 3)``, and the strain, ``(*shape, 3, 3)`` or None.
+    """
+
+    values: Sequence[Values]
+    jacobians: Sequence[Mapping[str, tuple[Array, Array | None]]]
+
+    def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
+        return [
+            _contract(cotangent, jacobian)
+            for cotangent, jacobian in zip(cotangents, self.jacobians, strict=True)
+        ]
+
+
+def _contract(cotangent: Values, jacobian: Mapping[str, tuple[Array, Array | None]]) -> Gradient:
+    total: Gradient | None = None
+    for name, weight in cotangent.items():
+        if name not in jacobian:
+            raise MissingObservable(
+                f"{name} has no derivative in this model, so no force can come from it"
+            )
+        by_positions, by_strain = jacobian[name]
+        axes = np.ndim(weight)
+        gradient = Gradient(
+            np.tensordot(weight, by_positions, axes),
+            None if by_strain is None else np.tensordot(weight, by_strain, axes),
+        )
+        total = gradient if total is None else total + gradient
+    if total is None:
+        raise MissingObservable("nothing to differentiate: no cotangent was given")
+    return total

@@ -1,0 +1,137 @@
+"""Join evaluators and terms: one total energy, one pull back per evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlobs_client.errors import MissingObservable
+from mlobs_client.evaluate.evaluation import Evaluation, Evaluator, Gradient, Values
+from mlobs_client.structure import Array, Prediction, Structure
+from mlobs_client.terms.term import Coupling, Term
+
+
+def predict(
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    terms: Sequence[Term] = (),
+    wanted: frozenset[str] = frozenset(),
+) -> list[Prediction]:
+    """Evaluate everything that a client is made of.
+
+    The total energy is the energy of the evaluators (where one of them gives an energy) plus the
+    energies of the terms; forces and virial are its exact derivatives.
+
+    Args:
+        structures: any number of structures, of any sizes.
+        evaluators: together they provide every observable; no observable twice.
+        terms: extra force terms.
+        wanted: observables to return beside energy, forces and virial.
+
+    Raises:
+        MissingObservable: something wanted or needed by a term is provided by nobody.
+        EvaluationError: a model gave NaN or infinity, or cannot treat a structure.
+    """
+    evaluations, values = observe(structures, evaluators, _needed(evaluators, terms, wanted))
+    couplings = [
+        [term(structure, value) for term in terms]
+        for structure, value in zip(structures, values, strict=True)
+    ]
+    gradients = _pull_back(evaluations, values, couplings)
+    return [
+        _prediction(value, coupling, gradient, wanted)
+        for value, coupling, gradient in zip(values, couplings, gradients, strict=True)
+    ]
+
+
+def observe(
+    structures: Sequence[Structure], evaluators: Sequence[Evaluator], wanted: frozenset[str]
+) -> tuple[list[Evaluation], list[dict[str, Array]]]:
+    """Evaluate observables only; forces can still be pulled back through the evaluations.
+
+    Returns:
+        The evaluation of each evaluator, and the merged values of each structure.
+
+    Raises:
+        MissingObservable: nobody provides something wanted.
+    """
+    provided = frozenset[str]().union(*(evaluator.provides for evaluator in evaluators))
+    if missing := wanted - provided:
+        raise MissingObservable(
+            f"no model of this client gives {', '.join(sorted(missing))}; it gives "
+            f"{', '.join(sorted(provided)) or 'nothing'}: add a model to the client file"
+        )
+    evaluations = [
+        evaluator(structures, wanted & evaluator.provides)
+        for evaluator in evaluators
+        if wanted & evaluator.provides
+    ]
+    values: list[dict[str, Array]] = [{} for _ in structures]
+    for evaluation in evaluations:
+        for merged, value in zip(values, evaluation.values, strict=True):
+            merged.update(value)
+    return evaluations, values
+
+
+def _needed(
+    evaluators: Sequence[Evaluator], terms: Sequence[Term], wanted: frozenset[str]
+) -> frozenset[str]:
+    drives = any("energy" in evaluator.provides for evaluator in evaluators)
+    needed = wanted.union(*(term.needs for term in terms))
+    return needed | {"energy"} if drives else needed
+
+
+def _pull_back(
+    evaluations: Sequence[Evaluation],
+    values: Sequence[Values],
+    couplings: Sequence[Sequence[Coupling]],
+) -> list[Gradient]:
+    cotangents = [_total_cotangents(v, c) for v, c in zip(values, couplings, strict=True)]
+    totals: list[Gradient | None] = [_explicit(coupling) for coupling in couplings]
+    for evaluation in evaluations:
+        own = [
+            {name: weight for name, weight in cotangent.items() if name in value}
+            for cotangent, value in zip(cotangents, evaluation.values, strict=True)
+        ]
+        if not any(own):
+            continue
+        for s, gradient in enumerate(evaluation.pull_back(own)):
+            previous = totals[s]
+            totals[s] = gradient if previous is None else previous + gradient
+    if any(total is None for total in totals):
+        raise MissingObservable(
+            "the client has neither a potential nor a term, so there are no forces; "
+            "add [potential] or [field] to the client file"
+        )
+    return [total for total in totals if total is not None]
+
+
+def _total_cotangents(values: Values, couplings: Sequence[Coupling]) -> dict[str, Array]:
+    total: dict[str, Array] = {"energy": np.ones(())} if "energy" in values else {}
+    for coupling in couplings:
+        for name, weight in coupling.cotangents.items():
+            total[name] = total[name] + weight if name in total else weight
+    return total
+
+
+def _explicit(couplings: Sequence[Coupling]) -> Gradient | None:
+    total: Gradient | None = None
+    for coupling in couplings:
+        if coupling.explicit is not None:
+            total = coupling.explicit if total is None else total + coupling.explicit
+    return total
+
+
+def _prediction(
+    values: Values, couplings: Sequence[Coupling], gradient: Gradient, wanted: frozenset[str]
+) -> Prediction:
+    observables = dict(values)
+    for coupling in couplings:
+        observables.update(coupling.updated)
+    return Prediction(
+        energy=float(values.get("energy", 0.0)) + sum(coupling.energy for coupling in couplings),
+        forces=-gradient.positions,
+        virial=None if gradient.strain is None else -gradient.strain,
+        observables={name: observables[name] for name in wanted if name in observables},
+    )

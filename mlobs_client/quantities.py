@@ -1,0 +1,65 @@
+"""THE table of observables: what each is called, its shape, unit and meaning.
+
+Shapes use ``n_atoms`` and ``n_members``. ``wire_name`` is the key in the JSON extras of i-PI;
+where it differs from ours, other programs already read that key. Large quantities go to the
+record, small ones may travel in the extras.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One row of the table.
+
+    Attributes:
+        name: our name.
+        shape: sizes, with ``"n_atoms"`` and ``"n_members"`` as symbols.
+        unit: Hartree atomic units, written out.
+        meaning: with sign and index order.
+        wire_name: key in the extras of i-PI.
+        large: too large for text extras at every step.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    unit: str
+    meaning: str
+    wire_name: str
+    large: bool = False
+
+
+_M, _N = "n_members", "n_atoms"
+
+_ROWS = (
+    Quantity("energy", (), "Eh", "potential energy at zero field", "energy"),
+    Quantity("committee_energies", (_M,), "Eh", "energy of each member", "committee_pot"),
+    Quantity("energy_spread", (), "Eh", "alpha * std(ddof=1) over members", "energy_spread"),
+    Quantity("committee_forces", (_M, _N, 3), "Eh/bohr", "-dE_m/dR", "committee_force", large=True),
+    Quantity("committee_virials", (_M, 3, 3), "Eh", "-dE_m/d(strain)", "committee_virial"),
+    Quantity("dipole", (3,), "e bohr", "of the cell, modulo e x lattice vector", "dipole"),
+    Quantity("committee_dipoles", (_M, 3), "e bohr", "dipole of each member", "committee_dipole"),
+    Quantity("born_charges", (_N, 3, 3), "e", "[I,i,j] = d dipole_i/d R_Ij", "BEC", large=True),
+    Quantity("polarizability", (3, 3), "bohr^3", "[i,k] = d dipole_i/d E_k", "polarizability"),
+    Quantity(
+        "committee_polarizabilities",
+        (_M, 3, 3),
+        "bohr^3",
+        "polarizability of each member",
+        "committee_polarizability",
+    ),
+    Quantity(
+        "polarizability_gradient",
+        (_N, 3, 3, 3),
+        "bohr^2",
+        "[I,i,k,j] = d alpha_ik/d R_Ij",
+        "polarizability_gradient",
+        large=True,
+    ),
+    Quantity("positions", (_N, 3), "bohr", "unwrapped, in full precision", "positions", large=True),
+)
+
+QUANTITIES: Final[dict[str, Quantity]] = {row.name: row for row in _ROWS}

@@ -1,0 +1,116 @@
+"""Structure, Prediction: what goes into an evaluation and what comes out.
+
+Both are frozen and checked once, here; everybody behind may rely on shapes and finiteness.
+Lattice vectors are **rows** of ``cell``; i-PI's columns are turned at the border of ``wire``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mlobs_client.errors import EvaluationError
+from mlobs_client.quantities import QUANTITIES
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One configuration of atoms.
+
+    Attributes:
+        numbers: shape ``(n_atoms,)``, atomic numbers.
+        positions: shape ``(n_atoms, 3)``, bohr, unwrapped.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+        pbc: along which lattice vectors the structure repeats.
+
+    Raises:
+        EvaluationError: wrong shapes, NaN or infinity, or a periodic cell without volume.
+    """
+
+    numbers: Integers
+    positions: Array
+    cell: Array
+    pbc: tuple[bool, bool, bool] = (True, True, True)
+
+    def __post_init__(self) -> None:
+        n_atoms = len(self.numbers)
+        for name, shape in (("positions", (n_atoms, 3)), ("cell", (3, 3))):
+            value = getattr(self, name)
+            if value.shape != shape:
+                raise EvaluationError(f"{name} must have shape {shape}, got {value.shape}")
+            if not np.isfinite(value).all():
+                raise EvaluationError(_describe_not_finite(name, value))
+        if all(self.pbc) and abs(self.volume) < 1e-6:
+            raise EvaluationError(
+                f"the periodic cell {self.cell.tolist()} bohr has no volume; give the lattice "
+                "vectors in the input file of i-PI, or make the structure non-periodic"
+            )
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell in bohr^3."""
+        return abs(float(np.linalg.det(self.cell)))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the client knows about one structure.
+
+    Attributes:
+        energy: Eh, with all terms.
+        forces: shape ``(n_atoms, 3)``, Eh/bohr, minus the gradient of ``energy``.
+        virial: shape ``(3, 3)``, Eh, -dE/d(strain) = -V sigma; None where no model
+            has a strain derivative.
+        observables: by the names of :mod:`mlobs_client.quantities`, in atomic units.
+
+    Raises:
+        EvaluationError: wrong shapes, NaN or infinity.
+    """
+
+    energy: float
+    forces: Array
+    virial: Array | None
+    observables: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n_atoms = len(self.forces)
+        if self.forces.shape != (n_atoms, 3):
+            raise EvaluationError(f"forces must have shape ({n_atoms}, 3), got {self.forces.shape}")
+        if self.virial is not None and self.virial.shape != (3, 3):
+            raise EvaluationError(f"virial must have shape (3, 3), got {self.virial.shape}")
+        checked = {"energy": np.asarray(self.energy), "forces": self.forces, **self.observables}
+        if self.virial is not None:
+            checked["virial"] = self.virial
+        for name, value in checked.items():
+            if not np.isfinite(value).all():
+                raise EvaluationError(_describe_not_finite(name, value))
+        for name, value in self.observables.items():
+            _check_shape(name, value.shape, n_atoms)
+
+
+def _check_shape(name: str, shape: tuple[int, ...], n_atoms: int) -> None:
+    expected = QUANTITIES[name].shape
+    sizes = tuple(n_atoms if size == "n_atoms" else size for size in expected)
+    agree = len(sizes) == len(shape) and all(
+        size in ("n_members", actual) for size, actual in zip(sizes, shape, strict=True)
+    )
+    if not agree:
+        raise EvaluationError(f"{name} must have shape {sizes}, got {shape}")
+
+
+def _describe_not_finite(name: str, value: npt.NDArray[np.float64]) -> str:
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+    return (
+        f"{name}{list(index) if index else ''} is {value[index]}, not a finite number; look at the "
+        "last frames of the trajectory for atoms that came too close, and at the time step"
+    )

@@ -1,0 +1,1 @@
+"""Extra force terms: each an energy that is a function of observables."""

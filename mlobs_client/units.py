@@ -1,0 +1,59 @@
+"""The only conversion factors of the project (CODATA, from scipy).
+
+A factor is named after what it is in atomic units: ``length * ANGSTROM`` turns a length in
+angstrom into bohr, ``length / ANGSTROM`` turns bohr into angstrom.
+
+Conversion happens at three borders only: ``evaluate`` (models think in eV and angstrom),
+results of ``analysis``, and the command line with its files.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scipy.constants import physical_constants
+
+from mlobs_client.errors import ConfigError
+
+
+def _codata(name: str) -> float:
+    return float(physical_constants[name][0])
+
+
+ANGSTROM: Final = 1e-10 / _codata("Bohr radius")
+EV: Final = 1.0 / _codata("Hartree energy in eV")
+FEMTOSECOND: Final = 1e-15 / _codata("atomic unit of time")
+KELVIN: Final = _codata("kelvin-hartree relationship")
+DALTON: Final = _codata("atomic mass constant") / _codata("electron mass")
+DEBYE: Final = 1e-21 / 299792458.0 / _codata("atomic unit of electric dipole mom.")
+VOLT_PER_ANGSTROM: Final = 1e10 / _codata("atomic unit of electric field")
+INVERSE_CM: Final = 100.0 * _codata("inverse meter-hartree relationship")
+"""Wavenumber in cm^-1 -> energy in Eh, which is also the angular frequency in rad/atu."""
+
+FIELD_UNITS: Final = {
+    "V/angstrom": VOLT_PER_ANGSTROM,
+    "V/nm": 0.1 * VOLT_PER_ANGSTROM,
+    "MV/cm": 0.01 * VOLT_PER_ANGSTROM,
+    "atomic_unit": 1.0,
+}
+DIPOLE_UNITS: Final = {"e*angstrom": ANGSTROM, "debye": DEBYE, "atomic_unit": 1.0}
+POLARIZABILITY_UNITS: Final = {"angstrom^3": ANGSTROM**3, "atomic_unit": 1.0}
+
+
+def factor(unit: str, known: dict[str, float], where: str) -> float:
+    """Return the factor that turns ``unit`` into atomic units.
+
+    Args:
+        unit: a name from ``known``.
+        known: one of the tables above.
+        where: what the user has to change, for the error.
+
+    Raises:
+        ConfigError: ``unit`` is not in the table.
+    """
+    try:
+        return known[unit]
+    except KeyError:
+        raise ConfigError(
+            f"{where}: unknown unit {unit!r}; use one of {', '.join(known)}"
+        ) from None
