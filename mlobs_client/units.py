@@ -30,6 +30,12 @@ VOLT_PER_ANGSTROM: Final = 1e10 / _codata("atomic unit of electric field")
 INVERSE_CM: Final = 100.0 * _codata("inverse meter-hartree relationship")
 """Wavenumber in cm^-1 -> energy in Eh, which is also the angular frequency in rad/atu."""
 
+SPEED_OF_LIGHT: Final = _codata("inverse fine-structure constant")
+"""In bohr/atu."""
+MICROCOULOMB_PER_CM2: Final = (
+    1e-2 * _codata("Bohr radius") ** 2 / _codata("atomic unit of charge")
+)
+
 FIELD_UNITS: Final = {
     "V/angstrom": VOLT_PER_ANGSTROM,
     "V/nm": 0.1 * VOLT_PER_ANGSTROM,

@@ -1,0 +1,189 @@
+"""Measure the trained committees on held-out frames, and ship them with their cards.
+
+Usage: ``python evaluate.py [--work DIR] [--out DIR]``. Reads the ``*.model`` files of the work folder and writes
+to the output folder: the models, ``SHA256SUMS``, ``cards.json``, one Markdown card per committee; and a parity
+figure per committee beside this script.
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import matplotlib
+import numpy as np
+import torch
+from ase import Atoms
+from networks import ARCHITECTURE, CUTOFF, KINDS, join, make_graph
+from prepare import HELD_OUT_FRACTION, HELD_OUT_SEED, HERE, OXIDATION_NUMBERS, WORK, oxidation_dipole
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
+N_MEMBERS = 4
+Array = np.ndarray
+
+
+def rmse(error: Array) -> float:
+    """Root mean square of all entries."""
+    return float(np.sqrt(np.mean(np.square(error))))
+
+
+def test_frames(work: Path, name: str) -> list[Atoms]:
+    """The frames that no training run has read."""
+    frames = ase.io.iread(work / f"{name}.extxyz")
+    return [atoms for atoms in frames if atoms.info.get("split") == "test"]
+
+
+def predict(model: torch.nn.Module, frames: list[Atoms], *names: str) -> list[Array]:
+    """Outputs of a model for single frames, stacked over frames, one array per name."""
+    results = []
+    for atoms in frames:
+        result = model(join([make_graph(atoms)]))
+        results.append([result[name].detach().numpy() for name in names])
+    return [np.array(column) for column in zip(*results, strict=True)]
+
+
+def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
+    """Of the total dipole, [I, i, j] = d dipole_i / d R_Ij in e."""
+    batch = join([make_graph(atoms)])
+    dipole = model(batch)["dipole"][0]
+    rows = [
+        torch.autograd.grad(dipole[i], batch["positions"], retain_graph=True)[0] for i in range(3)
+    ]
+    numbers = np.array([OXIDATION_NUMBERS[z] for z in atoms.numbers])
+    return torch.stack(rows, dim=1).numpy() + numbers[:, None, None] * np.eye(3)
+
+
+def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:
+    """Median time of one evaluation on this machine, one thread: energy and forces, or the tensor alone."""
+    torch.set_default_dtype(dtype)
+    model = model.to(dtype)
+    batch = join([make_graph(atoms)])
+    times = []
+    for _ in range(15):
+        start = time.perf_counter()
+        if kind == "potential":
+            model(batch)
+        else:
+            with torch.no_grad():
+                model(batch)
+        times.append(time.perf_counter() - start)
+    torch.set_default_dtype(torch.float64)
+    return 1e3 * float(np.median(times[3:]))
+
+
+def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
+    """Errors of forces and energies, of each member and of their mean."""
+    frames = test_frames(work, "potential")
+    n_atoms = len(frames[0])
+    energy = np.array([atoms.info["REF_energy"] for atoms in frames])
+    forces = np.array([atoms.arrays["REF_forces"] for atoms in frames])
+    outputs = [predict(model, frames, "energy", "forces") for model in models]
+    energies = np.array([output[0][:, 0] for output in outputs])
+    all_forces = np.array([output[1] for output in outputs])
+
+    def errors(e: Array, f: Array) -> dict[str, float]:
+        return {
+            "forces_rmse_meV_per_A": 1e3 * rmse(f - forces),
+            "forces_relative_percent": 100 * rmse(f - forces) / forces.std(),
+            "energy_rmse_meV_per_atom": 1e3 * rmse(e - energy) / n_atoms,
+            "energy_rmse_without_mean_meV_per_atom": 1e3 * float(np.std(e - energy)) / n_atoms,
+        }
+
+    spread = all_forces.std(axis=0, ddof=1)
+    return {
+        "members": [errors(e, f) for e, f in zip(energies, all_forces, strict=True)],
+        "committee": errors(energies.mean(axis=0), all_forces.mean(axis=0)),
+        "forces_std_meV_per_A": 1e3 * float(forces.std()),
+        "forces_spread_rms_meV_per_A": 1e3 * rmse(spread),
+        "n_test": len(frames),
+        "parity": (forces.ravel(), all_forces.mean(axis=0).ravel()),
+    }
+
+
+def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
+    """Errors of the total dipole of the cell, and of Born charges against another functional's."""
+    frames = [a for a in test_frames(work, "dielectric") if a.info["origin"] == "liquid"]
+    born = test_frames(work, "born_charges")
+    baseline = np.array([oxidation_dipole(atoms) for atoms in frames])
+    remainder = np.array([atoms.info["REF_remainder"] for atoms in frames])
+    total = baseline + remainder
+    std = total_dipoles(work).std()
+    outputs = np.array([predict(model, frames, "dipole")[0][:, 0] for model in models]) + baseline
+    apt = np.array([atoms.arrays["REF_apt"].reshape(-1, 3, 3) for atoms in born])
+    apts = np.array([[born_charges(model, atoms) for atoms in born] for model in models])
+
+    def errors(mu: Array, z: Array) -> dict[str, float]:
+        return {
+            "dipole_rmse_e_A": rmse(mu - total),
+            "dipole_relative_percent": 100 * rmse(mu - total) / std,
+            "born_charges_rmse_e": rmse(z - apt),
+            "born_charges_transposed_rmse_e": rmse(z.swapaxes(-1, -2) - apt),
+        }
+
+    return {
+        "members": [errors(mu, z) for mu, z in zip(outputs, apts, strict=True)],
+        "committee": errors(outputs.mean(axis=0), apts.mean(axis=0)),
+        "dipole_std_e_A": float(std),
+        "born_charges_std_e": float(apt.std()),
+        "dipole_spread_rms_e_A": rmse(outputs.std(axis=0, ddof=1)),
+        "n_test": len(frames),
+        "n_test_born_charges": len(born),
+        "parity": (total.ravel(), outputs.mean(axis=0).ravel()),
+    }
+
+
+def liquid_frames(work: Path) -> list[Atoms]:
+    """All liquid frames with dielectric labels; only their labels' spread is used."""
+    frames = ase.io.iread(work / "dielectric.extxyz")
+    return [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
+
+
+def total_dipoles(work: Path) -> Array:
+    """Dipole labels of all liquid frames less their mean per component, e angstrom."""
+    dipoles = np.array([oxidation_dipole(a) + a.info["REF_remainder"] for a in liquid_frames(work)])
+    return dipoles - dipoles.mean(axis=0)
+
+
+def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
+    """Errors of the polarizability of the cell: all nine components, and the two kinds of them."""
+    frames = [a for a in test_frames(work, "dielectric") if a.info["origin"] == "liquid"]
+    alpha = np.array([atoms.info["REF_polarizability"].reshape(3, 3) for atoms in frames])
+    labels = np.array([a.info["REF_polarizability"].reshape(3, 3) for a in liquid_frames(work)])
+    outputs = np.array([predict(model, frames, "polarizability")[0][:, 0] for model in models])
+    diagonal = np.eye(3, dtype=bool)
+    std = np.sqrt(labels.var(axis=0))  # per component, over the frames
+
+    def errors(a: Array) -> dict[str, float]:
+        relative = (a - alpha) / std
+        return {
+            "polarizability_rmse_A3": rmse(a - alpha),
+            "polarizability_relative_percent": 100 * rmse(a - alpha) / rmse(std),
+            "diagonal_relative_percent": 100 * rmse(relative[:, diagonal]),
+            "off_diagonal_relative_percent": 100 * rmse(relative[:, ~diagonal]),
+        }
+
+    return {
+        "members": [errors(a) for a in outputs],
+        "committee": errors(outputs.mean(axis=0)),
+        "diagonal_std_A3": rmse(std[diagonal]),
+        "off_diagonal_std_A3": rmse(std[~diagonal]),
+        "polarizability_spread_rms_A3": rmse(outputs.std(axis=0, ddof=1)),
+        "n_test": len(frames),
+        "parity": (alpha.ravel(), outputs.mean(axis=0).ravel()),
+    }
+
+
+EVALUATE: dict[str, Callable[[list[torch.nn.Module], Path], dict[str, Any]]] = {
+    "potential": evaluate_potential,
+    "dipole": evaluate_dipole,
+    "polarizability": evaluate_polarizability,
+}

@@ -1,0 +1,156 @@
+"""Turn the public water data into training files: whole molecules, our units, one held-out tenth.
+
+Usage: ``python prepare.py [--data DIR] [--work DIR]``. Writes three extended XYZ files to the work folder:
+
+=====================  =====================================================================
+potential.extxyz       64 waters (PBE0+TS): ``REF_energy`` eV, ``REF_forces`` eV/angstrom
+dielectric.extxyz      64 waters and gas-phase clusters: ``REF_remainder`` e angstrom (dipole less
+                       its oxidation-number part), ``REF_polarizability`` angstrom^3
+born_charges.extxyz    128 waters: ``REF_apt`` e, ``[I, i, j] = d dipole_i / d R_Ij``
+=====================  =====================================================================
+
+Every frame has ``origin`` (where it is from) and ``split``: ``test`` for the random tenth that no training
+run may read, ``rest`` for the others. Only liquid frames are ever tested on.
+"""
+
+import argparse
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.geometry import find_mic
+from ase.units import Bohr
+
+OXIDATION_NUMBERS = {8: -2, 1: +1}
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parents[2] / "shared" / "data"
+WORK = HERE / "work"
+HELD_OUT_SEED = 2026
+HELD_OUT_FRACTION = 0.1
+LONGEST_GAS_OH = 1.25  # angstrom; beyond it CCSD clusters are half dissociated
+
+
+def oxidation_dipole(atoms: Atoms) -> np.ndarray:
+    """Multi-valued part of the dipole, e angstrom: sum of N_I R_I with the positions as they are."""
+    numbers = np.array([OXIDATION_NUMBERS[z] for z in atoms.numbers])
+    return numbers @ atoms.positions
+
+
+def make_molecules_whole(atoms: Atoms) -> tuple[Atoms, float]:
+    """Move every hydrogen to the image that is nearest to its oxygen.
+
+    Returns:
+        A copy with whole molecules and the longest O-H distance in angstrom.
+    """
+    whole = atoms.copy()
+    oxygens = np.flatnonzero(atoms.numbers == 8)
+    longest = 0.0
+    for hydrogen in np.flatnonzero(atoms.numbers == 1):
+        vectors = atoms.positions[hydrogen] - atoms.positions[oxygens]
+        vectors, lengths = find_mic(vectors, atoms.cell, atoms.pbc)
+        nearest = lengths.argmin()
+        whole.positions[hydrogen] = atoms.positions[oxygens[nearest]] + vectors[nearest]
+        longest = max(longest, lengths[nearest])
+    return whole, longest
+
+
+def hold_out(frames: list[Atoms]) -> None:
+    """Mark a random tenth of the frames as ``test``."""
+    order = np.random.default_rng(HELD_OUT_SEED).permutation(len(frames))
+    n_test = round(HELD_OUT_FRACTION * len(frames))
+    for rank, index in enumerate(order):
+        frames[index].info["split"] = "test" if rank < n_test else "rest"
+
+
+def symmetrised(tensor: np.ndarray) -> np.ndarray:
+    """Nine numbers -> their symmetric part, again nine numbers (files hold asymmetries of 0.3 A^3)."""
+    matrix = np.asarray(tensor).reshape(3, 3)
+    return (0.5 * (matrix + matrix.T)).ravel()
+
+
+def prepare_potential(data: Path) -> list[Atoms]:
+    """Energies and forces of the liquid."""
+    frames = []
+    for source in ase.io.iread(data / "liquid_water" / "forces.extxyz"):
+        atoms = Atoms(source.numbers, source.positions, cell=source.cell, pbc=True)
+        atoms.info["REF_energy"] = source.get_potential_energy()
+        atoms.arrays["REF_forces"] = source.get_forces()
+        atoms.info["origin"] = "liquid"
+        frames.append(atoms)
+    hold_out(frames)
+    return frames
+
+
+def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
+    """Dipoles and polarizabilities of the liquid, already in e angstrom and angstrom^3.
+
+    The label is sum(O-H vectors) - 2 sum(Wannier displacements): the branch of whole molecules,
+    on which subtracting the oxidation-number part leaves exactly the Wannier sum.
+    """
+    frames = []
+    for source in ase.io.iread(data / "liquid_water" / "dielectric.extxyz"):
+        atoms, _ = make_molecules_whole(Atoms(source.symbols, source.positions, cell=source.cell, pbc=True))
+        remainder = source.info["dipole_eA"] - oxidation_dipole(atoms)
+        np.testing.assert_allclose(remainder, -2 * source.info["wc_displacement_sum_A"], atol=1e-5)
+        atoms.info["REF_remainder"] = remainder
+        atoms.info["REF_polarizability"] = symmetrised(source.info["polarizability_A3"])
+        atoms.info["origin"] = "liquid"
+        frames.append(atoms)
+    hold_out(frames)
+    return frames
+
+
+def prepare_gas_dielectric(data: Path) -> list[Atoms]:
+    """Dipoles and polarizabilities of single and paired molecules (CCSD), from atomic units."""
+    frames = []
+    for origin in ("monomer", "dimer"):
+        for source in ase.io.iread(data / "gas_water" / f"{origin}.xyz"):
+            atoms, longest = make_molecules_whole(Atoms(source.symbols, source.positions))
+            if longest > LONGEST_GAS_OH:
+                continue
+            # neutral and not periodic: the dipole has one branch only
+            atoms.info["REF_remainder"] = source.info["mu"] * Bohr - oxidation_dipole(atoms)
+            atoms.info["REF_polarizability"] = symmetrised(source.info["alpha"]) * Bohr**3
+            atoms.info["origin"] = origin
+            atoms.info["split"] = "rest"
+            frames.append(atoms)
+    return frames
+
+
+def prepare_born_charges(data: Path) -> list[Atoms]:
+    """Born charges of the liquid with another functional; the mean over atoms is removed.
+
+    A neutral cell has Born charges that sum to zero; the file breaks this by up to 0.54 e.
+    """
+    frames = []
+    for source in ase.io.iread(data / "liquid_water" / "born_charges.extxyz"):
+        atoms, _ = make_molecules_whole(Atoms(source.symbols, source.positions, cell=source.cell, pbc=True))
+        apt = source.arrays["apt"].reshape(len(atoms), 3, 3)
+        atoms.arrays["REF_apt"] = (apt - apt.mean(axis=0)).reshape(-1, 9)
+        atoms.info["origin"] = "born"
+        frames.append(atoms)
+    hold_out(frames)
+    return frames
+
+
+def main() -> None:
+    """Write the three training files."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with liquid_water, gas_water")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder for all that is made here")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    dielectric = prepare_liquid_dielectric(arguments.data) + prepare_gas_dielectric(arguments.data)
+    for name, frames in {
+        "potential": prepare_potential(arguments.data),
+        "dielectric": dielectric,
+        "born_charges": prepare_born_charges(arguments.data),
+    }.items():
+        ase.io.write(arguments.work / f"{name}.extxyz", frames)
+        n_test = sum(atoms.info["split"] == "test" for atoms in frames)
+        print(f"{name}: {len(frames)} frames, {n_test} held out")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Train one member of a committee: ``python train.py KIND SEED [--steps N]``.
+
+A member sees its own random nine tenths of the frames that are not held out; the last tenth of those
+watches the training (the best of its checks is kept). Single precision on one thread of a CPU; the
+result is written in double precision as an ordinary MACE ``.model`` file, with a JSON of what was done.
+"""
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms
+from mace.data import AtomicData
+from networks import ARCHITECTURE, KINDS, build, join, make_graph
+from prepare import WORK
+from torch_ema import ExponentialMovingAverage
+
+Batch = dict[str, torch.Tensor]
+Loss = Callable[[torch.nn.Module, "Sets", np.random.Generator], torch.Tensor]
+
+STEPS = {"potential": 8000, "dipole": 3000, "polarizability": 3000}
+RATE = {"potential": 0.01, "dipole": 0.01, "polarizability": 0.01}
+FREE_H_ATOM = -13.6  # eV; one composition cannot tell O from H, so H is set and O takes the rest
+ENERGY_WEIGHT = 30.0  # of (eV/atom)^2 against (eV/angstrom)^2
+
+
+@dataclass
+class Sets:
+    """Graphs of one member, by use."""
+
+    train: list[AtomicData]
+    valid: list[AtomicData]
+    gas: list[AtomicData] = field(default_factory=list)
+    born: list[AtomicData] = field(default_factory=list)
+    shift: float = 0.0  # running mean error of the energy per atom, removed at the end
+
+
+def read(path: Path) -> list[Atoms]:
+    """Frames that training may see."""
+    return [atoms for atoms in ase.io.iread(path) if atoms.info["split"] == "rest"]
+
+
+def split(frames: list[Atoms], seed: int) -> tuple[list[Atoms], list[Atoms]]:
+    """A member's own training and validation frames."""
+    order = np.random.default_rng([seed, 7]).permutation(len(frames))
+    n_valid = max(1, len(frames) // 10)
+    return [frames[i] for i in order[n_valid:]], [frames[i] for i in order[:n_valid]]
+
+
+def potential_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
+    """Forces of one frame, and its energy up to a constant."""
+    batch = join([sets.train[random.integers(len(sets.train))]])
+    result = model(batch, training=True)
+    error = (result["interaction_energy"] - batch["energy"]) / len(batch["batch"])
+    sets.shift = 0.98 * sets.shift + 0.02 * error.detach().mean().item()
+    forces = (result["forces"] - batch["forces"]).square().mean()
+    return forces + ENERGY_WEIGHT * (error - sets.shift).square().mean()
+
+
+def pick(graphs: list[AtomicData], n: int, random: np.random.Generator) -> list[AtomicData]:
+    """Some of the graphs, without repeats."""
+    return [graphs[i] for i in random.choice(len(graphs), min(n, len(graphs)), replace=False)]
+
+
+LIQUID_BATCH = 4
+GAS_BATCH = 16
+WEIGHTS = {"liquid": 1.0, "gas": 0.1, "born": 0.02}
+
+
+def dipole_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
+    """Dipoles of liquid and gas, per molecule, and Born charges along a random direction."""
+    batch = join(pick(sets.train, LIQUID_BATCH, random))
+    error = (model(batch)["dipole"] - batch["dipole"]) / batch["n_molecules"].sqrt()[:, None]
+    loss = WEIGHTS["liquid"] * error.square().mean()
+    if WEIGHTS["gas"]:
+        batch = join(pick(sets.gas, GAS_BATCH, random))
+        error = (model(batch)["dipole"] - batch["dipole"]) / batch["n_molecules"].sqrt()[:, None]
+        loss = loss + WEIGHTS["gas"] * error.square().mean()
+    if WEIGHTS["born"]:
+        batch = join(pick(sets.born, 1, random))
+        direction = torch.nn.functional.normalize(torch.tensor(random.normal(size=3)), dim=0).float()
+        along = model(batch)["dipole"] @ direction
+        (gradient,) = torch.autograd.grad(along.sum(), batch["positions"], create_graph=True)
+        target = torch.einsum("Iij,i->Ij", remainder_apt(batch), direction)
+        loss = loss + WEIGHTS["born"] * (gradient - target).square().mean()
+    return loss
+
+
+def remainder_apt(batch: Batch) -> torch.Tensor:
+    """Born charges less the oxidation numbers: what the network's own dipole must give."""
+    numbers = torch.tensor([1.0, -2.0])[batch["node_attrs"].argmax(dim=1)]
+    return batch["apt"] - numbers[:, None, None] * torch.eye(3)
+
+
+def polarizability_loss(
+    model: torch.nn.Module, sets: Sets, random: np.random.Generator
+) -> torch.Tensor:
+    """Polarizabilities of liquid and gas, per molecule."""
+    loss = torch.zeros(())
+    for graphs, n, weight in (
+        (sets.train, LIQUID_BATCH, WEIGHTS["liquid"]),
+        (sets.gas, GAS_BATCH, WEIGHTS["gas"]),
+    ):
+        if weight:
+            batch = join(pick(graphs, n, random))
+            error = model(batch)["polarizability"] - batch["polarizability"]
+            error = error / batch["n_molecules"].sqrt()[:, None, None]
+            loss = loss + weight * error.square().mean()
+    return loss
+
+
+LOSSES: dict[str, Loss] = {
+    "potential": potential_loss,
+    "dipole": dipole_loss,
+    "polarizability": polarizability_loss,
+}
+
+
+def validate(kind: str, model: torch.nn.Module, graphs: list[AtomicData]) -> float:
+    """RMSE on the validation frames: forces eV/A, dipole e A, or polarizability A^3."""
+    squares = []
+    for graph in graphs:
+        batch = join([graph])
+        name = {"potential": "forces"}.get(kind, kind)
+        squares.append((model(batch)[name].detach() - batch[name]).square().mean().item())
+    return float(np.sqrt(np.mean(squares)))
+
+
+def fit(kind: str, model: torch.nn.Module, sets: Sets, seed: int, steps: int) -> list[list[float]]:
+    """Train in place; the weights left are the running average with the best validation."""
+    random = np.random.default_rng([seed, 11])
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE[kind], amsgrad=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, RATE[kind], total_steps=steps, pct_start=0.05, final_div_factor=100
+    )
+    average = ExponentialMovingAverage(model.parameters(), decay=0.995)
+    best, best_state, history, start = np.inf, None, [], time.perf_counter()
+    for step in range(1, steps + 1):
+        loss = LOSSES[kind](model, sets, random)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        schedule.step()
+        average.update()
+        if step % max(1, steps // 16) == 0 or step == steps:
+            with average.average_parameters():
+                error = validate(kind, model, sets.valid)
+                if error < best:
+                    best, best_state = error, copy.deepcopy(model.state_dict())
+            seconds = time.perf_counter() - start
+            history.append([step, loss.item(), error, seconds])
+            print(f"{kind}-{seed} step {step} loss {loss.item():.2e} valid {error:.4f} {seconds:.0f} s", flush=True)
+    model.load_state_dict(best_state)
+    return history
+
+
+def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]:
+    """Graphs of this member in torch's default precision, and what its network must know of them."""
+    path = work / ("potential.extxyz" if kind == "potential" else "dielectric.extxyz")
+    frames = read(path)
+    liquid = [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
+    train, valid = split(liquid, seed)
+    facts = {"scale": 1.0, "energy_per_molecule": 0.0}
+    if kind == "potential":
+        per_molecule = np.mean([a.info["REF_energy"] / (len(a) / 3) for a in train])
+        facts["energy_per_molecule"] = float(per_molecule)
+        facts["scale"] = float(np.sqrt(np.mean([np.mean(a.arrays["REF_forces"] ** 2) for a in train])))
+        for atoms in liquid:  # in double precision, before graphs round to single
+            atoms.info["REF_energy"] -= per_molecule * len(atoms) / 3
+    sets = Sets([make_graph(a) for a in train], [make_graph(a) for a in valid])
+    if kind != "potential":
+        sets.gas = [make_graph(a) for a in frames if a.info["origin"] != "liquid"]
+    if kind == "dipole":
+        sets.born = [make_graph(a) for a in read(work / "born_charges.extxyz")]
+    facts["neighbours"] = float(np.mean([g.edge_index.shape[1] / g.num_nodes for g in sets.train]))
+    return sets, facts
+
+
+def in_double(kind: str, model: torch.nn.Module, sets: Sets, facts: dict[str, float]) -> torch.nn.Module:
+    """The same weights in a network built in double precision, so that its constants are exact too."""
+    e0 = np.zeros(2)
+    if kind == "potential":
+        shift = np.mean([energy_error(model, graph) for graph in sets.train])
+        molecule = facts["energy_per_molecule"] - 3 * shift
+        e0 = np.array([FREE_H_ATOM, molecule - 2 * FREE_H_ATOM])
+    torch.set_default_dtype(torch.float64)
+    exact = build(kind, facts["neighbours"], e0, facts["scale"])
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in exact.named_parameters():
+            parameter.copy_(weights[name])
+    return exact
+
+
+def energy_error(model: torch.nn.Module, graph: AtomicData) -> float:
+    """Of one frame, eV per atom."""
+    batch = join([graph])
+    energy = model(batch, compute_force=False)["interaction_energy"].detach()
+    return float((energy - batch["energy"]).item() / graph.num_nodes)
+
+
+def main() -> None:
+    """Train one member and write it to the work folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--steps", type=int, help="optimizer steps; default depends on the kind")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder that prepare.py filled")
+    arguments = parser.parse_args()
+    kind, seed = arguments.kind, arguments.seed
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
+    torch.manual_seed(seed)
+    sets, facts = load_sets(kind, seed, arguments.work)
+    model = build(kind, facts["neighbours"], scale=facts["scale"])
+    history = fit(kind, model, sets, seed, arguments.steps or STEPS[kind])
+    path = arguments.work / f"{kind}-{seed}.model"
+    torch.save(in_double(kind, model, sets, facts), path)
+    path.with_suffix(".json").write_text(
+        json.dumps(
+            {
+                "kind": kind,
+                "seed": seed,
+                "architecture": ARCHITECTURE[kind],
+                "n_parameters": sum(p.numel() for p in model.parameters()),
+                "n_train": len(sets.train),
+                "n_valid": len(sets.valid),
+                "history": history,
+                **facts,
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""``mlobs client``: one socket client."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from mlobs_client import config as client_file
+
+
+@click.command(
+    epilog="Examples:  mlobs client client.toml   |   "
+    "for i in 1 2 3; do mlobs client client.toml --name client-$i & done"
+)
+@click.argument("client", type=click.Path(path_type=Path))
+@click.option(
+    "--name",
+    default="client",
+    show_default=True,
+    help="Tells records of several clients apart: observables-NAME.h5.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say what is loaded and found.")
+def command(client: Path, name: str, verbose: bool) -> None:
+    """Serve one i-PI server with the models of CLIENT.toml until it says EXIT.
+
+    The server may come up later: [socket] patience says how long to wait. Exit status: 0 after
+    EXIT; 1 with one line that says what is wrong, also when the server disappears; 128 + n after
+    signal n (SIGTERM and SIGINT deliver the result in hand first).
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="mlobs client: %(levelname)s: %(message)s",
+        force=True,
+    )
+    config = client_file.load(client)
+    _set_threads(config.threads)
+    # torch is loaded from here on
+    from mlobs_client.answer import Answer
+    from mlobs_client.wire.client import run_client
+    from mlobs_client.wire.transport import TcpAddress, UnixAddress
+
+    socket = config.socket
+    address = (
+        UnixAddress(socket.address)
+        if socket.mode == "unix"
+        else TcpAddress(socket.address, socket.port)
+    )
+    with Answer.from_file(client, name) as answer:
+        signum = run_client(
+            address, socket.patience, lambda event: answer(event.cells, event.positions)
+        )
+    if signum is not None:
+        sys.exit(128 + signum)
+
+
+def _set_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)

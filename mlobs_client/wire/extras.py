@@ -1,0 +1,97 @@
+"""Observables to and from the JSON text that i-PI carries beside the forces.
+
+Keys on the wire are those of :data:`mlobs_client.quantities.QUANTITIES`. Born charges change
+their order: i-PI wants ``BEC`` with shape ``(3 n_atoms, 3)``, one row for each displacement and
+one column for each component of the dipole.
+
+Source:
+    i-PI 3.3.1: ``interfaces/utils.py`` (``parse_extra``), ``engine/motion/driven_dynamics.py``
+    (``BEC._get_driver_BEC``), ``engine/forcefields.py`` (``FFCommittee.gather``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import orjson
+
+from mlobs_client.errors import LocalProtocolError, RemoteProtocolError
+from mlobs_client.quantities import QUANTITIES
+from mlobs_client.structure import Array
+
+# i-PI keeps the whole text under "raw", and its <ffcommittee> prepends "committee_" to each key
+# and refuses those that it has already.
+RESERVED: Final = frozenset({"raw", "pot", "force", "virial", "uncertainty"})
+
+_OURS: Final = {quantity.wire_name: name for name, quantity in QUANTITIES.items()}
+
+Value = Array | np.floating | np.integer | float | str
+
+
+def encode(values: Mapping[str, Value]) -> bytes:
+    """Write observables as JSON.
+
+    Args:
+        values: arrays and numbers by our names (atomic units), and texts. Names that are not in
+            the table of quantities, such as ``record_row``, are written as they are.
+
+    Returns:
+        UTF-8 text; float64 numbers come back exactly. Empty without values.
+
+    Raises:
+        LocalProtocolError: a key that i-PI keeps for itself, a key twice, NaN or infinity.
+    """
+    fields: dict[str, object] = {}
+    for name, value in values.items():
+        key = QUANTITIES[name].wire_name if name in QUANTITIES else name
+        if key in RESERVED or key in fields:
+            problem = "i-PI uses this key itself" if key in RESERVED else "this key is there twice"
+            raise LocalProtocolError(f"extras cannot carry {name!r} as {key!r}: {problem}")
+        fields[key] = _plain(name, value)
+    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY) if fields else b""
+
+
+def decode(text: bytes | str) -> dict[str, Array | str]:
+    """Read what :func:`encode` wrote; numbers become arrays (of shape ``()``), texts stay.
+
+    Raises:
+        RemoteProtocolError: the text is not a JSON object of numbers, arrays and texts.
+    """
+    if not text:
+        return {}
+    try:
+        fields = orjson.loads(text)
+        return {_OURS.get(key, key): _read(key, value) for key, value in fields.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RemoteProtocolError(f"extras {_begin(text)} cannot be read: {error}") from error
+
+
+def _plain(name: str, value: Value) -> object:
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, np.integer):
+        return int(value)
+    array = np.asarray(value, dtype=np.float64)
+    if not np.isfinite(array).all():
+        bad = array[~np.isfinite(array)][0]
+        raise LocalProtocolError(f"extras cannot carry {name!r}: it contains {bad}")
+    if array.ndim == 0:
+        return float(array)
+    if name == "born_charges":
+        array = array.transpose(0, 2, 1).reshape(-1, 3)  # [I, i, j] -> [3 I + j, i]
+    return np.ascontiguousarray(array)
+
+
+def _read(key: str, value: object) -> Array | str:
+    if isinstance(value, str):
+        return value
+    array = np.array(value, dtype=np.float64)
+    if _OURS.get(key) == "born_charges":
+        array = array.reshape(-1, 3, 3).transpose(0, 2, 1)
+    return array
+
+
+def _begin(text: bytes | str) -> str:
+    return repr(text[:60]) + ("..." if len(text) > 60 else "")

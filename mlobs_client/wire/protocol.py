@@ -1,0 +1,365 @@
+"""The i-PI protocol without input and output: bytes in, events out, bytes out.
+
+No socket and no clock, so every conversation can be tested byte by byte. The order of messages
+is the table :data:`TRANSITIONS`; the layout of messages is in :class:`Connection`.
+
+Source:
+    i-PI 3.3.1, ``ipi/interfaces/sockets.py`` (``Driver.initialize``, ``dispatch_send``,
+    ``dispatch_send_batch``, ``_recv_forces_bulk_batch``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.errors import LocalProtocolError, RemoteProtocolError, ServerGone
+from mlobs_client.structure import Array
+
+HEADER_LENGTH: Final = 12
+# Lengths beyond these are noise, not simulations; without limits a stray number would make
+# the client wait for ever for bytes that nobody will send.
+MAX_ATOMS: Final = 50_000_000
+MAX_INIT_LENGTH: Final = 1 << 24
+
+
+def header(name: str) -> bytes:
+    """Return the 12 bytes that announce a message."""
+    return name.ljust(HEADER_LENGTH).encode("ascii")
+
+
+STATUS: Final = header("STATUS")
+INIT: Final = header("INIT")
+POSDATA: Final = header("POSDATA")
+GETFORCE: Final = header("GETFORCE")
+EXIT: Final = header("EXIT")
+NEEDINIT: Final = header("NEEDINIT")
+READY: Final = header("READY")
+HAVEDATA: Final = header("HAVEDATA")
+FORCEREADY: Final = header("FORCEREADY")
+
+
+class State(Enum):
+    """Where the conversation stands."""
+
+    CONNECTED = auto()  # nothing said yet: i-PI must tell the request id first
+    IDLE = auto()
+    EVALUATING = auto()  # the caller owes us send_results()
+    HAS_RESULTS = auto()  # we owe the server its forces
+    ENDED = auto()
+
+
+# (state, message from the server) -> next state. A pair that is absent is an error. While
+# EVALUATING, messages wait in the buffer.
+TRANSITIONS: Final[dict[tuple[State, bytes], State]] = {
+    (State.CONNECTED, STATUS): State.CONNECTED,
+    (State.CONNECTED, INIT): State.IDLE,
+    (State.CONNECTED, EXIT): State.ENDED,
+    (State.IDLE, STATUS): State.IDLE,
+    (State.IDLE, INIT): State.IDLE,
+    (State.IDLE, POSDATA): State.EVALUATING,
+    (State.IDLE, EXIT): State.ENDED,
+    (State.HAS_RESULTS, STATUS): State.HAS_RESULTS,
+    (State.HAS_RESULTS, GETFORCE): State.IDLE,
+    (State.HAS_RESULTS, EXIT): State.ENDED,
+}
+
+SERVER_MESSAGES: Final = frozenset(message for _, message in TRANSITIONS)
+
+STATUS_REPLIES: Final = {
+    State.CONNECTED: NEEDINIT,
+    State.IDLE: READY,
+    State.HAS_RESULTS: HAVEDATA,
+}
+
+
+class Need(Enum):
+    """The connection cannot go on without more bytes."""
+
+    DATA = auto()
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluate:
+    """The server wants energies and forces; answer with :meth:`Connection.send_results`.
+
+    Attributes:
+        cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
+        positions: shape ``(n_structures, n_atoms, 3)``, bohr.
+        request_id: what INIT said; i-PI says it once per connection, so it is no bead index.
+        init_text: the text of INIT, ``<parameters>`` of the forcefield.
+    """
+
+    cells: Array
+    positions: Array
+    request_id: int
+    init_text: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """The server said EXIT: a clean end."""
+
+
+Event = Need | Evaluate | Exit
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """What the server gets for one structure.
+
+    Attributes:
+        energy: Eh.
+        forces: shape ``(n_atoms, 3)``, Eh/bohr.
+        virial: shape ``(3, 3)``, Eh, -dE/d(strain) where rows become ``R (1 + strain)``.
+        extras: JSON text, UTF-8; see :mod:`mlobs_client.wire.extras`.
+    """
+
+    energy: float
+    forces: Array
+    virial: Array
+    extras: bytes = b""
+
+
+class Connection:
+    """One conversation with an i-PI server, as a state machine.
+
+    Call :meth:`next_event` until it asks for data, send :meth:`data_to_send`, feed what the
+    server says to :meth:`receive_data`. STATUS, INIT and GETFORCE are answered inside.
+    """
+
+    def __init__(self) -> None:
+        self._state = State.CONNECTED
+        self._incoming = bytearray()
+        self._outgoing: list[bytes] = []
+        self._server_closed = False
+        self._request_id = 0
+        self._init_text = ""
+        self._batch_size = 1
+        self._requested = (0, 0)  # structures to evaluate, atoms in each
+        self._results: list[bytes] = []
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def owes_results(self) -> bool:
+        """Whether results are ready that the server has not fetched yet."""
+        return self._state is State.HAS_RESULTS
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the server; no bytes mean that it closed its end."""
+        if not data:
+            self._server_closed = True
+        self._incoming += data
+
+    def data_to_send(self) -> bytes:
+        """Return, once, the bytes that must go to the server now."""
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def next_event(self) -> Event:
+        """Work through the received bytes up to the next thing that the caller must do.
+
+        Raises:
+            RemoteProtocolError: the server sent what the protocol does not allow.
+            ServerGone: the server closed its end without EXIT.
+            LocalProtocolError: the last :class:`Evaluate` was not answered.
+        """
+        while self._state is not State.ENDED:
+            message = self._next_message()
+            if message is None:
+                if self._server_closed:
+                    raise ServerGone(self._describe_end())
+                return Need.DATA
+            name, body = message
+            if name == STATUS:
+                self._outgoing.append(STATUS_REPLIES[self._state])
+            elif name == INIT:
+                self._initialise(body)
+            elif name == POSDATA:
+                return self._read_structures(body)
+            elif name == GETFORCE:
+                self._outgoing.extend(self._results)
+        return Exit()
+
+    def send_results(self, replies: Sequence[Reply]) -> None:
+        """Answer the last :class:`Evaluate`, one reply for each of its structures.
+
+        Raises:
+            LocalProtocolError: nothing was asked, or a reply has a wrong shape, NaN or infinity.
+        """
+        if self._state is not State.EVALUATING:
+            raise LocalProtocolError(
+                f"results were given in state {self._state.name}, but the server asked for none; "
+                "call send_results once after each Evaluate"
+            )
+        n_structures, n_atoms = self._requested
+        if len(replies) != n_structures:
+            raise LocalProtocolError(
+                f"{len(replies)} replies were given for {n_structures} structures"
+            )
+        for i, reply in enumerate(replies):
+            _check_reply(i, reply, n_atoms)
+        padding = [replies[-1]] * (self._batch_size - n_structures)
+        self._results = _pack([*replies, *padding], n_atoms)
+        self._state = State.HAS_RESULTS
+
+    def _next_message(self) -> tuple[bytes, bytearray] | None:
+        if self._state is State.EVALUATING:
+            raise LocalProtocolError("answer the last Evaluate with send_results first")
+        if len(self._incoming) < HEADER_LENGTH:
+            return None
+        name = bytes(self._incoming[:HEADER_LENGTH])
+        if (self._state, name) not in TRANSITIONS:
+            raise RemoteProtocolError(_describe_unexpected(self._state, name))
+        size = self._message_size(name)
+        if size is None or len(self._incoming) < size:
+            return None
+        body = self._incoming[HEADER_LENGTH:size]
+        del self._incoming[:size]
+        self._state = TRANSITIONS[self._state, name]
+        return name, body
+
+    def _message_size(self, name: bytes) -> int | None:
+        """Return the length of the first message with its header, None while unknown."""
+        if name == INIT:
+            length = self._peek_int(HEADER_LENGTH + 4)
+            if length is None:
+                return None
+            if not 0 <= length <= MAX_INIT_LENGTH:
+                raise RemoteProtocolError(f"INIT announces a text of {length} bytes")
+            return HEADER_LENGTH + 8 + length
+        if name == POSDATA:
+            return self._posdata_size()
+        return HEADER_LENGTH
+
+    def _posdata_size(self) -> int | None:
+        if self._incoming[20:28] == b"ipi_shm_":  # names of segments instead of a cell
+            raise RemoteProtocolError(
+                "the server talks through shared memory, which this client does not; write "
+                "mode='unix' instead of mode='shm' in its <ffsocket>"
+            )
+        n_structures = self._batch_size
+        n_atoms = self._peek_int(HEADER_LENGTH + (144 if n_structures == 1 else 0))
+        if n_atoms is None:
+            return None
+        if not 1 <= n_atoms * n_structures <= MAX_ATOMS:
+            raise RemoteProtocolError(
+                f"POSDATA announces {n_structures} structure(s) of {n_atoms} atoms; the layout of "
+                f"this message is not the one of i-PI 3 with batch_size {n_structures}"
+            )
+        return HEADER_LENGTH + 4 + n_structures * (144 + 24 * n_atoms)
+
+    def _peek_int(self, offset: int) -> int | None:
+        if len(self._incoming) < offset + 4:
+            return None
+        return int(struct.unpack_from("=i", self._incoming, offset)[0])
+
+    def _initialise(self, body: bytearray) -> None:
+        (self._request_id,) = struct.unpack_from("=i", body)
+        self._init_text = body[8:].decode("utf-8", errors="replace")
+        self._batch_size = _read_batch_size(self._init_text)
+
+    def _read_structures(self, body: bytearray) -> Evaluate:
+        """Read one structure (h, ih, n, q) or a batch (n, [h, ih], q), without its padding."""
+        n = self._batch_size
+        at_count, at_cells = (144, 0) if n == 1 else (0, 4)
+        n_atoms = int(struct.unpack_from("=i", body, at_count)[0])
+        cells = np.frombuffer(body, np.float64, 18 * n, at_cells).reshape(n, 2, 3, 3)[:, 0]
+        # i-PI has the lattice vectors as columns, we have them as rows. Copies, because the
+        # numbers start at odd addresses.
+        cells = cells.transpose(0, 2, 1).copy()
+        positions = np.frombuffer(body, np.float64, 3 * n_atoms * n, 4 + 144 * n)
+        positions = positions.reshape(n, n_atoms, 3).copy()
+        _check_finite("cell", cells)
+        _check_finite("positions", positions)
+        n_real = _count_without_padding(cells, positions)
+        self._requested = (n_real, n_atoms)
+        return Evaluate(cells[:n_real], positions[:n_real], self._request_id, self._init_text)
+
+    def _describe_end(self) -> str:
+        where = f"in state {self._state.name}"
+        if self._incoming:
+            begin = bytes(self._incoming[:HEADER_LENGTH]).decode("ascii", "replace").strip()
+            where = f"in the middle of {begin!r}"
+        return (
+            f"the i-PI server closed the connection without EXIT, {where}; "
+            "the end of its own log says why"
+        )
+
+
+def _describe_unexpected(state: State, name: bytes) -> str:
+    if name not in SERVER_MESSAGES:
+        return (
+            f"the server sent the unknown header {name!r}; is it i-PI that listens at this address?"
+        )
+    allowed = [message.decode().strip() for known, message in TRANSITIONS if known is state]
+    return (
+        f"the server sent {name.decode().strip()} in state {state.name}, "
+        f"where only {', '.join(allowed)} can come"
+    )
+
+
+def _read_batch_size(init_text: str) -> int:
+    """Find the announcement ``batch_size:N`` among the parameters in INIT."""
+    for parameter in reversed(init_text.split(",")):  # i-PI appends its own word
+        key, _, value = parameter.partition(":")
+        if key.strip() != "batch_size":
+            continue
+        if not value.strip().isdecimal() or not 1 <= int(value) <= MAX_ATOMS:
+            raise RemoteProtocolError(
+                f"INIT announces batch_size {value.strip()!r}, not a positive integer; "
+                "see <batch_size> and <parameters> in the <ffsocket>"
+            )
+        return int(value)
+    return 1
+
+
+def _count_without_padding(cells: Array, positions: Array) -> int:
+    """Count structures up to the first of the trailing run of identical ones."""
+    differs = (positions != positions[-1]).any(axis=(1, 2)) | (cells != cells[-1]).any(axis=(1, 2))
+    return int(np.flatnonzero(differs)[-1]) + 2 if differs.any() else 1
+
+
+def _check_finite(name: str, values: Array) -> None:
+    if not np.isfinite(values).all():
+        index = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
+        raise RemoteProtocolError(
+            f"the server sent {name}{list(index)} = {values[index]}, not a finite number; the "
+            "simulation has blown up: look at its forces and at its time step"
+        )
+
+
+def _check_reply(i: int, reply: Reply, n_atoms: int) -> None:
+    checked = (("energy", reply.energy, ()), ("forces", reply.forces, (n_atoms, 3)))
+    for name, value, shape in (*checked, ("virial", reply.virial, (3, 3))):
+        if np.shape(value) != shape:
+            raise LocalProtocolError(
+                f"{name} of reply {i} must have shape {shape}, got {np.shape(value)}"
+            )
+        if not np.isfinite(value).all():
+            bad = np.asarray(value)[~np.isfinite(value)][0]
+            raise LocalProtocolError(f"{name} of reply {i} contains {bad}, not a finite number")
+    try:
+        reply.extras.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LocalProtocolError(f"extras of reply {i} must be UTF-8: {error}") from error
+
+
+def _pack(replies: Sequence[Reply], n_atoms: int) -> list[bytes]:
+    """Lay out FORCEREADY; one structure is a batch of one, here the layouts agree."""
+    energies = np.array([reply.energy for reply in replies], dtype=np.float64)
+    forces = [np.asarray(reply.forces, dtype=np.float64).tobytes() for reply in replies]
+    # For columns R -> (1 + strain) R, as in i-PI, the strain is the transpose of ours.
+    virials = [np.asarray(reply.virial, dtype=np.float64).T.tobytes() for reply in replies]
+    extras = [struct.pack("=i", len(reply.extras)) + reply.extras for reply in replies]
+    count = struct.pack("=i", n_atoms)
+    return [FORCEREADY, energies.tobytes(), count, *forces, *virials, *extras]

@@ -1,0 +1,253 @@
+"""Bytes to and from a server: unix and TCP sockets, patience, and a way to be interrupted."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import selectors
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from mlobs_client.errors import TransportError
+
+logger = logging.getLogger(__name__)
+
+PAUSE: Final = 0.1  # seconds between two attempts to connect
+ATTEMPT: Final = 5.0  # seconds that one attempt may take
+CHUNK: Final = 1 << 18  # bytes taken from the socket at once
+# What an attempt says while the server is not up yet, or its queue of new clients is full.
+NOT_UP_YET: Final = {
+    errno.ENOENT,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.EAGAIN,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+}
+
+
+@dataclass(frozen=True)
+class UnixAddress:
+    """A server on this machine, ``mode='unix'``.
+
+    Attributes:
+        name: ``<address>`` of the server; a name with a slash is a whole path.
+        prefix: what i-PI puts before the name (its ``-S`` option).
+    """
+
+    name: str
+    prefix: str = "/tmp/ipi_"
+
+    @property
+    def path(self) -> str:
+        return self.name if "/" in self.name else self.prefix + self.name
+
+    def __str__(self) -> str:
+        return f"unix socket {self.path}"
+
+
+@dataclass(frozen=True)
+class TcpAddress:
+    """A server on the network, ``mode='inet'``."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"host {self.host}, port {self.port}"
+
+
+Address = UnixAddress | TcpAddress
+
+
+class StopRequested(Exception):
+    """No error: the client was asked to finish while it waited for the server."""
+
+
+class Stop:
+    """A request to finish, which wakes whoever waits for the server.
+
+    A flag alone is not enough: a signal that arrives just before the wait would be noticed only
+    after it. A byte in a socket of our own is seen by the wait itself.
+
+    Attributes:
+        signal: the signal that asked, None as long as nobody did.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._reader, self._writer = socket.socketpair()
+
+    def request(self, signum: int = signal.SIGTERM) -> None:
+        """Ask the client to finish; may be called from a signal handler or another thread."""
+        self.signal = signal.Signals(signum)
+        self._writer.send(b"!")
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep.
+
+        Raises:
+            StopRequested: somebody asked to finish meanwhile.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            if selector.select(seconds):
+                raise StopRequested
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+class Transport:
+    """A connected stream socket; waits without spinning and can be interrupted."""
+
+    def __init__(self, stream: socket.socket, stop: Stop | None = None) -> None:
+        self._stream = stream
+        self._stop = stop
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(stream, selectors.EVENT_READ)
+        if stop is not None:
+            self._selector.register(stop, selectors.EVENT_READ)
+
+    def receive(self, *, interruptible: bool = True) -> bytes:
+        """Wait for bytes; return none once the server has closed or lost its end.
+
+        Raises:
+            StopRequested: somebody asked to finish, and ``interruptible``.
+        """
+        if interruptible:
+            ready = [key.fileobj for key, _ in self._selector.select()]
+            if self._stop in ready:
+                raise StopRequested
+        try:
+            return self._stream.recv(CHUNK)
+        except OSError as error:
+            logger.debug("receiving failed: %s", error)
+            return b""
+
+    def send(self, data: bytes) -> None:
+        """Send everything.
+
+        A server that has gone is not noticed here but by :meth:`receive`: before it went it may
+        have said EXIT, which we have not read yet.
+        """
+        try:
+            if data:
+                self._stream.sendall(data)
+        except OSError as error:
+            logger.debug("sending failed: %s", error)
+
+    def close(self) -> None:
+        self._selector.close()
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(address: Address, patience: float = 60.0, stop: Stop | None = None) -> Transport:
+    """Connect to a server, waiting for it if it is not up yet.
+
+    Args:
+        address: where the server listens.
+        patience: seconds to wait for it.
+        stop: lets somebody else end the waiting.
+
+    Raises:
+        TransportError: the server did not come up in time, or the address can never work.
+        StopRequested: ``stop`` was used.
+    """
+    deadline = time.monotonic() + patience
+    waiting = False
+    while True:
+        try:
+            return Transport(
+                _open(address, max(0.1, min(ATTEMPT, deadline - time.monotonic()))), stop
+            )
+        except OSError as error:
+            reason = error
+        if not _may_pass(reason):
+            raise TransportError(f"cannot connect to {address}: {_describe(reason)}") from reason
+        left = deadline - time.monotonic()
+        if left <= 0.0:
+            raise TransportError(_describe_silence(address, patience, reason)) from reason
+        if not waiting:
+            waiting = True
+            logger.info("waiting up to %g s for an i-PI server at %s", patience, address)
+        _sleep(min(PAUSE, left), stop)
+
+
+def _open(address: Address, timeout: float) -> socket.socket:
+    if isinstance(address, UnixAddress):
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        target: str | tuple[str, int] = address.path
+    else:
+        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)  # i-PI binds IPv4 only
+        target = (address.host, address.port)
+        _tune(stream)
+    try:
+        stream.settimeout(timeout)
+        stream.connect(target)
+        if stream.family == socket.AF_INET and stream.getsockname() == stream.getpeername():
+            # Without a server, the kernel may give us the very port that we try to reach.
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")
+        stream.settimeout(None)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _tune(stream: socket.socket) -> None:
+    """Send small messages at once, and notice within two minutes a host that lost its power."""
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
+        if hasattr(socket, name):  # Linux has all three
+            stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _sleep(seconds: float, stop: Stop | None) -> None:
+    if stop is None:
+        time.sleep(seconds)
+    else:
+        stop.wait(seconds)
+
+
+def _may_pass(reason: OSError) -> bool:
+    return isinstance(reason, TimeoutError) or (
+        not isinstance(reason, socket.gaierror) and reason.errno in NOT_UP_YET
+    )
+
+
+def _describe(reason: OSError) -> str:
+    if isinstance(reason, socket.gaierror):
+        return f"this host name is unknown ({reason.strerror}); check address in [socket]"
+    return f"{reason.strerror or reason}; check mode and address in [socket]"
+
+
+def _describe_silence(address: Address, patience: float, reason: OSError) -> str:
+    hint = "mode, address and port in its <ffsocket> and in [socket]"
+    if isinstance(address, UnixAddress):
+        hint = f"{hint} (i-PI puts {UnixAddress.prefix} before the address of a unix socket)"
+    return (
+        f"no i-PI server at {address} after {patience:g} s ({reason.strerror or reason}); "
+        f"is i-PI running? Compare {hint}"
+    )

@@ -1,0 +1,71 @@
+"""Figures of ``make bench`` and ``make validate`` as JSON, with where they come from."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+PACKAGES = ("mlobs", "ipi", "mace-torch", "torch", "ase", "numpy")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number.
+
+    Attributes:
+        name: what it is.
+        value: in ``unit``.
+        error: one standard error, or None where it is exact or a single measurement.
+        unit: as text.
+        reference: what it is compared with, and where that comes from.
+        passed: whether it holds; None where nothing is asked.
+    """
+
+    name: str
+    value: float
+    error: float | None
+    unit: str
+    reference: str
+    passed: bool | None
+
+
+def write(name: str, figures: list[Figure]) -> Path:
+    """Write ``results/NAME.json``; an interrupted run leaves the previous file as it was."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {
+        "figures": [asdict(figure) for figure in figures],
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        "commit": _commit(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.replace(path)
+    return path
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,50 @@
+"""Write the README's tables from ``results/*.json``: ``python tables.py README.md``.
+
+A table stands between ``<!-- results: NAME -->`` and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[2] / "results"
+MARK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def with_tables(text: str) -> str:
+    """The text with every marked table made anew."""
+    return MARK.sub(lambda match: match[1] + _table(match[2]) + match[3], text)
+
+
+def _table(name: str) -> str:
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return f"(not measured yet: `make {name}`)\n"
+    content = json.loads(path.read_text())
+    rows = [_row(figure) for figure in content["figures"]]
+    machine, versions = content["machine"], content["versions"]
+    header = "| | value | unit | reference | |\n|---|---|---|---|---|\n"
+    foot = (
+        f"\n{machine['cpu']}, {machine['cores']} cores; i-PI {versions['ipi']}, MACE "
+        f"{versions['mace-torch']}, torch {versions['torch']}; commit {content['commit']}, "
+        f"{content['date'][:10]}.\n"
+    )
+    return header + "".join(rows) + foot
+
+
+def _row(figure: dict[str, Any]) -> str:
+    value = f"{figure['value']:.4g}"
+    if figure["error"] is not None:
+        value += f" ± {figure['error']:.2g}"
+    passed = {True: "yes", False: "**no**", None: ""}[figure["passed"]]
+    return f"| {figure['name']} | {value} | {figure['unit']} | {figure['reference']} | {passed} |\n"
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        file = Path(argument)
+        file.write_text(with_tables(file.read_text()))

@@ -1,0 +1,81 @@
+"""The client file: what is accepted, and that every mistake gets one line with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlobs_client.config import ClientConfig, load, parse
+from mlobs_client.errors import ConfigError
+
+MINIMAL: dict[str, Any] = {
+    "structure": "init.xyz",
+    "potential": {"kind": "mace", "models": ["a.model"]},
+}
+
+
+def test_a_minimal_file_is_complete_by_its_defaults() -> None:
+    config = parse(MINIMAL, "client.toml")
+    assert config.socket.mode == "unix"
+    assert config.virial == "auto"
+    assert config.field is None
+
+
+def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
+    field = {"vector": [0.0, 0.0, 51.422067], "unit": "V/angstrom"}
+    config = parse({**MINIMAL, "field": field}, "client.toml")
+    assert config.field is not None
+    # 51.422067 V/angstrom is one atomic unit (CODATA, to the digits written here)
+    np.testing.assert_allclose(config.field.atomic_units, [0, 0, 1], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"potentail": {}}, "unknown setting 'potentail'; did you mean 'potential'?"),
+        ({"potential": {"kind": "mace", "model": ["x"]}}, "did you mean 'models'?"),
+        ({"potential": {"kind": "mce", "models": ["x"]}}, "'mace', 'ase', 'toy'"),
+        ({"potential": {"kind": "mace", "models": []}}, "potential.models = []"),
+        ({"potential": {"kind": "mace", "models": ["x"], "alpha": -1}}, "potential.alpha = -1"),
+        ({"field": {"vector": [0, 0, 1], "unit": "V/m"}}, "unknown unit 'V/m'; use one of V/ang"),
+        ({"field": {"vector": [0, 1], "unit": "V/angstrom"}}, "number 3 is missing"),
+        ({"field": {"vector": [0, 1, float("nan")], "unit": "V/angstrom"}}, "finite number"),
+        ({"socket": {"port": 70000}}, "socket.port = 70000"),
+        ({"socket": {"mode": "pigeon"}}, "'unix' or 'inet'"),
+        ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),
+        ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
+        (
+            {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": {"O": -1.5}}},
+            "dipole.oxidation_numbers.O = -1.5",
+        ),
+        ({"potential": None}, "neither [potential] nor [field]"),
+        ({"structure": 3}, "structure = 3"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_remedy(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**MINIMAL, **change}, "client.toml")
+    assert str(caught.value).startswith("client.toml: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_names_itself_and_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: no such client file; 'mlobs init"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "client.toml"
+    path.write_text("structure = init.xyz\n")
+    with pytest.raises(ConfigError, match="line 1"):
+        load(path)
+
+
+def test_a_validated_file_cannot_be_changed() -> None:
+    config = parse(MINIMAL, "client.toml")
+    with pytest.raises(ValueError, match="frozen"):
+        ClientConfig.__setattr__(config, "structure", "other.xyz")
