@@ -1,8 +1,10 @@
 """mlobs inside i-PI's own driver: its MPI and shared-memory transports, or no transport at all.
 
-i-pi-driver-py -u -a ADDRESS -m custom -P mlobs_pes.py -o client=client.toml
-<ffdirect><pes>custom</pes><pes_path>mlobs_pes.py</pes_path><parameters>{client: client.toml}</parameters></ffdirect>
-mpirun -n 1 i-pi input.xml : -n 2 i-pi-driver-py --mpi -m custom -P mlobs_pes.py -o client=client.toml
+As a socket client, with --shm in shared memory, with --mpi below mpirun:
+    i-pi-driver-py -u -a ADDRESS -m custom -P mlobs_pes.py -o client=client.toml
+Inside i-PI:
+    <ffdirect name='mlobs'><pes>custom</pes><pes_path>mlobs_pes.py</pes_path>
+      <parameters>{client: client.toml}</parameters></ffdirect>
 """
 
 import os

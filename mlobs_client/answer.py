@@ -6,9 +6,10 @@ the same :class:`Answer`, so they give the same numbers.
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,45 +17,60 @@ from typing import Self
 import numpy as np
 
 from mlobs_client import config as client_file
-from mlobs_client.build import Assembly, build
+from mlobs_client.build import Assembly, build, model_files
 from mlobs_client.config import ClientConfig
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.fuse import predict
-from mlobs_client.record.writer import RecordWriter
-from mlobs_client.structure import Array, Prediction
+from mlobs_client.record.writer import RecordWriter, open_next_record
+from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.wire import extras
-from mlobs_client.wire.protocol import Reply
-
-logger = logging.getLogger(__name__)
+from mlobs_client.wire.protocol import Reply, count_without_padding
 
 
 class Answer:
     """Replies to geometries, with the models, terms and record of one client.
 
+    The structure of the client file is evaluated once at the start, so that whatever is wrong
+    with the models is said before i-PI sees this client.
+
     Args:
         config: the client file.
         assembly: what :func:`mlobs_client.build.build` made of it.
-        record: where large observables go; None where the client file names none.
+        record_path: where the observables of ``[observables] record`` go.
+        attributes: of the record: where its numbers come from.
+
+    Raises:
+        MissingObservable: something that the client file wants is given by no model.
+        EvaluationError: the models cannot treat the structure.
+        RecordError: the record cannot be written.
     """
 
     def __init__(
-        self, config: ClientConfig, assembly: Assembly, record: RecordWriter | None = None
+        self,
+        config: ClientConfig,
+        assembly: Assembly,
+        record_path: Path,
+        attributes: Mapping[str, str],
     ) -> None:
-        self._structure = assembly.structure
-        self._evaluators = assembly.evaluators
-        self._terms = assembly.terms
+        self._assembly = assembly
         self._allow_no_virial = config.virial == "none"
         self._extras = config.observables.extras
         self._recorded = config.observables.record
-        self._record = record
+        self._record: RecordWriter | None = None
+        (first,) = self._predict([assembly.structure])
+        if self._recorded:
+            columns = self._columns(first, assembly.structure)
+            shapes = {name: np.shape(value) for name, value in columns.items()}
+            self._record = open_next_record(record_path, shapes, attributes)
 
     @classmethod
-    def from_file(cls, path: Path, name: str = "client") -> Self:
+    def from_file(cls, path: Path, name: str = "") -> Self:
         """Build everything that a client file describes.
 
         Args:
             path: of the client file.
-            name: tells the records of several clients apart.
+            name: if given, the record is called ``record_file-NAME``; clients without a name of
+                their own find a free one.
 
         Raises:
             ConfigError: the client file says something impossible.
@@ -62,14 +78,16 @@ class Answer:
         """
         config = client_file.load(path)
         assembly = build(config, path.parent)
-        record = None
-        if config.observables.record:
-            record_path = path.parent / config.observables.record_file
-            record = RecordWriter(record_path.with_stem(f"{record_path.stem}-{name}"))
-        return cls(config, assembly, record)
+        record = path.parent / config.observables.record_file
+        if name:
+            record = record.with_stem(f"{record.stem}-{name}")
+        return cls(config, assembly, record, describe(config, path))
 
     def __call__(self, cells: Array, positions: Array) -> list[Reply]:
         """Evaluate geometries.
+
+        i-PI fills up batches with repeats of the last structure, and its own driver passes them
+        on: they are evaluated once and recorded once.
 
         Args:
             cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
@@ -79,43 +97,52 @@ class Answer:
             ConfigError: i-PI sends another number of atoms than the client file describes.
             EvaluationError: a model gave NaN, or cannot treat a geometry.
         """
-        n_atoms = self._structure.n_atoms
-        if positions.shape[1] != n_atoms:
+        template = self._assembly.structure
+        if positions.shape[1] != template.n_atoms:
             raise ConfigError(
                 f"i-PI sends {positions.shape[1]} atoms, but the structure of the client file has "
-                f"{n_atoms}; both must be the same atoms in the same order"
+                f"{template.n_atoms}; both must be the same atoms in the same order"
             )
+        n_real = count_without_padding(cells, positions)
         structures = [
-            replace(self._structure, cell=cell, positions=position)
-            for cell, position in zip(cells, positions, strict=True)
+            replace(template, cell=cell, positions=position)
+            for cell, position in zip(cells[:n_real], positions[:n_real], strict=True)
         ]
-        wanted = frozenset({*self._extras, *self._recorded} - {"positions"})
-        predictions = predict(structures, self._evaluators, self._terms, wanted)
-        rows = self._append(predictions, positions)
-        return [
+        predictions = self._predict(structures)
+        rows = self._append(predictions, structures)
+        replies = [
             self._reply(prediction, row) for prediction, row in zip(predictions, rows, strict=True)
         ]
+        return replies + [replies[-1]] * (len(cells) - n_real)
+
+    def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        wanted = frozenset({*self._extras, *self._recorded} - {"positions"})
+        return predict(structures, self._assembly.evaluators, self._assembly.terms, wanted)
+
+    def _columns(self, prediction: Prediction, structure: Structure) -> dict[str, Array]:
+        known = {**prediction.observables, "positions": structure.positions}
+        return {name: known[name] for name in self._recorded}
 
     def _append(
-        self, predictions: Sequence[Prediction], positions: Array
-    ) -> list[Mapping[str, int | str]]:
-        """Record first: a row whose number has reached i-PI is safe."""
+        self, predictions: Sequence[Prediction], structures: Sequence[Structure]
+    ) -> Sequence[Mapping[str, int | str]]:
+        """Record before replying: a row whose number has reached i-PI is safe."""
         if self._record is None:
-            return [{} for _ in predictions]
-        rows = []
-        for prediction, position in zip(predictions, positions, strict=True):
-            known = {**prediction.observables, "positions": position}
-            row = self._record.append({name: known[name] for name in self._recorded})
-            rows.append({"record_row": row, "record": self._record.path.name})
-        return rows
+            return [{}] * len(predictions)
+        rows = self._record.append(
+            [self._columns(p, s) for p, s in zip(predictions, structures, strict=True)]
+        )
+        return [{"record_row": row, "record": self._record.path.name} for row in rows]
 
     def _reply(self, prediction: Prediction, row: Mapping[str, int | str]) -> Reply:
-        if prediction.virial is None and not self._allow_no_virial:
-            raise EvaluationError(
-                "a model of this client has no strain derivative, so there is no virial; for runs "
-                'at constant volume write virial = "none" in the client file'
-            )
-        virial = np.zeros((3, 3)) if prediction.virial is None else prediction.virial
+        virial = prediction.virial
+        if virial is None:
+            if not self._allow_no_virial:
+                raise EvaluationError(
+                    "a model of this client has no strain derivative, so there is no virial; for "
+                    'runs at constant volume write virial = "none" in the client file'
+                )
+            virial = np.zeros((3, 3))
         sent = {name: prediction.observables[name] for name in self._extras}
         return Reply(prediction.energy, prediction.forces, virial, extras.encode({**sent, **row}))
 
@@ -134,3 +161,18 @@ class Answer:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def describe(config: ClientConfig, path: Path) -> dict[str, str]:
+    """Where the numbers of a client come from: its file, its models and versions."""
+    models = model_files(config, path.parent)
+    return {
+        "client_file": path.read_text(encoding="utf-8"),
+        "models": "\n".join(f"{sha256(model)}  {model.name}" for model in models),
+        "mlobs": version("mlobs"),
+    }
+
+
+def sha256(path: Path) -> str:
+    """Of the content of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

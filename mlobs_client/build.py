@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MacePotential, ToyModel
+from mlobs_client.config import AseModel, ClientConfig, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.structure import Structure
+from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mlobs_client.evaluate.mace import MaceEvaluator
+    from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,98 @@ def build(config: ClientConfig, folder: Path) -> Assembly:
         ModelError: a model file is missing, corrupt or for other species.
     """
     structure = read_structure(config, folder)
-    evaluators = [
-        *_mace(config, folder, structure),
-        *(_analytic(table) for table in (config.potential, config.dipole)
-          if isinstance(table, AseModel | ToyModel)),
-    ]
+    evaluators: list[Evaluator] = []
+    tables = (config.potential, config.dipole, config.polarizability)
+    if any(isinstance(table, MaceTable) for table in tables):
+        evaluators.append(_mace(config, folder, structure))
+    for table in (config.potential, config.dipole):
+        if isinstance(table, AseModel | ToyModel):
+            evaluators.append(_analytic(table, config))
     return Assembly(structure, tuple(evaluators), _terms(config))
+
+
+def model_files(config: ClientConfig, folder: Path) -> list[Path]:
+    """All model files that a client file names.
+
+    Raises:
+        ModelError: one is missing.
+    """
+    from mlobs_client.evaluate.model_files import resolve
+
+    tables = (config.potential, config.dipole, config.polarizability)
+    patterns = [table.models for table in tables if isinstance(table, MaceTable)]
+    return [path for models in patterns for path in resolve(models, folder)]
+
+
+def _mace(config: ClientConfig, folder: Path, structure: Structure) -> MaceEvaluator:
+    """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
+    from mlobs_client.evaluate import mace
+    from mlobs_client.evaluate.model_files import load, resolve
+    from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
+
+    def networks(table: MaceTable) -> mace.Modules:
+        return {path.name: load(path) for path in resolve(table.models, folder)}
+
+    potential = dipole = polarizability = None
+    numbers: OxidationNumbers | None = None
+    if isinstance(table := config.potential, MaceTable):
+        potential = mace.potential(
+            networks(table), alpha=table.alpha, dtype=table.dtype, device=table.device
+        )
+    if isinstance(dipoles := config.dipole, MaceTable):
+        if dipoles.oxidation_numbers is not None:
+            numbers = OxidationNumbers(dipoles.oxidation_numbers)
+        dipole = mace.dipole(
+            networks(dipoles),
+            unit=dipoles.unit,
+            oxidation_numbers=numbers,
+            dtype=dipoles.dtype,
+            device=dipoles.device,
+        )
+    if (tensors := config.polarizability) is not None:
+        polarizability = mace.polarizability(
+            networks(tensors), unit=tensors.unit, dtype=tensors.dtype, device=tensors.device
+        )
+    evaluator = mace.MaceEvaluator(potential, dipole, polarizability)
+    evaluator.check_species(structure)
+    # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
+    if dipole is not None:
+        check_single_valued(evaluator, structure, numbers)
+    return evaluator
+
+
+def _analytic(table: AseModel | ToyModel, config: ClientConfig) -> Evaluator:
+    from mlobs_client.evaluate.ase import AseEvaluator
+    from mlobs_client.evaluate.toys import make_toy
+
+    if isinstance(table, AseModel):
+        evaluator: Evaluator = AseEvaluator.from_import_path(table.calculator, table.parameters)
+    else:
+        evaluator = make_toy(table.name, table.parameters)
+    return _restricted(evaluator, table, config)
+
+
+def _restricted(
+    evaluator: Evaluator, table: AseModel | ToyModel, config: ClientConfig
+) -> Evaluator:
+    """Leave out what another table of the client file gives."""
+    dipole = {"dipole", "born_charges"}
+    polarizability = {"polarizability", "polarizability_gradient"}
+    if table is config.dipole:
+        return Restricted(evaluator, evaluator.provides & dipole)
+    left = evaluator.provides
+    if config.dipole is not None:
+        left -= dipole
+    if config.polarizability is not None:
+        left -= polarizability
+    return Restricted(evaluator, left)
+
+
+def _terms(config: ClientConfig) -> tuple[Term, ...]:
+    if config.field is None:
+        return ()
+    field = UniformField(config.field.atomic_units, config.field.second_order)
+    return (field, UnwrappedPositions())
 
 
 def read_structure(config: ClientConfig, folder: Path) -> Structure:

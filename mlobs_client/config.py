@@ -42,7 +42,7 @@ class Socket(_Table):
     patience: float = Field(default=60.0, ge=0.0)
 
 
-class _MaceTable(_Table):
+class MaceTable(_Table):
     """What all MACE committees have: files, precision and device."""
 
     kind: Literal["mace"]
@@ -51,7 +51,7 @@ class _MaceTable(_Table):
     device: str = "cpu"
 
 
-class MacePotential(_MaceTable):
+class MacePotential(MaceTable):
     """[potential] with kind = "mace": a committee of energy models.
 
     ``alpha`` calibrates the spread (Imbalzano et al., J. Chem. Phys. 154, 074102 (2021)).
@@ -60,7 +60,7 @@ class MacePotential(_MaceTable):
     alpha: float = Field(default=1.0, gt=0.0)
 
 
-class MaceDipole(_MaceTable):
+class MaceDipole(MaceTable):
     """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
 
     ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
@@ -70,7 +70,7 @@ class MaceDipole(_MaceTable):
     oxidation_numbers: dict[str, int] | tuple[int, ...] | None = None
 
 
-class MacePolarizability(_MaceTable):
+class MacePolarizability(MaceTable):
     """[polarizability] with kind = "mace": a committee of polarizability models."""
 
     unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"

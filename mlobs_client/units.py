@@ -32,9 +32,7 @@ INVERSE_CM: Final = 100.0 * _codata("inverse meter-hartree relationship")
 
 SPEED_OF_LIGHT: Final = _codata("inverse fine-structure constant")
 """In bohr/atu."""
-MICROCOULOMB_PER_CM2: Final = (
-    1e-2 * _codata("Bohr radius") ** 2 / _codata("atomic unit of charge")
-)
+MICROCOULOMB_PER_CM2: Final = 1e-2 * _codata("Bohr radius") ** 2 / _codata("atomic unit of charge")
 
 FIELD_UNITS: Final = {
     "V/angstrom": VOLT_PER_ANGSTROM,

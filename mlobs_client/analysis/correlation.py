@@ -44,18 +44,18 @@ def uniform_timestep(times: Array) -> float:
     """
     checked = check_series(times, "times")
     intervals = np.diff(checked)
-    interval = float(checked[-1] - checked[0]) / len(intervals)
+    usual = float(np.median(intervals))
     # text files carry about 8 digits of the time itself
-    allowed = 1e-3 * abs(interval) + 1e-7 * float(np.abs(checked).max())
-    wrong = np.flatnonzero(np.abs(intervals - interval) > allowed)
-    if interval <= 0.0 or len(wrong):
-        i = int(wrong[0]) if len(wrong) else 0
+    allowed = 1e-3 * abs(usual) + 1e-7 * float(np.abs(checked).max())
+    wrong = np.flatnonzero((np.abs(intervals - usual) > allowed) | (intervals <= 0.0))
+    if len(wrong):
+        i = int(wrong[0])
         raise RecordError(
             f"times are not uniform: {checked[i]:g} is followed by {checked[i + 1]:g} (sample "
-            f"{i + 1}), the mean interval is {interval:g}; remove frames written twice after a "
+            f"{i + 1}), the usual interval is {usual:g}; remove frames written twice after a "
             "restart, or cut the series where frames are missing"
         )
-    return interval
+    return float(checked[-1] - checked[0]) / len(intervals)
 
 
 def autocorrelation(
@@ -80,7 +80,7 @@ def autocorrelation(
 
     Raises:
         ConfigError: ``max_lag`` is negative.
-        RecordError: not more samples than ``max_lag``, NaN or infinity, or weights of another shape.
+        RecordError: not more samples than ``max_lag``, not finite, or weights of another shape.
     """
     if max_lag < 0:
         raise ConfigError(f"max_lag = {max_lag}: must be 0 or more samples")
@@ -215,18 +215,16 @@ def split_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
         raise ConfigError(f"n_blocks = {n_blocks}: an error needs at least 2 blocks")
     lengths = [len(run) for run in runs]
     candidates = {n // k for n in lengths for k in range(1, n_blocks + 1)} - {0}
-    possible = [
-        length for length in candidates if sum(n // length for n in lengths) >= n_blocks
-    ]
+    possible = [length for length in candidates if sum(n // length for n in lengths) >= n_blocks]
     if not possible:
         raise RecordError(
             f"{sum(lengths)} samples in {len(lengths)} runs cannot be cut into {n_blocks} blocks; "
             "run longer"
         )
     length = max(possible)
-    return [
-        run[stop - length : stop]
-        for run in runs
-        for stop in range(len(run) - (len(run) // length - 1) * length, len(run) + 1, length)
-        if len(run) >= length
-    ]
+    blocks: list[Array] = []
+    for run in runs:
+        count = len(run) // length
+        kept = run[len(run) - count * length :]
+        blocks.extend(kept.reshape(count, length, *run.shape[1:]))
+    return blocks

@@ -18,9 +18,8 @@ from mlobs_client import config as client_file
 @click.argument("client", type=click.Path(path_type=Path))
 @click.option(
     "--name",
-    default="client",
-    show_default=True,
-    help="Tells records of several clients apart: observables-NAME.h5.",
+    default="",
+    help="Names this client's record: observables-NAME.h5. Without it a free name is found.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say what is loaded and found.")
 def command(client: Path, name: str, verbose: bool) -> None:

@@ -77,6 +77,17 @@ class Evaluator(Protocol):
 
 
 @dataclass(frozen=True)
+class Restricted:
+    """An evaluator of which only some observables are used."""
+
+    evaluator: Evaluator
+    provides: frozenset[str]
+
+    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
+        return self.evaluator(structures, wanted)
+
+
+@dataclass(frozen=True)
 class TabulatedEvaluation:
     """An evaluation whose Jacobians are known numbers (analytic models, ASE calculators).
 
@@ -106,8 +117,10 @@ def _contract(cotangent: Values, jacobian: Mapping[str, tuple[Array, Array | Non
         by_positions, by_strain = jacobian[name]
         axes = np.ndim(weight)
         gradient = Gradient(
-            np.tensordot(weight, by_positions, axes),
-            None if by_strain is None else np.tensordot(weight, by_strain, axes),
+            np.asarray(np.tensordot(weight, by_positions, axes), dtype=np.float64),
+            None
+            if by_strain is None
+            else np.asarray(np.tensordot(weight, by_strain, axes), dtype=np.float64),
         )
         total = gradient if total is None else total + gradient
     if total is None:

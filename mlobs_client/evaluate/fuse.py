@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlobs_client.errors import MissingObservable
+from mlobs_client.errors import ConfigError, MissingObservable
 from mlobs_client.evaluate.evaluation import Evaluation, Evaluator, Gradient, Values
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.terms.term import Coupling, Term
@@ -55,6 +55,7 @@ def observe(
 
     Raises:
         MissingObservable: nobody provides something wanted.
+        ConfigError: two evaluators provide the same; its force would count twice.
     """
     provided = frozenset[str]().union(*(evaluator.provides for evaluator in evaluators))
     if missing := wanted - provided:
@@ -62,6 +63,11 @@ def observe(
             f"no model of this client gives {', '.join(sorted(missing))}; it gives "
             f"{', '.join(sorted(provided)) or 'nothing'}: add a model to the client file"
         )
+    for name in sorted(wanted):
+        if sum(name in evaluator.provides for evaluator in evaluators) > 1:
+            raise ConfigError(
+                f"two models of this client give {name}, so it would count twice; keep one of them"
+            )
     evaluations = [
         evaluator(structures, wanted & evaluator.provides)
         for evaluator in evaluators

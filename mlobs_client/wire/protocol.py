@@ -206,10 +206,7 @@ class Connection:
             raise LocalProtocolError(
                 f"{len(replies)} replies were given for {n_structures} structures"
             )
-        for i, reply in enumerate(replies):
-            _check_reply(i, reply, n_atoms)
-        padding = [replies[-1]] * (self._batch_size - n_structures)
-        self._results = _pack([*replies, *padding], n_atoms)
+        self._results = _pack(replies, n_atoms, self._batch_size)
         self._state = State.HAS_RESULTS
 
     def _next_message(self) -> tuple[bytes, bytearray] | None:
@@ -281,7 +278,7 @@ class Connection:
         positions = positions.reshape(n, n_atoms, 3).copy()
         _check_finite("cell", cells)
         _check_finite("positions", positions)
-        n_real = _count_without_padding(cells, positions)
+        n_real = count_without_padding(cells, positions)
         self._requested = (n_real, n_atoms)
         return Evaluate(cells[:n_real], positions[:n_real], self._request_id, self._init_text)
 
@@ -323,8 +320,13 @@ def _read_batch_size(init_text: str) -> int:
     return 1
 
 
-def _count_without_padding(cells: Array, positions: Array) -> int:
-    """Count structures up to the first of the trailing run of identical ones."""
+def count_without_padding(cells: Array, positions: Array) -> int:
+    """Count structures up to the first of the trailing run of identical ones.
+
+    Args:
+        cells: shape ``(n_structures, 3, 3)``.
+        positions: shape ``(n_structures, n_atoms, 3)``.
+    """
     differs = (positions != positions[-1]).any(axis=(1, 2)) | (cells != cells[-1]).any(axis=(1, 2))
     return int(np.flatnonzero(differs)[-1]) + 2 if differs.any() else 1
 
@@ -338,28 +340,42 @@ def _check_finite(name: str, values: Array) -> None:
         )
 
 
-def _check_reply(i: int, reply: Reply, n_atoms: int) -> None:
-    checked = (("energy", reply.energy, ()), ("forces", reply.forces, (n_atoms, 3)))
-    for name, value, shape in (*checked, ("virial", reply.virial, (3, 3))):
+def _pack(replies: Sequence[Reply], n_atoms: int, batch_size: int) -> list[bytes]:
+    """Lay out FORCEREADY; one structure is a batch of one, here the layouts agree."""
+    energies = _stack("energy", [reply.energy for reply in replies], ())
+    forces = _stack("forces", [reply.forces for reply in replies], (n_atoms, 3))
+    virials = _stack("virial", [reply.virial for reply in replies], (3, 3))
+    extras = [_pack_extras(i, reply.extras) for i, reply in enumerate(replies)]
+    padded = [min(i, len(replies) - 1) for i in range(batch_size)]
+    return [
+        FORCEREADY,
+        energies[padded].tobytes(),
+        struct.pack("=i", n_atoms),
+        forces[padded].tobytes(),
+        # i-PI strains columns, R -> (1 + strain) R: its strain is the transpose of ours.
+        virials[padded].transpose(0, 2, 1).tobytes(),
+        *(extras[i] for i in padded),
+    ]
+
+
+def _stack(name: str, values: Sequence[Array | float], shape: tuple[int, ...]) -> Array:
+    for i, value in enumerate(values):
         if np.shape(value) != shape:
             raise LocalProtocolError(
                 f"{name} of reply {i} must have shape {shape}, got {np.shape(value)}"
             )
-        if not np.isfinite(value).all():
-            bad = np.asarray(value)[~np.isfinite(value)][0]
-            raise LocalProtocolError(f"{name} of reply {i} contains {bad}, not a finite number")
+    stacked = np.array(values, dtype=np.float64)
+    if not np.isfinite(stacked).all():
+        index = tuple(np.argwhere(~np.isfinite(stacked))[0].tolist())
+        raise LocalProtocolError(
+            f"{name} of reply {index[0]} contains {stacked[index]}, not a finite number"
+        )
+    return stacked
+
+
+def _pack_extras(i: int, extras: bytes) -> bytes:
     try:
-        reply.extras.decode("utf-8")
+        extras.decode("utf-8")
     except UnicodeDecodeError as error:
         raise LocalProtocolError(f"extras of reply {i} must be UTF-8: {error}") from error
-
-
-def _pack(replies: Sequence[Reply], n_atoms: int) -> list[bytes]:
-    """Lay out FORCEREADY; one structure is a batch of one, here the layouts agree."""
-    energies = np.array([reply.energy for reply in replies], dtype=np.float64)
-    forces = [np.asarray(reply.forces, dtype=np.float64).tobytes() for reply in replies]
-    # For columns R -> (1 + strain) R, as in i-PI, the strain is the transpose of ours.
-    virials = [np.asarray(reply.virial, dtype=np.float64).T.tobytes() for reply in replies]
-    extras = [struct.pack("=i", len(reply.extras)) + reply.extras for reply in replies]
-    count = struct.pack("=i", n_atoms)
-    return [FORCEREADY, energies.tobytes(), count, *forces, *virials, *extras]
+    return struct.pack("=i", len(extras)) + extras

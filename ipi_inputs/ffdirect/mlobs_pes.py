@@ -1,0 +1,1 @@
+../../drivers/mlobs_pes.py

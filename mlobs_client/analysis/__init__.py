@@ -1,0 +1,61 @@
+"""Arrays in, small frozen results out: correlation functions, spectra, responses, with errors.
+
+Arrays are in Hartree atomic units; results are in the units of their readers (cm^-1,
+V/angstrom, ...) and say which.
+"""
+
+from mlobs_client.analysis.infrared import infrared, infrared_from_currents
+from mlobs_client.analysis.polarization import (
+    PolarizationCurve,
+    average_beads,
+    polarization_against_field,
+    unwrap_dipole,
+)
+from mlobs_client.analysis.spectra import (
+    Spectrum,
+    SpectrumSettings,
+    integrate,
+    member_peaks,
+    peak,
+)
+from mlobs_client.analysis.statistics import (
+    Estimate,
+    LinearFit,
+    add_member_spread,
+    block_mean,
+    bootstrap,
+    drift,
+    find_equilibration,
+    fit_line,
+    jackknife,
+    mean,
+    statistical_inefficiency,
+)
+from mlobs_client.analysis.vdos import partial_vdos, vdos
+
+__all__ = [
+    "Estimate",
+    "LinearFit",
+    "PolarizationCurve",
+    "Spectrum",
+    "SpectrumSettings",
+    "add_member_spread",
+    "average_beads",
+    "block_mean",
+    "bootstrap",
+    "drift",
+    "find_equilibration",
+    "fit_line",
+    "infrared",
+    "infrared_from_currents",
+    "integrate",
+    "jackknife",
+    "mean",
+    "member_peaks",
+    "partial_vdos",
+    "peak",
+    "polarization_against_field",
+    "statistical_inefficiency",
+    "unwrap_dipole",
+    "vdos",
+]

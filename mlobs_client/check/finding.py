@@ -1,0 +1,50 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Level(Enum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of a check.
+
+    Attributes:
+        level: how bad it is.
+        what: what was found, with the value.
+        remedy: what to change, and where; empty for what is right.
+    """
+
+    level: Level
+    what: str
+    remedy: str = ""
+
+
+def ok(what: str) -> Finding:
+    """Return a finding that all is well."""
+    return Finding(Level.OK, what)
+
+
+def warning(what: str, remedy: str) -> Finding:
+    """Return a finding that may be meant."""
+    return Finding(Level.WARNING, what, remedy)
+
+
+def error(what: str, remedy: str) -> Finding:
+    """Return a finding that cannot work."""
+    return Finding(Level.ERROR, what, remedy)
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the errors among findings."""
+    return [finding for finding in findings if finding.level is Level.ERROR]

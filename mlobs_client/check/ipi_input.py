@@ -1,0 +1,228 @@
+"""What an input (or a RESTART) of i-PI says, as far as clients are concerned.
+
+Source:
+    i-PI 3.3.1, ``ipi/inputs/{simulation,forcefields,forces,outputs}.py``, with its defaults.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import ConfigError
+
+DRIVEN: Final = "driven_dynamics"
+
+
+@dataclass(frozen=True)
+class Forcefield:
+    """One ``<ff...>``.
+
+    Attributes:
+        kind: the tag, for example ``ffsocket``.
+        name: what ``<force forcefield=...>`` refers to.
+        pbc: whether positions are wrapped before they are sent; None where it is not written.
+        mode: ``unix``, ``inet`` or ``shm`` of a socket.
+        address: of a socket.
+        port: of an inet socket.
+        batch_size: structures in one message.
+    """
+
+    kind: str
+    name: str
+    pbc: bool | None
+    mode: str
+    address: str
+    port: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Force:
+    """One ``<force>``; in ``<forces>`` or, with ``biases``, in ``<bias>``."""
+
+    forcefield: str
+    weight: float
+    n_beads: int  # 0: all
+    interpolated: tuple[str, ...]
+    biases: bool
+
+
+@dataclass(frozen=True)
+class PropertiesOutput:
+    """One ``<properties>``: file name without prefix, and names without units or arguments."""
+
+    filename: str
+    stride: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrajectoryOutput:
+    """One ``<trajectory>``; ``extras`` are the keys of ``extra_type``, none for ``raw``."""
+
+    filename: str
+    stride: int
+    what: str
+    extras: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IpiInput:
+    """An input of i-PI.
+
+    Attributes:
+        path: of the file; i-PI runs in its folder.
+        prefix: of the outputs.
+        sockets_prefix: what i-PI puts before the address of a unix socket.
+        step: where it starts, not 0 in a RESTART.
+        total_steps: where it ends.
+        motions: modes of all ``<motion>``.
+        dynamics: modes of all kinds of dynamics, for example ``npt``.
+        writes_asr_threshold: whether ``asr_threshold`` is set.
+        takes_born_charges: whether ``<bec mode='driver'>``.
+        timestep: text and unit of the first one; None without dynamics.
+    """
+
+    path: Path
+    prefix: str
+    sockets_prefix: str
+    step: int
+    total_steps: int
+    forcefields: tuple[Forcefield, ...]
+    forces: tuple[Force, ...]
+    properties: tuple[PropertiesOutput, ...]
+    trajectories: tuple[TrajectoryOutput, ...]
+    motions: tuple[str, ...]
+    dynamics: tuple[str, ...]
+    writes_asr_threshold: bool
+    takes_born_charges: bool
+    timestep: tuple[str, str] | None
+
+    @property
+    def sockets(self) -> tuple[Forcefield, ...]:
+        """The forcefields that wait for socket clients."""
+        return tuple(ff for ff in self.forcefields if ff.kind in ("ffsocket", "ffcavphsocket"))
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether i-PI itself applies a field."""
+        return DRIVEN in self.motions
+
+    def file(self, filename: str) -> Path:
+        """Return the path of an output file."""
+        return self.path.parent / (f"{self.prefix}.{filename}" if self.prefix else filename)
+
+
+def read(path: Path) -> IpiInput:
+    """Read an input or a RESTART of i-PI.
+
+    Raises:
+        ConfigError: it is missing, is not XML, or a number in it is none.
+    """
+    root = _parse(path)
+    try:
+        return _read(path, root)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
+
+
+def _parse(path: Path) -> ET.Element:
+    try:
+        root = ET.parse(path).getroot()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such input of i-PI; 'mlobs init water-nvt' writes one to start from"
+        ) from None
+    except (OSError, ET.ParseError) as error:
+        raise ConfigError(f"{path}: cannot be read as XML: {error}") from error
+    if root.tag != "simulation":
+        raise ConfigError(
+            f"{path}: the outermost tag is <{root.tag}>, not the <simulation> of an input of i-PI"
+        )
+    return root
+
+
+def _read(path: Path, root: ET.Element) -> IpiInput:
+    output = root.find("output")
+    outputs = ET.Element("output") if output is None else output
+    dynamics = [tag for name in ("dynamics", DRIVEN) for tag in root.iter(name)]
+    timestep = next(root.iter("timestep"), None)
+    return IpiInput(
+        path=path,
+        prefix=outputs.get("prefix", "i-pi"),
+        sockets_prefix=root.get("sockets_prefix", "/tmp/ipi_"),
+        step=int(_text(root, "step", "0")),
+        total_steps=int(_text(root, "total_steps", "1000")),
+        forcefields=tuple(_read_forcefield(tag) for tag in _forcefields(root)),
+        forces=tuple(_forces(root)),
+        properties=tuple(_read_properties(tag) for tag in outputs.iter("properties")),
+        trajectories=tuple(_read_trajectory(tag) for tag in outputs.iter("trajectory")),
+        motions=tuple(tag.get("mode", "dynamics") for tag in root.iter("motion")),
+        dynamics=tuple(tag.get("mode", "nve") for tag in dynamics),
+        writes_asr_threshold=next(root.iter("asr_threshold"), None) is not None,
+        takes_born_charges=any(tag.get("mode") == "driver" for tag in root.iter("bec")),
+        timestep=None
+        if timestep is None
+        else ((timestep.text or "").strip(), timestep.get("units", "atomic_unit")),
+    )
+
+
+def _forcefields(root: ET.Element) -> Iterator[ET.Element]:
+    """All of them, also those inside of <ffcommittee> and <ffrotations>."""
+    return (tag for tag in root.iter() if re.fullmatch(r"ff[a-z]+", tag.tag))
+
+
+def _read_forcefield(tag: ET.Element) -> Forcefield:
+    pbc = tag.get("pbc")
+    return Forcefield(
+        kind=tag.tag,
+        name=tag.get("name", "").strip(),
+        pbc=None if pbc is None else pbc.strip().lower() == "true",
+        mode=tag.get("mode", "inet").strip(),
+        address=_text(tag, "address", "localhost"),
+        port=int(_text(tag, "port", "65535")),
+        batch_size=int(_text(tag, "batch_size", "1")),
+    )
+
+
+def _forces(root: ET.Element) -> Iterator[Force]:
+    for parent in root.iter():
+        for tag in parent.findall("force") if parent.tag in ("forces", "bias") else ():
+            yield Force(
+                forcefield=tag.get("forcefield", "").strip(),
+                weight=float(tag.get("weight", "1.0")),
+                n_beads=int(tag.get("nbeads", "0")),
+                interpolated=_list(_text(tag, "interpolate_extras", "")),
+                biases=parent.tag == "bias",
+            )
+
+
+def _read_properties(tag: ET.Element) -> PropertiesOutput:
+    # a name is followed by {unit} and (arguments)
+    names = _list(re.sub(r"\([^)]*\)|\{[^}]*\}", "", tag.text or ""))
+    return PropertiesOutput(tag.get("filename", "out").strip(), int(tag.get("stride", "1")), names)
+
+
+def _read_trajectory(tag: ET.Element) -> TrajectoryOutput:
+    what = re.sub(r"[({].*", "", (tag.text or "").strip())
+    keys = tag.get("extra_type", "raw") if what.startswith("extras") else "raw"
+    return TrajectoryOutput(
+        filename=tag.get("filename", "traj").strip(),
+        stride=int(tag.get("stride", "1")),
+        what=what,
+        extras=tuple(name for name in _list(keys) if name != "raw"),
+    )
+
+
+def _text(parent: ET.Element, tag: str, default: str) -> str:
+    found = parent.find(tag)
+    return default if found is None or not found.text else found.text.strip()
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(name.strip(" \n\t'\"") for name in text.strip().strip("[]").split(",") if name)

@@ -1,0 +1,110 @@
+"""Ask i-PI itself what it makes of an input, without starting it.
+
+i-PI's parser keeps global state, prints, and may end the process, so it runs in a process of its
+own: ``python -m mlobs_client.check.ipi_parser INPUT`` prints one line of JSON last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.structure import Array
+
+DEADLINE: Final = 300.0  # seconds; <ffdirect> loads its models here
+
+
+@dataclass(frozen=True)
+class ParsedInput:
+    """The system as i-PI would start it.
+
+    Attributes:
+        names: labels of the atoms, in i-PI's order.
+        positions: shape ``(n_atoms, 3)``, bohr, of the first bead.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+        n_beads: of the ring polymer.
+    """
+
+    names: tuple[str, ...]
+    positions: Array
+    cell: Array
+    n_beads: int
+
+
+def parse_with_ipi(path: Path) -> ParsedInput:
+    """Let i-PI read an input with all its files.
+
+    Args:
+        path: of the XML; its paths are relative to its folder.
+
+    Raises:
+        ConfigError: i-PI refuses it; the text is i-PI's own.
+    """
+    command = [sys.executable, "-m", "mlobs_client.check.ipi_parser", path.name]
+    try:
+        process = subprocess.run(
+            command, cwd=path.parent, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{path}: i-PI did not finish to read it in {DEADLINE:g} s") from None
+    last = (process.stdout.strip().splitlines() or [""])[-1]
+    try:
+        answer = json.loads(last)
+    except json.JSONDecodeError:
+        reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+        raise ConfigError(f"{path}: i-PI cannot read it: {reason}") from None
+    if "refused" in answer:
+        raise ConfigError(f"{path}: i-PI refuses it: {answer['refused']}")
+    return ParsedInput(
+        names=tuple(answer["names"]),
+        positions=np.array(answer["positions"], dtype=np.float64).reshape(-1, 3),
+        cell=np.array(answer["cell"], dtype=np.float64),
+        n_beads=int(answer["n_beads"]),
+    )
+
+
+def _describe_input(name: str) -> dict[str, Any]:
+    """Read the input with i-PI; runs in a process of its own."""
+    from ipi.engine.properties import getkey
+    from ipi.engine.simulation import Simulation
+
+    with Path(name).open() as stream:
+        simulation = Simulation.load_from_xml(stream, custom_verbosity="quiet", read_only=True)
+    system = simulation.syslist[0]
+    for output in simulation.outtemplate:
+        for what in getattr(output, "outlist", ()):
+            if getkey(what) not in system.properties.property_dict:
+                raise ValueError(f"the property {what!r} in <properties> does not exist")
+        what = getattr(output, "what", None)
+        if what is not None and getkey(what) not in system.trajs.traj_dict:
+            raise ValueError(f"the quantity {what!r} in <trajectory> does not exist")
+    return {
+        "names": [str(label) for label in system.beads.names],
+        "positions": np.asarray(system.beads.q[0]).tolist(),
+        "cell": np.asarray(system.cell.h).T.tolist(),  # i-PI has the vectors as columns
+        "n_beads": int(system.beads.nbeads),
+    }
+
+
+def _main() -> None:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            answer = _describe_input(sys.argv[1])
+    except Exception as error:  # i-PI raises anything
+        text = " ".join(str(error).split())
+        answer = {"refused": f"{type(error).__name__}: {text}"}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,125 @@
+"""Any ASE calculator as an evaluator: the border of eV and angstrom."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from mlobs_client.errors import ConfigError, EvaluationError
+from mlobs_client.evaluate.evaluation import TabulatedEvaluation, Values
+from mlobs_client.structure import Array, Structure
+from mlobs_client.units import ANGSTROM, EV
+
+Jacobian = Mapping[str, tuple[Array, Array | None]]
+
+
+class AseEvaluator:
+    """Energy, forces and strain derivative of an ASE calculator, and its dipole if it has one.
+
+    Where the calculator distinguishes them, the energy is the *free energy* of the electrons:
+    it is the one whose derivative the forces are. The strain derivative is there if the
+    calculator gives a stress for the structure. The dipole has no derivative.
+
+    Args:
+        calculator: any ASE calculator; the evaluator keeps its own atoms for it.
+
+    Raises:
+        ConfigError: the calculator has no energy or no forces.
+    """
+
+    def __init__(self, calculator: BaseCalculator) -> None:
+        self._calculator = calculator
+        self._known = frozenset(calculator.implemented_properties)
+        self._name = type(calculator).__name__
+        if not self._known >= {"energy", "forces"}:
+            raise ConfigError(
+                f"the ASE calculator {self._name} implements {', '.join(sorted(self._known))}; a "
+                "potential needs energy and forces"
+            )
+        self.provides = self._known & {"energy", "dipole"}
+        self._atoms = Atoms()
+
+    @classmethod
+    def from_import_path(cls, path: str, parameters: Mapping[str, Any]) -> Self:
+        """Make the calculator from its import path, as in a client file.
+
+        Args:
+            path: for example ``"ase.calculators.lj.LennardJones"``.
+            parameters: of its constructor, in ASE's units (eV, angstrom).
+
+        Raises:
+            ConfigError: there is no such calculator, or it does not take these parameters.
+        """
+        module, _, name = path.rpartition(".")
+        try:
+            kind = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f"calculator = {path!r} cannot be imported ({error}); write module and class, as "
+                'in "ase.calculators.lj.LennardJones", and install the package that has it'
+            ) from error
+        try:
+            calculator = kind(**parameters)
+        except Exception as error:  # constructors of calculators raise anything
+            raise ConfigError(
+                f"{path} cannot be made with parameters {dict(parameters)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(calculator, BaseCalculator):
+            raise ConfigError(f"calculator = {path!r} is not an ASE calculator; name its class")
+        return cls(calculator)
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str]
+    ) -> TabulatedEvaluation:
+        rows = [self._observe(structure, wanted) for structure in structures]
+        return TabulatedEvaluation([values for values, _ in rows], [j for _, j in rows])
+
+    def _observe(self, structure: Structure, wanted: frozenset[str]) -> tuple[Values, Jacobian]:
+        atoms = self._update(structure)
+        values: dict[str, Array] = {}
+        jacobian: dict[str, tuple[Array, Array | None]] = {}
+        if "energy" in wanted:
+            name = "free_energy" if "free_energy" in self._known else "energy"
+            values["energy"] = self._get(name, atoms) * EV
+            gradient = -self._get("forces", atoms) * EV / ANGSTROM
+            jacobian["energy"] = (gradient, self._strain_derivative(atoms))
+        if "dipole" in wanted:
+            values["dipole"] = self._get("dipole", atoms) * ANGSTROM
+        return values, jacobian
+
+    def _update(self, structure: Structure) -> Atoms:
+        atoms = self._atoms
+        if not np.array_equal(atoms.numbers, structure.numbers):
+            atoms = self._atoms = Atoms(numbers=structure.numbers)
+        atoms.set_positions(structure.positions / ANGSTROM)
+        atoms.set_cell(structure.cell / ANGSTROM)
+        atoms.set_pbc(structure.pbc)
+        return atoms
+
+    def _strain_derivative(self, atoms: Atoms) -> Array | None:
+        if "stress" not in self._known or atoms.cell.rank < 3:
+            return None
+        try:
+            stress = self._get("stress", atoms)
+        except EvaluationError as error:
+            if isinstance(error.__cause__, PropertyNotImplementedError):
+                return None
+            raise
+        if stress.shape == (6,):
+            stress = voigt_6_to_full_3x3_stress(stress)
+        return np.asarray(stress * atoms.get_volume() * EV)
+
+    def _get(self, name: str, atoms: Atoms) -> Array:
+        try:
+            return np.array(self._calculator.get_property(name, atoms), dtype=np.float64)
+        except Exception as error:  # calculators raise anything, from a missing program to LAPACK
+            raise EvaluationError(
+                f"the ASE calculator {self._name} gave no {name}: {type(error).__name__}: {error}"
+            ) from error

@@ -1,0 +1,179 @@
+"""The multi-valued part of a dipole, and the test that nothing else is multi-valued.
+
+In a periodic system the dipole of a cell is known up to quanta e a (a: lattice vectors). A learned
+dipole can be a function of neighbours only, and so single-valued. What makes the sum of both
+right for unwrapped positions is one integer per atom,
+
+.. math::  \\mu(R) = \\mu_{\\text{learned}}(R) + e \\sum_I N_I R_I,
+
+so that moving atom I by a changes the dipole by e N_I a, and no force at all. Where the N_I do
+not add up to zero (a charged cell), the dipole depends on the origin of the positions, as the
+dipole of every charged body does; its derivatives do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from ase.data import atomic_numbers, chemical_symbols
+
+from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.graph import Graph
+from mlobs_client.structure import Array, Integers, Structure
+
+
+class OxidationNumbers:
+    """Integers by species, or one for each atom.
+
+    Args:
+        numbers: such as ``{"O": -2, "H": 1}``, or one for each atom in the order of the atoms.
+
+    Raises:
+        ConfigError: a number is not an integer, or a species does not exist.
+    """
+
+    def __init__(self, numbers: Mapping[str, int] | Sequence[int]) -> None:
+        self._of_atom: Integers | None = None
+        self._of_species: dict[int, int] = {}
+        if isinstance(numbers, Mapping):
+            self._of_species = {
+                _atomic_number(symbol): _integer(value, symbol) for symbol, value in numbers.items()
+            }
+        else:
+            checked = [_integer(value, f"atom {atom}") for atom, value in enumerate(numbers)]
+            self._of_atom = np.array(checked, dtype=np.int64)
+
+    def of(self, structure: Structure) -> Integers:
+        """One number for each atom, shape ``(n_atoms,)``.
+
+        Raises:
+            ConfigError: a species, or an atom, has no number.
+        """
+        return self._of(structure.numbers, n_structures=1)
+
+    def __call__(self, graph: Graph) -> torch.Tensor:
+        """Their part of the dipole of every structure, shape ``(n_structures, 3)``, e bohr."""
+        integers = self._of(graph.numbers.cpu().numpy(), graph.n_structures)
+        charges = torch.from_numpy(integers).to(graph.positions)
+        return graph.sum_over_atoms(charges.unsqueeze(1) * graph.positions)
+
+    def _of(self, numbers: Integers, n_structures: int) -> Integers:
+        if self._of_atom is None:
+            return self._look_up(numbers)
+        if len(self._of_atom) * n_structures != len(numbers):
+            raise ConfigError(
+                f"oxidation_numbers has {len(self._of_atom)} numbers for "
+                f"{len(numbers) // n_structures} atoms; give one for each atom, or for each species"
+            )
+        return np.tile(self._of_atom, n_structures)
+
+    def _look_up(self, numbers: Integers) -> Integers:
+        species, which = np.unique(numbers, return_inverse=True)
+        if missing := [chemical_symbols[z] for z in species if int(z) not in self._of_species]:
+            raise ConfigError(
+                f"oxidation_numbers says nothing about {', '.join(missing)}; add an integer, "
+                "for example { O = -2, H = 1 }"
+            )
+        return np.array([self._of_species[int(z)] for z in species], dtype=np.int64)[which]
+
+
+def _atomic_number(symbol: str) -> int:
+    if symbol not in atomic_numbers:
+        raise ConfigError(f"oxidation_numbers: there is no element {symbol!r}; write O = -2")
+    return int(atomic_numbers[symbol])
+
+
+def _integer(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ConfigError(
+            f"oxidation_numbers: {where} has {value!r}, which is not an integer; the dipole of a "
+            "periodic cell is known up to whole multiples of e times a lattice vector"
+        )
+    return int(value)
+
+
+def check_single_valued(
+    evaluator: Evaluator,
+    structure: Structure,
+    oxidation_numbers: OxidationNumbers | None = None,
+    tolerance: float = 1e-6,
+) -> None:
+    """Refuse models that notice when an atom is moved by a lattice vector.
+
+    One atom of each species is moved along each periodic direction. The dipole may only change
+    by e N a; the energy, and the gradients of energy and dipole, not at all. What the models must
+    not do wrong by q a, with a learned charge q and a of many bohr, stands far above the
+    tolerance; rounding, 1e-12 in float64, stays far below.
+
+    Args:
+        evaluator: with or without energy and dipole.
+        structure: any; nothing is tested where it is not periodic.
+        oxidation_numbers: N; zero if None.
+        tolerance: in atomic units, of any number.
+
+    Raises:
+        ModelError: something else changed; says by how much, and what to do.
+    """
+    wanted = evaluator.provides & {"energy", "dipole"}
+    if not wanted or not any(structure.pbc):
+        return
+    integers = np.zeros(structure.n_atoms, dtype=np.int64)
+    if oxidation_numbers is not None:
+        integers = oxidation_numbers.of(structure)
+    moves = [
+        (int(atom), direction)
+        for atom in np.unique(structure.numbers, return_index=True)[1]
+        for direction in np.flatnonzero(structure.pbc)
+    ]
+    moved = [_move(structure, atom, structure.cell[direction]) for atom, direction in moves]
+    before, *after = _observe(evaluator, [structure, *moved], wanted)
+    for (atom, direction), observed in zip(moves, after, strict=True):
+        expected = dict(before)
+        if "dipole" in wanted:
+            expected["dipole"] = before["dipole"] + integers[atom] * structure.cell[direction]
+        for name, value in expected.items():
+            error = float(np.abs(observed[name] - value).max())
+            if not error <= tolerance:
+                who = f"{chemical_symbols[structure.numbers[atom]]} (atom {atom}, counted from 0)"
+                raise ModelError(_explain(name, error, who, int(direction) + 1))
+
+
+def _move(structure: Structure, atom: int, vector: Array) -> Structure:
+    positions = structure.positions.copy()
+    positions[atom] += vector
+    return replace(structure, positions=positions)
+
+
+def _observe(
+    evaluator: Evaluator, structures: Sequence[Structure], wanted: frozenset[str]
+) -> list[dict[str, Array]]:
+    """Values, and the forces that come from them."""
+    observed: list[dict[str, Array]] = []
+    weights = {"energy": np.ones(()), "dipole": np.array([0.6, -0.3, 0.7])}
+    for structure in structures:
+        evaluation = evaluator([structure], wanted)
+        found = dict(evaluation.values[0])
+        for name in sorted(wanted):
+            found[f"forces from the {name}"] = evaluation.pull_back([{name: weights[name]}])[
+                0
+            ].positions
+        observed.append(found)
+    return observed
+
+
+def _explain(name: str, error: float, who: str, direction: int) -> str:
+    remedy = "the model is not periodic"
+    if "dipole" in name:
+        remedy = (
+            "it contains charge x position with charges that are not integers, so fields would do "
+            "work on an image; use a model without charges (AtomicDipolesMACE) and "
+            "oxidation_numbers, or make the structure non-periodic"
+        )
+    return (
+        f"moving {who} by lattice vector {direction} changes the {name} by {error:.2g} atomic "
+        f"units more than it may: {remedy}"
+    )

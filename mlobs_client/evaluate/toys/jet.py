@@ -1,0 +1,55 @@
+"""A value with its exact first derivatives: what every analytic model is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlobs_client.evaluate.evaluation import TabulatedEvaluation
+from mlobs_client.structure import Array
+
+
+@dataclass(frozen=True)
+class Jet:
+    """One observable of one structure.
+
+    Attributes:
+        value: in the shape of the observable, atomic units.
+        by_positions: d(value)/dR, shape ``(*shape, n_atoms, 3)``; None where no force can come
+            from this observable, because its own derivative is not given.
+        by_strain: d(value)/d(strain), shape ``(*shape, 3, 3)``; None where it has no meaning.
+    """
+
+    value: Array
+    by_positions: Array | None = None
+    by_strain: Array | None = None
+
+
+def tabulate(jets: Sequence[Mapping[str, Jet]], wanted: frozenset[str]) -> TabulatedEvaluation:
+    """Turn the jets of some structures into an evaluation of the ``wanted`` observables."""
+    return TabulatedEvaluation(
+        values=[{name: jet[name].value for name in wanted} for jet in jets],
+        jacobians=[
+            {
+                name: (by_positions, jet[name].by_strain)
+                for name in wanted
+                if (by_positions := jet[name].by_positions) is not None
+            }
+            for jet in jets
+        ],
+    )
+
+
+def strain_derivative(vectors: Array, by_vectors: Array) -> Array:
+    """Chain rule for a function of vectors that all follow the strain, v -> v (1 + strain).
+
+    Args:
+        vectors: shape ``(n, 3)``, bohr.
+        by_vectors: d(value)/d(vectors), shape ``(*shape, n, 3)``.
+
+    Returns:
+        d(value)/d(strain), shape ``(*shape, 3, 3)``.
+    """
+    return np.asarray(np.einsum("Ia,...Ib->...ab", vectors, by_vectors))

@@ -1,0 +1,139 @@
+"""Particles in one-dimensional landscapes pinned in space: wells and barriers of the textbooks.
+
+Each particle feels a profile along one axis and harmonic walls along the two others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.evaluation import TabulatedEvaluation
+from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.structure import Array, Structure
+from mlobs_client.units import ANGSTROM, EV, INVERSE_CM
+
+Profile = Callable[[Array], tuple[Array, Array]]
+"""Coordinates (bohr) to energies (Eh) and their derivatives (Eh/bohr)."""
+
+
+class ExternalPotential:
+    """The same profile and the same walls for every atom; all Hartree atomic units.
+
+    The dipole is charge times position. The energy has no strain derivative, because the
+    landscape does not follow the cell.
+
+    Args:
+        profile: along ``axis``.
+        axis: 0, 1 or 2 for x, y or z.
+        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        charge: of each atom, e.
+
+    Raises:
+        ConfigError: there is no such axis.
+    """
+
+    provides = frozenset({"energy", "dipole", "born_charges"})
+
+    def __init__(self, profile: Profile, axis: int, wall_constant: float, charge: float) -> None:
+        if axis not in (0, 1, 2):
+            raise ConfigError(f"axis must be 0, 1 or 2 for x, y or z, got {axis!r}")
+        self._profile = profile
+        self._axis = axis
+        self._walls = wall_constant * (np.arange(3) != axis)
+        self._charge = charge
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str]
+    ) -> TabulatedEvaluation:
+        return tabulate([self._observe(structure) for structure in structures], wanted)
+
+    def _observe(self, structure: Structure) -> dict[str, Jet]:
+        R = structure.positions
+        energies, slopes = self._profile(R[:, self._axis])
+        gradient = self._walls * R
+        energy = np.asarray(np.sum(energies) + 0.5 * np.sum(gradient * R))
+        gradient[:, self._axis] = slopes
+        born_charges = np.tile(self._charge * np.eye(3), (len(R), 1, 1))
+        by_positions = np.moveaxis(born_charges, 0, -2)
+        dipole = Jet(
+            self._charge * np.sum(R, axis=0), by_positions, strain_derivative(R, by_positions)
+        )
+        return {
+            "energy": Jet(energy, gradient),
+            "dipole": dipole,
+            "born_charges": Jet(born_charges),
+        }
+
+
+def double_well(
+    minimum: float = 1.99641,
+    barrier: float = 2085.0 * INVERSE_CM,
+    axis: int = 0,
+    wall_constant: float = 0.5517,
+    charge: float = 1.0,
+) -> ExternalPotential:
+    """Quartic double well with minima at +-``minimum`` (bohr), ``barrier`` (Eh) above them.
+
+    The energy is zero on top of the barrier. The defaults are i-PI's driver ``doublewell_1D``.
+
+    Source:
+        Craig and Manolopoulos, J. Chem. Phys. 122, 084106 (2005), as quoted in i-PI.
+    """
+
+    def profile(x: Array) -> tuple[Array, Array]:
+        y = x / minimum
+        return barrier * (y**4 - 2.0 * y**2), 4.0 * barrier / minimum * (y**3 - y)
+
+    return ExternalPotential(profile, axis, wall_constant, charge)
+
+
+def eckart(
+    height: float = 9.10865e-3,
+    width: float = 0.66047,
+    axis: int = 0,
+    wall_constant: float = 0.5517,
+    charge: float = 1.0,
+) -> ExternalPotential:
+    """Symmetric Eckart barrier, height / cosh(x / width)^2, in Eh and bohr."""
+
+    def profile(x: Array) -> tuple[Array, Array]:
+        # 1/cosh overflows for particles that flew away; written with a decaying exponential
+        decay = np.exp(-2.0 * np.abs(x) / width)
+        energy = 4.0 * height * decay / (1.0 + decay) ** 2
+        return energy, -2.0 / width * np.tanh(x / width) * energy
+
+    return ExternalPotential(profile, axis, wall_constant, charge)
+
+
+def morse_wall(
+    depth: float = 0.2 * EV,
+    exponent: float = 0.75 / ANGSTROM,
+    centre: float = 0.0,
+    axis: int = 2,
+    wall_constant: float = EV / ANGSTROM**2,
+    charge: float = 1.0,
+) -> ExternalPotential:
+    """Quartic expansion of a Morse well along z, as in i-PI's driver ``MorseHarmonic``.
+
+    Args:
+        depth: of the Morse well, Eh.
+        exponent: 1/bohr.
+        centre: of the well, bohr.
+        axis: of the well.
+        wall_constant: along the other axes, Eh/bohr^2.
+        charge: of each atom, e.
+    """
+
+    def profile(x: Array) -> tuple[Array, Array]:
+        energy, slope = quartic_morse(exponent * (x - centre))
+        return depth * energy, depth * exponent * slope
+
+    return ExternalPotential(profile, axis, wall_constant, charge)
+
+
+def quartic_morse(x: Array) -> tuple[Array, Array]:
+    """Return (1 - exp(-x))^2 up to x^4 and its derivative."""
+    return x**2 - x**3 + 7.0 / 12.0 * x**4, 2.0 * x - 3.0 * x**2 + 7.0 / 3.0 * x**3

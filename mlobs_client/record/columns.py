@@ -1,0 +1,57 @@
+"""Which columns a record can have: every observable, and what places a row in a trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.quantities import QUANTITIES
+
+CHECKSUM: Final = "checksum"
+"""Last column of every row: CRC-32 of the bytes before it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One named column of a record.
+
+    Attributes:
+        dtype: of its numbers in the file, little-endian.
+        unit: Hartree atomic units, written out; empty for numbers without unit.
+        meaning: with sign and index order.
+    """
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+COLUMNS: Final[dict[str, Column]] = {
+    **{name: Column("<f8", row.unit, row.meaning) for name, row in QUANTITIES.items()},
+    "cell": Column("<f8", "bohr", "lattice vectors are rows"),
+    "step": Column("<i8", "", "step of i-PI"),
+    "bead": Column("<i8", "", "bead of the ring polymer"),
+    "structure_checksum": Column("<i8", "", "CRC-32 of the observed species, positions and cell"),
+}
+
+
+def row_type(shapes: Mapping[str, tuple[int, ...]]) -> np.dtype[np.void]:
+    """Return the type of one row, columns in the order given, the checksum last.
+
+    Args:
+        shapes: of each column; the same for all rows of a record.
+
+    Raises:
+        RecordError: a name that no column has, or no name at all.
+    """
+    if not shapes:
+        raise RecordError("a record needs at least one observable; name it in [observables] record")
+    for name in shapes:
+        if name not in COLUMNS:
+            raise RecordError(f"a record cannot hold {name!r}; use one of {', '.join(COLUMNS)}")
+    fields = [(name, COLUMNS[name].dtype, tuple(shape)) for name, shape in shapes.items()]
+    return np.dtype([*fields, (CHECKSUM, "<u8")])  # 8 bytes for 4: keeps the rows aligned

@@ -1,0 +1,194 @@
+"""How an HDF5 file grows without the HDF5 library.
+
+HDF5 keeps the index of a file in memory while it writes: a killed process leaves a file that
+nobody opens, and so does a file cut at its end. A record therefore has the simplest layout that
+HDF5 knows, one contiguous dataset at the end of the file. Appending a row is then one write at
+the end, and raising three counters in the header, each of which may be behind without harm:
+
+- the end of the file, in the superblock,
+- the size of the data in bytes, in the layout message,
+- the number of rows, in the dataspace message.
+
+The file is an ordinary HDF5 file at every moment.
+
+Source:
+    HDF5 File Format Specification 3.0: superblock version 0 (II.A), object header version 1
+    (IV.A.1.a), dataspace message version 1 (IV.A.2.b), layout message version 3 (IV.A.2.i),
+    continuation message (IV.A.2.q).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.record.columns import CHECKSUM, COLUMNS
+
+DATASET: Final = "observables"
+FORMAT: Final = "mlobs record 1"
+LARGEST_HEADER: Final = 1 << 20
+
+Attributes = Mapping[str, "str | list[int]"]
+
+_ALIGNMENT: Final = 512
+_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+_END_OF_FILE: Final = 40  # position in the superblock
+_DATASPACE, _LAYOUT, _CONTINUATION = 0x01, 0x08, 0x10
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of a record say.
+
+    Attributes:
+        row: type of a row, the checksum last.
+        data: position of the first row in the file.
+        attributes: of the whole record.
+        counters: positions of the end of the file, the size of the data and the number of rows.
+    """
+
+    row: np.dtype[np.void]
+    data: int
+    attributes: Attributes
+    counters: tuple[int, int, int]
+
+    def end(self, n_rows: int) -> int:
+        """Length of a file with ``n_rows`` rows.
+
+        HDF5 refuses a place without rows, so a record begins with one row of zeros. Its checksum
+        is wrong, so that we do not count it.
+        """
+        return self.data + max(n_rows, 1) * self.row.itemsize
+
+    def count(self, n_rows: int) -> list[tuple[int, bytes]]:
+        """Return what to write where, so that HDF5 sees ``n_rows`` rows (at least one)."""
+        n_rows = max(n_rows, 1)
+        size = self.end(n_rows) - self.data
+        values = (
+            struct.pack("<Q", self.data + size),
+            struct.pack("<Q", size),
+            struct.pack("<QQ", n_rows, n_rows),  # as they are, and at most
+        )
+        return list(zip(self.counters, values, strict=True))
+
+
+def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
+    """Return the bytes of an HDF5 file without rows; rows are to follow directly.
+
+    Raises:
+        RecordError: the attributes are too long.
+    """
+    buffer = io.BytesIO()
+    try:
+        with h5py.File(buffer, "w", libver=("earliest", "v110")) as file:
+            _describe(file, row, attributes)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RecordError(f"the description of the record does not fit HDF5: {error}") from error
+    content = bytearray(buffer.getvalue())
+    content += bytes(-len(content) % _ALIGNMENT)
+    if len(content) > LARGEST_HEADER:
+        raise RecordError(
+            f"the description of the record has {len(content)} bytes, at most {LARGEST_HEADER} "
+            "are allowed; give shorter attributes"
+        )
+    counters = _find_counters(bytes(content))
+    struct.pack_into("<Q", content, counters[1] - 8, len(content))  # address, in front of the size
+    for at, value in Header(row, len(content), {}, counters).count(0):
+        content[at : at + len(value)] = value
+    return bytes(content)
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a record, whatever happened to its end.
+
+    Raises:
+        RecordError: this is not a record, or it was cut inside its header.
+    """
+    try:
+        with path.open("rb") as file:
+            head = bytearray(file.read(LARGEST_HEADER))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    if not head.startswith(_SIGNATURE) or len(head) < _END_OF_FILE + 8:
+        raise RecordError(f"{path}: not a record of mlobs, or cut before its first row")
+    try:
+        with h5py.File(_Endless(head), "r") as file:
+            dataset = file[DATASET]
+            attributes = {name: _plain(value) for name, value in file.attrs.items()}
+            row, data = dataset.dtype, dataset.id.get_offset()
+        if attributes["format"] != FORMAT:
+            raise RecordError(
+                f"{path}: has the format {attributes['format']!r}; this version of mlobs reads "
+                f"{FORMAT!r}"
+            )
+        return Header(row, data, attributes, _find_counters(bytes(head)))
+    except (OSError, KeyError, RuntimeError, struct.error) as error:
+        raise RecordError(
+            f"{path}: not a record of mlobs, or cut before its first row ({error})"
+        ) from error
+
+
+def _describe(file: h5py.File, row: np.dtype[np.void], attributes: Attributes) -> None:
+    for name, value in attributes.items():
+        file.attrs[name] = value
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.CONTIGUOUS)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)  # nothing but the header is in the file
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    kind = h5py.h5t.py_create(row, logical=True)
+    space = h5py.h5s.create_simple((1,))
+    dataset = h5py.Dataset(h5py.h5d.create(file.id, DATASET.encode(), kind, space, dcpl=plan))
+    for name in row.names or ():
+        if name != CHECKSUM:
+            dataset.attrs[f"{name}.unit"] = COLUMNS[name].unit
+            dataset.attrs[f"{name}.meaning"] = COLUMNS[name].meaning
+
+
+class _Endless(io.BytesIO):
+    """The begin of a file; the HDF5 library refuses a file that is shorter than it was."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return super().seek(1 << 60) if whence == os.SEEK_END else super().seek(offset, whence)
+
+
+def _find_counters(head: bytes) -> tuple[int, int, int]:
+    with h5py.File(_Endless(head), "r") as file:
+        address = h5py.h5o.get_info(file[DATASET].id).addr
+    version, _, _, _, size = struct.unpack_from("<BBHII", head, address)
+    if (head[8], version) != (0, 1):
+        raise RecordError(
+            f"this HDF5 library wrote superblock {head[8]} and object header {version}, where "
+            f"mlobs knows 0 and 1; use the version of h5py that mlobs was tested with, 3.16"
+        )
+    messages = dict(_messages(head, address + 16, size))
+    dataspace, layout = messages[_DATASPACE], messages[_LAYOUT]
+    known = (head[dataspace], head[dataspace + 2] & 1, head[layout], head[layout + 1])
+    if known != (1, 1, 3, 1):  # version, with maximum; version, contiguous
+        raise RecordError(f"the layout {known} of this HDF5 file is not that of a record")
+    return _END_OF_FILE, layout + 10, dataspace + 8
+
+
+def _messages(head: bytes, start: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield type and position of each message of an object header."""
+    at, end = start, start + size
+    while at < end:
+        kind, length = struct.unpack_from("<HH", head, at)
+        at += 8
+        if kind == _CONTINUATION:
+            yield from _messages(head, *struct.unpack_from("<QQ", head, at))
+        else:
+            yield kind, at
+        at += length
+
+
+def _plain(value: object) -> str | list[int]:
+    return value if isinstance(value, str) else [int(v) for v in np.asarray(value)]

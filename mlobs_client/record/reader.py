@@ -1,0 +1,111 @@
+"""Read a record, finished or not, whole or cut."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlobs_client.errors import RecordError
+from mlobs_client.record.columns import CHECKSUM, COLUMNS
+from mlobs_client.record.header import Header, read_header
+
+
+class Record:
+    """The rows of one record; they stay in the file until they are read.
+
+    Attributes:
+        path: the file.
+        attributes: who wrote it, when, with which models.
+        shapes: of each column, for one row.
+        units: of each column.
+    """
+
+    def __init__(self, path: Path, header: Header, n_rows: int) -> None:
+        self.path = path
+        self.attributes = header.attributes
+        self._rows = _map_rows(path, header, n_rows)
+        self.shapes: Mapping[str, tuple[int, ...]] = {
+            name: header.row[name].shape for name in self.names
+        }
+        self.units: Mapping[str, str] = {name: COLUMNS[name].unit for name in self.names}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._rows.dtype.names or () if name != CHECKSUM)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, name: str, rows: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
+        """Read one column.
+
+        Args:
+            name: one of ``names``.
+            rows: row numbers, in any order and shape; all rows by default.
+
+        Returns:
+            Shape ``(*rows.shape, *shapes[name])``, atomic units.
+
+        Raises:
+            RecordError: the record has no such column or no such row.
+        """
+        if name not in self.names:
+            raise RecordError(f"{self.path}: has no {name!r}; it has {', '.join(self.names)}")
+        if rows is None:
+            return np.array(self._rows[name])
+        wanted = np.asarray(rows, dtype=np.int64)
+        outside = wanted[(wanted < 0) | (wanted >= len(self))]
+        if outside.size:
+            raise RecordError(
+                f"{self.path}: has no row {outside.flat[0]}; it has {len(self)} rows, from 0"
+            )
+        return np.asarray(self._rows[name][wanted])
+
+    def find_corrupt_rows(self) -> list[int]:
+        """Return the rows whose checksum is wrong, as after a power cut or a bad disk."""
+        return [i for i, row in enumerate(self._rows) if not _is_intact(row)]
+
+
+def open_record(path: Path) -> Record:
+    """Open a record for reading, also while a client still writes it.
+
+    Rows that were cut at the end of the file are left out.
+
+    Raises:
+        RecordError: this is not a record, or it was cut before its first row.
+    """
+    header = read_header(path)
+    return Record(path, header, count_intact_rows(path, header))
+
+
+def count_intact_rows(path: Path, header: Header) -> int:
+    """Return how many rows are there, without those at the end that are cut or torn."""
+    n_rows = max(0, os.stat(path).st_size - header.data) // header.row.itemsize
+    rows = _map_rows(path, header, n_rows)
+    while n_rows and not _is_intact(rows[n_rows - 1]):
+        n_rows -= 1
+    return n_rows
+
+
+def seal(rows: npt.NDArray[np.void]) -> bytes:
+    """Set the checksum of each row and return the bytes of the rows."""
+    content = rows.view(np.uint8).reshape(len(rows), rows.itemsize)
+    for row, one in zip(rows, content, strict=True):
+        row[CHECKSUM] = zlib.crc32(one[:-8])
+    return rows.tobytes()
+
+
+def _is_intact(row: np.void) -> bool:
+    return zlib.crc32(row.tobytes()[:-8]) == int(row[CHECKSUM])
+
+
+def _map_rows(path: Path, header: Header, n_rows: int) -> npt.NDArray[np.void]:
+    if n_rows == 0:
+        return np.empty(0, header.row)
+    return np.memmap(path, header.row, "r", header.data, (n_rows,))

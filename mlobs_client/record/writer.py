@@ -1,0 +1,231 @@
+"""Append observables to a record.
+
+Guarantee: a row whose number was returned has been given to the operating system. It survives a
+kill of the client at any moment. It survives a power cut if it is older than ``SYNC_SECONDS``;
+rows that the power cut tore are found by their checksum. On a full disk the record keeps every
+row before, and stays readable.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import itertools
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlobs_client.errors import RecordError
+from mlobs_client.record.columns import row_type
+from mlobs_client.record.header import FORMAT, Attributes, Header, make_header, read_header
+from mlobs_client.record.reader import count_intact_rows, seal
+
+logger = logging.getLogger(__name__)
+
+SYNC_SECONDS: Final = 30.0
+"""Rows older than this are on the disk, not only with the operating system."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class RecordWriter:
+    """One record, open for appending; nobody else can append to it meanwhile.
+
+    A record that is there already is continued if it holds the same columns and was written
+    with the same attributes; what a kill tore at its end is removed.
+
+    Attributes:
+        path: the file.
+
+    Args:
+        path: the file to create or to continue.
+        shapes: of each column, for one structure.
+        attributes: versions, models with their sha256, the client file: whatever tells where
+            the numbers come from. The date is added.
+
+    Raises:
+        RecordError: somebody else writes it, it differs (the error names in what), or it cannot
+            be written.
+    """
+
+    def __init__(self, path: Path, shapes: Shapes, attributes: Attributes) -> None:
+        self.path = path
+        self._descriptor = _open_alone(path)
+        try:
+            self._header = _begin(self._descriptor, path, row_type(shapes), attributes)
+            self._n_rows = count_intact_rows(path, self._header)
+            self._truncate()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._synced = time.monotonic()
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def append(self, structures: Sequence[Mapping[str, npt.ArrayLike]]) -> range:
+        """Append one row for each structure.
+
+        Args:
+            structures: all columns of the record by name, atomic units; other names are ignored.
+
+        Returns:
+            The numbers of the new rows.
+
+        Raises:
+            RecordError: a column is missing or has another shape, or the disk is full.
+        """
+        rows = np.zeros(len(structures), self._header.row)
+        for row, values in zip(rows, structures, strict=True):
+            for name in self._header.row.names[:-1]:  # type: ignore[index]
+                row[name] = self._checked(name, values)
+        first = self._n_rows
+        self._write(seal(rows))
+        self._n_rows += len(rows)
+        self._count()
+        return range(first, self._n_rows)
+
+    def close(self) -> None:
+        """Bring everything to the disk and let others write; a record without rows goes."""
+        if self._n_rows:
+            os.fsync(self._descriptor)
+        else:
+            self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _checked(self, name: str, values: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.generic]:
+        if name not in values:
+            raise RecordError(f"{self.path}: needs {name!r} for every structure; it is missing")
+        value, expected = np.asarray(values[name]), self._header.row[name].shape
+        if value.shape != expected:
+            raise RecordError(
+                f"{self.path}: holds {name} with shape {expected}, got {value.shape}; "
+                "start a new record for another number of atoms or models"
+            )
+        return value
+
+    def _write(self, content: bytes) -> None:
+        at = self._header.data + self._n_rows * self._header.row.itemsize
+        left = memoryview(content)
+        try:
+            while left:
+                written = os.pwrite(self._descriptor, left, at)
+                left, at = left[written:], at + written
+        except OSError as error:
+            self._truncate()
+            raise RecordError(
+                f"{self.path}: cannot append row {self._n_rows}: {error.strerror}; the "
+                f"{self._n_rows} rows before are safe"
+            ) from error
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            os.fdatasync(self._descriptor)
+            self._synced = time.monotonic()
+
+    def _truncate(self) -> None:
+        os.ftruncate(self._descriptor, self._header.end(self._n_rows))
+        self._count()
+
+    def _count(self) -> None:
+        for at, value in self._header.count(self._n_rows):
+            os.pwrite(self._descriptor, value, at)
+
+
+def open_next_record(path: Path, shapes: Shapes, attributes: Attributes) -> RecordWriter:
+    """Open ``path`` for appending, or the first of ``path-1``, ``path-2``, ... that is free.
+
+    A restarted client continues its record. Clients that share a client file write to records
+    of their own, and so does one with other models. Put the name of :attr:`RecordWriter.path`
+    into the extras beside the row number.
+
+    Args:
+        path: the first choice, for example ``observables.h5`` (then ``observables-1.h5``).
+        shapes: as for :class:`RecordWriter`.
+        attributes: as for :class:`RecordWriter`.
+
+    Raises:
+        RecordError: no record can be written there at all.
+    """
+    row_type(shapes)
+    if not path.parent.is_dir():
+        raise RecordError(f"{path}: the folder does not exist; create it or change record_file")
+    for candidate in _candidates(path):
+        try:
+            writer = RecordWriter(candidate, shapes, attributes)
+        except RecordError as error:
+            if not candidate.exists() or not os.access(candidate, os.W_OK):
+                raise
+            logger.info("%s; trying the next name", error)
+            continue
+        return writer
+    raise RecordError(f"{path}: the first thousand names are taken; remove old records")
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    yield path
+    for number in itertools.islice(itertools.count(1), 999):
+        yield path.with_stem(f"{path.stem}-{number}")
+
+
+def _open_alone(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RecordError(
+            f"{path}: another client is writing it; give each client its own record_file"
+        ) from None
+    except OSError as error:
+        logger.warning("%s: this file system has no locks (%s)", path, error.strerror)
+    return descriptor
+
+
+def _begin(descriptor: int, path: Path, row: np.dtype[np.void], attributes: Attributes) -> Header:
+    if os.fstat(descriptor).st_size == 0:
+        created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        all_attributes = {**attributes, "format": FORMAT, "created": created}
+        try:
+            os.pwrite(descriptor, make_header(row, all_attributes), 0)
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
+        return read_header(path)
+    header = read_header(path)
+    if header.row != row:
+        raise RecordError(
+            f"{path}: is there already and holds {_columns(header.row)}, not {_columns(row)}; "
+            "choose another name or move it away"
+        )
+    before = {k: v for k, v in header.attributes.items() if k not in ("format", "created")}
+    for name in sorted(before.keys() | attributes.keys()):
+        if before.get(name) != attributes.get(name):
+            raise RecordError(
+                f"{path}: is there already and was written with another {name!r} "
+                f"({before.get(name)!r}, now {attributes.get(name)!r}); choose another name or "
+                "move it away"
+            )
+    return header
+
+
+def _columns(row: np.dtype[np.void]) -> str:
+    return ", ".join(f"{name}{list(row[name].shape)}" for name in row.names[:-1])  # type: ignore[index]

@@ -1,0 +1,143 @@
+"""A static, uniform electric field, and the guard of the multi-valued dipole it couples to."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.errors import EvaluationError, MissingObservable
+from mlobs_client.evaluate.evaluation import Values
+from mlobs_client.structure import Array, Structure
+from mlobs_client.terms.term import Coupling
+
+
+@dataclass(frozen=True)
+class UniformField:
+    r"""The energy of a static, uniform field F.
+
+    .. math::
+
+        E = E_0 - \mu \cdot F - \tfrac12 F \cdot \alpha F
+
+    The second part only with ``second_order``, and then in energy, forces and virial alike: an
+    energy with :math:`\alpha` and forces without its gradient would not be conserved. Only the
+    symmetric part of :math:`\alpha` has an energy, so only this part induces a dipole.
+
+    At second order ``dipole`` and ``born_charges`` become those in the field,
+    :math:`\mu + \alpha F` and its gradient. The dipoles of committee members stay those at zero
+    field.
+
+    Attributes:
+        field: shape ``(3,)``, Eh/(e bohr).
+        second_order: whether the field polarizes the electrons.
+    """
+
+    field: Array
+    second_order: bool = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"dipole", "polarizability"} if self.second_order else {"dipole"})
+
+    def __call__(self, structure: Structure, values: Values) -> Coupling:
+        """Energy and derivatives for one structure.
+
+        Raises:
+            MissingObservable: Born charges in the field need the gradient of the polarizability.
+        """
+        field = self.field
+        energy = -float(values["dipole"] @ field)
+        cotangents = {"dipole": -field}
+        if not self.second_order:
+            return Coupling(energy, cotangents)
+        induced = _symmetric(values["polarizability"]) @ field
+        energy -= 0.5 * float(induced @ field)
+        cotangents["polarizability"] = -0.5 * field[:, None] * field
+        updated = {"dipole": values["dipole"] + induced}
+        if "born_charges" in values:
+            updated["born_charges"] = values["born_charges"] + self._induced_charges(values)
+        return Coupling(energy, cotangents, updated=updated)
+
+    def _induced_charges(self, values: Values) -> Array:
+        if "polarizability_gradient" not in values:
+            raise MissingObservable(
+                "born_charges in a field of second order need polarizability_gradient; add it to "
+                "[observables], or remove born_charges there"
+            )
+        gradient = _symmetric(values["polarizability_gradient"], axes=(1, 2))
+        return np.asarray(np.einsum("Iikj,k->Iij", gradient, self.field))
+
+
+def _symmetric(tensor: Array, axes: tuple[int, int] = (0, 1)) -> Array:
+    return 0.5 * (tensor + np.swapaxes(tensor, *axes))
+
+
+SAME_TRAJECTORY: Final = 1.0
+"""Bohr, root mean square over atoms: steps and beads of one trajectory are closer than this."""
+
+JUMP_TOLERANCE: Final = 0.25
+"""Of a lattice vector: how far from a whole lattice vector a jump of an atom may be."""
+
+
+class UnwrappedPositions:
+    """Refuse structures whose atoms were wrapped back into the cell.
+
+    A multi-valued dipole jumps by e N a when atom N goes through the cell's wall and comes back on
+    the other side, and the energy of the field jumps with it. i-PI wraps unless the forcefield
+    says ``pbc='False'``; nothing on the wire tells.
+
+    This is a term without energy: it compares every structure with those before. If one of them is
+    the same up to a small motion and up to whole lattice vectors, some atom was wrapped in
+    between. Beads of one ring polymer are neighbours just as two steps are, so their order does
+    not matter, nor that other clients saw some of them. Structures of other replicas are far from
+    each other, and not compared.
+
+    It cannot see that positions are wrapped before the first atom crosses a wall, which is also
+    when the first harm would be done, and it knows ``memory`` structures only: put as many as
+    there are independent replicas behind one client.
+
+    Args:
+        memory: how many structures to remember.
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def __init__(self, memory: int = 8) -> None:
+        self._fractional: deque[Array] = deque(maxlen=memory)
+
+    def __call__(self, structure: Structure, values: Values) -> Coupling:
+        """Check one structure; no energy.
+
+        Raises:
+            EvaluationError: an atom jumped by about a lattice vector.
+        """
+        if any(structure.pbc):
+            fractional = structure.positions @ np.linalg.pinv(structure.cell)
+            _compare(fractional, self._fractional, structure)
+            self._fractional.appendleft(fractional)
+        return Coupling(0.0, {})
+
+
+def _compare(fractional: Array, earlier: deque[Array], structure: Structure) -> None:
+    """Find the first of ``earlier`` on the same trajectory; most often it is the last seen."""
+    for other in earlier:
+        if other.shape != fractional.shape:
+            continue
+        change = fractional - other
+        images = np.round(change) * structure.pbc
+        motion = (change - images) @ structure.cell
+        if np.mean(np.sum(motion**2, axis=1)) > SAME_TRAJECTORY**2:
+            continue
+        near = np.abs(change - images) < JUMP_TOLERANCE
+        jumped = np.argwhere((images != 0) & near)
+        if len(jumped):
+            atom, vector = (int(index) for index in jumped[0])
+            raise EvaluationError(
+                f"atom {atom} jumped by {images[atom, vector]:+.0f} lattice vector {vector}: i-PI "
+                "wraps positions, but the dipole needs them unwrapped; write pbc='False' on the "
+                "<ffsocket> of this client"
+            )
+        return

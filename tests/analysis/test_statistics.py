@@ -1,0 +1,179 @@
+"""Errors are honest: compared with the scatter over many repetitions, or with exact results."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import signal, stats
+
+from mlobs_client.analysis import statistics
+from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.errors import ConfigError, RecordError
+
+Array = npt.NDArray[np.float64]
+MEMORY = 0.8  # of the autoregressive process below: g = (1 + 0.8) / (1 - 0.8) = 9
+
+
+def correlated(n_samples: int, seed: int) -> Array:
+    """x(t+1) = MEMORY x(t) + noise, stationary, mean 0."""
+    noise = np.random.default_rng(seed).normal(size=n_samples + 200)
+    return np.asarray(signal.lfilter([1.0], [1.0, -MEMORY], noise)[200:])
+
+
+def test_the_statistical_inefficiency_of_an_autoregressive_process_is_the_exact_one() -> None:
+    # 50000 / 9 independent samples; the truncated sum over lags is good to a few per cent
+    assert statistics.statistical_inefficiency(correlated(50_000, 1)) == pytest.approx(9, rel=0.1)
+    assert statistics.statistical_inefficiency(correlated(15_000, 2)) == pytest.approx(9, rel=0.15)
+
+
+@pytest.mark.parametrize("method", [statistics.mean, statistics.block_mean])
+def test_the_true_mean_lies_within_one_error_in_two_thirds_of_all_runs(method: object) -> None:
+    estimates = [method(correlated(2000, seed)) for seed in range(300)]  # type: ignore[operator]
+    inside = np.mean([abs(one.value) < one.error for one in estimates])
+    # 0.683; 0.66 for 10 blocks (Student); sampling noise of 300 runs 0.027, three of which
+    assert inside == pytest.approx(0.67, abs=0.08)
+
+
+def test_samples_without_correlation_count_fully() -> None:
+    estimate = statistics.mean(np.random.default_rng(3).normal(5.0, 2.0, 10_000), "K")
+    # g is at least 1 and its noise is of order sqrt(lags/n)
+    assert estimate.n_independent == pytest.approx(10_000, rel=0.1)
+    assert estimate.error == pytest.approx(0.02, rel=0.1)
+    assert estimate.unit == "K"
+
+
+def test_a_constant_series_has_no_error() -> None:
+    estimate = statistics.mean(np.full(100, 7.0))
+    assert (estimate.value, estimate.error) == (7.0, 0.0)
+
+
+def test_equilibration_ends_where_the_transient_has_decayed() -> None:
+    n = 4000
+    transient = 30.0 * np.exp(-np.arange(n) / 100.0)  # below the noise of 1.7 after 290 samples
+    start = statistics.find_equilibration(correlated(n, 4) + transient)
+    assert 200 <= start <= 1000
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    blocks = np.random.default_rng(5).normal(3.0, 1.0, size=12)
+    estimate = statistics.jackknife(blocks, float, "eV")
+    assert estimate.value == pytest.approx(blocks.mean(), rel=1e-14)
+    assert estimate.error == pytest.approx(stats.sem(blocks), rel=1e-12)
+    assert (estimate.unit, estimate.n_independent) == ("eV", 12)
+
+
+def test_the_jackknife_error_of_a_ratio_is_the_scatter_over_repetitions() -> None:
+    rng = np.random.default_rng(6)
+
+    def ratio(mean: Array) -> float:
+        return float(mean[0] / mean[1])
+
+    draws = [rng.multivariate_normal([2, 5], [[0.3, 0.1], [0.1, 0.4]], 20) for _ in range(400)]
+    estimates = [statistics.jackknife(blocks, ratio) for blocks in draws]
+    scatter = np.std([one.value for one in estimates], ddof=1)
+    # scatter and mean error are both known to 1/sqrt(800) = 3.5 %
+    assert np.mean([one.error for one in estimates]) == pytest.approx(scatter, rel=0.12)
+
+
+def test_the_bootstrap_error_of_a_mean_is_its_standard_error() -> None:
+    blocks = np.random.default_rng(7).normal(size=(40, 2))
+    estimate = statistics.bootstrap(blocks, lambda drawn: float(drawn[:, 1].mean()), "K")
+    # sqrt(39/40) smaller by construction; 1000 draws give it to 2 %
+    assert estimate.error == pytest.approx(stats.sem(blocks[:, 1]), rel=0.08)
+    assert estimate == statistics.bootstrap(blocks, lambda drawn: float(drawn[:, 1].mean()), "K")
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_errors_of_a_fitted_line_are_the_scatter_over_repetitions(weighted: bool) -> None:
+    rng = np.random.default_rng(8)
+    x = np.linspace(-2.0, 5.0, 30)
+    errors = np.linspace(0.1, 1.0, 30) if weighted else np.full(30, 0.5)
+    fits = [
+        statistics.fit_line(x, 1.5 - 0.7 * x + errors * rng.normal(size=30),
+                            errors if weighted else None)
+        for _ in range(400)
+    ]  # fmt: skip
+    slopes = np.array([(fit.slope.value + 0.7) / fit.slope.error for fit in fits])
+    intercepts = np.array([(fit.intercept.value - 1.5) / fit.intercept.error for fit in fits])
+    # 400 pulls: their width is known to 3.5 %; Student with 28 degrees of freedom adds 4 %
+    assert np.std(slopes) == pytest.approx(1.0, abs=0.14)
+    assert np.std(intercepts) == pytest.approx(1.0, abs=0.14)
+    if weighted:
+        assert np.mean([fit.chi_squared for fit in fits]) == pytest.approx(1.0, abs=0.06)
+
+
+def test_the_error_of_a_drift_knows_that_neighbours_are_correlated() -> None:
+    times = np.linspace(0.0, 10.0, 2000)
+    drifts = [statistics.drift(times, 0.3 * times + correlated(2000, s)) for s in range(200)]
+    pulls = [(one.value - 0.3) / one.error for one in drifts]
+    # without the correlation the width would be sqrt(9) = 3; 200 pulls give 5 %
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.2)
+
+
+def test_units_of_a_line_are_those_of_its_axes() -> None:
+    fit = statistics.fit_line(np.arange(4.0), np.array([1.0, 3.1, 4.9, 7.0]), None, ("ps", "meV"))
+    assert (fit.slope.unit, fit.intercept.unit) == ("meV/(ps)", "meV")
+    assert np.isnan(fit.chi_squared)
+
+
+def test_statistical_error_and_member_spread_join_in_quadrature() -> None:
+    # std(ddof=1) of 6 and 14 is 4 sqrt(2)
+    joined = statistics.add_member_spread(Estimate(10.0, 7.0, "cm^-1", 5), np.array([6.0, 14.0]))
+    assert joined.error == pytest.approx(9.0)
+    assert (joined.value, joined.unit) == (10.0, "cm^-1")
+
+
+def test_an_estimate_shows_two_digits_of_its_error() -> None:
+    assert str(Estimate(3580.2371, 1.3456, "cm^-1", 9)) == "3580.2 ± 1.3 cm^-1"
+    assert str(Estimate(-0.12345, 0.00067, "eV", 9)) == "-0.12345 ± 0.00067 eV"
+    assert str(Estimate(1234.5, 250.0, "K", 9)) == "1234 ± 250 K"
+    assert str(Estimate(0.5, float("nan"), "K", 1)) == "0.5 K"
+
+
+def test_scaling_an_estimate_scales_its_error() -> None:
+    assert Estimate(2.0, 0.5, "K", 3) * -4.0 == Estimate(-8.0, 2.0, "K", 3)
+
+
+def test_statistics_say_nothing_on_the_terminal() -> None:
+    code = (
+        "import numpy as np; from mlobs_client.analysis import mean; "
+        "mean(np.random.default_rng(0).normal(size=100))"
+    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_bad_series_are_named() -> None:
+    with pytest.raises(RecordError, match=r"series\[3\] is nan"):
+        statistics.mean(np.array([1.0, 2.0, 3.0, np.nan, 5.0]))
+    with pytest.raises(RecordError, match="3 samples, at least 4 are needed"):
+        statistics.mean(np.ones(3))
+    with pytest.raises(RecordError, match="0 samples"):
+        statistics.mean(np.array(3.0))
+    with pytest.raises(ConfigError, match="n_blocks = 1"):
+        statistics.block_mean(np.ones(10), n_blocks=1)
+    with pytest.raises(RecordError, match="members: 1 samples"):
+        statistics.add_member_spread(Estimate(1, 1, "K", 1), np.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "errors", "said"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], None, "2 samples, at least 3"),
+        ([1.0, 2.0, 3.0], [1.0, 2.0], None, "equal length"),
+        ([2.0, 2.0, 2.0], [1.0, 2.0, 3.0], None, "different x"),
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0], "must all be positive"),
+        ([1.0, 2.0, np.inf], [1.0, 2.0, 3.0], None, r"x\[2\] is inf"),
+    ],
+)
+def test_points_that_give_no_line_are_refused(
+    x: list[float], y: list[float], errors: list[float] | None, said: str
+) -> None:
+    given = None if errors is None else np.array(errors)
+    with pytest.raises(RecordError, match=said):
+        statistics.fit_line(np.array(x), np.array(y), given)
