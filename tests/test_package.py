@@ -19,14 +19,12 @@ ROOT = Path(__file__).parents[1]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "demo_output", ".*_cache")
-    shutil.copytree(ROOT, source, symlinks=True, ignore=ignored)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-        + ["-w", str(folder), str(source)],
-        check=True,
-        capture_output=True,
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "build", "*.egg-info", "demo_output", ".*_cache"
     )
+    shutil.copytree(ROOT, source, symlinks=True, ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(folder), str(source)], check=True, capture_output=True)
     (path,) = folder.glob("mlobs-*.whl")
     return path
 
@@ -39,7 +37,9 @@ def test_the_wheel_carries_models_and_templates_within_twelve_megabytes(wheel: P
     assert sum(models.values()) < 12e6
     assert "mlobs_client/models/water/SHA256SUMS" in sizes
     assert "mlobs_client/py.typed" in sizes
-    assert any(name.startswith("mlobs_client/templates/") and name.endswith(".xml") for name in sizes)
+    assert any(
+        name.startswith("mlobs_client/templates/") and name.endswith(".xml") for name in sizes
+    )
 
 
 def test_the_installed_wheel_works_in_a_fresh_environment_outside_the_tree(
@@ -57,7 +57,9 @@ def test_the_installed_wheel_works_in_a_fresh_environment_outside_the_tree(
     work = tmp_path / "work"
     work.mkdir()
     code = "import mlobs_client; print(mlobs_client.__file__)"
-    where = subprocess.run([python, "-c", code], cwd=work, capture_output=True, text=True, check=True)
+    where = subprocess.run(
+        [python, "-c", code], cwd=work, capture_output=True, text=True, check=True
+    )
     assert where.stdout.startswith(str(tmp_path / "env"))
     mlobs = tmp_path / "env" / "bin" / "mlobs"
     subprocess.run([mlobs, "init", "water-nve", "."], cwd=work, check=True, capture_output=True)

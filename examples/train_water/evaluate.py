@@ -21,7 +21,14 @@ import numpy as np
 import torch
 from ase import Atoms
 from networks import ARCHITECTURE, CUTOFF, KINDS, join, make_graph
-from prepare import HELD_OUT_FRACTION, HELD_OUT_SEED, HERE, OXIDATION_NUMBERS, WORK, oxidation_dipole
+from prepare import (
+    HELD_OUT_FRACTION,
+    HELD_OUT_SEED,
+    HERE,
+    OXIDATION_NUMBERS,
+    WORK,
+    oxidation_dipole,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -187,3 +194,86 @@ EVALUATE: dict[str, Callable[[list[torch.nn.Module], Path], dict[str, Any]]] = {
     "dipole": evaluate_dipole,
     "polarizability": evaluate_polarizability,
 }
+
+
+def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
+    """Seed, size, data and cost of one member."""
+    notes = json.loads((work / f"{kind}-{member}.json").read_text())
+    facts = {name: notes[name] for name in ("seed", "n_train", "n_valid", "n_parameters")}
+    return {**facts, "steps": notes["history"][-1][0], "training_s": round(notes["history"][-1][3])}
+
+
+def cost(kind: str, path: Path, work: Path) -> dict[str, float]:
+    """Of 64 molecules, one thread, eager torch; per atom in microseconds."""
+    atoms = test_frames(work, "potential")[0]
+    single = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float32)
+    double = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float64)
+    return {
+        "float64_us_per_atom": round(1e3 * double / len(atoms), 1),
+        "float32_us_per_atom": round(1e3 * single / len(atoms), 1),
+        "float64_ms_for_192_atoms": round(double, 1),
+        "float32_ms_for_192_atoms": round(single, 1),
+    }
+
+
+def edges_beyond_cutoff(kind: str, model: torch.nn.Module, atoms: Atoms) -> float:
+    """Largest change of the output when edges longer than the cutoff are added; must be 0."""
+    name = {"potential": "energy"}.get(kind, kind)
+    near = join([make_graph(atoms)])
+    far = join([make_graph(atoms, cutoff=CUTOFF + 1.0)])
+    return float((model(near)[name] - model(far)[name]).abs().max())
+
+
+def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
+    """Evaluate, copy and describe one committee."""
+    paths = [work / f"{kind}-{member}.model" for member in range(N_MEMBERS)]
+    models = [torch.load(path, weights_only=False) for path in paths]
+    result = EVALUATE[kind](models, work)
+    reference, prediction = result.pop("parity")
+    plot_parity(kind, reference, prediction, HERE / f"parity_{kind}.png")
+    errors, committee = result.pop("members"), result.pop("committee")
+    members = [{**describe(kind, m, work), "errors": errors[m]} for m in range(N_MEMBERS)]
+    leak = max(
+        edges_beyond_cutoff(kind, model, test_frames(work, "potential")[0]) for model in models
+    )
+    card = {
+        "architecture": ARCHITECTURE[kind],
+        "cutoff_A": CUTOFF,
+        "n_test": result.pop("n_test"),
+        "held_out": {"seed": HELD_OUT_SEED, "fraction": HELD_OUT_FRACTION},
+        "members": members,
+        "committee": committee,
+        "context": result,
+        "change_by_edges_beyond_cutoff": leak,
+        "cost": cost(kind, paths[0], work),
+        "machine": f"{platform.machine()} CPU, torch {torch.__version__}",
+    }
+    for path in paths:
+        shutil.copy(path, out / path.name)
+    write_card(kind, card, out / f"{kind}.md")
+    return card
+
+
+def main() -> None:
+    """Write models, checksums and cards."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=WORK, help="folder that train.py filled")
+    parser.add_argument("--out", type=Path, default=OUT, help="where models and cards go")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    cards = {kind: make_card(kind, arguments.work, arguments.out) for kind in KINDS}
+    cards["oxidation_numbers"] = {"O": OXIDATION_NUMBERS[8], "H": OXIDATION_NUMBERS[1]}
+    (arguments.out / "cards.json").write_text(json.dumps(cards, indent=1) + "\n")
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+        for path in sorted(arguments.out.glob("*.model"))
+    ]
+    (arguments.out / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    for kind in KINDS:
+        print(kind, {name: round(value, 4) for name, value in cards[kind]["committee"].items()})
+
+
+if __name__ == "__main__":
+    main()

@@ -22,24 +22,42 @@ KINDS = ("potential", "dipole", "polarizability")
 CUTOFF = 4.0  # angstrom, the same for all, so that a client can share one neighbour list
 ELEMENTS = AtomicNumberTable([1, 8])
 KEYS = data.KeySpecification(
-    info_keys={"energy": "REF_energy", "dipole": "REF_remainder", "polarizability": "REF_polarizability"},
+    info_keys={
+        "energy": "REF_energy",
+        "dipole": "REF_remainder",
+        "polarizability": "REF_polarizability",
+    },
     arrays_keys={"forces": "REF_forces"},
 )
 # Only the weights that set size and cost; `common` is shared.
 ARCHITECTURE: dict[str, dict[str, Any]] = {
-    "potential": {"hidden": "16x0e", "readout": "16x0e", "correlation": 2, "radial": [32, 32], "layers": 2},
-    "dipole": {"hidden": "8x0e+8x1o", "readout": "8x1o", "correlation": 2, "radial": [16], "layers": 2},
-    "polarizability": {
-        "hidden": "8x0e+8x1o+8x2e",
-        "readout": "8x0e+8x1o+8x2e",
+    "potential": {
+        "hidden": "16x0e",
+        "readout": "16x0e",
+        "correlation": 2,
+        "radial": [32, 32],
+        "layers": 2,
+    },
+    "dipole": {
+        "hidden": "8x0e+8x1o",
+        "readout": "8x1o",
         "correlation": 2,
         "radial": [16],
         "layers": 2,
     },
+    "polarizability": {
+        "hidden": "8x0e+8x1o+8x2e",
+        "readout": "8x0e+8x1o+8x2e",
+        "correlation": 3,
+        "radial": [16],
+        "layers": 1,
+    },
 }
 
 
-def build(kind: str, neighbours: float, e0: np.ndarray | None = None, scale: float = 1.0) -> torch.nn.Module:
+def build(
+    kind: str, neighbours: float, e0: np.ndarray | None = None, scale: float = 1.0
+) -> torch.nn.Module:
     """Make an untrained network in torch's default precision.
 
     Args:
@@ -77,16 +95,20 @@ def build(kind: str, neighbours: float, e0: np.ndarray | None = None, scale: flo
         # The last layer of AtomicDipolesMACE has no scalars: a gate that vanishes at 0 (silu, tanh)
         # would silence its readout for ever; sigmoid(0) = 1/2 makes it a linear readout.
         return modules.AtomicDipolesMACE(**common, gate=torch.sigmoid, atomic_energies=None)
-    return modules.AtomicDielectricMACE(**common, gate=torch.nn.functional.silu, atomic_energies=None)
+    return modules.AtomicDielectricMACE(
+        **common, gate=torch.nn.functional.silu, atomic_energies=None
+    )
 
 
-def make_graph(atoms: Atoms) -> data.AtomicData:
+def make_graph(atoms: Atoms, cutoff: float = CUTOFF) -> data.AtomicData:
     """Neighbours, one-hot elements and labels of one frame, in torch's default precision."""
     config = data.config_from_atoms(atoms, key_specification=KEYS)
-    graph = data.AtomicData.from_config(config, z_table=ELEMENTS, cutoff=CUTOFF)
+    graph = data.AtomicData.from_config(config, z_table=ELEMENTS, cutoff=cutoff)
     graph.n_molecules = torch.tensor(float((atoms.numbers == 8).sum()))
     if "REF_apt" in atoms.arrays:
-        graph.apt = torch.tensor(atoms.arrays["REF_apt"].reshape(-1, 3, 3), dtype=torch.get_default_dtype())
+        graph.apt = torch.tensor(
+            atoms.arrays["REF_apt"].reshape(-1, 3, 3), dtype=torch.get_default_dtype()
+        )
     return graph
 
 

@@ -90,7 +90,9 @@ def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
     """
     frames = []
     for source in ase.io.iread(data / "liquid_water" / "dielectric.extxyz"):
-        atoms, _ = make_molecules_whole(Atoms(source.symbols, source.positions, cell=source.cell, pbc=True))
+        atoms, _ = make_molecules_whole(
+            Atoms(source.symbols, source.positions, cell=source.cell, pbc=True)
+        )
         remainder = source.info["dipole_eA"] - oxidation_dipole(atoms)
         np.testing.assert_allclose(remainder, -2 * source.info["wc_displacement_sum_A"], atol=1e-5)
         atoms.info["REF_remainder"] = remainder
@@ -121,12 +123,16 @@ def prepare_gas_dielectric(data: Path) -> list[Atoms]:
 def prepare_born_charges(data: Path) -> list[Atoms]:
     """Born charges of the liquid with another functional; the mean over atoms is removed.
 
-    A neutral cell has Born charges that sum to zero; the file breaks this by up to 0.54 e.
+    A neutral cell has Born charges that sum to zero; the file breaks this by up to 0.54 e. Its first
+    index is the coordinate: the antisymmetric parts for H correlate by -0.45 with those of a dipole
+    network that has seen no Born charges, so the file is transposed here.
     """
     frames = []
     for source in ase.io.iread(data / "liquid_water" / "born_charges.extxyz"):
-        atoms, _ = make_molecules_whole(Atoms(source.symbols, source.positions, cell=source.cell, pbc=True))
-        apt = source.arrays["apt"].reshape(len(atoms), 3, 3)
+        atoms, _ = make_molecules_whole(
+            Atoms(source.symbols, source.positions, cell=source.cell, pbc=True)
+        )
+        apt = source.arrays["apt"].reshape(len(atoms), 3, 3).swapaxes(1, 2)
         atoms.arrays["REF_apt"] = (apt - apt.mean(axis=0)).reshape(-1, 9)
         atoms.info["origin"] = "born"
         frames.append(atoms)
@@ -137,7 +143,9 @@ def prepare_born_charges(data: Path) -> list[Atoms]:
 def main() -> None:
     """Write the three training files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with liquid_water, gas_water")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="folder with liquid_water, gas_water"
+    )
     parser.add_argument("--work", type=Path, default=WORK, help="folder for all that is made here")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)

@@ -12,23 +12,40 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import ase.io
 import numpy as np
 import torch
 from ase import Atoms
 from mace.data import AtomicData
-from networks import ARCHITECTURE, KINDS, build, join, make_graph
-from prepare import WORK
+from networks import ARCHITECTURE, ELEMENTS, KINDS, build, join, make_graph
+from prepare import OXIDATION_NUMBERS, WORK
 from torch_ema import ExponentialMovingAverage
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[torch.nn.Module, "Sets", np.random.Generator], torch.Tensor]
 
-STEPS = {"potential": 8000, "dipole": 3000, "polarizability": 3000}
-RATE = {"potential": 0.01, "dipole": 0.01, "polarizability": 0.01}
+
+class Recipe(NamedTuple):
+    """How one kind is optimized."""
+
+    steps: int
+    rate: float  # highest learning rate of the one-cycle schedule
+    average: float  # decay of the running average of the weights
+
+
+RECIPES = {
+    "potential": Recipe(8000, 0.01, 0.995),
+    "dipole": Recipe(1000, 0.02, 0.98),
+    "polarizability": Recipe(2000, 0.07, 0.98),
+}
 FREE_H_ATOM = -13.6  # eV; one composition cannot tell O from H, so H is set and O takes the rest
 ENERGY_WEIGHT = 30.0  # of (eV/atom)^2 against (eV/angstrom)^2
+GAS_BATCH = 16
+GAS_WEIGHT = 0.1
+BORN_EVERY = 4  # steps; they cost as much as four steps without
+BORN_WEIGHT = 0.02
 
 
 @dataclass
@@ -69,51 +86,48 @@ def pick(graphs: list[AtomicData], n: int, random: np.random.Generator) -> list[
     return [graphs[i] for i in random.choice(len(graphs), min(n, len(graphs)), replace=False)]
 
 
-LIQUID_BATCH = 4
-GAS_BATCH = 16
-WEIGHTS = {"liquid": 1.0, "gas": 0.1, "born": 0.02}
-
-
-def dipole_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
-    """Dipoles of liquid and gas, per molecule, and Born charges along a random direction."""
-    batch = join(pick(sets.train, LIQUID_BATCH, random))
-    error = (model(batch)["dipole"] - batch["dipole"]) / batch["n_molecules"].sqrt()[:, None]
-    loss = WEIGHTS["liquid"] * error.square().mean()
-    if WEIGHTS["gas"]:
-        batch = join(pick(sets.gas, GAS_BATCH, random))
-        error = (model(batch)["dipole"] - batch["dipole"]) / batch["n_molecules"].sqrt()[:, None]
-        loss = loss + WEIGHTS["gas"] * error.square().mean()
-    if WEIGHTS["born"]:
-        batch = join(pick(sets.born, 1, random))
-        direction = torch.nn.functional.normalize(torch.tensor(random.normal(size=3)), dim=0).float()
-        along = model(batch)["dipole"] @ direction
-        (gradient,) = torch.autograd.grad(along.sum(), batch["positions"], create_graph=True)
-        target = torch.einsum("Iij,i->Ij", remainder_apt(batch), direction)
-        loss = loss + WEIGHTS["born"] * (gradient - target).square().mean()
-    return loss
+def gas_and_liquid(
+    kind: str, model: torch.nn.Module, sets: Sets, random: np.random.Generator
+) -> torch.Tensor:
+    """Squared error per molecule of one liquid frame, plus a little of some clusters'."""
+    losses = []
+    for graphs in (pick(sets.train, 1, random), pick(sets.gas, GAS_BATCH, random)):
+        batch = join(graphs)
+        error = (model(batch)[kind] - batch[kind]).flatten(start_dim=1)
+        losses.append((error / batch["n_molecules"].sqrt()[:, None]).square().mean())
+    return losses[0] + GAS_WEIGHT * losses[1]
 
 
 def remainder_apt(batch: Batch) -> torch.Tensor:
     """Born charges less the oxidation numbers: what the network's own dipole must give."""
-    numbers = torch.tensor([1.0, -2.0])[batch["node_attrs"].argmax(dim=1)]
-    return batch["apt"] - numbers[:, None, None] * torch.eye(3)
+    numbers = torch.tensor([float(OXIDATION_NUMBERS[z]) for z in ELEMENTS.zs])
+    return batch["apt"] - (batch["node_attrs"] @ numbers)[:, None, None] * torch.eye(3)
+
+
+def born_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
+    """Squared error of the Born charges of one frame along a random direction: one backward pass."""
+    batch = join(pick(sets.born, 1, random))
+    direction = torch.tensor(random.normal(size=3), dtype=torch.get_default_dtype())
+    direction = direction / direction.norm()
+    along = model(batch)["dipole"] @ direction
+    (gradient,) = torch.autograd.grad(along.sum(), batch["positions"], create_graph=True)
+    target = torch.einsum("Iij,i->Ij", remainder_apt(batch), direction)
+    return (gradient - target).square().mean()
+
+
+def dipole_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
+    """Dipoles of liquid and gas; every few steps, Born charges."""
+    loss = gas_and_liquid("dipole", model, sets, random)
+    if random.integers(BORN_EVERY) == 0:
+        loss = loss + BORN_EVERY * BORN_WEIGHT * born_loss(model, sets, random)
+    return loss
 
 
 def polarizability_loss(
     model: torch.nn.Module, sets: Sets, random: np.random.Generator
 ) -> torch.Tensor:
-    """Polarizabilities of liquid and gas, per molecule."""
-    loss = torch.zeros(())
-    for graphs, n, weight in (
-        (sets.train, LIQUID_BATCH, WEIGHTS["liquid"]),
-        (sets.gas, GAS_BATCH, WEIGHTS["gas"]),
-    ):
-        if weight:
-            batch = join(pick(graphs, n, random))
-            error = model(batch)["polarizability"] - batch["polarizability"]
-            error = error / batch["n_molecules"].sqrt()[:, None, None]
-            loss = loss + weight * error.square().mean()
-    return loss
+    """Polarizabilities of liquid and gas."""
+    return gas_and_liquid("polarizability", model, sets, random)
 
 
 LOSSES: dict[str, Loss] = {
@@ -135,12 +149,13 @@ def validate(kind: str, model: torch.nn.Module, graphs: list[AtomicData]) -> flo
 
 def fit(kind: str, model: torch.nn.Module, sets: Sets, seed: int, steps: int) -> list[list[float]]:
     """Train in place; the weights left are the running average with the best validation."""
+    recipe = RECIPES[kind]
     random = np.random.default_rng([seed, 11])
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE[kind], amsgrad=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate, amsgrad=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RATE[kind], total_steps=steps, pct_start=0.05, final_div_factor=100
+        optimizer, recipe.rate, total_steps=steps, pct_start=0.05, final_div_factor=100
     )
-    average = ExponentialMovingAverage(model.parameters(), decay=0.995)
+    average = ExponentialMovingAverage(model.parameters(), decay=recipe.average)
     best, best_state, history, start = np.inf, None, [], time.perf_counter()
     for step in range(1, steps + 1):
         loss = LOSSES[kind](model, sets, random)
@@ -157,7 +172,10 @@ def fit(kind: str, model: torch.nn.Module, sets: Sets, seed: int, steps: int) ->
                     best, best_state = error, copy.deepcopy(model.state_dict())
             seconds = time.perf_counter() - start
             history.append([step, loss.item(), error, seconds])
-            print(f"{kind}-{seed} step {step} loss {loss.item():.2e} valid {error:.4f} {seconds:.0f} s", flush=True)
+            print(
+                f"{kind}-{seed} step {step} loss {loss.item():.2e} valid {error:.4f} {seconds:.0f} s",
+                flush=True,
+            )
     model.load_state_dict(best_state)
     return history
 
@@ -172,7 +190,9 @@ def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]
     if kind == "potential":
         per_molecule = np.mean([a.info["REF_energy"] / (len(a) / 3) for a in train])
         facts["energy_per_molecule"] = float(per_molecule)
-        facts["scale"] = float(np.sqrt(np.mean([np.mean(a.arrays["REF_forces"] ** 2) for a in train])))
+        facts["scale"] = float(
+            np.sqrt(np.mean([np.mean(a.arrays["REF_forces"] ** 2) for a in train]))
+        )
         for atoms in liquid:  # in double precision, before graphs round to single
             atoms.info["REF_energy"] -= per_molecule * len(atoms) / 3
     sets = Sets([make_graph(a) for a in train], [make_graph(a) for a in valid])
@@ -184,7 +204,9 @@ def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]
     return sets, facts
 
 
-def in_double(kind: str, model: torch.nn.Module, sets: Sets, facts: dict[str, float]) -> torch.nn.Module:
+def in_double(
+    kind: str, model: torch.nn.Module, sets: Sets, facts: dict[str, float]
+) -> torch.nn.Module:
     """The same weights in a network built in double precision, so that its constants are exact too."""
     e0 = np.zeros(2)
     if kind == "potential":
@@ -221,7 +243,7 @@ def main() -> None:
     torch.manual_seed(seed)
     sets, facts = load_sets(kind, seed, arguments.work)
     model = build(kind, facts["neighbours"], scale=facts["scale"])
-    history = fit(kind, model, sets, seed, arguments.steps or STEPS[kind])
+    history = fit(kind, model, sets, seed, arguments.steps or RECIPES[kind].steps)
     path = arguments.work / f"{kind}-{seed}.model"
     torch.save(in_double(kind, model, sets, facts), path)
     path.with_suffix(".json").write_text(

@@ -155,7 +155,7 @@ class SpectralDensity:
         _check_length(length, max_lag, sum(map(len, runs)), settings)
         lagged = np.stack([correlation.autocorrelation(b, max_lag, weights) for b in blocks])
         window = correlation.lag_window(settings.window, max_lag)
-        n_points = 1 + int(np.ceil(5.0 * np.pi / (timestep * width)))  # 5 per line width
+        n_points = 1 + int(np.ceil(10.0 * np.pi / (timestep * width)))  # 10 per line width
         # the biased autocorrelation is itself cut by a triangle
         effective = window * (1.0 - np.arange(max_lag + 1) / length)
         return cls(
@@ -173,26 +173,30 @@ class SpectralDensity:
 
 
 def peak(spectrum: Spectrum, low: float, high: float) -> Estimate:
-    """Position of the highest point between two wavenumbers, with a jackknife error.
+    """Position of the band between two wavenumbers, with a jackknife error.
 
-    A parabola through the three highest grid points gives the position between grid points. The
-    error is statistical; see :func:`member_peaks` for that of the models.
+    The vertex of a parabola fitted to the upper half of the band: noise on a broad band, which
+    moves its highest point about, moves this by as much as the error says. For a skewed or
+    composed band it is the middle of the upper half rather than the highest point. The error is
+    statistical; see :func:`member_peaks` for that of the models.
 
     Args:
         spectrum: of two or more blocks.
-        low: cm^-1.
-        high: cm^-1.
+        low: cm^-1, on one side of the band.
+        high: cm^-1, on the other side.
 
     Raises:
         ConfigError: the range holds fewer than three points.
-        RecordError: the highest point is at an end of the range: no maximum inside.
+        RecordError: no maximum inside the range.
     """
     part = spectrum.between(low, high)
-    return jackknife(part.blocks, lambda mean: _highest(part.wavenumber, mean), "cm^-1")
+    upper = _upper_half(part.wavenumber, part.intensity)
+    x = part.wavenumber[upper]
+    return jackknife(part.blocks[:, upper], lambda mean: _vertex(x, mean), "cm^-1")
 
 
 def member_peaks(spectrum: Spectrum, low: float, high: float) -> Array:
-    """Position of the highest point for each member of the committee, in cm^-1.
+    """Position of the band, as :func:`peak` has it, for each member of the committee, in cm^-1.
 
     Raises:
         MissingObservable: the spectrum has no members.
@@ -202,7 +206,11 @@ def member_peaks(spectrum: Spectrum, low: float, high: float) -> Array:
     part = spectrum.between(low, high)
     if part.members is None:
         raise MissingObservable("this spectrum has no committee members; give members= to infrared")
-    return np.array([_highest(part.wavenumber, member) for member in part.members])
+    positions = []
+    for member in part.members:
+        upper = _upper_half(part.wavenumber, member)
+        positions.append(_vertex(part.wavenumber[upper], member[upper]))
+    return np.array(positions)
 
 
 def integrate(spectrum: Spectrum, low: float, high: float) -> Estimate:
@@ -240,7 +248,7 @@ def as_runs(data: Runs, axes: tuple[str, ...], what: str) -> list[Array]:
         if np.ndim(run) != n_axes or np.shape(run)[-1] != 3:
             expected = ", ".join(axes)
             raise RecordError(f"{what} must have shape ({expected}) each, got {np.shape(run)}")
-    return [check_series(run, what) for run in runs]
+    return [check_series(run, what, least=1) for run in runs]
 
 
 def check_positive(name: str, value: float, unit: str) -> None:
@@ -253,16 +261,28 @@ def check_positive(name: str, value: float, unit: str) -> None:
         raise ConfigError(f"{name} = {value} {unit}: must be a positive, finite number")
 
 
-def _highest(wavenumber: Array, intensity: Array) -> float:
+def _upper_half(wavenumber: Array, intensity: Array) -> slice:
+    """From the first to the last point above half of the highest."""
     top = int(np.argmax(intensity))
     if top in (0, len(intensity) - 1):
         raise RecordError(
             f"no maximum between {wavenumber[0]:g} and {wavenumber[-1]:g} cm^-1: the highest point "
             f"is at the end, {wavenumber[top]:g}; choose another range"
         )
-    before, at, after = intensity[top - 1 : top + 2]
-    shift = 0.5 * (before - after) / (before - 2.0 * at + after)
-    return float(wavenumber[top] + shift * (wavenumber[1] - wavenumber[0]))
+    above = np.flatnonzero(intensity > 0.5 * intensity[top])
+    return slice(min(int(above[0]), top - 1), max(int(above[-1]), top + 1) + 1)
+
+
+def _vertex(wavenumber: Array, intensity: Array) -> float:
+    """Of the parabola fitted to all points, none preferred: weights would attract it."""
+    middle = float(wavenumber.mean())
+    curvature, slope, _ = np.polyfit(wavenumber - middle, intensity, 2)
+    if curvature >= 0.0:
+        raise RecordError(
+            f"no single band between {wavenumber[0]:g} and {wavenumber[-1]:g} cm^-1: the middle "
+            "is lower than the ends; choose a range with one band"
+        )
+    return middle - 0.5 * float(slope / curvature)
 
 
 def _check_length(length: int, max_lag: int, n_samples: int, settings: SpectrumSettings) -> None:

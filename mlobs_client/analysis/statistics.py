@@ -241,7 +241,8 @@ def fit_line(
             f"a line needs two series of equal length with different x; got shapes {x.shape} and "
             f"{y.shape}, x from {x.min():g} to {x.max():g}"
         )
-    slope_unit = units[1] if units[0] == "1" else f"{units[1]}/({units[0]})"
+    per = f"({units[0]})" if "/" in units[0] else units[0]
+    slope_unit = units[1] if units[0] == "1" else f"{units[1]}/{per}"
     if errors is None:
         fit = stats.linregress(x, y)
         slope, intercept = (fit.slope, fit.stderr), (fit.intercept, fit.intercept_stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def command(client: Path, name: str, verbose: bool) -> None:
         force=True,
     )
     config = client_file.load(client)
-    _set_threads(config.threads)
-    # torch is loaded from here on
+    # torch reads it when it is loaded, which is from here on
+    os.environ["OMP_NUM_THREADS"] = str(config.threads)
     from mlobs_client.answer import Answer
     from mlobs_client.wire.client import run_client
     from mlobs_client.wire.transport import TcpAddress, UnixAddress
@@ -53,9 +54,3 @@ def command(client: Path, name: str, verbose: bool) -> None:
         )
     if signum is not None:
         sys.exit(128 + signum)
-
-
-def _set_threads(count: int) -> None:
-    import torch
-
-    torch.set_num_threads(count)

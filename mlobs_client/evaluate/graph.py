@@ -92,7 +92,7 @@ class GraphBuilder:
         skin: float = 0.5 * ANGSTROM,
         *,
         capacity: int = 64,
-        max_edges: int = 10_000,
+        max_edges: int = 5_000,
         device: str = "cpu",
     ) -> None:
         self.n_built = 0

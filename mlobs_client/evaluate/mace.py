@@ -179,7 +179,8 @@ class MaceEvaluator:
         dipole: see :func:`dipole`.
         polarizability: see :func:`polarizability`.
         skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
-        max_edges: of one batch, see there.
+        max_edges: of one batch, see there; by default what was fastest on a CPU, and a
+            hundred times more on a GPU.
 
     Raises:
         ConfigError: the committees live on different devices.
@@ -192,7 +193,7 @@ class MaceEvaluator:
         polarizability: Committee | None = None,
         *,
         skin: float = 0.5 * units.ANGSTROM,
-        max_edges: int = 10_000,
+        max_edges: int | None = None,
     ) -> None:
         given = {"energy": potential, "dipole": dipole, "polarizability": polarizability}
         self._committees = {name: made for name, made in given.items() if made is not None}
@@ -208,11 +209,12 @@ class MaceEvaluator:
             )
         self._species = {name: c.models[0].species for name, c in self._committees.items()}
         self._accepted: set[bytes] = set()
+        device = devices.pop()
         self._build = GraphBuilder(
             max(model.cutoff for model in models),
             skin,
-            max_edges=max_edges,
-            device=devices.pop(),
+            max_edges=max_edges or (5_000 if device == "cpu" else 500_000),
+            device=device,
         )
 
     def __call__(

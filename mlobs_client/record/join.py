@@ -1,0 +1,132 @@
+"""Join a record to the beads and steps of i-PI.
+
+A client knows neither bead nor step. i-PI knows both, and writes the row number that the client
+put into the extras (``record_row``) into its own files of each bead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs.extras import Extras
+from mlobs_client.outputs.trajectory import Frame
+from mlobs_client.record.reader import Record
+from mlobs_client.structure import Array, Integers
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Columns of a record in the order of a simulation.
+
+    Attributes:
+        steps: shape ``(n_steps,)``.
+        values: by name, ``[step, bead, ...]``, atomic units.
+    """
+
+    steps: Integers
+    values: Mapping[str, npt.NDArray[Any]]
+
+
+def join_record(
+    extras: Sequence[Extras], records: Sequence[Record], names: Iterable[str] | None = None
+) -> Joined:
+    """Read rows of records as ``[step, bead, ...]``.
+
+    Args:
+        extras: together they hold ``record_row`` and, where several clients wrote, ``record``
+            (the file names), as read by :func:`mlobs_client.outputs.read_bead_extras`.
+        records: of all clients.
+        names: columns to read; all columns that the records share by default.
+
+    Returns:
+        The columns at the steps that all ``extras`` have.
+
+    Raises:
+        RecordError: an extra, a record or a row is missing.
+    """
+    steps: Integers = reduce(np.intersect1d, [e.steps for e in extras])
+    rows, files = None, None
+    for extra in extras:
+        chosen = np.isin(extra.steps, steps)
+        if "record_row" in extra.values:
+            rows = extra.values["record_row"][chosen].round().astype(np.int64)
+        if "record" in extra.texts:
+            files = extra.texts["record"][chosen]
+    if rows is None:
+        raise RecordError(
+            "no record_row in these extras; add <trajectory filename='record_row' "
+            "extra_type='record_row'> extras </trajectory> to i-PI's input"
+        )
+    owners = _find_owners(rows, files, records)
+    if names is None:
+        names = [n for n in records[0].names if all(n in record.names for record in records)]
+    values = {name: _gather(name, rows, owners, records) for name in names}
+    return Joined(steps, values)
+
+
+def record_frames(joined: Joined, record: Record, cell: Array | None = None) -> Iterator[Frame]:
+    """Yield positions of a record, in full precision, step by step and bead by bead.
+
+    Args:
+        joined: with ``positions``, and with ``cell`` if the record has it.
+        record: tells the species (its attribute ``numbers``).
+        cell: shape ``(3, 3)``, bohr, rows; for records without cell.
+
+    Raises:
+        RecordError: the record holds no positions or no species.
+    """
+    if "positions" not in joined.values or "numbers" not in record.attributes:
+        raise RecordError(
+            f"{record.path}: holds no positions with species; name positions in "
+            "[observables] record of the client file"
+        )
+    numbers = np.array(record.attributes["numbers"], dtype=np.int64)
+    positions, cells = joined.values["positions"], joined.values.get("cell")
+    for s, step in enumerate(joined.steps):
+        for bead, values in enumerate(positions[s]):
+            its_cell = cell if cells is None else cells[s, bead]
+            yield Frame(int(step), bead, "positions", numbers, values, its_cell)
+
+
+def _find_owners(
+    rows: Integers, files: npt.NDArray[np.str_] | None, records: Sequence[Record]
+) -> Integers:
+    """Return which record each row is in."""
+    if not records:
+        raise RecordError("no record was given to join")
+    if files is None:
+        if len(records) > 1:
+            raise RecordError(
+                f"{len(records)} records, and no extras 'record' that tell which row is in which; "
+                "add <trajectory filename='record' extra_type='record'> extras </trajectory>"
+            )
+        return np.zeros(rows.shape, np.int64)
+    known = {record.path.name: i for i, record in enumerate(records)}
+    if missing := sorted(set(np.unique(files).tolist()) - known.keys()):
+        raise RecordError(f"rows are in the records {', '.join(missing)}, which were not given")
+    return np.vectorize(known.__getitem__, otypes=[np.int64])(files)
+
+
+def _gather(
+    name: str, rows: Integers, owners: Integers, records: Sequence[Record]
+) -> npt.NDArray[Any]:
+    shape = records[0].shapes.get(name, ())
+    values = np.empty((*rows.shape, *shape))
+    for i, record in enumerate(records):
+        mine = owners == i
+        if mine.any():
+            found = record.read(name, rows[mine])
+            if found.shape[1:] != shape:
+                raise RecordError(
+                    f"{record.path}: holds {name} with shape {found.shape[1:]}, but "
+                    f"{records[0].path} with {shape}; join them separately"
+                )
+            values[mine] = found
+    return values

@@ -20,7 +20,11 @@ def test_a_header_of_any_length_is_read_back_and_counts_rows(tmp_path: Path, len
     path = tmp_path / "a.h5"
     path.write_bytes(content)
     header = read_header(path)
-    assert (header.row, header.data, header.attributes["client"]) == (row, len(content), "x" * length)
+    assert (header.row, header.data, header.attributes["client"]) == (
+        row,
+        len(content),
+        "x" * length,
+    )
     rows = np.zeros(1000, row)
     rows["step"] = np.arange(1000)
     with path.open("r+b") as file:
@@ -46,6 +50,8 @@ def test_an_hdf5_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_later_format_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.h5").write_bytes(make_header(row_type({"step": ()}), {"format": "mlobs record 9"}))
+    (tmp_path / "a.h5").write_bytes(
+        make_header(row_type({"step": ()}), {"format": "mlobs record 9"})
+    )
     with pytest.raises(RecordError, match="'mlobs record 9'"):
         read_header(tmp_path / "a.h5")

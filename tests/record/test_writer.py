@@ -77,7 +77,9 @@ def test_other_programs_can_copy_a_record_with_the_hdf5_library(tmp_path: Path) 
     with h5py.File(tmp_path / "a.h5") as old, h5py.File(tmp_path / "b.h5", "w") as new:
         old.copy("observables", new)
     with h5py.File(tmp_path / "b.h5") as file:
-        np.testing.assert_array_equal(file["observables"]["born_charges"][2], values(2)["born_charges"])
+        np.testing.assert_array_equal(
+            file["observables"]["born_charges"][2], values(2)["born_charges"]
+        )
 
 
 def test_a_record_cut_at_any_byte_keeps_all_whole_rows(tmp_path: Path) -> None:
@@ -255,7 +257,9 @@ def test_wrong_rows_are_refused_and_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with RecordWriter(path, SHAPES, ATTRIBUTES) as writer:
         writer.append([values(0)])
-        with pytest.raises(RecordError, match=r"born_charges with shape \(3, 3, 3\), got \(4, 3, 3\)"):
+        with pytest.raises(
+            RecordError, match=r"born_charges with shape \(3, 3, 3\), got \(4, 3, 3\)"
+        ):
             writer.append([values(1), {"energy": 0.0, "born_charges": np.zeros((4, 3, 3))}])
         with pytest.raises(RecordError, match="needs 'born_charges'"):
             writer.append([{"energy": 0.0}])

@@ -71,6 +71,9 @@ def make_toy(
     missing = [key for key, p in known.items() if p.default is p.empty and key not in parameters]
     if missing:
         raise ConfigError(f"the toy {name!r} needs the parameter {missing[0]!r}")
+    for key, value in parameters.items():
+        if known[key].annotation == "float" and not isinstance(value, int | float):
+            raise ConfigError(f"the toy {name!r} needs a number for {key!r}, got {value!r}")
     try:
         toy = TOYS[name](**parameters)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,230 @@
+"""Judge whether an input of i-PI and its client files mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.ipi_input import Force, Forcefield, IpiInput, TrajectoryOutput
+from mlobs_client.config import ClientConfig, MaceDipole, Socket
+from mlobs_client.quantities import QUANTITIES
+
+EVERY_NETWORK: Final = ("0.0.0.0", "")
+BAROSTATTED: Final = frozenset({"nph", "npt", "nst", "scnpt", "sc-npt"})
+PRESSURES: Final = ("pressure", "stress", "virial", "vir_")
+
+
+@dataclass(frozen=True)
+class ClientFile:
+    """A client file that was read."""
+
+    path: Path
+    config: ClientConfig
+
+    @property
+    def extras(self) -> frozenset[str]:
+        """Keys of the JSON that this client sends."""
+        observables = self.config.observables
+        row = {"record_row", "record"} if observables.record else set()
+        return frozenset({QUANTITIES[name].wire_name for name in observables.extras} | row)
+
+
+Service = Mapping[str, ClientFile]
+"""Which client file serves a forcefield, by the name of the forcefield."""
+
+
+def listens(ff: Forcefield, socket: Socket, prefix: str) -> bool:
+    """Return whether a client with this [socket] reaches this forcefield."""
+    if ff.mode == "inet" or socket.mode == "inet":
+        return ff.mode == socket.mode and ff.port == socket.port
+    return prefix + ff.address == unix_path(socket.address)
+
+
+def unix_path(address: str) -> str:
+    """Return the socket file that a client opens; a name with a slash is a whole path."""
+    return address if "/" in address else f"/tmp/ipi_{address}"
+
+
+def find_service(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:
+    """Find which client file serves which forcefield."""
+    service = {}
+    embedded = [ff.name for ff in ipi.forcefields if ff.kind in ("ffdirect", "ffmpi")]
+    for client in clients:
+        reached = [
+            ff.name for ff in ipi.sockets if listens(ff, client.config.socket, ipi.sockets_prefix)
+        ]
+        for name in reached or embedded:
+            service[name] = client
+    return service
+
+
+def check_agreement(
+    ipi: IpiInput, clients: Sequence[ClientFile], n_beads: int
+) -> Iterator[Finding]:
+    """Find where the input and the client files contradict each other.
+
+    Args:
+        ipi: the input.
+        clients: all client files of the run.
+        n_beads: of the ring polymer.
+    """
+    service = find_service(ipi, clients)
+    for client in clients:
+        yield from _address(ipi, client, service)
+        yield from _coupling(ipi, client)
+        yield from _virial(ipi, client)
+    for ff in ipi.forcefields:
+        if ff.name in service:
+            yield from _wrapping(ff, service[ff.name], resumed=ipi.step > 0)
+        elif ff in ipi.sockets:
+            yield warning(
+                f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
+                "give its client file too; without a client i-PI waits for ever",
+            )
+    yield from _extras(ipi, service, n_beads)
+
+
+def _address(ipi: IpiInput, client: ClientFile, service: Service) -> Iterator[Finding]:
+    served = [name for name, server in service.items() if server is client]
+    if served:
+        yield ok(f"{client.path.name} serves the forcefield {', '.join(map(repr, served))}")
+        return
+    socket = client.config.socket
+    where = socket.address if socket.mode == "unix" else f"{socket.address} port {socket.port}"
+    there = "; ".join(f"{ff.name!r} at {_place(ff)}" for ff in ipi.sockets) or "no <ffsocket>"
+    yield error(
+        f"[socket] of {client.path.name} is {socket.mode} {where!r}, but {ipi.path.name} has "
+        f"{there}",
+        f"make mode, address and port in [socket] of {client.path.name} those of the <ffsocket>",
+    )
+
+
+def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
+    if not ipi.is_driven:
+        return
+    if client.config.field is not None:
+        yield error(
+            f"the field would be coupled twice: by [field] in {client.path.name} and by "
+            f"driven_dynamics in {ipi.path.name}",
+            "remove [field] (time-dependent field) or use <motion mode='dynamics'> (static field)",
+        )
+    if ipi.takes_born_charges and "BEC" not in client.extras:
+        yield error(
+            f"driven_dynamics takes the Born charges from the client (<bec mode='driver'>), but "
+            f"{client.path.name} does not send them",
+            f'add "born_charges" to [observables] extras of {client.path.name}',
+        )
+
+
+def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
+    if client.config.virial != "none":
+        return
+    modes = sorted(BAROSTATTED.intersection(ipi.dynamics))
+    if modes:
+        yield error(
+            f'virial = "none" in {client.path.name}, but dynamics mode={modes[0]!r} needs a virial',
+            "use models with a strain derivative, or an ensemble at constant volume",
+        )
+    names = [name for output in ipi.properties for name in output.names]
+    pressures = [name for name in names if name.startswith(PRESSURES)]
+    if pressures and not modes:
+        yield warning(
+            f'virial = "none" in {client.path.name}, so the property {pressures[0]!r} lacks the '
+            "potential's part and means nothing",
+            f"remove it from <properties> in {ipi.path.name}",
+        )
+
+
+def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[Finding]:
+    config = client.config
+    multivalued = isinstance(config.dipole, MaceDipole) and bool(config.dipole.oxidation_numbers)
+    if not multivalued and config.field is None:
+        return
+    reason = "a multi-valued dipole" if multivalued else "the energy in a field"
+    tag = f"<{ff.kind} name='{ff.name}'>"
+    if ff.pbc:
+        yield error(
+            f"{tag} has pbc='True' and wraps positions, but {reason} ({client.path.name}) is a "
+            "function of unwrapped ones: it would jump whenever an atom crosses the boundary",
+            f"write pbc='False' in {tag}",
+        )
+    elif ff.pbc is None and not resumed:  # a RESTART leaves out what is the default
+        yield warning(
+            f"{tag} does not say pbc='False'; older versions of i-PI then wrap positions, and "
+            f"{reason} ({client.path.name}) would jump",
+            f"write pbc='False' in {tag}",
+        )
+    else:
+        yield ok(f"{tag} sends unwrapped positions")
+
+
+def _extras(ipi: IpiInput, service: Service, n_beads: int) -> Iterator[Finding]:
+    acting = [force for force in ipi.forces if not force.biases]
+    senders: dict[str, list[str]] = {}
+    for force in acting:
+        for key in _kept(force, service, n_beads):
+            senders.setdefault(key, []).append(force.forcefield)
+    for key, names in senders.items():
+        summed = [force for force in acting if key in force.interpolated]
+        if len(names) > 1 and not summed:
+            yield error(
+                f"the forcefields {', '.join(names)} all send the extras {key!r}: in i-PI the last "
+                "one wins",
+                "remove it from [observables] extras of all but one client file",
+            )
+    for trajectory in ipi.trajectories:
+        for key in trajectory.extras:
+            sent = key in senders if trajectory.what == "extras" else _sends(service, key)
+            if sent:
+                yield ok(f"extras {key!r} for <trajectory filename='{trajectory.filename}'>")
+            else:
+                yield _missing_extras(key, trajectory, ipi, service)
+
+
+def _kept(force: Force, service: Service, n_beads: int) -> frozenset[str]:
+    """Keys that reach the outputs: i-PI drops those of weight 0 and of contracted forces."""
+    if force.forcefield not in service or force.weight == 0.0:
+        return frozenset()
+    keys = service[force.forcefield].extras
+    contracted = force.n_beads not in (0, n_beads)
+    return keys.intersection(force.interpolated) if contracted else keys
+
+
+def _missing_extras(
+    key: str, trajectory: TrajectoryOutput, ipi: IpiInput, service: Service
+) -> Finding:
+    what = f"<trajectory filename='{trajectory.filename}'> wants the extras {key!r}"
+    names = {quantity.wire_name: name for name, quantity in QUANTITIES.items()}
+    if _sends(service, key):
+        return error(
+            f"{what}, which i-PI drops from forces with weight='0' or contracted by nbeads=",
+            f"give the force a weight, or add <interpolate_extras> [ {key} ] </interpolate_extras>",
+        )
+    if any(ff.name not in service for ff in ipi.sockets):
+        return warning(
+            f"{what}, which none of the given client files sends",
+            "make sure that the client of the other forcefield does",
+        )
+    if key in names:
+        return error(
+            f"{what}, but no client sends it",
+            f'add "{names[key]}" to [observables] extras of the client file',
+        )
+    hint = f"; our {key!r} is {QUANTITIES[key].wire_name!r} there" if key in QUANTITIES else ""
+    return error(
+        f"{what}, which no client of mlobs can send{hint}",
+        f"write one of {', '.join(sorted(set(names)))}",
+    )
+
+
+def _sends(service: Service, key: str) -> bool:
+    return any(key in client.extras for client in service.values())
+
+
+def _place(ff: Forcefield) -> str:
+    if ff.mode == "inet":
+        return f"inet {ff.address!r} port {ff.port}"
+    return f"{ff.mode} {ff.address!r}"

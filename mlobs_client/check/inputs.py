@@ -1,0 +1,117 @@
+"""Judge an input of i-PI by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.ipi_input import DRIVEN, IpiInput
+from mlobs_client.check.ipi_parser import ParsedInput
+
+# Without driven_dynamics these end the run when they are written for the first time.
+# Source: i-PI 3.3.1, engine/properties.py
+DRIVEN_PROPERTIES: Final = frozenset({"dipole", "Efield", "Eenvelope", "interaction_energy"})
+DRIVEN_TRAJECTORIES: Final = frozenset({"becx", "becy", "becz", "Eforces"})
+
+
+def check_input(ipi: IpiInput) -> Iterator[Finding]:
+    """Find what cannot work whatever the clients are."""
+    yield from _names(ipi)
+    yield from _addresses(ipi)
+    yield from _driven(ipi)
+    for force in ipi.forces:
+        if force.weight == 0.0:
+            yield warning(
+                f"<force forcefield='{force.forcefield}' weight='0'> is evaluated for nothing: "
+                "i-PI drops its extras too",
+                "give it a weight, for example 1e-12 if only its extras are wanted, or remove it",
+            )
+    if ipi.total_steps <= ipi.step:
+        yield error(
+            f"{ipi.path.name} is at step {ipi.step} and total_steps is {ipi.total_steps}: "
+            "i-PI will not start",
+            f"raise <total_steps> in {ipi.path.name}",
+        )
+
+
+def check_batches(ipi: IpiInput, parsed: ParsedInput) -> Iterator[Finding]:
+    """Find batches that are never full."""
+    for ff in ipi.sockets:
+        forces = [force for force in ipi.forces if force.forcefield == ff.name]
+        beads = [force.n_beads or parsed.n_beads for force in forces]
+        if beads and ff.batch_size > max(beads):
+            yield warning(
+                f"<batch_size> {ff.batch_size} of <ffsocket name='{ff.name}'> is larger than its "
+                f"{max(beads)} beads: no batch is ever full, and one client does all the work",
+                f"set <batch_size> to beads / clients, at most {max(beads)}",
+            )
+
+
+def _names(ipi: IpiInput) -> Iterator[Finding]:
+    known = [ff.name for ff in ipi.forcefields]
+    used = {force.forcefield for force in ipi.forces}
+    for name in sorted({name for name in known if known.count(name) > 1}):
+        yield error(f"two forcefields are called {name!r}", "give each <ff...> its own name=")
+    for name in sorted(used - set(known)):
+        yield error(
+            f"<force forcefield='{name}'> names no forcefield; there is {_quoted(known)}",
+            "write one of these names in <forces>, or add the <ffsocket>",
+        )
+    if not used:
+        yield error(
+            "there is no <force> in <forces>, so nothing moves the atoms",
+            "add <force forcefield='NAME'/> for the forcefields that shall act",
+        )
+    # the members of <ffcommittee> are used through it
+    composed = any(ff.kind in ("ffcommittee", "ffrotations") for ff in ipi.forcefields)
+    for name in sorted(set(known) - used) if not composed else ():
+        yield warning(f"no <force> uses the forcefield {name!r}", "add it to <forces> or remove it")
+    if used and used <= set(known):
+        yield ok(f"<forces> uses {_quoted(sorted(used))}, which are there")
+
+
+def _addresses(ipi: IpiInput) -> Iterator[Finding]:
+    seen: dict[tuple[str, str | int], str] = {}
+    for ff in ipi.sockets:
+        place = (ff.mode, ff.port) if ff.mode == "inet" else ("unix", ff.address)
+        if place in seen:
+            yield error(
+                f"the sockets of {seen[place]!r} and {ff.name!r} have the same place {place[1]}",
+                "give each <ffsocket> its own <address> or <port>",
+            )
+        seen[place] = ff.name
+        if ff.mode == "shm":
+            yield warning(
+                f"<ffsocket name='{ff.name}' mode='shm'> talks through shared memory, which "
+                "'mlobs client' does not",
+                "write mode='unix', or use i-pi-driver-py with the plug-in drivers/mlobs_pes.py",
+            )
+
+
+def _driven(ipi: IpiInput) -> Iterator[Finding]:
+    if ipi.is_driven:
+        if ipi.takes_born_charges and not ipi.writes_asr_threshold:
+            yield warning(
+                "asr_threshold has its default 1e-8, below the rounding errors of most models: "
+                "i-PI stops when the sum of the Born charges exceeds it",
+                f"write <asr_threshold> 1e-6 </asr_threshold> into <{DRIVEN}>",
+            )
+        return
+    for properties in ipi.properties:
+        for name in sorted(DRIVEN_PROPERTIES.intersection(properties.names)):
+            yield error(
+                f"the property {name!r} exists with driven_dynamics only and stops any other run",
+                f"remove it from <properties filename='{properties.filename}'>; the dipole of the "
+                "client is in its extras: <trajectory extra_type='dipole'> extras </trajectory>",
+            )
+    for trajectory in ipi.trajectories:
+        if trajectory.what in DRIVEN_TRAJECTORIES:
+            yield error(
+                f"{trajectory.what!r} exists with driven_dynamics only and stops any other run",
+                f"remove <trajectory filename='{trajectory.filename}'>",
+            )
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"

@@ -1,0 +1,126 @@
+"""Judge whether i-PI and a client mean the same atoms in the same cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.build import read_structure
+from mlobs_client.check.agreement import BAROSTATTED, ClientFile
+from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.check.ipi_parser import ParsedInput
+from mlobs_client.structure import Structure
+from mlobs_client.units import ANGSTROM
+
+ISOTOPES: Final = {"D": "H", "T": "H", "Z": "H"}  # labels of i-PI; Z is between H and D
+VACUUM: Final = 4.0 * ANGSTROM
+
+
+def check_structure(ipi: IpiInput, parsed: ParsedInput, client: ClientFile) -> Iterator[Finding]:
+    """Compare species, periodicity and cell.
+
+    Raises:
+        ConfigError: the structure of the client file is missing or unreadable.
+        EvaluationError: it has a periodic cell without volume.
+    """
+    structure = read_structure(client.config, client.path.parent)
+    yield from _species(ipi, parsed, client, structure)
+    yield from _periodicity(ipi, parsed, client, structure)
+    if any(structure.pbc):
+        yield from _cell(ipi, parsed, client, structure)
+
+
+def _species(
+    ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
+) -> Iterator[Finding]:
+    from ase.data import chemical_symbols
+
+    ours = [chemical_symbols[number] for number in structure.numbers]
+    theirs = [_element(label) for label in parsed.names]
+    where = f"{client.config.structure} of {client.path.name}"
+    remedy = (
+        f"take the same atoms in the same order: structure = {client.config.structure!r} in "
+        f"{client.path.name}, <initialize> in {ipi.path.name}"
+    )
+    if len(ours) != len(theirs):
+        yield error(f"{ipi.path.name} has {len(theirs)} atoms, but {where} has {len(ours)}", remedy)
+        return
+    differing = [i for i, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1]]
+    if differing:
+        i = differing[0]
+        yield error(
+            f"atom {i + 1} is {parsed.names[i]!r} in {ipi.path.name}, but {ours[i]!r} in {where} "
+            f"({len(differing)} atoms differ)",
+            remedy,
+        )
+    else:
+        yield ok(f"{len(ours)} atoms, species in the same order as in {where}")
+
+
+def _element(label: str) -> str:
+    """Turn a label of i-PI, such as D, O17 or C13, into an element."""
+    symbol = label.rstrip("0123456789")
+    return ISOTOPES.get(symbol, symbol)
+
+
+def _periodicity(
+    ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
+) -> Iterator[Finding]:
+    remedy = (
+        f'write pbc = [true, true, true] in {client.path.name}, or pbc="T T T" in the second '
+        f"line of {client.config.structure}"
+    )
+    modes = sorted(BAROSTATTED.intersection(ipi.dynamics))
+    if all(structure.pbc):
+        yield ok("the structure is periodic along all lattice vectors")
+    elif modes:
+        yield error(
+            f"dynamics mode={modes[0]!r} changes the cell, but {client.config.structure} is not "
+            "periodic",
+            remedy,
+        )
+    elif not any(structure.pbc) and _fills(parsed):
+        yield warning(
+            f"{client.config.structure} is not periodic, but its atoms fill the cell of i-PI",
+            f"if it is a liquid or a solid, {remedy}",
+        )
+
+
+def _fills(parsed: ParsedInput) -> bool:
+    """Whether less than VACUUM is left between the atoms and their images along any vector."""
+    volume = abs(np.linalg.det(parsed.cell))
+    if volume < 1e-6:
+        return False
+    scaled = np.ptp(parsed.positions @ np.linalg.inv(parsed.cell), axis=0)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(parsed.cell), axis=0)
+    return bool(((1.0 - scaled) * heights < VACUUM).any())
+
+
+def _cell(
+    ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
+) -> Iterator[Finding]:
+    if abs(np.linalg.det(parsed.cell)) < 1e-6:
+        yield error(
+            f"the cell of {ipi.path.name} has no volume: {parsed.cell.round(3).tolist()} bohr",
+            f"give lattice vectors in the file of <initialize> or in <cell> of {ipi.path.name}",
+        )
+        return
+    if ipi.step > 0 or np.allclose(parsed.cell, structure.cell, atol=1e-3):
+        yield ok(f"the cell has a volume of {structure.volume / ANGSTROM**3:.2f} angstrom^3")
+        return
+    gram = parsed.cell @ parsed.cell.T, structure.cell @ structure.cell.T
+    if np.allclose(*gram, atol=1e-2):
+        yield warning(
+            f"i-PI turns the cell of {client.config.structure} so that the first lattice vector "
+            "is along x and the second in the xy plane; a [field] keeps its direction",
+            "turn the structure beforehand, or give [field] vector in the axes of i-PI",
+        )
+        return
+    yield warning(
+        f"the cells differ: {parsed.cell.round(3).tolist()} bohr in {ipi.path.name}, "
+        f"{structure.cell.round(3).tolist()} bohr in {client.config.structure}",
+        "i-PI's is used; check its units (cell_units=) if you did not mean that",
+    )

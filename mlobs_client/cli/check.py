@@ -1,0 +1,64 @@
+"""``mlobs check``: mistakes in the files of a run, with their remedies."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from mlobs_client.check.files import check_files, check_physics
+from mlobs_client.check.finding import Finding, Level
+
+COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+@click.command(epilog="Example:  mlobs check input.xml client.toml")
+@click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path))
+@click.argument(
+    "clients", metavar="CLIENT.toml...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--no-models", is_flag=True, help="Do not load the models: takes two seconds.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what is not right.")
+def command(input_xml: Path, clients: tuple[Path, ...], no_models: bool, quiet: bool) -> None:
+    """Find mistakes in INPUT.xml (or a RESTART) and its client files.
+
+    Compares addresses, species, cell, periodicity and extras, looks for a field that is coupled
+    twice, and tests forces, field forces and dipoles of the real models by finite differences on
+    a few atoms. Exit status: 0 without errors, 1 with.
+    """
+    found = check_files(input_xml, clients)
+    if not no_models:
+        found = itertools.chain(found, check_physics(clients))
+    n_errors = _show(found, quiet=quiet)
+    if n_errors:
+        click.echo(f"{n_errors} error{'s' if n_errors > 1 else ''}: do not run this yet")
+        sys.exit(1)
+    click.echo("no errors")
+
+
+def _show(findings: Iterable[Finding], *, quiet: bool) -> int:
+    """Print findings as they come; return the number of errors."""
+    console = Console(highlight=False, soft_wrap=False)
+    n_errors = 0
+    for finding in findings:
+        n_errors += finding.level is Level.ERROR
+        if quiet and finding.level is Level.OK:
+            continue
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=7)
+        row.add_column(overflow="fold")
+        row.add_row(f"[{COLOURS[finding.level]}]{finding.level.value}[/]", _plain(finding.what))
+        if finding.remedy:
+            row.add_row("", f"-> {_plain(finding.remedy)}")
+        console.print(row)
+    return n_errors
+
+
+def _plain(text: str) -> str:
+    """Keep [socket] from being read as a style."""
+    return text.replace("[", "\\[")

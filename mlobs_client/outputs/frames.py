@@ -1,0 +1,108 @@
+"""Where the frames of an xyz file are, whatever a kill has done to it.
+
+i-PI's own ``read_xyz`` gives a frame that a kill has cut as whole, with zeros for the atoms that
+are missing, and reads a unit such as ``ev/ang`` or ``m/s`` as atomic units, because its pattern
+allows letters only; it also reads line by line (10 000 frames of 48 atoms: half a minute).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from mlobs_client.errors import RecordError
+
+logger = logging.getLogger(__name__)
+
+_STEP: Final = re.compile(rb"Step:\s+(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One frame in a file.
+
+    Attributes:
+        path: the file.
+        offset: of the comment line, in bytes.
+        line: of the comment line, from 1.
+        n_atoms: lines after the comment.
+        step: of i-PI; -1 if the comment tells none.
+    """
+
+    path: Path
+    offset: int
+    line: int
+    n_atoms: int
+    step: int
+
+    def read(self, file: BinaryIO) -> tuple[str, list[str]]:
+        """Return the comment and the lines of the atoms."""
+        if file.tell() != self.offset:
+            file.seek(self.offset)
+        comment = file.readline().decode()
+        return comment, [line.decode() for line in islice(file, self.n_atoms)]
+
+
+def find_frames(path: Path) -> list[Place]:
+    """Find the whole frames of a file; those that are cut are left out with a warning.
+
+    Raises:
+        RecordError: the file is missing, is not xyz, or changes its number of atoms.
+    """
+    try:
+        with path.open("rb") as file:
+            return list(_scan(path, file))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
+    n_atoms = _count_atoms(path, 1, file.readline(), None)
+    offset, line, mark = file.tell(), 2, b""
+    while comment := file.readline():
+        mark = mark or comment[:6]  # how comments of this file begin: "# CELL", "Lattic"
+        body = list(islice(file, n_atoms))
+        if _is_whole(body, n_atoms, mark):
+            step = _STEP.search(comment)
+            yield Place(path, offset, line, n_atoms, int(step[1]) if step else -1)
+            line += 1 + n_atoms
+            if not (count := file.readline()).strip():
+                return
+            n_atoms = _count_atoms(path, line, count, n_atoms)
+        else:
+            logger.warning("%s:%d: this frame is cut and left out", path, line)
+            lost = next((i for i, text in enumerate(body) if text.startswith(mark)), None)
+            if lost is None:
+                return
+            # i-PI was killed within a frame, and continued behind it: its next comment is here
+            file.seek(offset + len(comment) + sum(map(len, body[:lost])))
+            line += lost
+        offset, line = file.tell(), line + 1
+
+
+def _is_whole(body: list[bytes], n_atoms: int, mark: bytes) -> bool:
+    if len(body) < n_atoms or (body and not body[-1].endswith(b"\n")):
+        return False
+    return not (mark.strip() and any(text.startswith(mark) for text in body))
+
+
+def _count_atoms(path: Path, line: int, text: bytes, expected: int | None) -> int:
+    word = text.strip().decode(errors="replace")
+    if expected is not None and word.endswith(str(expected)):
+        return expected  # also where the digits of a cut line stand in front
+    if expected is None and word.isdigit() and int(word) > 0:
+        return int(word)
+    if expected is None:
+        raise RecordError(
+            f"{path}:{line}: {word[:40]!r} is not a number of atoms, so this is not an xyz file; "
+            "write trajectories with format='xyz' or format='ase'"
+        )
+    raise RecordError(
+        f"{path}:{line}: {word[:40]!r} where {expected} atoms are expected; a trajectory has the "
+        "same atoms in all frames"
+    )

@@ -1,0 +1,190 @@
+"""Read the ``<trajectory>`` files of i-PI: positions, velocities, forces, of beads or centroids."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs.continuation import collect_beads, find_history
+from mlobs_client.outputs.frames import Place, find_frames
+from mlobs_client.outputs.xyz import parse_frame
+from mlobs_client.structure import Array, Integers, Structure
+
+logger = logging.getLogger(__name__)
+
+PLACES = frozenset({"positions", "x_centroid", "x_centroid_even", "x_centroid_odd"})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of one trajectory.
+
+    Attributes:
+        step: of i-PI, or the number of the frame where the file tells no step.
+        bead: 0 for centroids and single files.
+        quantity: "positions", "velocities", "forces", ... as in i-PI's input.
+        numbers: shape ``(n_atoms,)``, atomic numbers.
+        values: shape ``(n_atoms, 3)``, atomic units.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
+    """
+
+    step: int
+    bead: int
+    quantity: str
+    numbers: Integers
+    values: Array
+    cell: Array | None
+
+    @property
+    def structure(self) -> Structure:
+        """The structure; periodic if the file gives a cell.
+
+        Raises:
+            RecordError: this is a frame of velocities, forces or the like.
+        """
+        if self.quantity not in PLACES:
+            raise RecordError(f"a frame of {self.quantity} has no positions; read another file")
+        if self.cell is None:
+            return Structure(self.numbers, self.values, np.zeros((3, 3)), (False, False, False))
+        return Structure(self.numbers, self.values, self.cell)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A whole trajectory in memory.
+
+    Attributes:
+        steps: shape ``(n_steps,)``.
+        quantity: as in :class:`Frame`.
+        numbers: shape ``(n_atoms,)``.
+        values: ``[step, atom, 3]`` or ``[step, bead, atom, 3]``, atomic units.
+        cells: ``[step, 3, 3]``, bohr, rows; NaN without cell.
+    """
+
+    steps: Integers
+    quantity: str
+    numbers: Integers
+    values: Array
+    cells: Array
+
+
+class TrajectoryReader:
+    """The frames of one trajectory; they stay in their files until they are read.
+
+    Attributes:
+        bead: which bead this is.
+        steps: shape ``(n_frames,)``.
+    """
+
+    def __init__(self, places: Sequence[Place], bead: int = 0) -> None:
+        self.bead = bead
+        self._places = list(places)
+        self.steps: Integers = np.array([place.step for place in places], dtype=np.int64)
+        if (self.steps < 0).any():
+            self.steps = np.arange(len(places))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Frame]:
+        places = zip(self.steps, self._places, strict=True)
+        for path, group in groupby(places, key=lambda item: item[1].path):
+            with path.open("rb") as file:
+                for step, place in group:
+                    yield self._read(int(step), place, file)
+
+    def read_all(self) -> Trajectory:
+        """Read all frames into memory."""
+        frames = list(self)
+        no_cell = np.full((3, 3), np.nan)
+        return Trajectory(
+            self.steps,
+            frames[0].quantity,
+            frames[0].numbers,
+            np.array([frame.values for frame in frames]),
+            np.array([no_cell if frame.cell is None else frame.cell for frame in frames]),
+        )
+
+    def select(self, steps: Integers) -> TrajectoryReader:
+        """Return only the frames of these steps."""
+        indices = np.flatnonzero(np.isin(self.steps, steps))
+        chosen = TrajectoryReader([self._places[i] for i in indices], self.bead)
+        chosen.steps = self.steps[indices]
+        return chosen
+
+    def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
+        comment, lines = place.read(file)
+        parsed = parse_frame(comment, lines, f"{place.path}:{place.line}")
+        return Frame(
+            step, self.bead, parsed.quantity, parsed.numbers, parsed.values, parsed.cell
+        )
+
+
+def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
+    """Find the frames of a trajectory, ready to be iterated over or read.
+
+    Args:
+        paths: one file (xyz or extxyz, any units that i-PI writes), or the files of a continued
+            run in their order.
+        bead: which bead the frames are said to belong to.
+
+    Raises:
+        RecordError: a file is missing, is not a trajectory, or has no whole frame.
+    """
+    places = [place for path in paths for place in find_frames(path)]
+    if not places:
+        raise RecordError(f"{', '.join(map(str, paths))}: has no whole frame")
+    steps = np.array([place.step for place in places])
+    if (steps >= 0).all():
+        places = [places[i] for i in find_history(steps)]
+    return TrajectoryReader(places, bead)
+
+
+def open_beads(*bases: Path) -> list[TrajectoryReader]:
+    """Find the frames of all beads, at the steps that all of them have.
+
+    Args:
+        bases: path without bead and ending, such as ``simulation.pos`` for
+            ``simulation.pos_0.xyz``, ...; several for a run that was continued elsewhere.
+
+    Raises:
+        RecordError: as for :func:`open_trajectory`, or the beads have no step in common.
+    """
+    beads = collect_beads(bases)
+    readers = [open_trajectory(*paths, bead=bead) for bead, paths in beads.items()]
+    common = readers[0].steps
+    for reader in readers[1:]:
+        common = np.intersect1d(common, reader.steps)
+    if longest := max(len(reader) for reader in readers) - len(common):
+        logger.warning("%s: %d steps that not all beads have are left out", bases[0], longest)
+    if len(common) == 0:
+        raise RecordError(f"{bases[0]}: the files of the beads have no step in common")
+    return [reader.select(common) for reader in readers]
+
+
+def iterate_beads(*bases: Path) -> Iterator[Frame]:
+    """Yield the frames of all beads, step by step, beads in order within a step.
+
+    Args:
+        bases: as for :func:`open_beads`.
+    """
+    for frames in zip(*open_beads(*bases), strict=True):
+        yield from frames
+
+
+def read_beads(*bases: Path) -> Trajectory:
+    """Read all beads into memory, values as ``[step, bead, atom, 3]``.
+
+    Args:
+        bases: as for :func:`open_beads`.
+    """
+    beads = [reader.read_all() for reader in open_beads(*bases)]
+    values = np.stack([bead.values for bead in beads], axis=1)
+    return Trajectory(beads[0].steps, beads[0].quantity, beads[0].numbers, values, beads[0].cells)

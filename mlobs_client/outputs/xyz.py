@@ -1,0 +1,141 @@
+"""Parse one frame of an xyz file with a comment of i-PI, or of an extended xyz file.
+
+Source:
+    i-PI 3.3.1, ``ipi/utils/io/backends/io_xyz.py`` (cells), ``io_ase.py`` (extended xyz),
+    ``ipi/utils/io/__init__.py`` (units in the comment).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs.dimensions import factor
+from mlobs_client.structure import Array, Integers
+from mlobs_client.units import ANGSTROM
+
+_CELL: Final = re.compile(r"CELL[(\[{](abcABC|H|GENH)[)\]}]:\s*((?:[-+0-9.Ee]+\s+)+)")
+_UNIT: Final = re.compile(r"(\w+)\{([^}]*)\}")
+_HYDROGEN: Final = {"D": "H", "T": "H"}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A frame without its place in a trajectory; atomic units, see :class:`Frame`."""
+
+    quantity: str
+    numbers: Integers
+    values: Array
+    cell: Array | None
+
+
+def parse_frame(comment: str, lines: list[str], where: str) -> Parsed:
+    """Parse one frame.
+
+    Args:
+        comment: the second line of the frame.
+        lines: one for each atom.
+        where: file and line, for errors.
+
+    Raises:
+        RecordError: the comment names no unit, or a line makes no sense.
+    """
+    try:
+        if "Properties=" in comment:
+            return _parse_extended(comment, lines, where)
+        return _parse_plain(comment, lines, where)
+    except ValueError as error:
+        raise RecordError(f"{where}: this frame cannot be read: {error}") from error
+
+
+def _parse_plain(comment: str, lines: list[str], where: str) -> Parsed:
+    quantity, unit, cell_unit = _read_units(comment, where)
+    labels, values = _read_columns(lines)
+    values *= factor(quantity, unit, where)
+    cell, rotation = _read_cell(comment)
+    if cell is not None:
+        cell *= factor("cell", cell_unit, where)
+    if rotation is not None:
+        values = values @ rotation.T
+    return Parsed(quantity, _atomic_numbers(labels), values, cell)
+
+
+def _read_units(comment: str, where: str) -> tuple[str, str, str]:
+    units = dict(_UNIT.findall(comment))
+    cell_unit = units.pop("cell", "atomic_unit")
+    if not units:
+        raise RecordError(
+            f"{where}: the comment names no quantity and unit; write for example "
+            "'positions{angstrom} cell{angstrom}', as i-PI does"
+        )
+    quantity, unit = next(iter(units.items()))
+    return quantity, unit, cell_unit
+
+
+def _read_columns(lines: list[str]) -> tuple[tuple[str, ...], Array]:
+    fields = "".join(lines).split()
+    if len(fields) != 4 * len(lines):  # more columns than i-PI writes
+        fields = [field for line in lines for field in line.split()[:4]]
+    if len(fields) != 4 * len(lines):
+        raise ValueError("each atom needs a species and three numbers")
+    labels = tuple(fields[::4])
+    del fields[::4]
+    return labels, np.fromiter(map(float, fields), float, len(fields)).reshape(-1, 3)
+
+
+def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
+    """Return lattice vectors as rows, and how i-PI turns vectors to make them triangular."""
+    match = _CELL.search(comment)
+    if match is None:
+        return None, None
+    from ipi.utils.mathtools import abc2h, genh2abc
+
+    numbers = np.array(match[2].split(), float)
+    if len(numbers) < (6 if match[1] == "abcABC" else 9):
+        raise ValueError(f"the cell {match[2]!r} has too few numbers")
+    if match[1] == "abcABC":
+        return abc2h(*numbers[:3], *np.radians(numbers[3:6])).T, None
+    columns = numbers[:9].reshape(3, 3)
+    if match[1] == "H":
+        return columns.T.copy(), None
+    triangular = abc2h(*genh2abc(columns))
+    return triangular.T, triangular @ np.linalg.inv(columns)
+
+
+@lru_cache(maxsize=16)
+def _atomic_numbers(labels: tuple[str, ...]) -> Integers:
+    from ase.data import atomic_numbers
+
+    names = [_HYDROGEN.get(label, label) for label in labels]
+    unknown = sorted({name for name in names if name not in atomic_numbers})
+    if unknown:
+        raise ValueError(f"unknown species {', '.join(unknown)}; use chemical symbols")
+    numbers: Integers = np.array([atomic_numbers[name] for name in names], dtype=np.int64)
+    numbers.flags.writeable = False  # the frames of a trajectory share it
+    return numbers
+
+
+def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
+    import ase.io
+
+    text = f"{len(lines)}\n{comment}{''.join(lines)}"
+    atoms = ase.io.read(io.StringIO(text), format="extxyz")
+    units = dict(_UNIT.findall(comment))
+    units.pop("cell", None)
+    quantity, unit = next(iter(units.items()), ("positions", ""))
+    length = factor("cell", "ase", where) if units else ANGSTROM
+    arrays = dict(atoms.arrays)
+    if atoms.calc is not None:  # where ASE puts columns that it knows as results
+        arrays.update(atoms.calc.results)
+    if quantity not in arrays:
+        raise RecordError(f"{where}: the frame has no column {quantity!r}; it has {list(arrays)}")
+    scale = factor(quantity, unit, where) if units else ANGSTROM
+    cell = np.array(atoms.cell) * length if atoms.pbc.any() else None
+    numbers = np.asarray(atoms.numbers, dtype=np.int64)
+    return Parsed(quantity, numbers, np.asarray(arrays[quantity], float) * scale, cell)

@@ -1,0 +1,143 @@
+"""Branches of the dipole are told apart or refused; responses come with their errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlobs_client.analysis.polarization import (
+    average_beads,
+    polarization_against_field,
+    unwrap_dipole,
+)
+from mlobs_client.errors import RecordError
+from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+
+Array = npt.NDArray[np.float64]
+CELL = np.array([[9.0, 0.4, -1.1], [2.3, 8.0, 0.7], [-0.6, 1.9, 11.0]])
+VOLUME = abs(float(np.linalg.det(CELL)))
+DIRECTION = np.array([2.0, -1.0, 2.0]) / 3.0
+
+
+def wrap(dipoles: Array) -> Array:
+    return np.asarray((np.linalg.solve(CELL.T, dipoles.T).T % 1.0) @ CELL)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_unwrapping_undoes_wrapping_up_to_one_quantum_vector(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # steps below LARGEST_STEP quanta
+    continuous = np.cumsum(rng.uniform(-0.24, 0.24, (300, 3)), axis=0) @ CELL
+    unwrapped = unwrap_dipole(wrap(continuous), CELL)
+    quanta = np.linalg.solve(CELL.T, (unwrapped - continuous).T).T
+    np.testing.assert_allclose(quanta, np.tile(np.rint(quanta[0]), (300, 1)), atol=1e-9)
+    np.testing.assert_allclose(unwrapped[0], wrap(continuous)[0], atol=1e-12)
+
+
+def test_a_step_that_may_be_a_jump_or_motion_is_refused() -> None:
+    dipoles = np.array([[0.0, 0.1, 0.6]]).T * CELL[1]
+    with pytest.raises(RecordError, match=r"0.50 quanta \(e x lattice vector 1\) .* more often"):
+        unwrap_dipole(dipoles, CELL)
+
+
+def test_beads_on_different_branches_are_averaged_on_that_of_the_first() -> None:
+    rng = np.random.default_rng(1)
+    centroid = rng.normal(0, 3, (50, 3))
+    offsets = rng.uniform(-0.1, 0.1, (4, 50, 3)) @ CELL
+    beads = centroid + offsets - offsets.mean(axis=0)
+    jumps = rng.integers(-2, 3, (4, 50, 3))
+    jumps[0] = 0
+    np.testing.assert_allclose(average_beads(beads + jumps @ CELL, CELL), centroid, atol=1e-12)
+    np.testing.assert_allclose(average_beads(beads), centroid, atol=1e-12)
+
+
+def legs(fields: Array, susceptibility: float, n_samples: int = 2000, seed: int = 0) -> list[Array]:
+    """Noisy dipoles P = chi epsilon_0 E, epsilon_0 = 1/(4 pi)."""
+    rng = np.random.default_rng(seed)
+    return [
+        VOLUME * susceptibility / (4 * np.pi) * field + 0.3 * rng.normal(size=(n_samples, 3))
+        for field in fields
+    ]
+
+
+def test_the_susceptibility_of_a_linear_dielectric_is_found_within_its_error() -> None:
+    fields = np.outer([0.1, -0.05, 0.0, 0.05], DIRECTION) * VOLT_PER_ANGSTROM
+    pulls = []
+    for seed in range(100):
+        curve = polarization_against_field(fields, legs(fields, 7.0, 200, seed), VOLUME)
+        pulls.append((curve.susceptibility.value - 7.0) / curve.susceptibility.error)
+    # 100 pulls of width 1: mean to 0.1, width to 7 %
+    assert abs(np.mean(pulls)) < 0.35
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
+
+
+def test_the_curve_is_sorted_signed_and_in_the_units_of_its_readers() -> None:
+    fields = np.outer([0.1, -0.05, 0.0, 0.05], DIRECTION) * VOLT_PER_ANGSTROM
+    curve = polarization_against_field(fields, legs(fields, 7.0), VOLUME)
+    np.testing.assert_allclose(curve.direction, DIRECTION)
+    np.testing.assert_allclose(curve.field, [-0.05, 0.0, 0.05, 0.1], atol=1e-12)
+    # chi epsilon_0 x 0.1 V/angstrom = 7 x 8.8541878e-12 x 1e9 C/m^2 = 6.198 uC/cm^2
+    assert curve.polarization[-1].value == pytest.approx(
+        6.198, abs=4 * curve.polarization[-1].error
+    )
+    assert curve.slope.value == pytest.approx(61.98, abs=4 * curve.slope.error)
+    assert curve.slope.unit == "uC/cm^2/(V/angstrom)"
+    assert curve.polarization[0].unit == "uC/cm^2"
+    assert curve.susceptibility.unit == "1"
+
+
+def test_a_response_that_is_not_linear_shows_in_chi_squared() -> None:
+    fields = np.outer([-0.1, -0.05, 0.0, 0.05, 0.1], DIRECTION) * VOLT_PER_ANGSTROM
+    linear = legs(fields, 7.0)
+    bent = [run + 1e5 * (run @ DIRECTION).mean() * (field @ DIRECTION) ** 2 * DIRECTION
+            for run, field in zip(linear, fields, strict=True)]  # fmt: skip
+    assert polarization_against_field(fields, linear, VOLUME).chi_squared < 4
+    assert polarization_against_field(fields, bent, VOLUME).chi_squared > 10
+
+
+def test_legs_on_different_branches_are_joined_from_the_weakest_field_outwards() -> None:
+    fields = np.outer([-0.1, -0.05, 0.0, 0.05, 0.1], DIRECTION) * VOLT_PER_ANGSTROM
+    smooth = legs(fields, 7.0)
+    jumps = np.array([[1, 0, -2], [0, 3, 0], [0, 0, 0], [-1, 1, 0], [0, 0, 1]])
+    jumped = [run + jump @ CELL for run, jump in zip(smooth, jumps, strict=True)]
+    expected = polarization_against_field(fields, smooth, VOLUME)
+    found = polarization_against_field(fields, jumped, VOLUME, CELL)
+    assert found.slope.value == pytest.approx(expected.slope.value, rel=1e-9)
+    assert found.intercept.value == pytest.approx(expected.intercept.value, abs=1e-9)
+
+
+def test_legs_whose_branches_cannot_be_told_are_refused() -> None:
+    fields = np.outer([0.0, 0.5, 1.0], DIRECTION) * VOLT_PER_ANGSTROM
+    halfway = [np.zeros((50, 3)), np.tile(0.5 * CELL[2], (50, 1)), np.tile(CELL[2], (50, 1))]
+    with pytest.raises(RecordError, match="from one field to the next"):
+        polarization_against_field(fields, halfway, VOLUME, CELL)
+
+
+def test_impossible_input_is_refused() -> None:
+    fields = np.outer([0.0, 0.5, 1.0], DIRECTION)
+    runs = legs(fields, 1.0, 50)
+    with pytest.raises(RecordError, match="one run each"):
+        polarization_against_field(fields, runs[:2], VOLUME)
+    with pytest.raises(RecordError, match="fields: 2 samples, at least 3"):
+        polarization_against_field(fields[:2], runs[:2], VOLUME)
+    with pytest.raises(RecordError, match="is not along"):
+        polarization_against_field(np.eye(3), runs, VOLUME)
+    with pytest.raises(RecordError, match="all fields are zero"):
+        polarization_against_field(np.zeros((3, 3)), runs, VOLUME)
+    with pytest.raises(RecordError, match="volume = 0"):
+        polarization_against_field(fields, runs, 0.0)
+    with pytest.raises(RecordError, match="cell must have shape"):
+        unwrap_dipole(runs[0], np.zeros((3, 3)))
+    with pytest.raises(RecordError, match=r"must have shape \(n_beads, t, 3\)"):
+        average_beads(runs[0])
+    runs[1][4, 2] = np.inf
+    with pytest.raises(RecordError, match=r"dipoles of field 1\[4, 2\] is inf"):
+        polarization_against_field(fields, runs, VOLUME)
+
+
+def test_one_microcoulomb_per_square_centimetre_is_that_of_codata() -> None:
+    # 1 e/bohr^2 = 1.602176634e-19 C / (5.29177210544e-11 m)^2 = 57.2148 C/m^2
+    assert pytest.approx(1.0, rel=1e-5) == 100.0 * MICROCOULOMB_PER_CM2 * 57.21476

@@ -1,0 +1,123 @@
+"""From a client file to evaluators and terms, and what is said when they do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import molecule
+
+from mlobs_client.build import Assembly, build
+from mlobs_client.config import load
+from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+
+WATER = """
+structure = "init.xyz"
+[potential]
+kind = "mace"
+models = ["bundled:water/potential-[01]"]
+"""
+DIPOLE = """
+[dipole]
+kind = "mace"
+models = ["bundled:water/dipole-0"]
+oxidation_numbers = { O = -2, H = 1 }
+"""
+ANALYTIC = """
+structure = "init.xyz"
+[potential]
+kind = "ase"
+calculator = "ase.calculators.lj.LennardJones"
+[dipole]
+kind = "toy"
+name = "qtip4pf"
+"""
+
+
+def assemble(folder: Path, text: str, name: str = "H2O", box: float | None = 9.0) -> Assembly:
+    atoms = molecule(name)
+    if box is not None:
+        atoms.set_cell([[box, 0.2, 0.1], [0.0, box, 0.3], [-0.1, 0.0, box]])
+        atoms.pbc = True
+    ase.io.write(folder / "init.xyz", atoms, format="extxyz")
+    (folder / "client.toml").write_text(text)
+    return build(load(folder / "client.toml"), folder)
+
+
+def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
+    assembly = assemble(tmp_path, WATER + DIPOLE)
+    (evaluator,) = assembly.evaluators
+    assert {"energy", "energy_spread", "dipole", "born_charges"} <= evaluator.provides
+
+
+def test_two_families_of_models_give_each_observable_once(tmp_path: Path) -> None:
+    potential, dipole = assemble(tmp_path, ANALYTIC, box=None).evaluators
+    assert "energy" in potential.provides
+    assert "dipole" in dipole.provides
+    assert not potential.provides & dipole.provides
+
+
+def test_the_structure_has_the_periodicity_of_its_file_unless_the_client_file_says_so(
+    tmp_path: Path,
+) -> None:
+    assert assemble(tmp_path, WATER).structure.pbc == (True, True, True)
+    said = "pbc = [true, false, false]\n" + WATER
+    assert assemble(tmp_path, said).structure.pbc == (True, False, False)
+
+
+def test_species_that_the_models_do_not_know_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"know H, O, not C"):
+        assemble(tmp_path, WATER, name="CH3OH")
+
+
+def test_missing_models_are_named_with_those_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"matches no file.*water/potential-0"):
+        assemble(tmp_path, WATER.replace("potential-[01]", "potental-0"))
+
+
+def test_a_corrupt_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.model").write_bytes(b"\x80\x04 not a pickle")
+    with pytest.raises(ModelError, match=r"broken\.model: not a model, or a damaged file"):
+        assemble(tmp_path, WATER.replace("bundled:water/potential-[01]", "broken.model"))
+
+
+def test_a_dipole_model_is_refused_as_a_potential(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="AtomicDipolesMACE is not a potential"):
+        assemble(tmp_path, WATER.replace("potential-[01]", "dipole-0"))
+
+
+def test_a_dipole_with_learned_charges_is_refused_under_periodic_boundaries(tmp_path: Path) -> None:
+    # AtomicDielectricMACE multiplies learned charges with positions
+    multi = DIPOLE.replace("dipole-0", "polarizability-0")
+    with pytest.raises(ModelError, match="dipole"):
+        assemble(tmp_path, WATER + multi)
+
+
+def test_a_structure_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "client.toml").write_text(WATER)
+    with pytest.raises(ConfigError, match=r"init\.xyz does not exist"):
+        build(load(tmp_path / "client.toml"), tmp_path)
+
+
+def test_a_structure_file_that_is_not_a_structure_is_named(tmp_path: Path) -> None:
+    (tmp_path / "init.xyz").write_text("hello\n")
+    (tmp_path / "client.toml").write_text(WATER)
+    with pytest.raises(ConfigError, match="ASE cannot read a structure"):
+        build(load(tmp_path / "client.toml"), tmp_path)
+
+
+def test_a_periodic_cell_without_volume_is_refused(tmp_path: Path) -> None:
+    atoms = molecule("H2O")
+    ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
+    (tmp_path / "client.toml").write_text("pbc = [true, true, true]\n" + WATER)
+    with pytest.raises(EvaluationError, match="has no volume"):
+        build(load(tmp_path / "client.toml"), tmp_path)
+
+
+def test_the_structure_is_in_bohr(tmp_path: Path) -> None:
+    assembly = assemble(tmp_path, WATER)
+    bond = assembly.structure.positions[1] - assembly.structure.positions[0]
+    # O-H of ASE's water, 0.9686 angstrom
+    assert np.linalg.norm(bond) == pytest.approx(0.9686 / 0.529177, rel=1e-3)

@@ -1,0 +1,132 @@
+"""Figures carry their numbers, and files beside them can be read by anybody."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlobs_client import plot
+from mlobs_client.analysis import Estimate, PolarizationCurve, Spectrum
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.units import EV, FEMTOSECOND
+
+
+def spectrum(center: float, members: bool = False, unit: str = "cm^-1") -> Spectrum:
+    grid = np.arange(0.0, 4600.0, 10.0)
+    line = 4000.0 * np.exp(-0.5 * ((grid - center) / 60.0) ** 2)
+    blocks = np.array([0.9, 1.0, 1.15])[:, None] * line
+    return Spectrum(
+        "infrared absorption n(ω)α(ω)", grid, blocks, unit, 10.0,
+        np.array([0.8, 1.3])[:, None] * line if members else None, {"temperature (K)": 300.0},
+    )  # fmt: skip
+
+
+def polarization_curve() -> PolarizationCurve:
+    return PolarizationCurve(
+        field=np.array([-0.1, 0.0, 0.1]),
+        polarization=tuple(Estimate(v, 0.1, "uC/cm^2", 50.0) for v in (-2.0, 0.05, 2.1)),
+        direction=np.array([0.0, 0.0, 1.0]),
+        slope=Estimate(20.5, 0.7, "uC/cm^2/(V/angstrom)", 3),
+        intercept=Estimate(0.05, 0.06, "uC/cm^2", 3),
+        susceptibility=Estimate(2.31, 0.08, "1", 3),
+        chi_squared=0.4,
+    )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_figure_is_written_with_its_numbers_beside_it(tmp_path: Path) -> None:
+    given = {"classical": spectrum(3600.0), "TRPMD": spectrum(3400.0, members=True)}
+    files = plot.save(plot.plot_spectra(given, 3000, 4000), tmp_path / "new" / "ir_300.5K")
+    assert [file.name for file in files] == [
+        f"ir_300.5K.{e}" for e in ("png", "pdf", "csv", "json")
+    ]
+    rows = read(files[2])
+    assert list(rows[0]) == [
+        "curve", "wavenumber (cm^-1)", "intensity (cm^-1)", "error (cm^-1)",
+        "member spread (cm^-1)",
+    ]  # fmt: skip
+    assert len(rows) == 2 * 101
+    top = next(r for r in rows if r["curve"] == "TRPMD" and r["wavenumber (cm^-1)"] == "3400")
+    assert float(top["intensity (cm^-1)"]) == pytest.approx(4000 * 3.05 / 3)
+    assert float(top["member spread (cm^-1)"]) == pytest.approx(4000 * 0.5 / np.sqrt(2))
+    assert rows[0]["member spread (cm^-1)"] == ""
+
+
+def test_json_holds_the_same_columns_and_a_summary_without_nan(tmp_path: Path) -> None:
+    path = plot.save(plot.plot_spectra({"a": spectrum(3600.0)}), tmp_path / "ir")[3]
+    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert content["columns"]["member spread (cm^-1)"][0] is None
+    assert len(content["columns"]["curve"]) == len(content["columns"]["wavenumber (cm^-1)"])
+    assert content["summary"]["curves"]["a"]["temperature (K)"] == 300.0
+
+
+def test_a_figure_is_one_column_wide_at_300_dots_per_inch(tmp_path: Path) -> None:
+    png = plot.save(plot.plot_spectra({"a": spectrum(3600.0)}), tmp_path / "ir")[0]
+    with Image.open(png) as image:
+        assert image.width == pytest.approx(3.37 * 300, abs=1)
+        colors = {color for _, color in image.convert("RGB").getcolors(maxcolors=10**6) or []}
+    assert (0, 0x72, 0xB2) in colors  # the first curve
+
+
+def test_axes_carry_units_and_the_legend_lies_outside() -> None:
+    one = plot.plot_spectra({"a": spectrum(3600.0, members=True)}, marks={"measured": [3657, 3756]})
+    (axes,) = one.figure.axes
+    assert axes.get_xlabel() == r"wavenumber / cm$^{-1}$"
+    assert axes.get_ylabel() == r"$n(\omega)\,\alpha(\omega)$ / 10$^{3}\,$cm$^{-1}$"
+    one.figure.draw_without_rendering()
+    (legend,) = one.figure.legends
+    assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["a", "measured", "±1 standard error", "committee spread"]
+
+
+def test_the_drift_of_the_conserved_quantity_is_that_of_the_run(tmp_path: Path) -> None:
+    times = np.linspace(0.0, 10_000 * FEMTOSECOND, 500)
+    noise = np.random.default_rng(0).normal(0.0, 1e-7, 500)
+    values = -17.0 + noise + 3e-6 * EV * 10 * times / (1000 * FEMTOSECOND)  # 3 ueV/atom/ps
+    one = plot.plot_conserved({"run": (times, values)}, n_atoms=10)
+    drift = one.summary["drift"]["run"]  # type: ignore[index]
+    assert drift["value"] == pytest.approx(3.0, abs=4 * drift["error"])
+    assert drift["unit"] == "µeV/atom/ps"
+    rows = read(plot.save(one, tmp_path / "conserved")[2])
+    assert list(rows[0])[1:] == ["time (ps)", "conserved quantity from its start (meV/atom)"]
+    assert float(rows[-1]["time (ps)"]) == pytest.approx(10.0)
+    assert float(rows[0]["conserved quantity from its start (meV/atom)"]) == 0.0
+
+
+def test_polarization_is_drawn_with_its_errors_and_its_slope(tmp_path: Path) -> None:
+    one = plot.plot_polarization({"classical": polarization_curve()})
+    text = one.figure.legends[0].get_texts()[0].get_text()
+    assert text == r"classical: $\chi$ = 2.310 ± 0.080"
+    rows = read(plot.save(one, tmp_path / "polarization")[2])
+    assert [row["error (uC/cm^2)"] for row in rows] == ["0.1"] * 3
+
+
+def test_drawing_leaves_no_state_in_pyplot() -> None:
+    code = "import sys, mlobs_client.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="different units"):
+        plot.plot_spectra({"a": spectrum(3600.0), "b": spectrum(3600.0, unit="1/cm^-1")})
+    with pytest.raises(ConfigError, match="no spectrum"):
+        plot.plot_spectra({})
+    with pytest.raises(ConfigError, match="0 runs"):
+        plot.plot_conserved({}, 3)
+    with pytest.raises(ConfigError, match="no polarization"):
+        plot.plot_polarization({})
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match="cannot write the figure"):
+        plot.save(plot.plot_polarization({"a": polarization_curve()}), tmp_path / "file" / "x")
