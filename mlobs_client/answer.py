@@ -6,7 +6,6 @@ the same :class:`Answer`, so they give the same numbers.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -21,6 +20,7 @@ from mlobs_client.build import Assembly, build, model_files
 from mlobs_client.config import ClientConfig
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.fuse import predict
+from mlobs_client.evaluate.model_files import digest
 from mlobs_client.record.writer import RecordWriter, open_next_record
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.wire import extras
@@ -168,11 +168,6 @@ def describe(config: ClientConfig, path: Path) -> dict[str, str]:
     models = model_files(config, path.parent)
     return {
         "client_file": path.read_text(encoding="utf-8"),
-        "models": "\n".join(f"{sha256(model)}  {model.name}" for model in models),
+        "models": "\n".join(f"{digest(model.read_bytes())}  {model.name}" for model in models),
         "mlobs": version("mlobs"),
     }
-
-
-def sha256(path: Path) -> str:
-    """Of the content of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

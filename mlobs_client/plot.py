@@ -64,6 +64,12 @@ UNITS: Final = {
 }
 
 
+SHORT: Final = {
+    "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
+    "vibrational density of states": "VDOS",
+}
+
+
 @dataclass(frozen=True)
 class Plot:
     """A figure and the numbers in it.
@@ -276,10 +282,11 @@ def _pretty(unit: str) -> str:
 
 
 def _short(quantity: str) -> str:
-    return {
-        "infrared absorption n(ω)α(ω)": r"$n(\omega)\,\alpha(\omega)$",
-        "vibrational density of states": "VDOS",
-    }.get(quantity, quantity)
+    """What fits beside an axis; parts (of a species) share the axis of the whole."""
+    for name, short in SHORT.items():
+        if quantity.startswith(name):
+            return short
+    return quantity
 
 
 def _number(estimate: Estimate) -> str:

@@ -1,8 +1,8 @@
 """Measure the trained committees on held-out frames, and ship them with their cards.
 
-Usage: ``python evaluate.py [--work DIR] [--out DIR]``. Reads the ``*.model`` files of the work folder and writes
-to the output folder: the models, ``SHA256SUMS``, ``cards.json``, one Markdown card per committee; and a parity
-figure per committee beside this script.
+Usage: ``python evaluate.py [--work DIR] [--out DIR]``. Reads the ``*.model`` files of the work
+folder and writes to the output folder: the models, ``SHA256SUMS``, ``cards.json``, one Markdown card
+per committee; and a parity figure per committee beside this script.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-import matplotlib
 import numpy as np
 import torch
 from ase import Atoms
+from cards import plot_parity, write_card
 from networks import ARCHITECTURE, CUTOFF, KINDS, join, make_graph
 from prepare import (
     HELD_OUT_FRACTION,
@@ -29,9 +29,6 @@ from prepare import (
     WORK,
     oxidation_dipole,
 )
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
 N_MEMBERS = 4
@@ -70,7 +67,7 @@ def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
 
 
 def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:
-    """Median time of one evaluation on this machine, one thread: energy and forces, or the tensor alone."""
+    """Median time of one evaluation here: energy and forces, or the tensor alone."""
     torch.set_default_dtype(dtype)
     model = model.to(dtype)
     batch = join([make_graph(atoms)])
@@ -133,7 +130,7 @@ def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]
             "dipole_rmse_e_A": rmse(mu - total),
             "dipole_relative_percent": 100 * rmse(mu - total) / std,
             "born_charges_rmse_e": rmse(z - apt),
-            "born_charges_transposed_rmse_e": rmse(z.swapaxes(-1, -2) - apt),
+            "born_charges_relative_percent": 100 * rmse(z - apt) / apt.std(),
         }
 
     return {
@@ -144,6 +141,7 @@ def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]
         "dipole_spread_rms_e_A": rmse(outputs.std(axis=0, ddof=1)),
         "n_test": len(frames),
         "n_test_born_charges": len(born),
+        "born_charges_transposed_rmse_e": rmse(apts.mean(axis=0).swapaxes(-1, -2) - apt),
         "parity": (total.ravel(), outputs.mean(axis=0).ravel()),
     }
 
@@ -224,6 +222,26 @@ def edges_beyond_cutoff(kind: str, model: torch.nn.Module, atoms: Atoms) -> floa
     return float((model(near)[name] - model(far)[name]).abs().max())
 
 
+def describe_relatives(kind: str, work: Path) -> str:
+    """How near held-out frames are to training frames: distances of the same atoms."""
+    frames = list(
+        ase.io.iread(work / f"{'potential' if kind == 'potential' else 'dielectric'}.extxyz")
+    )
+    liquid = [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
+    scaled = np.array([atoms.get_scaled_positions() for atoms in liquid])
+    edge = np.array([atoms.cell.volume ** (1 / 3) for atoms in liquid])
+    held_out = np.array([atoms.info["split"] == "test" for atoms in liquid])
+    nearest = []
+    for index in np.flatnonzero(held_out):
+        steps = scaled[~held_out] - scaled[index]
+        steps -= np.round(steps)
+        nearest.append(edge[index] * np.sqrt((steps**2).sum(axis=-1).mean(axis=-1)).min())
+    return (
+        f"Root mean square distance to the nearest of them: {np.min(nearest):.2f} A at least,"
+        f" {np.median(nearest):.2f} A in the median."
+    )
+
+
 def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
     """Evaluate, copy and describe one committee."""
     paths = [work / f"{kind}-{member}.model" for member in range(N_MEMBERS)]
@@ -240,12 +258,17 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
         "architecture": ARCHITECTURE[kind],
         "cutoff_A": CUTOFF,
         "n_test": result.pop("n_test"),
-        "held_out": {"seed": HELD_OUT_SEED, "fraction": HELD_OUT_FRACTION},
+        "held_out": {
+            "seed": HELD_OUT_SEED,
+            "fraction": HELD_OUT_FRACTION,
+            "relatives": describe_relatives(kind, work),
+        },
         "members": members,
         "committee": committee,
         "context": result,
         "change_by_edges_beyond_cutoff": leak,
         "cost": cost(kind, paths[0], work),
+        "cost_of": "energy and forces" if kind == "potential" else "forward pass only",
         "machine": f"{platform.machine()} CPU, torch {torch.__version__}",
     }
     for path in paths:

@@ -1,6 +1,6 @@
 """Turn the public water data into training files: whole molecules, our units, one held-out tenth.
 
-Usage: ``python prepare.py [--data DIR] [--work DIR]``. Writes three extended XYZ files to the work folder:
+Usage: ``python prepare.py [--data DIR] [--work DIR]``. Writes three files to the work folder:
 
 =====================  =====================================================================
 potential.extxyz       64 waters (PBE0+TS): ``REF_energy`` eV, ``REF_forces`` eV/angstrom
@@ -9,8 +9,8 @@ dielectric.extxyz      64 waters and gas-phase clusters: ``REF_remainder`` e ang
 born_charges.extxyz    128 waters: ``REF_apt`` e, ``[I, i, j] = d dipole_i / d R_Ij``
 =====================  =====================================================================
 
-Every frame has ``origin`` (where it is from) and ``split``: ``test`` for the random tenth that no training
-run may read, ``rest`` for the others. Only liquid frames are ever tested on.
+Every frame has ``origin`` (where it is from) and ``split``: ``test`` for the random tenth that no
+training run may read, ``rest`` for the others. Only liquid frames are ever tested on.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LONGEST_GAS_OH = 1.25  # angstrom; beyond it CCSD clusters are half dissociated
 
 
 def oxidation_dipole(atoms: Atoms) -> np.ndarray:
-    """Multi-valued part of the dipole, e angstrom: sum of N_I R_I with the positions as they are."""
+    """Multi-valued part of the dipole, e angstrom: sum of N_I R_I, positions as they are."""
     numbers = np.array([OXIDATION_NUMBERS[z] for z in atoms.numbers])
     return numbers @ atoms.positions
 
@@ -64,7 +64,7 @@ def hold_out(frames: list[Atoms]) -> None:
 
 
 def symmetrised(tensor: np.ndarray) -> np.ndarray:
-    """Nine numbers -> their symmetric part, again nine numbers (files hold asymmetries of 0.3 A^3)."""
+    """Nine numbers -> their symmetric part, again nine (files are asymmetric by 0.3 A^3)."""
     matrix = np.asarray(tensor).reshape(3, 3)
     return (0.5 * (matrix + matrix.T)).ravel()
 
@@ -123,9 +123,9 @@ def prepare_gas_dielectric(data: Path) -> list[Atoms]:
 def prepare_born_charges(data: Path) -> list[Atoms]:
     """Born charges of the liquid with another functional; the mean over atoms is removed.
 
-    A neutral cell has Born charges that sum to zero; the file breaks this by up to 0.54 e. Its first
-    index is the coordinate: the antisymmetric parts for H correlate by -0.45 with those of a dipole
-    network that has seen no Born charges, so the file is transposed here.
+    A neutral cell has Born charges that sum to zero; the file breaks this by up to 0.54 e. Its
+    first index is the coordinate: the antisymmetric parts for H correlate by -0.45 with those of a
+    dipole network that has seen no Born charges, so the file is transposed here.
     """
     frames = []
     for source in ase.io.iread(data / "liquid_water" / "born_charges.extxyz"):

@@ -1,7 +1,7 @@
 """Short classical molecular dynamics with each potential: does it hold together when it is hot?
 
-Usage: ``python stability.py [--work DIR]``. 64 molecules start from a held-out frame: 1 ps at 330 K, then
-0.3 ps at 600 K, whose stretched O-H bonds are nearer to those of a path integral.
+Usage: ``python stability.py [--work DIR]``. 64 molecules start from a held-out frame: 1 ps at 330 K,
+then 0.3 ps at 600 K, whose stretched O-H bonds are nearer to those of a path integral.
 """
 
 import argparse

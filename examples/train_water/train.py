@@ -1,8 +1,9 @@
 """Train one member of a committee: ``python train.py KIND SEED [--steps N]``.
 
-A member sees its own random nine tenths of the frames that are not held out; the last tenth of those
-watches the training (the best of its checks is kept). Single precision on one thread of a CPU; the
-result is written in double precision as an ordinary MACE ``.model`` file, with a JSON of what was done.
+A member learns from its own random nine tenths of the frames that are not held out; the others
+watch the training (the best of its checks is kept). Single precision on one thread of a CPU; the
+result is written in double precision as an ordinary MACE ``.model`` file, with a JSON of what was
+done.
 """
 
 import argparse
@@ -36,7 +37,7 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "potential": Recipe(8000, 0.01, 0.995),
+    "potential": Recipe(5000, 0.01, 0.995),
     "dipole": Recipe(1000, 0.02, 0.98),
     "polarizability": Recipe(2000, 0.07, 0.98),
 }
@@ -105,7 +106,7 @@ def remainder_apt(batch: Batch) -> torch.Tensor:
 
 
 def born_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
-    """Squared error of the Born charges of one frame along a random direction: one backward pass."""
+    """Squared error of one frame's Born charges along a random direction: one backward pass."""
     batch = join(pick(sets.born, 1, random))
     direction = torch.tensor(random.normal(size=3), dtype=torch.get_default_dtype())
     direction = direction / direction.norm()
@@ -172,16 +173,14 @@ def fit(kind: str, model: torch.nn.Module, sets: Sets, seed: int, steps: int) ->
                     best, best_state = error, copy.deepcopy(model.state_dict())
             seconds = time.perf_counter() - start
             history.append([step, loss.item(), error, seconds])
-            print(
-                f"{kind}-{seed} step {step} loss {loss.item():.2e} valid {error:.4f} {seconds:.0f} s",
-                flush=True,
-            )
+            progress = f"step {step} loss {loss.item():.2e} valid {error:.4f} {seconds:.0f} s"
+            print(f"{kind}-{seed} {progress}", flush=True)
     model.load_state_dict(best_state)
     return history
 
 
 def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]:
-    """Graphs of this member in torch's default precision, and what its network must know of them."""
+    """Graphs of this member in torch's default precision, and what its network must know."""
     path = work / ("potential.extxyz" if kind == "potential" else "dielectric.extxyz")
     frames = read(path)
     liquid = [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
@@ -207,7 +206,7 @@ def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]
 def in_double(
     kind: str, model: torch.nn.Module, sets: Sets, facts: dict[str, float]
 ) -> torch.nn.Module:
-    """The same weights in a network built in double precision, so that its constants are exact too."""
+    """The same weights in a network built in double precision: its constants are exact too."""
     e0 = np.zeros(2)
     if kind == "potential":
         shift = np.mean([energy_error(model, graph) for graph in sets.train])

@@ -175,7 +175,7 @@ class SpectralDensity:
 def peak(spectrum: Spectrum, low: float, high: float) -> Estimate:
     """Position of the band between two wavenumbers, with a jackknife error.
 
-    The vertex of a parabola fitted to the upper half of the band: noise on a broad band, which
+    The centre of a Gaussian fitted to the upper half of the band: noise on a broad band, which
     moves its highest point about, moves this by as much as the error says. For a skewed or
     composed band it is the middle of the upper half rather than the highest point. The error is
     statistical; see :func:`member_peaks` for that of the models.
@@ -274,9 +274,11 @@ def _upper_half(wavenumber: Array, intensity: Array) -> slice:
 
 
 def _vertex(wavenumber: Array, intensity: Array) -> float:
-    """Of the parabola fitted to all points, none preferred: weights would attract it."""
+    """Of a parabola through the logarithm: the noise of spectra is relative, and lines are more
+    alike to Gaussians than to parabolas, so that the ends of the range do not hold the vertex."""
     middle = float(wavenumber.mean())
-    curvature, slope, _ = np.polyfit(wavenumber - middle, intensity, 2)
+    logarithm = np.log(np.maximum(intensity, 0.1 * intensity.max()))
+    curvature, slope, _ = np.polyfit(wavenumber - middle, logarithm, 2)
     if curvature >= 0.0:
         raise RecordError(
             f"no single band between {wavenumber[0]:g} and {wavenumber[-1]:g} cm^-1: the middle "

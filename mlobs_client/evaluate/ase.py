@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -15,6 +17,8 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation, Values
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
+
+logger = logging.getLogger(__name__)
 
 Jacobian = Mapping[str, tuple[Array, Array | None]]
 
@@ -73,6 +77,7 @@ class AseEvaluator:
             ) from error
         if not isinstance(calculator, BaseCalculator):
             raise ConfigError(f"calculator = {path!r} is not an ASE calculator; name its class")
+        _warn_of_unknown(calculator, path, parameters)
         return cls(calculator)
 
     def __call__(
@@ -123,3 +128,17 @@ class AseEvaluator:
             raise EvaluationError(
                 f"the ASE calculator {self._name} gave no {name}: {type(error).__name__}: {error}"
             ) from error
+
+
+def _warn_of_unknown(calculator: BaseCalculator, path: str, parameters: Mapping[str, Any]) -> None:
+    """Many ASE calculators swallow what they do not know; no table says so for sure."""
+    defaults = getattr(calculator, "default_parameters", {})
+    known = {*defaults, *inspect.signature(type(calculator)).parameters}
+    for name in parameters:
+        if defaults and name not in known:
+            logger.warning(
+                "%s may not know the parameter %r and ignore it; it has defaults for %s",
+                path,
+                name,
+                ", ".join(sorted(defaults)),
+            )

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import matscipy.neighbours
 import numpy as np
 import torch
-import vesin
+from ase.geometry import complete_cell
 
 from mlobs_client.errors import EvaluationError
 from mlobs_client.structure import Array, Integers, Structure
@@ -189,20 +190,22 @@ class _NeighbourList:
             structure, positions=structure.positions.copy(), cell=structure.cell.copy()
         )
         self._reach = reach
-        search = vesin.NeighborList(cutoff=reach, full_list=True, n_threads=1)
-        try:
-            pairs, images = search.compute(
-                points=structure.positions,
-                box=structure.cell,
-                periodic=np.array(structure.pbc),
-                quantities="PS",
-            )
-        except RuntimeError as error:
+        periodic = np.array(structure.pbc)
+        lattice = structure.cell * periodic[:, None]
+        if np.linalg.matrix_rank(lattice) < periodic.sum():
             raise EvaluationError(
-                f"no neighbours for the cell {structure.cell.tolist()} bohr with periodicity "
-                f"{structure.pbc}: {error}"
-            ) from error
-        self.pairs = np.ascontiguousarray(pairs.T, dtype=np.int64)
+                f"the cell {structure.cell.tolist()} bohr has no lattice vectors for the "
+                f"periodicity {structure.pbc}; correct the cell or pbc of the structure"
+            )
+        # Of lattice vectors that are not periodic, the search needs a direction, no length.
+        senders, receivers, images = matscipy.neighbours.neighbour_list(
+            "ijS",
+            positions=structure.positions,
+            cell=complete_cell(lattice),
+            pbc=periodic,
+            cutoff=reach,
+        )
+        self.pairs = np.stack([senders, receivers]).astype(np.int64)
         self.images = images.astype(np.float64)
 
     def vectors(self, structure: Structure) -> Array:

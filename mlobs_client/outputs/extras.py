@@ -28,8 +28,8 @@ from mlobs_client.structure import Array, Integers
 
 logger = logging.getLogger(__name__)
 
-# " #EXTRAS(dipole)# Step:          10 ", also EXTRAS_COMPONENT_RAW and EXTRAS_BIAS
-_HEAD: Final = re.compile(r" #EXTRAS\w*\((.*?)\)# Step:\s+(\d+)")
+# " #EXTRAS(dipole)# Step:          10 ", also EXTRAS_BIAS, and EXTRAS_COMPONENT_RAW for all beads
+_HEAD: Final = re.compile(r" #EXTRAS(\w*)\((.*?)\)# Step:\s+(\d+)")
 _FILE_NAME: Final = "record"  # the one text among our extras
 _OURS: Final = {row.wire_name: name for name, row in QUANTITIES.items()}
 
@@ -55,6 +55,7 @@ class Extras:
 class _Block:
     name: str
     step: int
+    has_all_beads: bool
     lines: list[str]
 
 
@@ -62,7 +63,8 @@ def read_extras(*paths: Path, bead: int = 0) -> Extras:
     """Read the extras of one bead.
 
     Args:
-        paths: one file, or the files of a continued run in their order.
+        paths: one file, or the files of a continued run in their order. A file of
+            ``extras_component_raw`` holds all beads and gives ``[step, bead, ...]``.
         bead: which bead to take from a file of ``extra_type='raw'``, which holds all.
 
     Raises:
@@ -119,8 +121,8 @@ def _read_blocks(path: Path) -> Iterator[_Block]:
                 if block is not None and head.start() == 0:
                     yield block
                 elif head.start() > 0:
-                    logger.warning("%s: extras before step %s are cut and left out", path, head[2])
-                block = _Block(head[1], int(head[2]), [])
+                    logger.warning("%s: extras before step %s are cut and left out", path, head[3])
+                block = _Block(head[2], int(head[3]), head[1] == "_COMPONENT_RAW", [])
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as extras of i-PI: {error}") from error
     if block is not None and block.lines and block.lines[-1].endswith("\n"):
@@ -145,7 +147,7 @@ def _parse(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
         content[_FILE_NAME if _FILE_NAME in block.name.split(",") else block.name] = texts[0]
     key = ",".join(names)
     if numbers and len({len(row) for row in numbers}) == 1:
-        content[_OURS.get(key, key)] = _as_ours(key, np.array(numbers))
+        content[_OURS.get(key, key)] = _as_ours(key, np.array(numbers), block.has_all_beads)
     return content
 
 
@@ -164,15 +166,17 @@ def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
     }
 
 
-def _as_ours(key: str, array: Array) -> Array:
+def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> Array:
     """Give an observable its own shape, which i-PI's rows and columns have lost."""
     if key not in _OURS:
         return array.squeeze()
+    shape = QUANTITIES[_OURS[key]].shape
+    n_unknown = sum(isinstance(size, str) for size in shape) + has_all_beads
+    if n_unknown > 1:  # then i-PI has kept the shape, or the file cannot be
+        return array
     if _OURS[key] == "born_charges":
         return array.reshape(-1, 3, 3).transpose(0, 2, 1)  # [3 I + j, i] -> [I, i, j]
-    known = [size for size in QUANTITIES[_OURS[key]].shape if isinstance(size, int)]
-    symbols = len(QUANTITIES[_OURS[key]].shape) - len(known)
-    return array.reshape([-1] * min(symbols, 1) + known) if symbols < 2 else array
+    return array.reshape([-1] * n_unknown + [size for size in shape if isinstance(size, int)])
 
 
 def _stack(steps: list[int], contents: list[dict[str, Array | str]], path: Path) -> Extras:

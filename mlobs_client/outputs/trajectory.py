@@ -122,9 +122,7 @@ class TrajectoryReader:
     def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
         comment, lines = place.read(file)
         parsed = parse_frame(comment, lines, f"{place.path}:{place.line}")
-        return Frame(
-            step, self.bead, parsed.quantity, parsed.numbers, parsed.values, parsed.cell
-        )
+        return Frame(step, self.bead, parsed.quantity, parsed.numbers, parsed.values, parsed.cell)
 
 
 def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:

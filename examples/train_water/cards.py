@@ -1,0 +1,125 @@
+"""The texts and figures that go with the numbers of ``evaluate.py``."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+AXES = {
+    "potential": ("force", "eV/Å"),
+    "dipole": ("dipole of the cell", "e Å"),
+    "polarizability": ("polarizability of the cell", "Å³"),
+}
+TEXTS = {
+    "potential": """\
+Energy and forces of liquid water. `ScaleShiftMACE`; eV and angstrom.
+
+- Data: 340 frames of 64 H2O, all at 1927 A^3, PBE0+TS, from deepmd-kit `examples/water` (LGPL-3).
+- One composition cannot separate the energies of the elements: H is set to -13.6 eV and O takes
+  the rest. Differences between frames of whole H2O are meaningful, other compositions are not.
+- Trained at one density and without stresses: do not trust pressure, ice, vapour, dissociation.
+""",
+    "dipole": """\
+Single-valued remainder of the dipole of the cell. `AtomicDipolesMACE`; e angstrom, not Debye.
+
+    mu = model(R) + e sum_I N_I R_I      oxidation numbers N: O -2, H +1; positions unwrapped
+
+- Add the second part yourself (the client does). Leave the model's `charges` input at 0: its own
+  baseline of fixed charges is in Debye and must not contribute.
+- Data: 127 frames of 64 H2O at 1765-2127 A^3, from deepmd-kit `examples/water_tensor` (LGPL-3).
+  The label is sum(O-H vectors) - 2 sum(Wannier displacements), on the branch of whole molecules;
+  `prepare.py` checks this and subtracts sum N R.
+- Also trained on, with weight 0.1: gas-phase monomers and dimers with O-H below 1.25 A (CCSD, from
+  TENSOAP, LGPL-3). They lowered the validation error of the liquid from 0.19 to 0.14 e angstrom.
+- Also trained on, with weight 0.02: Born charges of 27 frames of 128 H2O (another functional, from
+  AtomicPolarTensor, GPL-3), with their mean over atoms removed. `Z[I, i, j] = d mu_i / d R_Ij`
+  here; the file has the coordinate first and was transposed (why: `prepare_born_charges`). Three
+  frames are held out.
+- The last layer of MACE's `AtomicDipolesMACE` has no scalars, so its gated readout is silent for
+  ever with silu; these models have a sigmoid gate, which makes that readout linear.
+""",
+    "polarizability": """\
+Polarizability of the cell. `AtomicDielectricMACE`; angstrom^3. Only `polarizability` is trained:
+the model's dipole and charges are random numbers and must not be used.
+
+- Data: 127 frames of 64 H2O at 1765-2127 A^3, from deepmd-kit `examples/water_tensor` (LGPL-3),
+  symmetrised (they are asymmetric by up to 0.26 A^3).
+- Also trained on, with weight 0.1: gas-phase monomers and dimers with O-H below 1.25 A (CCSD, from
+  TENSOAP, LGPL-3). They neither helped nor harmed the validation error of the liquid.
+""",
+}
+COLUMNS = {
+    "forces_rmse_meV_per_A": "forces, meV/A",
+    "forces_relative_percent": "forces, % of std",
+    "energy_rmse_meV_per_atom": "energy, meV/atom",
+    "energy_rmse_without_mean_meV_per_atom": "energy less mean error, meV/atom",
+    "dipole_rmse_e_A": "dipole, e A",
+    "dipole_relative_percent": "dipole, % of std",
+    "born_charges_rmse_e": "Born charges, e",
+    "born_charges_relative_percent": "Born charges, % of std",
+    "polarizability_rmse_A3": "polarizability, A^3",
+    "polarizability_relative_percent": "polarizability, % of std",
+    "diagonal_relative_percent": "diagonal, % of std",
+    "off_diagonal_relative_percent": "off-diagonal, % of std",
+}
+
+
+def plot_parity(kind: str, reference: np.ndarray, prediction: np.ndarray, path: Path) -> None:
+    """Predicted against reference components on the held-out frames."""
+    name, unit = AXES[kind]
+    error = float(np.sqrt(np.mean((prediction - reference) ** 2)))
+    figure, axes = plt.subplots(figsize=(4, 4), layout="constrained")
+    ends = [reference.min(), reference.max()]
+    axes.plot(ends, ends, color="0.7", linewidth=1)
+    axes.plot(reference, prediction, ".", markersize=2 if kind == "potential" else 5)
+    axes.set_xlabel(f"reference {name} ({unit})")
+    axes.set_ylabel(f"mean of the committee ({unit})")
+    axes.set_title(f"held-out frames: RMSE {error:.3g} {unit}", fontsize=10)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def tabulate(kind: str, card: dict[str, Any]) -> list[str]:
+    """One row for each member and one for their mean."""
+    names = list(card["committee"])
+    heads = ["", "seed", "frames train / valid", "steps", *(COLUMNS[name] for name in names)]
+    rows = [heads, ["---"] * len(heads)]
+    for index, member in enumerate(card["members"]):
+        frames = f"{member['n_train']} / {member['n_valid']}"
+        errors = [f"{member['errors'][name]:.3g}" for name in names]
+        rows.append([f"{kind}-{index}", str(member["seed"]), frames, str(member["steps"]), *errors])
+    rows.append(["mean of 4", "", "", "", *(f"{card['committee'][name]:.3g}" for name in names)])
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def write_card(kind: str, card: dict[str, Any], path: Path) -> None:
+    """The Markdown card of one committee."""
+    size, cost, held_out = card["architecture"], card["cost"], card["held_out"]
+    lines = [f"# Water: committee of four MACE models, {kind}", "", TEXTS[kind].rstrip()]
+    lines += [
+        f"- Split: a random tenth ({card['n_test']} liquid frames, seed {held_out['seed']}) is kept from",
+        "  everything; each member takes its own random tenth of the rest for validation and",
+        "  starts from its own seed. Frames are from molecular dynamics, so held-out frames may",
+        f"  have relatives in training. {held_out['relatives']}",
+        f"- Cutoff {card['cutoff_A']} A, edges beyond it contribute exactly 0 (measured change:"
+        f" {card['change_by_edges_beyond_cutoff']:.0e}).",
+        f"- Architecture: {size['hidden']}, {size['layers']} layer(s), max_ell 2, correlation"
+        f" {size['correlation']}, radial network {size['radial']},"
+        f" {card['members'][0]['n_parameters']} parameters, float64.",
+        f"- Cost per atom, one thread, eager torch, 192 atoms ({card['cost_of']}):"
+        f" {cost['float64_us_per_atom']} us in float64, {cost['float32_us_per_atom']} us in float32"
+        f" ({card['machine']}).",
+        "",
+        "Root mean square errors on held-out frames, per component:",
+        "",
+        *tabulate(kind, card),
+        "",
+        "For comparison, on the same data:",
+        "",
+        *(f"- {name}: {value:.4g}" for name, value in card["context"].items()),
+    ]
+    path.write_text("\n".join(lines) + "\n")
