@@ -101,8 +101,8 @@ def write_card(kind: str, card: dict[str, Any], path: Path) -> None:
     size, cost, held_out = card["architecture"], card["cost"], card["held_out"]
     lines = [f"# Water: committee of four MACE models, {kind}", "", TEXTS[kind].rstrip()]
     lines += [
-        f"- Split: a random tenth ({card['n_test']} liquid frames, seed {held_out['seed']}) is kept from",
-        "  everything; each member takes its own random tenth of the rest for validation and",
+        f"- Split: a random tenth ({card['n_test']} frames, seed {held_out['seed']}) is kept",
+        "  from everything; each member takes its own random tenth of the rest for validation and",
         "  starts from its own seed. Frames are from molecular dynamics, so held-out frames may",
         f"  have relatives in training. {held_out['relatives']}",
         f"- Cutoff {card['cutoff_A']} A, edges beyond it contribute exactly 0 (measured change:"

@@ -1,8 +1,8 @@
 """Measure the trained committees on held-out frames, and ship them with their cards.
 
 Usage: ``python evaluate.py [--work DIR] [--out DIR]``. Reads the ``*.model`` files of the work
-folder and writes to the output folder: the models, ``SHA256SUMS``, ``cards.json``, one Markdown card
-per committee; and a parity figure per committee beside this script.
+folder and writes to the output folder: the models, ``SHA256SUMS``, ``cards.json``, one Markdown
+card per committee; and a parity figure per committee beside this script.
 """
 
 import argparse

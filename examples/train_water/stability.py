@@ -1,14 +1,14 @@
 """Short classical molecular dynamics with each potential: does it hold together when it is hot?
 
-Usage: ``python stability.py [--work DIR]``. 64 molecules start from a held-out frame: 1 ps at 330 K,
-then 0.3 ps at 600 K, whose stretched O-H bonds are nearer to those of a path integral.
+Usage: ``python stability.py [--work DIR]``. 64 molecules start from a held-out frame: 1 ps at
+330 K, then 0.3 ps at 600 K, whose O-H bonds are stretched nearly as in a path integral.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from ase import units
+from ase import Atoms, units
 from ase.geometry import get_distances
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
@@ -21,7 +21,7 @@ STAGES = ((330.0, 2000), (600.0, 600))  # kelvin, steps
 LONGEST_BOND = 1.6  # angstrom: beyond it a molecule has come apart
 
 
-def oh_lengths(atoms) -> np.ndarray:
+def oh_lengths(atoms: Atoms) -> np.ndarray:
     """Distance of every hydrogen to its nearest oxygen, angstrom."""
     hydrogens, oxygens = atoms.positions[atoms.numbers == 1], atoms.positions[atoms.numbers == 8]
     return get_distances(hydrogens, oxygens, cell=atoms.cell, pbc=atoms.pbc)[1].min(axis=1)

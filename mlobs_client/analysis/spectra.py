@@ -56,7 +56,7 @@ class Spectrum:
 
     Attributes:
         quantity: what the intensity is, for a reader.
-        wavenumber: shape ``(k,)``, cm^-1, uniform from 0 on.
+        wavenumber: shape ``(k,)``, cm^-1, in equal steps.
         blocks: shape ``(n_blocks, k)``, the intensity from each block of the trajectory.
         unit: of the intensity.
         resolution: full width at half maximum, in cm^-1, that a sharp line has here.
@@ -98,7 +98,8 @@ class Spectrum:
         if np.count_nonzero(kept) < 3:
             raise ConfigError(
                 f"fewer than three points lie between {low:g} and {high:g} cm^-1; the spectrum "
-                f"reaches from 0 to {self.wavenumber[-1]:g} in steps of {self.wavenumber[1]:g}"
+                f"reaches from {self.wavenumber[0]:g} to {self.wavenumber[-1]:g} in steps of "
+                f"{self.wavenumber[1] - self.wavenumber[0]:g}"
             )
         members = None if self.members is None else self.members[:, kept]
         return replace(

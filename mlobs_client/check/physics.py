@@ -87,14 +87,17 @@ def _check_term(
 
 
 def _judge(subject: str, report: Report) -> Iterator[Finding]:
+    passed = [row for row in report.rows if row.passed]
+    if passed:
+        worst = max(row.relative for row in passed)
+        names = ", ".join(row.what for row in passed)
+        yield ok(f"{subject}: as it must be, relative error at most {worst:.0e}: {names}")
     for row in report.rows:
-        if row.passed:
-            yield ok(f"{subject}: {row.what}, relative error {row.relative:.1e}")
-        else:
+        if not row.passed:
             yield error(
-                f"{subject}: {row.what} disagrees with finite differences: error {row.error:.1e} "
-                f"of {row.scale:.1e}, allowed {row.allowed:.1e} (atomic units)",
-                'do not run with this model; for single precision write dtype = "float64"',
+                f"{subject}: {row.what}: error {row.error:.1e} of {row.scale:.1e}, where "
+                f"{row.allowed:.1e} is allowed (atomic units)",
+                'do not run with this model; for single precision try dtype = "float64"',
             )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import matscipy.neighbours
 import numpy as np
@@ -19,6 +19,8 @@ from ase.geometry import complete_cell
 from mlobs_client.errors import EvaluationError
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
+
+_SAME_PLACE: Final = 1e-6  # bohr; nearer, the direction of an edge is rounding noise
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class GraphBuilder:
         neighbours = self._find(structure) or self._build(structure)
         vectors = neighbours.vectors(structure)
         squares = np.einsum("ei,ei->e", vectors, vectors)
-        if len(squares) and not squares.min() > 0.0:
+        if len(squares) and squares.min() < _SAME_PLACE**2:
             i, j = neighbours.pairs[:, squares.argmin()]
             raise EvaluationError(f"atoms {i} and {j} (counted from 0) are at the same place")
         kept = np.flatnonzero(squares < self._cutoff**2)

@@ -1,7 +1,7 @@
 """i-PI's units to atomic units, with i-PI's own factors.
 
-i-PI rounds some of its factors (1 angstrom = 1.8897261 bohr, CODATA 1.8897261259): only with the
-same factor does a number come back as i-PI had it.
+i-PI rounds some of its factors (1 angstrom = 1.8897261 bohr, CODATA 1.8897261259; those of
+pressures are 3e-5 too small): only with the same factor does a number come back as i-PI had it.
 
 Source:
     i-PI 3.3.1, ``ipi/utils/units.py`` (``UnitMap``), ``ipi/engine/properties.py`` (dimensions).

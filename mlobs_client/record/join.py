@@ -111,7 +111,8 @@ def _find_owners(
     known = {record.path.name: i for i, record in enumerate(records)}
     if missing := sorted(set(np.unique(files).tolist()) - known.keys()):
         raise RecordError(f"rows are in the records {', '.join(missing)}, which were not given")
-    return np.vectorize(known.__getitem__, otypes=[np.int64])(files)
+    owners: Integers = np.vectorize(known.__getitem__, otypes=[np.int64])(files)
+    return owners
 
 
 def _gather(

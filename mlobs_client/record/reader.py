@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,7 +85,7 @@ def open_record(path: Path) -> Record:
 
 def count_intact_rows(path: Path, header: Header) -> int:
     """Return how many rows are there, without those at the end that are cut or torn."""
-    n_rows = max(0, os.stat(path).st_size - header.data) // header.row.itemsize
+    n_rows = max(0, path.stat().st_size - header.data) // header.row.itemsize
     rows = _map_rows(path, header, n_rows)
     while n_rows and not _is_intact(rows[n_rows - 1]):
         n_rows -= 1
@@ -97,7 +96,7 @@ def seal(rows: npt.NDArray[np.void]) -> bytes:
     """Set the checksum of each row and return the bytes of the rows."""
     content = rows.view(np.uint8).reshape(len(rows), rows.itemsize)
     for row, one in zip(rows, content, strict=True):
-        row[CHECKSUM] = zlib.crc32(one[:-8])
+        row[CHECKSUM] = zlib.crc32(one[:-8].data)
     return rows.tobytes()
 
 

@@ -1,0 +1,74 @@
+"""``mlobs ir``: infrared absorption."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlobs_client.analysis.infrared import CORRECTIONS
+from mlobs_client.cli import spectrum
+
+
+@click.command(
+    epilog="Examples:  mlobs ir simulation --temperature 300 -o ir   |   "
+    "mlobs ir simulation --observed dipoles.h5 --temperature 300 -o ir"
+)
+@spectrum.options
+@click.option("--temperature", required=True, type=float, help="K.")
+@click.option(
+    "--correction", type=click.Choice(list(CORRECTIONS)), default="harmonic", show_default=True,
+    help="Classical (or Kubo) to quantum correlation function.",
+)  # fmt: skip
+@click.option(
+    "--observed", multiple=True, type=click.Path(path_type=Path),
+    help="Take dipoles from this output of mlobs observe, one for each PREFIX.",
+)  # fmt: skip
+def command(
+    prefixes: tuple[Path, ...],
+    output: Path,
+    resolution: float,
+    blocks: int,
+    window: str,
+    skip: float,
+    low: float,
+    high: float,
+    temperature: float,
+    correction: str,
+    observed: tuple[Path, ...],
+) -> None:
+    """Infrared absorption n(w)alpha(w) of independent runs of one system, with error bars.
+
+    PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (their mean is
+    the estimator of path integrals) and, if they are there, PREFIX.committee_dipole_* for the
+    band between the members; step and time in PREFIX.out; the cell in PREFIX.pos_0.xyz. Writes
+    OUTPUT.png, .pdf, .csv, .json.
+    """
+    from mlobs_client.analysis.infrared import infrared
+    from mlobs_client.runs import Run
+    from mlobs_client.units import KELVIN
+
+    if observed and len(observed) != len(prefixes):
+        raise click.UsageError(
+            f"{len(prefixes)} PREFIX need as many --observed, not {len(observed)}"
+        )
+    sources = observed or (None,) * len(prefixes)
+    dipoles, members, spacings, volumes = [], [], [], []
+    for run, source in zip(map(Run, prefixes), sources, strict=True):
+        samples = run.dipoles() if source is None else run.observed_dipoles(source)
+        left = spectrum.kept(run, samples.steps, skip)
+        dipoles.append(samples.mean[left])
+        if samples.members is not None:
+            members.append(samples.members[:, left])
+        spacings.append(run.spacing(samples.steps))
+        volumes.append(run.volume)
+    result = infrared(
+        dipoles,
+        spectrum.common(spacings, "sampling times", prefixes),
+        spectrum.common(volumes, "volumes", prefixes),
+        temperature * KELVIN,
+        settings=spectrum.settings(resolution, blocks, window),
+        correction=correction,
+        members=members if len(members) == len(dipoles) else None,
+    )
+    spectrum.finish(result, prefixes[0].name, output, low, high)

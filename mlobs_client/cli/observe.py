@@ -1,0 +1,104 @@
+"""``mlobs observe``: observables along a trajectory, after the simulation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlobs_client import config as client_file
+from mlobs_client.errors import RecordError
+
+if TYPE_CHECKING:
+    from mlobs_client.outputs.trajectory import Frame
+
+
+@click.command(
+    epilog="Examples:  mlobs observe client.toml simulation.pos -w dipole -w committee_dipoles "
+    "-o dipoles.h5   |   mlobs observe client.toml frames.extxyz -w polarizability -o alpha.h5"
+)
+@click.argument("client", metavar="CLIENT.toml", type=click.Path(path_type=Path))
+@click.argument("trajectory", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-w", "--want", "wanted", multiple=True, default=("dipole",), show_default=True,
+    help="An observable; may be given several times. 'positions' and 'cell' are copied.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The record (HDF5)."
+)
+@click.option("--extxyz", type=click.Path(path_type=Path), help="Also as extended xyz (eV, A).")
+@click.option("--batch-size", default=16, show_default=True, help="Frames evaluated at once.")
+def command(
+    client: Path,
+    trajectory: tuple[Path, ...],
+    wanted: tuple[str, ...],
+    output: Path,
+    extxyz: Path | None,
+    batch_size: int,
+) -> None:
+    """Evaluate the models of CLIENT.toml along TRAJECTORY.
+
+    TRAJECTORY is a file (xyz of i-PI in any unit, extxyz), or the name of all beads: simulation.pos
+    for simulation.pos_0.xyz, simulation.pos_1.xyz, ...; several for a run that was continued
+    elsewhere. A call that was interrupted goes on where it stopped when it is given again.
+    Numbers in OUTPUT are in Hartree atomic units, as in a client's record.
+    """
+    config = client_file.load(client)
+    os.environ["OMP_NUM_THREADS"] = str(config.threads)
+    # torch is loaded from here on
+    from mlobs_client.answer import describe
+    from mlobs_client.build import build
+    from mlobs_client.observe import export_extxyz, observe_trajectory
+    from mlobs_client.record.reader import open_record
+
+    n_frames, open_frames = _open(trajectory)
+    assembly = build(config, client.parent)
+    with _bar() as bar:
+        task = bar.add_task("frames", total=n_frames)
+        observe_trajectory(
+            open_frames(),
+            assembly.evaluators,
+            wanted,
+            output,
+            terms=assembly.terms,
+            pbc=assembly.structure.pbc,
+            batch_size=batch_size,
+            attributes=describe(config, client),
+            progress=lambda done: bar.update(task, completed=done),
+        )
+        bar.update(task, completed=n_frames)
+    click.echo(f"{output}: {', '.join(wanted)} of {n_frames} frames, atomic units")
+    if extxyz is not None:
+        export_extxyz(open_record(output), open_frames(), extxyz, assembly.structure.pbc)
+        click.echo(f"{extxyz}: the same in eV and angstrom")
+
+
+def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Frame]]]:
+    """How many frames there are, and how to begin them anew."""
+    from mlobs_client.outputs.trajectory import iterate_beads, open_beads, open_trajectory
+
+    are_files = [path.is_file() for path in trajectory]
+    if all(are_files):
+        reader = open_trajectory(*trajectory)
+        return len(reader), lambda: reader
+    if any(are_files):
+        missing = trajectory[are_files.index(False)]
+        raise RecordError(
+            f"{missing}: no such file, while others are; give files or names of beads"
+        )
+    n_frames = sum(len(reader) for reader in open_beads(*trajectory))
+    return n_frames, lambda: iterate_beads(*trajectory)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+    )

@@ -1,0 +1,151 @@
+"""``mlobs run``: i-PI and its clients on this machine."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mlobs_client import config as client_file
+from mlobs_client.check import ipi_input
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.files import check_files
+from mlobs_client.check.finding import Level
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import ConfigError
+from mlobs_client.launch import local
+from mlobs_client.launch.ending import Ending
+from mlobs_client.launch.local import Outcome
+from mlobs_client.launch.progress import Status
+
+LINE_EVERY = 10.0  # seconds, where there is no terminal
+
+
+@click.command(
+    epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
+    "mlobs run RESTART client.toml -n 4"
+)
+@click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path))
+@click.argument(
+    "clients", metavar="CLIENT.toml...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "-n",
+    "n_clients",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Clients for each client file; 0 for an input with <ffdirect>.",
+)
+@click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
+@click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
+def command(
+    input_xml: Path,
+    clients: tuple[Path, ...],
+    n_clients: int,
+    others_serve: bool,
+    no_check: bool,
+) -> None:
+    """Run i-PI with INPUT.xml (or a RESTART) and N clients on this machine.
+
+    i-PI runs in the folder of its input; its log is i-pi.log there, those of the clients are
+    CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
+    RESTART, outputs are continued. Clients that die are started again. Ctrl-C and SIGTERM stop
+    after the step and leave a RESTART.
+
+    Exit status: 0 when all steps are done, or i-PI found an EXIT file or its time was up; 1 with
+    one line that says what is wrong; 128 + n after signal n.
+    """
+    console = Console(stderr=True, highlight=False)
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    if not no_check:
+        _check(input_xml, clients, console)
+    ipi = ipi_input.read(input_xml)
+    files = [ClientFile(path, client_file.load(path)) for path in clients]
+    with _shown(console) as show:
+        outcome = local.run(ipi, files, n_clients, show, others_serve=others_serve)
+    _say_end(outcome, ipi, clients, n_clients)
+    if outcome.signal is not None:
+        sys.exit(128 + outcome.signal)
+
+
+def _check(input_xml: Path, clients: Sequence[Path], console: Console) -> None:
+    """Say what looks wrong; stop at errors."""
+    first = None
+    for finding in check_files(input_xml, clients):
+        if finding.level is Level.OK:
+            continue
+        text = f"{finding.what}; {finding.remedy}" if finding.remedy else finding.what
+        if finding.level is Level.ERROR and first is None:
+            first = text
+        else:
+            console.print(f"{finding.level.value}: {text}", markup=False, soft_wrap=True)
+    if first is not None:
+        raise ConfigError(first)
+
+
+class _Bar:
+    """A progress bar for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self.progress.add_task("starting", total=None)
+
+    def __call__(self, status: Status) -> None:
+        self.progress.update(
+            self._task,
+            description=str(status),
+            completed=status.step or 0,
+            total=None if status.step is None else status.total_steps,
+        )
+
+
+class _Lines:
+    """One line every ten seconds, for files and pipes."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LINE_EVERY
+
+    def __call__(self, status: Status) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_EVERY
+            click.echo(str(status), err=True)
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[_Bar | _Lines]:
+    if console.is_terminal:
+        bar = _Bar(console)
+        with bar.progress:
+            yield bar
+    else:
+        yield _Lines()
+
+
+def _say_end(outcome: Outcome, ipi: IpiInput, clients: Sequence[Path], n_clients: int) -> None:
+    if outcome.ending is Ending.FINISHED:
+        click.echo(f"finished: all {ipi.total_steps} steps are done")
+        return
+    if outcome.restart is None:
+        click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
+        return
+    step = ipi_input.read(outcome.restart).step
+    files = " ".join(str(path) for path in clients)
+    click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, go on with:")
+    click.echo(f"mlobs run {outcome.restart} {files} -n {n_clients}")

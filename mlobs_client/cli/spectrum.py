@@ -1,0 +1,71 @@
+"""What ``mlobs ir`` and ``mlobs vdos`` have in common: options, several runs, and the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings
+from mlobs_client.errors import RecordError
+from mlobs_client.runs import Run
+from mlobs_client.plot import plot_spectra, save
+from mlobs_client.structure import Integers
+from mlobs_client.units import FEMTOSECOND
+
+PICOSECOND = 1000.0 * FEMTOSECOND
+
+
+def options(function: Callable[..., None]) -> Callable[..., None]:
+    """The runs, how to treat them, and where the result goes."""
+    decorators: list[Callable[[Any], Any]] = [
+        click.argument("prefixes", metavar="PREFIX...", nargs=-1, required=True,
+                       type=click.Path(path_type=Path)),
+        click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+                     help="Name of the results, without ending."),
+        click.option("--resolution", default=10.0, show_default=True, help="cm^-1, full width."),
+        click.option("--blocks", default=10, show_default=True, help="Give the error bars."),
+        click.option("--window", default="parzen", show_default=True, help="Of the correlation."),
+        click.option("--skip", default=0.0, show_default=True, help="ps left out at the start."),
+        click.option("--low", default=0.0, show_default=True, help="Left end, cm^-1."),
+        click.option("--high", default=4500.0, show_default=True, help="Right end, cm^-1."),
+    ]  # fmt: skip
+    for decorate in reversed(decorators):
+        function = decorate(function)
+    return function
+
+
+def settings(resolution: float, blocks: int, window: str) -> SpectrumSettings:
+    """Of the options with these names."""
+    return SpectrumSettings(resolution=resolution, n_blocks=blocks, window=window)
+
+
+def kept(run: Run, steps: Integers, skip: float) -> slice:
+    """The samples after the first ``skip`` picoseconds.
+
+    Raises:
+        RecordError: nothing is left.
+    """
+    first = int((steps - steps[0] < skip * PICOSECOND / run.timestep).sum())
+    if first >= len(steps) - 1:
+        raise RecordError(f"{run.prefix}: shorter than the {skip} ps of --skip")
+    return slice(first, None)
+
+
+def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:
+    """The one value that all runs share.
+
+    Raises:
+        RecordError: they differ.
+    """
+    if max(values) - min(values) > 1e-6 * abs(values[0]):
+        raise RecordError(f"the {what} of {', '.join(map(str, prefixes))} differ: {values} (a.u.)")
+    return values[0]
+
+
+def finish(spectrum: Spectrum, label: str, output: Path, low: float, high: float) -> None:
+    """Write figure and data, and say where."""
+    for path in save(plot_spectra({label: spectrum}, low, high), output):
+        click.echo(path)

@@ -1,0 +1,45 @@
+"""``mlobs vdos``: vibrational density of states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlobs_client.cli import spectrum
+
+
+@click.command(epilog="Example:  mlobs vdos run-1/simulation run-2/simulation --skip 1 -o vdos")
+@spectrum.options
+def command(
+    prefixes: tuple[Path, ...],
+    output: Path,
+    resolution: float,
+    blocks: int,
+    window: str,
+    skip: float,
+    low: float,
+    high: float,
+) -> None:
+    """Vibrational density of states of independent runs of one system, with error bars.
+
+    PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz (velocities; of the centroid for path
+    integrals) and the columns step and time of PREFIX.out. Writes OUTPUT.png, .pdf, .csv, .json.
+    """
+    from mlobs_client.analysis.vdos import vdos
+    from mlobs_client.runs import Run, masses
+
+    velocities, spacings, numbers = [], [], None
+    for run in map(Run, prefixes):
+        trajectory = run.velocities()
+        velocities.append(trajectory.values[spectrum.kept(run, trajectory.steps, skip)])
+        spacings.append(run.spacing(trajectory.steps))
+        numbers = trajectory.numbers
+    assert numbers is not None  # click wants one prefix at least
+    result = vdos(
+        velocities,
+        masses(numbers),
+        spectrum.common(spacings, "sampling times", prefixes),
+        spectrum.settings(resolution, blocks, window),
+    )
+    spectrum.finish(result, prefixes[0].name, output, low, high)

@@ -1,0 +1,85 @@
+"""Make sure that i-PI can listen where it wants to."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import struct
+from pathlib import Path
+
+from mlobs_client.check.ipi_input import Forcefield, IpiInput
+from mlobs_client.errors import LaunchError
+
+logger = logging.getLogger(__name__)
+
+
+def free_addresses(ipi: IpiInput) -> None:
+    """Check the address of every socket; remove socket files that a dead server left.
+
+    Raises:
+        LaunchError: somebody listens there, or nobody can.
+    """
+    for ff in ipi.sockets:
+        if ff.mode == "inet":
+            _check_port(ff, ipi)
+        else:
+            _free_unix(ff, ipi)
+
+
+def _free_unix(ff: Forcefield, ipi: IpiInput) -> None:
+    path = Path(ipi.sockets_prefix + ff.address)
+    other = f"choose another <address> in {ipi.path.name} and in [socket] of the client file"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
+            _remove(path, other)
+            return
+        except OSError as error:
+            raise LaunchError(f"i-PI cannot listen at {path}: {error}; {other}") from error
+        who = _describe_listener(probe)
+    raise LaunchError(f"the address {ff.address!r} ({path}) is in use by {who}; {other}")
+
+
+def _remove(path: Path, other: str) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise LaunchError(
+            f"{path} was left by a server that is gone, and cannot be removed: {error}; {other}"
+        ) from error
+    logger.warning("removed %s, which was left by a server that is gone", path)
+
+
+def _describe_listener(probe: socket.socket) -> str:
+    if not hasattr(socket, "SO_PEERCRED"):  # Linux has it
+        return "another server"
+    credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return f"process {struct.unpack('3i', credentials)[0]}"
+
+
+def _check_port(ff: Forcefield, ipi: IpiInput) -> None:
+    """Try to listen like i-PI: IPv4, with SO_REUSEADDR."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ff.address, ff.port))
+            probe.listen()  # a second bind succeeds under SO_REUSEADDR, a second listen does not
+        except OSError as error:
+            raise LaunchError(_describe_port(ff, ipi, error)) from error
+
+
+def _describe_port(ff: Forcefield, ipi: IpiInput, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {ff.port} of {ff.address!r} is in use by another server; choose another <port> "
+            f"in {ipi.path.name} and in [socket] of the client file"
+        )
+    return (
+        f"i-PI cannot listen at {ff.address!r} port {ff.port}: {error.strerror or error}; "
+        f"<address> in {ipi.path.name} must be this machine's own name, or 0.0.0.0 for all its "
+        "networks"
+    )

@@ -1,0 +1,243 @@
+"""One i-PI and N clients on this machine, from start to end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from mlobs_client.check.agreement import ClientFile, find_service
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch.address import free_addresses
+from mlobs_client.launch.ending import Ending, read_ending
+from mlobs_client.launch.processes import Child
+from mlobs_client.launch.progress import Progress, Status
+
+logger = logging.getLogger(__name__)
+
+PAUSE: Final = 0.2  # seconds between two looks at the children
+PAUSE_OF_REPORTS: Final = 1.0
+SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
+CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
+FAREWELL: Final = 60.0  # between EXIT to the clients and the end of i-PI
+MAX_DEATHS: Final = 5  # of clients, with the same last words within ...
+DEATHS_WINDOW: Final = 120.0  # ... seconds
+CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, when it did not fail.
+
+    Attributes:
+        ending: finished or stopped.
+        reason: why it stopped, in i-PI's words.
+        signal: that stopped it, if any.
+        restart: the RESTART that this run wrote, if any.
+    """
+
+    ending: Ending
+    reason: str
+    signal: signal.Signals | None
+    restart: Path | None
+
+
+def run(
+    ipi: IpiInput,
+    clients: Sequence[ClientFile],
+    n_clients: int,
+    report: Callable[[Status], None],
+    *,
+    others_serve: bool = False,
+) -> Outcome:
+    """Run i-PI and its clients until it ends, or until SIGINT or SIGTERM.
+
+    Logs are ``i-pi.log`` and ``NAME-K.log`` beside the input. A client that dies is started
+    again; not if it never reached the server, nor for ever with the same error. When i-PI dies,
+    all clients are ended within two seconds.
+
+    Args:
+        ipi: the input.
+        clients: the client files of its forcefields.
+        n_clients: processes for each client file.
+        report: called about every second.
+        others_serve: sockets without a client file are served by other programs.
+
+    Raises:
+        LaunchError: an address is in use, a client cannot work, or i-PI failed; the text has the
+            reason and the log.
+    """
+    _check_service(ipi, clients, n_clients, others_serve=others_serve)
+    free_addresses(ipi)
+    with _signals() as received:
+        local = _LocalRun(ipi, clients, n_clients)
+        try:
+            return local.watch(received, report)
+        finally:
+            local.end()
+
+
+class _LocalRun:
+    def __init__(self, ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int) -> None:
+        self._ipi = ipi
+        self._folder = ipi.path.parent
+        self._since = time.time()
+        self._deaths: deque[tuple[float, str]] = deque()
+        self._all_left: float | None = None
+        self._files: dict[str, ClientFile] = {}
+        for client in clients if ipi.sockets else ():
+            for i in range(n_clients):
+                self._files[f"{client.path.stem}-{i}"] = client
+        self._server = Child("i-pi", [find_ipi(), ipi.path.name], self._folder)
+        self._clients = {name: self._start_client(name) for name in self._files}
+
+    def watch(
+        self, received: Sequence[signal.Signals], report: Callable[[Status], None]
+    ) -> Outcome:
+        progress = Progress(self._ipi)
+        next_report = 0.0
+        while self._server.status is None and not received:
+            try:
+                self._look_after_clients()
+            except LaunchError:
+                self._server.end(SERVER_PATIENCE)  # it leaves a RESTART
+                raise
+            if time.monotonic() >= next_report:
+                next_report = time.monotonic() + PAUSE_OF_REPORTS
+                report(progress.read(self._count_clients()))
+            self._server.wait(PAUSE)
+        if received:
+            self._server.end(SERVER_PATIENCE)
+        report(progress.read(self._count_clients()))
+        return self._judge_end(received[0] if received else None)
+
+    def end(self) -> None:
+        """End whatever still runs."""
+        if self._server.status is None:
+            self._server.end(0.0)
+        for client in self._clients.values():
+            if client.status is None:
+                client.terminate()
+        deadline = time.monotonic() + CLIENT_PATIENCE
+        for client in self._clients.values():
+            client.end(max(0.0, deadline - time.monotonic()))
+
+    def _start_client(self, name: str) -> Child:
+        client = self._files[name]
+        command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
+        options = ["--verbose", "--name", name]
+        return Child(name, [*command, *options], self._folder, client.config.threads)
+
+    def _count_clients(self) -> int:
+        return sum(client.status is None for client in self._clients.values())
+
+    def _look_after_clients(self) -> None:
+        for name, client in self._clients.items():
+            if client.status in (None, 0):  # 0: the server has said EXIT
+                continue
+            if self._server.wait(1.0):  # its clients notice its death before we do
+                return
+            self._judge_death(client)
+            self._clients[name] = self._start_client(name)
+        if self._clients and self._count_clients() == 0:
+            self._all_left = self._all_left or time.monotonic()
+            if time.monotonic() - self._all_left > FAREWELL:
+                raise LaunchError(
+                    f"i-PI said EXIT to all clients {FAREWELL:g} s ago and has not ended; "
+                    f"see the end of {self._server.log}"
+                )
+
+    def _judge_death(self, client: Child) -> None:
+        words = client.last_words.removeprefix("mlobs: error: ")
+        if client.status == 1 and CONNECTED not in client.said():
+            raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
+        now = time.monotonic()
+        self._deaths.append((now, words))
+        while now - self._deaths[0][0] > DEATHS_WINDOW:
+            self._deaths.popleft()
+        n_same = sum(said == words for _, said in self._deaths)
+        if n_same >= MAX_DEATHS:
+            raise LaunchError(
+                f"clients died {n_same} times within {DEATHS_WINDOW:g} s: {words} "
+                f"(log: {client.log})"
+            )
+        logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
+
+    def _judge_end(self, received: signal.Signals | None) -> Outcome:
+        ending, reason = read_ending(self._server.said(), self._server.status or 0)
+        path = self._folder / "RESTART"
+        written = path.exists() and path.stat().st_mtime >= self._since - 1.0
+        restart = path if written else None
+        if received is not None:
+            return Outcome(Ending.STOPPED, received.name, received, restart)
+        if ending is Ending.FAILED:
+            hint = f"; resume from {restart} after you have removed the reason" if written else ""
+            raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){hint}")
+        return Outcome(ending, reason, None, restart)
+
+
+def find_ipi() -> str:
+    """Return the path of ``i-pi``: beside the running Python, else anywhere on the PATH.
+
+    Raises:
+        LaunchError: it is not installed.
+    """
+    beside = Path(sys.executable).with_name("i-pi")
+    found = str(beside) if beside.exists() else shutil.which("i-pi")
+    if found is None:
+        raise LaunchError(
+            f"the command i-pi is neither beside {sys.executable} nor on the PATH; "
+            "install it with: pip install ipi"
+        )
+    return found
+
+
+def _check_service(
+    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int, *, others_serve: bool
+) -> None:
+    """Refuse what would let i-PI wait for ever."""
+    if any(ff.kind == "ffmpi" for ff in ipi.forcefields):
+        raise LaunchError(
+            f"{ipi.path.name} has an <ffmpi>, which needs one MPI job; start it with: mpirun -n 1 "
+            f"i-pi {ipi.path.name} : -n 2 i-pi-driver-py --mpi -m custom -P mlobs_pes.py "
+            "-o client=client.toml"
+        )
+    if others_serve:
+        return
+    service = find_service(ipi, clients)
+    for ff in ipi.sockets:
+        if ff.name not in service or n_clients == 0:
+            raise LaunchError(
+                f"nobody would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), and "
+                "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "
+                "--others-serve if another program does"
+            )
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[signal.Signals]]:
+    """Collect SIGINT and SIGTERM; the second one acts at once."""
+    received: list[signal.Signals] = []
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(signum))
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    previous = {signum: signal.signal(signum, handle) for signum in handled}
+    try:
+        yield received
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

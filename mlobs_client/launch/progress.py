@@ -1,0 +1,154 @@
+"""How far a run is, from the files that i-PI writes anyway."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.units import EV, FEMTOSECOND, KELVIN
+
+TAIL: Final = 1 << 14  # bytes at the end of a file that hold its last line
+HEAD: Final = 1 << 16  # bytes at the beginning that hold the header
+DAY: Final = 86400.0  # s
+TEMPERATURE_UNITS: Final = {"kelvin": 1.0, "atomic_unit": 1.0 / KELVIN, "": 1.0 / KELVIN}
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands; None is what i-PI's files do not tell.
+
+    Attributes:
+        step: the last that was written.
+        total_steps: where it ends.
+        ns_per_day: simulated time over wall time since the first step seen.
+        temperature: K.
+        spread: of the committee's energy, meV.
+        n_clients: that are alive.
+    """
+
+    step: int | None
+    total_steps: int
+    ns_per_day: float | None
+    temperature: float | None
+    spread: float | None
+    n_clients: int
+
+    def __str__(self) -> str:
+        parts = [f"step {'?' if self.step is None else self.step}/{self.total_steps}"]
+        if self.ns_per_day is not None:
+            parts.append(f"{self.ns_per_day:.3g} ns/day")
+        if self.temperature is not None:
+            parts.append(f"{self.temperature:.0f} K")
+        if self.spread is not None:
+            parts.append(f"spread {self.spread:.1f} meV")
+        parts.append(f"{self.n_clients} client{'' if self.n_clients == 1 else 's'}")
+        return ", ".join(parts)
+
+
+class Progress:
+    """Reads the first ``<properties>`` with a step, and the extras ``energy_spread``.
+
+    Args:
+        ipi: the input.
+    """
+
+    def __init__(self, ipi: IpiInput) -> None:
+        self._ipi = ipi
+        self._since = time.time()
+        self._timestep = _timestep(ipi)
+        self._first: tuple[int, float] | None = None
+        steps = [output for output in ipi.properties if "step" in output.names]
+        self._properties = ipi.file(steps[0].filename) if steps else None
+        spreads = [output for output in ipi.trajectories if output.extras == ("energy_spread",)]
+        self._spread = ipi.file(spreads[0].filename) if spreads else None
+
+    def read(self, n_clients: int) -> Status:
+        """Look at the files."""
+        step, temperature = self._read_properties()
+        return Status(
+            step,
+            self._ipi.total_steps,
+            self._speed(step),
+            temperature,
+            self._read_spread(),
+            n_clients,
+        )
+
+    def _read_properties(self) -> tuple[int | None, float | None]:
+        if self._properties is None or not self._is_new(self._properties):
+            return None, None
+        columns = _read_header(self._properties)
+        row = _last_row(self._properties)
+        if "step" not in columns or len(row) <= max(index for index, _ in columns.values()):
+            return None, None
+        temperature = None
+        if "temperature" in columns:
+            index, unit = columns["temperature"]
+            if unit in TEMPERATURE_UNITS:
+                temperature = row[index] * TEMPERATURE_UNITS[unit]
+        return int(row[columns["step"][0]]), temperature
+
+    def _read_spread(self) -> float | None:
+        if self._spread is None:
+            return None
+        beads = sorted(self._spread.parent.glob(f"{self._spread.name}_*"))
+        if not beads or not self._is_new(beads[0]):
+            return None
+        row = _last_row(beads[0])
+        return row[0] / EV * 1e3 if len(row) == 1 else None
+
+    def _speed(self, step: int | None) -> float | None:
+        if step is None or self._timestep is None:
+            return None
+        now = time.monotonic()
+        if self._first is None or step < self._first[0]:
+            self._first = (step, now)
+        done = step - self._first[0]
+        elapsed = now - self._first[1]
+        if done == 0 or elapsed == 0.0:
+            return None
+        return done * self._timestep * 1e-6 * DAY / elapsed
+
+    def _is_new(self, path: Path) -> bool:
+        """Whether this run has written it; i-PI moves older files away."""
+        try:
+            return path.stat().st_mtime >= self._since - 1.0  # clocks of file systems are coarse
+        except OSError:
+            return False
+
+
+def _timestep(ipi: IpiInput) -> float | None:
+    """Return the time step in fs."""
+    from ipi.utils.units import unit_to_internal
+
+    if ipi.timestep is None:
+        return None
+    text, unit = ipi.timestep
+    return float(unit_to_internal("time", unit, float(text))) / FEMTOSECOND
+
+
+def _read_header(path: Path) -> dict[str, tuple[int, str]]:
+    """Map the names of properties to their column (the first, from 0) and unit."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD).decode("utf-8", "replace")
+    pattern = r"^# +(?:column|cols\.) +(\d+).*?--> (\w+)(?:\{([^}]*)\})?"
+    return {
+        name: (int(column) - 1, unit)
+        for column, name, unit in re.findall(pattern, head, flags=re.MULTILINE)
+    }
+
+
+def _last_row(path: Path) -> list[float]:
+    """Return the numbers of the last complete line, none if it is none of numbers."""
+    with path.open("rb") as stream:
+        end = stream.seek(0, 2)
+        stream.seek(max(0, end - TAIL))
+        complete = stream.read().decode("utf-8", "replace").split("\n")[:-1]
+    with contextlib.suppress(ValueError, IndexError):
+        return [float(number) for number in complete[-1].split()]
+    return []

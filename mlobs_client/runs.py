@@ -1,0 +1,145 @@
+"""Everything that one i-PI run wrote, by its output prefix.
+
+The names of files are those of the shipped inputs: ``PREFIX.out`` for properties,
+``PREFIX.vel.xyz`` for centroid velocities, ``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import ase.data
+import numpy as np
+
+from mlobs_client.analysis.polarization import average_beads
+from mlobs_client.errors import RecordError
+from mlobs_client.observe import read_observed
+from mlobs_client.outputs.continuation import find_bead_files
+from mlobs_client.outputs.extras import Extras, read_bead_extras
+from mlobs_client.outputs.properties import Properties, read_properties
+from mlobs_client.outputs.trajectory import Trajectory, open_trajectory
+from mlobs_client.structure import Array, Integers
+from mlobs_client.units import DALTON
+
+
+@dataclass(frozen=True)
+class Dipoles:
+    """Dipoles of the cell along a run, averaged over beads.
+
+    Attributes:
+        steps: shape ``(t,)``.
+        mean: of the committee, shape ``(t, 3)``, e bohr.
+        members: shape ``(n_members, t, 3)``, e bohr; None without committee.
+    """
+
+    steps: Integers
+    mean: Array
+    members: Array | None
+
+    @classmethod
+    def of(cls, steps: Integers, dipoles: Array, members: Array | None) -> Dipoles:
+        """From ``[step, bead, 3]`` and ``[step, bead, member, 3]``."""
+        mean = average_beads(dipoles.swapaxes(0, 1))
+        if members is None or members.shape[2] < 2:
+            return cls(steps, mean, None)
+        of_each = [average_beads(members[:, :, m].swapaxes(0, 1)) for m in range(members.shape[2])]
+        return cls(steps, mean, np.array(of_each))
+
+
+@dataclass(frozen=True)
+class Run:
+    """The outputs of one run.
+
+    Attributes:
+        prefix: path with i-PI's output prefix, such as ``my-run/simulation``.
+    """
+
+    prefix: Path
+
+    @cached_property
+    def properties(self) -> Properties:
+        """Of ``PREFIX.out``, atomic units."""
+        return read_properties(self._path("out"))
+
+    @cached_property
+    def timestep(self) -> float:
+        """Of the dynamics, atu, from the columns ``step`` and ``time``.
+
+        Raises:
+            RecordError: these columns are missing, or there are fewer than two rows.
+        """
+        steps, times = self.properties["step"], self.properties["time"]
+        if len(steps) < 2 or steps[-1] == steps[0]:
+            raise RecordError(f"{self._path('out')}: fewer than two rows; the run is too short")
+        return float((times[-1] - times[0]) / (steps[-1] - steps[0]))
+
+    @cached_property
+    def cell(self) -> Array:
+        """Of the first frame of positions, shape ``(3, 3)``, bohr, rows.
+
+        Raises:
+            RecordError: there is no file of positions, or it has no cell.
+        """
+        first = next(iter(open_trajectory(find_bead_files(self._path("pos"))[0])))
+        if first.cell is None:
+            raise RecordError(f"{self._path('pos')}: has no cell")
+        return first.cell
+
+    @property
+    def volume(self) -> float:
+        """Of the cell, bohr^3."""
+        return abs(float(np.linalg.det(self.cell)))
+
+    def extras(self, name: str) -> Extras:
+        """One observable of all beads, ``[step, bead, ...]``, atomic units."""
+        return read_bead_extras(self._path(name))
+
+    def dipoles(self) -> Dipoles:
+        """From the extras ``dipole`` and, where they were written, ``committee_dipole``."""
+        extras = self.extras("dipole")
+        members = None
+        if list(self.prefix.parent.glob(f"{self.prefix.name}.committee_dipole_*")):
+            committee = self.extras("committee_dipole")
+            if not np.array_equal(committee.steps, extras.steps):
+                raise RecordError(
+                    f"{self.prefix}: dipole and committee_dipole were written at different steps; "
+                    "give both the same stride"
+                )
+            members = committee.values["committee_dipoles"]
+        return Dipoles.of(extras.steps, extras.values["dipole"], members)
+
+    def observed_dipoles(self, record: Path) -> Dipoles:
+        """From what ``mlobs observe`` made of the positions of this run."""
+        observed = read_observed(record)
+        if "dipole" not in observed.values:
+            raise RecordError(f"{record}: has no dipole; observe it with: mlobs observe -w dipole")
+        members = observed.values.get("committee_dipoles")
+        return Dipoles.of(observed.steps, observed.values["dipole"], members)
+
+    def velocities(self) -> Trajectory:
+        """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
+        return open_trajectory(self._path("vel.xyz")).read_all()
+
+    def spacing(self, steps: Integers) -> float:
+        """Time between samples, atu.
+
+        Raises:
+            RecordError: the samples are not evenly spaced.
+        """
+        strides = np.unique(np.diff(steps))
+        if len(strides) != 1:
+            raise RecordError(
+                f"{self.prefix}: samples are {strides.tolist()} steps apart; a spectrum needs one "
+                "stride: was the input changed between two pieces of the run?"
+            )
+        return float(strides[0]) * self.timestep
+
+    def _path(self, end: str) -> Path:
+        return self.prefix.with_name(f"{self.prefix.name}.{end}")
+
+
+def masses(numbers: Integers) -> Array:
+    """Standard atomic masses, shape ``(n_atoms,)``, electron masses."""
+    return np.asarray(ase.data.atomic_masses[numbers] * DALTON)

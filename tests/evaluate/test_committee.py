@@ -1,0 +1,197 @@
+"""Committees of analytic models: every number can be had in a second way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from mlobs_client.errors import MissingObservable
+from mlobs_client.evaluate.committee import Committee, CommitteeEvaluation, JoinedEvaluation
+from mlobs_client.evaluate.graph import Graph, GraphBuilder
+from mlobs_client.structure import Structure
+
+EVERYTHING = frozenset({"energy", "committee_energies", "energy_spread", "dipole"})
+
+
+@dataclass
+class PairEnergy:
+    """A sum over pairs with one parameter."""
+
+    strength: float
+    cutoff: float = 6.0
+    species: tuple[int, ...] = (1, 8)
+    device: str = "cpu"
+
+    def pairs(self, graph: Graph) -> torch.Tensor:
+        squares = graph.vectors.square().sum(1)
+        return torch.sin(self.strength * (1 + graph.vectors[:, 1])) * (1 - squares / 36.0) ** 4
+
+    def __call__(self, graph: Graph) -> torch.Tensor:
+        total = graph.positions.new_zeros(graph.n_structures)
+        return total.index_add(0, graph.structure_of[graph.edges[0]], self.pairs(graph))
+
+
+class PairDipole(PairEnergy):
+    def __call__(self, graph: Graph) -> torch.Tensor:
+        total = graph.positions.new_zeros(graph.n_structures, 3)
+        dipoles = self.pairs(graph)[:, None] * graph.vectors
+        return total.index_add(0, graph.structure_of[graph.edges[0]], dipoles)
+
+
+POTENTIALS = (PairEnergy(0.3), PairEnergy(0.5), PairEnergy(0.9))
+COMMITTEES = {
+    "energy": Committee(POTENTIALS, alpha=1.7),
+    "dipole": Committee((PairDipole(0.4), PairDipole(0.7))),
+}
+
+
+def evaluate(
+    structures: list[Structure], wanted: frozenset[str] = EVERYTHING, committees=COMMITTEES
+) -> CommitteeEvaluation:
+    (graph,) = GraphBuilder(6.0)(structures)
+    return CommitteeEvaluation(graph, committees, wanted)
+
+
+@pytest.fixture
+def structures(water) -> list[Structure]:
+    return [water(2, seed=1), water(1, seed=2, length=4.5)]
+
+
+def test_mean_members_and_spread_are_those_of_the_separate_models(structures) -> None:
+    alone = np.array(
+        [
+            [value["energy"] for value in evaluate(structures, frozenset({"energy"}), one).values]
+            for one in ({"energy": Committee((model,))} for model in POTENTIALS)
+        ]
+    )
+    for s, values in enumerate(evaluate(structures).values):
+        np.testing.assert_allclose(values["committee_energies"], alone[:, s], rtol=1e-14)
+        np.testing.assert_allclose(values["energy"], np.mean(alone[:, s]), rtol=1e-14)
+        expected = 1.7 * np.std(alone[:, s], ddof=1)
+        np.testing.assert_allclose(values["energy_spread"], expected, rtol=1e-12)
+
+
+def test_a_single_model_has_no_spread() -> None:
+    assert "energy_spread" not in Committee(POTENTIALS[:1]).provides("energy")
+    assert "energy_spread" in Committee(POTENTIALS).provides("energy")
+
+
+def test_a_common_part_is_added_to_every_member(structures) -> None:
+    def common(graph: Graph) -> torch.Tensor:
+        return torch.arange(graph.n_structures, dtype=torch.float64) + 5.0
+
+    with_common = {"energy": Committee(POTENTIALS, common=common)}
+    names = frozenset({"committee_energies"})
+    pairs = zip(
+        evaluate(structures, names, with_common).values,
+        evaluate(structures, names).values,
+        strict=True,
+    )
+    for s, (shifted, plain) in enumerate(pairs):
+        difference = shifted["committee_energies"] - plain["committee_energies"]
+        np.testing.assert_allclose(difference, 5.0 + s, rtol=1e-13)
+
+
+def test_forces_and_virials_of_members_are_those_of_the_separate_models(structures) -> None:
+    wanted = frozenset({"committee_forces", "committee_virials"})
+    together = evaluate(structures, wanted).values
+    for m, model in enumerate(POTENTIALS):
+        alone = evaluate(structures, frozenset({"energy"}), {"energy": Committee((model,))})
+        gradients = alone.pull_back([{"energy": np.ones(())}] * 2)
+        for values, gradient in zip(together, gradients, strict=True):
+            np.testing.assert_allclose(values["committee_forces"][m], -gradient.positions)
+            np.testing.assert_allclose(values["committee_virials"][m], -gradient.strain)
+
+
+@pytest.mark.parametrize(
+    "extra", [frozenset(), frozenset({"committee_forces", "born_charges"})], ids=["alone", "reused"]
+)
+def test_one_pull_back_adds_all_cotangents(extra, structures) -> None:
+    rng = np.random.default_rng(0)
+    cotangents = [
+        {"energy": np.array(1.0), "dipole": rng.normal(size=3), "energy_spread": np.array(0.5)}
+        for _ in structures
+    ]
+    evaluation = evaluate(structures, EVERYTHING | extra)
+    together = evaluation.pull_back(cotangents)
+    for s in range(2):
+        pieces = [
+            evaluate(structures).pull_back([{name: c[name]} for c in cotangents])[s]
+            for name in cotangents[0]
+        ]
+        positions = sum(piece.positions for piece in pieces)
+        strain = sum(piece.strain for piece in pieces)
+        np.testing.assert_allclose(together[s].positions, positions, atol=1e-13)
+        np.testing.assert_allclose(together[s].strain, strain, atol=1e-13)
+
+
+def test_the_spread_can_bias_the_dynamics(structures) -> None:
+    structure, step = structures[0], 1e-5
+    direction = np.random.default_rng(0).normal(size=structure.positions.shape)
+    (gradient,) = evaluate([structure]).pull_back([{"energy_spread": np.ones(())}])
+    moved = [
+        replace(structure, positions=structure.positions + sign * step * direction)
+        for sign in (1, -1)
+    ]
+    plus, minus = (values["energy_spread"] for values in evaluate(moved).values)
+    slope = (plus - minus) / (2 * step)
+    # error of the difference: step**2, rounding: 1e-15/step
+    np.testing.assert_allclose(np.sum(gradient.positions * direction), slope, rtol=1e-7)
+
+
+def test_born_charges_have_the_dipole_first_and_the_displacement_last(structures) -> None:
+    structure, step = structures[0], 1e-5
+    (values,) = evaluate([structure], frozenset({"born_charges"})).values
+    positions = structure.positions.copy()
+    positions[4, 1] += step
+    moved = replace(structure, positions=positions)
+    before, after = (value["dipole"] for value in evaluate([structure, moved]).values)
+    np.testing.assert_allclose(values["born_charges"][4, :, 1], (after - before) / step, atol=1e-4)
+
+
+def test_a_structure_without_a_cotangent_gets_no_force(structures) -> None:
+    first, second = evaluate(structures).pull_back([{}, {"energy": np.ones(())}])
+    assert not first.positions.any()
+    assert second.positions.any()
+
+
+def test_pulling_back_twice_gives_the_same(structures) -> None:
+    evaluation = evaluate(structures)
+    first, second = (evaluation.pull_back([{"energy": np.ones(())}] * 2) for _ in range(2))
+    np.testing.assert_array_equal(first[0].positions, second[0].positions)
+
+
+def test_joined_evaluations_keep_the_order_of_the_structures(structures) -> None:
+    joined = JoinedEvaluation([evaluate([structure]) for structure in structures])
+    together = evaluate(structures)
+    cotangents = [{"energy": np.ones(())}, {"dipole": np.array([1.0, -2.0, 0.5])}]
+    pairs = zip(joined.pull_back(cotangents), together.pull_back(cotangents), strict=True)
+    for one, other in pairs:
+        np.testing.assert_allclose(one.positions, other.positions, atol=1e-14)
+    for values, others in zip(joined.values, together.values, strict=True):
+        np.testing.assert_allclose(values["dipole"], others["dipole"], atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("cotangents", "reason"),
+    [
+        ([{"born_charges": np.ones((6, 3, 3))}, {}], "born_charges has no derivative"),
+        ([{}, {}], "no cotangent"),
+    ],
+)
+def test_what_has_no_derivative_is_refused(cotangents, reason, structures) -> None:
+    evaluation = evaluate(structures, frozenset({"born_charges", "energy"}))
+    with pytest.raises(MissingObservable, match=reason):
+        evaluation.pull_back(cotangents)
+
+
+def test_without_recording_there_are_values_but_no_derivatives(structures) -> None:
+    with torch.no_grad():
+        evaluation = evaluate(structures)
+    for values, recorded in zip(evaluation.values, evaluate(structures).values, strict=True):
+        np.testing.assert_array_equal(values["energy"], recorded["energy"])
+    with pytest.raises(MissingObservable, match="derivatives=False"):
+        evaluation.pull_back([{"energy": np.ones(())}] * 2)

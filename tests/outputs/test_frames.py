@@ -1,0 +1,92 @@
+"""Whole frames are found, whatever a kill has done to the file."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs.frames import find_frames
+
+HEADS = {
+    "xyz": "# CELL(abcABC): 10.0 10.0 10.0 90.0 90.0 90.0 Step: {:10d} positions{{angstrom}}\n",
+    "extxyz": 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 c="Step: {:10d}"\n',
+    "bare": "{:d}\n",
+}
+
+
+def frame(step: int, kind: str = "xyz") -> str:
+    return f"3\n{HEADS[kind].format(step)}" + "".join(
+        f"       {label} {step + i:.5e} 0.00000e+00 1.00000e+00\n" for i, label in enumerate("OHH")
+    )
+
+
+@pytest.mark.parametrize("kind", ["xyz", "extxyz"])
+def test_frames_are_read_from_where_they_are(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.xyz"
+    path.write_text("".join(frame(step, kind) for step in (0, 5, 10)))
+    places = find_frames(path)
+    assert [(place.step, place.line, place.n_atoms) for place in places] == [
+        (0, 2, 3),
+        (5, 7, 3),
+        (10, 12, 3),
+    ]
+    with path.open("rb") as file:
+        for place in reversed(places):
+            comment, lines = place.read(file)
+            assert f"Step: {place.step:10d}" in comment
+            assert float(lines[2].split()[1]) == place.step + 2
+
+
+def test_a_file_cut_at_any_byte_gives_the_whole_frames_before(tmp_path: Path, caplog) -> None:
+    path = tmp_path / "a.xyz"
+    frames = [frame(step) for step in (0, 5)]
+    content = "".join(frames)
+    for length in range(2, len(content)):
+        path.write_text(content[:length])
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            whole = len(find_frames(path))
+        assert whole == length // len(frames[0])
+        torn_atoms = length - whole * len(frames[0]) > len("3\n" + HEADS["xyz"].format(0))
+        assert ("cut and left out" in caplog.text) >= torn_atoms
+
+
+@pytest.mark.parametrize("kind", ["xyz", "extxyz"])
+def test_a_run_that_continued_behind_a_cut_at_any_byte_is_read(
+    tmp_path: Path, kind: str, caplog
+) -> None:
+    path = tmp_path / "a.xyz"
+    whole, cut = frame(0, kind), frame(5, kind)
+    for length in range(len(cut)):
+        path.write_text(whole + cut[:length] + frame(5, kind) + frame(10, kind))
+        steps = [place.step for place in find_frames(path)]
+        assert steps == [0, 5, 10], length
+
+
+def test_comments_that_tell_nothing_are_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "a.xyz"
+    path.write_text("1\n\nH 0 0 0\n1\n\nH 0 0 1\n\n")
+    assert [place.step for place in find_frames(path)] == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", r"a\.xyz:1: '' is not a number of atoms"),
+        ("CRYST1 10.0\n", r"a\.xyz:1: 'CRYST1 10.0'.*format='xyz'"),
+        ("0\n\n", r"a\.xyz:1: '0'"),
+        (frame(0) + frame(5).replace("3\n", "4\n", 1), r"a\.xyz:6: '4' where 3 atoms"),
+    ],
+)
+def test_other_files_are_refused_with_line(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "a.xyz").write_text(content)
+    with pytest.raises(RecordError, match=said):
+        find_frames(tmp_path / "a.xyz")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"no\.xyz: cannot be read: No such file"):
+        find_frames(tmp_path / "no.xyz")
