@@ -6,6 +6,7 @@ with the command that a user would type there: ``mlobs run input.xml client.toml
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,9 @@ from mlobs_client.errors import LaunchError
 
 TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
 OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
-LOG: Final = "run.log"
+BLOCKS: Final = 4
+RESOLUTION: Final = 150.0  # cm^-1, what four blocks of 0.3 ps allow
+PAUSE: Final = 0.5  # seconds between two looks at a leg
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,21 @@ class Leg:
     field: float = 0.0
 
 
-BEADS: Final = 6
+BEADS: Final = 4
 FIELDS: Final = (0.05, 0.1, 0.15)
-LEGS: Final = (
-    Leg("trpmd", "water-trpmd", n_steps=2000, n_beads=BEADS),
-    *(Leg(f"trpmd-{f:.2f}", "water-trpmd-field", 400, BEADS, f) for f in FIELDS),
-    Leg("nve", "water-nve", n_steps=3000),
-    Leg("nve-0.10", "water-nve-field", n_steps=1500, field=0.1),
-    *(Leg(f"classical-{f:.2f}", "water-trpmd-field", 800, 1, f) for f in FIELDS),
+QUANTUM: Final = Leg("trpmd", "water-trpmd", 3000, BEADS)
+CLASSICAL: Final = Leg("nve", "water-nve", 3000)
+CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 1500, field=0.1)
+QUANTUM_FIELDS: Final = tuple(
+    Leg(f"trpmd-field-{field}", "water-trpmd-field", 400, BEADS, field) for field in FIELDS
 )
+CLASSICAL_FIELDS: Final = tuple(
+    Leg(f"classical-field-{field}", "water-trpmd-field", 800, 1, field) for field in FIELDS
+)
+# the longest first, so that both cores are busy to the end
+LEGS: Final = (QUANTUM, CLASSICAL, *QUANTUM_FIELDS, CLASSICAL_IN_FIELD, *CLASSICAL_FIELDS)
+OBSERVED: Final = (QUANTUM, CLASSICAL)
+"""Their dipoles are evaluated afterwards, at every fourth step: cheaper than during the run."""
 
 
 def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
@@ -66,38 +75,45 @@ def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(TEMPLATES / leg.template, folder)
-    n_steps = max(OUTPUT_STRIDE, round(leg.n_steps * scale))
-    address = f"mlobs-demo-{leg.name}"
-    xml = folder / "input.xml"
-    text = xml.read_text()
-    text = _set(text, r"<total_steps>\s*(\d+)", str(n_steps))
-    text = _set(text, r"nbeads='(\d+)'", str(leg.n_beads))
-    text = _set(text, r"<address>\s*(\S+)", address)
-    if leg.template != "water-nve" and "<batch_size>" in text:
-        text = _set(text, r"<batch_size>\s*(\d+)", str(leg.n_beads))
-    xml.write_text(text)
-    client = folder / "client.toml"
-    text = _set(client.read_text(), r'address = "([^"]*)"', address)
+    address = f"mlobs-demo-{os.getpid()}-{leg.name}"
+    n_steps = max(10 * OUTPUT_STRIDE, round(leg.n_steps * scale))
+    changes = [
+        (r"<total_steps>\s*(\d+)", n_steps),
+        (r"nbeads='(\d+)'", leg.n_beads),
+        (r"<address>\s*(\S+)", address),
+        (r"filename='pos' stride='(\d+)'", OUTPUT_STRIDE),
+    ]
+    if leg.n_beads > 1:
+        changes.append((r"<batch_size>\s*(\d+)", leg.n_beads))
+    _change(folder / "input.xml", changes)
+    changes = [(r'address = "([^"]*)"', address)]
     if leg.field:
-        text = _set(text, r"vector = \[([^\]]*)\]", f"0.0, 0.0, {leg.field}")
-    client.write_text(text)
+        changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {leg.field}"))
+    if leg in OBSERVED:
+        changes.append((r"extras = \[([^\]]*)\]", '"energy_spread"'))
+        _change(folder / "input.xml", [(r"(<trajectory filename='dipole'.*?</trajectory>)", "")])
+    _change(folder / "client.toml", changes)
 
 
-def _set(text: str, pattern: str, value: str) -> str:
-    """Replace the one group of the first match."""
-    match = re.search(pattern, text)
-    if match is None:
-        raise LaunchError(f"the shipped input has no {pattern!r}; reinstall mlobs")
-    return text[: match.start(1)] + value + text[match.end(1) :]
+def _change(path: Path, changes: Sequence[tuple[str, object]]) -> None:
+    """Replace the one group of the first match of each pattern."""
+    text = path.read_text()
+    for pattern, value in changes:
+        match = re.search(pattern, text)
+        if match is None:
+            raise LaunchError(f"the shipped {path.name} has no {pattern!r}; reinstall mlobs")
+        text = text[: match.start(1)] + str(value) + text[match.end(1) :]
+    path.write_text(text)
 
 
-Progress = Callable[[Leg, int], None]
+Report = Callable[[Leg, float], None]
+"""Called with a leg and the fraction of it that is done."""
 
 
 def run(
-    legs: Sequence[Leg], folder: Path, report: Progress, scale: float = 1.0, at_once: int = 2
+    legs: Sequence[Leg], folder: Path, report: Report, scale: float = 1.0, at_once: int = 2
 ) -> None:
-    """Run all legs, the longest first, ``at_once`` at a time.
+    """Run all legs, ``at_once`` at a time, and observe the dipoles that are left for later.
 
     Raises:
         LaunchError: a leg failed; names its log.
@@ -107,35 +123,60 @@ def run(
     failed = threading.Event()
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(_run_leg, leg, folder / leg.name, report, failed) for leg in legs]
-    for future in futures:
-        future.result()
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            failed.set()
+            raise
 
 
-def _run_leg(leg: Leg, folder: Path, report: Progress, failed: threading.Event) -> None:
+def _run_leg(leg: Leg, folder: Path, report: Report, failed: threading.Event) -> None:
+    total = int(_find(folder / "input.xml", r"<total_steps>\s*(\d+)"))
+
+    def report_step() -> None:
+        report(leg, _last_step(folder / "simulation.out") / total)
+
+    _call(["run", "input.xml", "client.toml"], folder, failed, report_step)
+    if leg in OBSERVED:
+        wanted = ["-w", "dipole", "-w", "committee_dipoles", "-o", "dipoles.h5"]
+        arguments = ["observe", "client.toml", "simulation.pos", *wanted]
+        _call(arguments, folder, failed, report_step)
+    report(leg, 1.0)
+
+
+def _call(
+    arguments: Sequence[str], folder: Path, failed: threading.Event, watch: Callable[[], None]
+) -> None:
+    """Do what a user would type in this folder."""
     if failed.is_set():
         return
-    command = [sys.executable, "-m", "mlobs_client", "run", "input.xml", "client.toml"]
-    with (folder / LOG).open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            while process.poll() is None and not failed.is_set():
-                report(leg, _last_step(folder / "simulation.out"))
-                time.sleep(0.5)
-        finally:
-            process.terminate()
-            status = process.wait()
-    if status != 0:
+    log = folder / f"{arguments[0]}.log"
+    command = [sys.executable, "-m", "mlobs_client", *arguments]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            if failed.is_set():
+                process.terminate()
+            watch()
+            time.sleep(PAUSE)
+    if process.returncode != 0 and not failed.is_set():
         failed.set()
-        lines = (folder / LOG).read_text().strip().splitlines() or ["(nothing was said)"]
-        raise LaunchError(f"the leg {leg.name} failed: {lines[-1]} (all of it: {folder / LOG})")
-    report(leg, _last_step(folder / "simulation.out"))
+        lines = log.read_text().strip().splitlines() or ["(it said nothing)"]
+        raise LaunchError(f"mlobs {' '.join(arguments)} failed: {lines[-1]} (see {log})")
+
+
+def _find(path: Path, pattern: str) -> str:
+    match = re.search(pattern, path.read_text())
+    assert match is not None  # _change has found it before
+    return match[1]
 
 
 def _last_step(properties: Path) -> int:
     """The step of the last whole line; 0 while there is none."""
-    try:
-        lines = properties.read_text().splitlines()
-    except FileNotFoundError:
+    if not properties.exists():
         return 0
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    return int(float(rows[-1][0])) if rows else 0
+    whole = properties.read_text().rpartition("\n")[0].splitlines()
+    if not whole or whole[-1].startswith("#"):
+        return 0
+    return int(float(whole[-1].split()[0]))

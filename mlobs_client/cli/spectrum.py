@@ -10,8 +10,8 @@ import click
 
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings
 from mlobs_client.errors import RecordError
-from mlobs_client.runs import Run
 from mlobs_client.plot import plot_spectra, save
+from mlobs_client.runs import Run
 from mlobs_client.structure import Integers
 from mlobs_client.units import FEMTOSECOND
 

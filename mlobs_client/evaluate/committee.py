@@ -15,6 +15,7 @@ from mlobs_client.evaluate.derivatives import (
     contract,
     differentiate,
     jacobian,
+    no_derivative,
     stack,
 )
 from mlobs_client.evaluate.evaluation import Gradient, Values
@@ -134,7 +135,7 @@ class CommitteeEvaluation:
         """Gradient of ``sum_x cotangent_x . x`` for each structure, in one backward pass.
 
         Args:
-            cotangents: for each structure and observable, atomic units.
+            cotangents: for each structure and observable, atomic units; absent ones are zero.
 
         Raises:
             MissingObservable: an observable has no derivative, or none was recorded.
@@ -143,12 +144,11 @@ class CommitteeEvaluation:
         weights = {name: self._stack(name, cotangents) for name in names}
         known = [name for name in names if name in self._jacobians]
         other = [name for name in names if name not in self._jacobians]
-        parts = [contract(self._jacobians[name], weights[name], self._graph) for name in known]
+        parts = [no_derivative(self._graph)]
+        parts += [contract(self._jacobians[name], weights[name], self._graph) for name in known]
         if other:
             outputs = [self._outputs[name] for name in other]
             parts.append(differentiate(outputs, [weights[name] for name in other], self._graph))
-        if not parts:
-            raise MissingObservable("nothing to differentiate: no cotangent was given")
         total = stack(parts)
         positions = self._by_structure(total.positions.sum(0))
         strain = total.strain.sum(0).cpu().numpy()

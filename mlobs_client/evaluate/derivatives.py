@@ -97,6 +97,12 @@ def contract(jacobian: Derivative, weights: torch.Tensor, graph: Graph) -> Deriv
     )
 
 
+def no_derivative(graph: Graph) -> Derivative:
+    """The derivative of a constant."""
+    zeros = graph.positions.new_zeros
+    return Derivative(zeros(graph.positions.shape), zeros((graph.n_structures, 3, 3)))
+
+
 def stack(derivatives: Sequence[Derivative]) -> Derivative:
     """Join derivatives of several scalars along a new first axis."""
     return Derivative(*(torch.stack(parts) for parts in zip(*derivatives, strict=True)))

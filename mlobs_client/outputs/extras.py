@@ -29,7 +29,7 @@ from mlobs_client.structure import Array, Integers
 logger = logging.getLogger(__name__)
 
 # " #EXTRAS(dipole)# Step:          10 ", also EXTRAS_BIAS, and EXTRAS_COMPONENT_RAW for all beads
-_HEAD: Final = re.compile(r" #EXTRAS(\w*)\((.*?)\)# Step:\s+(\d+)")
+_HEAD: Final = re.compile(r" #EXTRAS(\w*)\(([^)]*)\)# Step:\s+(\d+)")
 _FILE_NAME: Final = "record"  # the one text among our extras
 _OURS: Final = {row.wire_name: name for name, row in QUANTITIES.items()}
 
@@ -113,22 +113,30 @@ def _read_blocks(path: Path) -> Iterator[_Block]:
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
-                head = _HEAD.search(line)
+                head = _find_head(line)
                 if head is None:
                     if block is not None:
                         block.lines.append(line)
                     continue
-                if block is not None and head.start() == 0:
+                if block is not None and line.startswith(" #"):
                     yield block
-                elif head.start() > 0:
-                    logger.warning("%s: extras before step %s are cut and left out", path, head[3])
+                elif block is not None:  # i-PI was killed within a line and continued behind it
+                    logger.warning("%s: extras of step %d are cut and left out", path, block.step)
                 block = _Block(head[2], int(head[3]), head[1] == "_COMPONENT_RAW", [])
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as extras of i-PI: {error}") from error
-    if block is not None and block.lines and block.lines[-1].endswith("\n"):
+    if block is not None:
+        if block.lines and not block.lines[-1].endswith("\n"):
+            logger.warning("%s: the last line is cut and left out", path)
+            block.lines.pop()
         yield block
-    elif block is not None:
-        logger.warning("%s: the extras of step %d are cut and left out", path, block.step)
+
+
+def _find_head(line: str) -> re.Match[str] | None:
+    if "#EXTRAS" not in line:
+        return None
+    heads = list(_HEAD.finditer(line))
+    return heads[-1] if heads else None
 
 
 def _parse(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
@@ -146,8 +154,11 @@ def _parse(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
         names = [name for name in names if name != _FILE_NAME]
         content[_FILE_NAME if _FILE_NAME in block.name.split(",") else block.name] = texts[0]
     key = ",".join(names)
-    if numbers and len({len(row) for row in numbers}) == 1:
-        content[_OURS.get(key, key)] = _as_ours(key, np.array(numbers), block.has_all_beads)
+    try:
+        if numbers:
+            content[_OURS.get(key, key)] = _as_ours(key, np.array(numbers), block.has_all_beads)
+    except ValueError:  # rows are missing
+        return {}
     return content
 
 
@@ -181,6 +192,8 @@ def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> Array:
 
 def _stack(steps: list[int], contents: list[dict[str, Array | str]], path: Path) -> Extras:
     usual = Counter(_shape_of(content) for content in contents).most_common(1)[0][0]
+    if not usual:
+        raise RecordError(f"{path}: no extras of i-PI are whole")
     whole = [i for i, content in enumerate(contents) if _shape_of(content) == usual]
     if len(whole) < len(contents):
         logger.warning(

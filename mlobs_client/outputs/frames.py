@@ -62,47 +62,49 @@ def find_frames(path: Path) -> list[Place]:
 
 
 def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
-    n_atoms = _count_atoms(path, 1, file.readline(), None)
+    n_atoms = _count_atoms(path, file.readline())
     offset, line, mark = file.tell(), 2, b""
     while comment := file.readline():
         mark = mark or comment[:6]  # how comments of this file begin: "# CELL", "Lattic"
         body = list(islice(file, n_atoms))
-        if _is_whole(body, n_atoms, mark):
-            step = _STEP.search(comment)
-            yield Place(path, offset, line, n_atoms, int(step[1]) if step else -1)
-            line += 1 + n_atoms
-            if not (count := file.readline()).strip():
-                return
-            n_atoms = _count_atoms(path, line, count, n_atoms)
-        else:
+        count = file.readline()
+        if (lost := _find_comment([*body, count], mark)) is not None:
+            # i-PI was killed within this frame and continued behind it: its next comment is here
             logger.warning("%s:%d: this frame is cut and left out", path, line)
-            lost = next((i for i, text in enumerate(body) if text.startswith(mark)), None)
-            if lost is None:
-                return
-            # i-PI was killed within a frame, and continued behind it: its next comment is here
             file.seek(offset + len(comment) + sum(map(len, body[:lost])))
-            line += lost
-        offset, line = file.tell(), line + 1
+            offset, line = file.tell(), line + 1 + lost
+            continue
+        if len(body) < n_atoms or not body[-1].endswith(b"\n"):
+            logger.warning("%s:%d: the last frame is cut and left out", path, line)
+            return
+        step = _STEP.search(comment)
+        yield Place(path, offset, line, n_atoms, int(step[1]) if step else -1)
+        if not count.strip():
+            return
+        _check_count(path, line + 1 + n_atoms, count, n_atoms)
+        offset, line = file.tell(), line + 2 + n_atoms
 
 
-def _is_whole(body: list[bytes], n_atoms: int, mark: bytes) -> bool:
-    if len(body) < n_atoms or (body and not body[-1].endswith(b"\n")):
-        return False
-    return not (mark.strip() and any(text.startswith(mark) for text in body))
+def _find_comment(lines: list[bytes], mark: bytes) -> int | None:
+    if not mark.strip():
+        return None
+    return next((i for i, text in enumerate(lines) if text.startswith(mark)), None)
 
 
-def _count_atoms(path: Path, line: int, text: bytes, expected: int | None) -> int:
+def _count_atoms(path: Path, text: bytes) -> int:
     word = text.strip().decode(errors="replace")
-    if expected is not None and word.endswith(str(expected)):
-        return expected  # also where the digits of a cut line stand in front
-    if expected is None and word.isdigit() and int(word) > 0:
-        return int(word)
-    if expected is None:
+    if not word.isdigit() or int(word) == 0:
         raise RecordError(
-            f"{path}:{line}: {word[:40]!r} is not a number of atoms, so this is not an xyz file; "
+            f"{path}:1: {word[:40]!r} is not a number of atoms, so this is not an xyz file; "
             "write trajectories with format='xyz' or format='ase'"
         )
-    raise RecordError(
-        f"{path}:{line}: {word[:40]!r} where {expected} atoms are expected; a trajectory has the "
-        "same atoms in all frames"
-    )
+    return int(word)
+
+
+def _check_count(path: Path, line: int, text: bytes, n_atoms: int) -> None:
+    word = text.strip().decode(errors="replace")
+    if not word.endswith(str(n_atoms)):  # the digits of a cut line may stand in front
+        raise RecordError(
+            f"{path}:{line}: {word[:40]!r} where {n_atoms} atoms are expected; a trajectory has "
+            "the same atoms in all frames"
+        )

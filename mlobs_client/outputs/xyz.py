@@ -101,11 +101,11 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
         raise ValueError(f"the cell {match[2]!r} has too few numbers")
     if match[1] == "abcABC":
         return abc2h(*numbers[:3], *np.radians(numbers[3:6])).T, None
-    columns = numbers[:9].reshape(3, 3)
-    if match[1] == "H":
-        return columns.T.copy(), None
-    triangular = abc2h(*genh2abc(columns))
-    return triangular.T, triangular @ np.linalg.inv(columns)
+    matrix = numbers[:9].reshape(3, 3)
+    if match[1] == "H":  # lattice vectors are columns
+        return matrix.T.copy(), None
+    triangular = abc2h(*genh2abc(matrix))  # from rows to columns
+    return triangular.T, triangular @ np.linalg.inv(matrix).T
 
 
 @lru_cache(maxsize=16)

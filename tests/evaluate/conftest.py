@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -65,6 +66,7 @@ def network() -> Iterator[Build]:
     def get(kind: str, seed: int = 0, **settings: object) -> torch.nn.Module:
         key = f"{kind} {seed} {settings}"
         with quiet_third_parties():
+            warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn, at building
             if key not in made:
                 torch.set_default_dtype(torch.float64)
                 made[key] = build(kind, seed, **settings)

@@ -13,7 +13,7 @@ from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.structure import Structure
 
-PBC = [p for p in itertools.product((False, True), repeat=3)]
+PBC = list(itertools.product((False, True), repeat=3))
 
 
 def count_pairs(structure: Structure, cutoff: float) -> np.ndarray:
@@ -182,7 +182,7 @@ def test_isolated_atoms_have_no_edges_whatever_the_cell(cell) -> None:
 def test_atoms_at_the_same_place_are_refused_with_their_numbers() -> None:
     structure = random_structure(np.random.default_rng(0), 30.0)
     structure.positions[4] = structure.positions[2] + structure.cell[1]
-    with pytest.raises(EvaluationError, match="atoms (2 and 4|4 and 2)"):
+    with pytest.raises(EvaluationError, match=r"atoms (2 and 4|4 and 2)"):
         GraphBuilder(6.0)([structure])
 
 

@@ -42,14 +42,14 @@ def test_h_has_the_lattice_vectors_as_columns() -> None:
 
 
 def test_a_general_cell_is_turned_as_i_pi_turns_it() -> None:
-    h = np.array([[3.0, 1.0, 2.0], [8.0, 2.0, -1.0], [1.0, 12.0, 20.0]])  # columns
+    h = np.array([[3.0, 1.0, 2.0], [8.0, 2.0, -1.0], [1.0, 12.0, 20.0]])  # rows
     numbers = " ".join(map(str, h.ravel()))
     frame = parse_frame(f"# CELL(GENH): {numbers} positions{{angstrom}}\n", ATOMS, "here")
     assert frame.cell is not None
-    metric = h.T @ h
+    metric = h @ h.T
     np.testing.assert_allclose(frame.cell @ frame.cell.T, metric, rtol=1e-12)
     fractional = frame.values / BOHR @ np.linalg.inv(frame.cell)
-    np.testing.assert_allclose(fractional, VALUES @ np.linalg.inv(h.T), rtol=1e-12)
+    np.testing.assert_allclose(fractional, VALUES @ np.linalg.inv(h), rtol=1e-12)
     assert frame.cell[0, 1] == frame.cell[0, 2] == frame.cell[1, 2] == 0.0
 
 

@@ -1,0 +1,132 @@
+"""What the demo's legs say: conserved energies, spectra and polarization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mlobs_client import demo
+from mlobs_client.analysis.infrared import infrared
+from mlobs_client.analysis.polarization import PolarizationCurve, polarization_against_field
+from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, peak
+from mlobs_client.analysis.statistics import Estimate, drift
+from mlobs_client.analysis.vdos import vdos
+from mlobs_client.plot import plot_conserved, plot_polarization, plot_spectra, save
+from mlobs_client.runs import Dipoles, Run, masses
+from mlobs_client.structure import Array
+from mlobs_client.units import EV, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+
+TEMPERATURE: Final = 300.0 * KELVIN
+SKIPPED: Final = 0.15
+"""Of every leg, while it finds its equilibrium: the beads start at one point."""
+STRETCH: Final = (2800.0, 4200.0)
+"""Where the O-H stretch is looked for, cm^-1."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table at the end."""
+
+    what: str
+    value: Estimate
+
+
+def analyse(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
+    """Make the table and the figures of a finished demo.
+
+    Returns:
+        The rows of the table, and the figures that were written.
+    """
+    runs = {leg: Run(folder / leg.name / "simulation") for leg in demo.LEGS}
+    rows, figures = _conserved(runs, folder)
+    for made_rows, made_figures in (
+        _spectra(runs, folder, settings),
+        _polarization(runs, folder),
+    ):
+        rows += made_rows
+        figures += made_figures
+    return rows, figures
+
+
+Runs = dict[demo.Leg, Run]
+
+
+def _conserved(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
+    labels = {"no field": demo.CLASSICAL, "0.1 V/Å": demo.CLASSICAL_IN_FIELD}
+    curves, rows, n_atoms = {}, [], 0
+    for label, leg in labels.items():
+        properties = runs[leg].properties
+        times, conserved = properties["time"], properties["conserved"]
+        curves[label] = (times, conserved)
+        n_atoms = len(runs[leg].velocities().numbers)
+        per_atom = 1e6 * conserved / EV / n_atoms
+        slope = drift(times / (1000 * FEMTOSECOND), per_atom, ("ps", "µeV/atom"))
+        rows.append(Row(f"drift of the conserved energy, NVE, {label}", slope))
+    save(plot_conserved(curves, n_atoms), folder / "conserved")
+    return rows, [folder / "conserved.png"]
+
+
+def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
+    legs = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
+    densities = {label: _vdos(runs[leg], settings) for label, leg in legs.items()}
+    absorptions = {label: _infrared(runs[leg], settings) for label, leg in legs.items()}
+    rows = [
+        Row(f"O-H stretch in the {what}, {label}", peak(spectrum, *STRETCH))
+        for what, spectra in (("VDOS", densities), ("IR", absorptions))
+        for label, spectrum in spectra.items()
+    ]
+    save(plot_spectra(absorptions), folder / "infrared")
+    save(plot_spectra(densities), folder / "vdos")
+    return rows, [folder / "infrared.png", folder / "vdos.png"]
+
+
+def _vdos(run: Run, settings: SpectrumSettings) -> Spectrum:
+    velocities = run.velocities()
+    values = _equilibrated(velocities.values)
+    return vdos([values], masses(velocities.numbers), run.spacing(velocities.steps), settings)
+
+
+def _infrared(run: Run, settings: SpectrumSettings) -> Spectrum:
+    dipoles = run.observed_dipoles(run.prefix.with_name("dipoles.h5"))
+    assert dipoles.members is not None  # the bundled models are committees
+    return infrared(
+        [_equilibrated(dipoles.mean)],
+        run.spacing(dipoles.steps),
+        run.volume,
+        TEMPERATURE,
+        settings=settings,
+        members=[dipoles.members[:, len(dipoles.mean) - len(_equilibrated(dipoles.mean)) :]],
+    )
+
+
+def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
+    curves = {
+        "classical": _curve(runs, demo.CLASSICAL, demo.CLASSICAL_FIELDS),
+        f"TRPMD, {demo.BEADS} beads": _curve(runs, demo.QUANTUM, demo.QUANTUM_FIELDS),
+    }
+    rows = [
+        Row(f"polarization at {field:g} V/Å, {label}", polarization)
+        for label, curve in curves.items()
+        for field, polarization in zip(curve.field, curve.polarization, strict=True)
+    ]
+    save(plot_polarization(curves), folder / "polarization")
+    return rows, [folder / "polarization.png"]
+
+
+def _curve(runs: Runs, at_zero: demo.Leg, in_field: Sequence[demo.Leg]) -> PolarizationCurve:
+    zero = runs[at_zero].observed_dipoles(runs[at_zero].prefix.with_name("dipoles.h5"))
+    dipoles: list[Dipoles] = [zero, *(runs[leg].dipoles() for leg in in_field)]
+    fields = np.array([[0.0, 0.0, leg.field] for leg in (at_zero, *in_field)])
+    return polarization_against_field(
+        fields * VOLT_PER_ANGSTROM,
+        [_equilibrated(one.mean) for one in dipoles],
+        runs[at_zero].volume,
+    )
+
+
+def _equilibrated(samples: Array) -> Array:
+    return samples[round(SKIPPED * len(samples)) :]
