@@ -156,6 +156,47 @@ def test_an_evaluator_without_derivatives_cannot_be_checked() -> None:
         check_evaluator(EnergyOnly(crystal(), change), structure())
 
 
+@dataclass(frozen=True)
+class Committee:
+    """Two crystals with forces and virials of each member, with signs to spoil."""
+
+    forces_sign: float = -1.0
+    virials_sign: float = -1.0
+    provides: frozenset[str] = frozenset(
+        {"committee_energies", "committee_forces", "committee_virials"}
+    )
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str]
+    ) -> TabulatedEvaluation:
+        one = {"energy": np.ones(())}
+        home = replace(structure(), positions=structure().positions + 0.1)
+        values, jacobians = [], []
+        for s in structures:
+            members = [random_crystal(home, seed)([s], frozenset(one)) for seed in (1, 2)]
+            energies = np.array([member.values[0]["energy"] for member in members])
+            gradients = [member.pull_back([one])[0] for member in members]
+            by_positions = np.array([gradient.positions for gradient in gradients])
+            by_strain = np.array([gradient.strain for gradient in gradients])
+            known = {
+                "committee_energies": energies,
+                "committee_forces": self.forces_sign * by_positions,
+                "committee_virials": self.virials_sign * by_strain,
+            }
+            values.append({name: known[name] for name in wanted})
+            jacobians.append({"committee_energies": (by_positions, by_strain)})
+        return TabulatedEvaluation(values, jacobians)
+
+
+@pytest.mark.parametrize("n_sampled", [None, 2])
+def test_forces_and_virials_of_members_are_checked(n_sampled: int | None) -> None:
+    assert check_evaluator(Committee(), structure(), n_sampled=n_sampled).passed
+    report = check_evaluator(Committee(forces_sign=1.0), structure(), n_sampled=n_sampled)
+    assert wrong(report) == {"committee_forces"}
+    report = check_evaluator(Committee(virials_sign=1.0), structure(), n_sampled=n_sampled)
+    assert wrong(report) == {"committee_virials"}
+
+
 # --- terms ---
 
 

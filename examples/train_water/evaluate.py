@@ -32,6 +32,7 @@ from prepare import (
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
 N_MEMBERS = 4
+CLUSTERS = ("monomer", "dimer")
 Array = np.ndarray
 
 
@@ -40,10 +41,11 @@ def rmse(error: Array) -> float:
     return float(np.sqrt(np.mean(np.square(error))))
 
 
-def test_frames(work: Path, name: str) -> list[Atoms]:
+def unseen_frames(work: Path, name: str, clusters: bool = False) -> list[Atoms]:
     """The frames that no training run has read."""
     frames = ase.io.iread(work / f"{name}.extxyz")
-    return [atoms for atoms in frames if atoms.info.get("split") == "test"]
+    held_out = [atoms for atoms in frames if atoms.info["split"] == "test"]
+    return [atoms for atoms in held_out if (atoms.info["origin"] in CLUSTERS) == clusters]
 
 
 def predict(model: torch.nn.Module, frames: list[Atoms], *names: str) -> list[Array]:
@@ -86,7 +88,7 @@ def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.d
 
 def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
     """Errors of forces and energies, of each member and of their mean."""
-    frames = test_frames(work, "potential")
+    frames = unseen_frames(work, "potential")
     n_atoms = len(frames[0])
     energy = np.array([atoms.info["REF_energy"] for atoms in frames])
     forces = np.array([atoms.arrays["REF_forces"] for atoms in frames])
@@ -115,8 +117,8 @@ def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, A
 
 def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
     """Errors of the total dipole of the cell, and of Born charges against another functional's."""
-    frames = [a for a in test_frames(work, "dielectric") if a.info["origin"] == "liquid"]
-    born = test_frames(work, "born_charges")
+    frames = unseen_frames(work, "dielectric")
+    born = unseen_frames(work, "born_charges")
     baseline = np.array([oxidation_dipole(atoms) for atoms in frames])
     remainder = np.array([atoms.info["REF_remainder"] for atoms in frames])
     total = baseline + remainder
@@ -160,7 +162,7 @@ def total_dipoles(work: Path) -> Array:
 
 def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
     """Errors of the polarizability of the cell: all nine components, and the two kinds of them."""
-    frames = [a for a in test_frames(work, "dielectric") if a.info["origin"] == "liquid"]
+    frames = unseen_frames(work, "dielectric")
     alpha = np.array([atoms.info["REF_polarizability"].reshape(3, 3) for atoms in frames])
     labels = np.array([a.info["REF_polarizability"].reshape(3, 3) for a in liquid_frames(work)])
     outputs = np.array([predict(model, frames, "polarizability")[0][:, 0] for model in models])
@@ -203,7 +205,7 @@ def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
 
 def cost(kind: str, path: Path, work: Path) -> dict[str, float]:
     """Of 64 molecules, one thread, eager torch; per atom in microseconds."""
-    atoms = test_frames(work, "potential")[0]
+    atoms = unseen_frames(work, "potential")[0]
     single = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float32)
     double = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float64)
     return {
@@ -252,7 +254,7 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
     errors, committee = result.pop("members"), result.pop("committee")
     members = [{**describe(kind, m, work), "errors": errors[m]} for m in range(N_MEMBERS)]
     leak = max(
-        edges_beyond_cutoff(kind, model, test_frames(work, "potential")[0]) for model in models
+        edges_beyond_cutoff(kind, model, unseen_frames(work, "potential")[0]) for model in models
     )
     card = {
         "architecture": ARCHITECTURE[kind],

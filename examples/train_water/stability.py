@@ -12,7 +12,7 @@ from ase import Atoms, units
 from ase.geometry import get_distances
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from evaluate import N_MEMBERS, test_frames
+from evaluate import N_MEMBERS, unseen_frames
 from mace.calculators import MACECalculator
 from prepare import WORK
 
@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for member in arguments.members:
         path = arguments.work / f"potential-{member}.model"
-        atoms = test_frames(arguments.work, "potential")[member].copy()
+        atoms = unseen_frames(arguments.work, "potential")[member].copy()
         atoms.calc = MACECalculator(model_paths=[str(path)], default_dtype="float32")
         random = np.random.RandomState(member)
         for temperature, steps in STAGES:

@@ -43,6 +43,7 @@ RECIPES = {
 }
 FREE_H_ATOM = -13.6  # eV; one composition cannot tell O from H, so H is set and O takes the rest
 ENERGY_WEIGHT = 30.0  # of (eV/atom)^2 against (eV/angstrom)^2
+GAS_ENERGY_WEIGHT = 0.5  # of (eV/molecule)^2: another level of theory, another zero
 GAS_BATCH = 16
 GAS_WEIGHT = 0.1
 BORN_EVERY = 4  # steps; they cost as much as four steps without
@@ -73,13 +74,17 @@ def split(frames: list[Atoms], seed: int) -> tuple[list[Atoms], list[Atoms]]:
 
 
 def potential_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
-    """Forces of one frame, and its energy up to a constant."""
+    """Forces of one frame, its energy up to a constant, and energy differences of clusters."""
     batch = join([sets.train[random.integers(len(sets.train))]])
     result = model(batch, training=True)
     error = (result["interaction_energy"] - batch["energy"]) / len(batch["batch"])
     sets.shift = 0.98 * sets.shift + 0.02 * error.detach().mean().item()
     forces = (result["forces"] - batch["forces"]).square().mean()
-    return forces + ENERGY_WEIGHT * (error - sets.shift).square().mean()
+    loss = forces + ENERGY_WEIGHT * (error - sets.shift).square().mean()
+    gas = join(pick(sets.gas, GAS_BATCH, random))
+    error = model(gas, compute_force=False)["interaction_energy"] - gas["energy"]
+    error = error / gas["n_molecules"]
+    return loss + GAS_ENERGY_WEIGHT * (error - error.mean()).square().mean()
 
 
 def pick(graphs: list[AtomicData], n: int, random: np.random.Generator) -> list[AtomicData]:
@@ -148,9 +153,11 @@ def validate(kind: str, model: torch.nn.Module, graphs: list[AtomicData]) -> flo
     return float(np.sqrt(np.mean(squares)))
 
 
-def fit(kind: str, model: torch.nn.Module, sets: Sets, seed: int, steps: int) -> list[list[float]]:
+def fit(
+    kind: str, model: torch.nn.Module, sets: Sets, seed: int, recipe: Recipe
+) -> list[list[float]]:
     """Train in place; the weights left are the running average with the best validation."""
-    recipe = RECIPES[kind]
+    steps = recipe.steps
     random = np.random.default_rng([seed, 11])
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate, amsgrad=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -192,11 +199,13 @@ def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]
         facts["scale"] = float(
             np.sqrt(np.mean([np.mean(a.arrays["REF_forces"] ** 2) for a in train]))
         )
-        for atoms in liquid:  # in double precision, before graphs round to single
-            atoms.info["REF_energy"] -= per_molecule * len(atoms) / 3
+        gas = [atoms for atoms in frames if atoms.info["origin"] != "liquid"]
+        gas_per_molecule = np.mean([a.info["REF_energy"] / (len(a) / 3) for a in gas])
+        for atoms in frames:  # in double precision, before graphs round to single
+            zero = per_molecule if atoms.info["origin"] == "liquid" else gas_per_molecule
+            atoms.info["REF_energy"] -= zero * len(atoms) / 3
     sets = Sets([make_graph(a) for a in train], [make_graph(a) for a in valid])
-    if kind != "potential":
-        sets.gas = [make_graph(a) for a in frames if a.info["origin"] != "liquid"]
+    sets.gas = [make_graph(a) for a in frames if a.info["origin"] != "liquid"]
     if kind == "dipole":
         sets.born = [make_graph(a) for a in read(work / "born_charges.extxyz")]
     facts["neighbours"] = float(np.mean([g.edge_index.shape[1] / g.num_nodes for g in sets.train]))
@@ -214,11 +223,16 @@ def in_double(
         e0 = np.array([FREE_H_ATOM, molecule - 2 * FREE_H_ATOM])
     torch.set_default_dtype(torch.float64)
     exact = build(kind, facts["neighbours"], e0, facts["scale"])
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in exact.named_parameters():
-            parameter.copy_(weights[name])
+    copy_weights(model, exact)
     return exact
+
+
+def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
+    """Trained numbers only: constants keep the precision of the target."""
+    weights = dict(source.named_parameters())
+    with torch.no_grad():
+        for name, parameter in target.named_parameters():
+            parameter.copy_(weights[name])
 
 
 def energy_error(model: torch.nn.Module, graph: AtomicData) -> float:
@@ -234,6 +248,8 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("seed", type=int)
     parser.add_argument("--steps", type=int, help="optimizer steps; default depends on the kind")
+    parser.add_argument("--rate", type=float, help="highest learning rate; default as above")
+    parser.add_argument("--start", type=Path, help="continue from this .model file")
     parser.add_argument("--work", type=Path, default=WORK, help="folder that prepare.py filled")
     arguments = parser.parse_args()
     kind, seed = arguments.kind, arguments.seed
@@ -242,7 +258,13 @@ def main() -> None:
     torch.manual_seed(seed)
     sets, facts = load_sets(kind, seed, arguments.work)
     model = build(kind, facts["neighbours"], scale=facts["scale"])
-    history = fit(kind, model, sets, seed, arguments.steps or RECIPES[kind].steps)
+    if arguments.start:
+        copy_weights(torch.load(arguments.start, weights_only=False), model)
+    recipe = RECIPES[kind]
+    recipe = recipe._replace(
+        steps=arguments.steps or recipe.steps, rate=arguments.rate or recipe.rate
+    )
+    history = fit(kind, model, sets, seed, recipe)
     path = arguments.work / f"{kind}-{seed}.model"
     torch.save(in_double(kind, model, sets, facts), path)
     path.with_suffix(".json").write_text(
@@ -254,6 +276,8 @@ def main() -> None:
                 "n_parameters": sum(p.numel() for p in model.parameters()),
                 "n_train": len(sets.train),
                 "n_valid": len(sets.valid),
+                "recipe": recipe._asdict(),
+                "started_from": arguments.start and arguments.start.name,
                 "history": history,
                 **facts,
             },

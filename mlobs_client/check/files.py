@@ -36,15 +36,14 @@ def check_files(input_path: Path, client_paths: Sequence[Path]) -> Iterator[Find
         yield from_error(problem)
         return
     yield from check_input(ipi)
+    parsed = None
     try:
         parsed = parse_with_ipi(input_path)
         yield ok(f"i-PI reads {input_path.name}: {len(parsed.names)} atoms, {parsed.n_beads} beads")
         yield from check_batches(ipi, parsed)
     except MlobsError as problem:
         yield from_error(problem)
-        yield from check_agreement(ipi, clients, n_beads=0)
-        return
-    yield from check_agreement(ipi, clients, parsed.n_beads)
+    yield from check_agreement(ipi, clients, 0 if parsed is None else parsed.n_beads)
     for client in clients:
         try:
             yield from check_structure(ipi, parsed, client)

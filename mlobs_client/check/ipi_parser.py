@@ -21,6 +21,11 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.structure import Array
 
 DEADLINE: Final = 300.0  # seconds; <ffdirect> loads its models here
+REMEDIES: Final = {
+    "could not initialize the cell": "give a cell with a volume in the file of <initialize>, or in "
+    "<cell> with its units",
+    "No such file": "paths are relative to the folder of the input",
+}
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,20 @@ def parse_with_ipi(path: Path) -> ParsedInput:
         reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
         raise ConfigError(f"{path}: i-PI cannot read it: {reason}") from None
     if "refused" in answer:
-        raise ConfigError(f"{path}: i-PI refuses it: {answer['refused']}")
+        raise ConfigError(f"{path}: i-PI refuses it: {_with_remedy(answer['refused'], path)}")
     return ParsedInput(
         names=tuple(answer["names"]),
         positions=np.array(answer["positions"], dtype=np.float64).reshape(-1, 3),
         cell=np.array(answer["cell"], dtype=np.float64),
         n_beads=int(answer["n_beads"]),
     )
+
+
+def _with_remedy(refusal: str, path: Path) -> str:
+    for words, remedy in REMEDIES.items():
+        if words in refusal:
+            return f"{refusal}; {remedy}"
+    return f"{refusal}; correct it in {path.name}"
 
 
 def _describe_input(name: str) -> dict[str, Any]:

@@ -19,14 +19,23 @@ ISOTOPES: Final = {"D": "H", "T": "H", "Z": "H"}  # labels of i-PI; Z is between
 VACUUM: Final = 4.0 * ANGSTROM
 
 
-def check_structure(ipi: IpiInput, parsed: ParsedInput, client: ClientFile) -> Iterator[Finding]:
+def check_structure(
+    ipi: IpiInput, parsed: ParsedInput | None, client: ClientFile
+) -> Iterator[Finding]:
     """Compare species, periodicity and cell.
+
+    Args:
+        ipi: the input.
+        parsed: the same as i-PI reads it; None where it refuses.
+        client: the client file.
 
     Raises:
         ConfigError: the structure of the client file is missing or unreadable.
         EvaluationError: it has a periodic cell without volume.
     """
     structure = read_structure(client.config, client.path.parent)
+    if parsed is None:
+        return
     yield from _species(ipi, parsed, client, structure)
     yield from _periodicity(ipi, parsed, client, structure)
     if any(structure.pbc):
@@ -102,12 +111,6 @@ def _fills(parsed: ParsedInput) -> bool:
 def _cell(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
-    if abs(np.linalg.det(parsed.cell)) < 1e-6:
-        yield error(
-            f"the cell of {ipi.path.name} has no volume: {parsed.cell.round(3).tolist()} bohr",
-            f"give lattice vectors in the file of <initialize> or in <cell> of {ipi.path.name}",
-        )
-        return
     if ipi.step > 0 or np.allclose(parsed.cell, structure.cell, atol=1e-3):
         yield ok(f"the cell has a volume of {structure.volume / ANGSTROM**3:.2f} angstrom^3")
         return

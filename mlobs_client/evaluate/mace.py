@@ -29,6 +29,7 @@ from mlobs_client.structure import Structure
 
 with quiet_third_parties():
     from mace import modules
+    from mace.tools.torch_tools import default_dtype
 
 Output = Mapping[str, torch.Tensor]
 Modules = Mapping[str, torch.nn.Module]
@@ -150,7 +151,9 @@ class MaceModel:
 
     def __call__(self, graph: Graph) -> torch.Tensor:
         """Shape ``(n_structures, *shape)``, float64."""
-        output = self._network(self._inputs(graph.within(self.cutoff)), compute_force=False)
+        inputs = self._inputs(graph.within(self.cutoff))
+        with default_dtype(self._dtype):  # MACE's ZBL repulsion makes numbers of torch's default
+            output = self._network(inputs, compute_force=False)
         return self._read(output, graph) * self._unit
 
     def _inputs(self, graph: Graph) -> dict[str, torch.Tensor]:

@@ -120,7 +120,7 @@ def load(path: Path) -> torch.nn.Module:
 
 @contextlib.contextmanager
 def quiet_third_parties() -> Iterator[None]:
-    """Silence what MACE, e3nn and torch say when they are imported or read from a file.
+    """Silence what MACE, e3nn and torch say when they are imported, read from or written to files.
 
     MACE prints that cuequivariance is absent; e3nn reads its constants in an old way; torch
     deprecates TorchScript, which e3nn is made of.

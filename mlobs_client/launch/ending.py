@@ -37,16 +37,17 @@ def read_ending(log: str, status: int) -> tuple[Ending, str]:
         if words.startswith("@SOFTEXIT"):
             return Ending.STOPPED, words.removeprefix("@SOFTEXIT: ")
         return Ending.FAILED, words
-    return Ending.FAILED, _last_error(log, status)
+    words = last_error(log)
+    if words is None:
+        words = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+    return Ending.FAILED, words
 
 
-def _last_error(log: str, status: int) -> str:
-    """The last line of a traceback, else the last warning, else the last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+def last_error(log: str) -> str | None:
+    """Return the last line of a traceback, else the last warning, else None."""
+    lines = [line.strip() for line in log.splitlines()]
     for pattern in (r"[A-Za-z_.]*(Error|Exception|Interrupt)\b.*", r"!W!.*"):
         found = [line for line in lines if re.fullmatch(pattern, line)]
         if found:
             return found[-1]
-    if status < 0:
-        return f"killed by signal {-status}"
-    return lines[-1] if lines else f"exit status {status}"
+    return None

@@ -19,7 +19,7 @@ from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses
-from mlobs_client.launch.ending import Ending, read_ending
+from mlobs_client.launch.ending import Ending, last_error, read_ending
 from mlobs_client.launch.processes import Child
 from mlobs_client.launch.progress import Progress, Status
 
@@ -33,6 +33,9 @@ FAREWELL: Final = 60.0  # between EXIT to the clients and the end of i-PI
 MAX_DEATHS: Final = 5  # of clients, with the same last words within ...
 DEATHS_WINDOW: Final = 120.0  # ... seconds
 CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
+# A client that is killed before it has read its request resets the connection. In i-PI 3.3.1
+# that ends the thread which talks to clients (sockets.py, _recv_forces_bulk), not the process.
+DEAF: Final = "Exception in thread poll_"
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class _LocalRun:
         for client in clients if ipi.sockets else ():
             for i in range(n_clients):
                 self._files[f"{client.path.stem}-{i}"] = client
-        self._server = Child("i-pi", [find_ipi(), ipi.path.name], self._folder)
+        self._server = self._start_server(ipi.path.name)
         self._clients = {name: self._start_client(name) for name in self._files}
 
     def watch(
@@ -109,12 +112,13 @@ class _LocalRun:
         while self._server.status is None and not received:
             try:
                 self._look_after_clients()
+                if time.monotonic() >= next_report:
+                    next_report = time.monotonic() + PAUSE_OF_REPORTS
+                    self._look_after_server()
+                    report(progress.read(self._count_clients()))
             except LaunchError:
                 self._server.end(SERVER_PATIENCE)  # it leaves a RESTART
                 raise
-            if time.monotonic() >= next_report:
-                next_report = time.monotonic() + PAUSE_OF_REPORTS
-                report(progress.read(self._count_clients()))
             self._server.wait(PAUSE)
         if received:
             self._server.end(SERVER_PATIENCE)
@@ -125,12 +129,18 @@ class _LocalRun:
         """End whatever still runs."""
         if self._server.status is None:
             self._server.end(0.0)
+        self._end_clients()
+
+    def _end_clients(self) -> None:
         for client in self._clients.values():
             if client.status is None:
                 client.terminate()
         deadline = time.monotonic() + CLIENT_PATIENCE
         for client in self._clients.values():
             client.end(max(0.0, deadline - time.monotonic()))
+
+    def _start_server(self, file: str) -> Child:
+        return Child("i-pi", [find_ipi(), file], self._folder)
 
     def _start_client(self, name: str) -> Child:
         client = self._files[name]
@@ -157,31 +167,53 @@ class _LocalRun:
                     f"see the end of {self._server.log}"
                 )
 
+    def _look_after_server(self) -> None:
+        """Go on from a RESTART where i-PI lives but has stopped to talk to clients."""
+        said = self._server.said()
+        if DEAF not in said:
+            return
+        words = f"i-PI lost the thread that talks to clients ({last_error(said)})"
+        self._count_death(words, self._server.log)
+        self._server.end(SERVER_PATIENCE)
+        self._end_clients()
+        restart = self._restart
+        if restart is None:
+            raise LaunchError(f"{words} and left no RESTART (log: {self._server.log})")
+        logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
+        free_addresses(self._ipi)
+        self._server = self._start_server(restart.name)
+        self._clients = {name: self._start_client(name) for name in self._files}
+
+    @property
+    def _restart(self) -> Path | None:
+        """The RESTART that this run has written."""
+        path = self._folder / "RESTART"
+        written = path.exists() and path.stat().st_mtime >= self._since - 1.0
+        return path if written else None
+
     def _judge_death(self, client: Child) -> None:
         words = client.last_words.removeprefix("mlobs: error: ")
         if client.status == 1 and CONNECTED not in client.said():
             raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
+        self._count_death(words, client.log)
+        logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
+
+    def _count_death(self, words: str, log: Path) -> None:
         now = time.monotonic()
         self._deaths.append((now, words))
         while now - self._deaths[0][0] > DEATHS_WINDOW:
             self._deaths.popleft()
         n_same = sum(said == words for _, said in self._deaths)
         if n_same >= MAX_DEATHS:
-            raise LaunchError(
-                f"clients died {n_same} times within {DEATHS_WINDOW:g} s: {words} "
-                f"(log: {client.log})"
-            )
-        logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
+            raise LaunchError(f"died {n_same} times in {DEATHS_WINDOW:g} s: {words} (log: {log})")
 
     def _judge_end(self, received: signal.Signals | None) -> Outcome:
         ending, reason = read_ending(self._server.said(), self._server.status or 0)
-        path = self._folder / "RESTART"
-        written = path.exists() and path.stat().st_mtime >= self._since - 1.0
-        restart = path if written else None
+        restart = self._restart
         if received is not None:
             return Outcome(Ending.STOPPED, received.name, received, restart)
         if ending is Ending.FAILED:
-            hint = f"; resume from {restart} after you have removed the reason" if written else ""
+            hint = f"; resume from {restart} after you have removed the reason" if restart else ""
             raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){hint}")
         return Outcome(ending, reason, None, restart)
 

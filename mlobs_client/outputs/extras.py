@@ -118,7 +118,7 @@ def _read_blocks(path: Path) -> Iterator[_Block]:
                     if block is not None:
                         block.lines.append(line)
                     continue
-                if block is not None and line.startswith(" #"):
+                if block is not None and line.lstrip().startswith("#"):
                     yield block
                 elif block is not None:  # i-PI was killed within a line and continued behind it
                     logger.warning("%s: extras of step %d are cut and left out", path, block.step)

@@ -18,7 +18,7 @@ from mlobs_client.errors import RecordError
 from mlobs_client.outputs.extras import Extras
 from mlobs_client.outputs.trajectory import Frame
 from mlobs_client.record.reader import Record
-from mlobs_client.structure import Array, Integers
+from mlobs_client.structure import Integers, Structure
 
 
 @dataclass(frozen=True)
@@ -71,28 +71,27 @@ def join_record(
     return Joined(steps, values)
 
 
-def record_frames(joined: Joined, record: Record, cell: Array | None = None) -> Iterator[Frame]:
+def record_frames(joined: Joined, template: Structure) -> Iterator[Frame]:
     """Yield positions of a record, in full precision, step by step and bead by bead.
 
     Args:
         joined: with ``positions``, and with ``cell`` if the record has it.
-        record: tells the species (its attribute ``numbers``).
-        cell: shape ``(3, 3)``, bohr, rows; for records without cell.
+        template: the structure of the client file: the species, and the cell for records without.
 
     Raises:
-        RecordError: the record holds no positions or no species.
+        RecordError: the record holds no positions, or those of other atoms.
     """
-    if "positions" not in joined.values or "numbers" not in record.attributes:
+    shape = joined.values["positions"].shape if "positions" in joined.values else ()
+    if shape[2:] != template.positions.shape:
         raise RecordError(
-            f"{record.path}: holds no positions with species; name positions in "
+            f"the record holds no positions of {template.n_atoms} atoms; name positions in "
             "[observables] record of the client file"
         )
-    numbers = np.array(record.attributes["numbers"], dtype=np.int64)
-    positions, cells = joined.values["positions"], joined.values.get("cell")
+    cells = joined.values.get("cell")
     for s, step in enumerate(joined.steps):
-        for bead, values in enumerate(positions[s]):
-            its_cell = cell if cells is None else cells[s, bead]
-            yield Frame(int(step), bead, "positions", numbers, values, its_cell)
+        for bead, positions in enumerate(joined.values["positions"][s]):
+            cell = template.cell if cells is None else cells[s, bead]
+            yield Frame(int(step), bead, "positions", template.numbers, positions, cell)
 
 
 def _find_owners(

@@ -89,24 +89,25 @@ class UnwrappedPositions:
     the other side, and the energy of the field jumps with it. i-PI wraps unless the forcefield
     says ``pbc='False'``; nothing on the wire tells.
 
-    This is a term without energy: it compares every structure with those before. If one of them is
-    the same up to a small motion and up to whole lattice vectors, some atom was wrapped in
-    between. Beads of one ring polymer are neighbours just as two steps are, so their order does
-    not matter, nor that other clients saw some of them. Structures of other replicas are far from
-    each other, and not compared.
+    This is a term without energy. It remembers the latest structure of each trajectory. A new
+    structure belongs to the trajectory from which it differs by a small motion and whole lattice
+    vectors of its atoms; if there are such lattice vectors, atoms were wrapped in between. Beads
+    of one ring polymer are neighbours just as two steps are, so their order does not matter, nor
+    that other clients saw some of them. Structures of other replicas are too far away to be
+    compared, and start a trajectory of their own.
 
     It cannot see that positions are wrapped before the first atom crosses a wall, which is also
-    when the first harm would be done, and it knows ``memory`` structures only: put as many as
-    there are independent replicas behind one client.
+    when the first harm would be done.
 
     Args:
-        memory: how many structures to remember.
+        memory: how many trajectories to remember; put as many as there are replicas behind one
+            client, or more.
     """
 
     needs: frozenset[str] = frozenset()
 
-    def __init__(self, memory: int = 8) -> None:
-        self._fractional: deque[Array] = deque(maxlen=memory)
+    def __init__(self, memory: int = 32) -> None:
+        self._latest: deque[Array] = deque(maxlen=memory)  # fractional, last seen first
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
         """Check one structure; no energy.
@@ -116,28 +117,29 @@ class UnwrappedPositions:
         """
         if any(structure.pbc):
             fractional = structure.positions @ np.linalg.pinv(structure.cell)
-            _compare(fractional, self._fractional, structure)
-            self._fractional.appendleft(fractional)
+            for trajectory, latest in enumerate(self._latest):
+                if _continues(latest, fractional, structure):
+                    del self._latest[trajectory]
+                    break
+            self._latest.appendleft(fractional)
         return Coupling(0.0, {})
 
 
-def _compare(fractional: Array, earlier: deque[Array], structure: Structure) -> None:
-    """Find the first of ``earlier`` on the same trajectory; most often it is the last seen."""
-    for other in earlier:
-        if other.shape != fractional.shape:
-            continue
-        change = fractional - other
-        images = np.round(change) * structure.pbc
-        motion = (change - images) @ structure.cell
-        if np.mean(np.sum(motion**2, axis=1)) > SAME_TRAJECTORY**2:
-            continue
-        near = np.abs(change - images) < JUMP_TOLERANCE
-        jumped = np.argwhere((images != 0) & near)
-        if len(jumped):
-            atom, vector = (int(index) for index in jumped[0])
-            raise EvaluationError(
-                f"atom {atom} jumped by {images[atom, vector]:+.0f} lattice vector {vector}: i-PI "
-                "wraps positions, but the dipole needs them unwrapped; write pbc='False' on the "
-                "<ffsocket> of this client"
-            )
-        return
+def _continues(latest: Array, fractional: Array, structure: Structure) -> bool:
+    """Whether ``structure`` follows on ``latest``; an error if atoms jumped in between."""
+    if latest.shape != fractional.shape:
+        return False
+    change = fractional - latest
+    images = np.round(change) * structure.pbc
+    motion = (change - images) @ structure.cell
+    if np.mean(np.sum(motion**2, axis=1)) > SAME_TRAJECTORY**2:
+        return False
+    jumped = np.argwhere((images != 0) & (np.abs(change - images) < JUMP_TOLERANCE))
+    if len(jumped):
+        atom, vector = (int(index) for index in jumped[0])
+        raise EvaluationError(
+            f"atom {atom} jumped by {images[atom, vector]:+.0f} lattice vector {vector}: i-PI "
+            "wraps positions, but the dipole needs them unwrapped; write pbc='False' on the "
+            "<ffsocket> of this client"
+        )
+    return True

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from mlobs_client.errors import MissingObservable
-from mlobs_client.evaluate.evaluation import Gradient, TabulatedEvaluation
+from mlobs_client.evaluate.evaluation import Gradient, Restricted, TabulatedEvaluation
+from mlobs_client.evaluate.toys import double_well
+from mlobs_client.structure import Structure
 
 RANDOM = np.random.default_rng(1)
 DIPOLE = (RANDOM.normal(size=(3, 2, 3)), RANDOM.normal(size=(3, 3, 3)))  # [i, I, j], [i, a, b]
@@ -64,3 +66,12 @@ def test_a_sum_of_gradients_has_a_strain_only_if_all_have_one() -> None:
     assert (known + unknown).strain is None
     assert (unknown + known).strain is None
     assert (known + unknown).positions == pytest.approx(2.0 * ENERGY[0])
+
+
+def test_a_restricted_evaluator_gives_the_rest_unchanged() -> None:
+    structure = Structure(np.array([1]), np.array([[0.3, 0.2, 0.1]]), np.eye(3) * 9.0)
+    dipole = Restricted(double_well(charge=-2.0), frozenset({"dipole"}))
+    assert dipole.provides == {"dipole"}
+    value = dipole([structure], dipole.provides).values[0]
+    assert set(value) == {"dipole"}
+    assert value["dipole"] == pytest.approx(-2.0 * structure.positions[0], rel=1e-15)

@@ -124,6 +124,12 @@ def test_explicit_gradients_are_added() -> None:
         assert same(np.asarray(one.virial) - np.asarray(other.virial), -0.2 * R.T @ R)
 
 
+def test_several_explicit_gradients_are_added() -> None:
+    one, two = (predict(structures(), [], [Spring()] * count)[0] for count in (1, 2))
+    assert two.energy == pytest.approx(2.0 * one.energy, rel=1e-14)
+    assert same(two.forces, 2.0 * one.forces)
+
+
 def test_an_explicit_term_needs_no_model() -> None:
     prediction = predict(structures(), [], [Spring()])[0]
     assert same(prediction.forces, -0.2 * structures()[0].positions)

@@ -80,7 +80,9 @@ def test_a_run_that_continued_behind_a_cut_line_is_read(tmp_path: Path, caplog) 
         (HEADER.replace("picosecond", "fortnight") + row(2), "unknown unit 'fortnight' of time"),
     ],
 )
-def test_what_makes_no_sense_is_named_with_its_line(tmp_path: Path, content: str, said: str) -> None:
+def test_what_makes_no_sense_is_named_with_its_line(
+    tmp_path: Path, content: str, said: str
+) -> None:
     (tmp_path / "a.out").write_text(content)
     with pytest.raises(RecordError, match=said):
         read_properties(tmp_path / "a.out")

@@ -16,7 +16,9 @@ BOHR = 1.8897261  # per angstrom, as i-PI rounds it
 
 
 def test_positions_and_cell_have_units_of_their_own() -> None:
-    comment = "# CELL(abcABC): 10.0 20.0 30.0 90.0 90.0 90.0 positions{angstrom} cell{atomic_unit}\n"
+    comment = (
+        "# CELL(abcABC): 10.0 20.0 30.0 90.0 90.0 90.0 positions{angstrom} cell{atomic_unit}\n"
+    )
     frame = parse_frame(comment, ATOMS, "here")
     assert frame.quantity == "positions"
     assert frame.numbers.tolist() == [8, 1]

@@ -211,6 +211,15 @@ def test_replicas_that_take_turns_are_not_compared_with_each_other() -> None:
     assert feed(UnwrappedPositions(), wrapped) is not None
 
 
+def test_many_beads_of_one_replica_do_not_displace_another_from_the_memory() -> None:
+    one, other = trajectory(1, seed=7)[0], trajectory(1, seed=8)[0]
+    guard = UnwrappedPositions(memory=2)
+    assert feed(guard, [one, *beads(other, 40, spread=0.3)]) is None
+    moved = one.positions.copy()
+    moved[0] += one.cell[2]
+    assert feed(guard, [replace(one, positions=moved)]) == 0
+
+
 def test_structures_without_boundaries_are_not_wrapped() -> None:
     frame = structure()
     far = replace(frame, positions=frame.positions + CELL[0])

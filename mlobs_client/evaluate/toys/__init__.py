@@ -8,18 +8,16 @@ checks of an analysis. Everything in them is in Hartree atomic units, their para
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.evaluation import Evaluation, Evaluator
+from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.toys.crystal import HarmonicCrystal, random_crystal
 from mlobs_client.evaluate.toys.diatomic import MorseMolecule
 from mlobs_client.evaluate.toys.oscillators import ChargedOscillators
 from mlobs_client.evaluate.toys.water import Qtip4pf
 from mlobs_client.evaluate.toys.wells import ExternalPotential, double_well, eckart, morse_wall
-from mlobs_client.structure import Structure
 
 __all__ = [
     "TOYS",
@@ -46,20 +44,16 @@ TOYS: Final[Mapping[str, Callable[..., Evaluator]]] = {
 }
 
 
-def make_toy(
-    name: str, parameters: Mapping[str, Any], only: frozenset[str] | None = None
-) -> Evaluator:
+def make_toy(name: str, parameters: Mapping[str, Any]) -> Evaluator:
     """Make a toy from a client file.
 
     Args:
         name: from :data:`TOYS`.
         parameters: of its constructor, Hartree atomic units.
-        only: the observables that it may provide; None is all. A dipole next to another
-            potential must not provide its energy too.
 
     Raises:
-        ConfigError: there is no such toy, it has no such parameter, one is missing or wrong, or
-            it cannot provide ``only``.
+        ConfigError: there is no such toy, it has no such parameter, or one is missing or
+            wrong.
     """
     if name not in TOYS:
         raise ConfigError(f"there is no toy {name!r}; use one of {', '.join(TOYS)}")
@@ -75,25 +69,6 @@ def make_toy(
         if known[key].annotation == "float" and not isinstance(value, int | float):
             raise ConfigError(f"the toy {name!r} needs a number for {key!r}, got {value!r}")
     try:
-        toy = TOYS[name](**parameters)
+        return TOYS[name](**parameters)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the toy {name!r} cannot use {dict(parameters)}: {error}") from error
-    if only is None:
-        return toy
-    if lacking := only - toy.provides:
-        raise ConfigError(
-            f"the toy {name!r} does not give {', '.join(sorted(lacking))}; it gives "
-            f"{', '.join(sorted(toy.provides))}"
-        )
-    return _Restricted(toy, only)
-
-
-@dataclass(frozen=True)
-class _Restricted:
-    """Some of the observables of an evaluator."""
-
-    evaluator: Evaluator
-    provides: frozenset[str]
-
-    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
-        return self.evaluator(structures, wanted)

@@ -1,0 +1,102 @@
+"""Files of a small run: one water molecule with an analytic potential, in a triclinic cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlobs_client import config as client_file
+from mlobs_client.check import ipi_input
+from mlobs_client.check.agreement import ClientFile, check_agreement
+from mlobs_client.check.files import check_files
+from mlobs_client.check.finding import Finding, Level
+from mlobs_client.check.inputs import check_input
+
+INPUT = """<simulation verbosity='low'>
+  <output prefix='simulation'>
+    <properties filename='out' stride='2'> [ step, temperature{kelvin}, potential ] </properties>
+    <trajectory filename='dipole' stride='2' extra_type='dipole'> extras </trajectory>
+  </output>
+  <total_steps> 10 </total_steps>
+  <ffsocket name='mlobs' mode='unix' pbc='False'>
+    <address> tiny </address>
+  </ffsocket>
+  <system>
+    <initialize nbeads='4'>
+      <file mode='ase'> init.xyz </file>
+      <velocities mode='thermal' units='kelvin'> 300 </velocities>
+    </initialize>
+    <forces> <force forcefield='mlobs'/> </forces>
+    <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>
+    <motion mode='dynamics'>
+      <dynamics mode='nve'> <timestep units='femtosecond'> 0.25 </timestep> </dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
+CLIENT = """structure = "init.xyz"
+[socket]
+address = "tiny"
+[potential]
+kind = "toy"
+name = "qtip4pf"
+[observables]
+extras = ["dipole"]
+"""
+STRUCTURE = """3
+Lattice="20 0 0 3 21 0 -2 4 22" Properties=species:S:1:pos:R:3 pbc="F F F"
+O 0.0 0.0 0.0
+H 0.757 0.586 0.0
+H -0.757 0.586 0.1
+"""
+FIELD = "[field]\nvector = [0.0, 0.01, 0.05]\nunit = 'V/angstrom'\n"
+
+
+class Case:
+    """The files of a run, right at first; a test breaks one thing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.input = folder / "input.xml"
+        self.client = folder / "client.toml"
+        self.structure = folder / "init.xyz"
+        self.input.write_text(INPUT)
+        self.client.write_text(CLIENT)
+        self.structure.write_text(STRUCTURE)
+
+    def replace(self, path: Path, old: str, new: str) -> None:
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def add_field(self) -> None:
+        self.client.write_text(CLIENT + FIELD)
+
+    def judge_input(self) -> list[Finding]:
+        return list(check_input(ipi_input.read(self.input)))
+
+    def judge_agreement(self, *more: Path) -> list[Finding]:
+        clients = [ClientFile(path, client_file.load(path)) for path in (self.client, *more)]
+        return list(check_agreement(ipi_input.read(self.input), clients, n_beads=4))
+
+    def judge_all(self) -> list[Finding]:
+        return list(check_files(self.input, [self.client]))
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+def select(findings: list[Finding], level: str) -> list[str]:
+    """The texts of one level, what and remedy together; a remedy is never missing."""
+    chosen = [finding for finding in findings if finding.level is Level(level)]
+    if level != "ok":
+        assert all(finding.remedy for finding in chosen)
+    return [f"{finding.what} -> {finding.remedy}" for finding in chosen]
+
+
+@pytest.fixture
+def texts():
+    return select

@@ -1,0 +1,139 @@
+import pytest
+
+
+def test_files_that_agree_have_no_errors_and_no_warnings(case, texts):
+    findings = case.judge_agreement()
+    assert texts(findings, "error") == texts(findings, "warning") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "seen"),
+    [
+        ('"tiny"', '"tyni"', "'tyni'"),
+        ('address = "tiny"', 'mode = "inet"\naddress = "node7"\nport = 4000', "node7 port 4000"),
+    ],
+)
+def test_a_client_at_another_address_is_an_error_that_names_both(case, texts, old, new, seen):
+    case.replace(case.client, old, new)
+    error = texts(case.judge_agreement(), "error")[0]
+    assert seen in error
+    assert "'tiny'" in error
+
+
+def test_a_whole_path_is_the_same_address(case, texts):
+    case.replace(case.client, '"tiny"', '"/scratch/me/tiny"')
+    case.replace(case.input, "<simulation ", "<simulation sockets_prefix='/scratch/me/' ")
+    assert texts(case.judge_agreement(), "error") == []
+
+
+def test_ports_are_compared_and_hosts_are_not(case, texts):
+    case.replace(case.input, "mode='unix' pbc", "mode='inet' pbc")
+    case.replace(case.input, "tiny </address>", "0.0.0.0 </address> <port> 4001 </port>")
+    case.replace(case.client, '"tiny"', '"node7"\nmode = "inet"\nport = 4001')
+    assert texts(case.judge_agreement(), "error") == []
+    case.replace(case.client, "4001", "4002")
+    assert "4002" in texts(case.judge_agreement(), "error")[0]
+
+
+def test_a_socket_without_a_client_file_is_a_warning(case, texts):
+    second = "<ffsocket name='field' mode='unix'> <address> other </address> </ffsocket>"
+    case.replace(case.input, "  <system>", f"{second}\n  <system>")
+    assert "waits for ever" in texts(case.judge_agreement(), "warning")[0]
+
+
+def test_a_field_on_both_sides_is_an_error(case, texts):
+    case.add_field()
+    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
+    case.input.write_text(text)
+    (error,) = texts(case.judge_agreement(), "error")
+    assert "coupled twice" in error
+
+
+def test_driven_dynamics_with_charges_from_the_client_wants_them_in_its_extras(case, texts):
+    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
+    case.input.write_text(text.replace("<timestep", "<bec mode='driver'/> <timestep"))
+    assert '"born_charges"' in texts(case.judge_agreement(), "error")[0]
+    case.replace(case.client, '["dipole"]', '["dipole", "born_charges"]')
+    assert texts(case.judge_agreement(), "error") == []
+
+
+def test_constant_pressure_without_a_virial_is_an_error(case, texts):
+    case.replace(case.client, "structure =", 'virial = "none"\nstructure =')
+    assert texts(case.judge_agreement(), "error") == []
+    case.replace(case.input, "mode='nve'", "mode='npt'")
+    assert "'npt'" in texts(case.judge_agreement(), "error")[0]
+
+
+def test_a_pressure_without_a_virial_is_a_warning(case, texts):
+    case.replace(case.client, "structure =", 'virial = "none"\nstructure =')
+    case.replace(case.input, "potential ]", "pressure_md{megapascal} ]")
+    assert "'pressure_md'" in texts(case.judge_agreement(), "warning")[0]
+
+
+def test_wrapped_positions_in_a_field_are_an_error_and_silence_is_a_warning(case, texts):
+    case.add_field()
+    assert texts(case.judge_agreement(), "error") == []
+    case.replace(case.input, "pbc='False'", "pbc='True'")
+    assert "write pbc='False'" in texts(case.judge_agreement(), "error")[0]
+    case.replace(case.input, " pbc='True'", "")
+    assert texts(case.judge_agreement(), "error") == []
+    assert "write pbc='False'" in texts(case.judge_agreement(), "warning")[0]
+
+
+def test_a_restart_may_leave_out_pbc(case, texts):
+    case.add_field()
+    case.replace(case.input, " pbc='False'", "")
+    case.replace(case.input, "<total_steps>", "<step> 2 </step> <total_steps>")
+    assert texts(case.judge_agreement(), "warning") == []
+
+
+def test_wrapped_positions_without_a_dipole_that_cares_are_right(case, texts):
+    case.replace(case.input, "pbc='False'", "pbc='True'")
+    findings = case.judge_agreement()
+    assert texts(findings, "error") == texts(findings, "warning") == []
+
+
+def test_extras_that_no_client_sends_are_an_error_that_says_how_to_get_them(case, texts):
+    case.replace(case.input, "extra_type='dipole'", "extra_type='BEC'")
+    (error,) = texts(case.judge_agreement(), "error")
+    assert 'add "born_charges"' in error
+
+
+def test_our_name_where_the_name_on_the_wire_belongs_is_explained(case, texts):
+    case.replace(case.input, "extra_type='dipole'", "extra_type='born_charges'")
+    (error,) = texts(case.judge_agreement(), "error")
+    assert "'BEC'" in error
+
+
+def test_the_row_of_the_record_is_among_the_extras(case, texts):
+    case.replace(case.input, "extra_type='dipole'", "extra_type='record_row'")
+    assert "record_row" in texts(case.judge_agreement(), "error")[0]
+    case.replace(case.client, '["dipole"]', '[]\nrecord = ["dipole"]')
+    assert texts(case.judge_agreement(), "error") == []
+
+
+@pytest.mark.parametrize("attribute", ["weight='0'", "nbeads='2'"])
+def test_extras_that_ipi_drops_are_an_error(case, texts, attribute):
+    case.replace(case.input, "forcefield='mlobs'/>", f"forcefield='mlobs' {attribute}/>")
+    assert "i-PI drops" in texts(case.judge_agreement(), "error")[0]
+
+
+def test_interpolated_extras_survive_a_contraction(case, texts):
+    case.replace(
+        case.input,
+        "forcefield='mlobs'/>",
+        "forcefield='mlobs' nbeads='2'>"
+        "<interpolate_extras> [ dipole ] </interpolate_extras></force>",
+    )
+    assert texts(case.judge_agreement(), "error") == []
+
+
+def test_two_clients_with_the_same_extras_are_an_error(case, texts):
+    second = "<ffsocket name='two' mode='unix'> <address> two </address> </ffsocket>"
+    case.replace(case.input, "  <system>", f"{second}\n  <system>")
+    case.replace(case.input, "<forces>", "<forces> <force forcefield='two'/>")
+    other = case.folder / "two.toml"
+    other.write_text(case.client.read_text().replace("tiny", "two"))
+    assert "the last one wins" in texts(case.judge_agreement(other), "error")[0]
+    other.write_text(other.read_text().replace('["dipole"]', "[]"))
+    assert texts(case.judge_agreement(other), "error") == []

@@ -1,0 +1,42 @@
+from mlobs_client.check.files import check_files, check_physics
+from mlobs_client.check.finding import errors
+
+
+def test_right_files_have_findings_and_none_is_an_error(case):
+    findings = case.judge_all()
+    assert len(findings) > 4
+    assert errors(findings) == []
+
+
+def test_missing_files_are_errors_that_name_them(case):
+    found = errors(check_files(case.folder / "no.xml", [case.folder / "no.toml"]))
+    assert len(found) == 2
+    assert all("mlobs init" in finding.remedy for finding in found)
+
+
+def test_a_missing_structure_is_an_error_that_names_it(case):
+    case.replace(case.client, "init.xyz", "gone.xyz")
+    (found,) = errors(case.judge_all())
+    assert "gone.xyz" in found.what
+
+
+def test_a_field_in_an_unknown_unit_is_an_error_that_lists_the_known_ones(case):
+    case.add_field()
+    case.replace(case.client, "V/angstrom", "kV/m")
+    found = errors(case.judge_all())
+    assert "'kV/m'" in found[0].what
+    assert "V/angstrom" in found[0].remedy
+
+
+def test_the_agreement_is_checked_also_when_ipi_refuses_the_input(case):
+    case.replace(case.input, "init.xyz", "gone.xyz")
+    case.replace(case.client, '"tiny"', '"tyni"')
+    assert {"gone.xyz", "tyni"} == {
+        word for word in ("gone.xyz", "tyni") for f in errors(case.judge_all()) if word in f.what
+    }
+
+
+def test_models_that_cannot_be_built_are_an_error(case):
+    case.replace(case.client, "qtip4pf", "tip9p")
+    (found,) = errors(check_physics([case.client]))
+    assert "tip9p" in found.what

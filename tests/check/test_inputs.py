@@ -1,0 +1,69 @@
+import pytest
+
+
+def test_a_right_input_has_no_errors_and_no_warnings(case, texts):
+    findings = case.judge_input()
+    assert texts(findings, "error") == texts(findings, "warning") == []
+
+
+def test_a_force_that_names_no_forcefield_is_an_error_that_lists_those_there(case, texts):
+    case.replace(case.input, "<force forcefield='mlobs'/>", "<force forcefield='mlops'/>")
+    (error,) = texts(case.judge_input(), "error")
+    assert "'mlops'" in error
+    assert "'mlobs'" in error
+
+
+def test_no_force_at_all_is_an_error(case, texts):
+    case.replace(case.input, "<force forcefield='mlobs'/>", "")
+    assert "nothing moves the atoms" in texts(case.judge_input(), "error")[0]
+
+
+def test_two_forcefields_with_one_name_or_one_address_are_errors(case, texts):
+    second = "<ffsocket name='mlobs' mode='unix'> <address> tiny </address> </ffsocket>"
+    case.replace(case.input, "  <system>", f"{second}\n  <system>")
+    names, places = texts(case.judge_input(), "error")
+    assert "two forcefields are called 'mlobs'" in names
+    assert "the same place tiny" in places
+
+
+@pytest.mark.parametrize("name", ["dipole", "Efield{v/ang}", "interaction_energy"])
+def test_properties_of_driven_dynamics_are_errors_elsewhere(case, texts, name):
+    case.replace(case.input, "potential ]", f"potential, {name} ]")
+    (error,) = texts(case.judge_input(), "error")
+    assert name.split("{")[0] in error
+    assert "filename='out'" in error
+
+
+def test_the_same_properties_are_right_with_driven_dynamics(case, texts):
+    case.replace(case.input, "potential ]", "potential, dipole ]")
+    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
+    case.input.write_text(text)
+    assert texts(case.judge_input(), "error") == []
+
+
+def test_the_default_of_the_acoustic_sum_rule_is_a_warning_with_charges_from_a_client(case, texts):
+    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
+    case.input.write_text(text.replace("<timestep", "<bec mode='driver'/> <timestep"))
+    assert "asr_threshold" in texts(case.judge_input(), "warning")[0]
+    case.replace(case.input, "<timestep", "<asr_threshold> 1e-6 </asr_threshold> <timestep")
+    assert texts(case.judge_input(), "warning") == []
+
+
+def test_a_weight_of_zero_is_a_warning(case, texts):
+    case.replace(case.input, "forcefield='mlobs'/>", "forcefield='mlobs' weight='0.0'/>")
+    assert "weight='0'" in texts(case.judge_input(), "warning")[0]
+
+
+def test_a_run_that_is_at_its_end_is_an_error(case, texts):
+    case.replace(case.input, "<total_steps>", "<step> 10 </step> <total_steps>")
+    assert "raise <total_steps>" in texts(case.judge_input(), "error")[0]
+
+
+def test_a_socket_through_shared_memory_is_a_warning(case, texts):
+    case.replace(case.input, "mode='unix' pbc", "mode='shm' pbc")
+    assert "mode='unix'" in texts(case.judge_input(), "warning")[0]
+
+
+def test_a_batch_that_is_never_full_is_a_warning(case, texts):
+    case.replace(case.input, "</address>", "</address> <batch_size> 6 </batch_size>")
+    assert "at most 4" in texts(case.judge_all(), "warning")[0]

@@ -1,0 +1,54 @@
+import pytest
+
+from mlobs_client.check.ipi_input import Force, PropertiesOutput, TrajectoryOutput, read
+from mlobs_client.errors import ConfigError
+
+
+def test_what_the_xml_says_is_read(case):
+    ipi = read(case.input)
+    (socket,) = ipi.sockets
+    assert (socket.name, socket.mode, socket.address, socket.pbc) == (
+        "mlobs",
+        "unix",
+        "tiny",
+        False,
+    )
+    assert (ipi.step, ipi.total_steps, ipi.timestep) == (0, 10, ("0.25", "femtosecond"))
+    assert ipi.properties == (PropertiesOutput("out", 2, ("step", "temperature", "potential")),)
+    assert ipi.trajectories == (TrajectoryOutput("dipole", 2, "extras", ("dipole",)),)
+    assert ipi.forces == (Force("mlobs", 1.0, 0, (), False),)
+    assert ipi.file("out") == case.folder / "simulation.out"
+
+
+def test_units_and_arguments_do_not_belong_to_the_name_of_a_property(case):
+    case.replace(case.input, "potential ]", "pot_component{eV}(0), atom_x{angstrom}(atom=1) ]")
+    names = read(case.input).properties[0].names
+    assert names == ("step", "temperature", "pot_component", "atom_x")
+
+
+def test_several_extras_in_one_file_are_told_apart(case):
+    case.replace(case.input, "extra_type='dipole'", "extra_type='dipole, energy_spread'")
+    assert read(case.input).trajectories[0].extras == ("dipole", "energy_spread")
+
+
+def test_a_biasing_force_is_told_from_others(case):
+    case.replace(case.input, "<ensemble>", "<ensemble> <bias> <force forcefield='x'/> </bias>")
+    assert [force.biases for force in read(case.input).forces] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "mlobs init"),
+        ("<simulation>", "cannot be read as XML"),
+        ("<input></input>", "<input>"),
+        ("<simulation><total_steps> ten </total_steps></simulation>", "'ten'"),
+    ],
+)
+def test_a_file_that_is_no_input_is_an_error_that_says_why(tmp_path, text, said):
+    path = tmp_path / "input.xml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=r"input\.xml") as caught:
+        read(path)
+    assert said in str(caught.value)

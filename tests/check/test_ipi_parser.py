@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from mlobs_client.check.ipi_parser import parse_with_ipi
+from mlobs_client.errors import ConfigError
+from mlobs_client.units import ANGSTROM
+
+
+def test_ipi_tells_the_atoms_and_the_lattice_vectors_as_rows(case):
+    parsed = parse_with_ipi(case.input)
+    assert parsed.names == ("O", "H", "H")
+    assert parsed.n_beads == 4
+    # i-PI's own factors differ from CODATA's in the ninth digit
+    rows = [[20, 0, 0], [3, 21, 0], [-2, 4, 22]]
+    np.testing.assert_allclose(parsed.cell / ANGSTROM, rows, atol=1e-6)
+    np.testing.assert_allclose(parsed.positions[2] / ANGSTROM, [-0.757, 0.586, 0.1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("units='femtosecond'", "units='furlong'", "furlong"),
+        ("init.xyz", "gone.xyz", "gone.xyz"),
+        ("potential ]", "potenial ]", "potenial"),
+        ("<total_steps>", "<total_stebs>", ""),
+        (" extras </traj", " extrass </traj", "extrass"),
+    ],
+)
+def test_what_ipi_refuses_is_an_error_in_its_words(case, old, new, said):
+    case.replace(case.input, old, new)
+    with pytest.raises(ConfigError, match=r"input\.xml: i-PI") as caught:
+        parse_with_ipi(case.input)
+    assert said in str(caught.value)
+
+
+def test_reading_leaves_no_file_behind(case):
+    before = sorted(case.folder.iterdir())
+    parse_with_ipi(case.input)
+    assert sorted(case.folder.iterdir()) == before

@@ -1,0 +1,154 @@
+"""Which files a name means, which of them are trusted, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlobs_client.errors import ModelError
+from mlobs_client.evaluate.model_files import (
+    load,
+    quiet_third_parties,
+    resolve,
+    trust,
+    trust_file,
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """A configuration folder of our own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+@pytest.fixture
+def model_file(tmp_path, network) -> Path:
+    path = tmp_path / "mine.model"
+    save(network("potential"), path)
+    return path
+
+
+def save(network: torch.nn.Module, path: Path) -> None:
+    with quiet_third_parties():
+        torch.save(network, path)
+
+
+def test_patterns_are_relative_to_the_client_file_and_sorted(tmp_path) -> None:
+    for name in ("b-1.model", "b-0.model", "a.model", "other.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "b-2.model").mkdir()
+    found = resolve(["b-*.model", "a.model", "b-0.model"], tmp_path)
+    assert [path.name for path in found] == ["b-0.model", "b-1.model", "a.model"]
+
+
+def test_absolute_paths_and_globs_are_taken_as_they_are(tmp_path) -> None:
+    for name in ("x-0.model", "x-1.model"):
+        (tmp_path / name).touch()
+    elsewhere = tmp_path / "elsewhere"
+    assert resolve([str(tmp_path / "x-0.model")], elsewhere) == [tmp_path / "x-0.model"]
+    assert len(resolve([str(tmp_path / "x-*.model")], elsewhere)) == 2
+
+
+def test_names_with_brackets_are_files_first(tmp_path) -> None:
+    (tmp_path / "fold[0].model").touch()
+    assert resolve(["fold[0].model"], tmp_path) == [tmp_path / "fold[0].model"]
+
+
+def test_a_pattern_without_files_is_refused_with_the_folder(tmp_path) -> None:
+    with pytest.raises(ModelError, match=rf"'no-\*' matches no file in {tmp_path}"):
+        resolve(["no-*"], tmp_path)
+
+
+def test_an_unknown_bundled_name_is_answered_with_the_known_ones(tmp_path) -> None:
+    with pytest.raises(ModelError, match="bundled are"):
+        resolve(["bundled:water/no-such-*"], tmp_path)
+
+
+def test_bundled_models_are_found_and_trusted(tmp_path, caplog) -> None:
+    found = resolve(["bundled:water/potential-*"], tmp_path)
+    assert [path.name for path in found] == [f"potential-{i}.model" for i in range(4)]
+    assert resolve(["bundled:water/potential-1"], tmp_path) == found[1:2]
+    assert type(load(found[0])).__name__ == "ScaleShiftMACE"
+    assert caplog.text == ""
+
+
+def test_a_file_that_is_not_trusted_is_read_with_a_warning_that_says_what_to_do(
+    model_file, caplog
+) -> None:
+    assert isinstance(load(model_file), torch.nn.Module)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    known = hashlib.sha256(model_file.read_bytes()).hexdigest()
+    for part in (str(model_file), known, f"mlobs model trust {model_file}"):
+        assert part in record.getMessage()
+
+
+def test_a_trusted_file_is_read_silently_wherever_it_lies(model_file, tmp_path, caplog) -> None:
+    known = trust(model_file)
+    assert known == hashlib.sha256(model_file.read_bytes()).hexdigest()
+    load(model_file.rename(tmp_path / "elsewhere.model"))
+    assert caplog.text == ""
+
+
+def test_a_changed_file_is_not_trusted_any_more(model_file, network, caplog) -> None:
+    trust(model_file)
+    save(network("potential", 1), model_file)
+    load(model_file)
+    assert "not a trusted model" in caplog.text
+
+
+def test_trusting_twice_writes_one_line_that_sha256sum_can_read(model_file, home) -> None:
+    trust(model_file)
+    trust(model_file)
+    assert trust_file() == home / "mlobs" / "trusted_models"
+    (line,) = trust_file().read_text().splitlines()
+    assert line.split() == [trust(model_file), str(model_file)]
+
+
+def test_missing_files_are_named(tmp_path) -> None:
+    with pytest.raises(ModelError, match=r"absent\.model: cannot be read: No such file"):
+        load(tmp_path / "absent.model")
+    with pytest.raises(ModelError, match=r"absent\.model: cannot be read"):
+        trust(tmp_path / "absent.model")
+
+
+def test_a_damaged_file_is_named(model_file) -> None:
+    content = model_file.read_bytes()
+    model_file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=r"mine\.model: not a model, or a damaged file"):
+        load(model_file)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps({"a": 1})])
+def test_files_that_are_no_networks_are_refused(content, tmp_path) -> None:
+    path = tmp_path / "it.model"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"it\.model: "):
+        load(path)
+
+
+def test_a_checkpoint_is_refused_with_what_it_contains(tmp_path) -> None:
+    path = tmp_path / "it.pt"
+    torch.save({"model": torch.zeros(3)}, path)
+    with pytest.raises(ModelError, match="contains a dict, not a network"):
+        load(path)
+
+
+def test_reading_a_model_says_nothing_and_warns_of_nothing() -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from mlobs_client.evaluate import mace, model_files\n"
+        "(path,) = model_files.resolve(['bundled:water/dipole-0'], Path())\n"
+        "mace.dipole({'it': model_files.load(path)})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

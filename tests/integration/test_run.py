@@ -1,0 +1,291 @@
+"""``mlobs run`` with the real i-PI: clean ends, and what happens when something dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+INPUT = """<simulation verbosity='low'>
+  <output prefix='simulation'>
+    <properties filename='out'> [ step, temperature{{kelvin}}, conserved ] </properties>
+    <trajectory filename='dipole' extra_type='dipole'> extras </trajectory>
+  </output>
+  <total_steps> {steps} </total_steps>
+  <ffsocket name='mlobs' mode='unix' pbc='False'> <address> {address} </address> </ffsocket>
+  <system>
+    <initialize nbeads='2'>
+      <file mode='ase'> init.xyz </file>
+      <velocities mode='thermal' units='kelvin'> 300 </velocities>
+    </initialize>
+    <forces> <force forcefield='mlobs'/> </forces>
+    <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>
+    <motion mode='dynamics'>
+      <dynamics mode='nve'> <timestep units='femtosecond'> 0.2 </timestep> </dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
+CLIENT = """structure = "init.xyz"
+virial = "none"
+[socket]
+address = "{address}"
+[potential]
+kind = "ase"
+calculator = "slow_spring.Spring"
+parameters = {{ seconds = {seconds}, fails_after = {fails_after} }}
+[dipole]
+kind = "toy"
+name = "qtip4pf"
+[observables]
+extras = ["dipole"]
+"""
+SPRING = '''
+import time
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+class Spring(Calculator):
+    """Springs to the origin, as slow as asked, and NaN in the end."""
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, seconds, fails_after):
+        super().__init__()
+        self.seconds, self.left = seconds, fails_after
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        time.sleep(self.seconds)
+        self.left -= 1
+        energy = 0.5 * float(np.sum(atoms.positions**2)) if self.left != 0 else float("nan")
+        self.results = {"energy": energy, "forces": -atoms.positions}
+'''
+STRUCTURE = """3
+Lattice="20 0 0 3 21 0 -2 4 22" Properties=species:S:1:pos:R:3 pbc="F F F"
+O 0.0 0.0 0.0
+H 0.757 0.586 0.0
+H -0.757 0.586 0.1
+"""
+
+
+class Run:
+    """One ``mlobs run`` in a folder of its own."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.address = folder, address
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "slow_spring.py").write_text(SPRING)
+        (folder / "init.xyz").write_text(STRUCTURE)
+
+    def prepare(self, steps: int, seconds: float = 0.0, fails_after: int = -1) -> None:
+        client = CLIENT.format(address=self.address, seconds=seconds, fails_after=fails_after)
+        (self.folder / "client.toml").write_text(client)
+        (self.folder / "input.xml").write_text(INPUT.format(steps=steps, address=self.address))
+
+    def start(self, file: str = "input.xml", n_clients: int = 1) -> None:
+        command = [sys.executable, "-m", "mlobs_client", "run", file, "client.toml", "--no-check"]
+        with (self.folder / "run.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "-n", str(n_clients)],
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(self.folder)},
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait(self, seconds: float = 40.0) -> int:
+        assert self.process is not None
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(self.said) from None
+
+    @property
+    def said(self) -> str:
+        """What the command said, without its line breaks."""
+        return " ".join((self.folder / "run.log").read_text().split())
+
+    def children(self) -> dict[str, int]:
+        """The running children: ``i-pi`` or the name of the client, and its pid."""
+        assert self.process is not None
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        found = {}
+        for pid in map(int, listed.split()):
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+            found[words[-1] if "client" in words else "i-pi"] = pid
+        return found
+
+    def steps(self) -> list[int]:
+        """The steps in i-PI's properties."""
+        path = self.folder / "simulation.out"
+        return np.loadtxt(path, ndmin=2)[:, 0].astype(int).tolist() if path.exists() else []
+
+    def wait_until(self, claim: Callable[[], bool], seconds: float = 60.0) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + seconds
+        while not claim():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+    def wait_for_step(self, step: int) -> None:
+        self.wait_until(lambda: max(_complete_steps(self.folder), default=-1) >= step)
+
+
+def _complete_steps(folder: Path) -> list[int]:
+    path = folder / "simulation.out"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [int(float(line.split()[0])) for line in lines if not line.startswith("#")]
+
+
+@pytest.fixture
+def run(tmp_path: Path, unix_address: str) -> Iterator[Run]:
+    run = Run(tmp_path, unix_address)
+    yield run
+    if run.process is not None and run.process.poll() is None:
+        children = run.children()
+        run.process.kill()
+        run.process.wait()
+        for pid in children.values():
+            os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+
+
+def test_a_run_to_the_end_exits_zero_and_leaves_nothing_running(run: Run) -> None:
+    run.prepare(steps=6)
+    run.start(n_clients=2)
+    assert run.wait() == 0, run.said
+    assert "finished: all 6 steps are done" in run.said
+    assert run.steps() == [0, 1, 2, 3, 4, 5, 6]
+    assert "said EXIT" in (run.folder / "client-1.log").read_text()
+    assert not Path(f"/tmp/ipi_{run.address}").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_restart_and_says_how_to_go_on(run: Run, signum: signal.Signals) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    children = run.children()
+    assert run.process is not None
+    run.process.send_signal(signum)
+    assert run.wait(30.0) == 128 + signum, run.said
+    assert not any(is_alive(pid) for pid in children.values())
+    assert f"stopped: {signum.name}; RESTART is at step" in run.said
+    assert "mlobs run RESTART client.toml -n 1" in run.said
+
+
+def test_a_run_that_was_stopped_goes_on_without_gap_or_repeat(run: Run) -> None:
+    run.prepare(steps=40, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    assert run.process is not None
+    run.process.terminate()
+    assert run.wait(30.0) == 143
+    run.start("RESTART")
+    assert run.wait() == 0, run.said
+    assert run.steps() == list(range(41))
+
+
+def test_a_client_that_is_killed_is_replaced_and_the_run_finishes(run: Run) -> None:
+    run.prepare(steps=30, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    os.kill(run.children()["client-0"], signal.SIGKILL)
+    assert run.wait() == 0, run.said
+    assert "client-0 died (killed by SIGKILL) and is started again" in run.said
+    assert run.steps() == list(range(31))
+
+
+def test_a_client_that_vanishes_with_an_unread_request_does_not_stop_the_run(run: Run) -> None:
+    # it resets the connection, which ends the thread of i-PI 3.3.1 that talks to clients
+    run.prepare(steps=100, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    vanish_with_an_unread_request(f"/tmp/ipi_{run.address}")
+    assert run.wait() == 0, run.said
+    assert "going on from RESTART" in run.said
+    assert run.steps() == list(range(101))
+
+
+def vanish_with_an_unread_request(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as rude:
+        rude.connect(path)
+        rude.settimeout(30.0)
+        while b"POSDATA" not in rude.recv(64, socket.MSG_PEEK):
+            said = rude.recv(64)
+            ready = said.startswith(b"INIT")
+            rude.sendall((b"READY" if ready else b"NEEDINIT").ljust(12))
+
+
+def test_a_server_that_is_killed_ends_all_within_two_seconds_with_its_log(run: Run) -> None:
+    run.prepare(steps=1000, seconds=0.02)
+    run.start(n_clients=2)
+    run.wait_for_step(2)
+    children = run.children()
+    os.kill(children["i-pi"], signal.SIGKILL)
+    began = time.monotonic()
+    assert run.wait(20.0) == 1
+    # 2 s are promised; the rest is for the end of a Python process on a busy machine
+    assert time.monotonic() - began < 4.0
+    assert not any(is_alive(pid) for pid in children.values())
+    assert "mlobs: error: i-PI ended:" in run.said
+    assert "i-pi.log" in run.said
+
+
+def test_a_server_that_refuses_its_input_ends_all_with_its_message(run: Run) -> None:
+    run.prepare(steps=10)
+    path = run.folder / "input.xml"
+    path.write_text(path.read_text().replace("conserved", "conserved, dipole"))
+    run.start()
+    assert run.wait() == 1
+    assert "the electric field is defined only when using" in run.said
+    assert len(run.said.split("mlobs: error:")) == 2
+
+
+def test_a_client_that_cannot_start_ends_all_at_once_with_its_message(run: Run) -> None:
+    run.prepare(steps=10)
+    path = run.folder / "client.toml"
+    path.write_text(path.read_text().replace("slow_spring.Spring", "slow_spring.Sprint"))
+    run.start()
+    assert run.wait() == 1
+    assert "client-0 cannot start:" in run.said
+    assert "Sprint" in run.said
+    assert "started again" not in run.said
+
+
+def test_clients_that_die_of_the_same_error_end_the_run_with_it(run: Run) -> None:
+    run.prepare(steps=10, fails_after=1)
+    run.start(n_clients=2)
+    assert run.wait() == 1
+    assert "died 5 times in 120 s: energy is nan" in run.said
+    assert run.said.count("started again") == 4
+
+
+def test_an_address_in_use_is_refused_and_its_owner_is_not_disturbed(run: Run) -> None:
+    run.prepare(steps=10)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(f"/tmp/ipi_{run.address}")
+        other.listen()
+        run.start()
+        assert run.wait() == 1
+    assert f"is in use by process {os.getpid()}" in run.said
+    assert not (run.folder / "i-pi.log").exists()

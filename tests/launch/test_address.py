@@ -1,0 +1,76 @@
+import os
+import socket
+import uuid
+from pathlib import Path
+
+import pytest
+
+from mlobs_client.check.ipi_input import IpiInput, read
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch.address import free_addresses
+
+INPUT = """<simulation sockets_prefix='{prefix}'>
+  <ffsocket name='mlobs' mode='{mode}'>
+    <address> {address} </address> <port> {port} </port>
+  </ffsocket>
+</simulation>
+"""
+
+
+@pytest.fixture
+def prefix():
+    """Short, as paths of sockets must be."""
+    prefix = f"/tmp/mlobs_{uuid.uuid4().hex[:8]}_"
+    yield prefix
+    Path(f"{prefix}water").unlink(missing_ok=True)
+
+
+def make(folder: Path, prefix: str, mode="unix", address="water", port=4000) -> IpiInput:
+    path = folder / "input.xml"
+    path.write_text(INPUT.format(prefix=prefix, mode=mode, address=address, port=port))
+    return read(path)
+
+
+def test_a_free_address_is_left_as_it_is(tmp_path, prefix):
+    free_addresses(make(tmp_path, prefix))
+    assert not Path(f"{prefix}water").exists()
+
+
+def test_a_server_that_listens_is_an_error_that_names_its_process(tmp_path, prefix):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{prefix}water")
+        server.listen()
+        with pytest.raises(LaunchError, match="choose another <address>") as caught:
+            free_addresses(make(tmp_path, prefix))
+        assert f"process {os.getpid()}" in str(caught.value)
+        assert Path(f"{prefix}water").exists()
+
+
+def test_what_a_dead_server_left_is_removed_and_said(tmp_path, prefix, caplog):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{prefix}water")
+    free_addresses(make(tmp_path, prefix))
+    assert not Path(f"{prefix}water").exists()
+    assert f"{prefix}water" in caplog.text
+
+
+def test_a_name_that_is_too_long_for_a_socket_is_an_error(tmp_path, prefix):
+    with pytest.raises(LaunchError, match="too long"):
+        free_addresses(make(tmp_path, prefix, address=200 * "w"))
+
+
+def test_a_port_in_use_is_an_error_that_names_it(tmp_path, prefix):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with pytest.raises(LaunchError, match=f"port {port} .* is in use"):
+            free_addresses(make(tmp_path, prefix, "inet", "127.0.0.1", port))
+    free_addresses(make(tmp_path, prefix, "inet", "127.0.0.1", port))
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_that_is_not_ours_is_an_error(tmp_path, prefix, address):
+    with pytest.raises(LaunchError, match="this machine's own name") as caught:
+        free_addresses(make(tmp_path, prefix, "inet", address))
+    assert address in str(caught.value)

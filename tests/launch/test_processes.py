@@ -1,0 +1,78 @@
+import os
+import sys
+import time
+
+import pytest
+
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch.processes import Child
+
+
+@pytest.fixture
+def start(tmp_path):
+    """``start(code)`` runs Python code as a child; killed when the test ends."""
+    children = []
+
+    def run(code: str, threads: int = 1) -> Child:
+        children.append(Child("child", [sys.executable, "-c", code], tmp_path, threads))
+        return children[-1]
+
+    yield run
+    for child in children:
+        child.end(0.0)
+
+
+def wait_for(child: Child, word: str) -> None:
+    deadline = time.monotonic() + 20.0
+    while word not in child.said():
+        assert time.monotonic() < deadline, child.said()
+        time.sleep(0.02)
+
+
+def test_the_log_holds_what_was_said_on_both_streams(start, tmp_path):
+    child = start("import sys; print('one'); print('two', file=sys.stderr)")
+    assert child.wait(20.0)
+    assert child.status == 0
+    assert sorted((tmp_path / "child.log").read_text().split()) == ["one", "two"]
+
+
+def test_a_second_child_continues_the_log_but_has_its_own_words(start, tmp_path):
+    assert start("print('first')").wait(20.0)
+    second = start("print('second')")
+    assert second.wait(20.0)
+    assert second.last_words == "second"
+    assert (tmp_path / "child.log").read_text().split() == ["first", "second"]
+
+
+def test_a_child_gets_its_number_of_threads_and_its_own_session(start):
+    child = start("import os; print(os.environ['OMP_NUM_THREADS'], os.getsid(0))", threads=3)
+    assert child.wait(20.0)
+    assert child.said().split() == ["3", str(child.pid)]
+    assert os.getsid(0) != child.pid
+
+
+def test_a_killed_child_has_the_signal_as_its_last_words(start):
+    child = start("import os; print('working', flush=True); os.kill(os.getpid(), 9)")
+    assert child.wait(20.0)
+    assert child.last_words == "killed by SIGKILL"
+
+
+def test_a_child_that_says_nothing_tells_its_status(start):
+    child = start("raise SystemExit(7)")
+    assert child.wait(20.0)
+    assert child.last_words == "ended with status 7"
+
+
+def test_a_stubborn_child_is_killed_after_the_patience(start):
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True)"
+    child = start(f"{code}; time.sleep(60)")
+    wait_for(child, "up")
+    began = time.monotonic()
+    child.end(0.3)
+    assert 0.3 <= time.monotonic() - began < 10.0
+    assert child.status == -9
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(LaunchError, match="cannot be started"):
+        Child("child", [sys.executable, "-c", ""], tmp_path / "gone")

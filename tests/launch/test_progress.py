@@ -1,0 +1,76 @@
+import os
+
+import pytest
+
+from mlobs_client.check.ipi_input import read
+from mlobs_client.launch.progress import Progress, Status
+from mlobs_client.units import EV
+
+INPUT = """<simulation>
+  <output prefix='run'>
+    <properties filename='cell'> [ volume, cell_h ] </properties>
+    <properties filename='out'> [ step, cell_h, temperature{kelvin} ] </properties>
+    <trajectory filename='spread' extra_type='energy_spread'> extras </trajectory>
+  </output>
+  <total_steps> 500 </total_steps>
+  <system><motion><dynamics>
+    <timestep units='femtosecond'> 0.5 </timestep>
+  </dynamics></motion></system>
+</simulation>
+"""
+HEADER = """# column   1     --> step : The current simulation time step.
+# cols.    2-10  --> cell_h : The simulation cell as a matrix.
+# column  11     --> temperature{kelvin} : The current temperature.
+"""
+ROW = "  {step}.0e+00 1 2 3 4 5 6 7 8 9 2.9850e+02 \n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "input.xml").write_text(INPUT)
+    return tmp_path
+
+
+def test_nothing_is_known_before_ipi_writes(files):
+    status = Progress(read(files / "input.xml")).read(2)
+    assert status == Status(None, 500, None, None, None, 2)
+    assert str(status) == "step ?/500, 2 clients"
+
+
+def test_step_and_temperature_are_found_behind_a_property_of_several_columns(files):
+    progress = Progress(read(files / "input.xml"))
+    (files / "run.out").write_text(HEADER + ROW.format(step=7))
+    status = progress.read(1)
+    assert (status.step, status.temperature) == (7, 298.5)
+
+
+def test_an_incomplete_last_line_is_not_read(files):
+    progress = Progress(read(files / "input.xml"))
+    (files / "run.out").write_text(HEADER + ROW.format(step=7) + "  8.0e+00 1 2")
+    assert progress.read(1).step == 7
+
+
+def test_files_of_an_earlier_run_are_not_ours(files):
+    (files / "run.out").write_text(HEADER + ROW.format(step=7))
+    os.utime(files / "run.out", (1e9, 1e9))
+    assert Progress(read(files / "input.xml")).read(1).step is None
+
+
+def test_the_speed_is_simulated_over_wall_time(files, monkeypatch):
+    progress = Progress(read(files / "input.xml"))
+    clock = iter([100.0, 102.0])
+    monkeypatch.setattr("mlobs_client.launch.progress.time.monotonic", lambda: next(clock))
+    (files / "run.out").write_text(HEADER + ROW.format(step=10))
+    assert progress.read(1).ns_per_day is None
+    (files / "run.out").write_text(HEADER + ROW.format(step=50))
+    # 40 steps of 0.5 fs in 2 s; i-PI's fs differs from CODATA's in the seventh digit
+    assert progress.read(1).ns_per_day == pytest.approx(10e-6 * 86400, rel=1e-5)
+
+
+def test_the_spread_of_the_first_bead_is_shown_in_mev(files):
+    progress = Progress(read(files / "input.xml"))
+    (files / "run.spread_00").write_text(f" #EXTRAS# Step: 1\n  {0.0034 * EV:.8e}\n")
+    (files / "run.spread_01").write_text(" #EXTRAS# Step: 1\n  9.0\n")
+    status = progress.read(1)
+    assert status.spread == pytest.approx(3.4, rel=1e-6)  # nine digits are in the file
+    assert "spread 3.4 meV" in str(status)

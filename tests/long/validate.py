@@ -1,0 +1,48 @@
+"""``make validate``: physics that is too long for the tests, against exact numbers.
+
+``python validate.py`` runs everything (under two hours on two cores), ``python validate.py NAME``
+only that. What is finished is written at once, so an interrupted run has lost only one figure.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import exact
+import water
+from report import Figure, write
+from rich.progress import track
+
+STUDIES = {
+    "quantum_oscillator": exact.quantum_oscillator,
+    "double_well": exact.double_well,
+    "anharmonic_kinetic_energy": exact.anharmonic_kinetic_energy,
+    "dipole_in_a_field": exact.dipole_in_a_field,
+    "infrared_sum_rule": exact.infrared_sum_rule,
+    "conservation": water.conservation,
+    "held_out_errors": lambda folder: water.held_out_errors(),
+}
+
+
+def main() -> int:
+    """Run the studies; 1 if a figure does not hold."""
+    names = sys.argv[1:] or list(STUDIES)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in track(names, description="validating"):
+            figures += STUDIES[name](Path(scratch) / name)
+            if names == list(STUDIES):
+                write("validate", figures)
+    for figure in figures:
+        mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]
+        error = "" if figure.error is None else f" +- {figure.error:.2g}"
+        print(
+            f"{figure.name:45s} {figure.value:.6g}{error} {figure.unit}  {figure.reference} {mark}"
+        )
+    return int(any(figure.passed is False for figure in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
