@@ -120,8 +120,12 @@ class Answer:
         return predict(structures, self._assembly.evaluators, self._assembly.terms, wanted)
 
     def _columns(self, prediction: Prediction, structure: Structure) -> dict[str, Array]:
-        known = {**prediction.observables, "positions": structure.positions}
-        return {name: known[name] for name in self._recorded}
+        columns = {
+            name: structure.positions if name == "positions" else prediction.observables[name]
+            for name in self._recorded
+        }
+        # positions without their cell could not be observed again
+        return {**columns, "cell": structure.cell} if "positions" in columns else columns
 
     def _append(
         self, predictions: Sequence[Prediction], structures: Sequence[Structure]

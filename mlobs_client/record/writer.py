@@ -35,6 +35,10 @@ SYNC_SECONDS: Final = 30.0
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class _Taken(RecordError):
+    """Somebody else writes this file, or it holds something else."""
+
+
 class RecordWriter:
     """One record, open for appending; nobody else can append to it meanwhile.
 
@@ -122,13 +126,10 @@ class RecordWriter:
             )
         return value
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, content: memoryview) -> None:
         at = self._header.data + self._n_rows * self._header.row.itemsize
-        left = memoryview(content)
         try:
-            while left:
-                written = os.pwrite(self._descriptor, left, at)
-                left, at = left[written:], at + written
+            _write_all(self._descriptor, content, at)
         except OSError as error:
             self._truncate()
             raise RecordError(
@@ -169,9 +170,7 @@ def open_next_record(path: Path, shapes: Shapes, attributes: Attributes) -> Reco
     for candidate in _candidates(path):
         try:
             writer = RecordWriter(candidate, shapes, attributes)
-        except RecordError as error:
-            if not candidate.exists() or not os.access(candidate, os.W_OK):
-                raise
+        except _Taken as error:
             logger.info("%s; trying the next name", error)
             continue
         return writer
@@ -193,7 +192,7 @@ def _open_alone(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise RecordError(
+        raise _Taken(
             f"{path}: another client is writing it; give each client its own record_file"
         ) from None
     except OSError as error:
@@ -204,27 +203,40 @@ def _open_alone(path: Path) -> int:
 def _begin(descriptor: int, path: Path, row: np.dtype[np.void], attributes: Attributes) -> Header:
     if os.fstat(descriptor).st_size == 0:
         created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        all_attributes = {**attributes, "format": FORMAT, "created": created}
+        content = make_header(row, {**attributes, "format": FORMAT, "created": created})
         try:
-            os.pwrite(descriptor, make_header(row, all_attributes), 0)
+            _write_all(descriptor, memoryview(content), 0)
         except OSError as error:
+            os.ftruncate(descriptor, 0)
             raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
-        return read_header(path)
-    header = read_header(path)
+    try:
+        header = read_header(path)
+    except RecordError as error:
+        raise _Taken(str(error)) from error
+    _check_same(path, header, row, attributes)
+    return header
+
+
+def _check_same(path: Path, header: Header, row: np.dtype[np.void], attributes: Attributes) -> None:
     if header.row != row:
-        raise RecordError(
+        raise _Taken(
             f"{path}: is there already and holds {_columns(header.row)}, not {_columns(row)}; "
             "choose another name or move it away"
         )
     before = {k: v for k, v in header.attributes.items() if k not in ("format", "created")}
     for name in sorted(before.keys() | attributes.keys()):
         if before.get(name) != attributes.get(name):
-            raise RecordError(
+            raise _Taken(
                 f"{path}: is there already and was written with another {name!r} "
                 f"({before.get(name)!r}, now {attributes.get(name)!r}); choose another name or "
                 "move it away"
             )
-    return header
+
+
+def _write_all(descriptor: int, content: memoryview, at: int) -> None:
+    while content:
+        written = os.pwrite(descriptor, content, at)
+        content, at = content[written:], at + written
 
 
 def _columns(row: np.dtype[np.void]) -> str:

@@ -34,7 +34,8 @@ virial = "none"
 kind = "toy"
 name = "charged_oscillators"
 parameters = {sites = [[0, 0, 0], [2, 1, 0], [0, 2, -23]], charges = [-2, 1, 1], cubic = 0.01, \
-polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]],[[1,3,2],[0,1,0],[2,0,1]],[[5,1,4],[9,8,7],[0,0,6]]]}
+polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]], [[1,3,2],[0,1,0],[2,0,1]], \
+[[5,1,4],[9,8,7],[0,0,6]]]}
 [observables]
 extras = ["dipole", "born_charges", "polarizability"]
 record = ["dipole", "polarizability", "born_charges", "positions"]

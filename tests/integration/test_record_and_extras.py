@@ -25,7 +25,8 @@ address = "{address}"
 kind = "toy"
 name = "charged_oscillators"
 parameters = {{sites = [[0, 0, 0], [2, 1, 0], [0, 2, -3]], charges = [-2, 1, 1], cubic = 0.01, \
-polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]],[[1,3,2],[0,1,0],[2,0,1]],[[5,1,4],[9,8,7],[0,0,6]]]}}
+polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]], [[1,3,2],[0,1,0],[2,0,1]], \
+[[5,1,4],[9,8,7],[0,0,6]]]}}
 [field]
 vector = [0.01, -0.02, 0.03]
 unit = "atomic_unit"

@@ -273,7 +273,7 @@ def test_a_client_that_cannot_start_ends_all_at_once_with_its_message(run: Run) 
 
 
 def test_clients_that_die_of_the_same_error_end_the_run_with_it(run: Run) -> None:
-    run.prepare(steps=10, fails_after=1)
+    run.prepare(steps=1000, fails_after=5)
     run.start(n_clients=2)
     assert run.wait() == 1
     assert "died 5 times in 120 s: energy is nan" in run.said

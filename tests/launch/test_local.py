@@ -38,7 +38,7 @@ def test_no_client_at_all_is_refused_where_there_is_a_socket(tmp_path):
 
 
 def test_an_mpi_job_is_refused_with_the_command_that_starts_it(tmp_path):
-    with pytest.raises(LaunchError, match="mpirun -n 1 i-pi input.xml"):
+    with pytest.raises(LaunchError, match=r"mpirun -n 1 i-pi input\.xml"):
         attempt(tmp_path, "<ffmpi name='a'/>", 1)
 
 

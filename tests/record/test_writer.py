@@ -196,6 +196,29 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> Non
         assert file["observables"].shape == (n_rows,)
 
 
+FULL_AT_ONCE = """
+import sys, resource, signal
+from pathlib import Path
+from mlobs_client.errors import RecordError
+from mlobs_client.record.writer import open_next_record
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    open_next_record(Path(sys.argv[1]), {"born_charges": (3, 3, 3)}, {})
+except RecordError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_is_full_from_the_start_is_one_clear_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_AT_ONCE, str(tmp_path / "a.h5")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "a.h5: cannot be written: File too large" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+    write(tmp_path / "a.h5", 2)  # what is left of it does not stand in the way
+    assert_holds(tmp_path / "a.h5", 2)
+
+
 def test_two_writers_of_one_record_are_refused(tmp_path: Path) -> None:
     with RecordWriter(tmp_path / "a.h5", SHAPES, ATTRIBUTES) as writer:
         with pytest.raises(RecordError, match="another client is writing"):

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mlobs_client.cli.check import command
+from mlobs_client.cli.init import copy_kind
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy_kind("water-nve-field", tmp_path)
+    client = tmp_path / "client.toml"
+    # two members are a committee too, and half the work
+    client.write_text(client.read_text().replace("-*", "-[01]*"))
+    return tmp_path
+
+
+def invoke(folder: Path, *options: str):
+    files = [str(folder / "input.xml"), str(folder / "client.toml")]
+    return CliRunner().invoke(command, [*files, *options])
+
+
+def test_right_files_with_the_bundled_models_have_no_errors(folder: Path):
+    result = invoke(folder)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert said.endswith("no errors")
+    for tested in ("energy pulled back by positions", "born_charges", "UniformField", "quanta"):
+        assert tested in said
+
+
+def test_an_error_is_shown_with_its_remedy_and_exits_one(folder: Path):
+    xml = folder / "input.xml"
+    xml.write_text(xml.read_text().replace("pbc='False'>", "pbc='True'>"))
+    result = invoke(folder, "--no-models")
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert "error <ffsocket name='mlobs'> has pbc='True'" in said
+    assert "-> write pbc='False' in <ffsocket name='mlobs'>" in said
+    assert said.endswith("1 error: do not run this yet")
+
+
+def test_names_in_brackets_are_shown_as_they_are(folder: Path):
+    client = folder / "client.toml"
+    client.write_text(client.read_text().replace('address = "water', 'address = "ice'))
+    said = " ".join(invoke(folder, "--no-models").output.split())
+    assert "[socket] of client.toml is unix" in said
+
+
+def test_quiet_shows_only_what_is_wrong(folder: Path):
+    result = invoke(folder, "--no-models", "--quiet")
+    assert result.output == "no errors\n"

@@ -1,0 +1,84 @@
+"""Bad input: one error that names the value and the remedy, before anything is started."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mlobs_client.cli.init import copy_kind
+from mlobs_client.cli.run import command
+from mlobs_client.errors import MlobsError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy_kind("water-nve-field", tmp_path)
+    return tmp_path
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
+
+    return change
+
+
+def swap_species(folder: Path) -> None:
+    lines = (folder / "init.xyz").read_text().splitlines()
+    lines[2], lines[3] = lines[3], lines[2]
+    (folder / "other.xyz").write_text("\n".join(lines))
+    edit("client.toml", "init.xyz", "other.xyz")(folder)
+
+
+def flatten_cell(folder: Path) -> None:
+    edit("init.xyz", "0.0 0.0 7.830137595191438", "0.0 0.0 0.0")(folder)
+
+
+BAD = {
+    "another address": (
+        edit("client.toml", 'address = "water-nve-field"', 'address = "water"'),
+        ["'water'", "'water-nve-field'", "[socket]"],
+    ),
+    "no such forcefield": (
+        edit("input.xml", "forcefield='mlobs'", "forcefield='mace'"),
+        ["'mace'", "'mlobs'", "<forces>"],
+    ),
+    "unknown unit": (edit("client.toml", "V/angstrom", "V/parsec"), ["V/parsec", "V/nm"]),
+    "wrong species": (swap_species, ["atom 1", "'O'", "'H'", "same order"]),
+    "flat cell": (flatten_cell, ["cell", "volume"]),
+    "no structure": (lambda folder: (folder / "init.xyz").unlink(), ["init.xyz", "folder"]),
+    "no client file": (lambda folder: (folder / "client.toml").unlink(), ["client.toml", "init"]),
+    "no input": (lambda folder: (folder / "input.xml").unlink(), ["input.xml", "mlobs init"]),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_a_mistake_is_one_error_that_names_the_value_and_the_remedy(folder: Path, mistake: str):
+    change, words = BAD[mistake]
+    change(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    result = CliRunner().invoke(command, [str(folder / n) for n in ("input.xml", "client.toml")])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, MlobsError), result.exception
+    assert [word for word in words if word not in str(result.exception)] == []
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path):
+    copy_kind("remote-tcp", tmp_path)
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        for name in ("input.xml", "client.toml"):
+            edit(name, "31415 ", f"{port} ")(tmp_path)
+        files = [str(tmp_path / name) for name in ("input.xml", "client.toml")]
+        result = CliRunner().invoke(command, files)
+    assert isinstance(result.exception, MlobsError)
+    assert f"port {port} of '0.0.0.0' is in use" in str(result.exception)

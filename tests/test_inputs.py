@@ -1,0 +1,129 @@
+"""Every input of ``ipi_inputs/`` is right, and runs in the real i-PI with the real client."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlobs_client.check.files import check_files
+from mlobs_client.check.finding import Level
+from mlobs_client.cli.init import copy_kind, find_kinds
+
+README = Path(__file__).parents[1] / "ipi_inputs" / "README.md"
+OPTIONS = {"ffdirect": ["-n", "0"]}
+
+
+def client_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.toml"))
+
+
+@pytest.fixture
+def address():
+    """A word for all addresses that nobody else uses."""
+    word = uuid.uuid4().hex[:8]
+    yield word
+    for left in Path("/tmp").glob(f"ipi_{word}-*"):
+        left.unlink()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def shorten(folder: Path, address: str) -> None:
+    """Two steps, everything written at each, two members, addresses of our own."""
+    xml = folder / "input.xml"
+    port = str(free_port())
+    text = re.sub(r"<total_steps> \d+", "<total_steps> 2", xml.read_text())
+    text = re.sub(r"stride='\d+'", "stride='1'", text)
+    text = re.sub(r"<address> (?!0\.)", f"<address> {address}-", text)
+    xml.write_text(text.replace("31415 </port>", f"{port} </port>"))
+    for client in client_files(folder):
+        text = client.read_text().replace("-*", "-[01]*").replace("port = 31415", f"port = {port}")
+        client.write_text(re.sub(r'address = "(?!localhost)', f'address = "{address}-', text))
+
+
+def command(kind: str, folder: Path) -> list[str]:
+    if kind == "ffmpi":
+        beside = Path(sys.executable).parent
+        if shutil.which("mpirun", path=f"{beside}:{os.environ['PATH']}") is None:
+            pytest.skip("mpirun is not installed")
+        drivers = f"{beside}/i-pi-driver-py --mpi -m custom -P mlobs_pes.py -o client=client.toml"
+        mpirun = shutil.which("mpirun", path=f"{beside}:{os.environ['PATH']}")
+        return [
+            str(mpirun),
+            "-n",
+            "1",
+            f"{beside}/i-pi",
+            "input.xml",
+            ":",
+            "-n",
+            "1",
+            *drivers.split(),
+        ]
+    clients = [path.name for path in client_files(folder)]
+    options = OPTIONS.get(kind, [])
+    return [sys.executable, "-m", "mlobs_client", "run", "input.xml", *clients, *options]
+
+
+@pytest.mark.parametrize("kind", find_kinds())
+def test_an_input_has_nothing_that_check_complains_about(kind: str, tmp_path: Path):
+    copy_kind(kind, tmp_path)
+    findings = check_files(tmp_path / "input.xml", client_files(tmp_path))
+    assert [f for f in findings if f.level is not Level.OK] == []
+
+
+@pytest.mark.parametrize("kind", find_kinds())
+def test_an_input_runs_and_writes_finite_numbers(kind: str, tmp_path: Path, address: str):
+    copy_kind(kind, tmp_path)
+    shorten(tmp_path, address)
+    done = subprocess.run(
+        command(kind, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    properties = np.loadtxt(tmp_path / "simulation.out")
+    assert properties[:, 0].tolist() == [0.0, 1.0, 2.0]
+    assert np.isfinite(properties).all()
+    dipoles = np.loadtxt(tmp_path / "simulation.dipole_0")
+    assert dipoles.shape == (3, 3)
+    assert np.isfinite(dipoles).all()
+
+
+def test_the_readme_has_one_row_for_each_kind():
+    rows = re.findall(r"^\| `([a-z-]+)` \|", README.read_text(), flags=re.MULTILINE)
+    assert sorted(rows) == sorted(find_kinds())
+
+
+@pytest.mark.parametrize("kind", find_kinds())
+def test_every_dimensional_number_of_an_input_has_its_unit(kind: str, tmp_path: Path):
+    copy_kind(kind, tmp_path)
+    text = (tmp_path / "input.xml").read_text()
+    for tag in (
+        "temperature",
+        "pressure",
+        "timestep",
+        "tau",
+        "velocities",
+        "amp",
+        "freq",
+        "peak",
+        "sigma",
+    ):
+        for attributes in re.findall(rf"<{tag}\b([^>]*)>", text):
+            assert "units='" in attributes, f"<{tag}{attributes}>"
