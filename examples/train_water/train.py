@@ -258,7 +258,9 @@ def main() -> None:
     torch.manual_seed(seed)
     sets, facts = load_sets(kind, seed, arguments.work)
     model = build(kind, facts["neighbours"], scale=facts["scale"])
+    earlier = []
     if arguments.start:
+        earlier = json.loads(arguments.start.with_suffix(".json").read_text())["steps"]
         copy_weights(torch.load(arguments.start, weights_only=False), model)
     recipe = RECIPES[kind]
     recipe = recipe._replace(
@@ -277,7 +279,7 @@ def main() -> None:
                 "n_train": len(sets.train),
                 "n_valid": len(sets.valid),
                 "recipe": recipe._asdict(),
-                "started_from": arguments.start and arguments.start.name,
+                "steps": [*earlier, recipe.steps],
                 "history": history,
                 **facts,
             },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def command(
         _check(input_xml, clients, console)
     ipi = ipi_input.read(input_xml)
     files = [ClientFile(path, client_file.load(path)) for path in clients]
-    with _shown(console) as show:
+    with shown(console) as show:
         outcome = local.run(ipi, files, n_clients, show, others_serve=others_serve)
     _say_end(outcome, ipi, clients, n_clients)
     if outcome.signal is not None:
@@ -129,7 +129,8 @@ class _Lines:
 
 
 @contextmanager
-def _shown(console: Console) -> Iterator[_Bar | _Lines]:
+def shown(console: Console) -> Iterator[Callable[[Status], None]]:
+    """Show a status: a bar in a terminal, else lines."""
     if console.is_terminal:
         bar = _Bar(console)
         with bar.progress:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import shutil
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ from mlobs_client.launch.progress import Progress, Status
 
 logger = logging.getLogger(__name__)
 
+EXIT: Final = "EXIT"  # i-PI ends when a file of this name is in its folder
 PAUSE: Final = 0.2  # seconds between two looks at the children
 PAUSE_OF_REPORTS: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
@@ -81,9 +83,12 @@ def run(
             reason and the log.
     """
     _check_service(ipi, clients, n_clients, others_serve=others_serve)
+    exit_file = ipi.path.parent / EXIT
+    if exit_file.exists():
+        raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
     free_addresses(ipi)
     with _signals() as received:
-        local = _LocalRun(ipi, clients, n_clients)
+        local = _LocalRun(ipi, _name_clients(ipi, clients, n_clients))
         try:
             return local.watch(received, report)
         finally:
@@ -91,24 +96,22 @@ def run(
 
 
 class _LocalRun:
-    def __init__(self, ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int) -> None:
+    def __init__(self, ipi: IpiInput, files: Mapping[str, ClientFile]) -> None:
         self._ipi = ipi
         self._folder = ipi.path.parent
+        self._files = files
         self._since = time.time()
         self._deaths: deque[tuple[float, str]] = deque()
         self._all_left: float | None = None
-        self._files: dict[str, ClientFile] = {}
-        for client in clients if ipi.sockets else ():
-            for i in range(n_clients):
-                self._files[f"{client.path.stem}-{i}"] = client
+        self._clients: dict[str, Child] = {}
         self._server = self._start_server(ipi.path.name)
-        self._clients = {name: self._start_client(name) for name in self._files}
 
     def watch(
         self, received: Sequence[signal.Signals], report: Callable[[Status], None]
     ) -> Outcome:
         progress = Progress(self._ipi)
         next_report = 0.0
+        self._start_clients()
         while self._server.status is None and not received:
             try:
                 self._look_after_clients()
@@ -117,11 +120,11 @@ class _LocalRun:
                     self._look_after_server()
                     report(progress.read(self._count_clients()))
             except LaunchError:
-                self._server.end(SERVER_PATIENCE)  # it leaves a RESTART
+                self._stop_server()
                 raise
             self._server.wait(PAUSE)
         if received:
-            self._server.end(SERVER_PATIENCE)
+            self._stop_server()
         report(progress.read(self._count_clients()))
         return self._judge_end(received[0] if received else None)
 
@@ -130,6 +133,20 @@ class _LocalRun:
         if self._server.status is None:
             self._server.end(0.0)
         self._end_clients()
+
+    def _stop_server(self) -> None:
+        """Let i-PI finish with a RESTART.
+
+        Not by a signal: a batch system may have sent one already, and i-PI takes the second as
+        an order to leave everything and go.
+        """
+        exit_file = self._folder / EXIT
+        exit_file.touch()
+        try:
+            if not self._server.wait(SERVER_PATIENCE):
+                self._server.end(SERVER_PATIENCE)
+        finally:
+            exit_file.unlink(missing_ok=True)
 
     def _end_clients(self) -> None:
         for client in self._clients.values():
@@ -141,6 +158,10 @@ class _LocalRun:
 
     def _start_server(self, file: str) -> Child:
         return Child("i-pi", [find_ipi(), file], self._folder)
+
+    def _start_clients(self) -> None:
+        for name in self._files:
+            self._clients[name] = self._start_client(name)
 
     def _start_client(self, name: str) -> Child:
         client = self._files[name]
@@ -174,7 +195,7 @@ class _LocalRun:
             return
         words = f"i-PI lost the thread that talks to clients ({last_error(said)})"
         self._count_death(words, self._server.log)
-        self._server.end(SERVER_PATIENCE)
+        self._stop_server()
         self._end_clients()
         restart = self._restart
         if restart is None:
@@ -182,7 +203,7 @@ class _LocalRun:
         logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
         free_addresses(self._ipi)
         self._server = self._start_server(restart.name)
-        self._clients = {name: self._start_client(name) for name in self._files}
+        self._start_clients()
 
     @property
     def _restart(self) -> Path | None:
@@ -232,6 +253,20 @@ def find_ipi() -> str:
             "install it with: pip install ipi"
         )
     return found
+
+
+def _name_clients(
+    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int
+) -> dict[str, ClientFile]:
+    """Name the processes to start: FILE-0, FILE-1 ... for each file that serves a socket."""
+    service = find_service(ipi, clients)
+    served = [service[ff.name] for ff in ipi.sockets if ff.name in service]
+    named: dict[str, ClientFile] = {}
+    for client in clients:
+        for _ in range(n_clients if client in served else 0):
+            names = (f"{client.path.stem}-{i}" for i in itertools.count())
+            named[next(name for name in names if name not in named)] = client
+    return named
 
 
 def _check_service(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from mlobs_client.cli.init import copy_kind
-from mlobs_client.cli.run import command
+from mlobs_client.cli.run import command, shown
 from mlobs_client.errors import MlobsError
+from mlobs_client.launch.progress import Status
 
 
 @pytest.fixture
@@ -82,3 +85,24 @@ def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path):
         result = CliRunner().invoke(command, files)
     assert isinstance(result.exception, MlobsError)
     assert f"port {port} of '0.0.0.0' is in use" in str(result.exception)
+
+
+STATUS = Status(120, 400, 0.25, 301.0, 12.5, 2)
+SAID = "step 120/400, 0.25 ns/day, 301 K, spread 12.5 meV, 2 clients"
+
+
+def test_a_terminal_shows_a_bar_with_the_numbers():
+    screen = io.StringIO()
+    with shown(Console(file=screen, force_terminal=True, width=120)) as show:
+        show(STATUS)
+    assert SAID in screen.getvalue()
+    assert "30%" in screen.getvalue()
+
+
+def test_without_a_terminal_there_is_one_line_every_ten_seconds(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr("mlobs_client.cli.run.time.monotonic", lambda: clock[0])
+    with shown(Console(file=io.StringIO())) as show:
+        for clock[0] in range(25):
+            show(STATUS)
+    assert capsys.readouterr().err == f"{SAID}\n{SAID}\n"

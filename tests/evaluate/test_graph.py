@@ -105,6 +105,18 @@ def test_a_common_displacement_needs_no_new_list() -> None:
     assert builder.n_built == 1
 
 
+def test_a_strain_moves_no_atom_however_far_it_is_from_the_origin() -> None:
+    structure = random_structure(np.random.default_rng(0), 9.0)
+    structure = replace(structure, positions=structure.positions + 30 * structure.cell[1])
+    builder = GraphBuilder(6.0, skin=1.5)
+    builder([structure])
+    strain = np.eye(3) + np.array([[0.0, 0.05, 0.0], [0.0, 0.02, -0.03], [0.01, 0.0, -0.02]])
+    builder(
+        [replace(structure, positions=structure.positions @ strain, cell=structure.cell @ strain)]
+    )
+    assert builder.n_built == 1
+
+
 def test_beads_find_their_lists_in_any_order_and_any_grouping() -> None:
     rng = np.random.default_rng(2)
     beads = [random_structure(rng, 9.0) for _ in range(6)]

@@ -51,3 +51,9 @@ def test_an_installation_without_ipi_is_an_error(monkeypatch, tmp_path):
 
 def test_ipi_is_found_beside_the_running_python():
     assert Path(local.find_ipi()).name == "i-pi"
+
+
+def test_an_exit_file_that_was_left_is_refused(tmp_path):
+    (tmp_path / "EXIT").touch()
+    with pytest.raises(LaunchError, match="EXIT would stop i-PI at once"):
+        attempt(tmp_path, "<ffsocket name='a' mode='unix'><address> tiny </address></ffsocket>", 1)

@@ -1,0 +1,46 @@
+"""``mlobs observe``: any trajectory, resumed, in the record and as extended xyz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mlobs_client.cli.observe import command
+from mlobs_client.errors import RecordError
+from mlobs_client.observe import read_observed
+from mlobs_client.units import ANGSTROM
+
+
+def test_all_beads_are_observed_by_step_and_bead(finished_run: Path, tmp_path: Path) -> None:
+    output = tmp_path / "observed.h5"
+    arguments = [str(finished_run / "client.toml"), str(finished_run / "simulation.pos")]
+    more = ["-w", "dipole", "-w", "born_charges", "-o", str(output), "--batch-size", "7"]
+    done = CliRunner().invoke(command, [*arguments, *more], catch_exceptions=False)
+    assert done.exit_code == 0
+    observed = read_observed(output)
+    assert observed.values["dipole"].shape == (201, 2, 3)
+    # the acoustic sum rule of a neutral molecule
+    np.testing.assert_allclose(observed.values["born_charges"].sum(axis=2), 0.0, atol=1e-12)
+
+
+def test_the_same_numbers_come_as_extended_xyz_in_e_angstrom(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    client, frames = finished_run / "client.toml", finished_run / "simulation.pos_1.xyz"
+    paths = [str(tmp_path / "o.h5"), "--extxyz", str(tmp_path / "o.extxyz")]
+    CliRunner().invoke(command, [str(client), str(frames), "-o", *paths], catch_exceptions=False)
+    dipoles = read_observed(tmp_path / "o.h5").values["dipole"][:, 0]
+    atoms = ase.io.read(tmp_path / "o.extxyz", index=":")
+    found = np.array([frame.info["mlobs_dipole"] for frame in atoms])
+    np.testing.assert_allclose(found, dipoles / ANGSTROM, atol=1e-7)
+
+
+def test_files_and_names_of_beads_are_not_mixed(finished_run: Path, tmp_path: Path) -> None:
+    paths = [finished_run / "simulation.pos_0.xyz", finished_run / "simulation.pos"]
+    arguments = [str(finished_run / "client.toml"), *map(str, paths), "-o", str(tmp_path / "o.h5")]
+    with pytest.raises(RecordError, match="no such file, while others are"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)

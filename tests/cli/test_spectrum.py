@@ -1,0 +1,77 @@
+"""``mlobs ir`` and ``mlobs vdos`` on a finished run of the real i-PI."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mlobs_client.cli.ir import command as ir
+from mlobs_client.cli.vdos import command as vdos
+from mlobs_client.errors import RecordError
+
+SHORT = ["--resolution", "500", "--blocks", "2"]
+
+
+def read(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def column(table: dict[str, list[str]], begin: str) -> np.ndarray:
+    (name,) = [name for name in table if name.startswith(begin)]
+    return np.array(table[name], dtype=float)
+
+
+@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
+def test_vdos_writes_a_figure_and_its_numbers(finished_run: Path, tmp_path: Path, end: str) -> None:
+    arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "vdos"), *SHORT]
+    done = CliRunner().invoke(vdos, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert (tmp_path / f"vdos.{end}").stat().st_size > 100
+
+
+def test_the_stretches_of_water_are_where_its_model_has_them(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "vdos"), *SHORT]
+    CliRunner().invoke(vdos, arguments, catch_exceptions=False)
+    table = read(tmp_path / "vdos.csv")
+    wavenumber, intensity = column(table, "wavenumber"), column(table, "intensity")
+    stretch = (wavenumber > 3000) & (wavenumber < 4500)
+    # harmonic 3852 and 3920 cm^-1; anharmonic, and 500 cm^-1 of resolution
+    assert wavenumber[stretch][intensity[stretch].argmax()] == pytest.approx(3750, abs=200)
+
+
+def test_ir_from_extras_and_from_observed_dipoles_agree(finished_run: Path, tmp_path: Path) -> None:
+    from mlobs_client.cli.observe import command as observe
+
+    base = [str(finished_run / "simulation"), "--temperature", "300", *SHORT]
+    CliRunner().invoke(ir, [*base, "-o", str(tmp_path / "ir")], catch_exceptions=False)
+    record = str(tmp_path / "dipoles.h5")
+    arguments = [str(finished_run / "client.toml"), str(finished_run / "simulation.pos")]
+    done = CliRunner().invoke(observe, [*arguments, "-o", record], catch_exceptions=False)
+    assert "dipole of 402 frames" in done.output
+    more = ["--observed", record, "-o", str(tmp_path / "observed")]
+    CliRunner().invoke(ir, [*base, *more], catch_exceptions=False)
+    first, second = (column(read(tmp_path / f"{n}.csv"), "intensity") for n in ("ir", "observed"))
+    # to the digits of the positions that i-PI prints
+    np.testing.assert_allclose(first, second, atol=1e-3 * first.max())
+
+
+def test_ir_needs_one_record_for_each_run(finished_run: Path) -> None:
+    prefix = str(finished_run / "simulation")
+    arguments = [prefix, prefix, "--observed", "a.h5", "--temperature", "300", "-o", "ir"]
+    done = CliRunner().invoke(ir, arguments)
+    assert done.exit_code == 2
+    assert "2 PREFIX need as many --observed, not 1" in done.output
+
+
+def test_skipping_more_than_there_is_names_the_run(finished_run: Path, tmp_path: Path) -> None:
+    arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "v"), "--skip", "1"]
+    with pytest.raises(RecordError, match="shorter than the 1"):
+        CliRunner().invoke(vdos, arguments, catch_exceptions=False)

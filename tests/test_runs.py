@@ -1,0 +1,63 @@
+"""What a run of the real i-PI wrote, read by its prefix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs import read_beads
+from mlobs_client.runs import Dipoles, Run, masses
+from mlobs_client.units import ANGSTROM, DALTON, FEMTOSECOND
+
+
+def test_the_time_step_is_that_of_the_input(finished_run: Path) -> None:
+    run = Run(finished_run / "simulation")
+    # i-PI prints nine digits
+    assert run.timestep == pytest.approx(0.5 * FEMTOSECOND, rel=1e-7)
+    assert run.spacing(run.dipoles().steps) == pytest.approx(1.0 * FEMTOSECOND, rel=1e-7)
+
+
+def test_the_volume_is_that_of_the_triclinic_cell(finished_run: Path) -> None:
+    assert Run(finished_run / "simulation").volume == pytest.approx(
+        12.0 * 11.0 * 12.5 * ANGSTROM**3, rel=1e-5
+    )
+
+
+def test_the_dipole_is_the_mean_over_the_beads(finished_run: Path) -> None:
+    run = Run(finished_run / "simulation")
+    dipoles = run.dipoles()
+    positions = read_beads(finished_run / "simulation.pos").values  # [step, bead, atom, 3]
+    assert dipoles.members is None
+    assert dipoles.mean.shape == (201, 3)
+    # q-TIP4P/F: charges of 0.5564 e on H, -1.1128 e on M = 0.73612 O + 0.13194 (H1 + H2)
+    site = 0.73612 * positions[:, :, 0] + 0.13194 * (positions[:, :, 1] + positions[:, :, 2])
+    exact = 0.5564 * (positions[:, :, 1] + positions[:, :, 2]) - 1.1128 * site
+    # positions are printed with 6 significant digits or so
+    np.testing.assert_allclose(dipoles.mean, exact.mean(axis=1), atol=1e-5)
+
+
+def test_members_keep_their_own_dipoles() -> None:
+    random = np.random.default_rng(1)
+    members = random.normal(size=(7, 2, 3, 3))  # [step, bead, member, i]
+    dipoles = Dipoles.of(np.arange(7), members.mean(axis=2), members)
+    assert dipoles.members is not None
+    np.testing.assert_allclose(dipoles.members[2], members[:, :, 2].mean(axis=1))
+    np.testing.assert_allclose(dipoles.mean, dipoles.members.mean(axis=0))
+
+
+def test_uneven_samples_are_refused_with_their_strides(finished_run: Path) -> None:
+    run = Run(finished_run / "simulation")
+    with pytest.raises(RecordError, match=r"\[2, 4\] steps apart"):
+        run.spacing(np.array([0, 2, 4, 8]))
+
+
+def test_a_prefix_without_outputs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"simulation\.out"):
+        _ = Run(tmp_path / "simulation").timestep
+
+
+def test_masses_are_the_standard_ones_in_electron_masses() -> None:
+    np.testing.assert_allclose(masses(np.array([8, 1])), np.array([15.999, 1.008]) * DALTON)
