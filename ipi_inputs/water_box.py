@@ -9,6 +9,7 @@ boxes come out: a cubic one, and a triclinic one for water-npt.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import ase.io
@@ -21,7 +22,7 @@ from ase.optimize import FIRE
 from mace.calculators import MACECalculator
 
 HERE = Path(__file__).parent
-MODEL = HERE.parent / "mlobs_client" / "models" / "water" / "potential-0.model"
+MODEL = files("mlobs_client") / "models" / "water" / "potential-0.model"
 DENSITY = 0.997  # g/cm^3
 TEMPERATURE = 300.0  # K
 LENGTH = 2000.0  # fs

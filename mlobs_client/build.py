@@ -79,7 +79,7 @@ def _mace(config: ClientConfig, folder: Path, structure: Structure) -> MaceEvalu
     from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 
     def networks(table: MaceTable) -> mace.Modules:
-        return {path.name: load(path) for path in resolve(table.models, folder)}
+        return {str(path): load(path) for path in resolve(table.models, folder)}
 
     potential = dipole = polarizability = None
     numbers: OxidationNumbers | None = None

@@ -79,9 +79,8 @@ def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list
         for what, spectra in (("VDOS", densities), ("IR", absorptions))
         for label, spectrum in spectra.items()
     ]
-    save(plot_spectra(absorptions), folder / "infrared")
-    save(plot_spectra(densities), folder / "vdos")
-    return rows, [folder / "infrared.png", folder / "vdos.png"]
+    save(plot_spectra(absorptions, densities), folder / "spectra")
+    return rows, [folder / "spectra.png"]
 
 
 def _vdos(run: Run, settings: SpectrumSettings) -> Spectrum:

@@ -86,48 +86,56 @@ class Plot:
 
 
 def plot_spectra(
-    spectra: Mapping[str, Spectrum],
+    *panels: Mapping[str, Spectrum],
     low: float = 0.0,
     high: float = 4500.0,
     marks: Mapping[str, Sequence[float]] | None = None,
 ) -> Plot:
-    """Draw spectra of one quantity with bands of one standard error and of the committee.
+    """Draw spectra with bands of one standard error and of the committee.
 
     Args:
-        spectra: by the label of the curve, for example ``{"classical": ..., "TRPMD": ...}``.
+        panels: one above the other, each with spectra of one quantity by the label of the curve,
+            for example ``{"classical": ..., "TRPMD": ...}``; the same labels in all panels.
         low: left end, cm^-1.
         high: right end, cm^-1.
         marks: wavenumbers to mark at the top, by label, for example measured ones.
 
     Raises:
-        ConfigError: no spectrum, spectra of different units, or an empty range.
+        ConfigError: no spectrum, spectra of different units in one panel, or an empty range.
     """
-    if not spectra:
+    if not panels or not all(panels):
         raise ConfigError("no spectrum was given to plot")
-    shown = {label: one.between(low, high) for label, one in spectra.items()}
-    first = next(iter(shown.values()))
-    if len({one.unit for one in shown.values()}) > 1:
-        units = {label: one.unit for label, one in shown.items()}
+    shown = [{label: one.between(low, high) for label, one in panel.items()} for panel in panels]
+    figure, all_axes = _new(len(panels))
+    for axes, panel in zip(all_axes, shown, strict=True):
+        _draw_panel(axes, panel, marks or {})
+        axes.set_xlim(low, high)
+    all_axes[-1].set_xlabel(rf"wavenumber / {_pretty('cm^-1')}")
+    bands = [Patch(color="0.5", alpha=0.55, linewidth=0, label="±1 standard error")]
+    if any(one.members is not None for panel in shown for one in panel.values()):
+        bands.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
+    _legend(figure, all_axes[0], bands)
+    return Plot(figure, _spectrum_columns(shown), _spectrum_summary(shown, marks or {}))
+
+
+def _draw_panel(
+    axes: Axes, panel: Mapping[str, Spectrum], marks: Mapping[str, Sequence[float]]
+) -> None:
+    first = next(iter(panel.values()))
+    if len({one.unit for one in panel.values()}) > 1:
+        units = {label: one.unit for label, one in panel.items()}
         raise ConfigError(f"spectra of different units cannot share an axis: {units}")
-    figure, axes = _new()
-    highest = max(float(np.max(one.intensity + one.error)) for one in shown.values())
+    highest = max(float(np.max(one.intensity + one.error)) for one in panel.values())
     power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
-    for i, (label, one) in enumerate(shown.items()):
+    for i, (label, one) in enumerate(panel.items()):
         color, dashes = COLORS[i % len(COLORS)], DASHES[i % len(DASHES)]
         _draw_spectrum(axes, one, 10.0**-power, label, color, dashes)
     axes.axhline(0.0, color="0.6", linewidth=0.4, zorder=0)
-    axes.set_xlim(low, high)
     axes.margins(y=0.14 if marks else 0.04)
     axes.set_ylim(bottom=-0.03 * highest / 10.0**power)
-    axes.set_xlabel(rf"wavenumber / {_pretty('cm^-1')}")
     scale = rf"10$^{{{power}}}\,$" if power else ""
     axes.set_ylabel(f"{_short(first.quantity)} / {scale}{_pretty(first.unit)}")
-    _mark(axes, marks or {})
-    bands = [Patch(color="0.5", alpha=0.55, linewidth=0, label="±1 standard error")]
-    if any(one.members is not None for one in shown.values()):
-        bands.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
-    _legend(figure, axes, bands)
-    return Plot(figure, _spectrum_columns(shown), _spectrum_summary(shown, marks or {}))
+    _mark(axes, marks)
 
 
 def plot_conserved(runs: Mapping[str, tuple[Array, Array]], n_atoms: int) -> Plot:
@@ -143,7 +151,7 @@ def plot_conserved(runs: Mapping[str, tuple[Array, Array]], n_atoms: int) -> Plo
     """
     if not runs or n_atoms < 1:
         raise ConfigError(f"nothing to plot: {len(runs)} runs with {n_atoms} atoms")
-    figure, axes = _new()
+    figure, (axes,) = _new()
     columns: dict[str, list[str | float]] = {
         "curve": [],
         "time (ps)": [],
@@ -180,7 +188,7 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
     """
     if not curves:
         raise ConfigError("no polarization curve was given to plot")
-    figure, axes = _new()
+    figure, (axes,) = _new()
     columns: dict[str, list[str | float]] = {
         "curve": [],
         "field (V/angstrom)": [],
@@ -239,12 +247,14 @@ def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
     return png, pdf, table, numbers
 
 
-def _new() -> tuple[Figure, Axes]:
+def _new(n_panels: int = 1) -> tuple[Figure, list[Axes]]:
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure()
-        axes = figure.add_subplot()
-        axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
-        return figure, axes
+        figure.set_figheight(figure.get_figheight() * (0.3 + 0.7 * n_panels))
+        all_axes = list(figure.subplots(n_panels, sharex=True, squeeze=False)[:, 0])
+        for axes in all_axes:
+            axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
+        return figure, all_axes
 
 
 def _draw_spectrum(
@@ -301,32 +311,41 @@ def _extend(columns: dict[str, list[str | float]], label: str, *values: Array) -
         column.extend(added)
 
 
-def _spectrum_columns(spectra: Mapping[str, Spectrum]) -> dict[str, list[str | float]]:
-    unit = next(iter(spectra.values())).unit
-    headers = ("curve", "wavenumber (cm^-1)", *(f"{name} ({unit})" for name in
-               ("intensity", "error", "member spread")))  # fmt: skip
-    columns: dict[str, list[str | float]] = {header: [] for header in headers}
-    for label, one in spectra.items():
+def _spectrum_columns(
+    panels: Sequence[Mapping[str, Spectrum]],
+) -> dict[str, list[str | float]]:
+    names = ("quantity", "unit", "curve", "wavenumber (cm^-1)", "intensity", "error")
+    columns: dict[str, list[str | float]] = {name: [] for name in (*names, "member spread")}
+    for label, one in ((label, one) for panel in panels for label, one in panel.items()):
         spread = one.member_spread
         if spread is None:
             spread = np.full_like(one.wavenumber, np.nan)
-        _extend(columns, label, one.wavenumber, one.intensity, one.error, spread)
+        n_points = len(one.wavenumber)
+        columns["quantity"] += [one.quantity] * n_points
+        columns["unit"] += [one.unit] * n_points
+        columns["curve"] += [label] * n_points
+        columns["wavenumber (cm^-1)"] += one.wavenumber.tolist()
+        columns["intensity"] += one.intensity.tolist()
+        columns["error"] += one.error.tolist()
+        columns["member spread"] += spread.tolist()
     return columns
 
 
 def _spectrum_summary(
-    spectra: Mapping[str, Spectrum], marks: Mapping[str, Sequence[float]]
+    panels: Sequence[Mapping[str, Spectrum]], marks: Mapping[str, Sequence[float]]
 ) -> dict[str, object]:
-    curves = {
-        label: {
+    curves = [
+        {
+            "curve": label,
             "quantity": one.quantity,
             "unit": one.unit,
             "resolution (cm^-1)": one.resolution,
             "members": 0 if one.members is None else len(one.members),
             **one.details,
         }
-        for label, one in spectra.items()
-    }
+        for panel in panels
+        for label, one in panel.items()
+    ]
     return {"curves": curves, "marks (cm^-1)": {k: list(v) for k, v in marks.items()}}
 
 

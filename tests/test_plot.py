@@ -47,28 +47,35 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def test_a_figure_is_written_with_its_numbers_beside_it(tmp_path: Path) -> None:
     given = {"classical": spectrum(3600.0), "TRPMD": spectrum(3400.0, members=True)}
-    files = plot.save(plot.plot_spectra(given, 3000, 4000), tmp_path / "new" / "ir_300.5K")
+    files = plot.save(plot.plot_spectra(given, low=3000, high=4000), tmp_path / "new" / "ir_300.5K")
     assert [file.name for file in files] == [
         f"ir_300.5K.{e}" for e in ("png", "pdf", "csv", "json")
     ]
     rows = read(files[2])
     assert list(rows[0]) == [
-        "curve", "wavenumber (cm^-1)", "intensity (cm^-1)", "error (cm^-1)",
-        "member spread (cm^-1)",
+        "quantity", "unit", "curve", "wavenumber (cm^-1)", "intensity", "error", "member spread",
     ]  # fmt: skip
     assert len(rows) == 2 * 101
     top = next(r for r in rows if r["curve"] == "TRPMD" and r["wavenumber (cm^-1)"] == "3400")
-    assert float(top["intensity (cm^-1)"]) == pytest.approx(4000 * 3.05 / 3)
-    assert float(top["member spread (cm^-1)"]) == pytest.approx(4000 * 0.5 / np.sqrt(2))
-    assert rows[0]["member spread (cm^-1)"] == ""
+    assert float(top["intensity"]) == pytest.approx(4000 * 3.05 / 3)
+    assert float(top["member spread"]) == pytest.approx(4000 * 0.5 / np.sqrt(2))
+    assert rows[0]["member spread"] == ""
 
 
 def test_json_holds_the_same_columns_and_a_summary_without_nan(tmp_path: Path) -> None:
     path = plot.save(plot.plot_spectra({"a": spectrum(3600.0)}), tmp_path / "ir")[3]
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
-    assert content["columns"]["member spread (cm^-1)"][0] is None
+    assert content["columns"]["member spread"][0] is None
     assert len(content["columns"]["curve"]) == len(content["columns"]["wavenumber (cm^-1)"])
-    assert content["summary"]["curves"]["a"]["temperature (K)"] == 300.0
+    assert content["summary"]["curves"][0]["temperature (K)"] == 300.0
+
+
+def test_panels_of_different_quantities_stand_one_above_the_other() -> None:
+    density = {"a": spectrum(3600.0, unit="1/cm^-1")}
+    both = plot.plot_spectra({"a": spectrum(3600.0, members=True)}, density)
+    above, below = both.figure.axes
+    assert (above.get_xlabel(), below.get_xlabel()) == ("", r"wavenumber / cm$^{-1}$")
+    assert sorted(set(both.columns["unit"])) == ["1/cm^-1", "cm^-1"]
 
 
 def test_a_figure_is_one_column_wide_at_300_dots_per_inch(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def command(output: Path, scale: float, at_once: int) -> None:
     from mlobs_client.analysis.spectra import SpectrumSettings
     from mlobs_client.demo_results import analyse
 
-    settings = SpectrumSettings(resolution=demo.RESOLUTION / min(scale, 1.0), n_blocks=demo.BLOCKS)
+    # a quick look is too short for more than two blocks, and for sharp lines
+    n_blocks, resolution = (demo.BLOCKS, demo.RESOLUTION) if scale >= 1.0 else (2, 150.0 / scale)
+    settings = SpectrumSettings(resolution=resolution, n_blocks=n_blocks)
     rows, figures = analyse(output, settings)
     table = Table("", "value", "standard error", "unit")
     for row in rows:

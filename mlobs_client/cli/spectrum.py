@@ -67,5 +67,5 @@ def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:
 
 def finish(spectrum: Spectrum, label: str, output: Path, low: float, high: float) -> None:
     """Write figure and data, and say where."""
-    for path in save(plot_spectra({label: spectrum}, low, high), output):
+    for path in save(plot_spectra({label: spectrum}, low=low, high=high), output):
         click.echo(path)
