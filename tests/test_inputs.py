@@ -69,17 +69,18 @@ def command(kind: str, folder: Path) -> list[str]:
             "input.xml",
             ":",
             "-n",
-            "1",
+            "2",
             *drivers.split(),
         ]
     clients = [path.name for path in client_files(folder)]
-    options = OPTIONS.get(kind, [])
+    options = [*OPTIONS.get(kind, []), "--no-check"]
     return [sys.executable, "-m", "mlobs_client", "run", "input.xml", *clients, *options]
 
 
 @pytest.mark.parametrize("kind", find_kinds())
 def test_an_input_has_nothing_that_check_complains_about(kind: str, tmp_path: Path):
     copy_kind(kind, tmp_path)
+    shorten(tmp_path, "other")  # with ffdirect, i-PI loads the models to read the input
     findings = check_files(tmp_path / "input.xml", client_files(tmp_path))
     assert [f for f in findings if f.level is not Level.OK] == []
 

@@ -39,7 +39,7 @@ class Recipe(NamedTuple):
 RECIPES = {
     "potential": Recipe(5000, 0.01, 0.995),
     "dipole": Recipe(1000, 0.02, 0.98),
-    "polarizability": Recipe(2000, 0.07, 0.98),
+    "polarizability": Recipe(5000, 0.07, 0.98),
 }
 FREE_H_ATOM = -13.6  # eV; one composition cannot tell O from H, so H is set and O takes the rest
 ENERGY_WEIGHT = 30.0  # of (eV/atom)^2 against (eV/angstrom)^2

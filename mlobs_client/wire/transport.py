@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE: Final = 0.1  # seconds between two attempts to connect
 ATTEMPT: Final = 5.0  # seconds that one attempt may take
+FAREWELL: Final = 1.0  # seconds that a closing client gives the server to notice
 CHUNK: Final = 1 << 18  # bytes taken from the socket at once
 # What an attempt says while the server is not up yet, or its queue of new clients is full.
 NOT_UP_YET: Final = {
@@ -147,7 +148,20 @@ class Transport:
             logger.debug("sending failed: %s", error)
 
     def close(self) -> None:
+        """Close our end, and let the server see the end of what we said.
+
+        A socket that is closed with unread bytes resets the connection. i-PI 3.3.1 does not catch
+        that while it reads forces: its polling thread dies, and it waits for ever.
+        """
         self._selector.close()
+        try:
+            self._stream.shutdown(socket.SHUT_WR)
+            self._stream.settimeout(FAREWELL)
+            deadline = time.monotonic() + FAREWELL
+            while self._stream.recv(CHUNK) and time.monotonic() < deadline:
+                pass
+        except OSError as error:
+            logger.debug("the server was gone before the farewell: %s", error)
         self._stream.close()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
 """``make validate``: physics that is too long for the tests, against exact numbers.
 
-``python validate.py`` runs everything (under two hours on two cores), ``python validate.py NAME``
-only that. What is finished is written at once, so an interrupted run has lost only one figure.
+``python validate.py`` runs everything (under two hours on two cores) and writes the results after
+each study; ``python validate.py NAME`` runs one study and writes nothing.
 """
 
 from __future__ import annotations

@@ -41,13 +41,28 @@ def conservation(folder: Path) -> list[Figure]:
     ]
 
 
+# what the committee means should reach on frames that they have not seen
+AIMS = (
+    ("potential", "forces_rmse_meV_per_A", "force error of the bundled potentials", "meV/A", 60.0),
+    ("dipole", "dipole_relative_percent", "dipole error", "% of its spread", 5.0),
+    (
+        "polarizability",
+        "polarizability_relative_percent",
+        "polarizability error",
+        "% of its spread",
+        20.0,
+    ),
+)
+
+
 def held_out_errors() -> list[Figure]:
-    """What the bundled models reach on frames that they have not seen."""
+    """What the bundled models reach, from their cards; examples/train_water makes these."""
+    cards = json.loads(CARDS.read_text())
     figures = []
-    for row in json.loads(CARDS.read_text())["figures"]:
-        passed = None if row["aim"] is None else bool(row["value"] <= row["aim"])
-        aim = "" if row["aim"] is None else f"aim: below {row['aim']:g}; examples/train_water"
-        figures.append(Figure(row["name"], row["value"], None, row["unit"], aim, passed))
+    for kind, key, name, unit, aim in AIMS:
+        value = cards[kind]["committee"][key]
+        reference = f"aim: below {aim:g}, on {cards[kind]['n_test']} frames not seen"
+        figures.append(Figure(name, value, None, unit, reference, bool(value < aim)))
     return figures
 
 
@@ -56,7 +71,9 @@ def _run(kind: str, folder: Path) -> Run:
     shutil.copytree(ROOT / "ipi_inputs" / kind, target)
     path = target / "input.xml"
     text = re.sub(r"<total_steps>\s*\d+", f"<total_steps> {N_STEPS}", path.read_text())
-    path.write_text(text)
+    # the shipped input has a pulse; the comparison needs the static field of water-nve-field
+    static = "<efield> <amp units='v/ang'> [ 0.0, 0.0, 0.1 ] </amp> </efield>"
+    path.write_text(re.sub(r"<efield>.*?</efield>", static, text, flags=re.DOTALL))
     command = [sys.executable, "-m", "mlobs_client", "run", "input.xml", "client.toml"]
     subprocess.run(command, cwd=target, check=True, stdout=subprocess.DEVNULL)
     return Run(target / "simulation")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mlobs_client.errors import TransportError
+from mlobs_client.errors import RemoteProtocolError, TransportError
 from mlobs_client.testing import accept, listen
 from mlobs_client.wire.transport import Stop, StopRequested, TcpAddress, UnixAddress, connect
 
@@ -50,6 +50,21 @@ def test_what_the_server_said_last_is_read_even_if_it_did_not_wait(address):
         time.sleep(0.05)
         transport.send(b"an answer that nobody reads")
         assert transport.receive() == b"EXIT"
+
+
+def test_a_client_that_leaves_with_unread_bytes_resets_nothing(address):
+    # i-PI 3.3.1 waits for ever after a reset connection
+    with listen(address) as listener:
+        transport = connect(address, 1.0)
+        server = accept(listener)
+        server.send(b"POSDATA that nobody reads")
+        leaving = threading.Thread(target=transport.close)
+        leaving.start()
+        with pytest.raises(RemoteProtocolError, match="the client closed after b''"):
+            server.receive(1)
+        server.close()
+        leaving.join(5.0)
+        assert not leaving.is_alive()
 
 
 def test_more_than_the_buffers_of_the_system_is_sent_whole(address):
