@@ -1,4 +1,4 @@
-"""``mlobs ir`` and ``mlobs vdos`` on a finished run of the real i-PI."""
+"""``mlobs vdos``, and what it shares with ``mlobs ir``, on a finished run of the real i-PI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import RecordError
 
@@ -45,30 +44,6 @@ def test_the_stretches_of_water_are_where_its_model_has_them(
     stretch = (wavenumber > 3000) & (wavenumber < 4500)
     # harmonic 3852 and 3920 cm^-1; anharmonic, and 500 cm^-1 of resolution
     assert wavenumber[stretch][intensity[stretch].argmax()] == pytest.approx(3750, abs=200)
-
-
-def test_ir_from_extras_and_from_observed_dipoles_agree(finished_run: Path, tmp_path: Path) -> None:
-    from mlobs_client.cli.observe import command as observe
-
-    base = [str(finished_run / "simulation"), "--temperature", "300", *SHORT]
-    CliRunner().invoke(ir, [*base, "-o", str(tmp_path / "ir")], catch_exceptions=False)
-    record = str(tmp_path / "dipoles.h5")
-    arguments = [str(finished_run / "client.toml"), str(finished_run / "simulation.pos")]
-    done = CliRunner().invoke(observe, [*arguments, "-o", record], catch_exceptions=False)
-    assert "dipole of 402 frames" in done.output
-    more = ["--observed", record, "-o", str(tmp_path / "observed")]
-    CliRunner().invoke(ir, [*base, *more], catch_exceptions=False)
-    first, second = (column(read(tmp_path / f"{n}.csv"), "intensity") for n in ("ir", "observed"))
-    # to the digits of the positions that i-PI prints
-    np.testing.assert_allclose(first, second, atol=1e-3 * first.max())
-
-
-def test_ir_needs_one_record_for_each_run(finished_run: Path) -> None:
-    prefix = str(finished_run / "simulation")
-    arguments = [prefix, prefix, "--observed", "a.h5", "--temperature", "300", "-o", "ir"]
-    done = CliRunner().invoke(ir, arguments)
-    assert done.exit_code == 2
-    assert "2 PREFIX need as many --observed, not 1" in done.output
 
 
 def test_skipping_more_than_there_is_names_the_run(finished_run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""A quick look at the demo ends with all that it promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPECTED = Path(__file__).parents[1] / "examples" / "water_in_field" / "expected.json"
+
+
+@pytest.fixture(scope="module")
+def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", "0.06", "-o", "out"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out"
+
+
+@pytest.mark.timeout(900)
+def test_the_table_has_the_rows_of_the_example(quick_look: Path) -> None:
+    rows = json.loads((quick_look / "table.json").read_text())
+    expected = json.loads(EXPECTED.read_text())
+    assert [(row["what"], row["unit"]) for row in rows] == [
+        (row["what"], row["unit"]) for row in expected
+    ]
+    assert all(row["error"] > 0.0 for row in rows)
+
+
+@pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
+@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
+def test_every_figure_is_there_with_its_numbers(quick_look: Path, figure: str, end: str) -> None:
+    assert (quick_look / f"{figure}.{end}").stat().st_size > 500
+
+
+def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
+    columns = json.loads((quick_look / "conserved.json").read_text())["columns"]
+    (name,) = [name for name in columns if "meV/atom" in name]
+    # about 0.1 at 0.5 fs; a force that is not the gradient of the energy gives more than 1
+    assert max(map(abs, columns[name])) < 1.0
+
+
+def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
+    assert len(list(quick_look.glob("*/input.xml"))) == 9
+    assert len(list(quick_look.glob("*/client.toml"))) == 9
