@@ -14,8 +14,8 @@ import pytest
 from ase import Atoms
 
 from mlobs_client.build import Assembly, build
-from mlobs_client.checks import check_evaluator, check_term
 from mlobs_client.config import load
+from mlobs_client.conformance import check_evaluator, check_term
 from mlobs_client.evaluate.fuse import predict
 
 MODELS = Path(str(files("mlobs_client") / "models/water"))

@@ -34,7 +34,9 @@ class CountingOscillators(ChargedOscillators):
     n_seen = 0
     stop_after = 10**9
 
-    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> Evaluation:
         self.n_seen += len(structures)
         if self.n_seen > self.stop_after:
             raise KeyboardInterrupt
@@ -148,7 +150,13 @@ def test_periodicity_can_be_that_of_the_client_file(tmp_path: Path) -> None:
     seen: list[tuple[bool, ...]] = []
 
     class Watching(CountingOscillators):
-        def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
+        def __call__(
+            self,
+            structures: Sequence[Structure],
+            wanted: frozenset[str],
+            *,
+            derivatives: bool = True,
+        ) -> Evaluation:
             seen.extend(structure.pbc for structure in structures)
             return super().__call__(structures, wanted)
 

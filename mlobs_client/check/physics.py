@@ -11,8 +11,8 @@ import numpy as np
 from mlobs_client.build import Assembly, build
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.checks import Report, check_evaluator, check_term, check_translations
 from mlobs_client.config import ClientConfig
+from mlobs_client.conformance import Report, check_evaluator, check_term, check_translations
 from mlobs_client.errors import MissingObservable
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term

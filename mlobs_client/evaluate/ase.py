@@ -81,7 +81,7 @@ class AseEvaluator:
         return cls(calculator)
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         rows = [self._observe(structure, wanted) for structure in structures]
         return TabulatedEvaluation([values for values, _ in rows], [j for _, j in rows])

@@ -68,8 +68,13 @@ class Evaluator(Protocol):
     def provides(self) -> frozenset[str]:
         """Names of the observables that it can give."""
 
-    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> Evaluation:
         """Evaluate the ``wanted`` observables (a subset of ``provides``).
+
+        ``derivatives=False`` promises that nothing will be pulled back, which saves a network
+        time and memory.
 
         Raises:
             EvaluationError: a structure has species or a cell that the models cannot treat.
@@ -83,8 +88,10 @@ class Restricted:
     evaluator: Evaluator
     provides: frozenset[str]
 
-    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
-        return self.evaluator(structures, wanted)
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> Evaluation:
+        return self.evaluator(structures, wanted, derivatives=derivatives)
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,13 @@ def predict(
 
 
 def observe(
-    structures: Sequence[Structure], evaluators: Sequence[Evaluator], wanted: frozenset[str]
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    wanted: frozenset[str],
+    *,
+    derivatives: bool = True,
 ) -> tuple[list[Evaluation], list[dict[str, Array]]]:
-    """Evaluate observables only; forces can still be pulled back through the evaluations.
+    """Evaluate observables; forces can be pulled back afterwards, unless ``derivatives=False``.
 
     Returns:
         The evaluation of each evaluator, and the merged values of each structure.
@@ -69,7 +73,7 @@ def observe(
                 f"two models of this client give {name}, so it would count twice; keep one of them"
             )
     evaluations = [
-        evaluator(structures, wanted & evaluator.provides)
+        evaluator(structures, wanted & evaluator.provides, derivatives=derivatives)
         for evaluator in evaluators
         if wanted & evaluator.provides
     ]

@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from mlobs_client.checks import check_evaluator
+from mlobs_client.conformance import check_evaluator
 from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
 from mlobs_client.evaluate.ase import AseEvaluator
 from mlobs_client.structure import Array, Structure

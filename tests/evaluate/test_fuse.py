@@ -36,9 +36,11 @@ class Part:
     provides: frozenset[str]
     asked: list[frozenset[str]] = field(default_factory=list)
 
-    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> Evaluation:
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> Evaluation:
         self.asked.append(wanted)
-        return self.evaluator(structures, wanted)
+        return self.evaluator(structures, wanted, derivatives=derivatives)
 
 
 def crystal(*names: str, seed: int = 3) -> Part:

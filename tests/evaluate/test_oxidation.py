@@ -126,7 +126,9 @@ class WorkOnImages:
         self.provides = frozenset({"energy"})
         self._evaluator = evaluator
 
-    def __call__(self, structures: Sequence[Structure], wanted: frozenset[str]) -> JoinedEvaluation:
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> JoinedEvaluation:
         evaluation = self._evaluator(structures, wanted)
         for values, structure in zip(evaluation.values, structures, strict=True):
             values["energy"] = values["energy"] + 1e-3 * structure.positions[:, 0].sum()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlobs_client.checks import check_term
+from mlobs_client.conformance import check_term
 from mlobs_client.errors import EvaluationError, MissingObservable
 from mlobs_client.evaluate.evaluation import Values
 from mlobs_client.evaluate.fuse import predict

@@ -70,7 +70,7 @@ class HarmonicCrystal:
         self.provides = frozenset(provides)
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         return tabulate([self._observe(structure) for structure in structures], wanted)
 

@@ -47,7 +47,7 @@ class MorseMolecule:
         self._screening_length = screening_length
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         return tabulate([self._observe(structure) for structure in structures], wanted)
 

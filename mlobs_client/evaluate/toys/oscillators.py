@@ -78,7 +78,7 @@ class ChargedOscillators:
         self._alpha_2 = array("polarizability_curvature", polarizability_curvature, (3, 3))
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         return tabulate([self._observe(structure) for structure in structures], wanted)
 

@@ -53,7 +53,7 @@ class Qtip4pf:
     )
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         return tabulate([_observe(structure) for structure in structures], wanted)
 

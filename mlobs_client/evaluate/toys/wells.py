@@ -46,7 +46,7 @@ class ExternalPotential:
         self._charge = charge
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         return tabulate([self._observe(structure) for structure in structures], wanted)
 

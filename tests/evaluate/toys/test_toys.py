@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlobs_client.checks import check_evaluator, check_translations
+from mlobs_client.conformance import check_evaluator, check_translations
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.toys import (

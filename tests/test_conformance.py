@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from mlobs_client.checks import Report, check_evaluator, check_term, check_translations
+from mlobs_client.conformance import Report, check_evaluator, check_term, check_translations
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.evaluation import Evaluator, Gradient, TabulatedEvaluation, Values
 from mlobs_client.evaluate.toys import ChargedOscillators, random_crystal
@@ -45,7 +45,7 @@ class Spoiled:
         return self.evaluator.provides
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         evaluation = self.evaluator(structures, wanted)
         assert isinstance(evaluation, TabulatedEvaluation)
@@ -167,7 +167,7 @@ class Committee:
     )
 
     def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str]
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
         one = {"energy": np.ones(())}
         home = replace(structure(), positions=structure().positions + 0.1)
@@ -277,7 +277,11 @@ def test_a_model_without_periodic_images_is_found() -> None:
     @dataclass(frozen=True)
     class Open(Spoiled):
         def __call__(
-            self, structures: Sequence[Structure], wanted: frozenset[str]
+            self,
+            structures: Sequence[Structure],
+            wanted: frozenset[str],
+            *,
+            derivatives: bool = True,
         ) -> TabulatedEvaluation:
             return super().__call__([replace(s, pbc=(False,) * 3) for s in structures], wanted)
 
