@@ -25,7 +25,7 @@ from mlobs_client.errors import LaunchError
 TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
 OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
 BLOCKS: Final = 4
-RESOLUTION: Final = 150.0  # cm^-1, what four blocks of 0.3 ps allow
+RESOLUTION: Final = 200.0  # cm^-1, what four blocks of 0.23 ps allow
 PAUSE: Final = 0.5  # seconds between two looks at a leg
 
 
@@ -39,6 +39,7 @@ class Leg:
         n_steps: of 0.5 fs.
         n_beads: 1 is classical.
         field: V/angstrom, along z.
+        dtype: of the networks; double precision where the energy must be conserved.
     """
 
     name: str
@@ -46,18 +47,21 @@ class Leg:
     n_steps: int
     n_beads: int = 1
     field: float = 0.0
+    dtype: str = "float64"
 
 
 BEADS: Final = 4
 FIELDS: Final = (0.05, 0.1, 0.15)
-QUANTUM: Final = Leg("trpmd", "water-trpmd", 3000, BEADS)
-CLASSICAL: Final = Leg("nve", "water-nve", 3000)
-CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 1500, field=0.1)
+QUANTUM: Final = Leg("trpmd", "water-trpmd", 2200, BEADS, dtype="float32")
+CLASSICAL: Final = Leg("nve", "water-nve", 2200)
+CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 800, field=0.1)
 QUANTUM_FIELDS: Final = tuple(
-    Leg(f"trpmd-field-{field}", "water-trpmd-field", 400, BEADS, field) for field in FIELDS
+    Leg(f"trpmd-field-{field}", "water-trpmd-field", 200, BEADS, field, "float32")
+    for field in FIELDS
 )
 CLASSICAL_FIELDS: Final = tuple(
-    Leg(f"classical-field-{field}", "water-trpmd-field", 800, 1, field) for field in FIELDS
+    Leg(f"classical-field-{field}", "water-trpmd-field", 400, 1, field, "float32")
+    for field in FIELDS
 )
 # the longest first, so that both cores are busy to the end
 LEGS: Final = (QUANTUM, CLASSICAL, *QUANTUM_FIELDS, CLASSICAL_IN_FIELD, *CLASSICAL_FIELDS)
@@ -89,6 +93,7 @@ def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
     changes = [(r'address = "([^"]*)"', address)]
     if leg.field:
         changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {leg.field}"))
+    _insert_dtype(folder / "client.toml", leg.dtype)
     if leg in OBSERVED:
         changes.append((r"extras = \[([^\]]*)\]", '"energy_spread"'))
         _change(folder / "input.xml", [(r"(<trajectory filename='dipole'.*?</trajectory>)", "")])
@@ -164,6 +169,12 @@ def _call(
         failed.set()
         lines = log.read_text().strip().splitlines() or ["(it said nothing)"]
         raise LaunchError(f"mlobs {' '.join(arguments)} failed: {lines[-1]} (see {log})")
+
+
+def _insert_dtype(path: Path, dtype: str) -> None:
+    """Say the precision of each committee."""
+    kind = 'kind = "mace"'
+    path.write_text(path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"'))
 
 
 def _find(path: Path, pattern: str) -> str:

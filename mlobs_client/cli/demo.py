@@ -49,7 +49,7 @@ def command(output: Path, scale: float, at_once: int) -> None:
     from mlobs_client.demo_results import analyse
 
     # a quick look is too short for more than two blocks, and for sharp lines
-    n_blocks, resolution = (demo.BLOCKS, demo.RESOLUTION) if scale >= 1.0 else (2, 150.0 / scale)
+    n_blocks, resolution = (demo.BLOCKS, demo.RESOLUTION) if scale >= 1.0 else (2, 200.0 / scale)
     settings = SpectrumSettings(resolution=resolution, n_blocks=n_blocks)
     rows, figures = analyse(output, settings)
     table = Table("", "value", "standard error", "unit")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
+import numpy as np
 import torch
 from ase.data import chemical_symbols
 
@@ -213,8 +214,9 @@ class MaceEvaluator:
         self._species = {name: c.models[0].species for name, c in self._committees.items()}
         self._accepted: set[bytes] = set()
         device = devices.pop()
+        self._cutoff = max(model.cutoff for model in models)
         self._build = GraphBuilder(
-            max(model.cutoff for model in models),
+            self._cutoff,
             skin,
             max_edges=max_edges or (5_000 if device == "cpu" else 500_000),
             device=device,
@@ -231,10 +233,12 @@ class MaceEvaluator:
             derivatives: False promises that nothing is pulled back; it saves time and memory.
 
         Raises:
-            EvaluationError: a species is unknown to the models, or atoms lie on each other.
+            EvaluationError: a species is unknown to the models, atoms lie on each other, or the
+                cell is too low for the cutoff along a vector that is not periodic.
         """
         for structure in structures:
             self.check_species(structure)
+            self._check_cell(structure)
         needed = {
             quantity: committee
             for quantity, committee in self._committees.items()
@@ -261,6 +265,23 @@ class MaceEvaluator:
                     "check the structure, or use models that were trained for all its species"
                 )
         self._accepted.add(key)
+
+    def _check_cell(self, structure: Structure) -> None:
+        """Refuse a cell that the user most likely forgot to call periodic.
+
+        i-PI always has a cell. Where it is lower than the reach of an atom and not periodic, atoms
+        would have no neighbours beyond its walls, and a liquid would turn into a cluster.
+        """
+        if all(structure.pbc) or structure.volume < 1e-6:
+            return
+        heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.cell), axis=0)
+        for k in np.flatnonzero((heights < self._cutoff) & ~np.array(structure.pbc)):
+            raise EvaluationError(
+                f"the cell is {heights[k] / units.ANGSTROM:.2f} angstrom high along lattice vector "
+                f"{k + 1}, which is not periodic, and the cutoff of the models is "
+                f"{self._cutoff / units.ANGSTROM:.2f} angstrom; say pbc = [true, true, true] in "
+                "the client file, or make the cell larger"
+            )
 
 
 def _energy(output: Output, graph: Graph) -> torch.Tensor:

@@ -349,6 +349,13 @@ def test_only_what_committees_give_is_provided(network) -> None:
     assert "energy" not in MaceEvaluator(dipole=mace.dipole({"it": network("dipole")})).provides
 
 
+def test_a_cutoff_larger_than_a_cell_that_is_not_periodic_is_refused(evaluator, water) -> None:
+    structure = water(1, pbc=(True, True, False))
+    low = replace(structure, cell=structure.cell * [[1.0], [1.0], [0.3]])
+    with pytest.raises(EvaluationError, match=r"vector 3, which is not periodic.*3\.50 "):
+        evaluator([low], frozenset({"energy"}))
+
+
 def test_unknown_species_are_named(evaluator, water) -> None:
     structure = replace(water(1), numbers=np.array([8, 1, 11]))
     with pytest.raises(EvaluationError, match="know H, O, not Na"):
