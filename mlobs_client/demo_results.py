@@ -73,7 +73,7 @@ def _conserved(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
 def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
     legs = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
     densities = {label: _vdos(runs[leg], settings) for label, leg in legs.items()}
-    absorptions = {label: _infrared(runs[leg], settings) for label, leg in legs.items()}
+    absorptions = {label: _infrared(runs[leg], leg, settings) for label, leg in legs.items()}
     rows = [
         Row(f"O-H stretch in the {what}, {label}", peak(spectrum, *STRETCH))
         for what, spectra in (("VDOS", densities), ("IR", absorptions))
@@ -89,8 +89,8 @@ def _vdos(run: Run, settings: SpectrumSettings) -> Spectrum:
     return vdos([values], masses(velocities.numbers), run.spacing(velocities.steps), settings)
 
 
-def _infrared(run: Run, settings: SpectrumSettings) -> Spectrum:
-    dipoles = run.observed_dipoles(run.prefix.with_name("dipoles.h5"))
+def _infrared(run: Run, leg: demo.Leg, settings: SpectrumSettings) -> Spectrum:
+    dipoles = _dipoles(run, leg)
     assert dipoles.members is not None  # the bundled models are committees
     return infrared(
         [_equilibrated(dipoles.mean)],
@@ -104,8 +104,8 @@ def _infrared(run: Run, settings: SpectrumSettings) -> Spectrum:
 
 def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
     curves = {
-        "classical": _curve(runs, demo.CLASSICAL, demo.CLASSICAL_FIELDS),
-        f"TRPMD, {demo.BEADS} beads": _curve(runs, demo.QUANTUM, demo.QUANTUM_FIELDS),
+        "classical": _curve(runs, demo.CLASSICAL_FIELDS),
+        f"TRPMD, {demo.BEADS} beads": _curve(runs, (demo.QUANTUM, *demo.QUANTUM_FIELDS)),
     }
     rows = [
         Row(f"polarization at {field:g} V/Å, {label}", polarization)
@@ -116,15 +116,22 @@ def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
     return rows, [folder / "polarization.png"]
 
 
-def _curve(runs: Runs, at_zero: demo.Leg, in_field: Sequence[demo.Leg]) -> PolarizationCurve:
-    zero = runs[at_zero].observed_dipoles(runs[at_zero].prefix.with_name("dipoles.h5"))
-    dipoles: list[Dipoles] = [zero, *(runs[leg].dipoles() for leg in in_field)]
-    fields = np.array([[0.0, 0.0, leg.field] for leg in (at_zero, *in_field)])
+def _curve(runs: Runs, legs: Sequence[demo.Leg]) -> PolarizationCurve:
+    """All legs over the same time: they start alike, and drift alike."""
+    dipoles = [_dipoles(runs[leg], leg) for leg in legs]
+    end = min(one.steps[-1] for one in dipoles)
+    fields = np.array([[0.0, 0.0, leg.field] for leg in legs])
     return polarization_against_field(
         fields * VOLT_PER_ANGSTROM,
-        [_equilibrated(one.mean) for one in dipoles],
-        runs[at_zero].volume,
+        [_equilibrated(one.mean[one.steps <= end]) for one in dipoles],
+        runs[legs[0]].volume,
     )
+
+
+def _dipoles(run: Run, leg: demo.Leg) -> Dipoles:
+    if leg in demo.OBSERVED:
+        return run.observed_dipoles(run.prefix.with_name("dipoles.h5"))
+    return run.dipoles()
 
 
 def _equilibrated(samples: Array) -> Array:

@@ -25,6 +25,7 @@ def test_the_inputs_of_every_leg_pass_the_check(leg: demo.Leg, tmp_path: Path) -
     assert f"nbeads='{leg.n_beads}'" in xml
     field = load(folder / "client.toml").field
     assert (field.vector[2] if field else 0.0) == leg.field
+    assert load(folder / "client.toml").potential.dtype == leg.dtype
 
 
 def test_a_leg_that_fails_ends_the_demo_with_its_reason(

@@ -45,5 +45,5 @@ def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: P
 
 
 def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
-    assert len(list(quick_look.glob("*/input.xml"))) == 9
-    assert len(list(quick_look.glob("*/client.toml"))) == 9
+    assert len(list(quick_look.glob("*/input.xml"))) == 10
+    assert len(list(quick_look.glob("*/client.toml"))) == 10
