@@ -85,7 +85,7 @@ class GraphBuilder:
         cutoff: bohr.
         skin: bohr; a larger one makes lists live longer, and every step dearer.
         capacity: how many lists are kept at most; the oldest goes first.
-        max_edges: of one graph, unless one structure alone has more.
+        max_edges: of one graph, about; one structure alone may have more.
         device: where the tensors of the graphs live.
     """
 
@@ -115,16 +115,16 @@ class GraphBuilder:
         """
         # More beads than lists would rebuild every list at every step.
         self._capacity = max(self._capacity, 2 * len(structures))
-        groups: list[list[_Edges]] = [[]]
-        n_edges = 0
-        for structure in structures:
-            edges = self._edges(structure)
-            n_edges += len(edges.vectors)
-            if groups[-1] and n_edges > self._max_edges:
-                groups.append([])
-                n_edges = len(edges.vectors)
-            groups[-1].append(edges)
-        return [self._join(group) for group in groups if group]
+        edges = [self._edges(structure) for structure in structures]
+        sizes = np.array([len(one.vectors) for one in edges], dtype=np.float64)
+        # Equal shares: a small rest would cost as many kernel launches as a full graph.
+        n_graphs = max(1, round(sizes.sum() / self._max_edges))
+        share = max(1.0, sizes.sum()) / n_graphs
+        graph_of = ((np.cumsum(sizes) - 0.5 * sizes) / share).astype(int)
+        return [
+            self._join([one for one, g in zip(edges, graph_of, strict=True) if g == graph])
+            for graph in np.unique(graph_of)
+        ]
 
     def _join(self, group: Sequence[_Edges]) -> Graph:
         sizes = [edges.structure.n_atoms for edges in group]
