@@ -17,7 +17,7 @@ from mlobs_client.analysis.statistics import Estimate, drift
 from mlobs_client.runs import Run
 from mlobs_client.units import EV, FEMTOSECOND
 
-N_STEPS = 4000
+N_STEPS = 2000
 CARDS = Path(str(files("mlobs_client") / "models/water/cards.json"))
 
 
