@@ -74,10 +74,9 @@ def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
 
     Args:
         leg: what to write.
-        folder: is made; what is in it is replaced.
+        folder: to make.
         scale: of the number of steps, for a quick look.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(TEMPLATES / leg.template, folder)
     address = f"mlobs-demo-{os.getpid()}-{leg.name}"
     n_steps = max(10 * OUTPUT_STRIDE, round(leg.n_steps * scale))
@@ -87,7 +86,7 @@ def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
         (r"<address>\s*(\S+)", address),
         (r"filename='pos' stride='(\d+)'", OUTPUT_STRIDE),
     ]
-    if leg.n_beads > 1:
+    if leg.template.startswith("water-trpmd"):
         changes.append((r"<batch_size>\s*(\d+)", leg.n_beads))
     _change(folder / "input.xml", changes)
     changes = [(r'address = "([^"]*)"', address)]
@@ -121,8 +120,14 @@ def run(
     """Run all legs, ``at_once`` at a time, and observe the dipoles that are left for later.
 
     Raises:
-        LaunchError: a leg failed; names its log.
+        LaunchError: a leg failed (names its log), or was there before.
     """
+    for leg in legs:
+        if (folder / leg.name).exists():
+            raise LaunchError(
+                f"{folder / leg.name} is there already, perhaps with changes of yours; remove it, "
+                "or choose another folder: mlobs demo -o FOLDER"
+            )
     for leg in legs:
         write(leg, folder / leg.name, scale)
     failed = threading.Event()

@@ -39,3 +39,9 @@ def test_a_leg_that_fails_ends_the_demo_with_its_reason(
     monkeypatch.setattr(demo, "write", write_broken)
     with pytest.raises(LaunchError, match=r"mlobs run input\.xml client\.toml failed: .*run\.log"):
         demo.run(demo.LEGS[:3], tmp_path, lambda leg, fraction: None)
+
+
+def test_what_is_there_already_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / demo.LEGS[0].name).mkdir()
+    with pytest.raises(LaunchError, match="perhaps with changes of yours"):
+        demo.run(demo.LEGS[:1], tmp_path, lambda leg, fraction: None)
