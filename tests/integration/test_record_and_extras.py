@@ -64,7 +64,7 @@ INPUT = """
     <batch_size> {batch} </batch_size>
   </ffsocket>
   <system>
-    <initialize nbeads='4'>
+    <initialize nbeads='8'>
       <file mode='xyz'> init.xyz </file>
       <velocities mode='thermal' units='kelvin'> 300 </velocities>
     </initialize>
@@ -119,10 +119,10 @@ def test_records_of_two_clients_are_joined_to_beads_and_steps(
     assert [client.wait() for client in clients] == [0, 0], clients[0].text
     records, joined = join(folder)
     assert joined.steps.tolist() == list(range(13))
-    assert joined.values["born_charges"].shape == (13, 4, 3, 3, 3)
+    assert joined.values["born_charges"].shape == (13, 8, 3, 3, 3)
     # What pads i-PI's batches is not recorded. At step 0 the beads are the same structure, so
     # that those of one batch share a row.
-    assert sum(map(len, records)) == 4 * 12 + (4 if batch == 1 else 2)
+    assert sum(map(len, records)) == 8 * 12 + (8 if batch == 1 else 3)
     assert_joined_is_true(folder, joined)
 
 
@@ -168,7 +168,7 @@ def test_a_job_that_is_killed_and_continued_is_one_history(
     assert (ipi.wait(), again.wait()) == (0, 0), ipi.text + again.text
     records, joined = join(folder)
     assert len(records) == 1  # the client went on in the record of the killed one
-    assert len(records[0]) >= n_before + 4 * 12
+    assert len(records[0]) >= n_before + 8 * 12
     assert records[0].find_corrupt_rows() == []
     assert joined.steps.tolist() == list(range(step + 13))
     assert_joined_is_true(folder, joined)
