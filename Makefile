@@ -24,10 +24,11 @@ bench: $(VENV)/.ready
 	$(BIN)/python tests/long/tables.py README.md
 
 validate: $(VENV)/.ready
-	$(BIN)/python tests/long/validate.py
-	$(BIN)/python tests/long/tables.py README.md
+	$(BIN)/python tests/long/validate.py; status=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$status
 
-# torch first and pinned: alone, other packages would pull its CUDA build of several GB.
+# torch first and pinned. For its CPU build (200 MB in place of several GB with CUDA), say for example
+#   PIP_EXTRA_INDEX_URL=... make demo     with the address that pytorch.org gives for CPU builds
 $(VENV)/.ready: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch

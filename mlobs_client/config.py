@@ -207,9 +207,14 @@ def parse(content: dict[str, Any], where: str) -> ClientConfig:
 def _explain(error: pydantic.ValidationError) -> str:
     # A misspelt key makes two errors, "unknown" and "missing"; the first of them teaches more.
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"] if not _is_branch_of_union(part)]
+    unknown = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()
+    tables = first["loc"][: len(first["loc"]) - len(unknown)]
+    path = [str(part) for part in tables if not _is_branch_of_union(part)]
+    path += [str(part) for part in unknown]  # also where it is called like a branch
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path[-1]!r}{_inside(path[:-1])}; {_suggest_setting(path)}"
+    if first["type"] == "union_tag_not_found":
+        return f"the setting 'kind' is missing{_inside(path)}; write kind = \"mace\", for example"
     if first["type"] == "missing" and path[-1].isdigit():
         return f"{'.'.join(path[:-1])} has too few numbers: number {int(path[-1]) + 1} is missing"
     if first["type"] == "missing":

@@ -76,21 +76,17 @@ class Run:
         return float((times[-1] - times[0]) / (steps[-1] - steps[0]))
 
     @cached_property
-    def cell(self) -> Array:
-        """Of the first frame of positions, shape ``(3, 3)``, bohr, rows.
+    def volume(self) -> float:
+        """Of the cell, mean over the frames of positions, bohr^3.
 
         Raises:
             RecordError: there is no file of positions, or it has no cell.
         """
-        first = next(iter(open_trajectory(find_bead_files(self._path("pos"))[0])))
-        if first.cell is None:
-            raise RecordError(f"{self._path('pos')}: has no cell")
-        return first.cell
-
-    @property
-    def volume(self) -> float:
-        """Of the cell, bohr^3."""
-        return abs(float(np.linalg.det(self.cell)))
+        frames = open_trajectory(find_bead_files(self._path("pos"))[0])
+        cells = [frame.cell for frame in frames if frame.cell is not None]
+        if not cells:
+            raise RecordError(f"{self._path('pos')}: has no cell, so there is no volume")
+        return float(np.mean(np.abs(np.linalg.det(cells))))
 
     def extras(self, name: str) -> Extras:
         """One observable of all beads, ``[step, bead, ...]``, atomic units."""

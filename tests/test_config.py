@@ -53,6 +53,12 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
         ),
         ({"potential": None}, "neither [potential] nor [field]"),
         ({"structure": 3}, "structure = 3"),
+        ({"mace": {}}, "unknown setting 'mace'; use one of"),
+        (
+            {"field": {"vector": [0, 0, 1], "unit": "V/nm", "ase": 1}},
+            "unknown setting 'ase' in [field]",
+        ),
+        ({"potential": {"models": ["x"]}}, "'kind' is missing in [potential]"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_remedy(change: dict[str, Any], said: str) -> None:

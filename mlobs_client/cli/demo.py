@@ -31,7 +31,11 @@ NOTE = (
     help="Length of all runs; 1 takes at most 8 minutes on 2 cores.",
 )  # fmt: skip
 @click.option(
-    "--at-once", default=2, show_default=True, help="Runs at the same time, one core each."
+    "--at-once",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Runs at the same time, one core each.",
 )
 def command(output: Path, scale: float, at_once: int) -> None:
     """Run quantum water in an electric field, from nothing to figures.

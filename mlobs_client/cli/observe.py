@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="The record (HDF5)."
 )
 @click.option("--extxyz", type=click.Path(path_type=Path), help="Also as extended xyz (eV, A).")
-@click.option("--batch-size", default=16, show_default=True, help="Frames evaluated at once.")
+@click.option(
+    "--batch-size", default=16, show_default=True, type=click.IntRange(min=1),
+    help="Frames evaluated at once.",
+)  # fmt: skip
 def command(
     client: Path,
     trajectory: tuple[Path, ...],
@@ -83,6 +87,7 @@ def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Fram
 
     are_files = [path.is_file() for path in trajectory]
     if all(are_files):
+        _refuse_beads(trajectory)
         reader = open_trajectory(*trajectory)
         return len(reader), lambda: reader
     if any(are_files):
@@ -92,6 +97,16 @@ def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Fram
         )
     n_frames = sum(len(reader) for reader in open_beads(*trajectory))
     return n_frames, lambda: iterate_beads(*trajectory)
+
+
+def _refuse_beads(files: tuple[Path, ...]) -> None:
+    """Files are pieces of one run in their order; a shell's simulation.pos_*.xyz are its beads."""
+    bases = [re.sub(r"_\d+(\.\w+)?$", "", str(path)) for path in files]
+    if len(set(files)) > len(set(bases)):
+        raise RecordError(
+            f"{files[0]} and {files[1]} are beads of one run, not its pieces; give the name of all "
+            f"beads: {bases[0]}"
+        )
 
 
 def _bar() -> Progress:

@@ -44,3 +44,12 @@ def test_files_and_names_of_beads_are_not_mixed(finished_run: Path, tmp_path: Pa
     arguments = [str(finished_run / "client.toml"), *map(str, paths), "-o", str(tmp_path / "o.h5")]
     with pytest.raises(RecordError, match="no such file, while others are"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def test_the_files_of_beads_are_not_taken_for_pieces_of_one_run(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    beads = [str(finished_run / f"simulation.pos_{bead}.xyz") for bead in (0, 1)]
+    arguments = [str(finished_run / "client.toml"), *beads, "-o", str(tmp_path / "o.h5")]
+    with pytest.raises(RecordError, match=r"are beads of one run.*simulation\.pos$"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)

@@ -145,7 +145,10 @@ def step_time(case: Case, client: str) -> float:
         server = subprocess.Popen(
             [sys.executable, "-c", SERVER, xml], stdout=server_log, stderr=server_log
         )
+        deadline = time.monotonic() + 60.0
         while not Path(f"/tmp/ipi_{address}").exists() and server.poll() is None:
+            if time.monotonic() > deadline:
+                server.kill()
             time.sleep(0.05)
         process = subprocess.Popen(
             commands(case, address)[client], stdout=client_log, stderr=client_log

@@ -16,6 +16,16 @@ RESULTS = ROOT / "results"
 PACKAGES = ("mlobs", "ipi", "mace-torch", "torch", "ase", "numpy")
 
 
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+COMMIT = _commit()
+"""At the start: what is measured is the code as it was then."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number.
@@ -48,7 +58,7 @@ def write(name: str, figures: list[Figure]) -> Path:
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
         },
-        "commit": _commit(),
+        "commit": COMMIT,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     unfinished = path.with_suffix(".tmp")
@@ -62,10 +72,3 @@ def _cpu() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor()
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
-    )
-    return done.stdout.strip() or "unknown"

@@ -1,7 +1,7 @@
 """``make validate``: physics that is too long for the tests, against exact numbers.
 
-``python validate.py`` runs everything (under two hours on two cores) and writes the results after
-each study; ``python validate.py NAME`` runs one study and writes nothing.
+``python validate.py`` runs everything (under two hours on two cores) and writes the results;
+``python validate.py NAME`` runs one study and writes nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name in track(names, description="validating"):
             figures += STUDIES[name](Path(scratch) / name)
-            if names == list(STUDIES):
-                write("validate", figures)
+    if names == list(STUDIES):
+        write("validate", figures)
     for figure in figures:
         mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]
         error = "" if figure.error is None else f" +- {figure.error:.2g}"
