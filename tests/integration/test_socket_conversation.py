@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,17 @@ def test_energy_is_conserved_and_nothing_is_evaluated_twice(
     first = -(-beads // batch)  # all beads start at one point: one structure in each batch
     evaluated = sum(int(client.text) for client in started)
     assert evaluated == first + beads * steps
+
+
+def test_clients_may_come_ten_seconds_before_their_server(
+    folder, unix_address, start_ipi, start_client
+):
+    clients = [start_client(f"client{i}", "unix", unix_address) for i in range(3)]
+    time.sleep(10.0)
+    assert [client.process.poll() for client in clients] == [None] * 3
+    ipi = start_ipi(folder, xml(address=unix_address, beads=8, steps=5))
+    assert ipi.wait() == 0, ipi.text
+    assert [client.wait(5.0) for client in clients] == [0] * 3
 
 
 def test_a_virial_that_is_not_symmetric_moves_the_cell_as_the_energy_says(
