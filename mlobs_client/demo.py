@@ -20,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from mlobs_client.check import ipi_input
 from mlobs_client.errors import LaunchError
 
 TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
@@ -52,15 +53,15 @@ class Leg:
 
 BEADS: Final = 4
 FIELDS: Final = (0.05, 0.1, 0.15)
-QUANTUM: Final = Leg("trpmd", "water-trpmd", 2200, BEADS, dtype="float32")
-CLASSICAL: Final = Leg("nve", "water-nve", 2200)
-CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 800, field=0.1)
+QUANTUM: Final = Leg("trpmd", "water-trpmd", 2000, BEADS, dtype="float32")
+CLASSICAL: Final = Leg("nve", "water-nve", 2000)
+CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 600, field=0.1)
 QUANTUM_FIELDS: Final = tuple(
-    Leg(f"trpmd-field-{field}", "water-trpmd-field", 200, BEADS, field, "float32")
+    Leg(f"trpmd-field-{field}", "water-trpmd-field", 160, BEADS, field, "float32")
     for field in FIELDS
 )
 CLASSICAL_FIELDS: Final = tuple(
-    Leg(f"classical-field-{field}", "water-trpmd-field", 400, 1, field, "float32")
+    Leg(f"classical-field-{field}", "water-trpmd-field", 320, 1, field, "float32")
     for field in (0.0, *FIELDS)
 )
 # the longest first, so that both cores are busy to the end
@@ -119,17 +120,15 @@ def run(
 ) -> None:
     """Run all legs, ``at_once`` at a time, and observe the dipoles that are left for later.
 
+    Legs that are there already, perhaps with changes of the user, keep their inputs and go on from
+    where they ended.
+
     Raises:
-        LaunchError: a leg failed (names its log), or was there before.
+        LaunchError: a leg failed (names its log).
     """
     for leg in legs:
-        if (folder / leg.name).exists():
-            raise LaunchError(
-                f"{folder / leg.name} is there already, perhaps with changes of yours; remove it, "
-                "or choose another folder: mlobs demo -o FOLDER"
-            )
-    for leg in legs:
-        write(leg, folder / leg.name, scale)
+        if not (folder / leg.name).exists():
+            write(leg, folder / leg.name, scale)
     failed = threading.Event()
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(_run_leg, leg, folder / leg.name, report, failed) for leg in legs]
@@ -147,7 +146,11 @@ def _run_leg(leg: Leg, folder: Path, report: Report, failed: threading.Event) ->
     def report_step() -> None:
         report(leg, _last_step(folder / "simulation.out") / total)
 
-    _call(["run", "input.xml", "client.toml", "--no-check"], folder, failed, report_step)
+    restart = folder / "RESTART"
+    if not restart.exists():
+        _call(["run", "input.xml", "client.toml", "--no-check"], folder, failed, report_step)
+    elif ipi_input.read(restart).step < total:
+        _call(["run", "RESTART", "client.toml", "--no-check"], folder, failed, report_step)
     if leg in OBSERVED:
         wanted = ["-w", "dipole", "-w", "committee_dipoles", "-o", "dipoles.h5"]
         arguments = ["observe", "client.toml", "simulation.pos", *wanted]

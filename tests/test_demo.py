@@ -43,7 +43,21 @@ def test_a_leg_that_fails_ends_the_demo_with_its_reason(
         demo.run(demo.LEGS[:3], tmp_path, lambda leg, fraction: None)
 
 
-def test_what_is_there_already_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / demo.LEGS[0].name).mkdir()
-    with pytest.raises(LaunchError, match="perhaps with changes of yours"):
-        demo.run(demo.LEGS[:1], tmp_path, lambda leg, fraction: None)
+def test_legs_that_are_there_keep_their_inputs_and_go_on_from_their_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, begun, done = demo.CLASSICAL_FIELDS[:3]
+    for leg, step in (begun, 100), (done, 320):
+        folder = tmp_path / leg.name
+        demo.write(leg, folder)
+        text = (folder / "input.xml").read_text()
+        restart = text.replace("<total_steps>", f"<step> {step} </step> <total_steps>")
+        (folder / "RESTART").write_text(restart)
+        (folder / "client.toml").write_text("# changed\n" + (folder / "client.toml").read_text())
+    calls = []
+    monkeypatch.setattr(
+        demo, "_call", lambda arguments, folder, *_: calls.append((folder.name, arguments[1]))
+    )
+    demo.run([new, begun, done], tmp_path, lambda leg, fraction: None)
+    assert sorted(calls) == sorted([(new.name, "input.xml"), (begun.name, "RESTART")])
+    assert (tmp_path / begun.name / "client.toml").read_text().startswith("# changed")

@@ -43,7 +43,8 @@ def command(output: Path, scale: float, at_once: int) -> None:
     Real i-PI, real committees of MACE potentials and dipoles, 16 molecules under periodic
     boundaries: classical dynamics without and with a field (is the energy conserved?), TRPMD and
     classical spectra with error bands, polarization against field. All inputs are left in OUTPUT
-    for you to copy and change.
+    for you to copy and change. A demo that was interrupted goes on when it is started again;
+    remove OUTPUT, or choose another one, to begin anew.
     """
     console = Console()
     begun = time.monotonic()
