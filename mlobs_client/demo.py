@@ -53,8 +53,8 @@ class Leg:
 
 BEADS: Final = 4
 FIELDS: Final = (0.05, 0.1, 0.15)
-QUANTUM: Final = Leg("trpmd", "water-trpmd", 2000, BEADS, dtype="float32")
-CLASSICAL: Final = Leg("nve", "water-nve", 2000)
+QUANTUM: Final = Leg("trpmd", "water-trpmd", 2040, BEADS, dtype="float32")
+CLASSICAL: Final = Leg("nve", "water-nve", 2040)
 CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 600, field=0.1)
 QUANTUM_FIELDS: Final = tuple(
     Leg(f"trpmd-field-{field}", "water-trpmd-field", 160, BEADS, field, "float32")
