@@ -22,7 +22,7 @@ def test_the_time_step_is_that_of_the_input(finished_run: Path) -> None:
 
 def test_the_volume_is_that_of_the_triclinic_cell(finished_run: Path) -> None:
     assert Run(finished_run / "simulation").volume == pytest.approx(
-        12.0 * 11.0 * 12.5 * ANGSTROM**3, rel=1e-5
+        20.0 * 21.0 * 22.0 * ANGSTROM**3, rel=1e-5
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ipi_runs import WATER, make_input
 
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
@@ -13,28 +14,11 @@ from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.check.inputs import check_input
 
-INPUT = """<simulation verbosity='low'>
-  <output prefix='simulation'>
+OUTPUT = """<output prefix='simulation'>
     <properties filename='out' stride='2'> [ step, temperature{kelvin}, potential ] </properties>
     <trajectory filename='dipole' stride='2' extra_type='dipole'> extras </trajectory>
-  </output>
-  <total_steps> 10 </total_steps>
-  <ffsocket name='mlobs' mode='unix' pbc='False'>
-    <address> tiny </address>
-  </ffsocket>
-  <system>
-    <initialize nbeads='4'>
-      <file mode='ase'> init.xyz </file>
-      <velocities mode='thermal' units='kelvin'> 300 </velocities>
-    </initialize>
-    <forces> <force forcefield='mlobs'/> </forces>
-    <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>
-    <motion mode='dynamics'>
-      <dynamics mode='nve'> <timestep units='femtosecond'> 0.25 </timestep> </dynamics>
-    </motion>
-  </system>
-</simulation>
-"""
+  </output>"""
+SOCKET = "<ffsocket name='mlobs' mode='unix' pbc='False'> <address> tiny </address> </ffsocket>"
 CLIENT = """structure = "init.xyz"
 [socket]
 address = "tiny"
@@ -43,12 +27,6 @@ kind = "toy"
 name = "qtip4pf"
 [observables]
 extras = ["dipole"]
-"""
-STRUCTURE = """3
-Lattice="20 0 0 3 21 0 -2 4 22" Properties=species:S:1:pos:R:3 pbc="F F F"
-O 0.0 0.0 0.0
-H 0.757 0.586 0.0
-H -0.757 0.586 0.1
 """
 FIELD = "[field]\nvector = [0.0, 0.01, 0.05]\nunit = 'V/angstrom'\n"
 
@@ -61,9 +39,9 @@ class Case:
         self.input = folder / "input.xml"
         self.client = folder / "client.toml"
         self.structure = folder / "init.xyz"
-        self.input.write_text(INPUT)
+        self.input.write_text(make_input(OUTPUT, SOCKET, beads=4))
         self.client.write_text(CLIENT)
-        self.structure.write_text(STRUCTURE)
+        self.structure.write_text(WATER)
 
     def replace(self, path: Path, old: str, new: str) -> None:
         text = path.read_text()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT, ffdirect, make_input, run_ipi
 
 from mlobs_client.outputs import (
     open_trajectory,
@@ -20,31 +19,9 @@ from mlobs_client.outputs import (
 )
 from mlobs_client.record import join_record, open_record
 
-ROOT = Path(__file__).parents[2]
-INIT_XYZ = """3
-# CELL(H): 10.0 1.0 0.5 0.0 11.0 0.7 0.0 0.0 12.0 positions{angstrom} cell{angstrom}
-O 0.1 0.2 0.3
-H 1.0 0.3 0.2
-H -0.2 1.1 -12.3
-"""
-CLIENT = """
-structure = "structure.extxyz"
-virial = "none"
-[potential]
-kind = "toy"
-name = "charged_oscillators"
-parameters = {sites = [[0, 0, 0], [2, 1, 0], [0, 2, -23]], charges = [-2, 1, 1], cubic = 0.01, \
-polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]], [[1,3,2],[0,1,0],[2,0,1]], \
-[[5,1,4],[9,8,7],[0,0,6]]]}
-[observables]
+OBSERVABLES = """[observables]
 extras = ["dipole", "born_charges", "polarizability"]
 record = ["dipole", "polarizability", "born_charges", "positions"]
-"""
-STRUCTURE = """3
-Lattice="10.0 0.0 0.0 1.0 11.0 0.0 0.5 0.7 12.0" Properties=species:S:1:pos:R:3 pbc="T T T"
-O 0.1 0.2 0.3
-H 1.0 0.3 0.2
-H -0.2 1.1 -12.3
 """
 PROPERTIES = (
     "step, time{picosecond}, conserved, potential{kilocal/mol}, temperature{kelvin}, "
@@ -66,54 +43,21 @@ TRAJECTORIES = {
     "xc": ("xyz", "angstrom", "x_centroid{angstrom}"),
 }
 EXTRAS = ("dipole", "BEC", "polarizability", "record_row", "record", "record_row,record", "raw")
-INPUT = """
-<simulation verbosity='low'>
-  <output prefix='run'>
+OUTPUT = """<output prefix='run'>
     <properties stride='2' filename='out'> [{properties}] </properties>
     {trajectories}
     <trajectory filename='component' stride='2' extra_type='dipole'> extras_component_raw(0)
     </trajectory>
     <checkpoint stride='4' filename='chk' overwrite='false'/>
-  </output>
-  <total_steps> 10 </total_steps>
-  <prng><seed> 7 </seed></prng>
-  <ffdirect name='mlobs' pbc='False'>
-    <pes> custom </pes> <pes_path> {driver} </pes_path>
-    <parameters> {{client: client.toml}} </parameters>
-  </ffdirect>
-  <system>
-    <initialize nbeads='2'>
-      <file mode='xyz'> init.xyz </file>
-      <velocities mode='thermal' units='kelvin'> 300 </velocities>
-    </initialize>
-    <forces><force forcefield='mlobs'/></forces>
-    <ensemble><temperature units='kelvin'> 300 </temperature></ensemble>
-    <motion mode='dynamics'>
-      <dynamics mode='nvt'>
-        <timestep units='femtosecond'> 0.5 </timestep>
-        <thermostat mode='pile_g'><tau units='femtosecond'> 50 </tau></thermostat>
-      </dynamics>
-    </motion>
-  </system>
-</simulation>
-"""
-
-
-def run_ipi(folder: Path, name: str) -> None:
-    command = [str(Path(sys.executable).with_name("i-pi")), name]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+  </output>"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 10 steps, then continued from step 4 to step 12 in the same folder."""
     folder = tmp_path_factory.mktemp("ipi")
-    (folder / "init.xyz").write_text(INIT_XYZ)
-    (folder / "structure.extxyz").write_text(STRUCTURE)
-    (folder / "client.toml").write_text(CLIENT)
+    (folder / "init.xyz").write_text(OSCILLATORS)
+    (folder / "client.toml").write_text(OSCILLATORS_CLIENT + OBSERVABLES)
     trajectories = [
         f"<trajectory filename='{name}' stride='2' format='{form}' cell_units='{unit}'> {what} "
         "</trajectory>"
@@ -123,13 +67,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "</trajectory>"
         for key in EXTRAS
     ]
-    xml = INPUT.format(
-        properties=PROPERTIES,
-        trajectories="\n".join(trajectories),
-        driver=ROOT / "drivers" / "mlobs_pes.py",
-    )
+    output = OUTPUT.format(properties=PROPERTIES, trajectories="\n".join(trajectories))
+    xml = make_input(output, ffdirect(), timestep=0.5, mode="nvt")
     (folder / "input.xml").write_text(xml)
-    run_ipi(folder, "input.xml")
+    run_ipi(folder)
     for path in folder.glob("run.*"):  # what the first run wrote, for a comparison
         shutil.copy(path, folder / path.name.replace("run.", "first."))
     checkpoint = (folder / "run.chk_1").read_text()  # number 0 is of step 0

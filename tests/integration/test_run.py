@@ -13,27 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ipi_runs import WATER, make_input
 
-INPUT = """<simulation verbosity='low'>
-  <output prefix='simulation'>
-    <properties filename='out'> [ step, temperature{{kelvin}}, conserved ] </properties>
+OUTPUT = """<output prefix='simulation'>
+    <properties filename='out'> [ step, temperature{kelvin}, conserved ] </properties>
     <trajectory filename='dipole' extra_type='dipole'> extras </trajectory>
-  </output>
-  <total_steps> {steps} </total_steps>
-  <ffsocket name='mlobs' mode='unix' pbc='False'> <address> {address} </address> </ffsocket>
-  <system>
-    <initialize nbeads='2'>
-      <file mode='ase'> init.xyz </file>
-      <velocities mode='thermal' units='kelvin'> 300 </velocities>
-    </initialize>
-    <forces> <force forcefield='mlobs'/> </forces>
-    <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>
-    <motion mode='dynamics'>
-      <dynamics mode='nve'> <timestep units='femtosecond'> 0.2 </timestep> </dynamics>
-    </motion>
-  </system>
-</simulation>
-"""
+  </output>"""
+SOCKET = (
+    "<ffsocket name='mlobs' mode='unix' pbc='False'> <address> {address} </address> </ffsocket>"
+)
 CLIENT = """structure = "init.xyz"
 virial = "none"
 [socket]
@@ -69,12 +57,6 @@ class Spring(Calculator):
         energy = 0.5 * float(np.sum(atoms.positions**2)) if self.left != 0 else float("nan")
         self.results = {"energy": energy, "forces": -atoms.positions}
 '''
-STRUCTURE = """3
-Lattice="20 0 0 3 21 0 -2 4 22" Properties=species:S:1:pos:R:3 pbc="F F F"
-O 0.0 0.0 0.0
-H 0.757 0.586 0.0
-H -0.757 0.586 0.1
-"""
 
 
 class Run:
@@ -84,12 +66,13 @@ class Run:
         self.folder, self.address = folder, address
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "slow_spring.py").write_text(SPRING)
-        (folder / "init.xyz").write_text(STRUCTURE)
+        (folder / "init.xyz").write_text(WATER)
 
     def prepare(self, steps: int, seconds: float = 0.0, fails_after: int = -1) -> None:
         client = CLIENT.format(address=self.address, seconds=seconds, fails_after=fails_after)
         (self.folder / "client.toml").write_text(client)
-        (self.folder / "input.xml").write_text(INPUT.format(steps=steps, address=self.address))
+        socket = SOCKET.format(address=self.address)
+        (self.folder / "input.xml").write_text(make_input(OUTPUT, socket, steps))
 
     def start(self, file: str = "input.xml", n_clients: int = 1) -> None:
         command = [sys.executable, "-m", "mlobs_client", "run", file, "client.toml", "--no-check"]

@@ -1,0 +1,81 @@
+"""Inputs of i-PI, two small systems for them, and i-PI itself, for tests that need real files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+DRIVER = Path(__file__).parents[1] / "drivers" / "mlobs_pes.py"
+WATER = """3
+Lattice="20 0 0 3 21 0 -2 4 22" Properties=species:S:1:pos:R:3 pbc="F F F"
+O 0.0 0.0 0.0
+H 0.757 0.586 0.0
+H -0.757 0.586 0.1
+"""
+OSCILLATORS = """3
+Lattice="10.0 0.0 0.0 1.0 11.0 0.0 0.5 0.7 12.0" Properties=species:S:1:pos:R:3 pbc="T T T"
+O 0.1 0.2 0.3
+H 1.0 0.3 0.2
+H -0.2 1.1 -12.3
+"""
+"""The last atom is outside its cell."""
+OSCILLATORS_CLIENT = """structure = "init.xyz"
+virial = "none"
+[potential]
+kind = "toy"
+name = "charged_oscillators"
+parameters = {sites = [[0, 0, 0], [2, 1, 0], [0, 2, -23]], charges = [-2, 1, 1], cubic = 0.01, \
+polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]], [[1,3,2],[0,1,0],[2,0,1]], \
+[[5,1,4],[9,8,7],[0,0,6]]]}
+"""
+THERMOSTAT = "<thermostat mode='pile_g'><tau units='femtosecond'> 50 </tau></thermostat>"
+
+
+def make_input(
+    output: str,
+    forcefield: str,
+    steps: int = 10,
+    beads: int = 2,
+    timestep: float = 0.25,
+    mode: str = "nve",
+) -> str:
+    """An input for ``init.xyz`` and a force field that is called ``mlobs``, at 300 K."""
+    return f"""<simulation verbosity='low'>
+  {output}
+  <total_steps> {steps} </total_steps>
+  <prng><seed> 4 </seed></prng>
+  {forcefield}
+  <system>
+    <initialize nbeads='{beads}'>
+      <file mode='ase'> init.xyz </file>
+      <velocities mode='thermal' units='kelvin'> 300 </velocities>
+    </initialize>
+    <forces> <force forcefield='mlobs'/> </forces>
+    <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>
+    <motion mode='dynamics'>
+      <dynamics mode='{mode}'>
+        <timestep units='femtosecond'> {timestep} </timestep>
+        {THERMOSTAT if mode == "nvt" else ""}
+      </dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
+
+
+def ffdirect(batch_size: int = 1) -> str:
+    """The client file ``client.toml`` within i-PI's own process."""
+    return f"""<ffdirect name='mlobs' pbc='False'>
+    <pes> custom </pes> <pes_path> {DRIVER} </pes_path>
+    <parameters> {{client: client.toml}} </parameters> <batch_size> {batch_size} </batch_size>
+  </ffdirect>"""
+
+
+def run_ipi(folder: Path, name: str = "input.xml") -> None:
+    """Run i-PI to its end."""
+    command = [Path(sys.executable).with_name("i-pi"), name]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
