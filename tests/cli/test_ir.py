@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
+from csv_files import column
 
 from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.observe import command as observe
 
 SHORT = ["--resolution", "500", "--blocks", "2"]
-
-
-def read(path: Path) -> dict[str, list[str]]:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def column(table: dict[str, list[str]], begin: str) -> np.ndarray:
-    (name,) = [name for name in table if name.startswith(begin)]
-    return np.array(table[name], dtype=float)
 
 
 def test_ir_from_extras_and_from_observed_dipoles_agree(finished_run: Path, tmp_path: Path) -> None:
@@ -34,7 +23,7 @@ def test_ir_from_extras_and_from_observed_dipoles_agree(finished_run: Path, tmp_
     assert "dipole of 402 frames" in done.output
     more = ["--observed", record, "-o", str(tmp_path / "observed")]
     CliRunner().invoke(ir, [*base, *more], catch_exceptions=False)
-    first, second = (column(read(tmp_path / f"{n}.csv"), "intensity") for n in ("ir", "observed"))
+    first, second = (column(tmp_path / f"{n}.csv", "intensity") for n in ("ir", "observed"))
     # to the digits of the positions that i-PI prints
     np.testing.assert_allclose(first, second, atol=1e-3 * first.max())
 

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from csv_files import column
 
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import RecordError
 
 SHORT = ["--resolution", "500", "--blocks", "2"]
-
-
-def read(path: Path) -> dict[str, list[str]]:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def column(table: dict[str, list[str]], begin: str) -> np.ndarray:
-    (name,) = [name for name in table if name.startswith(begin)]
-    return np.array(table[name], dtype=float)
 
 
 @pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
@@ -39,8 +27,8 @@ def test_the_stretches_of_water_are_where_its_model_has_them(
 ) -> None:
     arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "vdos"), *SHORT]
     CliRunner().invoke(vdos, arguments, catch_exceptions=False)
-    table = read(tmp_path / "vdos.csv")
-    wavenumber, intensity = column(table, "wavenumber"), column(table, "intensity")
+    path = tmp_path / "vdos.csv"
+    wavenumber, intensity = column(path, "wavenumber"), column(path, "intensity")
     stretch = (wavenumber > 3000) & (wavenumber < 4500)
     # harmonic 3852 and 3920 cm^-1; anharmonic, and 500 cm^-1 of resolution
     assert wavenumber[stretch][intensity[stretch].argmax()] == pytest.approx(3750, abs=200)
