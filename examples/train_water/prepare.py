@@ -1,6 +1,6 @@
 """Turn the public water data into training files: whole molecules, our units, one held-out tenth.
 
-Usage: ``python prepare.py [--data DIR] [--work DIR]``. Writes three files to the work folder:
+Usage: ``python prepare.py --data DIR [--work DIR]``. Writes three files to the work folder:
 
 =====================  =====================================================================
 potential.extxyz       64 waters (PBE0+TS): ``REF_energy`` eV, ``REF_forces`` eV/angstrom;
@@ -25,8 +25,12 @@ from ase.units import Bohr, Hartree
 
 OXIDATION_NUMBERS = {8: -2, 1: +1}
 HERE = Path(__file__).resolve().parent
-DATA = HERE.parents[2] / "shared" / "data"
 WORK = HERE / "work"
+DATA_SETS = """data sets in DIR (README.md says more), from public repositories on GitHub:
+  liquid_water/forces.extxyz        deepmodeling/deepmd-kit, examples/water
+  liquid_water/dielectric.extxyz    deepmodeling/deepmd-kit, examples/water_tensor
+  liquid_water/born_charges.extxyz  pschienbein/AtomicPolarTensor, examples/liquid-water
+  gas_water/monomer.xyz, dimer.xyz  dilkins/TENSOAP"""
 HELD_OUT_SEED = 2026
 HELD_OUT_FRACTION = 0.1
 LONGEST_GAS_OH = 1.25  # angstrom; beyond it CCSD clusters are half dissociated
@@ -160,9 +164,13 @@ def prepare_born_charges(data: Path) -> list[Atoms]:
 
 def main() -> None:
     """Write the three training files."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog=DATA_SETS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        "--data", type=Path, default=DATA, help="folder with liquid_water, gas_water"
+        "--data", type=Path, required=True, metavar="DIR", help="folder of the data sets below"
     )
     parser.add_argument("--work", type=Path, default=WORK, help="folder for all that is made here")
     arguments = parser.parse_args()
