@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# What pip is told to install first. For torch's CPU build (200 MB in place of several GB with CUDA):
+#   make demo TORCH="torch --extra-index-url https://download.pytorch.org/whl/cpu"
+TORCH  ?= torch
 # One thread per process: two processes with two threads each on two cores are 20 x slower.
 export OMP_NUM_THREADS ?= 1
 
@@ -27,11 +30,10 @@ validate: $(VENV)/.ready
 	$(BIN)/python tests/long/validate.py; status=$$?; \
 	$(BIN)/python tests/long/tables.py README.md; exit $$status
 
-# torch first and pinned. For its CPU build (200 MB in place of several GB with CUDA), say for example
-#   PIP_EXTRA_INDEX_URL=... make demo     with the address that pytorch.org gives for CPU builds
+# torch first and pinned, so that what needs it finds the build that was chosen.
 $(VENV)/.ready: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt $(TORCH)
 	$(BIN)/pip install -q -c constraints.txt -e '.[test,lint]'
 	touch $@
 
