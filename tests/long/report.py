@@ -46,6 +46,31 @@ class Figure:
     reference: str
     passed: bool | None
 
+    def __post_init__(self) -> None:
+        json.dumps(asdict(self))  # fails here, next to the study, and not after hours at the end
+
+
+def resume(name: str) -> dict[str, list[Figure]]:
+    """Figures by study that an interrupted run of this commit has left."""
+    path = _unfinished(name)
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text())
+    if content["commit"] != COMMIT or COMMIT.endswith("-dirty"):
+        return {}
+    return {study: [Figure(**one) for one in found] for study, found in content["studies"].items()}
+
+
+def keep(name: str, studies: dict[str, list[Figure]]) -> None:
+    """Write what is known so far, for :func:`resume`."""
+    RESULTS.mkdir(exist_ok=True)
+    found = {study: [asdict(one) for one in figures] for study, figures in studies.items()}
+    _unfinished(name).write_text(json.dumps({"commit": COMMIT, "studies": found}, indent=1))
+
+
+def _unfinished(name: str) -> Path:
+    return RESULTS / f"{name}.unfinished.json"
+
 
 def write(name: str, figures: list[Figure]) -> Path:
     """Write ``results/NAME.json``; an interrupted run leaves the previous file as it was."""
@@ -64,6 +89,7 @@ def write(name: str, figures: list[Figure]) -> Path:
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(content, indent=1) + "\n")
     unfinished.replace(path)
+    _unfinished(name).unlink(missing_ok=True)
     return path
 
 

@@ -1,7 +1,8 @@
 """``make validate``: physics that is too long for the tests, against exact numbers.
 
 ``python validate.py`` runs everything (under two hours on two cores) and writes the results;
-``python validate.py NAME`` runs one study and writes nothing.
+``python validate.py NAME`` runs one study and writes nothing. Interrupted, it goes on with the
+studies that are missing, as long as the commit is the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import exact
 import water
-from report import Figure, write
+from report import Figure, keep, resume, write
 from rich.progress import track
 
 STUDIES = {
@@ -28,12 +29,16 @@ STUDIES = {
 
 def main() -> int:
     """Run the studies; 1 if a figure does not hold."""
+    everything = not sys.argv[1:]
     names = sys.argv[1:] or list(STUDIES)
-    figures: list[Figure] = []
+    studies: dict[str, list[Figure]] = resume("validate") if everything else {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in track(names, description="validating"):
-            figures += STUDIES[name](Path(scratch) / name)
-    if names == list(STUDIES):
+        for name in track([name for name in names if name not in studies], "validating"):
+            studies[name] = STUDIES[name](Path(scratch) / name)
+            if everything:
+                keep("validate", studies)
+    figures = [figure for name in names for figure in studies[name]]
+    if everything:
         write("validate", figures)
     for figure in figures:
         mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]

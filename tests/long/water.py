@@ -28,7 +28,7 @@ def conservation(folder: Path) -> list[Figure]:
     swing = {kind: _swing(run) for kind, run in legs.items()}
     # a drift that is not different from zero has the size of its error
     limit = 2.0 * max(abs(zero.value), zero.error)
-    passed = abs(field.value) <= limit + 2.0 * field.error
+    passed = bool(abs(field.value) <= limit + 2.0 * field.error)
     reference = f"at most 2 x that without field: {limit:.2g}"
     beside = "driven_dynamics with the same field, beside it"
     return [
