@@ -172,7 +172,7 @@ def check_term(
     if prediction.virial is not None:
         right = -differences.by_strain["energy"]
         rows.append(_compare("virial", prediction.virial, right, tolerance, noise))
-    _, values = observe([structure], evaluators, term.needs)
+    values = observe([structure], evaluators, term.needs)
     rows += _check_cotangents(term, structure, values[0], step, tolerance)
     return Report(tuple(rows))
 

@@ -180,8 +180,7 @@ def _evaluate(
     names = frozenset(wanted) - {"positions", "cell"}
     if terms:  # the forces are not needed, but only the terms know how they change observables
         return [dict(p.observables) for p in predict(structures, evaluators, terms, names)]
-    _, values = observe(structures, evaluators, names, derivatives=False)
-    return values
+    return observe(structures, evaluators, names)
 
 
 def _place(frame: Frame, structure: Structure) -> dict[str, int]:

@@ -24,20 +24,22 @@ from mlobs_client.structure import Array
 
 
 class Model(Protocol):
-    """One trained model of one quantity.
+    """One or more trained models of one quantity.
 
     Attributes:
+        n_members: how many.
         cutoff: bohr.
         species: atomic numbers that it was made for.
         device: where it lives, as torch calls it.
     """
 
+    n_members: int
     cutoff: float
     species: tuple[int, ...]
     device: str
 
     def __call__(self, graph: Graph) -> torch.Tensor:
-        """Shape ``(n_structures, *shape)``, atomic units, float64."""
+        """Shape ``(n_structures, n_members, *shape)``, atomic units, float64."""
 
 
 MEMBERS: Final = {
@@ -69,18 +71,21 @@ class Committee:
     alpha: float = 1.0
     common: Callable[[Graph], torch.Tensor] | None = None
 
-    def __call__(self, graph: Graph) -> list[torch.Tensor]:
-        """What each member predicts."""
-        predictions = [model(graph) for model in self.models]
+    def __call__(self, graph: Graph) -> torch.Tensor:
+        """What each member predicts, shape ``(n_structures, n_members, *shape)``."""
+        predictions = torch.cat([model(graph) for model in self.models], dim=1)
         if self.common is None:
             return predictions
-        common = self.common(graph)
-        return [prediction + common for prediction in predictions]
+        return predictions + self.common(graph).unsqueeze(1)
+
+    @property
+    def n_members(self) -> int:
+        return sum(model.n_members for model in self.models)
 
     def provides(self, quantity: str) -> frozenset[str]:
         """Names of all observables that these models of ``quantity`` give."""
         names = {quantity, MEMBERS[quantity], *DERIVATIVES[quantity]}
-        if quantity == "energy" and len(self.models) > 1:
+        if quantity == "energy" and self.n_members > 1:
             names.add("energy_spread")
         return frozenset(names)
 
@@ -117,10 +122,9 @@ class CommitteeEvaluation:
             variable.requires_grad_(torch.is_grad_enabled())
         self._graph = graph
         self._starts: list[int] = graph.starts.tolist()
-        self._members = {quantity: committee(graph) for quantity, committee in committees.items()}
         self._outputs: dict[str, torch.Tensor] = {}  # [s, ...]
         for quantity, committee in committees.items():
-            members = torch.stack(self._members[quantity], dim=1)  # [s, m, ...]
+            members = committee(graph)  # [s, m, ...]
             self._outputs[quantity] = members.mean(dim=1)
             self._outputs[MEMBERS[quantity]] = members
             if "energy_spread" in committee.provides(quantity):
@@ -195,31 +199,12 @@ class CommitteeEvaluation:
 
     def _differentiate_members(self) -> None:
         """One pass for each member, and the derivative of their mean for nothing."""
-        members = self._members["energy"]
-        passes = [differentiate([m], [torch.ones_like(m)], self._graph) for m in members]
+        members = self._outputs["committee_energies"]  # [s, m]
+        each = torch.eye(members.shape[1], dtype=members.dtype, device=members.device)
+        passes = [differentiate([members], [w.expand_as(members)], self._graph) for w in each]
         all_of_them = stack(passes)
         self._jacobians["committee_energies"] = all_of_them
         self._jacobians["energy"] = Derivative(*(d.mean(0, keepdim=True) for d in all_of_them))
-
-
-class JoinedEvaluation:
-    """Evaluations of consecutive structures as one (an ``Evaluation``).
-
-    Attributes:
-        values: the wanted observables of each structure.
-    """
-
-    def __init__(self, parts: Sequence[CommitteeEvaluation]) -> None:
-        self._parts = parts
-        self.values = [values for part in parts for values in part.values]
-
-    def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
-        """As :meth:`CommitteeEvaluation.pull_back`, part by part."""
-        gradients: list[Gradient] = []
-        for part in self._parts:
-            start = len(gradients)
-            gradients += part.pull_back(cotangents[start : start + len(part.values)])
-        return gradients
 
 
 def _to_numpy(values: torch.Tensor) -> Array:

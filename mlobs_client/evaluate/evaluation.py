@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -79,6 +79,18 @@ class Evaluator(Protocol):
         Raises:
             EvaluationError: a structure has species or a cell that the models cannot treat.
         """
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """An evaluator that has an opinion on how many structures to give it at once.
+
+    On a CPU one large batch is slower than several small ones, for its arrays do not fit into the
+    cache; and what is kept for the way back takes memory.
+    """
+
+    def at_once(self, structures: Sequence[Structure]) -> int:
+        """How many of these structures are best evaluated together, at least one."""
 
 
 @dataclass(frozen=True)

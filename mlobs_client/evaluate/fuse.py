@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mlobs_client.errors import ConfigError, MissingObservable
-from mlobs_client.evaluate.evaluation import Evaluation, Evaluator, Gradient, Values
+from mlobs_client.evaluate.evaluation import Batching, Evaluation, Evaluator, Gradient, Values
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.terms.term import Coupling, Term
 
@@ -33,34 +33,48 @@ def predict(
         MissingObservable: something wanted or needed by a term is provided by nobody.
         EvaluationError: a model gave NaN or infinity, or cannot treat a structure.
     """
-    evaluations, values = observe(structures, evaluators, _needed(evaluators, terms, wanted))
-    couplings = [
-        [term(structure, value) for term in terms]
-        for structure, value in zip(structures, values, strict=True)
-    ]
-    gradients = _pull_back(evaluations, values, couplings)
+    needed = _needed(evaluators, terms, wanted)
+    _check(evaluators, needed)
     return [
-        _prediction(value, coupling, gradient, wanted)
-        for value, coupling, gradient in zip(values, couplings, gradients, strict=True)
+        prediction
+        for batch in _batches(structures, evaluators)
+        for prediction in _predict(batch, evaluators, terms, needed, wanted)
     ]
 
 
 def observe(
-    structures: Sequence[Structure],
-    evaluators: Sequence[Evaluator],
-    wanted: frozenset[str],
-    *,
-    derivatives: bool = True,
-) -> tuple[list[Evaluation], list[dict[str, Array]]]:
-    """Evaluate observables; forces can be pulled back afterwards, unless ``derivatives=False``.
+    structures: Sequence[Structure], evaluators: Sequence[Evaluator], wanted: frozenset[str]
+) -> list[dict[str, Array]]:
+    """Evaluate observables without forces.
 
     Returns:
-        The evaluation of each evaluator, and the merged values of each structure.
+        The wanted observables of each structure.
 
     Raises:
         MissingObservable: nobody provides something wanted.
-        ConfigError: two evaluators provide the same; its force would count twice.
+        ConfigError: two evaluators provide the same.
     """
+    _check(evaluators, wanted)
+    return [
+        values
+        for batch in _batches(structures, evaluators)
+        for values in _evaluate(batch, evaluators, wanted, derivatives=False)[1]
+    ]
+
+
+def _batches(
+    structures: Sequence[Structure], evaluators: Sequence[Evaluator]
+) -> Iterator[Sequence[Structure]]:
+    """Equal shares: a small rest would cost nearly as much time as a full batch."""
+    n = len(structures)
+    wishes = [e.at_once(structures) for e in evaluators if n > 1 and isinstance(e, Batching)]
+    n_batches = -(-n // min(wishes, default=n)) if n else 0
+    for k in range(n_batches):
+        yield structures[k * n // n_batches : (k + 1) * n // n_batches]
+
+
+def _check(evaluators: Sequence[Evaluator], wanted: frozenset[str]) -> None:
+    """Everything must come from somebody, and from one only, or its force would count twice."""
     provided = frozenset[str]().union(*(evaluator.provides for evaluator in evaluators))
     if missing := wanted - provided:
         raise MissingObservable(
@@ -72,6 +86,36 @@ def observe(
             raise ConfigError(
                 f"two models of this client give {name}, so it would count twice; keep one of them"
             )
+
+
+def _predict(
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    terms: Sequence[Term],
+    needed: frozenset[str],
+    wanted: frozenset[str],
+) -> list[Prediction]:
+    """One batch: values, terms, one pull back."""
+    evaluations, values = _evaluate(structures, evaluators, needed, derivatives=True)
+    couplings = [
+        [term(structure, value) for term in terms]
+        for structure, value in zip(structures, values, strict=True)
+    ]
+    gradients = _pull_back(evaluations, values, couplings)
+    return [
+        _prediction(value, coupling, gradient, wanted)
+        for value, coupling, gradient in zip(values, couplings, gradients, strict=True)
+    ]
+
+
+def _evaluate(
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    wanted: frozenset[str],
+    *,
+    derivatives: bool,
+) -> tuple[list[Evaluation], list[dict[str, Array]]]:
+    """The evaluation of each evaluator, and the merged values of each structure."""
     evaluations = [
         evaluator(structures, wanted & evaluator.provides, derivatives=derivatives)
         for evaluator in evaluators

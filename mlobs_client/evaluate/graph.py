@@ -75,9 +75,6 @@ class GraphBuilder:
     structure serves it. Lists are tried in the order of their making, beginning after the one
     that served last, which finds the right one at once as long as the beads keep their order.
 
-    Graphs are limited in size, because on a CPU one large batch is slower than several small ones:
-    its arrays do not fit into the cache. On a GPU, take the limit as large as its memory allows.
-
     Attributes:
         n_built: how many neighbour lists have been made so far.
 
@@ -85,7 +82,6 @@ class GraphBuilder:
         cutoff: bohr.
         skin: bohr; a larger one makes lists live longer, and every step dearer.
         capacity: how many lists are kept at most; the oldest goes first.
-        max_edges: of one graph, about; one structure alone may have more.
         device: where the tensors of the graphs live.
     """
 
@@ -95,38 +91,25 @@ class GraphBuilder:
         skin: float = 0.5 * ANGSTROM,
         *,
         capacity: int = 64,
-        max_edges: int = 5_000,
         device: str = "cpu",
     ) -> None:
         self.n_built = 0
         self._cutoff = cutoff
         self._reach = cutoff + skin
         self._capacity = capacity
-        self._max_edges = max_edges
         self._device = device
         self._lists: list[_NeighbourList] = []
         self._next = 0
 
-    def __call__(self, structures: Sequence[Structure]) -> list[Graph]:
-        """Join the structures, of any sizes and in their order, into as few graphs as allowed.
+    def __call__(self, structures: Sequence[Structure]) -> Graph:
+        """Join the structures, of any sizes and in their order, into one graph.
 
         Raises:
             EvaluationError: two atoms are at the same place, or a cell has no neighbour list.
         """
         # More beads than lists would rebuild every list at every step.
         self._capacity = max(self._capacity, 2 * len(structures))
-        edges = [self._edges(structure) for structure in structures]
-        sizes = np.array([len(one.vectors) for one in edges], dtype=np.float64)
-        # Equal shares: a small rest would cost as many kernel launches as a full graph.
-        n_graphs = max(1, round(sizes.sum() / self._max_edges))
-        share = max(1.0, sizes.sum()) / n_graphs
-        graph_of = ((np.cumsum(sizes) - 0.5 * sizes) / share).astype(int)
-        return [
-            self._join([one for one, g in zip(edges, graph_of, strict=True) if g == graph])
-            for graph in np.unique(graph_of)
-        ]
-
-    def _join(self, group: Sequence[_Edges]) -> Graph:
+        group = [self._edges(structure) for structure in structures]
         sizes = [edges.structure.n_atoms for edges in group]
         starts = np.cumsum([0, *sizes])
         pairs = [edges.pairs + start for edges, start in zip(group, starts, strict=False)]
@@ -139,6 +122,10 @@ class GraphBuilder:
             starts=self._tensor(starts),
             cutoff=self._cutoff,
         )
+
+    def count_edges(self, structure: Structure) -> int:
+        """How many edges a structure has in a graph."""
+        return len(self._edges(structure).vectors)
 
     def _tensor(self, values: Array | Integers) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)

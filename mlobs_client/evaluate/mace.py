@@ -8,7 +8,7 @@ unwrapped atoms have gone. What depends on absolute positions is added outside, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -17,12 +17,14 @@ from ase.data import chemical_symbols
 
 from mlobs_client import units
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs, Quantity, build_of
 from mlobs_client.evaluate.committee import (
     DERIVATIVES,
     Committee,
     CommitteeEvaluation,
-    JoinedEvaluation,
 )
+from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.networks import CompiledNetworks
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -30,21 +32,26 @@ from mlobs_client.structure import Structure
 
 with quiet_third_parties():
     from mace import modules
-    from mace.tools.torch_tools import default_dtype
 
-Output = Mapping[str, torch.Tensor]
 Modules = Mapping[str, torch.nn.Module]
 """Networks by the names of their files, for errors."""
 Precision = Literal["float64", "float32"]
 
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
-_POTENTIALS: Final = (modules.MACE, modules.ScaleShiftMACE)
-_DIPOLES: Final = (modules.AtomicDipolesMACE, modules.AtomicDielectricMACE)
-_POLARIZABILITIES: Final = (modules.AtomicDielectricMACE,)
+_KINDS: Final[dict[Quantity, tuple[str, tuple[type, ...]]]] = {
+    "energy": ("a potential", (modules.MACE, modules.ScaleShiftMACE)),
+    "dipole": ("a dipole model", (modules.AtomicDipolesMACE, modules.AtomicDielectricMACE)),
+    "polarizability": ("a polarizability model", (modules.AtomicDielectricMACE,)),
+}
 
 
 def potential(
-    networks: Modules, *, alpha: float = 1.0, dtype: Precision = "float64", device: str = "cpu"
+    networks: Modules,
+    *,
+    alpha: float = 1.0,
+    dtype: Precision = "float64",
+    device: str = "cpu",
+    background: Background | None = None,
 ) -> Committee:
     """Committee of energy models (MACE, ScaleShiftMACE).
 
@@ -53,11 +60,12 @@ def potential(
         alpha: calibration of the spread.
         dtype: of the networks; energies are summed over atoms in float64 in any case.
         device: as torch calls it, for example ``cuda``.
+        background: compiles the networks; None leaves them as they are.
 
     Raises:
         ModelError: a network is of another kind, or they are made for different species.
     """
-    models = _models(networks, "a potential", _POTENTIALS, _energy, units.EV, dtype, device)
+    models = _models(networks, "energy", units.EV, dtype, device, background)
     return Committee(models, alpha)
 
 
@@ -68,6 +76,7 @@ def dipole(
     oxidation_numbers: OxidationNumbers | None = None,
     dtype: Precision = "float64",
     device: str = "cpu",
+    background: Background | None = None,
 ) -> Committee:
     """Committee of dipole models (AtomicDipolesMACE; AtomicDielectricMACE for molecules).
 
@@ -80,13 +89,14 @@ def dipole(
         oxidation_numbers: the multi-valued part, added to every member.
         dtype: of the networks; the sum over atoms is in float64 in any case.
         device: as torch calls it.
+        background: see :func:`potential`.
 
     Raises:
         ConfigError: unknown unit.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
-    models = _models(networks, "a dipole model", _DIPOLES, _dipole, factor, dtype, device)
+    models = _models(networks, "dipole", factor, dtype, device, background)
     return Committee(models, common=oxidation_numbers)
 
 
@@ -96,6 +106,7 @@ def polarizability(
     unit: str = "angstrom^3",
     dtype: Precision = "float64",
     device: str = "cpu",
+    background: Background | None = None,
 ) -> Committee:
     """Committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
 
@@ -104,72 +115,82 @@ def polarizability(
         unit: of what the networks give, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
         dtype: of the networks.
         device: as torch calls it.
+        background: see :func:`potential`.
 
     Raises:
         ConfigError: unknown unit.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.POLARIZABILITY_UNITS, "[polarizability] unit")
-    kind = "a polarizability model"
-    models = _models(networks, kind, _POLARIZABILITIES, _polarizability, factor, dtype, device)
+    models = _models(networks, "polarizability", factor, dtype, device, background)
     return Committee(models)
 
 
-class MaceModel:
-    """One network as a function from graphs to one quantity in atomic units.
+class MaceMembers:
+    """Networks of one build: from graphs to one quantity in atomic units (a ``Model``).
 
     Attributes:
+        n_members: how many they are.
         cutoff: bohr.
-        species: atomic numbers that it was made for.
-        device: where it lives.
+        species: atomic numbers that they were made for.
+        device: where they live.
 
     Args:
-        network: is frozen, converted and moved in place.
-        read: takes the quantity from what MACE gives.
-        unit: of the quantity, in atomic units.
-        dtype: of the network.
-        device: as torch calls it.
+        networks: of one build, precision and device.
+        unit: of what they give, in atomic units.
+        background: compiles them, see :func:`potential`.
     """
 
     def __init__(
-        self,
-        network: torch.nn.Module,
-        read: Callable[[Output, Graph], torch.Tensor],
-        unit: float,
-        dtype: Precision,
-        device: str,
+        self, networks: Sequence[AtomicNetwork], unit: float, background: Background | None
     ) -> None:
-        self._dtype: torch.dtype = getattr(torch, dtype)
-        self._network = network.to(device=device, dtype=self._dtype).eval().requires_grad_(False)
-        self._read = read
+        self._networks = networks
+        self._compiled: CompiledNetworks | None = None
+        first = networks[0]
+        if background is not None:
+            self._compiled = CompiledNetworks(networks, first.quantity, background)
         self._unit = unit
-        self.device = device
-        self.cutoff = float(network.r_max) * units.ANGSTROM  # type: ignore[arg-type]
-        self.species: tuple[int, ...] = tuple(network.atomic_numbers.tolist())  # type: ignore
+        self.n_members = len(networks)
+        self.cutoff = cutoff_of(first.network)
+        self.species = species_of(first.network)
+        weights = next(first.parameters())
+        self._dtype, self.device = weights.dtype, str(weights.device)
         one_hot = torch.zeros((len(chemical_symbols), len(self.species)), dtype=self._dtype)
         one_hot[list(self.species), range(len(self.species))] = 1.0
-        self._one_hot = one_hot.to(device)
+        self._one_hot = one_hot.to(self.device)
 
     def __call__(self, graph: Graph) -> torch.Tensor:
-        """Shape ``(n_structures, *shape)``, float64."""
-        inputs = self._inputs(graph.within(self.cutoff))
-        with default_dtype(self._dtype):  # MACE's ZBL repulsion makes numbers of torch's default
-            output = self._network(inputs, compute_force=False)
-        return self._read(output, graph) * self._unit
+        """Shape ``(n_structures, n_members, *shape)``, float64."""
+        near = graph.within(self.cutoff)
+        vectors = (near.vectors / units.ANGSTROM).to(self._dtype)
+        inputs = Inputs(vectors, self._one_hot[near.numbers], near.edges)
+        if self._compiled is not None:
+            contributions = self._compiled(inputs)
+        else:
+            contributions = torch.stack([network(*inputs) for network in self._networks])
+        totals = near.sum_over_atoms(contributions.transpose(0, 1).double())
+        if self._networks[0].has_charges:
+            totals = totals[..., :3] + _charges(contributions[..., 3].T.double(), near)
+        return totals * self._unit
 
-    def _inputs(self, graph: Graph) -> dict[str, torch.Tensor]:
-        zeros = graph.positions.new_zeros
-        return {
-            "shifts": (graph.vectors / units.ANGSTROM).to(self._dtype),
-            "positions": zeros((len(graph.numbers), 3), dtype=self._dtype),
-            "node_attrs": self._one_hot[graph.numbers],
-            "edge_index": graph.edges,
-            "batch": graph.structure_of,
-            "ptr": graph.starts,
-            "cell": zeros((3 * graph.n_structures, 3), dtype=self._dtype),  # of no further use
-            "charges": zeros(len(graph.numbers), dtype=self._dtype),
-            "total_charge": zeros(graph.n_structures, dtype=self._dtype),
-        }
+
+def cutoff_of(network: torch.nn.Module) -> float:
+    """Of a network of MACE, bohr."""
+    return float(network.r_max) * units.ANGSTROM  # type: ignore[arg-type]
+
+
+def species_of(network: torch.nn.Module) -> tuple[int, ...]:
+    """Atomic numbers that a network of MACE was made for."""
+    return tuple(network.atomic_numbers.tolist())  # type: ignore[operator]
+
+
+def _charges(charges: torch.Tensor, graph: Graph) -> torch.Tensor:
+    """Dipoles of learned charges ``(n_atoms, n_members)``, which add up to zero, e angstrom."""
+    n_atoms = graph.starts.diff().unsqueeze(1)
+    mean = graph.sum_over_atoms(charges) / n_atoms
+    neutral = charges - mean[graph.structure_of]
+    positions = graph.positions / units.ANGSTROM
+    return graph.sum_over_atoms(neutral.unsqueeze(2) * positions.unsqueeze(1))
 
 
 class MaceEvaluator:
@@ -183,8 +204,8 @@ class MaceEvaluator:
         dipole: see :func:`dipole`.
         polarizability: see :func:`polarizability`.
         skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
-        max_edges: of one batch, see there; by default what was fastest on a CPU, and a
-            hundred times more on a GPU.
+        max_edges: of one batch, about; by default what was fastest on a CPU, and a hundred
+            times more on a GPU.
 
     Raises:
         ConfigError: the committees live on different devices.
@@ -215,17 +236,14 @@ class MaceEvaluator:
         self._accepted: set[bytes] = set()
         device = devices.pop()
         self._cutoff = max(model.cutoff for model in models)
-        self._build = GraphBuilder(
-            self._cutoff,
-            skin,
-            max_edges=max_edges or (5_000 if device == "cpu" else 500_000),
-            device=device,
-        )
+        self._build = GraphBuilder(self._cutoff, skin, device=device)
+        self._max_edges = max_edges or (5_000 if device == "cpu" else 500_000)
+        self._at_once: dict[int, int] = {}
 
     def __call__(
         self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> JoinedEvaluation:
-        """Evaluate the ``wanted`` observables of all structures in batches.
+    ) -> CommitteeEvaluation:
+        """Evaluate the ``wanted`` observables of all structures as one graph.
 
         Args:
             structures: of any sizes and cells.
@@ -246,8 +264,19 @@ class MaceEvaluator:
         }
         record = derivatives or any(wanted.intersection(DERIVATIVES[name]) for name in needed)
         with torch.set_grad_enabled(record):
-            graphs = self._build(structures)
-            return JoinedEvaluation([CommitteeEvaluation(g, needed, wanted) for g in graphs])
+            return CommitteeEvaluation(self._build(structures), needed, wanted)
+
+    def at_once(self, structures: Sequence[Structure]) -> int:
+        """How many of these structures are best evaluated together.
+
+        It is found once for each number of atoms, as the size of batches should not vary with
+        time: every size is compiled anew.
+        """
+        n_atoms = structures[0].n_atoms
+        if n_atoms not in self._at_once:
+            n_edges = max(1, self._build.count_edges(structures[0]))
+            self._at_once[n_atoms] = max(1, round(self._max_edges / n_edges))
+        return self._at_once[n_atoms]
 
     def check_species(self, structure: Structure) -> None:
         """Refuse species that a committee has never seen.
@@ -284,47 +313,34 @@ class MaceEvaluator:
             )
 
 
-def _energy(output: Output, graph: Graph) -> torch.Tensor:
-    return graph.sum_over_atoms(output["node_energy"].double())
-
-
-def _dipole(output: Output, graph: Graph) -> torch.Tensor:
-    total = graph.sum_over_atoms(output["atomic_dipoles"].double())
-    if "charges" not in output:
-        return total
-    moments = output["charges"].double().unsqueeze(1) * graph.positions / units.ANGSTROM
-    return total + graph.sum_over_atoms(moments)
-
-
-def _polarizability(output: Output, graph: Graph) -> torch.Tensor:
-    return output["polarizability"].double()
-
-
 def _models(
     networks: Modules,
-    role: str,
-    kinds: Sequence[type],
-    read: Callable[[Output, Graph], torch.Tensor],
+    quantity: Quantity,
     unit: float,
     dtype: Precision,
     device: str,
-) -> tuple[MaceModel, ...]:
+    background: Background | None,
+) -> tuple[MaceMembers, ...]:
+    """Members of one build together, others one by one."""
     for name, network in networks.items():
-        _check_kind(name, network, role, kinds)
-    models = {
-        name: MaceModel(network, read, unit, dtype, device) for name, network in networks.items()
-    }
-    first, *others = models
-    for name in others:
-        if models[name].species != models[first].species:
+        _check_kind(name, network, quantity)
+    (first, sample), *others = networks.items()
+    for name, network in others:
+        if species_of(network) != species_of(sample):
             raise ModelError(
-                f"{name} was made for {_symbols(models[name].species)}, but {first} for "
-                f"{_symbols(models[first].species)}; members of a committee must agree"
+                f"{name} was made for {_symbols(species_of(network))}, but {first} for "
+                f"{_symbols(species_of(sample))}; members of a committee must agree"
             )
-    return tuple(models.values())
+    for network in networks.values():
+        network.to(device=device, dtype=getattr(torch, dtype))
+    members = [AtomicNetwork(network, quantity) for network in networks.values()]
+    alike = len({(cutoff_of(m.network), build_of(m)) for m in members}) == 1
+    groups = [members] if alike else [[member] for member in members]
+    return tuple(MaceMembers(group, unit, background) for group in groups)
 
 
-def _check_kind(name: str, network: torch.nn.Module, role: str, kinds: Sequence[type]) -> None:
+def _check_kind(name: str, network: torch.nn.Module, quantity: Quantity) -> None:
+    role, kinds = _KINDS[quantity]
     if type(network) not in kinds:
         raise ModelError(
             f"{name}: a {type(network).__name__} is not {role}; give a model of the class "

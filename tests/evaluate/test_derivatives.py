@@ -42,7 +42,7 @@ def symmetric_tensor(graph: Graph) -> torch.Tensor:
 
 
 def make_graph(structures: list[Structure]) -> Graph:
-    (graph,) = GraphBuilder(CUTOFF, max_edges=100_000)(structures)
+    graph = GraphBuilder(CUTOFF)(structures)
     graph.vectors.requires_grad_()
     graph.positions.requires_grad_()
     return graph

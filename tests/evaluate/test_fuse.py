@@ -243,12 +243,43 @@ def test_no_structures_give_no_predictions() -> None:
     assert predict([], [crystal("energy")], [UniformField(FIELD)][:0]) == []
 
 
-def test_observables_without_forces_can_be_pulled_back_later() -> None:
-    evaluations, values = observe(
-        structures(), [crystal("energy"), crystal("dipole")], DIELECTRIC & {"dipole"}
-    )
-    assert len(evaluations) == 1
+def test_observables_alone_are_asked_for_without_derivatives() -> None:
+    asked = []
+
+    class Watched(Part):
+        def __call__(self, *arguments, derivatives: bool = True) -> Evaluation:
+            asked.append(derivatives)
+            return super().__call__(*arguments, derivatives=derivatives)
+
+    dipole = Watched(crystal("dipole").evaluator, frozenset({"dipole"}))
+    values = observe(structures(), [crystal("energy"), dipole], frozenset({"dipole"}))
+    term = predict(structures(), [dipole], [UniformField(FIELD)], frozenset({"dipole"}))
     assert [set(value) for value in values] == [{"dipole"}] * 2
-    gradients = evaluations[0].pull_back([{"dipole": -FIELD}] * 2)
-    term = predict(structures(), [crystal("dipole")], [UniformField(FIELD)])
-    assert same(-gradients[1].positions, term[1].forces)
+    assert same(values[1]["dipole"], term[1].observables["dipole"])
+    assert asked == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("n", "at_once", "expected"), [(7, 3, [2, 2, 3]), (8, 4, [4, 4]), (3, 9, [3]), (1, 2, [1])]
+)
+def test_batches_are_equal_shares_in_order(n: int, at_once: int, expected: list[int]) -> None:
+    sizes = []
+
+    class Small(Part):
+        def at_once(self, given: Sequence[Structure]) -> int:
+            return at_once
+
+        def __call__(self, given: Sequence[Structure], *rest, derivatives=True) -> Evaluation:
+            sizes.append(len(given))
+            return super().__call__(given, *rest, derivatives=derivatives)
+
+    home = structures()[0]
+    many = [replace(home, positions=home.positions * (1.0 + 0.01 * k)) for k in range(n)]
+    models = [crystal("dipole"), Small(crystal("energy").evaluator, frozenset({"energy"}))]
+    batched = predict(many, models)
+    assert sorted(sizes) == expected
+    whole = predict(many, [crystal("energy")])
+    assert [p.energy for p in batched] == [p.energy for p in whole]
+    assert [v["energy"] for v in observe(many, models, frozenset({"energy"}))] == [
+        p.energy for p in whole
+    ]

@@ -419,3 +419,14 @@ def test_the_bundled_models_give_a_physical_water_molecule() -> None:
     (gradient,) = evaluation.pull_back([{"energy": np.ones(())}])
     assert np.abs(gradient.positions).max() < 0.1
     np.testing.assert_allclose(gradient.positions.sum(axis=0), 0.0, atol=1e-12)
+
+
+def test_large_structures_are_evaluated_one_by_one_and_the_size_of_batches_stays(network) -> None:
+    evaluator = MaceEvaluator(mace.potential({"it": network("potential")}), max_edges=100)
+    grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3) * 3.0
+    dense = Structure(np.full(27, 8), grid, 9.0 * np.eye(3))
+    assert evaluator.at_once([dense] * 4) == 1
+    pair = Structure(np.array([8, 1]), grid[:2], 90.0 * np.eye(3))
+    assert evaluator.at_once([pair] * 4) == 50
+    apart = replace(pair, positions=20.0 * pair.positions)
+    assert evaluator.at_once([apart] * 4) == 50

@@ -10,7 +10,7 @@ import pytest
 
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate import mace
-from mlobs_client.evaluate.committee import JoinedEvaluation
+from mlobs_client.evaluate.committee import CommitteeEvaluation
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.structure import Structure
@@ -128,7 +128,7 @@ class WorkOnImages:
 
     def __call__(
         self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> JoinedEvaluation:
+    ) -> CommitteeEvaluation:
         evaluation = self._evaluator(structures, wanted)
         for values, structure in zip(evaluation.values, structures, strict=True):
             values["energy"] = values["energy"] + 1e-3 * structure.positions[:, 0].sum()

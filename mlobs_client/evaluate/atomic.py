@@ -1,0 +1,113 @@
+"""A MACE network as a function of edge vectors: what every atom contributes to one quantity.
+
+Sums over the atoms of a structure, units and absolute positions are left to those who call. So the
+function does not know which structure an atom belongs to: any number of structures of any sizes is
+one set of atoms and edges, and atoms that nobody asked for may be added to reach a given size.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+import torch
+
+from mlobs_client.evaluate.model_files import quiet_third_parties
+
+with quiet_third_parties():
+    from mace.tools.torch_tools import default_dtype
+
+Quantity = Literal["energy", "dipole", "polarizability"]
+
+SHAPES: Final[dict[Quantity, tuple[int, ...]]] = {
+    "energy": (),
+    "dipole": (3,),
+    "polarizability": (3, 3),
+}
+
+
+class Inputs(NamedTuple):
+    """What networks are functions of.
+
+    Attributes:
+        vectors: shape ``(n_edges, 3)``, angstrom, from the sender to its neighbour.
+        attributes: shape ``(n_atoms, n_species)``, one-hot.
+        edges: shape ``(2, n_edges)``, senders and receivers.
+    """
+
+    vectors: torch.Tensor
+    attributes: torch.Tensor
+    edges: torch.Tensor
+
+
+class AtomicNetwork(torch.nn.Module):
+    """Contributions of atoms, shape ``(n_atoms, *shape)``, in the units of the network.
+
+    Attributes:
+        shape: of one contribution: that of the quantity; for dipoles of networks with learned
+            charges ``(4,)``, dipole and charge, the latter up to a constant.
+
+    Args:
+        network: of MACE; it is frozen.
+        quantity: what to take from it.
+    """
+
+    def __init__(self, network: torch.nn.Module, quantity: Quantity) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        for module in network.modules():
+            # a mere number in MACE, which differs between members that saw different data
+            if isinstance(value := vars(module).get("avg_num_neighbors"), float):
+                del module.avg_num_neighbors
+                module.register_buffer("avg_num_neighbors", torch.tensor(value).double())
+        self.quantity = quantity
+        self.has_charges = quantity == "dipole" and hasattr(network, "use_polarizability")
+        self.shape = (4,) if self.has_charges else SHAPES[quantity]
+        self._dtype = next(network.parameters()).dtype
+
+    def forward(
+        self, vectors: torch.Tensor, attributes: torch.Tensor, edges: torch.Tensor
+    ) -> torch.Tensor:
+        """Evaluate; the arguments are :class:`Inputs`."""
+        n_atoms = len(attributes)
+        # Where the network sums over structures, every atom is one; charges are the exception,
+        # for their mean over a structure is taken away.
+        starts = torch.arange(n_atoms + 1, device=vectors.device)
+        owner = starts[:-1]
+        if self.has_charges:
+            starts, owner = starts[:: max(1, n_atoms)], torch.zeros_like(owner)
+        n_structures = len(starts) - 1
+        zeros = vectors.new_zeros
+        inputs = {
+            "shifts": vectors,
+            "positions": zeros((n_atoms, 3)),
+            "node_attrs": attributes,
+            "edge_index": edges,
+            "batch": owner,
+            "ptr": starts,
+            "cell": zeros((3 * n_structures, 3)),  # of no further use
+            "charges": zeros(n_atoms),
+            "total_charge": zeros(n_structures),
+        }
+        with default_dtype(self._dtype):  # ZBL makes numbers of torch's default
+            output = self.network(inputs, compute_force=False)
+        if self.quantity == "energy":
+            return output["node_energy"]  # type: ignore[no-any-return]
+        if self.has_charges:
+            return torch.cat([output["atomic_dipoles"], output["charges"].unsqueeze(1)], dim=1)
+        if self.quantity == "dipole":
+            return output["atomic_dipoles"]  # type: ignore[no-any-return]
+        return output["polarizability"]  # type: ignore[no-any-return]
+
+
+def build_of(network: torch.nn.Module) -> str:
+    """How a network is built: all of it but the values of its parameters and buffers.
+
+    Networks of the same build, given the same parameters and buffers, are the same function.
+    """
+    plain = (bool, int, float, str, tuple)
+    modules = [
+        (name, type(module).__name__, {k: v for k, v in vars(module).items() if type(v) in plain})
+        for name, module in network.named_modules()
+    ]
+    tensors = [(name, t.dtype, tuple(t.shape)) for name, t in network.state_dict().items()]
+    return f"{modules} {tensors}"

@@ -1,0 +1,79 @@
+"""One compilation at a time, in a process of its own, beside the work."""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+from pathlib import Path
+
+import filelock
+import torch
+
+from mlobs_client.evaluate.compile import store
+from mlobs_client.evaluate.model_files import quiet_third_parties
+
+
+class Background:
+    """Starts the worker, and knows how it went.
+
+    Of several clients that need the same program, the first one compiles it; the others find it in
+    the store. A client that ends stops its worker.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: filelock.BaseFileLock | None = None
+        self._key = ""
+        self.failures: dict[str, str] = {}
+        atexit.register(self.stop)
+
+    def start(self, request: store.Request, key: str) -> bool:
+        """Compile, unless another compilation is running here, or this one elsewhere."""
+        if self.running:
+            return False
+        folder = store.home()
+        lock = filelock.FileLock(folder / f"{key}.lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            return False
+        self._lock, self._key = lock, key
+        with quiet_third_parties():
+            torch.save(request, self._file("request"))
+        worker = [sys.executable, "-m", f"{__package__}.worker"]
+        with self._file("log").open("w") as log:
+            self._process = subprocess.Popen(
+                [*worker, str(self._file("request")), key], stdout=log, stderr=log
+            )
+        return True
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker is at work; when one has ended, its failure is noted."""
+        if self._process is None:
+            return False
+        if self._process.poll() is None:
+            return True
+        if self._process.returncode != 0:
+            lines = self._file("log").read_text().strip().splitlines()
+            self.failures[self._key] = lines[-1] if lines else "the compiler said nothing"
+        self._clean()
+        return False
+
+    def stop(self) -> None:
+        """End the worker, if there is one."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._clean()
+
+    def _file(self, kind: str) -> Path:
+        return store.home() / f"{self._key}.{kind}"
+
+    def _clean(self) -> None:
+        for kind in ("request", "log"):
+            self._file(kind).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release()
+        self._process = self._lock = None

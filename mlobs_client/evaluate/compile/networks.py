@@ -1,0 +1,169 @@
+"""A committee that becomes compiled while it works."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import torch
+
+from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+from mlobs_client.evaluate.compile import store
+from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.programs import TOLERANCE, Padded, Program, differing
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 15.0
+"""Seconds of evaluation before a compilation is started: short work ends before it would pay."""
+
+LOOK_EVERY: Final = 2.0  # seconds between two looks at the store
+MOST_SIZES: Final = 8
+"""Of one committee. A run that needs more changes faster than can be compiled."""
+
+
+class _Ready(NamedTuple):
+    size: store.Size
+    program: Program
+
+
+class CompiledNetworks:
+    """Contributions of all members, by compiled programs as soon as there are any.
+
+    A program of the right size is taken from the store; where there is none, the networks are
+    evaluated as they are, and after a while a program is compiled in the background. Before a
+    program is used, its values and derivatives are compared with those of the networks, on the
+    structure at hand. What is wrong with compilation is said once, and the networks serve on.
+
+    Args:
+        networks: the members.
+        name: of the committee, for the log.
+        background: shared by all committees of a client.
+    """
+
+    def __init__(
+        self, networks: Sequence[AtomicNetwork], name: str, background: Background
+    ) -> None:
+        self._networks = networks
+        self._name = name
+        self._background = background
+        self._tensors = differing(networks)
+        self._identity = store.identity(networks)
+        weights = next(networks[0].parameters())
+        self._dtype, self._device = weights.dtype, str(weights.device)
+        self._ready: list[_Ready] = []
+        self._next_look: dict[str, float] = {}
+        self._spent = 0.0
+        self._given_up = False
+
+    def __call__(self, inputs: Inputs) -> torch.Tensor:
+        """Shape ``(n_members, n_atoms, *shape)``; differentiable with respect to the vectors."""
+        ready = None if self._given_up else self._program(inputs)
+        if ready is not None:
+            size, program = ready
+            return Padded.apply(*inputs, program, size.n_atoms, size.n_edges)  # type: ignore
+        begun = time.monotonic()
+        contributions = self._as_they_are(inputs)
+        self._spent += time.monotonic() - begun
+        return contributions
+
+    def _as_they_are(self, inputs: Inputs) -> torch.Tensor:
+        return torch.stack([network(*inputs) for network in self._networks])
+
+    def _program(self, inputs: Inputs) -> _Ready | None:
+        """The smallest program that the inputs fit into, if it is not much too large."""
+        n_atoms, n_edges = len(inputs.attributes), len(inputs.vectors)
+        fitting = [
+            ready
+            for ready in self._ready
+            if n_atoms < ready.size.n_atoms and n_edges <= ready.size.n_edges
+        ]
+        best = min(
+            fitting, key=lambda ready: (ready.size.n_edges, ready.size.n_atoms), default=None
+        )
+        if best is not None and _is_close(best.size, n_atoms, n_edges):
+            return best
+        return self._look_for(size_for(n_atoms, n_edges), inputs) or best
+
+    def _look_for(self, size: store.Size, inputs: Inputs) -> _Ready | None:
+        """Take a program from the store, or have it made."""
+        key = store.key(self._identity, size, self._device)
+        now = time.monotonic()
+        if now < self._next_look.get(key, now):
+            return None
+        self._next_look[key] = now + LOOK_EVERY
+        if reason := self._background.failures.get(key):
+            self._give_up(f"cannot be compiled: {reason}")
+            return None
+        found = store.find(key)
+        if found is None:
+            if self._spent > PATIENCE and len(self._ready) < MOST_SIZES:
+                request = store.Request(self._networks, size, torch.get_num_threads())
+                self._background.start(request, key)
+            return None
+        program = Program.load(found.folder, self._networks, self._tensors, found.stacked)
+        ready = _Ready(size, program)
+        if not self._agrees(ready, inputs):
+            return None
+        self._ready.append(ready)
+        logger.info(
+            "%s: compiled for %d atoms and %d edges (%s)",
+            self._name,
+            size.n_atoms,
+            size.n_edges,
+            ", ".join(f"{way} {1e3 * time:.2f} ms" for way, time in found.seconds.items()),
+        )
+        return ready
+
+    def _agrees(self, ready: _Ready, inputs: Inputs) -> bool:
+        """Whether values and derivatives are those of the networks."""
+        vectors = inputs.vectors.detach()
+        size, program = ready
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for compiled in (False, True):
+            with torch.enable_grad():
+                varied = inputs._replace(vectors=vectors.clone().requires_grad_())
+                values = (
+                    Padded.apply(*varied, program, size.n_atoms, size.n_edges)  # type: ignore
+                    if compiled
+                    else self._as_they_are(varied)
+                )
+                random = torch.Generator().manual_seed(0)
+                weights = torch.rand(values.shape, generator=random, dtype=torch.float64)
+                (derivative,) = torch.autograd.grad(
+                    values, varied.vectors, weights.to(values), allow_unused=True
+                )
+            if derivative is None:
+                derivative = torch.zeros_like(vectors)
+            found.append((values.detach(), derivative))
+        for what, expected, given in zip(("values", "derivatives"), *found, strict=True):
+            scale = max(float(expected.abs().max()), 1e-3) if expected.numel() else 1.0
+            error = float((given - expected).abs().max()) / scale if expected.numel() else 0.0
+            if not error <= TOLERANCE[self._dtype]:
+                self._give_up(
+                    f"compiled {what} differ by {error:.1e} (relative, tolerance "
+                    f"{TOLERANCE[self._dtype]:.0e})"
+                )
+                return False
+        return True
+
+    def _give_up(self, reason: str) -> None:
+        self._given_up = True
+        logger.warning("%s: %s; the networks are evaluated as they are", self._name, reason)
+
+
+def size_for(n_atoms: int, n_edges: int) -> store.Size:
+    """The size to compile for: some more edges than now, for their number varies with time.
+
+    Sizes go up in steps of three to six percent, so that a trajectory needs a few of them.
+    """
+    wanted = n_edges + n_edges // 50
+    step = max(16, 1 << max(0, wanted.bit_length() - 5))
+    return store.Size(n_atoms + 1, -(-max(wanted, 1) // step) * step)
+
+
+def _is_close(size: store.Size, n_atoms: int, n_edges: int) -> bool:
+    """Whether so little is padded that another program would not be much faster."""
+    return size.n_edges <= 1.25 * n_edges + 64 and size.n_atoms <= 1.25 * n_atoms + 16

@@ -1,0 +1,144 @@
+"""Run compiled programs: pad to their size, go back through them, compare with the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch._inductor import aoti_load_package
+
+from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+
+TOLERANCE: Final = {torch.float64: 1e-10, torch.float32: 1e-4}
+"""Largest difference from the network itself, relative to its largest number."""
+
+_FAR: Final = 1e3  # angstrom: an edge that no network sees
+
+Saved = list[list[torch.Tensor]]
+
+
+def differing(networks: Sequence[AtomicNetwork]) -> list[str]:
+    """Names of the parameters and buffers in which members of one build differ."""
+    first, *others = [dict(network.state_dict()) for network in networks]
+    if not others:
+        return [name for name, _ in networks[0].named_parameters()]
+    return [
+        name
+        for name, tensor in first.items()
+        if not all(torch.equal(tensor, other[name]) for other in others)
+    ]
+
+
+class Program:
+    """A committee as compiled code of one size.
+
+    Args:
+        forward, backward: what :func:`mlobs_client.evaluate.compile.trace.trace` made, compiled.
+        own: tensors of each member; of all members in one list if they were stacked.
+        stacked: whether one call evaluates all members.
+    """
+
+    def __init__(
+        self, forward: Any, backward: Any, own: Sequence[list[torch.Tensor]], stacked: bool
+    ) -> None:
+        self._forward = forward
+        self._backward = backward
+        self._own = own
+        self._stacked = stacked
+
+    @classmethod
+    def load(
+        cls, folder: Path, networks: Sequence[AtomicNetwork], names: Sequence[str], stacked: bool
+    ) -> Program:
+        """Read what the worker wrote.
+
+        Args:
+            folder: of the files.
+            networks: the members.
+            names: of the tensors in which they differ.
+            stacked: whether the program evaluates them together.
+        """
+        states = [network.state_dict() for network in networks]
+        own = [[state[name] for name in names] for state in states]
+        if stacked:
+            own = [[torch.stack(tensors) for tensors in zip(*own, strict=True)]]
+        forward, backward = (
+            aoti_load_package(str(folder / f"{name}.pt2"), run_single_threaded=True).loader
+            for name in ("forward", "backward")
+        )
+        return cls(forward, backward, own, stacked)
+
+    def forward(self, inputs: Inputs) -> tuple[torch.Tensor, Saved]:
+        """Contributions, shape ``(n_members, n_atoms, *shape)``, and what the way back needs."""
+        outputs = [self._forward.run([*inputs, *own]) for own in self._own]
+        saved = [output[1:] for output in outputs]
+        if self._stacked:
+            return outputs[0][0], saved
+        return torch.stack([output[0] for output in outputs]), saved
+
+    def backward(self, saved: Saved, cotangents: torch.Tensor) -> torch.Tensor:
+        """Derivative with respect to the edge vectors, summed over members."""
+        each = [cotangents] if self._stacked else cotangents.contiguous().unbind()
+        first, *others = (
+            self._backward.run([*kept, weights])[0]
+            for kept, weights in zip(saved, each, strict=True)
+        )
+        for other in others:
+            first += other
+        return first  # type: ignore[no-any-return]
+
+    def measure(self, inputs: Inputs) -> None:
+        """One evaluation and its way back, to be timed."""
+        with torch.no_grad():
+            contributions, saved = self.forward(inputs)
+            self.backward(saved, contributions)
+
+
+class Padded(torch.autograd.Function):
+    """A program as a function of fewer atoms and edges than it was compiled for.
+
+    All edges that are too many join the last atom, which must be one too many, with itself: what
+    they do stays there.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any,
+        vectors: torch.Tensor,
+        attributes: torch.Tensor,
+        edges: torch.Tensor,
+        program: Program,
+        n_atoms: int,
+        n_edges: int,
+    ) -> torch.Tensor:
+        """Contributions of the atoms that are there."""
+        inputs = Inputs(
+            _fill(vectors, (n_edges, 3), _FAR, axis=0),
+            _fill(attributes, (n_atoms, attributes.shape[1]), 0, axis=0),
+            _fill(edges, (2, n_edges), n_atoms - 1, axis=1),
+        )
+        inputs.attributes[len(attributes) :, 0] = 1.0
+        contributions, context.saved = program.forward(inputs)
+        context.program = program
+        context.n_edges = len(vectors)
+        context.shape = contributions.shape
+        return contributions[:, : len(attributes)]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context: Any, cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Derivative with respect to the edge vectors that are there."""
+        given = cotangents.new_zeros(context.shape)
+        given[:, : cotangents.shape[1]] = cotangents
+        derivative = context.program.backward(context.saved, given)
+        return derivative[: context.n_edges], None, None, None, None, None
+
+
+def _fill(values: torch.Tensor, shape: tuple[int, int], filling: float, axis: int) -> torch.Tensor:
+    filled = values.new_empty(shape)
+    n = values.shape[axis]
+    filled.narrow(axis, 0, n).copy_(values)
+    filled.narrow(axis, n, shape[axis] - n).fill_(filling)
+    return filled

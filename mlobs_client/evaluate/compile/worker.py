@@ -1,0 +1,128 @@
+"""``python -m mlobs_client.evaluate.compile.worker REQUEST KEY``: compile, measure, keep.
+
+A process of its own, for compilation takes a minute of Python and C++ compiler, during which the
+client goes on with the network as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+from mlobs_client.evaluate.compile import store
+from mlobs_client.evaluate.compile.programs import Program, differing
+from mlobs_client.evaluate.compile.trace import trace
+from mlobs_client.evaluate.model_files import quiet_third_parties
+
+STACKED_UP_TO: Final = 4000
+"""Edges. Beyond, the work of one member fills the caches, and stacking has never won."""
+
+REPEATS: Final = 9
+
+
+def compile_and_keep(request: store.Request, key: str) -> None:
+    """Compile all members in a loop, and stacked where that may be faster; keep the faster."""
+    torch.set_num_threads(request.threads)
+    names = differing(request.networks)
+    inputs = _example(request)
+    ways = [False]
+    if len(request.networks) > 1 and request.size.n_edges <= STACKED_UP_TO:
+        ways.append(True)
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
+        found: dict[bool, tuple[float, list[Path]]] = {}
+        for stacked in ways:
+            folder = Path(scratch) / f"programs-{stacked}"
+            folder.mkdir()
+            paths = _compile(request.networks, names, inputs, stacked, folder)
+            program = Program.load(folder, request.networks, names, stacked)
+            found[stacked] = (_time(partial(program.measure, inputs)), paths)
+        best = min(found, key=lambda stacked: found[stacked][0])
+        words = {False: "one after another", True: "stacked"}
+        seconds = {words[stacked]: time for stacked, (time, _) in found.items()}
+        store.keep(key, found[best][1], best, seconds)
+
+
+def _example(request: store.Request) -> Inputs:
+    """Inputs of the right sizes; the time does not depend on their values."""
+    size = request.size
+    random = torch.Generator().manual_seed(0)
+    network = request.networks[0]
+    weights = next(network.network.parameters())
+    n_species = len(network.network.atomic_numbers)  # type: ignore[arg-type]
+    species = torch.randint(n_species, (size.n_atoms,), generator=random)
+    inputs = Inputs(
+        vectors=torch.randn((size.n_edges, 3), generator=random, dtype=torch.float64),
+        attributes=torch.nn.functional.one_hot(species, n_species),
+        edges=torch.randint(size.n_atoms, (2, size.n_edges), generator=random),
+    )
+    return Inputs(
+        inputs.vectors.to(weights),
+        inputs.attributes.to(weights),
+        inputs.edges.to(weights.device),
+    )
+
+
+def _compile(
+    networks: Sequence[AtomicNetwork],
+    names: Sequence[str],
+    inputs: Inputs,
+    stacked: bool,
+    folder: Path,
+) -> list[Path]:
+    from torch._inductor import aot_compile
+    from torch._inductor.package.package import package_aoti
+
+    states = [network.state_dict() for network in networks]
+    tensors: Mapping[str, torch.Tensor] = {name: states[0][name] for name in names}
+    if stacked:
+        tensors = {name: torch.stack([state[name] for state in states]) for name in names}
+    forward, backward = trace(networks[0], tensors, inputs, stacked)
+    arguments: list[Any] = [*inputs, *tensors.values()]
+    with torch.no_grad():
+        contributions, *saved = forward(*arguments)
+    paths = []
+    for name, graph, given in (
+        ("forward", forward, arguments),
+        ("backward", backward, [*saved, contributions]),
+    ):
+        files: Any = aot_compile(graph, tuple(given), options={"aot_inductor.package": True})
+        path = folder / f"{name}.pt2"
+        package_aoti(str(path), files)
+        paths.append(path)
+    return paths
+
+
+def _time(run: Callable[[], object]) -> float:
+    run()
+    seconds = []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    """Do what a client asked for; the last line of a failure says why."""
+    os.nice(10)
+    request_file, key = sys.argv[1:]
+    with quiet_third_parties():
+        import mace.modules  # noqa: F401 (the networks need it)
+
+        request = torch.load(request_file, weights_only=False)
+    compile_and_keep(request, key)
+
+
+if __name__ == "__main__":
+    main()
