@@ -75,17 +75,23 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
 def _mace(config: ClientConfig, folder: Path, structure: Structure) -> MaceEvaluator:
     """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
     from mlobs_client.evaluate import mace
+    from mlobs_client.evaluate.compile.background import Background
     from mlobs_client.evaluate.model_files import load, resolve
     from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 
     def networks(table: MaceTable) -> mace.Modules:
         return {str(path): load(path) for path in resolve(table.models, folder)}
 
+    background = Background() if config.compile else None
     potential = dipole = polarizability = None
     numbers: OxidationNumbers | None = None
     if isinstance(table := config.potential, MaceTable):
         potential = mace.potential(
-            networks(table), alpha=table.alpha, dtype=table.dtype, device=table.device
+            networks(table),
+            alpha=table.alpha,
+            dtype=table.dtype,
+            device=table.device,
+            background=background,
         )
     if isinstance(dipoles := config.dipole, MaceTable):
         if dipoles.oxidation_numbers is not None:
@@ -96,10 +102,15 @@ def _mace(config: ClientConfig, folder: Path, structure: Structure) -> MaceEvalu
             oxidation_numbers=numbers,
             dtype=dipoles.dtype,
             device=dipoles.device,
+            background=background,
         )
     if (tensors := config.polarizability) is not None:
         polarizability = mace.polarizability(
-            networks(tensors), unit=tensors.unit, dtype=tensors.dtype, device=tensors.device
+            networks(tensors),
+            unit=tensors.unit,
+            dtype=tensors.dtype,
+            device=tensors.device,
+            background=background,
         )
     evaluator = mace.MaceEvaluator(potential, dipole, polarizability)
     evaluator.check_species(structure)

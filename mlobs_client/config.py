@@ -133,13 +133,15 @@ class ClientConfig(_Table):
     ``structure`` is any file that ASE reads, with the atoms in the order of i-PI's input: the
     socket carries neither species nor periodicity. ``virial = "none"`` accepts models without a
     strain derivative: i-PI then gets a zero virial, and pressures mean nothing.
-    ``pbc`` overrides the periodicity of the structure file.
+    ``pbc`` overrides the periodicity of the structure file. ``compile`` lets MACE networks be
+    compiled in the background, and compiled ones of earlier runs be used.
     """
 
     structure: str
     pbc: tuple[bool, bool, bool] | None = None
     virial: Literal["auto", "none"] = "auto"
     threads: int = Field(default=1, ge=1)
+    compile: bool = True
     socket: Socket = Socket()
     potential: Potential | None = None
     dipole: Dipole | None = None

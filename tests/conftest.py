@@ -1,9 +1,11 @@
-"""A finished run of the real i-PI that several tests read."""
+"""A finished run of the real i-PI that several tests read; a store for compiled networks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 from ipi_runs import WATER, ffdirect, make_input, run_ipi
 
@@ -23,6 +25,16 @@ OUTPUT = """<output prefix='simulation'>
     <trajectory filename='dipole' stride='2' extra_type='dipole'>extras</trajectory>
   </output>"""
 INPUT = make_input(OUTPUT, ffdirect(batch_size=2), steps=400, timestep=0.5)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nothing that the user has compiled is used, and nothing is left behind."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MPLCONFIGDIR", mpl.get_configdir())  # its fonts take long to find
+        environment.setenv("XDG_CACHE_HOME", str(cache))
+        yield cache
 
 
 @pytest.fixture(scope="session")

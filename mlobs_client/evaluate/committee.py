@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Protocol
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.derivatives import (
     Derivative,
+    Output,
+    add,
     contract,
-    differentiate,
     jacobian,
     no_derivative,
     stack,
@@ -38,8 +40,8 @@ class Model(Protocol):
     species: tuple[int, ...]
     device: str
 
-    def __call__(self, graph: Graph) -> torch.Tensor:
-        """Shape ``(n_structures, n_members, *shape)``, atomic units, float64."""
+    def __call__(self, graph: Graph) -> Output:
+        """Values of shape ``(n_structures, n_members, *shape)``."""
 
 
 MEMBERS: Final = {
@@ -57,6 +59,21 @@ DERIVATIVES: Final = {
 """Observables that need backward passes of their own."""
 
 
+class Statistic(Protocol):
+    """A function of what members predict.
+
+    Attributes:
+        members: it is a function of them.
+        values: shape ``(n_structures, *shape)``; for the members themselves with their axis.
+    """
+
+    members: Members
+    values: torch.Tensor
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """Weights of the members that give the derivative of ``sum(weights * values)``."""
+
+
 @dataclass(frozen=True)
 class Committee:
     """Models of one quantity, trained on the same data with other seeds or splits.
@@ -69,14 +86,12 @@ class Committee:
 
     models: tuple[Model, ...]
     alpha: float = 1.0
-    common: Callable[[Graph], torch.Tensor] | None = None
+    common: Callable[[Graph], Output] | None = None
 
-    def __call__(self, graph: Graph) -> torch.Tensor:
-        """What each member predicts, shape ``(n_structures, n_members, *shape)``."""
-        predictions = torch.cat([model(graph) for model in self.models], dim=1)
-        if self.common is None:
-            return predictions
-        return predictions + self.common(graph).unsqueeze(1)
+    def __call__(self, graph: Graph) -> Members:
+        """What each member predicts."""
+        common = None if self.common is None else self.common(graph)
+        return Members([model(graph) for model in self.models], common)
 
     @property
     def n_members(self) -> int:
@@ -90,14 +105,79 @@ class Committee:
         return frozenset(names)
 
 
-def spread(members: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Calibrated standard deviation over the members, ``alpha * std(ddof=1)``.
+class Members:
+    """What all members of a committee predict on one graph (a ``Statistic``).
+
+    Attributes:
+        members: these.
+        values: shape ``(n_structures, n_members, *shape)``.
 
     Args:
-        members: shape ``(n_structures, n_members, *shape)``, at least two members.
+        outputs: of the models, each of one or more members.
+        common: what is added to every member, with values of shape ``(n_structures, *shape)``.
+    """
+
+    def __init__(self, outputs: Sequence[Output], common: Output | None) -> None:
+        self.members = self
+        self._outputs = outputs
+        self._common = common
+        values = [output.values for output in outputs]
+        self.values = values[0] if len(values) == 1 else torch.cat(values, dim=1)
+        if common is not None:
+            self.values = self.values + common.values.unsqueeze(1)
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        found, start = [], 0
+        for output in self._outputs:
+            end = start + output.values.shape[1]
+            found.append(output.pull_back(weights[:, start:end]))
+            start = end
+        if self._common is not None:
+            found.append(self._common.pull_back(weights.sum(1)))
+        return add(found)
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The weights themselves."""
+        return weights
+
+
+class Mean:
+    """The mean over the members (a ``Statistic``)."""
+
+    def __init__(self, members: Members) -> None:
+        self.members = members
+        self.values = members.values.mean(dim=1)
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The same share for every member."""
+        shape = self.members.values.shape
+        return (weights / shape[1]).unsqueeze(1).expand(shape)
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        return self.members.pull_back(self.on_members(weights))
+
+
+class Spread:
+    """Calibrated standard deviation over the members, ``alpha * std(ddof=1)`` (a ``Statistic``).
+
+    Args:
+        members: at least two.
         alpha: what makes the spread agree with errors seen on a test set.
     """
-    return alpha * members.std(dim=1, correction=1)
+
+    def __init__(self, members: Members, alpha: float) -> None:
+        self.members = members
+        self.values = alpha * members.values.std(dim=1, correction=1)
+        self._alpha = alpha
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """By the chain rule; zero where all members agree."""
+        values = self.members.values
+        deviation = values - values.mean(dim=1, keepdim=True)
+        slope = self._alpha**2 * deviation / (values.shape[1] - 1)
+        return slope * torch.where(self.values > 0.0, weights / self.values, 0.0).unsqueeze(1)
 
 
 class CommitteeEvaluation:
@@ -118,17 +198,15 @@ class CommitteeEvaluation:
     def __init__(
         self, graph: Graph, committees: Mapping[str, Committee], wanted: frozenset[str]
     ) -> None:
-        for variable in (graph.vectors, graph.positions):
-            variable.requires_grad_(torch.is_grad_enabled())
         self._graph = graph
-        self._starts: list[int] = graph.starts.tolist()
-        self._outputs: dict[str, torch.Tensor] = {}  # [s, ...]
+        self._recording = torch.is_grad_enabled()
+        self._statistics: dict[str, Statistic] = {}
         for quantity, committee in committees.items():
-            members = committee(graph)  # [s, m, ...]
-            self._outputs[quantity] = members.mean(dim=1)
-            self._outputs[MEMBERS[quantity]] = members
+            members = committee(graph)
+            self._statistics[quantity] = Mean(members)
+            self._statistics[MEMBERS[quantity]] = members
             if "energy_spread" in committee.provides(quantity):
-                self._outputs["energy_spread"] = spread(members, committee.alpha)
+                self._statistics["energy_spread"] = Spread(members, committee.alpha)
         self._jacobians: dict[str, Derivative] = {}
         columns = {name: self._value(name) for name in sorted(wanted)}
         self.values: list[dict[str, Array]] = [
@@ -144,37 +222,40 @@ class CommitteeEvaluation:
         Raises:
             MissingObservable: an observable has no derivative, or none was recorded.
         """
-        names = sorted(frozenset[str]().union(*cotangents))
-        weights = {name: self._stack(name, cotangents) for name in names}
-        known = [name for name in names if name in self._jacobians]
-        other = [name for name in names if name not in self._jacobians]
-        parts = [no_derivative(self._graph)]
-        parts += [contract(self._jacobians[name], weights[name], self._graph) for name in known]
-        if other:
-            outputs = [self._outputs[name] for name in other]
-            parts.append(differentiate(outputs, [weights[name] for name in other], self._graph))
-        total = stack(parts)
-        positions = self._by_structure(total.positions.sum(0))
-        strain = total.strain.sum(0).cpu().numpy()
+        parts = []
+        of_members: dict[Members, torch.Tensor] = {}
+        for name in sorted(frozenset[str]().union(*cotangents)):
+            weights = self._stack(name, cotangents)
+            if name in self._jacobians:
+                parts.append(contract(self._jacobians[name], weights, self._graph))
+                continue
+            statistic = self._statistics[name]
+            share = statistic.on_members(weights)
+            previous = of_members.get(statistic.members)
+            of_members[statistic.members] = share if previous is None else previous + share
+        parts += [members.pull_back(weights) for members, weights in of_members.items()]
+        total = add(parts) if parts else no_derivative(self._graph)
+        positions = self._by_structure(total.positions)
+        strain = total.strain.cpu().numpy()
         return [Gradient(*gradient) for gradient in zip(positions, strain, strict=True)]
 
     def _stack(self, name: str, cotangents: Sequence[Values]) -> torch.Tensor:
         """Cotangents of one observable for all structures; zero where it is absent."""
-        output = self._outputs.get(name)
-        if output is None:
+        statistic = self._statistics.get(name)
+        if statistic is None:
             raise MissingObservable(f"{name} has no derivative here, so no force can come from it")
-        if not output.requires_grad:
+        if not self._recording:
             raise MissingObservable(f"{name} was evaluated with derivatives=False")
-        weights = np.zeros(output.shape)
+        weights = np.zeros(statistic.values.shape)
         for s, cotangent in enumerate(cotangents):
             if name in cotangent:
                 weights[s] = cotangent[name]
-        return torch.from_numpy(weights).to(output.device)
+        return torch.from_numpy(weights).to(statistic.values.device)
 
     def _value(self, name: str) -> list[Array]:
         """One observable of every structure."""
-        if name in self._outputs:
-            return list(_to_numpy(self._outputs[name]))
+        if name in self._statistics:
+            return list(_to_numpy(self._statistics[name].values))
         if name == "committee_virials":  # [m, s, i, j] -> [s, m, i, j]
             return list(_to_numpy(-self._jacobian("committee_energies").strain.transpose(0, 1)))
         if name == "committee_forces":
@@ -186,7 +267,9 @@ class CommitteeEvaluation:
         return self._by_structure(gradient.reshape(-1, 3, 3, 3))
 
     def _by_structure(self, per_atom: torch.Tensor) -> list[Array]:
-        return np.split(_to_numpy(per_atom), self._starts[1:-1])
+        starts = self._graph.starts
+        array = _to_numpy(per_atom)
+        return [array[start:end] for start, end in pairwise(starts)]
 
     def _jacobian(self, name: str) -> Derivative:
         """All derivatives of one observable, kept for the pull back."""
@@ -194,15 +277,15 @@ class CommitteeEvaluation:
             if name == "committee_energies":
                 self._differentiate_members()
             else:
-                self._jacobians[name] = jacobian(self._outputs[name], self._graph)
+                mean = Mean(self._statistics[name].members)
+                self._jacobians[name] = jacobian(mean, self._graph)
         return self._jacobians[name]
 
     def _differentiate_members(self) -> None:
         """One pass for each member, and the derivative of their mean for nothing."""
-        members = self._outputs["committee_energies"]  # [s, m]
-        each = torch.eye(members.shape[1], dtype=members.dtype, device=members.device)
-        passes = [differentiate([members], [w.expand_as(members)], self._graph) for w in each]
-        all_of_them = stack(passes)
+        members = self._statistics["energy"].members
+        each = torch.eye(members.values.shape[1], dtype=torch.float64, device=members.values.device)
+        all_of_them = stack([members.pull_back(w.expand(members.values.shape)) for w in each])
         self._jacobians["committee_energies"] = all_of_them
         self._jacobians["energy"] = Derivative(*(d.mean(0, keepdim=True) for d in all_of_them))
 

@@ -1,8 +1,8 @@
 """Derivatives of whatever was computed on a graph, with respect to positions and strain.
 
-Models are functions of edge vectors v and, where there are charges, of positions R. Automatic
-differentiation goes back to these two only. The rest is geometry: an edge pulls at its two ends,
-and under a strain, R -> R (1 + strain), all lengths change alike,
+Models are functions of edge vectors v and, where there are charges, of positions R. Networks and
+their compiled programs go back to these two only. The rest is geometry: an edge pulls at its two
+ends, and under a strain, R -> R (1 + strain), all lengths change alike,
 
 .. math::
 
@@ -19,15 +19,12 @@ so that forces and virial cost one backward pass, and the virial of a charge in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 import torch
 
 from mlobs_client.evaluate.graph import Graph
-
-# Differentiating all components in one batched pass saves launches and wastes cache: on a CPU it
-# won below about a thousand edges and lost above.
-MAX_EDGES_IN_ONE_PASS: Final = 1000
 
 
 class Derivative(NamedTuple):
@@ -42,40 +39,105 @@ class Derivative(NamedTuple):
     strain: torch.Tensor
 
 
-def differentiate(
-    outputs: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], graph: Graph
-) -> Derivative:
-    """Derivative of ``sum(weight * output)`` in one backward pass.
+class Output(Protocol):
+    """Numbers of every structure that were computed on a graph, and the way back."""
+
+    @property
+    def values(self) -> torch.Tensor:
+        """Shape ``(n_structures, *shape)``, float64, atomic units."""
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``; as often as wanted.
+
+        Args:
+            weights: in the shape of the values.
+
+        Raises:
+            RuntimeError: nothing was recorded, for gradients were switched off.
+        """
+
+
+class Recorded(NamedTuple):
+    """What torch has recorded (an ``Output``).
+
+    Attributes:
+        values: functions of ``graph.vectors`` and ``graph.positions``.
+        graph: that they were computed on.
+    """
+
+    values: torch.Tensor
+    graph: Graph
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        inputs = (self.graph.vectors, self.graph.positions)
+        found = torch.autograd.grad(
+            [self.values],
+            [given for given in inputs if given.requires_grad],
+            [weights],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        gradients = iter(found)
+        # Atoms without neighbours depend on no vector, and most models on no absolute position.
+        by_vectors, by_positions = (
+            next(gradients) if given.requires_grad else None for given in inputs
+        )
+        total = no_derivative(self.graph)
+        if by_vectors is not None:
+            total = add([total, through_edges(self.graph, by_vectors)])
+        if by_positions is not None:
+            total = add([total, through_positions(self.graph, by_positions)])
+        return total
+
+
+def through_edges(graph: Graph, by_vectors: torch.Tensor) -> Derivative:
+    """Derivative of what depends on edge vectors.
 
     Args:
-        outputs: functions of ``graph.vectors`` and ``graph.positions``.
-        weights: in the shapes of the outputs.
-        graph: that the outputs were computed on, recording.
+        graph: of the edges.
+        by_vectors: shape ``(n_edges, 3)``, derivative with respect to its vectors.
     """
-    return _to_atoms_and_cells(graph, *_partial_derivatives(outputs, weights, graph))
+    senders, receivers = graph.edges
+    positions = by_vectors.new_zeros(graph.positions.shape)
+    positions.index_add_(0, receivers, by_vectors)
+    positions.index_add_(0, senders, by_vectors, alpha=-1)
+    return Derivative(positions, _virial(graph.vectors.detach(), by_vectors, graph.edge_starts))
 
 
-def jacobian(output: torch.Tensor, graph: Graph) -> Derivative:
+def through_positions(graph: Graph, by_positions: torch.Tensor) -> Derivative:
+    """Derivative of what depends on absolute positions.
+
+    Args:
+        graph: of the atoms.
+        by_positions: shape ``(n_atoms, 3)``.
+    """
+    strain = _virial(graph.positions.detach(), by_positions, graph.starts)
+    return Derivative(by_positions, strain)
+
+
+def _virial(lengths: torch.Tensor, gradient: torch.Tensor, starts: Sequence[int]) -> torch.Tensor:
+    """Sum ``lengths_i gradient_j`` over the parts of each structure, shape (n_structures, 3, 3)."""
+    parts = [lengths[start:end].T @ gradient[start:end] for start, end in pairwise(starts)]
+    return torch.stack(parts)
+
+
+def jacobian(output: Output, graph: Graph) -> Derivative:
     """Derivatives of every component of a vector or a symmetric tensor.
 
     Args:
-        output: shape ``(n_structures, 3)`` or, symmetric, ``(n_structures, 3, 3)``.
-        graph: that the output was computed on, recording.
+        output: with values of shape ``(n_structures, 3)`` or, symmetric, ``(n_structures, 3, 3)``.
+        graph: that it was computed on.
 
     Returns:
         One derivative for each component, along the first axis (row-major).
     """
-    shape = output.shape[1:]
-    components = torch.eye(shape.numel(), dtype=output.dtype, device=output.device)
+    shape = output.values.shape[1:]
+    components = torch.eye(shape.numel(), dtype=torch.float64, device=output.values.device)
     kept = list(range(len(components)))
     if len(shape) == 2:
         kept = [int(i * 3 + k) for i in range(3) for k in range(i, 3)]
-    weights = components[kept].reshape(-1, 1, *shape).expand(-1, *output.shape)
-    if graph.edges.shape[1] <= MAX_EDGES_IN_ONE_PASS:
-        partial = _partial_derivatives([output], [weights], graph, batched=True)
-        found = _to_atoms_and_cells(graph, *partial)
-    else:
-        found = stack([differentiate([output], [weight], graph) for weight in weights])
+    weights = components[kept].reshape(-1, 1, *shape)
+    found = stack([output.pull_back(weight.expand(output.values.shape)) for weight in weights])
     if len(shape) == 1:
         return found
     mirrored = [kept.index(min(i, k) * 3 + max(i, k)) for i in range(3) for k in range(3)]
@@ -103,39 +165,14 @@ def no_derivative(graph: Graph) -> Derivative:
     return Derivative(zeros(graph.positions.shape), zeros((graph.n_structures, 3, 3)))
 
 
+def add(derivatives: Sequence[Derivative]) -> Derivative:
+    """Derivative of a sum; at least one."""
+    (positions, strain), *others = derivatives
+    for other in others:
+        positions, strain = positions + other.positions, strain + other.strain
+    return Derivative(positions, strain)
+
+
 def stack(derivatives: Sequence[Derivative]) -> Derivative:
     """Join derivatives of several scalars along a new first axis."""
     return Derivative(*(torch.stack(parts) for parts in zip(*derivatives, strict=True)))
-
-
-def _partial_derivatives(
-    outputs: Sequence[torch.Tensor],
-    weights: Sequence[torch.Tensor],
-    graph: Graph,
-    batched: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """With respect to edge vectors and positions; the graph is kept for further derivatives."""
-    inputs = (graph.vectors, graph.positions)
-    found = torch.autograd.grad(
-        outputs, inputs, weights, retain_graph=True, allow_unused=True, is_grads_batched=batched
-    )
-    many = weights[0].shape[:1] if batched else ()
-    # Atoms without neighbours depend on no vector, and most models on no absolute position.
-    by_vectors, by_positions = (
-        given.new_zeros((*many, *given.shape)) if gradient is None else gradient
-        for gradient, given in zip(found, inputs, strict=True)
-    )
-    return by_vectors, by_positions
-
-
-def _to_atoms_and_cells(
-    graph: Graph, by_vectors: torch.Tensor, by_positions: torch.Tensor
-) -> Derivative:
-    senders, receivers = graph.edges
-    positions = by_positions.index_add(-2, receivers, by_vectors)
-    positions = positions.index_add(-2, senders, by_vectors, alpha=-1)
-    on_edges = graph.vectors.detach().unsqueeze(-1) * by_vectors.unsqueeze(-2)  # [..., e, i, j]
-    on_atoms = graph.positions.detach().unsqueeze(-1) * by_positions.unsqueeze(-2)
-    strain = on_atoms.new_zeros((*on_atoms.shape[:-3], graph.n_structures, 3, 3))
-    strain = strain.index_add(-3, graph.structure_of[senders], on_edges)
-    return Derivative(positions, strain.index_add(-3, graph.structure_of, on_atoms))

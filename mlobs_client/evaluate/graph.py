@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import matscipy.neighbours
@@ -38,7 +39,8 @@ class Graph:
         vectors: shape ``(n_edges, 3)``, bohr, float64, from the sender to that image of the
             receiver that is its neighbour.
         structure_of: shape ``(n_atoms,)``, the structure that an atom belongs to.
-        starts: shape ``(n_structures + 1,)``, where each structure begins, and the end.
+        starts: the atom at which each structure begins, and the end.
+        edge_starts: the edge at which each structure begins, and the end.
         cutoff: bohr.
     """
 
@@ -47,7 +49,8 @@ class Graph:
     edges: torch.Tensor
     vectors: torch.Tensor
     structure_of: torch.Tensor
-    starts: torch.Tensor
+    starts: tuple[int, ...]
+    edge_starts: tuple[int, ...]
     cutoff: float
 
     @property
@@ -59,7 +62,14 @@ class Graph:
         if cutoff == self.cutoff:
             return self
         kept = (self.vectors.detach().square().sum(1) < cutoff**2).nonzero().squeeze(1)
-        return replace(self, edges=self.edges[:, kept], vectors=self.vectors[kept], cutoff=cutoff)
+        starts = torch.tensor(self.edge_starts, device=kept.device)
+        return replace(
+            self,
+            edges=self.edges[:, kept],
+            vectors=self.vectors[kept],
+            edge_starts=tuple(torch.searchsorted(kept, starts).tolist()),
+            cutoff=cutoff,
+        )
 
     def sum_over_atoms(self, values: torch.Tensor) -> torch.Tensor:
         """Sum ``(n_atoms, *shape)`` over the atoms of each structure."""
@@ -111,7 +121,7 @@ class GraphBuilder:
         self._capacity = max(self._capacity, 2 * len(structures))
         group = [self._edges(structure) for structure in structures]
         sizes = [edges.structure.n_atoms for edges in group]
-        starts = np.cumsum([0, *sizes])
+        starts = tuple(accumulate(sizes, initial=0))
         pairs = [edges.pairs + start for edges, start in zip(group, starts, strict=False)]
         return Graph(
             numbers=self._tensor(np.concatenate([edges.structure.numbers for edges in group])),
@@ -119,7 +129,8 @@ class GraphBuilder:
             edges=self._tensor(np.concatenate(pairs, axis=1)),
             vectors=self._tensor(np.concatenate([edges.vectors for edges in group])),
             structure_of=self._tensor(np.repeat(np.arange(len(sizes)), sizes)),
-            starts=self._tensor(starts),
+            starts=starts,
+            edge_starts=tuple(accumulate((len(edges.vectors) for edges in group), initial=0)),
             cutoff=self._cutoff,
         )
 

@@ -25,6 +25,8 @@ from mlobs_client.evaluate.committee import (
 )
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import CompiledNetworks
+from mlobs_client.evaluate.compile.programs import Contributions
+from mlobs_client.evaluate.derivatives import Derivative, Output, Recorded, through_edges
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -147,7 +149,8 @@ class MaceMembers:
         self._networks = networks
         self._compiled: CompiledNetworks | None = None
         first = networks[0]
-        if background is not None:
+        # the mean charge of each structure is not a matter of the atoms alone
+        if background is not None and not first.has_charges:
             self._compiled = CompiledNetworks(networks, first.quantity, background)
         self._unit = unit
         self.n_members = len(networks)
@@ -159,19 +162,47 @@ class MaceMembers:
         one_hot[list(self.species), range(len(self.species))] = 1.0
         self._one_hot = one_hot.to(self.device)
 
-    def __call__(self, graph: Graph) -> torch.Tensor:
-        """Shape ``(n_structures, n_members, *shape)``, float64."""
-        near = graph.within(self.cutoff)
-        vectors = (near.vectors / units.ANGSTROM).to(self._dtype)
-        inputs = Inputs(vectors, self._one_hot[near.numbers], near.edges)
+    def __call__(self, graph: Graph) -> Output:
+        """Values of shape ``(n_structures, n_members, *shape)``, float64."""
         if self._compiled is not None:
-            contributions = self._compiled(inputs)
-        else:
-            contributions = torch.stack([network(*inputs) for network in self._networks])
-        totals = near.sum_over_atoms(contributions.transpose(0, 1).double())
+            with torch.no_grad():
+                near = graph.within(self.cutoff)
+                contributions = self._compiled(self._inputs(near))
+            if contributions is not None:
+                return _Compiled(contributions, near, self._unit)
+        if torch.is_grad_enabled():
+            graph.vectors.requires_grad_()
+            graph.positions.requires_grad_(self._networks[0].has_charges)
+        return Recorded(self._as_they_are(graph.within(self.cutoff)), graph)
+
+    def _inputs(self, graph: Graph) -> Inputs:
+        vectors = (graph.vectors / units.ANGSTROM).to(self._dtype)
+        return Inputs(vectors, self._one_hot[graph.numbers], graph.edges)
+
+    def _as_they_are(self, graph: Graph) -> torch.Tensor:
+        inputs = self._inputs(graph)
+        contributions = torch.stack([network(*inputs) for network in self._networks], dim=1)
+        totals = graph.sum_over_atoms(contributions.double())
         if self._networks[0].has_charges:
-            totals = totals[..., :3] + _charges(contributions[..., 3].T.double(), near)
+            totals = totals[..., :3] + _charges(contributions[..., 3].double(), graph)
         return totals * self._unit
+
+
+class _Compiled:
+    """Sums of contributions that a program gave (an ``Output``)."""
+
+    def __init__(self, contributions: Contributions, graph: Graph, unit: float) -> None:
+        self._contributions = contributions
+        self._graph = graph
+        self._unit = unit
+        values = contributions.values.transpose(0, 1).double()  # [I, m, ...]
+        self.values = graph.sum_over_atoms(values) * unit
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        of_atoms = (weights * self._unit)[self._graph.structure_of].transpose(0, 1)  # [m, I, ...]
+        by_vectors = self._contributions.pull_back(of_atoms)
+        return through_edges(self._graph, by_vectors.double() / units.ANGSTROM)
 
 
 def cutoff_of(network: torch.nn.Module) -> float:
@@ -186,8 +217,7 @@ def species_of(network: torch.nn.Module) -> tuple[int, ...]:
 
 def _charges(charges: torch.Tensor, graph: Graph) -> torch.Tensor:
     """Dipoles of learned charges ``(n_atoms, n_members)``, which add up to zero, e angstrom."""
-    n_atoms = graph.starts.diff().unsqueeze(1)
-    mean = graph.sum_over_atoms(charges) / n_atoms
+    mean = graph.sum_over_atoms(charges) / graph.sum_over_atoms(torch.ones_like(charges))
     neutral = charges - mean[graph.structure_of]
     positions = graph.positions / units.ANGSTROM
     return graph.sum_over_atoms(neutral.unsqueeze(2) * positions.unsqueeze(1))

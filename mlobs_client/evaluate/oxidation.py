@@ -15,15 +15,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
 from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.evaluate.derivatives import Derivative, through_positions
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.structure import Array, Integers, Structure
+
+
+class MovingCharges(NamedTuple):
+    """The dipole ``sum_I q_I R_I`` of every structure (an ``Output``).
+
+    Attributes:
+        charges: shape ``(n_atoms,)``, e.
+        graph: of the atoms.
+    """
+
+    charges: torch.Tensor
+    graph: Graph
+
+    @property
+    def values(self) -> torch.Tensor:
+        """Shape ``(n_structures, 3)``, e bohr."""
+        return self.graph.sum_over_atoms(self.charges.unsqueeze(1) * self.graph.positions)
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        of_atoms = self.charges.unsqueeze(1) * weights[self.graph.structure_of]
+        return through_positions(self.graph, of_atoms)
 
 
 class OxidationNumbers:
@@ -55,11 +79,10 @@ class OxidationNumbers:
         """
         return self._of(structure.numbers, n_structures=1)
 
-    def __call__(self, graph: Graph) -> torch.Tensor:
-        """Their part of the dipole of every structure, shape ``(n_structures, 3)``, e bohr."""
+    def __call__(self, graph: Graph) -> MovingCharges:
+        """Their part of the dipole of every structure."""
         integers = self._of(graph.numbers.cpu().numpy(), graph.n_structures)
-        charges = torch.from_numpy(integers).to(graph.positions)
-        return graph.sum_over_atoms(charges.unsqueeze(1) * graph.positions)
+        return MovingCharges(torch.from_numpy(integers).to(graph.positions), graph)
 
     def _of(self, numbers: Integers, n_structures: int) -> Integers:
         if self._of_atom is None:

@@ -10,6 +10,7 @@ import torch
 
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.committee import Committee, CommitteeEvaluation
+from mlobs_client.evaluate.derivatives import Recorded
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.structure import Structure
 
@@ -30,18 +31,20 @@ class PairEnergy:
         squares = graph.vectors.square().sum(1)
         return torch.sin(self.strength * (1 + graph.vectors[:, 1])) * (1 - squares / 36.0) ** 4
 
-    def __call__(self, graph: Graph) -> torch.Tensor:
+    def __call__(self, graph: Graph) -> Recorded:
+        graph.vectors.requires_grad_(torch.is_grad_enabled())
         total = graph.positions.new_zeros(graph.n_structures)
         energy = total.index_add(0, graph.structure_of[graph.edges[0]], self.pairs(graph))
-        return energy.unsqueeze(1)
+        return Recorded(energy.unsqueeze(1), graph)
 
 
 class PairDipole(PairEnergy):
-    def __call__(self, graph: Graph) -> torch.Tensor:
+    def __call__(self, graph: Graph) -> Recorded:
+        graph.vectors.requires_grad_(torch.is_grad_enabled())
         total = graph.positions.new_zeros(graph.n_structures, 3)
         dipoles = self.pairs(graph)[:, None] * graph.vectors
         dipole = total.index_add(0, graph.structure_of[graph.edges[0]], dipoles)
-        return dipole.unsqueeze(1)
+        return Recorded(dipole.unsqueeze(1), graph)
 
 
 POTENTIALS = (PairEnergy(0.3), PairEnergy(0.5), PairEnergy(0.9))
@@ -83,8 +86,8 @@ def test_a_single_model_has_no_spread() -> None:
 
 
 def test_a_common_part_is_added_to_every_member(structures) -> None:
-    def common(graph: Graph) -> torch.Tensor:
-        return torch.arange(graph.n_structures, dtype=torch.float64) + 5.0
+    def common(graph: Graph) -> Recorded:
+        return Recorded(torch.arange(graph.n_structures, dtype=torch.float64) + 5.0, graph)
 
     with_common = {"energy": Committee(POTENTIALS, common=common)}
     names = frozenset({"committee_energies"})

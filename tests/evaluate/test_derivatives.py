@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlobs_client.evaluate import derivatives
-from mlobs_client.evaluate.derivatives import contract, differentiate, jacobian, stack
+from mlobs_client.evaluate.derivatives import Recorded, contract, jacobian
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.structure import Structure
 
@@ -87,7 +86,7 @@ def structures(water) -> list[Structure]:
 def test_derivatives_of_a_scalar_are_those_of_central_differences(structures) -> None:
     graph = make_graph(structures)
     energy = scalar(graph)
-    found = differentiate([energy], [torch.ones_like(energy)], graph)
+    found = Recorded(energy, graph).pull_back(torch.ones_like(energy))
     parts = np.split(found.positions.numpy(), graph.starts[1:-1])
     for structure, positions, strain in zip(structures, parts, found.strain.numpy(), strict=True):
         by_positions, by_strain = numerical(scalar, structure)
@@ -96,14 +95,10 @@ def test_derivatives_of_a_scalar_are_those_of_central_differences(structures) ->
         np.testing.assert_allclose(strain, by_strain, atol=1e-6)
 
 
-@pytest.mark.parametrize("max_edges", [0, 100_000], ids=["pass by pass", "batched"])
 @pytest.mark.parametrize("function", [vector, symmetric_tensor])
-def test_jacobians_are_those_of_central_differences(
-    function, max_edges, structures, monkeypatch
-) -> None:
-    monkeypatch.setattr(derivatives, "MAX_EDGES_IN_ONE_PASS", max_edges)
+def test_jacobians_are_those_of_central_differences(function, structures) -> None:
     graph = make_graph(structures)
-    found = jacobian(function(graph), graph)
+    found = jacobian(Recorded(function(graph), graph), graph)
     start = 0
     for s, structure in enumerate(structures):
         by_positions, by_strain = numerical(function, structure)
@@ -118,27 +113,18 @@ def test_contracting_a_jacobian_is_pulling_back(structures) -> None:
     graph = make_graph(structures)
     output = symmetric_tensor(graph)
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=output.shape))
-    direct = differentiate([output], [weights], graph)
-    contracted = contract(jacobian(output, graph), weights, graph)
+    recorded = Recorded(output, graph)
+    direct = recorded.pull_back(weights)
+    contracted = contract(jacobian(recorded, graph), weights, graph)
     torch.testing.assert_close(contracted.positions, direct.positions)
     torch.testing.assert_close(contracted.strain, direct.strain)
-
-
-def test_one_pass_over_several_outputs_adds_their_derivatives(structures) -> None:
-    graph = make_graph(structures)
-    outputs = [scalar(graph), vector(graph)]
-    weights = [torch.randn_like(output) for output in outputs]
-    joint = differentiate(outputs, weights, graph)
-    pieces = stack([differentiate([o], [w], graph) for o, w in zip(outputs, weights, strict=True)])
-    torch.testing.assert_close(joint.positions, pieces.positions.sum(0))
-    torch.testing.assert_close(joint.strain, pieces.strain.sum(0))
 
 
 def test_atoms_without_neighbours_have_zero_derivatives(water) -> None:
     molecule = water(1, pbc=(False, False, False))
     atom = replace(molecule, numbers=molecule.numbers[:1], positions=molecule.positions[:1])
     graph = make_graph([atom])
-    found = jacobian(vector(graph), graph)
+    found = jacobian(Recorded(vector(graph), graph), graph)
     assert found.positions.shape == (3, 1, 3)
     assert not found.positions.any()
     assert not found.strain.any()

@@ -154,7 +154,7 @@ def test_structures_of_different_sizes_are_joined_one_after_the_other() -> None:
     one = random_structure(rng, 8.0)
     two = Structure(np.array([1, 8]), rng.normal(size=(2, 3)), one.cell, (False, False, False))
     graph = GraphBuilder(6.0)([one, two])
-    assert graph.starts.tolist() == [0, 7, 9]
+    assert graph.starts == (0, 7, 9)
     assert graph.structure_of.tolist() == [0] * 7 + [1] * 2
     assert graph.numbers.tolist() == [8] * 7 + [1, 8]
     second = graph.edges[0] >= 7

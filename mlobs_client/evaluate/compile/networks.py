@@ -12,7 +12,7 @@ import torch
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.programs import TOLERANCE, Padded, Program, differing
+from mlobs_client.evaluate.compile.programs import TOLERANCE, Contributions, Program, differing
 
 logger = logging.getLogger(__name__)
 
@@ -55,22 +55,16 @@ class CompiledNetworks:
         self._dtype, self._device = weights.dtype, str(weights.device)
         self._ready: list[_Ready] = []
         self._next_look: dict[str, float] = {}
-        self._spent = 0.0
+        self._since: float | None = None
         self._given_up = False
 
-    def __call__(self, inputs: Inputs) -> torch.Tensor:
-        """Shape ``(n_members, n_atoms, *shape)``; differentiable with respect to the vectors."""
+    def __call__(self, inputs: Inputs) -> Contributions | None:
+        """Contributions of all members, or None as long as no program fits."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
         ready = None if self._given_up else self._program(inputs)
-        if ready is not None:
-            size, program = ready
-            return Padded.apply(*inputs, program, size.n_atoms, size.n_edges)  # type: ignore
-        begun = time.monotonic()
-        contributions = self._as_they_are(inputs)
-        self._spent += time.monotonic() - begun
-        return contributions
-
-    def _as_they_are(self, inputs: Inputs) -> torch.Tensor:
-        return torch.stack([network(*inputs) for network in self._networks])
+        return None if ready is None else Contributions(ready.program, ready.size, inputs)
 
     def _program(self, inputs: Inputs) -> _Ready | None:
         """The smallest program that the inputs fit into, if it is not much too large."""
@@ -99,7 +93,7 @@ class CompiledNetworks:
             return None
         found = store.find(key)
         if found is None:
-            if self._spent > PATIENCE and len(self._ready) < MOST_SIZES:
+            if now - (self._since or now) >= PATIENCE and len(self._ready) < MOST_SIZES:
                 request = store.Request(self._networks, size, torch.get_num_threads())
                 self._background.start(request, key)
             return None
@@ -119,25 +113,15 @@ class CompiledNetworks:
 
     def _agrees(self, ready: _Ready, inputs: Inputs) -> bool:
         """Whether values and derivatives are those of the networks."""
-        vectors = inputs.vectors.detach()
-        size, program = ready
-        found: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for compiled in (False, True):
-            with torch.enable_grad():
-                varied = inputs._replace(vectors=vectors.clone().requires_grad_())
-                values = (
-                    Padded.apply(*varied, program, size.n_atoms, size.n_edges)  # type: ignore
-                    if compiled
-                    else self._as_they_are(varied)
-                )
-                random = torch.Generator().manual_seed(0)
-                weights = torch.rand(values.shape, generator=random, dtype=torch.float64)
-                (derivative,) = torch.autograd.grad(
-                    values, varied.vectors, weights.to(values), allow_unused=True
-                )
-            if derivative is None:
-                derivative = torch.zeros_like(vectors)
-            found.append((values.detach(), derivative))
+        with torch.enable_grad():
+            vectors = inputs.vectors.clone().requires_grad_()
+            varied = inputs._replace(vectors=vectors)
+            values = torch.stack([network(*varied) for network in self._networks])
+            random = torch.Generator().manual_seed(0)
+            weights = torch.rand(values.shape, generator=random, dtype=torch.float64).to(values)
+            (derivative,) = torch.autograd.grad([values], [vectors], [weights])
+        compiled = Contributions(ready.program, ready.size, inputs)
+        found = [(values.detach(), derivative), (compiled.values, compiled.pull_back(weights))]
         for what, expected, given in zip(("values", "derivatives"), *found, strict=True):
             scale = max(float(expected.abs().max()), 1e-3) if expected.numel() else 1.0
             error = float((given - expected).abs().max()) / scale if expected.numel() else 0.0

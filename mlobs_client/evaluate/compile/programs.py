@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch._inductor import aoti_load_package
 
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+from mlobs_client.evaluate.compile.store import Size
 
 TOLERANCE: Final = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Largest difference from the network itself, relative to its largest number."""
@@ -60,6 +60,8 @@ class Program:
             names: of the tensors in which they differ.
             stacked: whether the program evaluates them together.
         """
+        from torch._inductor import aoti_load_package  # takes a second
+
         states = [network.state_dict() for network in networks]
         own = [[state[name] for name in names] for state in states]
         if stacked:
@@ -96,44 +98,39 @@ class Program:
             self.backward(saved, contributions)
 
 
-class Padded(torch.autograd.Function):
-    """A program as a function of fewer atoms and edges than it was compiled for.
+class Contributions:
+    """What a program says of fewer atoms and edges than it was compiled for, and the way back.
 
     All edges that are too many join the last atom, which must be one too many, with itself: what
     they do stays there.
+
+    Attributes:
+        values: shape ``(n_members, n_atoms, *shape)``, of the atoms that are there.
+
+    Args:
+        program: to run.
+        size: of the program, at least one atom more than there are.
+        inputs: atoms and edges that are there.
     """
 
-    @staticmethod
-    def forward(
-        context: Any,
-        vectors: torch.Tensor,
-        attributes: torch.Tensor,
-        edges: torch.Tensor,
-        program: Program,
-        n_atoms: int,
-        n_edges: int,
-    ) -> torch.Tensor:
-        """Contributions of the atoms that are there."""
-        inputs = Inputs(
-            _fill(vectors, (n_edges, 3), _FAR, axis=0),
-            _fill(attributes, (n_atoms, attributes.shape[1]), 0, axis=0),
-            _fill(edges, (2, n_edges), n_atoms - 1, axis=1),
+    def __init__(self, program: Program, size: Size, inputs: Inputs) -> None:
+        n_atoms, n_edges = size.n_atoms, size.n_edges
+        padded = Inputs(
+            _fill(inputs.vectors, (n_edges, 3), _FAR, axis=0),
+            _fill(inputs.attributes, (n_atoms, inputs.attributes.shape[1]), 0, axis=0),
+            _fill(inputs.edges, (2, n_edges), n_atoms - 1, axis=1),
         )
-        inputs.attributes[len(attributes) :, 0] = 1.0
-        contributions, context.saved = program.forward(inputs)
-        context.program = program
-        context.n_edges = len(vectors)
-        context.shape = contributions.shape
-        return contributions[:, : len(attributes)]
+        self._n_atoms, self._n_edges = len(inputs.attributes), len(inputs.vectors)
+        padded.attributes[self._n_atoms :, 0] = 1.0
+        self._program = program
+        self._all, self._saved = program.forward(padded)
+        self.values = self._all[:, : self._n_atoms]
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(context: Any, cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Derivative with respect to the edge vectors that are there."""
-        given = cotangents.new_zeros(context.shape)
-        given[:, : cotangents.shape[1]] = cotangents
-        derivative = context.program.backward(context.saved, given)
-        return derivative[: context.n_edges], None, None, None, None, None
+    def pull_back(self, weights: torch.Tensor) -> torch.Tensor:
+        """Derivative of ``sum(weights * values)`` with respect to the edge vectors."""
+        padded = torch.zeros_like(self._all)
+        padded[:, : self._n_atoms] = weights
+        return self._program.backward(self._saved, padded)[: self._n_edges]
 
 
 def _fill(values: torch.Tensor, shape: tuple[int, int], filling: float, axis: int) -> torch.Tensor:
