@@ -37,12 +37,13 @@ class Assembly:
     terms: tuple[Term, ...]
 
 
-def build(config: ClientConfig, folder: Path) -> Assembly:
+def build(config: ClientConfig, folder: Path, compile_after: float | None = None) -> Assembly:
     """Load the structure and the models of a client file.
 
     Args:
         config: the client file.
         folder: where it lies; its paths are relative to this.
+        compile_after: seconds of use before networks are compiled; None waits until it pays.
 
     Raises:
         ConfigError: the structure cannot be read, or settings do not fit it.
@@ -52,7 +53,7 @@ def build(config: ClientConfig, folder: Path) -> Assembly:
     evaluators: list[Evaluator] = []
     tables = (config.potential, config.dipole, config.polarizability)
     if any(isinstance(table, MaceTable) for table in tables):
-        evaluators.append(_mace(config, folder, structure))
+        evaluators.append(_mace(config, folder, structure, compile_after))
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
             evaluators.append(_analytic(table, config))
@@ -72,7 +73,9 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
     return [path for models in patterns for path in resolve(models, folder)]
 
 
-def _mace(config: ClientConfig, folder: Path, structure: Structure) -> MaceEvaluator:
+def _mace(
+    config: ClientConfig, folder: Path, structure: Structure, compile_after: float | None
+) -> MaceEvaluator:
     """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
     from mlobs_client.evaluate import mace
     from mlobs_client.evaluate.compile.background import Background
@@ -82,7 +85,9 @@ def _mace(config: ClientConfig, folder: Path, structure: Structure) -> MaceEvalu
     def networks(table: MaceTable) -> mace.Modules:
         return {str(path): load(path) for path in resolve(table.models, folder)}
 
-    background = Background() if config.compile else None
+    background = None
+    if config.compile:
+        background = Background() if compile_after is None else Background(compile_after)
     potential = dipole = polarizability = None
     numbers: OxidationNumbers | None = None
     if isinstance(table := config.potential, MaceTable):

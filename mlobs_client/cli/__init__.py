@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "Quantum water in an electric field: from nothing to figures in 8 minutes.",
     "init": "Write a ready input.xml and client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
+    "compile": "Compile the networks of a client file ahead of its run.",
     "run": "Run i-PI and N clients on this machine.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables afterwards along any trajectory.",

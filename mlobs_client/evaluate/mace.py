@@ -175,6 +175,11 @@ class MaceMembers:
             graph.positions.requires_grad_(self._networks[0].has_charges)
         return Recorded(self._as_they_are(graph.within(self.cutoff)), graph)
 
+    @property
+    def compiling(self) -> bool:
+        """Whether the last evaluation would have liked a compiled program."""
+        return self._compiled is not None and self._compiled.waiting
+
     def _inputs(self, graph: Graph) -> Inputs:
         vectors = (graph.vectors / units.ANGSTROM).to(self._dtype)
         return Inputs(vectors, self._one_hot[graph.numbers], graph.edges)
@@ -307,6 +312,12 @@ class MaceEvaluator:
             n_edges = max(1, self._build.count_edges(structures[0]))
             self._at_once[n_atoms] = max(1, round(self._max_edges / n_edges))
         return self._at_once[n_atoms]
+
+    @property
+    def compiling(self) -> bool:
+        """Whether a network that was just used is not compiled yet, and may be some time."""
+        models = [model for c in self._committees.values() for model in c.models]
+        return any(isinstance(model, MaceMembers) and model.compiling for model in models)
 
     def check_species(self, structure: Structure) -> None:
         """Refuse species that a committee has never seen.

@@ -19,9 +19,15 @@ class Background:
 
     Of several clients that need the same program, the first one compiles it; the others find it in
     the store. A client that ends stops its worker.
+
+    Attributes:
+        patience: seconds of use before a compilation is started: short work would end before it
+            pays.
+        failures: what the worker said last, by key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 15.0) -> None:
+        self.patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: filelock.BaseFileLock | None = None
         self._key = ""

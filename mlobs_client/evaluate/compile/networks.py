@@ -16,9 +16,6 @@ from mlobs_client.evaluate.compile.programs import TOLERANCE, Contributions, Pro
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 15.0
-"""Seconds of evaluation before a compilation is started: short work ends before it would pay."""
-
 LOOK_EVERY: Final = 2.0  # seconds between two looks at the store
 MOST_SIZES: Final = 8
 """Of one committee. A run that needs more changes faster than can be compiled."""
@@ -36,6 +33,9 @@ class CompiledNetworks:
     evaluated as they are, and after a while a program is compiled in the background. Before a
     program is used, its values and derivatives are compared with those of the networks, on the
     structure at hand. What is wrong with compilation is said once, and the networks serve on.
+
+    Attributes:
+        waiting: whether the last evaluation would have liked a program.
 
     Args:
         networks: the members.
@@ -57,6 +57,7 @@ class CompiledNetworks:
         self._next_look: dict[str, float] = {}
         self._since: float | None = None
         self._given_up = False
+        self.waiting = False
 
     def __call__(self, inputs: Inputs) -> Contributions | None:
         """Contributions of all members, or None as long as no program fits."""
@@ -64,6 +65,7 @@ class CompiledNetworks:
         if self._since is None:
             self._since = now
         ready = None if self._given_up else self._program(inputs)
+        self.waiting = ready is None and not self._given_up
         return None if ready is None else Contributions(ready.program, ready.size, inputs)
 
     def _program(self, inputs: Inputs) -> _Ready | None:
@@ -93,7 +95,10 @@ class CompiledNetworks:
             return None
         found = store.find(key)
         if found is None:
-            if now - (self._since or now) >= PATIENCE and len(self._ready) < MOST_SIZES:
+            if (
+                now - (self._since or now) >= self._background.patience
+                and len(self._ready) < MOST_SIZES
+            ):
                 request = store.Request(self._networks, size, torch.get_num_threads())
                 self._background.start(request, key)
             return None

@@ -21,13 +21,12 @@ from mlobs_client.evaluate.compile.networks import CompiledNetworks, size_for
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "PATIENCE", 0.0)
     monkeypatch.setattr(compiled, "LOOK_EVERY", 0.05)
 
 
 @pytest.fixture
 def background() -> Iterator[Background]:
-    made = Background()
+    made = Background(patience=0.0)
     yield made
     made.stop()
 
@@ -45,7 +44,9 @@ def wait(networks: CompiledNetworks, inputs: Inputs, background: Background) -> 
 def with_program(
     network, store_of_compiled_networks: Path
 ) -> tuple[list[AtomicNetwork], Background]:
-    return [AtomicNetwork(network("potential", seed), "energy") for seed in range(2)], Background()
+    return [AtomicNetwork(network("potential", seed), "energy") for seed in range(2)], Background(
+        0.0
+    )
 
 
 def test_a_compiled_committee_gives_the_numbers_of_its_networks(
@@ -74,7 +75,7 @@ def test_a_compiled_committee_gives_the_numbers_of_its_networks(
 
 def test_another_client_finds_the_program_in_the_store(with_program, inputs) -> None:
     members, _ = with_program
-    other = Background()
+    other = Background(patience=0.0)
     networks = CompiledNetworks(members, "energy", other)
     assert networks(inputs(0)) is not None
     assert not other.running
@@ -115,8 +116,8 @@ def test_a_machine_without_a_compiler_is_said_once(
     assert not list(store.home().glob("*.request"))
 
 
-def test_short_work_starts_no_compilation(committee, inputs, background, monkeypatch) -> None:
-    monkeypatch.setattr(compiled, "PATIENCE", 60.0)
+def test_short_work_starts_no_compilation(committee, inputs) -> None:
+    background = Background(patience=60.0)
     networks = CompiledNetworks(committee("dipole", 1), "dipole", background)
     for _ in range(3):
         assert networks(inputs(0)) is None
@@ -127,7 +128,7 @@ def test_of_two_clients_one_compiles(committee, inputs, background) -> None:
     first = CompiledNetworks(committee("dielectric", 1), "polarizability", background)
     assert first(inputs(0)) is None
     assert background.running
-    other = Background()
+    other = Background(patience=0.0)
     second = CompiledNetworks(committee("dielectric", 1), "polarizability", other)
     assert second(inputs(0)) is None
     assert not other.running

@@ -1,0 +1,58 @@
+"""``mlobs compile``: what a client would compile while it runs, before it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from mlobs_client import config as client_file
+from mlobs_client.errors import ConfigError
+
+
+@click.command(epilog="Examples:  mlobs compile client.toml   |   mlobs compile client.toml -b 8")
+@click.argument("client", type=click.Path(path_type=Path))
+@click.option(
+    "-b",
+    "--beads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Structures that a client gets at once: <batch_size> of its <ffsocket>.",
+)
+def command(client: Path, beads: int) -> None:
+    """Compile the networks of CLIENT.toml for its structure, and keep the programs on disk.
+
+    A client does this by itself, in the background, when it has run for a while. Done before, all
+    clients of a machine are fast from their first step: compile on a node of the kind that will
+    run them, for programs depend on the processor. They are kept in ~/.cache/mlobs/compiled (or
+    $XDG_CACHE_HOME), which may be removed at any time.
+    """
+    console = Console(stderr=True, highlight=False)
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler], force=True)
+    config = client_file.load(client)
+    if not config.compile:
+        raise ConfigError(f"{client}: says compile = false; remove that to have it compiled")
+    # torch reads it when it is loaded, which is from here on
+    os.environ["OMP_NUM_THREADS"] = str(config.threads)
+    from mlobs_client.build import build
+    from mlobs_client.evaluate.fuse import predict
+    from mlobs_client.evaluate.mace import MaceEvaluator
+
+    assembly = build(config, client.parent, compile_after=0.0)
+    structures = [assembly.structure] * beads
+    wanted = frozenset(config.observables.extras) | frozenset(config.observables.record)
+    evaluators = [e for e in assembly.evaluators if isinstance(e, MaceEvaluator)]
+    with console.status("compiling (about a minute for each committee)"):
+        while True:
+            predict(structures, assembly.evaluators, assembly.terms, wanted - {"positions"})
+            if not any(evaluator.compiling for evaluator in evaluators):
+                break
+            time.sleep(0.2)
+    click.echo("compiled: clients of this machine use the programs from their first step on")
