@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -68,7 +69,9 @@ class Statistic(Protocol):
     """
 
     members: Members
-    values: torch.Tensor
+
+    @property
+    def values(self) -> torch.Tensor: ...
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
         """Weights of the members that give the derivative of ``sum(weights * values)``."""
@@ -169,8 +172,11 @@ class Spread:
 
     def __init__(self, members: Members, alpha: float) -> None:
         self.members = members
-        self.values = alpha * members.values.std(dim=1, correction=1)
         self._alpha = alpha
+
+    @cached_property
+    def values(self) -> torch.Tensor:
+        return self._alpha * self.members.values.std(dim=1, correction=1)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
         """By the chain rule; zero where all members agree."""

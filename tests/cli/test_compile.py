@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT
 
+from mlobs_client.build import build
 from mlobs_client.cli import group
+from mlobs_client.config import load
 from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.fuse import predict
 
 
 def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> None:
@@ -27,16 +31,30 @@ def test_a_client_file_that_refuses_compilation_is_not_overruled(tmp_path: Path)
     assert "compile = false" in str(done.exception)
 
 
+POTENTIAL = """structure = "init.xyz"
+[potential]
+kind = "mace"
+models = ["bundled:water/potential-0"]
+"""
+
+
 @pytest.mark.timeout(600)
-def test_bundled_models_are_compiled_and_found_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_was_compiled_gives_the_numbers_of_the_networks(tmp_path: Path) -> None:
     (tmp_path / "init.xyz").write_text(OSCILLATORS.replace("12.3", "0.3"))
-    (tmp_path / "client.toml").write_text(
-        'structure = "init.xyz"\n[potential]\nkind = "mace"\nmodels = ["bundled:water/potential-0"]\n'
-    )
-    arguments = ["compile", str(tmp_path / "client.toml"), "-b", "2"]
-    for _ in range(2):
-        done = CliRunner().invoke(group, arguments)
-        assert done.exit_code == 0, done.output
-        assert "compiled: clients" in done.output
+    client = tmp_path / "client.toml"
+    client.write_text(POTENTIAL)
+    done = CliRunner().invoke(group, ["compile", str(client), "-b", "2"])
+    assert done.exit_code == 0, done.output
+    found = []
+    for text in (POTENTIAL, "compile = false\n" + POTENTIAL):
+        client.write_text(text)
+        assembly = build(load(client), tmp_path)
+        found.append(predict([assembly.structure] * 2, assembly.evaluators))
+    (compiled, again), (expected, _) = found
+    assert compiled.energy != expected.energy or not np.array_equal(
+        compiled.forces, expected.forces
+    ), "rounding differs, or nothing was compiled"
+    assert again.energy == compiled.energy
+    assert abs(compiled.energy - expected.energy) < 1e-11
+    np.testing.assert_allclose(compiled.forces, expected.forces, atol=1e-12)
+    np.testing.assert_allclose(compiled.virial, expected.virial, atol=1e-12)

@@ -1,9 +1,11 @@
 """``make bench``: the time of one MD step, ours against the other ways to put MACE into i-PI.
 
-The same i-PI (in this process, NVE, unix socket) is served in turn by three clients with the same
-model files in double precision on one thread: ours, i-PI's own ``-m mace`` driver (batched), and
-ASE's MACECalculator through ASE's socket client. A step's time is the median over steps of the
-wall-clock difference between i-PI's outputs. Ratios are made of figures of one run.
+The same i-PI (in this process, NVE, unix socket) is served in turn by clients with the same model
+files on one thread: ours, compiled, in double and (large systems) in single precision; i-PI's own
+``-m mace`` driver (batched) and ASE's MACECalculator through ASE's socket client, both in double
+precision; and i-PI's dummy driver. A step's time is the median over steps of the wall-clock
+difference between i-PI's outputs. Ratios are made of figures of one run. Our overhead is what our
+step takes beyond that of the dummy and beyond the compiled programs, timed alone.
 """
 
 from __future__ import annotations
@@ -22,16 +24,15 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
-from report import Figure, write
+from report import Figure, keep, resume, write
 from rich.progress import track
 
 MODELS = sorted(Path(str(files("mlobs_client") / "models/water")).glob("potential-*.model"))
 MOLECULES = (1, 8, 64)
 BEADS = (1, 8)
 MEMBERS = (1, 4)
-CLIENTS = ("mlobs", "i-PI -m mace", "ASE MACECalculator")
+IPI, ASE, DUMMY = "i-PI -m mace", "ASE MACECalculator", "dummy"
 WARM_UP = 4
-LIMIT = 1.1
 
 # i-PI itself, with the wall clock as a property: differences between outputs are times of steps.
 SERVER = """
@@ -55,6 +56,32 @@ atoms.calc = MACECalculator(model_paths=models, device="cpu", default_dtype="flo
 SocketClient(unixsocket=address).run(atoms, use_stress=True)
 """
 
+# the programs of all batches of one step, forward and backward, without anything around them
+PROGRAMS = """
+import statistics, sys, time
+from pathlib import Path
+from mlobs_client.build import build
+from mlobs_client.config import load
+from mlobs_client.evaluate.compile.programs import Program
+from mlobs_client.evaluate.fuse import predict
+assembly = build(load(Path("client.toml")), Path())
+structures = [assembly.structure] * int(sys.argv[1])
+calls = []
+forward = Program.forward
+Program.forward = lambda self, inputs: (calls.append((self, inputs)), forward(self, inputs))[1]
+predict(structures, assembly.evaluators, assembly.terms)
+calls.clear()
+predict(structures, assembly.evaluators, assembly.terms)
+Program.forward = forward
+times = []
+for _ in range(30):
+    begun = time.perf_counter()
+    for program, inputs in calls:
+        program.measure(inputs)
+    times.append(time.perf_counter() - begun)
+print(statistics.median(times))
+"""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -75,6 +102,22 @@ class Case:
     @property
     def n_steps(self) -> int:
         return WARM_UP + (30 if self.molecules * self.beads < 64 else 10)
+
+    @property
+    def clients(self) -> list[str]:
+        single = ["mlobs, float32"] if self.molecules == max(MOLECULES) else []
+        return ["mlobs", *single, IPI, ASE, DUMMY]
+
+    def limit(self, ours: str, other: str) -> float:
+        """Largest ratio of our time to theirs that is allowed."""
+        small, large = self.molecules == min(MOLECULES), self.molecules == max(MOLECULES)
+        if self.beads > 1:
+            return 0.5 if small and other == IPI else 1.0
+        if ours.endswith("float32"):
+            return 1 / 2.5 if self.members == 1 else 1 / 3
+        if small and other == (IPI if self.members == 1 else ASE):
+            return 1 / 4 if self.members == 1 else 1 / 12
+        return 1 / 1.3 if large else 1.0
 
 
 def water_box(molecules: int) -> Atoms:
@@ -97,17 +140,16 @@ def commands(case: Case, address: str) -> dict[str, list[str]]:
     """How each client is started."""
     # i-PI's driver splits its options at commas; several models go in as a pattern
     model = case.models[0] if case.members == 1 else f"{MODELS[0].parent}/potential-*.model"
+    driver = [str(Path(sys.executable).with_name("i-pi-driver-py")), "-u", "-a", address]
     return {
         "mlobs": [sys.executable, "-m", "mlobs_client", "client", "client.toml"],
-        "i-PI -m mace": [
-            *(str(Path(sys.executable).with_name("i-pi-driver-py")), "-u", "-a", address),
-            *("-m", "mace", "-o", f"template=init.xyz,model={model}"),
-        ],
-        "ASE MACECalculator": [sys.executable, "-c", ASE_CLIENT, address, *case.models],
+        IPI: [*driver, "-m", "mace", "-o", f"template=init.xyz,model={model}"],
+        DUMMY: [*driver, "-m", "dummy"],
+        ASE: [sys.executable, "-c", ASE_CLIENT, address, *case.models],
     }
 
 
-def prepare(case: Case, address: str, batch_size: int) -> str:
+def prepare(case: Case, client: str, address: str, batch_size: int) -> str:
     """Write what the clients read into the current folder; return i-PI's input."""
     box = water_box(case.molecules)
     ase.io.write("init.xyz", box, format="extxyz")
@@ -115,7 +157,11 @@ def prepare(case: Case, address: str, batch_size: int) -> str:
     Path("client.toml").write_text(
         f'structure = "init.xyz"\n[socket]\naddress = "{address}"\n'
         f'[potential]\nkind = "mace"\nmodels = [{models}]\n'
+        f'dtype = "{"float32" if client.endswith("float32") else "float64"}"\n'
     )
+    if client.startswith("mlobs"):
+        command = [sys.executable, "-m", "mlobs_client", "compile", "client.toml"]
+        subprocess.run([*command, "-b", str(batch_size)], check=True, capture_output=True)
     length = box.cell[0, 0]
     return f"""<simulation verbosity='quiet' threading='false'>
   <output prefix='bench'><properties filename='out'>[step, wall]</properties></output>
@@ -140,7 +186,7 @@ def prepare(case: Case, address: str, batch_size: int) -> str:
 def step_time(case: Case, client: str) -> float:
     """Median seconds of a step; runs in the current folder."""
     address = f"mlobs-bench-{os.getpid()}-{time.time_ns()}"
-    xml = prepare(case, address, 1 if client.startswith("ASE") else case.beads)
+    xml = prepare(case, client, address, 1 if client == ASE else case.beads)
     with Path("ipi.log").open("w") as server_log, Path("client.log").open("w") as client_log:
         server = subprocess.Popen(
             [sys.executable, "-c", SERVER, xml], stdout=server_log, stderr=server_log
@@ -151,7 +197,7 @@ def step_time(case: Case, client: str) -> float:
                 server.kill()
             time.sleep(0.05)
         process = subprocess.Popen(
-            commands(case, address)[client], stdout=client_log, stderr=client_log
+            commands(case, address)[client.split(",")[0]], stdout=client_log, stderr=client_log
         )
         while server.poll() is None and process.poll() is None:
             time.sleep(0.2)
@@ -171,26 +217,56 @@ def stop(client: subprocess.Popen[bytes], server: subprocess.Popen[bytes]) -> No
             process.wait()
 
 
+def program_time(case: Case) -> float:
+    """Seconds of the compiled programs of one step, alone; runs in the current folder."""
+    prepare(case, "mlobs", "unused", case.beads)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAMS, str(case.beads)],
+        check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def figures_of(case: Case) -> list[Figure]:
+    """Time every client of one case."""
+    seconds = {}
+    for client in case.clients:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            seconds[client] = step_time(case, client)
+    figures = []
+    for ours in (client for client in seconds if client.startswith("mlobs")):
+        time_of_ours = seconds[ours]
+        name = f"{case.name}: {ours}"
+        figures.append(Figure(name, 1e3 * time_of_ours, None, "ms/step", "", None))
+        for other in (IPI, ASE):
+            ratio, limit = time_of_ours / seconds[other], case.limit(ours, other)
+            reference = f"at most {limit:.3g}; {other} takes {1e3 * seconds[other]:.1f} ms"
+            figures.append(Figure(f"{name} / {other}", ratio, None, "1", reference, ratio <= limit))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        bare = program_time(case)
+    overhead, limit = seconds["mlobs"] - bare - seconds[DUMMY], 3e-4 + 0.05 * seconds["mlobs"]
+    figures.append(
+        Figure(
+            f"{case.name}: our overhead", 1e3 * overhead, None, "ms/step",
+            f"at most {1e3 * limit:.2f}; programs {1e3 * bare:.2f}, dummy "
+            f"{1e3 * seconds[DUMMY]:.2f} ms", overhead <= limit,
+        )
+    )  # fmt: skip
+    return figures
+
+
 def main() -> None:
     """Measure every case, write the figures, say whether each ratio holds."""
-    figures: list[Figure] = []
     cases = [Case(*sizes) for sizes in product(MOLECULES, BEADS, MEMBERS)]
-    for case in track(cases, description="timing"):
-        seconds = {}
-        for client in CLIENTS:
-            with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-                seconds[client] = step_time(case, client)
-        ours = seconds.pop("mlobs")
-        figures.append(Figure(f"{case.name}: mlobs", 1e3 * ours, None, "ms/step", "", None))
-        for other, theirs in seconds.items():
-            name = f"{case.name}: mlobs / {other}"
-            reference = f"at most {LIMIT}; {other} takes {1e3 * theirs:.1f} ms"
-            figures.append(
-                Figure(name, ours / theirs, None, "1", reference, ours <= LIMIT * theirs)
-            )
+    studies = resume("bench")
+    for case in track([case for case in cases if case.name not in studies], "timing"):
+        studies[case.name] = figures_of(case)
+        keep("bench", studies)
+    figures = [figure for case in cases for figure in studies[case.name]]
     print(write("bench", figures))
     for figure in figures:
-        print(f"{figure.name:60s} {figure.value:9.3f} {figure.unit:8s} {figure.reference}")
+        mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]
+        print(f"{figure.name:64s} {figure.value:9.3f} {figure.unit:8s} {figure.reference} {mark}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torch.nn.functional import pad
 
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile.store import Size
@@ -114,14 +115,13 @@ class Contributions:
     """
 
     def __init__(self, program: Program, size: Size, inputs: Inputs) -> None:
-        n_atoms, n_edges = size.n_atoms, size.n_edges
+        vectors, attributes, edges = inputs
+        self._n_atoms, self._n_edges = len(attributes), len(vectors)
         padded = Inputs(
-            _fill(inputs.vectors, (n_edges, 3), _FAR, axis=0),
-            _fill(inputs.attributes, (n_atoms, inputs.attributes.shape[1]), 0, axis=0),
-            _fill(inputs.edges, (2, n_edges), n_atoms - 1, axis=1),
+            pad(vectors, (0, 0, 0, size.n_edges - self._n_edges), value=_FAR),
+            pad(attributes, (0, 0, 0, size.n_atoms - self._n_atoms), value=1.0),
+            pad(edges, (0, size.n_edges - self._n_edges), value=size.n_atoms - 1),
         )
-        self._n_atoms, self._n_edges = len(inputs.attributes), len(inputs.vectors)
-        padded.attributes[self._n_atoms :, 0] = 1.0
         self._program = program
         self._all, self._saved = program.forward(padded)
         self.values = self._all[:, : self._n_atoms]
@@ -131,11 +131,3 @@ class Contributions:
         padded = torch.zeros_like(self._all)
         padded[:, : self._n_atoms] = weights
         return self._program.backward(self._saved, padded)[: self._n_edges]
-
-
-def _fill(values: torch.Tensor, shape: tuple[int, int], filling: float, axis: int) -> torch.Tensor:
-    filled = values.new_empty(shape)
-    n = values.shape[axis]
-    filled.narrow(axis, 0, n).copy_(values)
-    filled.narrow(axis, n, shape[axis] - n).fill_(filling)
-    return filled

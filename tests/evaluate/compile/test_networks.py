@@ -50,9 +50,10 @@ def with_program(
 
 
 def test_a_compiled_committee_gives_the_numbers_of_its_networks(
-    with_program, inputs, caplog: pytest.LogCaptureFixture
+    with_program, inputs, monkeypatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     members, background = with_program
+    monkeypatch.setattr(compiled, "MOST_SIZES", 1)
     caplog.set_level(logging.INFO, logger="mlobs_client")
     networks = CompiledNetworks(members, "energy", background)
     assert wait(networks, inputs(0), background), background.failures
