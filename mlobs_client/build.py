@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +12,17 @@ import numpy as np
 from mlobs_client.config import AseModel, ClientConfig, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
+from mlobs_client.evaluate.fuse import predict
 from mlobs_client.structure import Structure
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.term import Term
-from mlobs_client.units import ANGSTROM
+from mlobs_client.units import ANGSTROM, EV
 
 if TYPE_CHECKING:
     from mlobs_client.evaluate.mace import MaceEvaluator
     from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,10 +123,28 @@ def _mace(
         )
     evaluator = mace.MaceEvaluator(potential, dipole, polarizability)
     evaluator.check_species(structure)
+    if isinstance(table := config.potential, MaceTable) and table.dtype == "float32":
+        _report_precision(mace.MaceEvaluator(mace.potential(networks(table))), evaluator, structure)
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if dipole is not None:
         check_single_valued(evaluator, structure, numbers)
     return evaluator
+
+
+def _report_precision(double: MaceEvaluator, single: MaceEvaluator, structure: Structure) -> None:
+    """Say what single precision does to the forces."""
+    first, second = (
+        predict([structure], [Restricted(evaluator, frozenset({"energy"}))])[0].forces
+        for evaluator in (double, single)
+    )
+    largest = float(np.abs(second - first).max()) * ANGSTROM / EV
+    scale = float(np.abs(first).max()) * ANGSTROM / EV
+    logger.info(
+        "potential: single precision changes the forces on the structure of the client file by at "
+        "most %.2g meV/angstrom, of at most %.2g eV/angstrom",
+        1e3 * largest,
+        scale,
+    )
 
 
 def _analytic(table: AseModel | ToyModel, config: ClientConfig) -> Evaluator:

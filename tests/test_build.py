@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 
 import ase.io
@@ -121,3 +123,16 @@ def test_the_structure_is_in_bohr(tmp_path: Path) -> None:
     bond = assembly.structure.positions[1] - assembly.structure.positions[0]
     # O-H of ASE's water, 0.9686 angstrom
     assert np.linalg.norm(bond) == pytest.approx(0.9686 / 0.529177, rel=1e-3)
+
+
+def test_single_precision_says_what_it_does_to_the_forces(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="mlobs_client")
+    assemble(tmp_path, WATER)
+    assert "single precision" not in caplog.text
+    assemble(tmp_path, WATER + 'dtype = "float32"\n')
+    found = re.search(r"by at most (\S+) meV/angstrom, of at most (\S+) eV/angstrom", caplog.text)
+    assert found is not None
+    # float32 rounds at 6e-8; networks of this depth lose a factor of ten to a thousand
+    assert 1e-8 < float(found[1]) / 1e3 / float(found[2]) < 1e-4

@@ -25,15 +25,39 @@ def _table(name: str) -> str:
     if not path.exists():
         return f"(not measured yet: `make {name}`)\n"
     content = json.loads(path.read_text())
-    rows = [_row(figure) for figure in content["figures"]]
+    rows = _by_case(content["figures"]) if name == "bench" else _list(content["figures"])
     machine, versions = content["machine"], content["versions"]
-    header = "| | value | unit | reference | |\n|---|---|---|---|---|\n"
     foot = (
         f"\n{machine['cpu']}, {machine['cores']} cores; i-PI {versions['ipi']}, MACE "
         f"{versions['mace-torch']}, torch {versions['torch']}; commit {content['commit']}, "
         f"{content['date'][:10]}.\n"
     )
-    return header + "".join(rows) + foot
+    return "".join(rows) + foot
+
+
+def _by_case(figures: list[dict[str, Any]]) -> list[str]:
+    """One row for each ``CASE: WHAT`` of the same case; what does not hold is bold."""
+    cases: dict[str, dict[str, str]] = {}
+    for figure in figures:
+        case, what = figure["name"].split(": ")
+        unit = "" if figure["unit"] == "1" else f", {figure['unit']}"
+        value = f"{figure['value']:.3g}"
+        cell = f"**{value}**" if figure["passed"] is False else value
+        cases.setdefault(case, {})[what + unit] = cell
+    columns = list(dict.fromkeys(what for row in cases.values() for what in row))
+    return [
+        f"| | {' | '.join(columns)} |\n",
+        "|---" * (len(columns) + 1) + "|\n",
+        *(
+            f"| {case} | {' | '.join(row.get(what, '') for what in columns)} |\n"
+            for case, row in cases.items()
+        ),
+    ]
+
+
+def _list(figures: list[dict[str, Any]]) -> list[str]:
+    header = "| | value | unit | reference | |\n|---|---|---|---|---|\n"
+    return [header, *(_row(figure) for figure in figures)]
 
 
 def _row(figure: dict[str, Any]) -> str:
