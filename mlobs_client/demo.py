@@ -93,7 +93,7 @@ def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
     changes = [(r'address = "([^"]*)"', address)]
     if leg.template.endswith("-field"):
         changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {leg.field}"))
-    _insert_dtype(folder / "client.toml", leg.dtype)
+    _adapt(folder / "client.toml", leg.dtype)
     if leg in OBSERVED:
         changes.append((r"extras = \[([^\]]*)\]", '"energy_spread"'))
         _change(folder / "input.xml", [(r"(<trajectory filename='dipole'.*?</trajectory>)", "")])
@@ -179,10 +179,11 @@ def _call(
         raise LaunchError(f"mlobs {' '.join(arguments)} failed: {lines[-1]} (see {log})")
 
 
-def _insert_dtype(path: Path, dtype: str) -> None:
-    """Say the precision of each committee."""
+def _adapt(path: Path, dtype: str) -> None:
+    """Say the precision of each committee; so short a run ends before a compilation pays."""
     kind = 'kind = "mace"'
-    path.write_text(path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"'))
+    text = path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"')
+    path.write_text(f"compile = false  # remove this in longer runs\n{text}")
 
 
 def _find(path: Path, pattern: str) -> str:

@@ -21,12 +21,12 @@ class Background:
     the store. A client that ends stops its worker.
 
     Attributes:
-        patience: seconds of use before a compilation is started: short work would end before it
-            pays.
+        patience: seconds of use before a compilation is started, about what it will take: short
+            work would end before it pays.
         failures: what the worker said last, by key.
     """
 
-    def __init__(self, patience: float = 15.0) -> None:
+    def __init__(self, patience: float = 60.0) -> None:
         self.patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: filelock.BaseFileLock | None = None

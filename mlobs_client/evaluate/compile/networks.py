@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import torch
 
+from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
@@ -54,7 +55,7 @@ class CompiledNetworks:
         weights = next(networks[0].parameters())
         self._dtype, self._device = weights.dtype, str(weights.device)
         self._ready: list[_Ready] = []
-        self._next_look: dict[str, float] = {}
+        self._next_look: dict[store.Size, float] = {}
         self._since: float | None = None
         self._given_up = False
         self.waiting = False
@@ -64,8 +65,9 @@ class CompiledNetworks:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-        ready = None if self._given_up else self._program(inputs)
-        self.waiting = ready is None and not self._given_up
+        possible = len(inputs.vectors) > 0 and not self._given_up
+        ready = self._program(inputs) if possible else None
+        self.waiting = ready is None and possible and not self._given_up
         return None if ready is None else Contributions(ready.program, ready.size, inputs)
 
     def _program(self, inputs: Inputs) -> _Ready | None:
@@ -84,37 +86,44 @@ class CompiledNetworks:
         return self._look_for(size_for(n_atoms, n_edges), inputs) or best
 
     def _look_for(self, size: store.Size, inputs: Inputs) -> _Ready | None:
-        """Take a program from the store, or have it made."""
-        key = store.key(self._identity, size, self._device)
+        """Take a program from the store, or have it made; nothing that fails here ends a run."""
         now = time.monotonic()
-        if now < self._next_look.get(key, now):
+        if now < self._next_look.get(size, now):
             return None
-        self._next_look[key] = now + LOOK_EVERY
-        if reason := self._background.failures.get(key):
-            self._give_up(f"cannot be compiled: {reason}")
-            return None
-        found = store.find(key)
-        if found is None:
-            if (
-                now - (self._since or now) >= self._background.patience
-                and len(self._ready) < MOST_SIZES
-            ):
-                request = store.Request(self._networks, size, torch.get_num_threads())
-                self._background.start(request, key)
-            return None
-        program = Program.load(found.folder, self._networks, self._tensors, found.stacked)
-        ready = _Ready(size, program)
-        if not self._agrees(ready, inputs):
+        self._next_look[size] = now + LOOK_EVERY
+        key = store.key(self._identity, size, self._device)
+        try:
+            if reason := self._background.failures.get(key):
+                self._give_up(f"cannot be compiled: {reason}")
+                return None
+            found = store.find(key)
+            if found is None:
+                self._have_made(size, key)
+                return None
+            program = Program.load(found.folder, self._networks, self._tensors, found.stacked)
+            ready = _Ready(size, program)
+            if not self._agrees(ready, inputs):
+                return None
+        except (ModelError, OSError, RuntimeError) as error:
+            self._give_up(f"no compiled program: {error}")
             return None
         self._ready.append(ready)
+        times = [f"{way} {1e3 * seconds:.2f} ms" for way, seconds in found.seconds.items()]
         logger.info(
             "%s: compiled for %d atoms and %d edges (%s)",
             self._name,
             size.n_atoms,
             size.n_edges,
-            ", ".join(f"{way} {1e3 * time:.2f} ms" for way, time in found.seconds.items()),
+            ", ".join(times),
         )
         return ready
+
+    def _have_made(self, size: store.Size, key: str) -> None:
+        """Start a compilation, if the work is not too short for it."""
+        used_for = time.monotonic() - (self._since or 0.0)
+        if used_for >= self._background.patience and len(self._ready) < MOST_SIZES:
+            request = store.Request(self._networks, size, torch.get_num_threads())
+            self._background.start(request, key)
 
     def _agrees(self, ready: _Ready, inputs: Inputs) -> bool:
         """Whether values and derivatives are those of the networks."""
@@ -128,8 +137,8 @@ class CompiledNetworks:
         compiled = Contributions(ready.program, ready.size, inputs)
         found = [(values.detach(), derivative), (compiled.values, compiled.pull_back(weights))]
         for what, expected, given in zip(("values", "derivatives"), *found, strict=True):
-            scale = max(float(expected.abs().max()), 1e-3) if expected.numel() else 1.0
-            error = float((given - expected).abs().max()) / scale if expected.numel() else 0.0
+            scale = max(float(expected.abs().max()), 1e-3)
+            error = float((given - expected).abs().max()) / scale
             if not error <= TOLERANCE[self._dtype]:
                 self._give_up(
                     f"compiled {what} differ by {error:.1e} (relative, tolerance "

@@ -114,8 +114,11 @@ def _time(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Do what a client asked for; the last line of a failure says why."""
-    os.nice(10)
+    """Do what a client asked for; the last line of a failure says why.
+
+    Not nicer than others: the sooner a client is fast, the better, and on a full machine a polite
+    worker takes ten times as long.
+    """
     request_file, key = sys.argv[1:]
     with quiet_third_parties():
         import mace.modules  # noqa: F401 (the networks need it)

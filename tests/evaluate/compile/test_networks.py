@@ -117,6 +117,29 @@ def test_a_machine_without_a_compiler_is_said_once(
     assert not list(store.home().glob("*.request"))
 
 
+def test_a_store_that_cannot_be_used_ends_no_run(
+    committee, inputs, background, monkeypatch, tmp_path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    networks = CompiledNetworks(committee("dipole", 1), "dipole", background)
+    assert networks(inputs(0)) is None
+    assert networks(inputs(0)) is None
+    assert caplog.text.count("dipole: no compiled program: ") == 1
+
+
+def test_a_damaged_program_ends_no_run(
+    with_program, inputs, monkeypatch, tmp_path, caplog: pytest.LogCaptureFixture
+) -> None:
+    members, background = with_program
+    for name in ("forward", "backward"):
+        (tmp_path / f"{name}.pt2").write_bytes(b"half a file")
+    monkeypatch.setattr(store, "find", lambda key: store.Found(tmp_path, True, {}))
+    networks = CompiledNetworks(members, "energy", background)
+    assert networks(inputs(0)) is None
+    assert "energy: no compiled program: " in caplog.text
+
+
 def test_short_work_starts_no_compilation(committee, inputs) -> None:
     background = Background(patience=60.0)
     networks = CompiledNetworks(committee("dipole", 1), "dipole", background)
