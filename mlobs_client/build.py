@@ -83,8 +83,11 @@ def _mace(
     """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
     from mlobs_client.evaluate import mace
     from mlobs_client.evaluate.compile.background import Background
+    from mlobs_client.evaluate.memory import keep_freed_memory
     from mlobs_client.evaluate.model_files import load, resolve
     from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
+
+    keep_freed_memory()
 
     def networks(table: MaceTable) -> mace.Modules:
         return {str(path): load(path) for path in resolve(table.models, folder)}

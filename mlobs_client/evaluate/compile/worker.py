@@ -22,6 +22,7 @@ from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.programs import Program, differing
 from mlobs_client.evaluate.compile.trace import trace
+from mlobs_client.evaluate.memory import keep_freed_memory
 from mlobs_client.evaluate.model_files import quiet_third_parties
 
 STACKED_UP_TO: Final = 4000
@@ -33,6 +34,7 @@ REPEATS: Final = 9
 def compile_and_keep(request: store.Request, key: str) -> None:
     """Compile all members in a loop, and stacked where that may be faster; keep the faster."""
     torch.set_num_threads(request.threads)
+    keep_freed_memory()  # as the clients do, who are what is measured for
     names = differing(request.networks)
     inputs = _example(request)
     ways = [False]
