@@ -148,16 +148,6 @@ def test_short_work_starts_no_compilation(committee, inputs) -> None:
     assert not background.running
 
 
-def test_of_two_clients_one_compiles(committee, inputs, background) -> None:
-    first = CompiledNetworks(committee("dielectric", 1), "polarizability", background)
-    assert first(inputs(0)) is None
-    assert background.running
-    other = Background(patience=0.0)
-    second = CompiledNetworks(committee("dielectric", 1), "polarizability", other)
-    assert second(inputs(0)) is None
-    assert not other.running
-
-
 @pytest.mark.parametrize("n_edges", [1, 7, 100, 1250, 7444, 1_000_000])
 def test_sizes_leave_room_for_a_few_more_edges_and_waste_little(n_edges: int) -> None:
     size = size_for(10, n_edges)
