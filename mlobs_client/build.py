@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def _mace(
     from mlobs_client.evaluate import mace
     from mlobs_client.evaluate.compile.background import Background
     from mlobs_client.evaluate.memory import keep_freed_memory
-    from mlobs_client.evaluate.model_files import load, resolve
+    from mlobs_client.evaluate.model_files import load, quiet_third_parties, resolve
     from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 
     keep_freed_memory()
@@ -95,39 +96,32 @@ def _mace(
     background = None
     if config.compile:
         background = Background() if compile_after is None else Background(compile_after)
-    potential = dipole = polarizability = None
+
+    def settings(table: MaceTable) -> dict[str, Any]:
+        return {"dtype": table.dtype, "device": table.device, "background": background}
+
+    potential = dipole = polarizability = double = None
     numbers: OxidationNumbers | None = None
     if isinstance(table := config.potential, MaceTable):
-        potential = mace.potential(
-            networks(table),
-            alpha=table.alpha,
-            dtype=table.dtype,
-            device=table.device,
-            background=background,
-        )
+        members = networks(table)
+        if table.dtype == "float32":
+            with quiet_third_parties():
+                double = mace.MaceEvaluator(mace.potential(copy.deepcopy(members)))
+        potential = mace.potential(members, alpha=table.alpha, **settings(table))
     if isinstance(dipoles := config.dipole, MaceTable):
         if dipoles.oxidation_numbers is not None:
             numbers = OxidationNumbers(dipoles.oxidation_numbers)
         dipole = mace.dipole(
-            networks(dipoles),
-            unit=dipoles.unit,
-            oxidation_numbers=numbers,
-            dtype=dipoles.dtype,
-            device=dipoles.device,
-            background=background,
+            networks(dipoles), unit=dipoles.unit, oxidation_numbers=numbers, **settings(dipoles)
         )
     if (tensors := config.polarizability) is not None:
         polarizability = mace.polarizability(
-            networks(tensors),
-            unit=tensors.unit,
-            dtype=tensors.dtype,
-            device=tensors.device,
-            background=background,
+            networks(tensors), unit=tensors.unit, **settings(tensors)
         )
     evaluator = mace.MaceEvaluator(potential, dipole, polarizability)
     evaluator.check_species(structure)
-    if isinstance(table := config.potential, MaceTable) and table.dtype == "float32":
-        _report_precision(mace.MaceEvaluator(mace.potential(networks(table))), evaluator, structure)
+    if double is not None:
+        _report_precision(double, evaluator, structure)
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if dipole is not None:
         check_single_valued(evaluator, structure, numbers)

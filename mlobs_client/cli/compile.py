@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
 
 from mlobs_client import config as client_file
+from mlobs_client.cli.logs import log_to_console
 from mlobs_client.errors import ConfigError
 
 
@@ -33,9 +32,7 @@ def command(client: Path, beads: int) -> None:
     run them, for programs depend on the processor. They are kept in ~/.cache/mlobs/compiled (or
     $XDG_CACHE_HOME), which may be removed at any time.
     """
-    console = Console(stderr=True, highlight=False)
-    handler = RichHandler(console=console, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler], force=True)
+    console = log_to_console(logging.INFO)
     config = client_file.load(client)
     if not config.compile:
         raise ConfigError(f"{client}: says compile = false; remove that to have it compiled")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mlobs_client import config as client_file
@@ -20,6 +19,7 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Level
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.cli.logs import log_to_console
 from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.ending import Ending
@@ -64,9 +64,7 @@ def command(
     Exit status: 0 when all steps are done, or i-PI found an EXIT file or its time was up; 1 with
     one line that says what is wrong; 128 + n after signal n.
     """
-    console = Console(stderr=True, highlight=False)
-    handler = RichHandler(console=console, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    console = log_to_console(logging.WARNING)
     if not no_check:
         _check(input_xml, clients, console)
     ipi = ipi_input.read(input_xml)

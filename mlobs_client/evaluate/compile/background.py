@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,14 +49,27 @@ class Background:
         except filelock.Timeout:
             return False
         self._lock, self._key = lock, key
+        try:
+            self._process = self._start_worker(request)
+        except BaseException:  # a full disk, for example: leave the work to others
+            self._clean()
+            raise
+        return True
+
+    def _start_worker(self, request: store.Request) -> subprocess.Popen[bytes]:
         with quiet_third_parties():
             torch.save(request, self._file("request"))
         worker = [sys.executable, "-m", f"{__package__}.worker"]
+        scratch = self._file("scratch")
+        scratch.mkdir(exist_ok=True)
         with self._file("log").open("w") as log:
-            self._process = subprocess.Popen(
-                [*worker, str(self._file("request")), key], stdout=log, stderr=log
+            return subprocess.Popen(
+                [*worker, str(self._file("request")), self._key],
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"TMPDIR": str(scratch)},
+                start_new_session=True,  # to end it together with its C++ compiler
             )
-        return True
 
     @property
     def running(self) -> bool:
@@ -63,14 +80,16 @@ class Background:
             return True
         if self._process.returncode != 0:
             lines = self._file("log").read_text().strip().splitlines()
-            self.failures[self._key] = lines[-1] if lines else "the compiler said nothing"
+            said = lines[-1] if lines else "it said nothing"
+            self.failures[self._key] = f"{said} (status {self._process.returncode})"
         self._clean()
         return False
 
     def stop(self) -> None:
         """End the worker, if there is one."""
         if self._process is not None:
-            self._process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait()
             self._clean()
 
@@ -80,6 +99,7 @@ class Background:
     def _clean(self) -> None:
         for kind in ("request", "log"):
             self._file(kind).unlink(missing_ok=True)
+        shutil.rmtree(self._file("scratch"), ignore_errors=True)
         if self._lock is not None:
             self._lock.release()
         self._process = self._lock = None

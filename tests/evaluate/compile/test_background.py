@@ -64,3 +64,18 @@ def test_a_worker_that_fails_says_why(
         time.sleep(0.1)
     assert background.failures["some"]
     assert store.find("some") is None
+
+
+def test_a_full_disk_leaves_the_work_to_others(
+    background: Background, request_for: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(request: Request, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(torch, "save", no_space)
+        with pytest.raises(OSError, match="No space"):
+            background.start(request_for, "some")
+    other = Background()
+    assert other.start(request_for, "some")
+    other.stop()

@@ -1,0 +1,23 @@
+"""What is logged goes to the terminal, one line each, beside bars and spinners."""
+
+from __future__ import annotations
+
+import logging
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+
+def log_to_console(level: int) -> Console:
+    """Send the log to stderr.
+
+    Args:
+        level: of :mod:`logging`; what is less important is not shown.
+
+    Returns:
+        The console that progress must be shown on, so that the lines do not disturb it.
+    """
+    console = Console(stderr=True, highlight=False)
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
+    return console

@@ -1,0 +1,46 @@
+"""A model gives the same values, forces and virials through programs and through its networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from uncompiled import KINDS, traced_program
+
+from mlobs_client.evaluate.atomic import AtomicNetwork
+from mlobs_client.evaluate.compile.programs import Contributions
+from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.graph import GraphBuilder
+from mlobs_client.evaluate.mace_model import MaceModel
+
+SIZE = Size(n_atoms=14, n_edges=600)
+
+
+@pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stacked"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_programs_give_values_forces_and_virials_of_the_networks(
+    network, water, kind, stacked, monkeypatch
+) -> None:
+    members = [AtomicNetwork(network(kind, seed), KINDS[kind]) for seed in range(2)]
+    program = traced_program(members, SIZE, stacked)
+    model = MaceModel(members, unit=0.7, background=None)
+    # the list reaches further than the networks: its last edges are not theirs
+    build = GraphBuilder(model.cutoff + 0.5)
+    structures = [water(2, seed=1), water(1, seed=2, length=5.0)]
+    expected = model(build(structures))
+    monkeypatch.setattr(model, "_compiled", lambda inputs: Contributions(program, SIZE, inputs))
+    found = model(build(structures))
+    assert not isinstance(found, type(expected))
+    np.testing.assert_allclose(found.values, expected.values.detach(), atol=1e-13)
+    random = np.random.default_rng(0)
+    weights = torch.from_numpy(random.normal(size=expected.values.shape))
+    for one, other in zip(found.pull_back(weights), expected.pull_back(weights), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-13)
+
+
+def test_networks_with_learned_charges_are_not_compiled(network) -> None:
+    from mlobs_client.evaluate.compile.background import Background
+
+    charged = MaceModel([AtomicNetwork(network("dielectric"), "dipole")], 1.0, Background(0.0))
+    assert not charged.compiling
+    assert charged._compiled is None
