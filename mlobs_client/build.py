@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM, EV
 
 if TYPE_CHECKING:
-    from mlobs_client.evaluate.mace import MaceEvaluator
+    from mlobs_client.evaluate.compile.background import Background
+    from mlobs_client.evaluate.mace import MaceEvaluator, Modules
     from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 logger = logging.getLogger(__name__)
@@ -82,54 +82,99 @@ def _mace(
     config: ClientConfig, folder: Path, structure: Structure, compile_after: float | None
 ) -> MaceEvaluator:
     """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
-    from mlobs_client.evaluate import mace
     from mlobs_client.evaluate.compile.background import Background
+    from mlobs_client.evaluate.mace import MaceEvaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
-    from mlobs_client.evaluate.model_files import load, quiet_third_parties, resolve
     from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 
     keep_freed_memory()
-
-    def networks(table: MaceTable) -> mace.Modules:
-        return {str(path): load(path) for path in resolve(table.models, folder)}
-
     background = None
     if config.compile:
         background = Background() if compile_after is None else Background(compile_after)
-
-    def settings(table: MaceTable) -> dict[str, Any]:
-        return {"dtype": table.dtype, "device": table.device, "background": background}
-
-    potential = dipole = polarizability = double = None
-    numbers: OxidationNumbers | None = None
-    if isinstance(table := config.potential, MaceTable):
-        members = networks(table)
-        if table.dtype == "float32":
-            with quiet_third_parties():
-                double = mace.MaceEvaluator(mace.potential(copy.deepcopy(members)))
-        potential = mace.potential(members, alpha=table.alpha, **settings(table))
-    if isinstance(dipoles := config.dipole, MaceTable):
-        if dipoles.oxidation_numbers is not None:
-            numbers = OxidationNumbers(dipoles.oxidation_numbers)
-        dipole = mace.dipole(
-            networks(dipoles), unit=dipoles.unit, oxidation_numbers=numbers, **settings(dipoles)
-        )
-    if (tensors := config.polarizability) is not None:
-        polarizability = mace.polarizability(
-            networks(tensors), unit=tensors.unit, **settings(tensors)
-        )
-    evaluator = mace.MaceEvaluator(potential, dipole, polarizability)
+    dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
+    numbers = None
+    if dipole is not None and dipole.oxidation_numbers is not None:
+        numbers = OxidationNumbers(dipole.oxidation_numbers)
+    evaluator = MaceEvaluator(**_committees(config, folder, numbers, background))
     evaluator.check_species(structure)
-    if double is not None:
-        _report_precision(double, evaluator, structure)
+    if isinstance(config.potential, MaceTable) and config.potential.dtype == "float32":
+        _report_precision(config.potential, folder, evaluator, structure)
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if dipole is not None:
         check_single_valued(evaluator, structure, numbers)
     return evaluator
 
 
-def _report_precision(double: MaceEvaluator, single: MaceEvaluator, structure: Structure) -> None:
+def _committees(
+    config: ClientConfig,
+    folder: Path,
+    numbers: OxidationNumbers | None,
+    background: Background | None,
+) -> dict[str, Any]:
+    """The arguments of a ``MaceEvaluator``."""
+    from mlobs_client.evaluate import mace
+
+    def settings(table: MaceTable) -> dict[str, Any]:
+        return {"dtype": table.dtype, "device": table.device, "background": background}
+
+    found: dict[str, Any] = {}
+    potential, dipole, polarizability = config.potential, config.dipole, config.polarizability
+    for_dipole: dict[str, Any] = {}
+    if isinstance(dipole, MaceTable):
+        for_dipole = {"unit": dipole.unit, "oxidation_numbers": numbers}
+    if (
+        isinstance(potential, MaceTable)
+        and isinstance(dipole, MaceTable)
+        and _are_one(potential, dipole, folder)
+    ):
+        networks, for_both = _networks(potential, folder), settings(potential) | for_dipole
+        both = mace.potential_and_dipole(networks, alpha=potential.alpha, **for_both)
+        found["potential_and_dipole"] = both
+    else:
+        if isinstance(potential, MaceTable):
+            networks, alpha = _networks(potential, folder), potential.alpha
+            found["potential"] = mace.potential(networks, alpha=alpha, **settings(potential))
+        if isinstance(dipole, MaceTable):
+            networks, for_dipole = _networks(dipole, folder), settings(dipole) | for_dipole
+            found["dipole"] = mace.dipole(networks, **for_dipole)
+    if polarizability is not None:
+        found["polarizability"] = mace.polarizability(
+            _networks(polarizability, folder), unit=polarizability.unit, **settings(polarizability)
+        )
+    return found
+
+
+def _networks(table: MaceTable, folder: Path) -> Modules:
+    from mlobs_client.evaluate.model_files import load, resolve
+
+    return {str(path): load(path) for path in resolve(table.models, folder)}
+
+
+def _are_one(potential: MaceTable, dipole: MaceTable, folder: Path) -> bool:
+    """Whether the same networks give energy and dipole."""
+    from mlobs_client.evaluate.model_files import resolve
+
+    if resolve(potential.models, folder) != resolve(dipole.models, folder):
+        return False
+    for name in ("dtype", "device"):
+        first, second = getattr(potential, name), getattr(dipole, name)
+        if first != second:
+            raise ConfigError(
+                f"[potential] and [dipole] name the same models, but with {name} = {first!r} and "
+                f"{second!r}; say the same in both"
+            )
+    return True
+
+
+def _report_precision(
+    table: MaceTable, folder: Path, single: MaceEvaluator, structure: Structure
+) -> None:
     """Say what single precision does to the forces."""
+    from mlobs_client.evaluate import mace
+    from mlobs_client.evaluate.model_files import quiet_third_parties
+
+    with quiet_third_parties():
+        double = mace.MaceEvaluator(mace.potential(_networks(table, folder)))
     first, second = (
         predict([structure], [Restricted(evaluator, frozenset({"energy"}))])[0].forces
         for evaluator in (double, single)

@@ -54,6 +54,12 @@ def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
     assert {"energy", "energy_spread", "dipole", "born_charges"} <= evaluator.provides
 
 
+def test_two_precisions_of_the_same_networks_are_refused(tmp_path: Path) -> None:
+    same = 'models = ["bundled:water/potential-[01]"]\ndtype = "float32"\n'
+    with pytest.raises(ConfigError, match=r"dtype = 'float64' and 'float32'; say the same in both"):
+        assemble(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}')
+
+
 def test_two_families_of_models_give_each_observable_once(tmp_path: Path) -> None:
     potential, dipole = assemble(tmp_path, ANALYTIC, box=None).evaluators
     assert "energy" in potential.provides

@@ -16,6 +16,7 @@ KINDS = {
     "potential": "energy",
     "unscaled potential": "energy",
     "dipole": "dipole",
+    "potential and dipole": "energy_and_dipole",
     "dielectric": "polarizability",
 }
 """Which quantity each kind of untrained network gives."""

@@ -14,13 +14,15 @@ import torch
 from mlobs_client.evaluate.model_files import quiet_third_parties
 
 with quiet_third_parties():
+    from mace.modules import EnergyDipolesMACE
     from mace.tools.torch_tools import default_dtype
 
-Quantity = Literal["energy", "dipole", "polarizability"]
+Quantity = Literal["energy", "dipole", "energy_and_dipole", "polarizability"]
 
 SHAPES: Final[dict[Quantity, tuple[int, ...]]] = {
     "energy": (),
     "dipole": (3,),
+    "energy_and_dipole": (4,),
     "polarizability": (3, 3),
 }
 
@@ -45,6 +47,7 @@ class AtomicNetwork(torch.nn.Module):
     Attributes:
         shape: of one contribution: that of the quantity; for dipoles of networks with learned
             charges ``(4,)``, dipole and charge, the latter up to a constant.
+        dtype: of contributions; energies come in double precision from every network.
 
     Args:
         network: of MACE; it is frozen.
@@ -63,6 +66,7 @@ class AtomicNetwork(torch.nn.Module):
         self.has_charges = quantity == "dipole" and hasattr(network, "use_polarizability")
         self.shape = (4,) if self.has_charges else SHAPES[quantity]
         self._dtype = next(network.parameters()).dtype
+        self.dtype = torch.float64 if quantity.startswith("energy") else self._dtype
 
     def forward(
         self, vectors: torch.Tensor, attributes: torch.Tensor, edges: torch.Tensor
@@ -86,17 +90,27 @@ class AtomicNetwork(torch.nn.Module):
             "ptr": starts,
             "cell": zeros((3 * n_structures, 3)),  # of no further use
             "charges": zeros(n_atoms),
+            "head": torch.zeros_like(starts[:-1]),
             "total_charge": zeros(n_structures),
         }
         with default_dtype(self._dtype):  # ZBL makes numbers of torch's default
             output = self.network(inputs, compute_force=False)
+        if self.quantity == "polarizability":
+            return output["polarizability"]  # type: ignore[no-any-return]
         if self.quantity == "energy":
-            return output["node_energy"]  # type: ignore[no-any-return]
+            return self._energies(output)
+        if self.quantity == "energy_and_dipole":
+            dipoles = output["atomic_dipoles"].double()
+            return torch.cat([self._energies(output).unsqueeze(1), dipoles], dim=1)
         if self.has_charges:
             return torch.cat([output["atomic_dipoles"], output["charges"].unsqueeze(1)], dim=1)
-        if self.quantity == "dipole":
-            return output["atomic_dipoles"]  # type: ignore[no-any-return]
-        return output["polarizability"]  # type: ignore[no-any-return]
+        return output["atomic_dipoles"]  # type: ignore[no-any-return]
+
+    def _energies(self, output: dict[str, torch.Tensor]) -> torch.Tensor:
+        if isinstance(self.network, EnergyDipolesMACE):
+            # its node_energy is that of free atoms (MACE 0.3.16); each atom is a structure here
+            return output["contributions"].double().sum(dim=1)
+        return output["node_energy"]
 
 
 def build_of(network: torch.nn.Module) -> str:

@@ -27,7 +27,7 @@ from mlobs_client.structure import Array
 
 
 class Model(Protocol):
-    """One or more trained models of one quantity.
+    """One or more trained models of one quantity, or of several (:data:`COLUMNS`).
 
     Attributes:
         n_members: how many.
@@ -59,6 +59,11 @@ DERIVATIVES: Final = {
 }
 """Observables that need backward passes of their own."""
 
+COLUMNS: Final[dict[str, dict[str, int | slice]]] = {
+    "energy_and_dipole": {"energy": 0, "dipole": slice(1, 4)}
+}
+"""Of models that predict several quantities: where each of them stands in the last axis."""
+
 
 class Statistic(Protocol):
     """A function of what members predict.
@@ -79,7 +84,7 @@ class Statistic(Protocol):
 
 @dataclass(frozen=True)
 class Committee:
-    """Models of one quantity, trained on the same data with other seeds or splits.
+    """Models of the same, trained on the same data with other seeds or splits.
 
     Attributes:
         models: at least one.
@@ -101,9 +106,15 @@ class Committee:
         return sum(model.n_members for model in self.models)
 
     def provides(self, quantity: str) -> frozenset[str]:
-        """Names of all observables that these models of ``quantity`` give."""
-        names = {quantity, MEMBERS[quantity], *DERIVATIVES[quantity]}
-        if quantity == "energy" and self.n_members > 1:
+        """Names of all observables that these models give.
+
+        Args:
+            quantity: that they predict, of :data:`MEMBERS` or :data:`COLUMNS`.
+        """
+        names = set[str]()
+        for part in COLUMNS.get(quantity, (quantity,)):
+            names |= {part, MEMBERS[part], *DERIVATIVES[part]}
+        if "energy" in names and self.n_members > 1:
             names.add("energy_spread")
         return frozenset(names)
 
@@ -145,17 +156,46 @@ class Members:
         return weights
 
 
-class Mean:
-    """The mean over the members (a ``Statistic``)."""
+class Part:
+    """One quantity of several that members predict together (a ``Statistic``).
 
-    def __init__(self, members: Members) -> None:
+    Args:
+        members: of all quantities.
+        columns: of the last axis of their values.
+    """
+
+    def __init__(self, members: Members, columns: int | slice) -> None:
         self.members = members
-        self.values = members.values.mean(dim=1)
+        self.values = members.values[..., columns]
+        self._columns = columns
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The weights in their columns, and zero in those of the other quantities."""
+        of_all = torch.zeros_like(self.members.values)
+        of_all[..., self._columns] = weights
+        return of_all
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        return self.members.pull_back(self.on_members(weights))
+
+
+class Mean:
+    """The mean over the members (a ``Statistic``).
+
+    Args:
+        of_each: what each of them predicts.
+    """
+
+    def __init__(self, of_each: Members | Part) -> None:
+        self.members = of_each.members
+        self.values = of_each.values.mean(dim=1)
+        self._of_each = of_each
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
         """The same share for every member."""
-        shape = self.members.values.shape
-        return (weights / shape[1]).unsqueeze(1).expand(shape)
+        shape = self._of_each.values.shape
+        return self._of_each.on_members((weights / shape[1]).unsqueeze(1).expand(shape))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
         """Derivative of ``sum(weights * values)``."""
@@ -166,24 +206,26 @@ class Spread:
     """Calibrated standard deviation over the members, ``alpha * std(ddof=1)`` (a ``Statistic``).
 
     Args:
-        members: at least two.
+        of_each: what each of at least two members predicts.
         alpha: what makes the spread agree with errors seen on a test set.
     """
 
-    def __init__(self, members: Members, alpha: float) -> None:
-        self.members = members
+    def __init__(self, of_each: Members | Part, alpha: float) -> None:
+        self.members = of_each.members
+        self._of_each = of_each
         self._alpha = alpha
 
     @cached_property
     def values(self) -> torch.Tensor:
-        return self._alpha * self.members.values.std(dim=1, correction=1)
+        return self._alpha * self._of_each.values.std(dim=1, correction=1)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
         """By the chain rule; zero where all members agree."""
-        values = self.members.values
+        values = self._of_each.values
         deviation = values - values.mean(dim=1, keepdim=True)
         slope = self._alpha**2 * deviation / (values.shape[1] - 1)
-        return slope * torch.where(self.values > 0.0, weights / self.values, 0.0).unsqueeze(1)
+        share = torch.where(self.values > 0.0, weights / self.values, 0.0)
+        return self._of_each.on_members(slope * share.unsqueeze(1))
 
 
 class CommitteeEvaluation:
@@ -207,18 +249,27 @@ class CommitteeEvaluation:
         self._graph = graph
         self._recording = torch.is_grad_enabled()
         self._statistics: dict[str, Statistic] = {}
+        self._members: dict[str, Members | Part] = {}
         for quantity, committee in committees.items():
             members = committee(graph)
-            self._statistics[quantity] = Mean(members)
-            self._statistics[MEMBERS[quantity]] = members
+            parts = COLUMNS.get(quantity)
+            if parts is None:
+                self._members[quantity] = members
+            else:
+                self._members |= {name: Part(members, place) for name, place in parts.items()}
             if "energy_spread" in committee.provides(quantity):
-                self._statistics["energy_spread"] = Spread(members, committee.alpha)
+                spread = Spread(self._members["energy"], committee.alpha)
+                self._statistics["energy_spread"] = spread
+        for name, of_each in self._members.items():
+            self._statistics[name] = Mean(of_each)
+            self._statistics[MEMBERS[name]] = of_each
         self._jacobians: dict[str, Derivative] = {}
         columns = {name: self._value(name) for name in sorted(wanted)}
         self.values: list[dict[str, Array]] = [
             {name: column[s] for name, column in columns.items()} for s in range(graph.n_structures)
         ]
 
+    @torch.no_grad()
     def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
         """Gradient of ``sum_x cotangent_x . x`` for each structure, in one backward pass.
 
@@ -283,15 +334,15 @@ class CommitteeEvaluation:
             if name == "committee_energies":
                 self._differentiate_members()
             else:
-                mean = Mean(self._statistics[name].members)
-                self._jacobians[name] = jacobian(mean, self._graph)
+                self._jacobians[name] = jacobian(Mean(self._members[name]), self._graph)
         return self._jacobians[name]
 
     def _differentiate_members(self) -> None:
         """One pass for each member, and the derivative of their mean for nothing."""
-        members = self._statistics["energy"].members
-        each = torch.eye(members.values.shape[1], dtype=torch.float64, device=members.values.device)
-        all_of_them = stack([members.pull_back(w.expand(members.values.shape)) for w in each])
+        members = self._members["energy"]
+        shape, device = members.values.shape, members.values.device
+        each = torch.eye(shape[1], dtype=torch.float64, device=device)
+        all_of_them = stack([members.pull_back(weights.expand(shape)) for weights in each])
         self._jacobians["committee_energies"] = all_of_them
         self._jacobians["energy"] = Derivative(*(d.mean(0, keepdim=True) for d in all_of_them))
 

@@ -7,7 +7,7 @@ they share is here: the graph of all structures, the species, the size of batche
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from mlobs_client.evaluate.committee import (
     CommitteeEvaluation,
 )
 from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.graph import GraphBuilder
 from mlobs_client.evaluate.mace_model import MaceModel, cutoff_of, species_of
 from mlobs_client.evaluate.model_files import quiet_third_parties
@@ -37,8 +38,15 @@ Precision = Literal["float64", "float32"]
 
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
 _KINDS: Final[dict[Quantity, tuple[str, tuple[type, ...]]]] = {
-    "energy": ("a potential", (modules.MACE, modules.ScaleShiftMACE)),
-    "dipole": ("a dipole model", (modules.AtomicDipolesMACE, modules.AtomicDielectricMACE)),
+    "energy": (
+        "a potential",
+        (modules.MACE, modules.ScaleShiftMACE, modules.EnergyDipolesMACE),
+    ),
+    "dipole": (
+        "a dipole model",
+        (modules.AtomicDipolesMACE, modules.AtomicDielectricMACE, modules.EnergyDipolesMACE),
+    ),
+    "energy_and_dipole": ("a model of both energy and dipole", (modules.EnergyDipolesMACE,)),
     "polarizability": ("a polarizability model", (modules.AtomicDielectricMACE,)),
 }
 
@@ -51,7 +59,7 @@ def potential(
     device: str = "cpu",
     background: Background | None = None,
 ) -> Committee:
-    """Committee of energy models (MACE, ScaleShiftMACE).
+    """Committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
 
     Args:
         networks: by name; they are converted in place.
@@ -76,7 +84,8 @@ def dipole(
     device: str = "cpu",
     background: Background | None = None,
 ) -> Committee:
-    """Committee of dipole models (AtomicDipolesMACE; AtomicDielectricMACE for molecules).
+    """Committee of dipole models (AtomicDipolesMACE, EnergyDipolesMACE; AtomicDielectricMACE for
+    molecules).
 
     Learned charges (AtomicDielectricMACE) add up to zero; they are usable for non-periodic
     structures only, see :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
@@ -96,6 +105,55 @@ def dipole(
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
     models = _models(networks, "dipole", factor, dtype, device, background)
     return Committee(models, common=oxidation_numbers)
+
+
+def potential_and_dipole(
+    networks: Modules,
+    *,
+    alpha: float = 1.0,
+    unit: str = "e*angstrom",
+    oxidation_numbers: OxidationNumbers | None = None,
+    dtype: Precision = "float64",
+    device: str = "cpu",
+    background: Background | None = None,
+) -> Committee:
+    """Committee of models that give energy and dipole at once (EnergyDipolesMACE).
+
+    A field on the dipole then costs no network of its own: one pass gives both, one pass back the
+    forces of both.
+
+    Args:
+        networks: by name; they are converted in place.
+        alpha: calibration of the spread of the energies.
+        unit: of the dipoles, see :func:`dipole`.
+        oxidation_numbers: see :func:`dipole`.
+        dtype: of the networks; the sums over atoms are in float64 in any case.
+        device: as torch calls it.
+        background: see :func:`potential`.
+
+    Raises:
+        ConfigError: unknown unit.
+        ModelError: a network is of another kind, or they are made for different species.
+    """
+    factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
+    of_each = [units.EV, factor, factor, factor]
+    models = _models(networks, "energy_and_dipole", of_each, dtype, device, background)
+    if oxidation_numbers is None:
+        return Committee(models, alpha)
+    return Committee(models, alpha, lambda graph: _BesideEnergy(oxidation_numbers(graph)))
+
+
+class _BesideEnergy(NamedTuple):
+    """A known part of the dipole, of models whose first number is an energy (an ``Output``)."""
+
+    dipole: Output
+
+    @property
+    def values(self) -> torch.Tensor:
+        return torch.nn.functional.pad(self.dipole.values, (1, 0))
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        return self.dipole.pull_back(weights[..., 1:])
 
 
 def polarizability(
@@ -134,6 +192,7 @@ class MaceEvaluator:
         potential: see :func:`potential`.
         dipole: see :func:`dipole`.
         polarizability: see :func:`polarizability`.
+        potential_and_dipole: instead of the first two, see :func:`potential_and_dipole`.
         skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
         max_edges: of one batch, about; by default what was fastest on a CPU, and a hundred
             times more on a GPU.
@@ -148,10 +207,16 @@ class MaceEvaluator:
         dipole: Committee | None = None,
         polarizability: Committee | None = None,
         *,
+        potential_and_dipole: Committee | None = None,
         skin: float = 0.5 * units.ANGSTROM,
         max_edges: int | None = None,
     ) -> None:
-        given = {"energy": potential, "dipole": dipole, "polarizability": polarizability}
+        given = {
+            "energy": potential,
+            "dipole": dipole,
+            "polarizability": polarizability,
+            "energy_and_dipole": potential_and_dipole,
+        }
         self._committees = {name: made for name, made in given.items() if made is not None}
         self.provides = frozenset[str]().union(
             *(committee.provides(quantity) for quantity, committee in self._committees.items())
@@ -253,7 +318,7 @@ class MaceEvaluator:
 def _models(
     networks: Modules,
     quantity: Quantity,
-    unit: float,
+    unit: float | Sequence[float],
     dtype: Precision,
     device: str,
     background: Background | None,

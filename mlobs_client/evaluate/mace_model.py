@@ -32,12 +32,16 @@ class MaceModel:
 
     Args:
         networks: of one build, precision and device.
-        unit: of what they give, in atomic units.
+        unit: of what they give, in atomic units; one for each number of the last axis, if they
+            give several quantities.
         background: compiles them; None leaves them as they are.
     """
 
     def __init__(
-        self, networks: Sequence[AtomicNetwork], unit: float, background: Background | None
+        self,
+        networks: Sequence[AtomicNetwork],
+        unit: float | Sequence[float],
+        background: Background | None,
     ) -> None:
         self._networks = networks
         self._compiled: CompiledNetworks | None = None
@@ -45,12 +49,12 @@ class MaceModel:
         # the mean charge of each structure is not a matter of the atoms alone
         if background is not None and not first.has_charges:
             self._compiled = CompiledNetworks(networks, first.quantity, background)
-        self._unit = unit
         self.n_members = len(networks)
         self.cutoff = cutoff_of(first.network)
         self.species = species_of(first.network)
         weights = next(first.parameters())
         self._dtype, self.device = weights.dtype, str(weights.device)
+        self._unit = torch.tensor(unit, dtype=torch.float64, device=self.device)
         one_hot = torch.zeros((len(chemical_symbols), len(self.species)), dtype=self._dtype)
         one_hot[list(self.species), range(len(self.species))] = 1.0
         self._one_hot = one_hot.to(self.device)
@@ -89,7 +93,7 @@ class MaceModel:
 class _Compiled:
     """Sums of contributions that a program gave (an ``Output``)."""
 
-    def __init__(self, contributions: Contributions, graph: Graph, unit: float) -> None:
+    def __init__(self, contributions: Contributions, graph: Graph, unit: torch.Tensor) -> None:
         self._contributions = contributions
         self._graph = graph
         self._unit = unit

@@ -54,6 +54,9 @@ def build(kind: str, seed: int, r_max: float = 3.5, **settings: object) -> torch
         return modules.AtomicDipolesMACE(
             **size | irreps | {"gate": torch.sigmoid}, atomic_energies=None
         )
+    if kind == "potential and dipole":
+        size |= {"hidden_irreps": o3.Irreps("4x0e+4x1o"), "MLP_irreps": o3.Irreps("4x0e+4x1o")}
+        return modules.EnergyDipolesMACE(**size, atomic_energies=np.array([-1.5, -7.25]))
     return modules.AtomicDielectricMACE(**size, atomic_energies=None)
 
 

@@ -24,6 +24,7 @@ def some_inputs(n_atoms: int, n_edges: int, seed: int = 0) -> Inputs:
     [
         ("potential", "energy", ()),
         ("dipole", "dipole", (3,)),
+        ("potential and dipole", "energy_and_dipole", (4,)),
         ("dielectric", "dipole", (4,)),
         ("dielectric", "polarizability", (3, 3)),
     ],

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
+import ase.io
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.build import molecule
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from mlobs_client import config
+from mlobs_client.build import build as assemble
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate import mace
+from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.model_files import load, quiet_third_parties, resolve
 from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -36,6 +42,17 @@ def evaluator(network) -> MaceEvaluator:
         mace.potential({"first": first, "second": second}),
         mace.dipole(several(network, "dipole"), oxidation_numbers=OXIDATION_NUMBERS),
         mace.polarizability({"only": network("dielectric", r_max=3.2)}),
+    )
+
+
+@pytest.fixture(scope="module")
+def together(network) -> MaceEvaluator:
+    """Two networks, each of which gives energy and dipole."""
+    networks = several(network, "potential and dipole")
+    return MaceEvaluator(
+        potential_and_dipole=mace.potential_and_dipole(
+            networks, alpha=1.7, unit="debye", oxidation_numbers=OXIDATION_NUMBERS
+        )
     )
 
 
@@ -91,6 +108,17 @@ def slopes(evaluator: MaceEvaluator, pairs: list[list[Structure]], name: str) ->
 
 @pytest.mark.parametrize("name", ["energy", "energy_spread", "dipole", "polarizability"])
 def test_gradients_are_those_of_central_differences(name, evaluator, beads) -> None:
+    check_gradients(name, evaluator, beads)
+
+
+@pytest.mark.parametrize("name", ["energy", "energy_spread", "dipole"])
+def test_gradients_of_a_joint_network_are_those_of_central_differences(
+    name, together, beads_in_a_box
+) -> None:
+    check_gradients(name, together, beads_in_a_box)
+
+
+def check_gradients(name: str, evaluator: MaceEvaluator, beads: list[Structure]) -> None:
     rng = np.random.default_rng(0)
     evaluation = evaluator(beads, frozenset({name}))
     cotangents = [{name: rng.normal(size=np.shape(v[name]))} for v in evaluation.values]
@@ -136,11 +164,68 @@ def test_forces_and_field_forces_come_from_one_pull_back(evaluator, beads) -> No
         np.testing.assert_allclose(one.positions, expected, atol=1e-13)
 
 
-@pytest.mark.parametrize("kind", ["potential", "unscaled potential"])
+def test_a_joint_network_is_the_same_as_two_that_give_its_parts(
+    network, together, beads_in_a_box
+) -> None:
+    kind = "potential and dipole"
+    apart = MaceEvaluator(
+        mace.potential(several(network, kind), alpha=1.7),
+        mace.dipole(several(network, kind), unit="debye", oxidation_numbers=OXIDATION_NUMBERS),
+    )
+    assert apart.provides == together.provides
+    first, second = (e(beads_in_a_box, apart.provides) for e in (apart, together))
+    rng = np.random.default_rng(0)
+    cotangents = [
+        {"energy": rng.normal(), "energy_spread": rng.normal(), "dipole": rng.normal(size=3)}
+        for _ in beads_in_a_box
+    ]
+    gradients = (first.pull_back(cotangents), second.pull_back(cotangents))
+    for one, other in zip(first.values, second.values, strict=True):
+        for name in apart.provides:
+            np.testing.assert_allclose(other[name], one[name], atol=1e-12, err_msg=name)
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(other.positions, one.positions, atol=1e-12)
+        np.testing.assert_allclose(other.strain, one.strain, atol=1e-12)
+
+
+def test_a_field_on_a_joint_network_costs_one_way_back(
+    together, beads_in_a_box, monkeypatch
+) -> None:
+    passes = []
+    grad = torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: passes.append(1) or grad(*a, **k))
+    evaluation = together(beads_in_a_box, frozenset({"energy", "dipole"}))
+    evaluation.pull_back([{"energy": np.ones(()), "dipole": np.ones(3)}] * 3)
+    assert len(passes) == 1
+
+
+def test_models_that_a_client_file_names_twice_are_evaluated_once(
+    network, tmp_path: Path, caplog
+) -> None:
+    with quiet_third_parties():
+        torch.save(network("potential and dipole"), tmp_path / "both.model")
+    ase.io.write(tmp_path / "init.xyz", molecule("H2O", vacuum=5.0))
+    table = 'kind = "mace"\nmodels = ["both.model"]\n'
+    numbers = "oxidation_numbers = { O = -2, H = 1 }\n"
+    (tmp_path / "client.toml").write_text(
+        f'structure = "init.xyz"\n[potential]\n{table}[dipole]\n{table}{numbers}'
+    )
+    with caplog.at_level("CRITICAL"):  # that the file is not trusted
+        assembly = assemble(config.load(tmp_path / "client.toml"), tmp_path)
+    (evaluator,) = assembly.evaluators
+    forward = AtomicNetwork.forward
+    with mock.patch.object(AtomicNetwork, "forward", autospec=True, side_effect=forward) as calls:
+        values = evaluator([assembly.structure], evaluator.provides & {"energy", "dipole"}).values
+    assert calls.call_count == 1
+    assert set(values[0]) == {"energy", "dipole"}
+
+
+@pytest.mark.parametrize("kind", ["potential", "unscaled potential", "potential and dipole"])
 def test_energy_forces_and_stress_are_those_of_the_calculator_of_mace(
     kind, network, structure
 ) -> None:
-    calculator, atoms = calculate(network(kind), "MACE", structure)
+    model_type = "EnergyDipoleMACE" if kind == "potential and dipole" else "MACE"
+    calculator, atoms = calculate(network(kind), model_type, structure)
     evaluation = MaceEvaluator(mace.potential({"it": network(kind)}))([structure], ENERGY)
     (gradient,) = evaluation.pull_back([{"energy": np.ones(())}])
     tolerance = 1e-10  # two orders of summation in float64
@@ -154,9 +239,13 @@ def test_energy_forces_and_stress_are_those_of_the_calculator_of_mace(
         np.testing.assert_allclose(gradient.strain, strain, atol=tolerance)
 
 
-def test_dipoles_are_those_of_the_calculator_of_mace(network, structure) -> None:
-    calculator, atoms = calculate(network("dipole"), "DipoleMACE", structure)
-    evaluator = MaceEvaluator(dipole=mace.dipole({"it": network("dipole")}, unit="debye"))
+@pytest.mark.parametrize(
+    ("kind", "model_type"),
+    [("dipole", "DipoleMACE"), ("potential and dipole", "EnergyDipoleMACE")],
+)
+def test_dipoles_are_those_of_the_calculator_of_mace(kind, model_type, network, structure) -> None:
+    calculator, atoms = calculate(network(kind), model_type, structure)
+    evaluator = MaceEvaluator(dipole=mace.dipole({"it": network(kind)}, unit="debye"))
     (values,) = evaluator([structure], frozenset({"dipole"})).values
     expected = calculator.get_dipole_moment(atoms) * DEBYE
     np.testing.assert_allclose(values["dipole"], expected, atol=1e-10)

@@ -75,8 +75,7 @@ def trace(
     own = list(tensors.values())
     n_atoms = len(inputs.attributes)
     shape = (len(own[0]),) if stacked else ()
-    dtype = torch.float64 if network.quantity == "energy" else inputs.vectors.dtype
-    cotangents = inputs.vectors.new_zeros((*shape, n_atoms, *network.shape), dtype=dtype)
+    cotangents = inputs.vectors.new_zeros((*shape, n_atoms, *network.shape), dtype=network.dtype)
     tracer = make_fx(joint, tracing_mode="fake", _allow_non_fake_inputs=True)
     # the optimized executor would differentiate by itself, unseen by the tracer
     with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
