@@ -1,0 +1,251 @@
+"""Neighbour lists that live for many steps.
+
+A list that holds all pairs closer than ``cutoff + skin`` stays complete for ``cutoff`` until the
+atoms have moved too far; only then it is made anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+import matscipy.neighbours
+import numpy as np
+from ase.geometry import complete_cell
+
+from mlobs_client.errors import EvaluationError
+from mlobs_client.structure import Array, Integers, Structure
+
+
+class Batch(NamedTuple):
+    """What neighbour lists depend on, of several structures.
+
+    Attributes:
+        positions: shape ``(n_atoms, 3)``, bohr, the structures one after the other.
+        cells: shape ``(n_structures, 3, 3)``, bohr.
+        pbc: of each structure.
+        starts: the atom at which each structure begins, and the end.
+    """
+
+    positions: Array
+    cells: Array
+    pbc: tuple[tuple[bool, bool, bool], ...]
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, structures: Sequence[Structure]) -> Batch:
+        return cls(
+            np.concatenate([structure.positions for structure in structures]),
+            np.stack([structure.cell for structure in structures]),
+            tuple(structure.pbc for structure in structures),
+            tuple(accumulate((structure.n_atoms for structure in structures), initial=0)),
+        )
+
+    def split(self) -> Iterator[Batch]:
+        """The structures one by one."""
+        for s, (start, end) in enumerate(pairwise(self.starts)):
+            positions = self.positions[start:end]
+            yield Batch(positions, self.cells[s : s + 1], self.pbc[s : s + 1], (0, end - start))
+
+
+class NeighbourList(NamedTuple):
+    """All pairs of each structure of a batch that are closer than ``reach`` (bohr).
+
+    Attributes:
+        reference: the batch that it was made for.
+        pairs: shape ``(2, n_pairs)``, sender and receiver.
+        images: shape ``(n_pairs, 3)``, lattice vectors to add to the receiver, whole numbers.
+        starts: the pair at which each structure begins, and the end.
+        reach: bohr.
+    """
+
+    reference: Batch
+    pairs: Integers
+    images: Array
+    starts: tuple[int, ...]
+    reach: float
+
+    @classmethod
+    def of(cls, batch: Batch, reach: float) -> NeighbourList:
+        """Search the pairs of a single structure."""
+        (cell,), (pbc,) = batch.cells, batch.pbc
+        periodic = np.array(pbc)
+        lattice = cell * periodic[:, None]
+        if np.linalg.matrix_rank(lattice) < periodic.sum():
+            raise EvaluationError(
+                f"the cell {cell.tolist()} bohr has no lattice vectors for the "
+                f"periodicity {pbc}; correct the cell or pbc of the structure"
+            )
+        # Of lattice vectors that are not periodic, the search needs a direction, no length.
+        senders, receivers, images = matscipy.neighbours.neighbour_list(
+            "ijS",
+            positions=batch.positions,
+            cell=complete_cell(lattice),
+            pbc=periodic,
+            cutoff=reach,
+        )
+        pairs = np.stack([senders, receivers]).astype(np.int64)
+        # A copy: whoever reads positions from a socket may use the same memory for the next ones.
+        reference = batch._replace(positions=batch.positions.copy(), cells=batch.cells.copy())
+        return cls(reference, pairs, images.astype(np.float64), (0, len(images)), reach)
+
+    @classmethod
+    def joined(cls, lists: Sequence[NeighbourList]) -> NeighbourList:
+        """One list for structures that have one each."""
+        references = [one.reference for one in lists]
+        sizes = [len(reference.positions) for reference in references]
+        starts = tuple(accumulate(sizes, initial=0))
+        batch = Batch(
+            np.concatenate([reference.positions for reference in references]),
+            np.concatenate([reference.cells for reference in references]),
+            tuple(pbc for reference in references for pbc in reference.pbc),
+            starts,
+        )
+        pairs = [one.pairs + start for one, start in zip(lists, starts, strict=False)]
+        return cls(
+            batch,
+            np.concatenate(pairs, axis=1),
+            np.concatenate([one.images for one in lists]),
+            tuple(accumulate((len(one.images) for one in lists), initial=0)),
+            lists[0].reach,
+        )
+
+    def vectors(self, batch: Batch) -> Array:
+        """Shape ``(n_pairs, 3)``, from senders to images of receivers, at present positions."""
+        senders, receivers = self.pairs
+        vectors: Array = batch.positions.take(receivers, axis=0)
+        vectors -= batch.positions.take(senders, axis=0)
+        if (batch.cells == batch.cells[0]).all():
+            vectors += self.images @ batch.cells[0]
+            return vectors
+        for cell, (start, end) in zip(batch.cells, pairwise(self.starts), strict=True):
+            vectors[start:end] += self.images[start:end] @ cell
+        return vectors
+
+    def is_complete_for(self, batch: Batch, cutoff: float) -> bool:
+        r"""Whether no pair within ``cutoff`` can be missing.
+
+        The periodic lattice vectors h follow from those of the reference, h0, by a homogeneous
+        deformation, h = h0 F; what the atoms do beyond it is R = R0 F + u. A pair vector is then
+        d = d0 F + u_J - u_I, so that |d0| <= (|d| + 2 max|u|) / sigma_min(F). All pairs with
+        |d0| <= reach are known; hence none within the cutoff is missing as long as
+        cutoff + 2 max|u| <= sigma_min(F) reach. Displacing all atoms alike changes no pair.
+        """
+        reference = self.reference
+        if batch.starts != reference.starts or batch.pbc != reference.pbc:
+            return False
+        moved = batch.positions - reference.positions
+        reach = np.full(len(batch.cells), self.reach)
+        for s in np.flatnonzero((batch.cells != reference.cells).any(axis=(1, 2))):
+            periodic = np.array(batch.pbc[s])
+            change = _deformation_minus_one(reference.cells[s][periodic], batch.cells[s][periodic])
+            atoms = slice(*batch.starts[s : s + 2])
+            moved[atoms] -= reference.positions[atoms] @ change
+            reach[s] *= np.linalg.norm(np.eye(3) + change, -2)
+        starts = batch.starts[:-1]
+        sizes = np.diff(batch.starts)
+        mean = np.add.reduceat(moved, starts) / sizes[:, None]
+        moved -= mean[0] if len(mean) == 1 else np.repeat(mean, sizes, axis=0)
+        squares = np.maximum.reduceat(np.einsum("Ii,Ii->I", moved, moved), starts)
+        return bool((cutoff + 2 * np.sqrt(squares) <= reach).all())
+
+
+class NeighbourLists:
+    """The lists of all structures that were seen lately.
+
+    A client is not told which bead it gets, and beads may come one by one, together, or in
+    another order. So a list belongs to no bead: any list that is provably complete for a
+    structure serves it. Structures that came together are looked up together, as one list.
+
+    Attributes:
+        n_built: how many lists have been made so far.
+
+    Args:
+        cutoff: bohr, for which lists must be complete.
+        reach: bohr, for which they are made.
+        capacity: how many lists are kept at most.
+    """
+
+    def __init__(self, cutoff: float, reach: float, capacity: int) -> None:
+        self.n_built = 0
+        self._cutoff = cutoff
+        self._reach = reach
+        self._of_one = _Kept(capacity)
+        self._of_several = _Kept(capacity=8)
+
+    def __call__(self, batch: Batch) -> NeighbourList:
+        """A list that is complete for all structures of the batch.
+
+        Raises:
+            EvaluationError: a cell has no neighbour list.
+        """
+        if len(batch.cells) == 1:
+            return self._of_one.find(batch, self._cutoff) or self._build(batch)
+        found = self._of_several.find(batch, self._cutoff)
+        if found is None:
+            # More beads than lists would rebuild every list at every step.
+            self._of_one.capacity = max(self._of_one.capacity, 2 * len(batch.cells))
+            found = NeighbourList.joined([self(one) for one in batch.split()])
+            self._of_several.add(found)
+        return found
+
+    def _build(self, batch: Batch) -> NeighbourList:
+        neighbours = NeighbourList.of(batch, self._reach)
+        self.n_built += 1
+        self._of_one.add(neighbours)
+        return neighbours
+
+
+class _Kept:
+    """Lists in the order in which they serve, as long as the beads keep theirs.
+
+    They are tried beginning after the one that served last, which finds the right one at once. A
+    list that was looked at in vain three times more often than there are lists is out of date.
+
+    Args:
+        capacity: at most so many are kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._lists: deque[_Entry] = deque()  # the one that served last stands last
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    def find(self, batch: Batch, cutoff: float) -> NeighbourList | None:
+        """A list that is complete for all structures of the batch."""
+        for place, entry in enumerate(self._lists):
+            if entry.neighbours.is_complete_for(batch, cutoff):
+                entry.n_vain = 0
+                self._lists.rotate(-place - 1)
+                self._drop_old()
+                return entry.neighbours
+            entry.n_vain += 1
+        return None
+
+    def add(self, neighbours: NeighbourList) -> None:
+        """Keep one more, as the one that served last."""
+        if len(self._lists) >= self.capacity:
+            self._lists.remove(max(self._lists, key=lambda entry: entry.n_vain))
+        self._lists.append(_Entry(neighbours))
+
+    def _drop_old(self) -> None:
+        most = 3 * len(self._lists)
+        if any(entry.n_vain > most for entry in self._lists):
+            self._lists = deque(entry for entry in self._lists if entry.n_vain <= most)
+
+
+@dataclass(eq=False)
+class _Entry:
+    neighbours: NeighbourList
+    n_vain: int = 0
+
+
+def _deformation_minus_one(before: Array, now: Array) -> Array:
+    """F - 1 of periodic lattice vectors; zero across the directions that are not periodic."""
+    change: Array = np.linalg.pinv(before) @ (now - before)
+    return change
