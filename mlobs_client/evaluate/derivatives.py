@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import torch
 
 from mlobs_client.evaluate.graph import Graph
+
+_FEW: Final = 200
+"""Edges of a structure, up to which a product of matrices takes longer to start than to finish."""
 
 
 class Derivative(NamedTuple):
@@ -117,6 +120,14 @@ def through_positions(graph: Graph, by_positions: torch.Tensor) -> Derivative:
 
 def _virial(lengths: torch.Tensor, gradient: torch.Tensor, starts: Sequence[int]) -> torch.Tensor:
     """Sum ``lengths_i gradient_j`` over the parts of each structure, shape (n_structures, 3, 3)."""
+    n_structures = len(starts) - 1
+    if n_structures > 1 and len(lengths) < _FEW * n_structures:
+        sizes = torch.tensor(
+            [end - start for start, end in pairwise(starts)], device=lengths.device
+        )
+        products = (lengths.unsqueeze(2) * gradient.unsqueeze(1)).flatten(1)
+        sums = torch.segment_reduce(products, "sum", lengths=sizes, axis=0)
+        return sums.reshape(n_structures, 3, 3)
     parts = [lengths[start:end].T @ gradient[start:end] for start, end in pairwise(starts)]
     return torch.stack(parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from mlobs_client.errors import ConfigError, MissingObservable
 from mlobs_client.evaluate.evaluation import Batching, Evaluation, Evaluator, Gradient, Values
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.terms.term import Coupling, Term
+
+_ONE: Final = np.ones(())
 
 
 def predict(
@@ -162,7 +165,7 @@ def _pull_back(
 
 
 def _total_cotangents(values: Values, couplings: Sequence[Coupling]) -> dict[str, Array]:
-    total: dict[str, Array] = {"energy": np.ones(())} if "energy" in values else {}
+    total: dict[str, Array] = {"energy": _ONE} if "energy" in values else {}
     for coupling in couplings:
         for name, weight in coupling.cotangents.items():
             total[name] = total[name] + weight if name in total else weight

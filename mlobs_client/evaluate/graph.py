@@ -150,10 +150,8 @@ class GraphBuilder:
                 f"atoms {i - start} and {j - start} (counted from 0) are at the same place"
             )
         kept = np.flatnonzero(squares < self._cutoff**2)
-        starts = np.searchsorted(kept, neighbours.starts)
-        return _Edges(
-            neighbours.pairs.take(kept, axis=1), vectors.take(kept, axis=0), tuple(starts.tolist())
-        )
+        starts = tuple(np.searchsorted(kept, neighbours.starts).tolist())
+        return _Edges(neighbours.pairs.take(kept, axis=1), vectors.take(kept, axis=0), starts)
 
 
 class _Composition(NamedTuple):

@@ -58,6 +58,7 @@ class MaceModel:
         one_hot = torch.zeros((len(chemical_symbols), len(self.species)), dtype=self._dtype)
         one_hot[list(self.species), range(len(self.species))] = 1.0
         self._one_hot = one_hot.to(self.device)
+        self._attributes = (torch.empty(0), torch.empty(0))  # of which atomic numbers
 
     def __call__(self, graph: Graph) -> Output:
         """Values of shape ``(n_structures, n_members, *shape)``, float64."""
@@ -79,7 +80,11 @@ class MaceModel:
 
     def _inputs(self, graph: Graph) -> Inputs:
         vectors = (graph.vectors / units.ANGSTROM).to(self._dtype)
-        return Inputs(vectors, self._one_hot[graph.numbers], graph.edges)
+        numbers, attributes = self._attributes
+        if numbers is not graph.numbers:
+            attributes = self._one_hot[graph.numbers]
+            self._attributes = (graph.numbers, attributes)
+        return Inputs(vectors, attributes, graph.edges)
 
     def _as_they_are(self, graph: Graph) -> torch.Tensor:
         inputs = self._inputs(graph)

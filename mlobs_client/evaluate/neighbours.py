@@ -6,6 +6,7 @@ atoms have moved too far; only then it is made anew.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Batch(NamedTuple):
     def of(cls, structures: Sequence[Structure]) -> Batch:
         return cls(
             np.concatenate([structure.positions for structure in structures]),
-            np.stack([structure.cell for structure in structures]),
+            np.array([structure.cell for structure in structures]),
             tuple(structure.pbc for structure in structures),
             tuple(accumulate((structure.n_atoms for structure in structures), initial=0)),
         )
@@ -118,7 +119,7 @@ class NeighbourList(NamedTuple):
         senders, receivers = self.pairs
         vectors: Array = batch.positions.take(receivers, axis=0)
         vectors -= batch.positions.take(senders, axis=0)
-        if (batch.cells == batch.cells[0]).all():
+        if len(batch.cells) == 1 or (batch.cells == batch.cells[0]).all():
             vectors += self.images @ batch.cells[0]
             return vectors
         for cell, (start, end) in zip(batch.cells, pairwise(self.starts), strict=True):
@@ -138,19 +139,23 @@ class NeighbourList(NamedTuple):
         if batch.starts != reference.starts or batch.pbc != reference.pbc:
             return False
         moved = batch.positions - reference.positions
-        reach = np.full(len(batch.cells), self.reach)
-        for s in np.flatnonzero((batch.cells != reference.cells).any(axis=(1, 2))):
-            periodic = np.array(batch.pbc[s])
-            change = _deformation_minus_one(reference.cells[s][periodic], batch.cells[s][periodic])
-            atoms = slice(*batch.starts[s : s + 2])
-            moved[atoms] -= reference.positions[atoms] @ change
-            reach[s] *= np.linalg.norm(np.eye(3) + change, -2)
-        starts = batch.starts[:-1]
-        sizes = np.diff(batch.starts)
-        mean = np.add.reduceat(moved, starts) / sizes[:, None]
-        moved -= mean[0] if len(mean) == 1 else np.repeat(mean, sizes, axis=0)
-        squares = np.maximum.reduceat(np.einsum("Ii,Ii->I", moved, moved), starts)
-        return bool((cutoff + 2 * np.sqrt(squares) <= reach).all())
+        n_structures = len(batch.cells)
+        shortest = 1.0
+        if (batch.cells != reference.cells).any():
+            for s in range(n_structures):
+                before, now = reference.cells[s], batch.cells[s]
+                change = _deformation_minus_one(before, now, batch.pbc[s])
+                atoms = slice(*batch.starts[s : s + 2])
+                moved[atoms] -= reference.positions[atoms] @ change
+                shortest = min(shortest, float(np.linalg.norm(np.eye(3) + change, -2)))
+        if n_structures == 1:
+            moved -= moved.sum(axis=0) / len(moved)
+        else:
+            sizes = np.diff(batch.starts)
+            sums = np.add.reduceat(moved, batch.starts[:-1])
+            moved -= np.repeat(sums / sizes[:, None], sizes, axis=0)
+        largest = math.sqrt(np.einsum("Ii,Ii->I", moved, moved).max())
+        return cutoff + 2 * largest <= shortest * self.reach
 
 
 class NeighbourLists:
@@ -245,7 +250,9 @@ class _Entry:
     n_vain: int = 0
 
 
-def _deformation_minus_one(before: Array, now: Array) -> Array:
-    """F - 1 of periodic lattice vectors; zero across the directions that are not periodic."""
+def _deformation_minus_one(before: Array, now: Array, pbc: tuple[bool, bool, bool]) -> Array:
+    """F - 1 of the periodic lattice vectors; zero across the directions that are not periodic."""
+    periodic = np.array(pbc)
+    before, now = before[periodic], now[periodic]
     change: Array = np.linalg.pinv(before) @ (now - before)
     return change

@@ -327,6 +327,8 @@ def count_without_padding(cells: Array, positions: Array) -> int:
         cells: shape ``(n_structures, 3, 3)``.
         positions: shape ``(n_structures, n_atoms, 3)``.
     """
+    if len(positions) == 1:
+        return 1
     differs = (positions != positions[-1]).any(axis=(1, 2)) | (cells != cells[-1]).any(axis=(1, 2))
     return int(np.flatnonzero(differs)[-1]) + 2 if differs.any() else 1
 
