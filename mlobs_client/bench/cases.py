@@ -37,8 +37,8 @@ class Case:
 
     def __str__(self) -> str:
         return (
-            f"{self.dtype}, batch {self.batch}, {_count(self.threads, 'thread')}, "
-            f"{_count(self.clients, 'client')}"
+            f"{self.dtype}, batch {self.batch}, {count(self.threads, 'thread')}, "
+            f"{count(self.clients, 'client')}"
         )
 
 
@@ -106,9 +106,26 @@ def divisions(case: Case, cores: int) -> list[Case]:
     ]
 
 
-def count_programs(cases: Iterable[Case]) -> int:
-    """About how many compilations the cases need: one for each thing that a program depends on."""
-    return len({(case.dtype, case.threads, case.batch) for case in cases})
+def count_programs(singles: Sequence[Case], cores: int) -> int:
+    """How many compilations a study needs, whichever batch size turns out to be the best.
+
+    Args:
+        singles: one client with one thread, see :func:`single_clients`.
+        cores: for their divisions.
+    """
+    most = 0
+    for batch in {single.batch for single in singles}:
+        cases = [*singles]
+        for single in singles:
+            if single.batch == batch:
+                cases += divisions(single, cores)
+        most = max(most, len({(case.dtype, case.threads, case.batch) for case in cases}))
+    return most
+
+
+def count(number: int, what: str) -> str:
+    """One thing or several, in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def best(timings: Sequence[Timing]) -> Timing:
@@ -126,10 +143,9 @@ def best(timings: Sequence[Timing]) -> Timing:
 
 
 def _shares(beads: int, most: int) -> dict[int, int]:
-    """The share of each number of clients; more clients than make it smaller would be idle."""
-    numbers = [*_powers(most), most]
-    shares = {_share(beads, clients): clients for clients in reversed(numbers)}
-    return {clients: share for share, clients in sorted(shares.items(), reverse=True)}
+    """The share of each number of clients: of those that make it no smaller, the fewest."""
+    shares = {_share(beads, clients) for clients in (*_powers(most), most)}
+    return {_share(beads, share): share for share in sorted(shares, reverse=True)}
 
 
 def _powers(most: int) -> list[int]:
@@ -139,7 +155,3 @@ def _powers(most: int) -> list[int]:
 
 def _share(beads: int, clients: int) -> int:
     return -(-beads // clients)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

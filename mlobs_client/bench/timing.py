@@ -36,7 +36,7 @@ from mlobs_client.units import ANGSTROM
 LEAST_STEPS: Final = 5
 N_FRAMES: Final = 4  # steps with different positions, which are repeated
 MOVEMENT: Final = 0.01 * ANGSTROM  # of a coordinate in a step, about
-PATIENCE: Final = 5.0  # seconds for the end of a process
+PATIENCE: Final = 20.0  # seconds for the end of a process and of its compilation
 
 Report = Callable[[Case, str], None]
 

@@ -22,6 +22,7 @@ from mlobs_client.bench.cases import (
     Timing,
     batch_sizes,
     best,
+    count,
     count_programs,
     divisions,
     single_clients,
@@ -92,6 +93,8 @@ def command(
         found = survey(subject, beads)
     study = Study(subject, found, beads, cores or _available_cores(), timestep)
     console.print(study.announcement)
+    if (load := os.getloadavg()[0]) + study.cores > (os.cpu_count() or 1) + 0.5:
+        console.print(f"the load of this machine is {load:.1f}: beside others, times mean little")
     try:
         timings = _measure(study, seconds, console)
     except KeyboardInterrupt:
@@ -118,9 +121,8 @@ class Study:
 
     @property
     def size(self) -> str:
-        structures = "1 structure" if self.beads == 1 else f"{self.beads} structures"
-        atoms = "1 atom" if self.found.n_atoms == 1 else f"{self.found.n_atoms} atoms"
-        return f"{structures} of {atoms} per step"
+        atoms = count(self.found.n_atoms, "atom")
+        return f"{count(self.beads, 'structure')} of {atoms} per step"
 
     @property
     def n_cases(self) -> int:
@@ -129,14 +131,13 @@ class Study:
 
     @property
     def announcement(self) -> str:
-        text = f"{self.size}: {self.n_cases} cases on {self.cores} cores"
+        text = f"{self.size}: {count(self.n_cases, 'case')} on {count(self.cores, 'core')}"
         if not self.subject.compile:
             return text
-        more = [case for single in self.singles for case in divisions(single, self.cores)]
-        most = count_programs([*self.singles, *more])
+        most = count_programs(self.singles, self.cores)
         return (
-            f"{text}, and up to {most} compilations of about a minute each, less those that are "
-            "already in the store; --no-compile gives a quick answer"
+            f"{text}, and up to {count(most, 'compilation')} of about a minute each, less those "
+            "that are in the store already; --no-compile gives a quick answer"
         )
 
 
