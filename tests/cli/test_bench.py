@@ -156,6 +156,13 @@ def test_an_interruption_says_that_programs_are_kept(
     assert "what was compiled is kept" in done.output
 
 
+def test_a_busy_machine_is_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.os, "getloadavg", lambda: (1e4, 0.0, 0.0))
+    monkeypatch.setattr(bench, "_measure", lambda *_: [Timing(DOUBLE, 0.1), Timing(SINGLE, 0.1)])
+    done = run(POTENTIAL, folder / "init.xyz")
+    assert "the load of this machine is 10000.0" in done.output
+
+
 @pytest.mark.parametrize(
     ("models", "structure", "options", "said"),
     [
