@@ -84,6 +84,7 @@ def command(
     clients use these programs afterwards. Ctrl-C keeps what was compiled.
     """
     console = log_to_console(logging.WARNING)
+    _say_once()
     if output is not None and not output.parent.is_dir():
         raise RecordError(f"{output}: there is no folder {output.parent}; make it first")
     # torch reads it when it is loaded, which is from here on
@@ -139,6 +140,21 @@ class Study:
             f"{text}, and up to {count(most, 'compilation')} of about a minute each, less those "
             "that are in the store already; --no-compile gives a quick answer"
         )
+
+
+def _say_once() -> None:
+    """Models are read several times, and those that are not trusted are warned of each time."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if text in said:
+            return False
+        said.add(text)
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_new)
 
 
 def _available_cores() -> int:

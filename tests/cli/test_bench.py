@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from ipi_runs import WATER
 
@@ -18,6 +19,7 @@ from mlobs_client.bench.subject import Subject, Survey
 from mlobs_client.cli import bench, group
 from mlobs_client.config import parse
 from mlobs_client.errors import MlobsError
+from mlobs_client.evaluate import model_files
 
 POTENTIAL = "bundled:water/potential-0"
 DOUBLE = Case("float64", batch=4, threads=1, clients=1, share=8)
@@ -154,6 +156,17 @@ def test_an_interruption_says_that_programs_are_kept(
     done = run(POTENTIAL, folder / "init.xyz")
     assert done.exit_code == 130
     assert "what was compiled is kept" in done.output
+
+
+def test_a_model_that_is_not_trusted_is_warned_of_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with model_files.quiet_third_parties():
+        mine = model_files.load(*model_files.resolve([POTENTIAL], tmp_path))
+        torch.save(mine.requires_grad_(False), tmp_path / "mine.model")
+    monkeypatch.setattr(bench, "_measure", lambda *_: [Timing(DOUBLE, 0.1), Timing(SINGLE, 0.1)])
+    done = run(tmp_path / "mine.model", folder / "init.xyz")
+    assert " ".join(done.output.split()).count("is not a trusted model") == 1
 
 
 def test_a_busy_machine_is_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
