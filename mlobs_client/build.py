@@ -95,7 +95,9 @@ def _mace(
     numbers = None
     if dipole is not None and dipole.oxidation_numbers is not None:
         numbers = OxidationNumbers(dipole.oxidation_numbers)
-    evaluator = MaceEvaluator(**_committees(config, folder, numbers, background))
+    evaluator = MaceEvaluator(
+        **_committees(config, folder, numbers, background), batch=config.batch
+    )
     evaluator.check_species(structure)
     if isinstance(config.potential, MaceTable) and config.potential.dtype == "float32":
         _report_precision(config.potential, folder, evaluator, structure)

@@ -134,7 +134,9 @@ class ClientConfig(_Table):
     socket carries neither species nor periodicity. ``virial = "none"`` accepts models without a
     strain derivative: i-PI then gets a zero virial, and pressures mean nothing.
     ``pbc`` overrides the periodicity of the structure file. ``compile`` lets MACE networks be
-    compiled in the background, and compiled ones of earlier runs be used.
+    compiled in the background, and compiled ones of earlier runs be used. ``batch`` is how many
+    structures MACE networks evaluate together at most; without it, this is estimated from their
+    number of edges (``mlobs bench`` measures it).
     """
 
     structure: str
@@ -142,6 +144,7 @@ class ClientConfig(_Table):
     virial: Literal["auto", "none"] = "auto"
     threads: int = Field(default=1, ge=1)
     compile: bool = True
+    batch: int | None = Field(default=None, ge=1)
     socket: Socket = Socket()
     potential: Potential | None = None
     dipole: Dipole | None = None

@@ -14,6 +14,7 @@ from ase.build import molecule
 from mlobs_client.build import Assembly, build
 from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+from mlobs_client.evaluate.mace import MaceEvaluator
 
 WATER = """
 structure = "init.xyz"
@@ -58,6 +59,13 @@ def test_two_precisions_of_the_same_networks_are_refused(tmp_path: Path) -> None
     same = 'models = ["bundled:water/potential-[01]"]\ndtype = "float32"\n'
     with pytest.raises(ConfigError, match=r"dtype = 'float64' and 'float32'; say the same in both"):
         assemble(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}')
+
+
+def test_the_batch_of_the_client_file_reaches_the_networks(tmp_path: Path) -> None:
+    assembly = assemble(tmp_path, "batch = 3\n" + WATER)
+    (evaluator,) = assembly.evaluators
+    assert isinstance(evaluator, MaceEvaluator)
+    assert evaluator.at_once([assembly.structure] * 8) == 3
 
 
 def test_two_families_of_models_give_each_observable_once(tmp_path: Path) -> None:

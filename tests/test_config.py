@@ -43,6 +43,7 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
         ({"field": {"vector": [0, 0, 1], "unit": "V/m"}}, "unknown unit 'V/m'; use one of V/ang"),
         ({"field": {"vector": [0, 1], "unit": "V/angstrom"}}, "number 3 is missing"),
         ({"field": {"vector": [0, 1, float("nan")], "unit": "V/angstrom"}}, "finite number"),
+        ({"batch": 0}, "batch = 0"),
         ({"socket": {"port": 70000}}, "socket.port = 70000"),
         ({"socket": {"mode": "pigeon"}}, "'unix' or 'inet'"),
         ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "init": "Write a ready input.xml and client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
     "compile": "Compile the networks of a client file ahead of its run.",
+    "bench": "Measure your models on this machine, and say how to run them fastest.",
     "run": "Run i-PI and N clients on this machine.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables afterwards along any trajectory.",

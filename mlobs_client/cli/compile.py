@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from pathlib import Path
 
 import click
@@ -39,17 +38,11 @@ def command(client: Path, beads: int) -> None:
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     from mlobs_client.build import build
-    from mlobs_client.evaluate.fuse import predict
-    from mlobs_client.evaluate.mace import MaceEvaluator
+    from mlobs_client.evaluate.ahead import compile_ahead
 
     assembly = build(config, client.parent, compile_after=0.0)
     structures = [assembly.structure] * beads
     wanted = frozenset(config.observables.extras) | frozenset(config.observables.record)
-    evaluators = [e for e in assembly.evaluators if isinstance(e, MaceEvaluator)]
     with console.status("compiling (about a minute for each committee)"):
-        while True:
-            predict(structures, assembly.evaluators, assembly.terms, wanted - {"positions"})
-            if not any(evaluator.compiling for evaluator in evaluators):
-                break
-            time.sleep(0.2)
+        compile_ahead(structures, assembly.evaluators, assembly.terms, wanted - {"positions"})
     click.echo("compiled: clients of this machine use the programs from their first step on")

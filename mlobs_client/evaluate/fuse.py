@@ -40,7 +40,7 @@ def predict(
     _check(evaluators, needed)
     return [
         prediction
-        for batch in _batches(structures, evaluators)
+        for batch in batches(structures, evaluators)
         for prediction in _predict(batch, evaluators, terms, needed, wanted)
     ]
 
@@ -60,15 +60,18 @@ def observe(
     _check(evaluators, wanted)
     return [
         values
-        for batch in _batches(structures, evaluators)
+        for batch in batches(structures, evaluators)
         for values in _evaluate(batch, evaluators, wanted, derivatives=False)[1]
     ]
 
 
-def _batches(
+def batches(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator]
 ) -> Iterator[Sequence[Structure]]:
-    """Equal shares: a small rest would cost nearly as much time as a full batch."""
+    """What is evaluated together.
+
+    Equal shares: a small rest would cost nearly as much time as a full batch.
+    """
     n = len(structures)
     wishes = [e.at_once(structures) for e in evaluators if n > 1 and isinstance(e, Batching)]
     n_batches = -(-n // min(wishes, default=n)) if n else 0

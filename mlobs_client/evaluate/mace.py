@@ -196,6 +196,7 @@ class MaceEvaluator:
         skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
         max_edges: of one batch, about; by default what was fastest on a CPU, and a hundred
             times more on a GPU.
+        batch: structures of one batch at most, in place of ``max_edges``.
 
     Raises:
         ConfigError: the committees live on different devices.
@@ -210,6 +211,7 @@ class MaceEvaluator:
         potential_and_dipole: Committee | None = None,
         skin: float = 0.5 * units.ANGSTROM,
         max_edges: int | None = None,
+        batch: int | None = None,
     ) -> None:
         given = {
             "energy": potential,
@@ -234,6 +236,7 @@ class MaceEvaluator:
         self._cutoff = max(model.cutoff for model in models)
         self._build = GraphBuilder(self._cutoff, skin, device=device)
         self._max_edges = max_edges or (5_000 if device == "cpu" else 500_000)
+        self._batch = batch
         self._at_once: dict[int, int] = {}
 
     def __call__(
@@ -268,6 +271,8 @@ class MaceEvaluator:
         It is found once for each number of atoms, as the size of batches should not vary with
         time: every size is compiled anew.
         """
+        if self._batch is not None:
+            return self._batch
         n_atoms = structures[0].n_atoms
         if n_atoms not in self._at_once:
             n_edges = max(1, self._build.count_edges(structures[0]))

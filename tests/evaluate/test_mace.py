@@ -519,3 +519,10 @@ def test_large_structures_are_evaluated_one_by_one_and_the_size_of_batches_stays
     assert evaluator.at_once([pair] * 4) == 50
     apart = replace(pair, positions=20.0 * pair.positions)
     assert evaluator.at_once([apart] * 4) == 50
+
+
+def test_a_given_batch_overrides_the_estimate_from_edges(network) -> None:
+    potential = mace.potential({"it": network("potential")})
+    evaluator = MaceEvaluator(potential, max_edges=1, batch=3)
+    pair = Structure(np.array([8, 1]), np.array([[0.0, 0, 0], [1.8, 0, 0]]), 20.0 * np.eye(3))
+    assert evaluator.at_once([pair] * 4) == 3

@@ -1,0 +1,1 @@
+"""How fast models are on this machine: ``cases`` says what to measure, ``timing`` measures it."""

@@ -1,0 +1,84 @@
+"""The models and the structure that are measured, loaded as a client would load them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mlobs_client.bench.cases import PRECISIONS, Precision
+from mlobs_client.build import Assembly, build
+from mlobs_client.config import ClientConfig, MacePotential
+from mlobs_client.evaluate.fuse import batches, predict
+from mlobs_client.units import ANGSTROM, EV
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured.
+
+    Attributes:
+        models: files or patterns of one committee of potentials, as in a client file.
+        structure: any file that ASE reads.
+        compile: whether the networks are compiled, or evaluated as they are.
+    """
+
+    models: tuple[str, ...]
+    structure: str
+    compile: bool
+
+    def assemble(self, dtype: Precision, batch: int | None = None) -> Assembly:
+        """What a client is made of, with networks that are compiled at once.
+
+        Raises:
+            MlobsError: see :func:`mlobs_client.build.build`.
+        """
+        potential = MacePotential(kind="mace", models=self.models, dtype=dtype)
+        config = ClientConfig(
+            structure=self.structure, compile=self.compile, batch=batch, potential=potential
+        )
+        return build(config, Path(), compile_after=0.0)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known before anything is measured.
+
+    Attributes:
+        n_atoms: of the structure.
+        estimate: structures of a step that a client evaluates together by itself.
+        difference: largest change of a component of the forces by single precision, eV/angstrom.
+        largest_force: largest component of the forces, eV/angstrom.
+    """
+
+    n_atoms: int
+    estimate: int
+    difference: float
+    largest_force: float
+
+
+def survey(subject: Subject, beads: int) -> Survey:
+    """Evaluate the structure once in each precision; so what is wrong is said at once.
+
+    Args:
+        subject: what will be measured.
+        beads: structures of a step.
+
+    Raises:
+        MlobsError: a file is missing or damaged, the models are for other species, or they give
+            no finite numbers.
+    """
+    as_they_are = replace(subject, compile=False)
+    double, single = (as_they_are.assemble(dtype) for dtype in PRECISIONS)
+    structure = double.structure
+    forces, rounded = (
+        predict([structure], assembly.evaluators)[0].forces * ANGSTROM / EV
+        for assembly in (double, single)
+    )
+    return Survey(
+        n_atoms=structure.n_atoms,
+        estimate=max(map(len, batches([structure] * beads, double.evaluators))),
+        difference=float(np.abs(rounded - forces).max()),
+        largest_force=float(np.abs(forces).max()),
+    )

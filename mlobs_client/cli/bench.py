@@ -1,0 +1,287 @@
+"""``mlobs bench``: how to run models fastest on this machine, by measuring them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mlobs_client.bench.cases import (
+    PRECISIONS,
+    Case,
+    Timing,
+    batch_sizes,
+    best,
+    count,
+    count_programs,
+    divisions,
+    single_clients,
+)
+from mlobs_client.bench.subject import Subject, Survey, survey
+from mlobs_client.bench.timing import measure
+from mlobs_client.cli.logs import log_to_console
+from mlobs_client.errors import RecordError
+
+
+@click.command(
+    epilog="Examples:  mlobs bench my-*.model water.xyz   |   "
+    "mlobs bench 'bundled:water/potential-*' water.xyz -b 8 -o bench.json"
+)
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("structure", metavar="STRUCTURE")
+@click.option(
+    "-b", "--beads", type=click.IntRange(1), default=1, show_default=True,
+    help="Structures of one step: beads times replicas.",
+)  # fmt: skip
+@click.option(
+    "--timestep", type=click.FloatRange(0.0, min_open=True), default=0.5, show_default=True,
+    help="Of the simulation, fs; for ns/day.",
+)  # fmt: skip
+@click.option(
+    "--cores",
+    type=click.IntRange(1),
+    help="For all clients together; default: all of this process.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.0, 3600.0), default=2.0, show_default=True,
+    help="Of measuring for each case; five steps at least.",
+)  # fmt: skip
+@click.option("--no-compile", is_flag=True, help="Networks as they are: a quick look.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="All numbers as JSON.")
+def command(
+    models: tuple[str, ...],
+    structure: str,
+    beads: int,
+    timestep: float,
+    cores: int | None,
+    seconds: float,
+    no_compile: bool,
+    output: Path | None,
+) -> None:
+    """Measure the committee of MODEL... on STRUCTURE, and say how to run it fastest.
+
+    MODEL is a file of a MACE potential, or a pattern as in a client file; all of them are one
+    committee. STRUCTURE is any file that ASE reads. A step is energy, forces and virial of all
+    beads, as a client evaluates them; the time that i-PI itself takes comes on top.
+
+    Measured are, first, both precisions with several batch sizes (structures that the networks
+    evaluate together) in one client with one thread; then, with the best of these, more threads,
+    and several clients that work at the same time and share the beads. Of cases within 3 % of the
+    fastest, the most precise and then the simplest is recommended.
+
+    Leave the machine alone meanwhile, or the numbers mean little. Networks are compiled where that
+    was not done before, about a minute for each batch size, number of threads and precision;
+    clients use these programs afterwards. Ctrl-C keeps what was compiled.
+    """
+    console = log_to_console(logging.WARNING)
+    _say_once()
+    if output is not None and not output.parent.is_dir():
+        raise RecordError(f"{output}: there is no folder {output.parent}; make it first")
+    # torch reads it when it is loaded, which is from here on
+    os.environ["OMP_NUM_THREADS"] = "1"
+    subject = Subject(models, structure, compile=not no_compile)
+    with console.status("loading"):
+        found = survey(subject, beads)
+    study = Study(subject, found, beads, cores or _available_cores(), timestep)
+    console.print(study.announcement)
+    if (load := os.getloadavg()[0]) + study.cores > (os.cpu_count() or 1) + 0.5:
+        console.print(f"the load of this machine is {load:.1f}: beside others, times mean little")
+    try:
+        timings = _measure(study, seconds, console)
+    except KeyboardInterrupt:
+        click.echo("interrupted; what was compiled is kept", err=True)
+        sys.exit(130)
+    _show(study, timings)
+    if output is not None:
+        _write(study, timings, output)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was asked for, and what is known of it before it is measured."""
+
+    subject: Subject
+    found: Survey
+    beads: int
+    cores: int
+    timestep: float
+
+    @property
+    def singles(self) -> list[Case]:
+        return single_clients(self.beads, batch_sizes(self.beads, self.found.estimate))
+
+    @property
+    def size(self) -> str:
+        atoms = count(self.found.n_atoms, "atom")
+        return f"{count(self.beads, 'structure')} of {atoms} per step"
+
+    @property
+    def n_cases(self) -> int:
+        first, *_ = self.singles
+        return len(self.singles) + len(PRECISIONS) * len(divisions(first, self.cores))
+
+    @property
+    def announcement(self) -> str:
+        text = f"{self.size}: {count(self.n_cases, 'case')} on {count(self.cores, 'core')}"
+        if not self.subject.compile:
+            return text
+        most = count_programs(self.singles, self.cores)
+        return (
+            f"{text}, and up to {count(most, 'compilation')} of about a minute each, less those "
+            "that are in the store already; --no-compile gives a quick answer"
+        )
+
+
+def _say_once() -> None:
+    """Models are read several times, and those that are not trusted are warned of each time."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if text in said:
+            return False
+        said.add(text)
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_new)
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _measure(study: Study, seconds: float, console: Console) -> list[Timing]:
+    """Each precision's best batch size decides what is measured with more threads and clients."""
+    timings: list[Timing] = []
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, TextColumn("{task.description}"), console=console, refresh_per_second=2
+    ) as bar:
+        task = bar.add_task("", total=study.n_cases)
+
+        def report(case: Case, doing: str) -> None:
+            bar.update(task, description=f"{case}: {doing}")
+
+        def run(cases: Iterable[Case]) -> None:
+            for timing in measure(study.subject, cases, seconds, report):
+                timings.append(timing)
+                bar.console.print(f"{timing.case}: {1e3 * timing.seconds:.3g} ms/step")
+                bar.advance(task)
+
+        run(study.singles)
+        for fastest in _best_of_each(timings):
+            run(divisions(fastest.case, study.cores))
+    return timings
+
+
+def _best_of_each(timings: Sequence[Timing]) -> list[Timing]:
+    """The best of each precision, in their order."""
+    return [
+        best([timing for timing in timings if timing.case.dtype == dtype]) for dtype in PRECISIONS
+    ]
+
+
+def _show(study: Study, timings: Sequence[Timing]) -> None:
+    console = Console(highlight=False)
+    winners = _best_of_each(timings)
+    table = Table(title=study.size)
+    for name in ("precision", "batch", "threads", "clients", "ms/step", "ns/day", ""):
+        table.add_column(name, justify="left" if name in ("precision", "") else "right")
+    for timing in timings:
+        case = timing.case
+        table.add_row(
+            case.dtype,
+            *(str(number) for number in (case.batch, case.threads, case.clients)),
+            f"{1e3 * timing.seconds:.3g}",
+            f"{timing.ns_per_day(study.timestep):.3g}",
+            f"best {case.dtype}" if timing in winners else "",
+            style="bold" if timing in winners else None,
+        )
+    console.print(table)
+    for note in _notes(study, timings):
+        console.print(note, markup=False)
+    first = best(winners)
+    console.print(f"\nRecommended: {_advice(first, study)}", markup=False, soft_wrap=True)
+    for other in winners:
+        # who does not trust single precision must find what to do
+        if other is not first and first.case.dtype == "float32":
+            console.print(f"\nOr: {_advice(other, study)}", markup=False, soft_wrap=True)
+
+
+def _notes(study: Study, timings: Sequence[Timing]) -> list[str]:
+    found = study.found
+    notes = [
+        "float32 changes the forces on this structure by at most "
+        f"{1e3 * found.difference:.2g} meV/angstrom, of at most {found.largest_force:.2g} "
+        "eV/angstrom.",
+        f"ns/day is for a time step of {study.timestep:g} fs and the clients alone: the time of "
+        "i-PI comes on top.",
+    ]
+    if study.beads == 1:
+        notes.append(
+            "One structure per step keeps one client busy: several clients pay with beads or "
+            "replicas only (-b)."
+        )
+    if not study.subject.compile:
+        notes.append("Clients will be faster than this: they compile the networks.")
+    notes.extend(dict.fromkeys(timing.not_compiled for timing in timings if timing.not_compiled))
+    return notes
+
+
+def _advice(timing: Timing, study: Study) -> str:
+    """Lines to be pasted."""
+    case = timing.case
+    return f"""{case.dtype}, {timing.ns_per_day(study.timestep):.3g} ns/day
+  in client.toml
+    threads = {case.threads}
+    batch = {case.batch}
+    [potential]
+    dtype = "{case.dtype}"
+  in <ffsocket> of input.xml
+    <batch_size> {case.share} </batch_size>
+  start
+    mlobs run input.xml client.toml -n {case.clients}"""
+
+
+def _write(study: Study, timings: Sequence[Timing], output: Path) -> None:
+    winners = _best_of_each(timings)
+    recommended = best(winners)
+    cases = [
+        {
+            **asdict(timing.case),
+            "seconds_per_step": timing.seconds,
+            "ns_per_day": timing.ns_per_day(study.timestep),
+            "not_compiled": timing.not_compiled,
+            "best_of_precision": timing in winners,
+            "recommended": timing is recommended,
+        }
+        for timing in timings
+    ]
+    content = {
+        **asdict(study.subject),
+        "n_atoms": study.found.n_atoms,
+        "beads": study.beads,
+        "cores": study.cores,
+        "timestep_fs": study.timestep,
+        "float32_force_difference_ev_per_angstrom": study.found.difference,
+        "largest_force_ev_per_angstrom": study.found.largest_force,
+        "versions": {name: version(name) for name in ("mlobs", "torch", "mace-torch")},
+        "cases": cases,
+    }
+    try:
+        output.write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise RecordError(f"{output}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,43 @@
+"""Programs before they are needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.fuse import batches, predict
+from mlobs_client.evaluate.mace import MaceEvaluator
+from mlobs_client.structure import Structure
+from mlobs_client.terms.term import Term
+
+PAUSE: Final = 0.2  # seconds between two looks at a compilation
+
+
+def compile_ahead(
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    terms: Sequence[Term] = (),
+    wanted: frozenset[str] = frozenset(),
+    report: Callable[[], None] = lambda: None,
+) -> None:
+    """Evaluate structures until every batch of them has its programs, or cannot have one.
+
+    Args:
+        structures: of one step.
+        evaluators: whose networks are compiled after no time of use.
+        terms: see :func:`mlobs_client.evaluate.fuse.predict`.
+        wanted: see there.
+        report: called whenever a compilation has to be waited for.
+
+    Raises:
+        EvaluationError: see :func:`mlobs_client.evaluate.fuse.predict`.
+    """
+    networks = [evaluator for evaluator in evaluators if isinstance(evaluator, MaceEvaluator)]
+    for batch in batches(structures, evaluators):
+        predict(batch, evaluators, terms, wanted)
+        while any(evaluator.compiling for evaluator in networks):
+            report()
+            time.sleep(PAUSE)
+            predict(batch, evaluators, terms, wanted)
