@@ -14,7 +14,7 @@ from mlobs_client.check.ipi_input import Forcefield, IpiInput
 
 # One evaluation per step, counted with i-PI itself in tests/integration/test_strides.py.
 COUNTABLE: Final = frozenset({"nve", "nvt", "npt", "nst"})
-# Properties and trajectories that evaluate displaced structures besides.
+# Properties and trajectories that evaluate displaced structures besides: a test asks i-PI itself.
 DISPLACING: Final = frozenset(
     {
         "displacedpath",
@@ -24,6 +24,11 @@ DISPLACING: Final = frozenset(
         "isotope_scfep",
         "isotope_zetasc",
         "isotope_zetasc_4th",
+        "kinetic_tdsc",
+        "kstress_tdsc",
+        "pressure_tdsc",
+        "vir_tdsc",
+        "forces_sc",
     }
 )
 AFTERWARDS: Final = "leave every out, and evaluate afterwards with 'mlobs observe'"

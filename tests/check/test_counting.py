@@ -1,8 +1,13 @@
 """Where one request is one step of i-PI, and where it is not."""
 
-import pytest
+import json
+import subprocess
+import sys
 
-from mlobs_client.check.counting import find_obstacle
+import pytest
+from ipi_runs import OSCILLATORS, make_input
+
+from mlobs_client.check.counting import DISPLACING, find_obstacle
 from mlobs_client.check.ipi_input import read
 
 
@@ -74,3 +79,53 @@ def test_evaluations_that_are_not_steps_are_an_obstacle(batched, old, new, said)
 def test_a_client_inside_of_i_pi_is_not_told_the_step(case):
     case.input.write_text(case.input.read_text().replace("ffsocket", "ffdirect"))
     assert "<ffdirect>" in judge(case).reason
+
+
+ASK_IPI = """
+import contextlib, io, json
+import numpy as np
+from ipi.engine.simulation import Simulation
+
+simulation = Simulation.load_from_xml(open("input.xml"), custom_verbosity="quiet", read_only=True)
+(system,) = simulation.syslist
+(forcefield,) = simulation.fflist.values()
+n_evaluations = 0
+
+def evaluate(request):
+    global n_evaluations
+    n_evaluations += 1
+    q = request["pos"]
+    request["result"] = [1e-3 * (q**2).sum() + 0.1, -2e-3 * q, np.zeros((3, 3)), {"raw": ""}]
+    request["status"] = "Done"
+    request._event_done.set()
+
+forcefield.evaluate = evaluate
+displacing = set()
+for table, names in (
+    (system.properties, system.properties.property_dict),
+    (system.trajs, system.trajs.traj_dict),
+):
+    for name in names:
+        for arguments in ("", "(0)", "(0.1;0;0)", "(1.1;H)"):
+            system.beads.q[0, 0] += 1e-3
+            system.forces.f
+            before = n_evaluations
+            with contextlib.suppress(BaseException), contextlib.redirect_stdout(io.StringIO()):
+                table[name + arguments]
+            if n_evaluations > before:
+                displacing.add(name)
+print(json.dumps(sorted(displacing)))
+"""
+
+
+def test_outputs_that_evaluate_displaced_structures_are_those_of_i_pi(tmp_path):
+    (tmp_path / "init.xyz").write_text(OSCILLATORS)
+    dummy = "<ffdirect name='mlobs' pbc='False' threaded='False'> <pes> dummy </pes> </ffdirect>"
+    output = "<output> <properties> [ step ] </properties> </output>"
+    (tmp_path / "input.xml").write_text(make_input(output, dummy, beads=4, mode="nvt"))
+    command = [sys.executable, "-W", "ignore", "-c", ASK_IPI]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    found = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"scaledcoords", "isotope_zetasc"} <= found  # else the question is wrong
+    assert found <= DISPLACING
