@@ -42,14 +42,17 @@ class StepCounter:
     A request that ends with repeats is either filled up or holds equal beads, as at the start of
     a ring polymer from one structure. All possibilities are followed until what comes later
     leaves one of them. What is taken for granted: beads are either all the same or all different,
-    and then for ever; those that are the same move from step to step.
+    and then for ever; those that are the same move from step to step, and occur at the start of
+    a run from step 0 only.
 
     Args:
         step: of the first request; None if it is not known.
     """
 
     def __init__(self, step: int | None) -> None:
-        self._places = frozenset(() if step is None else (_Place(step, 0, differ=False),))
+        self._places: frozenset[_Place] = frozenset()
+        if step is not None:  # a RESTART holds beads that have moved apart
+            self._places = frozenset({_Place(step, 0, differ=step > 0)})
 
     def advance(
         self, n_different: int, n_per_step: int, *, repeats: bool = False
