@@ -6,7 +6,8 @@ the same :class:`Answer`, so they give the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,9 +22,13 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.model_files import digest
 from mlobs_client.record.writer import RecordWriter, open_next_record
+from mlobs_client.schedule import Schedule
+from mlobs_client.steps import StepCounter
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.wire import extras
 from mlobs_client.wire.protocol import Reply, count_without_padding
+
+logger = logging.getLogger(__name__)
 
 
 class Answer:
@@ -37,6 +42,8 @@ class Answer:
         assembly: what :func:`mlobs_client.build.build` made of it.
         record_path: where the observables of ``[observables] record`` go.
         attributes: of the record: where its numbers come from.
+        step: of i-PI, at the first request, for a client that answers all structures of all
+            steps; None where that is not known: all observables are then evaluated at every step.
 
     Raises:
         MissingObservable: something that the client file wants is given by no model.
@@ -50,26 +57,37 @@ class Answer:
         assembly: Assembly,
         record_path: Path,
         attributes: Mapping[str, str],
+        step: int | None = None,
     ) -> None:
         self._assembly = assembly
         self._allow_no_virial = config.virial == "none"
         self._extras = config.observables.extras
         self._recorded = config.observables.record
         self._record: RecordWriter | None = None
-        (first,) = self._predict([assembly.structure])
+        self._schedule = Schedule(config.observables.strides)
+        self._steps = StepCounter(step)
+        self._last: Structure | None = None  # of the request before
+        if step is None and self._schedule.depends_on_step:
+            logger.warning(
+                "[observables] every has no effect, because this client does not know the steps of "
+                "i-PI: all observables are evaluated at every step; where one client answers all "
+                "beads, 'mlobs run' tells it the step, and so does 'mlobs client --step N'"
+            )
+        (first,) = self._predict([assembly.structure], self._schedule.due(None))
         if self._recorded:
             columns = self._columns(first, assembly.structure)
             shapes = {name: np.shape(value) for name, value in columns.items()}
             self._record = open_next_record(record_path, shapes, attributes)
 
     @classmethod
-    def from_file(cls, path: Path, name: str = "") -> Self:
+    def from_file(cls, path: Path, name: str = "", step: int | None = None) -> Self:
         """Build everything that a client file describes.
 
         Args:
             path: of the client file.
             name: if given, the record is called ``record_file-NAME``; clients without a name of
                 their own find a free one.
+            step: of i-PI, at the first request; see the class.
 
         Raises:
             ConfigError: the client file says something impossible.
@@ -80,9 +98,11 @@ class Answer:
         record = path.parent / config.observables.record_file
         if name:
             record = record.with_stem(f"{record.stem}-{name}")
-        return cls(config, assembly, record, describe(config, path))
+        return cls(config, assembly, record, describe(config, path), step)
 
-    def __call__(self, cells: Array, positions: Array) -> list[Reply]:
+    def __call__(
+        self, cells: Array, positions: Array, batch_size: int | None = None
+    ) -> list[Reply]:
         """Evaluate geometries.
 
         i-PI fills up batches with repeats of the last structure, and its own driver passes them
@@ -91,6 +111,7 @@ class Answer:
         Args:
             cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
             positions: shape ``(n_structures, n_atoms, 3)``, bohr.
+            batch_size: how many structures a request can hold, if repeats are left out already.
 
         Raises:
             ConfigError: i-PI sends another number of atoms than the client file describes.
@@ -107,15 +128,25 @@ class Answer:
             replace(template, cell=cell, positions=position)
             for cell, position in zip(cells[:n_real], positions[:n_real], strict=True)
         ]
-        predictions = self._predict(structures)
-        rows = self._append(predictions, structures)
+        due = self._schedule.due(self._count_step(structures, batch_size or len(cells)))
+        predictions = self._predict(structures, due)
+        rows = self._append(predictions, structures, due)
         replies = [
-            self._reply(prediction, row) for prediction, row in zip(predictions, rows, strict=True)
+            self._reply(prediction, row, due)
+            for prediction, row in zip(predictions, rows, strict=True)
         ]
         return replies + [replies[-1]] * (len(cells) - n_real)
 
-    def _predict(self, structures: Sequence[Structure]) -> list[Prediction]:
-        wanted = frozenset({*self._extras, *self._recorded} - {"positions"})
+    def _count_step(self, structures: Sequence[Structure], batch_size: int) -> Iterable[int] | None:
+        last, self._last = self._last, structures[-1]
+        repeats = last is not None and (
+            np.array_equal(last.positions, structures[0].positions)
+            and np.array_equal(last.cell, structures[0].cell)
+        )
+        return self._steps.advance(len(structures), batch_size, repeats=repeats)
+
+    def _predict(self, structures: Sequence[Structure], due: frozenset[str]) -> list[Prediction]:
+        wanted = due - {"positions"}
         return predict(structures, self._assembly.evaluators, self._assembly.terms, wanted)
 
     def _columns(self, prediction: Prediction, structure: Structure) -> dict[str, Array]:
@@ -127,17 +158,22 @@ class Answer:
         return {**columns, "cell": structure.cell} if "positions" in columns else columns
 
     def _append(
-        self, predictions: Sequence[Prediction], structures: Sequence[Structure]
+        self,
+        predictions: Sequence[Prediction],
+        structures: Sequence[Structure],
+        due: frozenset[str],
     ) -> Sequence[Mapping[str, int | str]]:
         """Record before replying: a row whose number has reached i-PI is safe."""
-        if self._record is None:
+        if self._record is None or not due.issuperset(self._recorded):
             return [{}] * len(predictions)
         rows = self._record.append(
             [self._columns(p, s) for p, s in zip(predictions, structures, strict=True)]
         )
         return [{"record_row": row, "record": self._record.path.name} for row in rows]
 
-    def _reply(self, prediction: Prediction, row: Mapping[str, int | str]) -> Reply:
+    def _reply(
+        self, prediction: Prediction, row: Mapping[str, int | str], due: frozenset[str]
+    ) -> Reply:
         virial = prediction.virial
         if virial is None:
             if not self._allow_no_virial:
@@ -146,7 +182,7 @@ class Answer:
                     'runs at constant volume write virial = "none" in the client file'
                 )
             virial = np.zeros((3, 3))
-        sent = {name: prediction.observables[name] for name in self._extras}
+        sent = {name: prediction.observables[name] for name in self._extras if name in due}
         return Reply(prediction.energy, prediction.forces, virial, extras.encode({**sent, **row}))
 
     def close(self) -> None:

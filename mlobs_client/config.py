@@ -106,11 +106,31 @@ class UniformFieldTable(_Table):
 
 
 class Observables(_Table):
-    """[observables]: what goes into i-PI's extras and what into the record."""
+    """[observables]: what goes into i-PI's extras and what into the record.
+
+    ``every`` is how many steps of i-PI lie between two evaluations of an observable: one number
+    for all of them, or numbers by name (1 for the others). What is recorded shares one number,
+    because a row has all columns. It takes effect where the client can count the steps of i-PI:
+    see :mod:`mlobs_client.check.counting`.
+    """
 
     extras: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
+    every: int | dict[str, int] = 1
     record_file: str = "observables.h5"
+
+    @property
+    def strides(self) -> dict[str, int]:
+        """Steps between two evaluations, of each observable in extras and record."""
+        names = dict.fromkeys((*self.extras, *self.record))
+        if isinstance(self.every, int):
+            return dict.fromkeys(names, self.every)
+        return {name: self.every.get(name, 1) for name in names}
+
+    @property
+    def record_stride(self) -> int:
+        """Steps between two rows of the record; 1 without a record."""
+        return self.strides[self.record[0]] if self.record else 1
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Observables:
@@ -120,6 +140,29 @@ class Observables(_Table):
         for name in self.extras:
             if name == "energy":
                 raise ValueError("energy is sent to i-PI anyway; remove it from extras")
+        return self
+
+    @model_validator(mode="after")
+    def _strides_are_possible(self) -> Observables:
+        by_name = {"": self.every} if isinstance(self.every, int) else self.every
+        for name, every in by_name.items():
+            if name and name not in self.strides:
+                raise ValueError(
+                    f"every names {name!r}, which is neither in extras nor in record; "
+                    + (_suggest(name, self.strides) if self.strides else "add it to one of them")
+                )
+            if every < 1:
+                raise ValueError(
+                    f"every = {f'{{ {name} = {every} }}' if name else every} is no number of "
+                    "steps; write 1 (every step) or more"
+                )
+        different = {name: self.strides[name] for name in self.record}
+        if len(set(different.values())) > 1:
+            said = ", ".join(f"{name} = {every}" for name, every in different.items())
+            raise ValueError(
+                f"a row of the record has all its columns, but their every differs ({said}); give "
+                "them the same number, or move the small ones from record to extras"
+            )
         return self
 
 
@@ -231,7 +274,7 @@ def _explain(error: pydantic.ValidationError) -> str:
 
 def _is_branch_of_union(part: int | str) -> bool:
     """Pydantic inserts which branch of a union it tried; the user's file has no such level."""
-    return part in ("mace", "ase", "toy") or "[" in str(part)
+    return part in ("mace", "ase", "toy", "int") or "[" in str(part)
 
 
 def _inside(path: list[str]) -> str:

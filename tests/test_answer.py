@@ -12,6 +12,7 @@ from ase import Atoms
 
 from mlobs_client.answer import Answer
 from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
+from mlobs_client.evaluate.fuse import predict
 from mlobs_client.record.reader import open_record
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM
@@ -36,12 +37,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def answer(folder: Path, more: str = "", **replaced: Any) -> Answer:
+def answer(folder: Path, more: str = "", step: int | None = None, **replaced: Any) -> Answer:
     text = CLIENT + more
     for old, new in replaced.items():
         text = text.replace(old, new)
     (folder / "client.toml").write_text(text)
-    return Answer.from_file(folder / "client.toml")
+    return Answer.from_file(folder / "client.toml", step=step)
 
 
 def geometries(n: int) -> tuple[Array, Array]:
@@ -85,6 +86,98 @@ def test_extras_carry_what_the_client_file_names(folder: Path) -> None:
         (reply,) = client(cells, positions)
     dipole = extras.decode(reply.extras)["dipole"]
     np.testing.assert_allclose(dipole, [-2.0, 1.0, 1.0] @ positions[0], rtol=1e-14)
+
+
+STRIDED = """[observables]
+extras = ["dipole", "polarizability"]
+record = ["born_charges", "positions"]
+every = { polarizability = 2, born_charges = 3, positions = 3 }
+"""
+
+
+def sent(client: Answer, n_requests: int, n_structures: int = 2) -> list[set[str]]:
+    """The names of the extras of each request."""
+    names = []
+    for _ in range(n_requests):
+        replies = [extras.decode(r.extras) for r in client(*geometries(n_structures))]
+        assert all(set(reply) == set(replies[0]) for reply in replies)
+        names.append(set(replies[0]))
+    return names
+
+
+def test_extras_and_rows_are_there_at_their_steps_only(folder: Path) -> None:
+    with answer(folder, STRIDED, step=4) as client:
+        found = sent(client, 6)
+    row = {"record_row", "record"}
+    tensor = {"polarizability"}
+    assert [names - {"dipole"} for names in found] == [
+        tensor,
+        set(),
+        row | tensor,
+        set(),
+        tensor,
+        row,
+    ]
+    record = open_record(folder / "observables.h5")
+    assert len(record) == 2 * 2  # steps 6 and 9 of two structures
+    assert {"born_charges", "positions", "cell"} <= set(record.names)
+
+
+def test_observables_that_are_not_due_are_not_evaluated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[frozenset[str]] = []
+
+    def spy(structures: Any, evaluators: Any, terms: Any, wanted: frozenset[str]) -> Any:
+        asked.append(wanted)
+        return predict(structures, evaluators, terms, wanted)
+
+    monkeypatch.setattr("mlobs_client.answer.predict", spy)
+    with answer(folder, STRIDED, step=0) as client:
+        sent(client, 4)
+    large, small = {"born_charges"}, {"polarizability"}
+    start = large | small
+    assert [names - {"dipole"} for names in asked] == [start, start, set(), small, large]
+
+
+def test_a_term_gets_what_it_needs_at_steps_without_observables(folder: Path) -> None:
+    field = '[field]\nvector = [0.0, 0.3, 0.0]\nunit = "atomic_unit"\n'
+    more = field + '[observables]\nextras = ["dipole"]\nevery = 5\n'
+    cells, positions = geometries(2)
+    with answer(folder, more, step=1) as sparse, answer(folder, field) as always:
+        for reply, wanted in zip(sparse(cells, positions), always(cells, positions), strict=True):
+            assert reply.extras == b""
+            assert reply.energy == wanted.energy
+            np.testing.assert_array_equal(reply.forces, wanted.forces)
+
+
+def test_without_a_step_everything_is_evaluated_and_the_log_says_what_to_do(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with answer(folder, STRIDED) as client:
+        found = sent(client, 4)
+    assert all({"dipole", "polarizability", "record_row"} <= names for names in found)
+    assert len(open_record(folder / "observables.h5")) == 8
+    (said,) = caplog.messages
+    assert "--step N" in said
+
+
+def test_a_known_step_and_a_client_file_without_every_say_nothing(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with answer(folder, STRIDED, step=0), answer(folder, '[observables]\nextras = ["dipole"]\n'):
+        pass
+    assert caplog.messages == []
+
+
+def test_a_step_that_i_pi_tears_in_two_requests_is_one_step(folder: Path) -> None:
+    cells, positions = geometries(3)
+    with answer(folder, STRIDED, step=2) as client:
+        client(cells, positions, 3)
+        torn = client(cells[:1], positions[:1], 3) + client(cells[1:], positions[1:], 3)
+        after = client(cells, positions, 3)
+    assert all("record_row" in extras.decode(reply.extras) for reply in torn)
+    assert not any("record_row" in extras.decode(reply.extras) for reply in after)
 
 
 def test_a_field_lowers_the_energy_by_the_dipole_times_the_field(folder: Path) -> None:

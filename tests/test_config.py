@@ -48,6 +48,25 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
         ({"socket": {"mode": "pigeon"}}, "'unix' or 'inet'"),
         ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),
         ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
+        ({"observables": {"every": 0}}, "every = 0 is no number of steps; write 1"),
+        (
+            {"observables": {"extras": ["dipole"], "every": {"dipole": -5}}},
+            "every = { dipole = -5 } is no number of steps",
+        ),
+        (
+            {"observables": {"extras": ["dipole"], "every": {"dipol": 5}}},
+            "every names 'dipol', which is neither in extras nor in record; did you mean 'dipole'?",
+        ),
+        (
+            {"observables": {"every": {"dipole": 5}}},
+            "every names 'dipole', which is neither in extras nor in record; add it",
+        ),
+        ({"observables": {"every": 2.5}}, "observables.every = 2.5"),
+        ({"observables": {"extras": ["dipole"], "every": {"dipole": "x"}}}, "observables.every"),
+        (
+            {"observables": {"record": ["dipole", "born_charges"], "every": {"born_charges": 9}}},
+            "(dipole = 1, born_charges = 9); give them the same number, or move the small ones",
+        ),
         (
             {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": {"O": -1.5}}},
             "dipole.oxidation_numbers.O = -1.5",
@@ -68,6 +87,22 @@ def test_a_mistake_is_named_with_its_place_and_remedy(change: dict[str, Any], sa
     assert str(caught.value).startswith("client.toml: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_one_stride_is_that_of_all_observables_and_an_absent_one_is_every_step() -> None:
+    named = {"extras": ["dipole"], "record": ["born_charges", "positions"]}
+    all_of_them = ("dipole", "born_charges", "positions")
+    for every, strides in ({}, 1), ({"every": 7}, 7):
+        observables = parse({**MINIMAL, "observables": {**named, **every}}, "c").observables
+        assert observables.strides == dict.fromkeys(all_of_them, strides)
+        assert observables.record_stride == strides
+
+
+def test_strides_by_name_are_one_for_the_others() -> None:
+    content = {"extras": ["dipole", "polarizability"], "every": {"polarizability": 10}}
+    observables = parse({**MINIMAL, "observables": content}, "client.toml").observables
+    assert observables.strides == {"dipole": 1, "polarizability": 10}
+    assert observables.record_stride == 1  # there is no record
 
 
 def test_a_missing_file_names_itself_and_the_command_that_writes_one(tmp_path: Path) -> None:

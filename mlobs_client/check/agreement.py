@@ -11,6 +11,7 @@ from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_input import Force, Forcefield, IpiInput, TrajectoryOutput
 from mlobs_client.config import ClientConfig, MaceDipole, Socket
 from mlobs_client.quantities import QUANTITIES
+from mlobs_client.schedule import Schedule
 
 EVERY_NETWORK: Final = ("0.0.0.0", "")
 BAROSTATTED: Final = frozenset({"nph", "npt", "nst", "scnpt", "sc-npt"})
@@ -27,9 +28,20 @@ class ClientFile:
     @property
     def extras(self) -> frozenset[str]:
         """Keys of the JSON that this client sends."""
+        return frozenset(self.extras_strides)
+
+    @property
+    def extras_strides(self) -> dict[str, int]:
+        """Keys of the JSON that this client sends, with the steps between two of them."""
         observables = self.config.observables
-        row = {"record_row", "record"} if observables.record else set()
-        return frozenset({QUANTITIES[name].wire_name for name in observables.extras} | row)
+        row = dict.fromkeys(("record_row", "record"), observables.record_stride)
+        sent = {QUANTITIES[n].wire_name: observables.strides[n] for n in observables.extras}
+        return {**sent, **row} if observables.record else sent
+
+    @property
+    def depends_on_step(self) -> bool:
+        """Whether it evaluates less at some steps than at others."""
+        return Schedule(self.config.observables.strides).depends_on_step
 
 
 Service = Mapping[str, ClientFile]

@@ -11,11 +11,14 @@ from mlobs_client.check.agreement import ClientFile, check_agreement
 from mlobs_client.check.finding import Finding, error, ok
 from mlobs_client.check.inputs import check_batches, check_input
 from mlobs_client.check.ipi_parser import parse_with_ipi
+from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
 from mlobs_client.errors import MlobsError
 
 
-def check_files(input_path: Path, client_paths: Sequence[Path]) -> Iterator[Finding]:
+def check_files(
+    input_path: Path, client_paths: Sequence[Path], n_clients: int = 1
+) -> Iterator[Finding]:
     """Check an input of i-PI and its client files without loading models.
 
     Nothing is raised for what is wrong in the files: it becomes a finding.
@@ -23,6 +26,7 @@ def check_files(input_path: Path, client_paths: Sequence[Path]) -> Iterator[Find
     Args:
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
+        n_clients: processes for each client file.
     """
     clients = []
     for path in client_paths:
@@ -44,6 +48,7 @@ def check_files(input_path: Path, client_paths: Sequence[Path]) -> Iterator[Find
     except MlobsError as problem:
         yield from_error(problem)
     yield from check_agreement(ipi, clients, 0 if parsed is None else parsed.n_beads)
+    yield from check_strides(ipi, clients, n_clients)
     for client in clients:
         try:
             yield from check_structure(ipi, parsed, client)

@@ -70,6 +70,11 @@ class TrajectoryOutput:
     what: str
     extras: tuple[str, ...]
 
+    @property
+    def writes_extras(self) -> bool:
+        """Whether it makes i-PI collect the extras of all clients."""
+        return self.what.startswith("extras")
+
 
 @dataclass(frozen=True)
 class IpiInput:
@@ -82,7 +87,11 @@ class IpiInput:
         step: where it starts, not 0 in a RESTART.
         total_steps: where it ends.
         motions: modes of all ``<motion>``.
+        super_motion: mode of ``<smotion>``, for example ``remd``; "dummy" without.
         dynamics: modes of all kinds of dynamics, for example ``npt``.
+        has_multiple_time_steps: whether ``<nmts>`` or ``<mts_weights>`` ask for inner steps.
+        n_systems: how many ``<system>`` there are; 0 where a ``<system_template>`` makes them.
+        n_beads: of the ring polymer of the first system.
         writes_asr_threshold: whether ``asr_threshold`` is set.
         takes_born_charges: whether ``<bec mode='driver'>``.
         timestep: text and unit of the first one; None without dynamics.
@@ -98,7 +107,11 @@ class IpiInput:
     properties: tuple[PropertiesOutput, ...]
     trajectories: tuple[TrajectoryOutput, ...]
     motions: tuple[str, ...]
+    super_motion: str
     dynamics: tuple[str, ...]
+    has_multiple_time_steps: bool
+    n_systems: int
+    n_beads: int
     writes_asr_threshold: bool
     takes_born_charges: bool
     timestep: tuple[str, str] | None
@@ -151,6 +164,7 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
     output = root.find("output")
     outputs = ET.Element("output") if output is None else output
     dynamics = [tag for name in ("dynamics", DRIVEN) for tag in root.iter(name)]
+    super_motion = root.find("smotion")
     timestep = next(root.iter("timestep"), None)
     return IpiInput(
         path=path,
@@ -163,7 +177,13 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         properties=tuple(_read_properties(tag) for tag in outputs.findall("properties")),
         trajectories=tuple(_read_trajectory(tag) for tag in outputs.findall("trajectory")),
         motions=tuple(tag.get("mode", "dynamics") for tag in root.iter("motion")),
+        super_motion="dummy" if super_motion is None else super_motion.get("mode", "dummy").strip(),
         dynamics=tuple(tag.get("mode", "nve") for tag in dynamics),
+        has_multiple_time_steps=any(
+            _has_inner_steps(tag) for tag in (*dynamics, *_force_tags(root))
+        ),
+        n_systems=0 if root.find("system_template") is not None else len(root.findall("system")),
+        n_beads=_read_beads(root),
         writes_asr_threshold=next(root.iter("asr_threshold"), None) is not None,
         takes_born_charges=any(tag.get("mode") == "driver" for tag in root.iter("bec")),
         timestep=None
@@ -190,6 +210,10 @@ def _read_forcefield(tag: ET.Element) -> Forcefield:
     )
 
 
+def _force_tags(root: ET.Element) -> Iterator[ET.Element]:
+    return (tag for parent in root.iter("forces") for tag in parent.findall("force"))
+
+
 def _forces(root: ET.Element) -> Iterator[Force]:
     for parent in root.iter():
         for tag in parent.findall("force") if parent.tag in ("forces", "bias") else ():
@@ -200,6 +224,19 @@ def _forces(root: ET.Element) -> Iterator[Force]:
                 interpolated=_list(_text(tag, "interpolate_extras", "")),
                 biases=parent.tag == "bias",
             )
+
+
+def _has_inner_steps(tag: ET.Element) -> bool:
+    """Whether this ``<dynamics>`` or ``<force>`` belongs to several levels of time steps."""
+    return _list(_text(tag, "nmts", "1")) != ("1",) or len(_list(_text(tag, "mts_weights", ""))) > 1
+
+
+def _read_beads(root: ET.Element) -> int:
+    """A RESTART has ``<beads>``; without, ``<initialize>`` says how many to make."""
+    for name in ("beads", "initialize"):
+        for tag in root.iter(name):
+            return int(tag.get("nbeads", "1"))
+    return 1
 
 
 def _read_properties(tag: ET.Element) -> PropertiesOutput:

@@ -22,8 +22,14 @@ from mlobs_client import config as client_file
     default="",
     help="Names this client's record: observables-NAME.h5. Without it a free name is found.",
 )
+@click.option(
+    "--step",
+    type=click.IntRange(0),
+    help="The step from which i-PI starts, for [observables] every: 0, or <step> of a RESTART. "
+    "Only if this client alone answers all beads, <batch_size> of them in one request.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say what is loaded and found.")
-def command(client: Path, name: str, verbose: bool) -> None:
+def command(client: Path, name: str, step: int | None, verbose: bool) -> None:
     """Serve one i-PI server with the models of CLIENT.toml until it says EXIT.
 
     The server may come up later: [socket] patience says how long to wait. Exit status: 0 after
@@ -48,9 +54,11 @@ def command(client: Path, name: str, verbose: bool) -> None:
         if socket.mode == "unix"
         else TcpAddress(socket.address, socket.port)
     )
-    with Answer.from_file(client, name) as answer:
+    with Answer.from_file(client, name, step) as answer:
         signum = run_client(
-            address, socket.patience, lambda event: answer(event.cells, event.positions)
+            address,
+            socket.patience,
+            lambda event: answer(event.cells, event.positions, event.batch_size),
         )
     if signum is not None:
         sys.exit(128 + signum)

@@ -66,7 +66,7 @@ def command(
     """
     console = log_to_console(logging.WARNING)
     if not no_check:
-        _check(input_xml, clients, console)
+        _check(input_xml, clients, n_clients, console)
     ipi = ipi_input.read(input_xml)
     files = [ClientFile(path, client_file.load(path)) for path in clients]
     with shown(console) as show:
@@ -76,10 +76,10 @@ def command(
         sys.exit(128 + outcome.signal)
 
 
-def _check(input_xml: Path, clients: Sequence[Path], console: Console) -> None:
+def _check(input_xml: Path, clients: Sequence[Path], n_clients: int, console: Console) -> None:
     """Say what looks wrong; stop at errors."""
     first = None
-    for finding in check_files(input_xml, clients):
+    for finding in check_files(input_xml, clients, n_clients):
         if finding.level is Level.OK:
             continue
         text = f"{finding.what}; {finding.remedy}" if finding.remedy else finding.what

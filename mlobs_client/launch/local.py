@@ -9,14 +9,16 @@ import shutil
 import signal
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, find_service
+from mlobs_client.check.counting import find_obstacle
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses
@@ -111,7 +113,7 @@ class _LocalRun:
     ) -> Outcome:
         progress = Progress(self._ipi)
         next_report = 0.0
-        self._start_clients()
+        self._start_clients(self._ipi.step)
         while self._server.status is None and not received:
             try:
                 self._look_after_clients()
@@ -159,14 +161,17 @@ class _LocalRun:
     def _start_server(self, file: str) -> Child:
         return Child("i-pi", [find_ipi(), file], self._folder)
 
-    def _start_clients(self) -> None:
+    def _start_clients(self, step: int) -> None:
+        """Start all clients of an i-PI that starts from this step."""
+        counting = find_counting(self._ipi, self._files)
         for name in self._files:
-            self._clients[name] = self._start_client(name)
+            self._clients[name] = self._start_client(name, step if name in counting else None)
 
-    def _start_client(self, name: str) -> Child:
+    def _start_client(self, name: str, step: int | None = None) -> Child:
         client = self._files[name]
         command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
-        options = ["--verbose", "--name", name]
+        counted = [] if step is None else ["--step", str(step)]
+        options = ["--verbose", *counted, "--name", name]
         return Child(name, [*command, *options], self._folder, client.config.threads)
 
     def _count_clients(self) -> int:
@@ -203,7 +208,7 @@ class _LocalRun:
         logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
         free_addresses(self._ipi)
         self._server = self._start_server(restart.name)
-        self._start_clients()
+        self._start_clients(ipi_input.read(restart).step)
 
     @property
     def _restart(self) -> Path | None:
@@ -267,6 +272,27 @@ def _name_clients(
             names = (f"{client.path.stem}-{i}" for i in itertools.count())
             named[next(name for name in names if name not in named)] = client
     return named
+
+
+def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[str]:
+    """Find the processes that can count the steps of i-PI, and have a use for it.
+
+    Args:
+        ipi: the input.
+        files: the client file of each process, by its name.
+    """
+    service = find_service(ipi, list(files.values()))
+    n_processes = Counter(client.path for client in files.values())
+    return frozenset(
+        name
+        for name, client in files.items()
+        if client.depends_on_step
+        and all(
+            find_obstacle(ipi, ff, n_processes[client.path]) is None
+            for ff in ipi.forcefields
+            if service.get(ff.name) == client
+        )
+    )
 
 
 def _check_service(

@@ -93,12 +93,14 @@ class Evaluate:
         positions: shape ``(n_structures, n_atoms, 3)``, bohr.
         request_id: what INIT said; i-PI says it once per connection, so it is no bead index.
         init_text: the text of INIT, ``<parameters>`` of the forcefield.
+        batch_size: how many structures a request can hold.
     """
 
     cells: Array
     positions: Array
     request_id: int
     init_text: str
+    batch_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,7 @@ class Connection:
         _check_finite("positions", positions)
         n_real = count_without_padding(cells, positions)
         self._requested = (n_real, n_atoms)
-        return Evaluate(cells[:n_real], positions[:n_real], self._request_id, self._init_text)
+        return Evaluate(cells[:n_real], positions[:n_real], self._request_id, self._init_text, n)
 
     def _describe_end(self) -> str:
         where = f"in state {self._state.name}"

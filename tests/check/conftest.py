@@ -13,6 +13,7 @@ from mlobs_client.check.agreement import ClientFile, check_agreement
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.check.inputs import check_input
+from mlobs_client.check.strides import check_strides
 
 OUTPUT = """<output prefix='simulation'>
     <properties filename='out' stride='2'> [ step, temperature{kelvin}, potential ] </properties>
@@ -57,6 +58,10 @@ class Case:
     def judge_agreement(self, *more: Path) -> list[Finding]:
         clients = [ClientFile(path, client_file.load(path)) for path in (self.client, *more)]
         return list(check_agreement(ipi_input.read(self.input), clients, n_beads=4))
+
+    def judge_strides(self, n_clients: int = 1) -> list[Finding]:
+        clients = [ClientFile(self.client, client_file.load(self.client))]
+        return list(check_strides(ipi_input.read(self.input), clients, n_clients))
 
     def judge_all(self) -> list[Finding]:
         return list(check_files(self.input, [self.client]))

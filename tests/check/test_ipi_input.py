@@ -36,6 +36,38 @@ def test_a_biasing_force_is_told_from_others(case):
     assert [force.biases for force in read(case.input).forces] == [False, True]
 
 
+def test_beads_of_an_input_and_of_a_restart_are_read(case):
+    assert read(case.input).n_beads == 4
+    text = case.input.read_text()
+    case.input.write_text(text.replace("<ensemble>", "<beads natoms='3' nbeads='8'/> <ensemble>"))
+    assert read(case.input).n_beads == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "inner"),
+    [
+        ("<timestep", "<nmts> [1] </nmts> <timestep", False),
+        ("<timestep", "<nmts shape='(2)'> [ 1, 4 ] </nmts> <timestep", True),
+        ("<timestep", "<nmts> [ 4 ] </nmts> <timestep", True),
+        ("'mlobs'/>", "'mlobs'><mts_weights> [1] </mts_weights></force>", False),
+        ("'mlobs'/>", "'mlobs'><mts_weights> [0, 1] </mts_weights></force>", True),
+    ],
+)
+def test_multiple_time_steps_are_told_from_one_level_of_one_step(case, old, new, inner):
+    case.replace(case.input, old, new)
+    assert read(case.input).has_multiple_time_steps is inner
+
+
+def test_systems_and_super_motions_are_seen(case):
+    ipi = read(case.input)
+    assert (ipi.n_systems, ipi.super_motion) == (1, "dummy")
+    case.replace(case.input, "</system>", "</system> <system/> <smotion mode='remd'/>")
+    ipi = read(case.input)
+    assert (ipi.n_systems, ipi.super_motion) == (2, "remd")
+    case.replace(case.input, "<system/>", "<system_template/>")
+    assert read(case.input).n_systems == 0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from ipi_runs import WATER, make_input
 
+from mlobs_client.outputs import read_bead_extras
+
 OUTPUT = """<output prefix='simulation'>
     <properties filename='out'> [ step, temperature{kelvin}, conserved ] </properties>
     <trajectory filename='dipole' extra_type='dipole'> extras </trajectory>
@@ -74,13 +76,22 @@ class Run:
         socket = SOCKET.format(address=self.address)
         (self.folder / "input.xml").write_text(make_input(OUTPUT, socket, steps))
 
+    def evaluate_every_fifth_step(self) -> None:
+        """The dipole only; i-PI stops where it shall write one that it has not got."""
+        client, xml = self.folder / "client.toml", self.folder / "input.xml"
+        client.write_text(client.read_text() + "every = 5\n")
+        batch = "</address> <batch_size> 2 </batch_size>"  # both beads
+        text = xml.read_text().replace("extra_type='dipole'", "stride='5' extra_type='dipole'")
+        xml.write_text(text.replace("</address>", batch))
+
     def start(self, file: str = "input.xml", n_clients: int = 1) -> None:
         command = [sys.executable, "-m", "mlobs_client", "run", file, "client.toml", "--no-check"]
+        paths = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         with (self.folder / "run.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "-n", str(n_clients)],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(self.folder)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdout=log,
                 stderr=log,
             )
@@ -106,6 +117,11 @@ class Run:
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
             found[words[-1] if "client" in words else "i-pi"] = pid
         return found
+
+    def command_of(self, name: str) -> list[str]:
+        """The words with which a child was started; none while it is not running."""
+        pid = self.children().get(name)
+        return [] if pid is None else Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
     def steps(self) -> list[int]:
         """The steps in i-PI's properties."""
@@ -207,6 +223,30 @@ def test_a_client_that_vanishes_with_an_unread_request_does_not_stop_the_run(run
     assert run.wait() == 0, run.said
     assert "going on from RESTART" in run.said
     assert run.steps() == list(range(101))
+
+
+def test_a_client_of_a_second_ipi_is_told_the_step_of_the_restart(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    run.evaluate_every_fifth_step()
+    run.start()
+    run.wait_for_step(2)
+    os.kill(run.children()["client-0"], signal.SIGTERM)  # the next request is for somebody else
+    vanish_with_an_unread_request(f"/tmp/ipi_{run.address}")
+    run.wait_until(lambda: "going on from RESTART" in run.said)
+    run.wait_until(lambda: "--step" in run.command_of("client-0"))
+    assert run.wait() == 0, run.said
+    assert read_bead_extras(run.folder / "simulation.dipole").steps.tolist() == [*range(0, 61, 5)]
+
+
+def test_a_client_that_is_replaced_is_told_no_step(run: Run) -> None:
+    run.prepare(steps=40, seconds=0.02)
+    run.evaluate_every_fifth_step()
+    run.start()
+    run.wait_for_step(2)
+    os.kill(run.children()["client-0"], signal.SIGTERM)
+    assert run.wait() == 0, run.said
+    assert "every has no effect" in (run.folder / "client-0.log").read_text()
+    assert read_bead_extras(run.folder / "simulation.dipole").steps.tolist() == [*range(0, 41, 5)]
 
 
 def vanish_with_an_unread_request(path: str) -> None:

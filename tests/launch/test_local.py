@@ -17,6 +17,31 @@ name = "qtip4pf"
 """
 
 
+EVERY = '[observables]\nextras = ["dipole"]\nevery = 5\n'
+SYSTEM = """<system> <initialize nbeads='4'/> <forces> <force forcefield='a'/> </forces>
+  <motion mode='dynamics'> <dynamics mode='nvt'/> </motion> </system>"""
+
+
+def counting(folder: Path, client: str, batch_size: int, n_clients: int) -> frozenset[str]:
+    """Which clients would be told the step."""
+    (folder / "client.toml").write_text(client)
+    (folder / "input.xml").write_text(
+        f"""<simulation> <ffsocket name='a' mode='unix'> <address> tiny </address>
+        <batch_size> {batch_size} </batch_size> </ffsocket> {SYSTEM} </simulation>"""
+    )
+    path = folder / "client.toml"
+    file = ClientFile(path, client_file.load(path))
+    names = {f"client-{i}": file for i in range(n_clients)}
+    return local.find_counting(read(folder / "input.xml"), names)
+
+
+def test_only_a_client_that_alone_gets_whole_steps_and_has_a_use_for_them_counts(tmp_path):
+    assert counting(tmp_path, CLIENT + EVERY, batch_size=4, n_clients=1) == {"client-0"}
+    assert counting(tmp_path, CLIENT, batch_size=4, n_clients=1) == frozenset()
+    assert counting(tmp_path, CLIENT + EVERY, batch_size=2, n_clients=1) == frozenset()
+    assert counting(tmp_path, CLIENT + EVERY, batch_size=4, n_clients=2) == frozenset()
+
+
 def attempt(folder: Path, forcefield: str, n_clients: int) -> None:
     (folder / "input.xml").write_text(f"<simulation>{forcefield}</simulation>")
     (folder / "client.toml").write_text(CLIENT)

@@ -1,0 +1,74 @@
+"""Judge the strides of observables (``every`` in client files) against an input of i-PI."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from mlobs_client.check.agreement import ClientFile, Service, find_service
+from mlobs_client.check.counting import AFTERWARDS, find_obstacle
+from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.ipi_input import Force, IpiInput, TrajectoryOutput
+
+
+def check_strides(
+    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int = 1
+) -> Iterator[Finding]:
+    """Find where ``every`` has no effect, and where i-PI would write what is not there.
+
+    Args:
+        ipi: the input.
+        clients: all client files of the run.
+        n_clients: processes for each client file.
+    """
+    service = find_service(ipi, clients)
+    for ff in ipi.forcefields:
+        if ff.name not in service or not service[ff.name].depends_on_step:
+            continue
+        name = service[ff.name].path.name
+        obstacle = find_obstacle(ipi, ff, n_clients)
+        if obstacle is None:
+            yield ok(f"every in {name} follows the steps of i-PI")
+            continue
+        remedy = obstacle.remedy
+        yield warning(
+            f"every in {name} has no effect, all observables are evaluated at every step: "
+            f"{obstacle.reason}",
+            remedy if remedy == AFTERWARDS else f"{remedy}, or {AFTERWARDS}",
+        )
+    yield from _outputs(ipi, service)
+
+
+def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:
+    """i-PI stops with a KeyError where it shall write an extra that it has not got."""
+    for trajectory, force, client, key, every in _mismatches(ipi, service):
+        what = f"<trajectory filename='{trajectory.filename}' stride='{trajectory.stride}'>"
+        where = f"which {client.path.name} sends every {every} steps only"
+        remedy = (
+            f"make its stride a multiple of {every}, or every in {client.path.name} a divisor of "
+            f"{trajectory.stride}"
+        )
+        if key in trajectory.extras or key in force.interpolated:
+            yield error(
+                f"{what} needs the extras {key!r}, {where}: i-PI would stop with a KeyError", remedy
+            )
+        elif not trajectory.extras:
+            yield warning(
+                f"{what} writes all extras, also {key!r}, {where}: readers keep the steps of the "
+                "more frequent kind",
+                remedy,
+            )
+
+
+def _mismatches(
+    ipi: IpiInput, service: Service
+) -> Iterator[tuple[TrajectoryOutput, Force, ClientFile, str, int]]:
+    """Outputs of extras, and extras that are not there at all of their steps."""
+    outputs = [trajectory for trajectory in ipi.trajectories if trajectory.writes_extras]
+    for trajectory, force in itertools.product(outputs, ipi.forces):
+        if force.forcefield not in service:
+            continue
+        client = service[force.forcefield]
+        for key, every in client.extras_strides.items():
+            if trajectory.stride % every:
+                yield trajectory, force, client, key, every
