@@ -138,6 +138,8 @@ class Answer:
         return replies + [replies[-1]] * (len(cells) - n_real)
 
     def _count_step(self, structures: Sequence[Structure], batch_size: int) -> Iterable[int] | None:
+        if not self._schedule.depends_on_step:
+            return None
         last, self._last = self._last, structures[-1]
         repeats = last is not None and (
             np.array_equal(last.positions, structures[0].positions)

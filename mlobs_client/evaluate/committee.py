@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -111,12 +111,17 @@ class Committee:
         Args:
             quantity: that they predict, of :data:`MEMBERS` or :data:`COLUMNS`.
         """
-        names = set[str]()
-        for part in COLUMNS.get(quantity, (quantity,)):
-            names |= {part, MEMBERS[part], *DERIVATIVES[part]}
-        if "energy" in names and self.n_members > 1:
-            names.add("energy_spread")
-        return frozenset(names)
+        return _provided(quantity, self.n_members > 1)
+
+
+@cache
+def _provided(quantity: str, have_spread: bool) -> frozenset[str]:
+    names = set[str]()
+    for part in COLUMNS.get(quantity, (quantity,)):
+        names |= {part, MEMBERS[part], *DERIVATIVES[part]}
+    if "energy" in names and have_spread:
+        names.add("energy_spread")
+    return frozenset(names)
 
 
 class Members:
@@ -142,6 +147,8 @@ class Members:
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
         """Derivative of ``sum(weights * values)``."""
+        if len(self._outputs) == 1 and self._common is None:
+            return self._outputs[0].pull_back(weights)
         found, start = [], 0
         for output in self._outputs:
             end = start + output.values.shape[1]
@@ -189,7 +196,8 @@ class Mean:
 
     def __init__(self, of_each: Members | Part) -> None:
         self.members = of_each.members
-        self.values = of_each.values.mean(dim=1)
+        values = of_each.values
+        self.values = values.mean(dim=1) if values.shape[1] > 1 else values[:, 0]
         self._of_each = of_each
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
@@ -303,10 +311,8 @@ class CommitteeEvaluation:
             raise MissingObservable(f"{name} has no derivative here, so no force can come from it")
         if not self._recording:
             raise MissingObservable(f"{name} was evaluated with derivatives=False")
-        weights = np.zeros(statistic.values.shape)
-        for s, cotangent in enumerate(cotangents):
-            if name in cotangent:
-                weights[s] = cotangent[name]
+        zero = np.zeros(statistic.values.shape[1:])
+        weights = np.array([cotangent.get(name, zero) for cotangent in cotangents], np.float64)
         return torch.from_numpy(weights).to(statistic.values.device)
 
     def _value(self, name: str) -> list[Array]:

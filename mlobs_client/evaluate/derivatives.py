@@ -121,7 +121,9 @@ def through_positions(graph: Graph, by_positions: torch.Tensor) -> Derivative:
 def _virial(lengths: torch.Tensor, gradient: torch.Tensor, starts: Sequence[int]) -> torch.Tensor:
     """Sum ``lengths_i gradient_j`` over the parts of each structure, shape (n_structures, 3, 3)."""
     n_structures = len(starts) - 1
-    if n_structures > 1 and len(lengths) < _FEW * n_structures:
+    if n_structures == 1:
+        return (lengths.T @ gradient).unsqueeze(0)
+    if len(lengths) < _FEW * n_structures:
         sizes = torch.tensor(
             [end - start for start, end in pairwise(starts)], device=lengths.device
         )

@@ -70,6 +70,8 @@ class Graph:
 
     def sum_over_atoms(self, values: torch.Tensor) -> torch.Tensor:
         """Sum ``(n_atoms, *shape)`` over the atoms of each structure."""
+        if self.n_structures == 1:
+            return values.sum(0, keepdim=True)
         total = values.new_zeros((self.n_structures, *values.shape[1:]))
         return total.index_add(0, self.structure_of, values)
 

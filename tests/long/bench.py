@@ -38,7 +38,10 @@ WARM_UP = 4
 SERVER = """
 import sys, time
 from ipi.scripting import InteractiveSimulation
-simulation = InteractiveSimulation(sys.argv[1], {"wall": lambda self: time.perf_counter()})
+begun = time.perf_counter()  # i-PI prints nine digits
+simulation = InteractiveSimulation(
+    sys.argv[1], {"wall": lambda self: time.perf_counter() - begun}
+)
 simulation.run(simulation.tsteps)
 simulation.stop()
 """
@@ -150,7 +153,7 @@ def commands(case: Case, address: str) -> dict[str, list[str]]:
     }
 
 
-def prepare(case: Case, client: str, address: str, batch_size: int) -> str:
+def prepare(case: Case, client: str, address: str, batch_size: int, tables: str = "") -> str:
     """Write what the clients read into the current folder; return i-PI's input."""
     box = water_box(case.molecules)
     ase.io.write("init.xyz", box, format="extxyz")
@@ -158,7 +161,7 @@ def prepare(case: Case, client: str, address: str, batch_size: int) -> str:
     Path("client.toml").write_text(
         f'structure = "init.xyz"\n[socket]\naddress = "{address}"\n'
         f'[potential]\nkind = "mace"\nmodels = [{models}]\n'
-        f'dtype = "{"float32" if client.endswith("float32") else "float64"}"\n'
+        f'dtype = "{"float32" if client.endswith("float32") else "float64"}"\n{tables}'
     )
     if client.startswith("mlobs"):
         command = [sys.executable, "-m", "mlobs_client", "compile", "client.toml"]
@@ -184,10 +187,16 @@ def prepare(case: Case, client: str, address: str, batch_size: int) -> str:
 </simulation>"""
 
 
-def step_time(case: Case, client: str) -> float:
-    """Median seconds of a step; runs in the current folder."""
+def step_time(case: Case, client: str, tables: str = "") -> float:
+    """Median seconds of a step; runs in the current folder.
+
+    Args:
+        case: the system.
+        client: who serves i-PI.
+        tables: what our client file has beside its potential.
+    """
     address = f"mlobs-bench-{os.getpid()}-{time.time_ns()}"
-    xml = prepare(case, client, address, 1 if client == ASE else case.beads)
+    xml = prepare(case, client, address, 1 if client == ASE else case.beads, tables)
     with Path("ipi.log").open("w") as server_log, Path("client.log").open("w") as client_log:
         server = subprocess.Popen(
             [sys.executable, "-c", SERVER, xml], stdout=server_log, stderr=server_log

@@ -1,0 +1,286 @@
+"""``make bench``: what fields, Born charges, extras and records cost, and how costs grow.
+
+Everything is evaluated by clients without i-PI, compiled, on one thread, each in a process of its
+own; times are medians over structures that move a little from one to the next. Ratios are made of
+figures of one run. Only the comparison with Born charges as extras goes through i-PI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase.io
+import matplotlib as mpl
+import numpy as np
+import torch
+from ase import Atoms
+from bench import MODELS, Case, step_time, water_box
+from matplotlib.figure import Figure as MplFigure
+from report import RESULTS, Figure, keep, resume, write
+from rich.progress import track
+
+from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.plot import COLORS, STYLE, Plot, save
+from mlobs_client.record.writer import RecordWriter
+from mlobs_client.structure import Array
+from mlobs_client.wire import extras
+
+POTENTIAL = MODELS[0]
+DIPOLE = MODELS[0].with_name("dipole-0.model")
+NUMBERS = "oxidation_numbers = { O = -2, H = 1 }\n"
+FIELD = '[field]\nvector = [0.0, 0.0, 0.1]\nunit = "V/angstrom"\n'
+RATIO = "1"
+
+# One client without i-PI, evaluated as often as argv says; prints seconds of a step, and bytes.
+CLIENT = """
+import json, resource, statistics, sys, time
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from mlobs_client.build import build
+from mlobs_client.config import load
+from mlobs_client.evaluate.fuse import predict
+beads, n_times, names = json.loads(sys.argv[1])
+assembly = build(load(Path("client.toml")), Path())
+random = np.random.default_rng(0)
+start = assembly.structure
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+times = []
+for _ in range(n_times + 3):
+    structures = [
+        replace(start, positions=start.positions + 0.01 * random.normal(size=start.positions.shape))
+        for _ in range(beads)
+    ]
+    begun = time.perf_counter()
+    predict(structures, assembly.evaluators, assembly.terms, frozenset(names))
+    times.append(time.perf_counter() - begun)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([statistics.median(times[3:]), 1024 * (after - before)]))
+"""
+
+
+def table(name: str, *models: Path, more: str = "") -> str:
+    """A table of a client file."""
+    names = ", ".join(f'"{model}"' for model in models)
+    return f'[{name}]\nkind = "mace"\nmodels = [{names}]\n{more}'
+
+
+def cost(tables: str, atoms: Atoms, beads: int = 1, wanted: Sequence[str] = ()) -> Array:
+    """Seconds of one evaluation of all beads, and bytes that it takes.
+
+    Args:
+        tables: of the client file.
+        atoms: one bead.
+        beads: how many.
+        wanted: observables beside energy and forces.
+    """
+    n_times = max(5, min(40, 20_000 // (len(atoms) * beads)))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        ase.io.write("init.xyz", atoms, format="extxyz")
+        Path("client.toml").write_text(f'structure = "init.xyz"\n{tables}')
+        compiler = [sys.executable, "-m", "mlobs_client", "compile", "client.toml"]
+        subprocess.run([*compiler, "-b", str(beads)], check=True, capture_output=True)
+        done = subprocess.run(
+            [sys.executable, "-c", CLIENT, json.dumps([beads, n_times, list(wanted)])],
+            check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    seconds, size = json.loads(done.stdout)
+    return np.array([seconds, size])
+
+
+def at_most(name: str, value: float, limit: float, unit: str, words: str) -> Figure:
+    """A figure with an upper limit."""
+    return Figure(name, value, None, unit, f"at most {limit:.3g}; {words}", bool(value <= limit))
+
+
+def fields() -> list[Figure]:
+    """What a field costs at 192 atoms."""
+    atoms = water_box(64)
+    dipole = table("dipole", DIPOLE, more=NUMBERS)
+    energy, _ = cost(table("potential", POTENTIAL), atoms)
+    component, _ = cost(dipole + FIELD, atoms)
+    fused, _ = cost(table("potential", POTENTIAL) + dipole + FIELD, atoms)
+    charges, _ = cost(dipole + FIELD, atoms, wanted=["born_charges"])
+    words = f"potential {1e3 * energy:.1f}, dipole {1e3 * component:.1f} ms"
+    return [
+        at_most("field / (potential + dipole, each alone)", fused / (energy + component), 1.05,
+                RATIO, words),
+        at_most("Born charges / gradient of one component", charges / component, 1.8, RATIO,
+                f"{1e3 * component:.1f} ms"),
+    ]  # fmt: skip
+
+
+def ways_of_ipi() -> list[Figure]:
+    """A field as a term of the client, and with Born charges as extras, which i-PI needs for it."""
+    case = Case(64, 1, 1)
+    dipole = table("dipole", DIPOLE, more=NUMBERS)
+    seconds = []
+    for tables in (dipole + FIELD, dipole + '[observables]\nextras = ["dipole", "born_charges"]\n'):
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            seconds.append(step_time(case, "mlobs", tables))
+    term, charges = seconds
+    words = f"{1e3 * charges:.1f} ms, without what i-PI does with them"
+    return [
+        at_most("step with a field / with Born charges as extras", term / charges, 1 / 1.5, RATIO,
+                words)
+    ]  # fmt: skip
+
+
+def joint_networks() -> list[Figure]:
+    """Energy and dipole from one network, beside an energy from one of the same size."""
+    with tempfile.TemporaryDirectory() as folder:
+        both, alone = (Path(folder) / name for name in ("both.model", "alone.model"))
+        for path, network in zip((both, alone), _untrained(), strict=True):
+            with quiet_third_parties():
+                torch.save(network, path)
+        atoms = water_box(64)
+        energy, _ = cost(table("potential", alone), atoms)
+        field, _ = cost(table("potential", both) + table("dipole", both) + FIELD, atoms)
+    words = f"{1e3 * energy:.1f} ms; untrained networks of 16x0e + 16x1o"
+    name = "field with one network for energy and dipole / potential alone"
+    return [at_most(name, field / energy, 1.1, RATIO, words)]
+
+
+def _untrained() -> tuple[torch.nn.Module, torch.nn.Module]:
+    """One network for energy and dipole, one for energy, otherwise the same."""
+    with quiet_third_parties():
+        from mace import modules
+        from mace.modules.models import o3
+
+    torch.set_default_dtype(torch.float64)
+    interaction = modules.interaction_classes["RealAgnosticInteractionBlock"]
+    size = {
+        "r_max": 4.0, "num_bessel": 8, "num_polynomial_cutoff": 5, "max_ell": 2,
+        "interaction_cls": interaction, "interaction_cls_first": interaction,
+        "num_interactions": 2, "num_elements": 2, "hidden_irreps": o3.Irreps("16x0e+16x1o"),
+        "avg_num_neighbors": 25.0, "atomic_numbers": [1, 8], "correlation": 2,
+        "radial_MLP": [32, 32], "gate": torch.nn.functional.silu,
+        "atomic_energies": np.array([-13.6, -450.0]),
+    }  # fmt: skip
+    with quiet_third_parties():
+        both = modules.EnergyDipolesMACE(**size, MLP_irreps=o3.Irreps("16x0e+16x1o"))
+        energy = modules.ScaleShiftMACE(
+            **size, MLP_irreps=o3.Irreps("16x0e"), atomic_inter_scale=1.0, atomic_inter_shift=0.0
+        )
+    return both, energy
+
+
+def observables() -> list[Figure]:
+    """What extras and records cost beside the evaluation."""
+    random = np.random.default_rng(0)
+    small = {"dipole": (3,), "polarizability": (3, 3), "committee_energies": (4,)}
+    beads = [{name: random.normal(size=shape) for name, shape in small.items()} for _ in range(32)]
+    large = [{"born_charges": random.normal(size=(1000, 3, 3))} for _ in range(32)]
+    with tempfile.TemporaryDirectory() as folder:
+        shapes = {name: np.shape(value) for name, value in large[0].items()}
+        with RecordWriter(Path(folder) / "record.h5", shapes, {}) as record:
+            recorded = _median(lambda: record.append(large))
+    encoded = _median(lambda: [extras.encode(bead) for bead in beads])
+    json_time = _median(lambda: [extras.encode(bead) for bead in large])
+    words = f"as JSON for the extras {1e3 * json_time:.0f} ms, before i-PI reads it"
+    return [
+        at_most("extras: dipole, polarizability, 4 energies of 32 beads", 1e3 * encoded, 1.0,
+                "ms/step", "of any number of atoms"),
+        at_most("record: Born charges of 32 beads of 1000 atoms", 1e3 * recorded, 10.0,
+                "ms/step", words),
+    ]  # fmt: skip
+
+
+def _median(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Costs against size; arrays of one length."""
+
+    sizes: Array
+    seconds: Array
+    bytes: Array
+
+
+def growth() -> list[Figure]:
+    """Time and memory from 192 to 6144 atoms, as atoms, as beads, and with more members."""
+    box, one = water_box(64), table("potential", POTENTIAL)
+    repeats = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (4, 2, 2), (4, 4, 2)]
+    sizes = np.array([192 * np.prod(repeat) for repeat in repeats])
+    atoms = np.array([cost(one, box.repeat(repeat)) for repeat in repeats])
+    beads = np.array([cost(one, box, n) for n in sizes // 192])
+    members = np.arange(1, len(MODELS) + 1)
+    committees = np.array([cost(table("potential", *MODELS[:n]), box) for n in members])
+    curves = {
+        "atoms in one structure": Growth(sizes, *atoms.T),
+        "beads of 192 atoms": Growth(sizes, *beads.T),
+        "members, times 192 atoms": Growth(192 * members, *committees.T),
+    }
+    save(_draw(curves), RESULTS / "growth")
+    figures = []
+    for label, curve in curves.items():
+        for what, values in (("time", curve.seconds), ("memory", curve.bytes)):
+            slope = float(np.polyfit(np.log(curve.sizes), np.log(values), 1)[0])
+            words = f"d ln({what}) / d ln(size), {curve.sizes[0]} to {curve.sizes[-1]}"
+            figures.append(at_most(f"growth of {what} with {label}", slope, 1.1, RATIO, words))
+    return figures
+
+
+def _draw(curves: Mapping[str, Growth]) -> Plot:
+    columns: dict[str, list[str | float]] = {"curve": [], "atoms": [], "s": [], "bytes": []}
+    with mpl.rc_context(STYLE):
+        figure = MplFigure(figsize=(3.37, 4.0))
+        upper, lower = figure.subplots(2, sharex=True)
+    for color, (label, curve) in zip(COLORS, curves.items(), strict=False):
+        style = {"color": color, "marker": "o", "markersize": 3, "label": label}
+        upper.loglog(curve.sizes, 1e3 * curve.seconds, **style)
+        lower.loglog(curve.sizes, curve.bytes / 2**20, **style)
+        columns["curve"] += [label] * len(curve.sizes)
+        columns["atoms"] += curve.sizes.tolist()
+        columns["s"] += curve.seconds.tolist()
+        columns["bytes"] += curve.bytes.tolist()
+    for axes, what in ((upper, "time of a step / ms"), (lower, "memory / MiB")):
+        low, high = axes.get_xlim()
+        bottom = axes.lines[0].get_ydata()[0]
+        start = axes.lines[0].get_xdata()[0]
+        ends = np.array([start, high])
+        axes.plot(ends, bottom * ends / start, color="0.6", linestyle=":", label="linear", zorder=0)
+        axes.set_xlim(low, high)
+        axes.set_ylabel(what)
+    lower.set_xlabel("atoms × beads × members")
+    figure.legend(
+        *upper.get_legend_handles_labels(), loc="outside upper center", ncols=2,
+    )  # fmt: skip
+    return Plot(figure, columns, {})
+
+
+STUDIES = (observables, fields, joint_networks, ways_of_ipi, growth)
+
+
+def main() -> None:
+    """Measure every study, write the figures, say whether each holds."""
+    studies = resume("costs")
+    missing = [study for study in STUDIES if study.__name__ not in studies]
+    for study in track(missing, "measuring"):
+        studies[study.__name__] = study()
+        keep("costs", studies)
+    figures = [figure for study in STUDIES for figure in studies[study.__name__]]
+    print(write("costs", figures))
+    for figure in figures:
+        mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]
+        print(f"{figure.name:64s} {figure.value:9.3f} {figure.unit:8s} {figure.reference} {mark}")
+
+
+if __name__ == "__main__":
+    main()
