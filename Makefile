@@ -24,6 +24,7 @@ lint: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python tests/long/bench.py
+	$(BIN)/python tests/long/costs.py
 	$(BIN)/python tests/long/tables.py README.md
 
 validate: $(VENV)/.ready

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +168,7 @@ def _untrained() -> tuple[torch.nn.Module, torch.nn.Module]:
         "atomic_energies": np.array([-13.6, -450.0]),
     }  # fmt: skip
     with quiet_third_parties():
+        warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn, at building
         both = modules.EnergyDipolesMACE(**size, MLP_irreps=o3.Irreps("16x0e+16x1o"))
         energy = modules.ScaleShiftMACE(
             **size, MLP_irreps=o3.Irreps("16x0e"), atomic_inter_scale=1.0, atomic_inter_shift=0.0

@@ -1,0 +1,154 @@
+"""Compiled and uncompiled give the same, whatever the size, and while sizes change."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+
+from mlobs_client.evaluate import mace
+from mlobs_client.evaluate.compile import networks as compiled
+from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.fuse import predict
+from mlobs_client.evaluate.mace import MaceEvaluator
+from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.structure import Prediction, Structure
+from mlobs_client.terms.field import UniformField
+from mlobs_client.units import ANGSTROM
+from mlobs_client.wire.client import run_client
+from mlobs_client.wire.protocol import Evaluate, Reply
+from mlobs_client.wire.transport import UnixAddress
+
+FIELD = UniformField(np.array([0.01, -0.02, 0.005]))
+WANTED = frozenset({"dipole"})
+AGREE = 1e-9  # atomic units; the sums of some hundred edges in another order are off by 1e-13
+NPT = """<simulation verbosity='quiet'>
+  <output prefix='out'><properties filename='md'> [step, volume] </properties></output>
+  <total_steps> {steps} </total_steps> <prng><seed> 4 </seed></prng>
+  <ffsocket name='mace' mode='unix' pbc='False'><address> {address} </address>
+    <latency> 1e-4 </latency></ffsocket>
+  <system>
+    <initialize nbeads='1'><file mode='ase'> init.xyz </file>
+      <velocities mode='thermal' units='kelvin'> 600 </velocities></initialize>
+    <forces><force forcefield='mace'/></forces>
+    <ensemble><temperature units='kelvin'> 600 </temperature>
+      <pressure units='gigapascal'> 60 </pressure></ensemble>
+    <motion mode='dynamics'><dynamics mode='npt'>
+      <timestep units='femtosecond'> 0.25 </timestep>
+      <barostat mode='isotropic'><tau units='femtosecond'> 20 </tau>
+        <thermostat mode='langevin'><tau units='femtosecond'> 50 </tau></thermostat></barostat>
+      <thermostat mode='langevin'><tau units='femtosecond'> 50 </tau></thermostat>
+    </dynamics></motion>
+  </system>
+</simulation>"""
+
+
+class Pair:
+    """One network for energy and dipole, compiled and as it is.
+
+    Attributes:
+        sizes: numbers of atoms and edges of the programs in use.
+        n_compiled: evaluations by programs.
+    """
+
+    def __init__(self, network, most_sizes: int) -> None:
+        self._background = Background(patience=0.0)
+        self._most_sizes = most_sizes
+        self._compiled, self._plain = (
+            MaceEvaluator(
+                potential_and_dipole=mace.potential_and_dipole(
+                    {"it": network("potential and dipole")},
+                    oxidation_numbers=OxidationNumbers({"O": -2, "H": 1}),
+                    background=background,
+                )
+            )
+            for background in (self._background, None)
+        )
+        self.n_compiled = 0
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        (committee,) = self._compiled._committees.values()
+        (model,) = committee.models
+        return {(size.n_atoms, size.n_edges) for size, _ in model._compiled._ready}
+
+    def evaluate(self, structure: Structure, *, patient: bool = True) -> Prediction:
+        """By a program, if it is there or worth to wait for; checked against the network."""
+        found = self._predict(self._compiled, structure)
+        if patient and self._compiled.compiling and len(self.sizes) < self._most_sizes:
+            while self._background.running:
+                time.sleep(0.1)
+            time.sleep(2 * compiled.LOOK_EVERY)
+            found = self._predict(self._compiled, structure)
+        self.n_compiled += not self._compiled.compiling
+        expected = self._predict(self._plain, structure)
+        assert found.energy == pytest.approx(expected.energy, abs=AGREE)
+        np.testing.assert_allclose(found.forces, expected.forces, atol=AGREE)
+        np.testing.assert_allclose(found.virial, expected.virial, atol=AGREE)
+        found_dipole, expected_dipole = (p.observables["dipole"] for p in (found, expected))
+        np.testing.assert_allclose(found_dipole, expected_dipole, atol=AGREE)
+        return found
+
+    def _predict(self, evaluator: MaceEvaluator, structure: Structure) -> Prediction:
+        (prediction,) = predict([structure], [evaluator], [FIELD], WANTED)
+        return prediction
+
+
+@pytest.fixture
+def pair(network, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    monkeypatch.setattr(compiled, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(compiled, "MOST_SIZES", 3)
+    return Pair(network, most_sizes=3)
+
+
+def test_two_hundred_random_structures_agree_with_the_network(pair, water) -> None:
+    random = np.random.default_rng(0)
+    for seed in range(200):
+        n_molecules, length = random.choice([2, 3]), random.uniform(8.0, 10.0)
+        pair.evaluate(water(n_molecules, seed=seed, length=length))
+    assert pair.n_compiled > 150
+    assert len(pair.sizes) >= 2
+
+
+def test_a_run_at_constant_pressure_goes_on_through_a_compilation(
+    pair, water, tmp_path: Path
+) -> None:
+    start = water(3, seed=1, length=9.5)
+    atoms = Atoms(
+        start.numbers, start.positions / ANGSTROM, cell=start.cell / ANGSTROM, pbc=start.pbc
+    )
+    ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
+    address = f"mlobs-test-{uuid.uuid4().hex[:8]}"
+    (tmp_path / "input.xml").write_text(NPT.format(steps=120, address=address))
+    sizes: list[int] = []
+
+    def answer(event: Evaluate) -> Sequence[Reply]:
+        structure = Structure(start.numbers, event.positions[0], event.cells[0])
+        # in between, some steps without waiting: by the network itself
+        found = pair.evaluate(structure, patient=len(sizes) % 10 == 5)
+        sizes.append(len(pair.sizes))
+        return [Reply(found.energy, found.forces, found.virial)]
+
+    with (tmp_path / "i-pi.log").open("w") as log:
+        command = [Path(sys.executable).with_name("i-pi"), "input.xml"]
+        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            run_client(UnixAddress(address), 30.0, answer)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
+            server.wait()
+    volume = np.loadtxt(tmp_path / "out.md")[:, 1]
+    assert len(volume) == 121, (tmp_path / "i-pi.log").read_text()
+    assert np.ptp(volume) > 0.05 * volume[0]
+    assert sizes[0] == 0
+    assert sizes[-1] >= 2
+    assert pair.n_compiled > 60
