@@ -81,13 +81,21 @@ class NeighbourList(NamedTuple):
                 f"periodicity {pbc}; correct the cell or pbc of the structure"
             )
         # Of lattice vectors that are not periodic, the search needs a direction, no length.
-        senders, receivers, images = matscipy.neighbours.neighbour_list(
-            "ijS",
-            positions=batch.positions,
-            cell=complete_cell(lattice),
-            pbc=periodic,
-            cutoff=reach,
-        )
+        try:
+            senders, receivers, images = matscipy.neighbours.neighbour_list(
+                "ijS",
+                positions=batch.positions,
+                cell=complete_cell(lattice),
+                pbc=periodic,
+                cutoff=reach,
+            )
+        except (MemoryError, RuntimeError, SystemError) as error:
+            reason = error.__cause__ or error
+            raise EvaluationError(
+                f"no neighbours can be found in the cell {cell.tolist()} bohr with atoms up to "
+                f"{np.abs(batch.positions).max():.3g} bohr from the origin ({reason}); the "
+                "simulation has most likely blown up: look at its last frames and its time step"
+            ) from error
         pairs = np.stack([senders, receivers]).astype(np.int64)
         # A copy: whoever reads positions from a socket may use the same memory for the next ones.
         reference = batch._replace(positions=batch.positions.copy(), cells=batch.cells.copy())

@@ -107,7 +107,7 @@ def _device(device: str) -> str:
 
 
 def home() -> Path:
-    """The folder of the store, made if it is not there.
+    """The folder of the store, made if it is not there; a program is a folder in it.
 
     It is ``mlobs/compiled`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
 

@@ -7,6 +7,7 @@ client goes on with the network as it is.
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -85,6 +86,7 @@ def _compile(
     from torch._inductor import aot_compile
     from torch._inductor.package.package import package_aoti
 
+    _share_headers()
     states = [network.state_dict() for network in networks]
     tensors: Mapping[str, torch.Tensor] = {name: states[0][name] for name in names}
     if stacked:
@@ -103,6 +105,19 @@ def _compile(
         package_aoti(str(path), files)
         paths.append(path)
     return paths
+
+
+def _share_headers() -> None:
+    """Keep precompiled headers with the programs: without, each worker spends ten seconds on them.
+
+    torch keeps them in the folder for temporary files, which is another one for each worker, and
+    needs ``openssl`` to tell them apart.
+    """
+    from torch._inductor import codecache, config
+
+    config.aot_inductor.precompile_headers = shutil.which("openssl") is not None
+    codecache._HEADER_DIR = str(store.home() / "headers")
+    codecache._HEADER_LOCK_DIR = str(store.home() / "headers" / "locks")
 
 
 def _time(run: Callable[[], object]) -> float:

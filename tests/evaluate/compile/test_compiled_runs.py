@@ -17,6 +17,7 @@ from ase import Atoms
 from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -37,13 +38,13 @@ NPT = """<simulation verbosity='quiet'>
     <latency> 1e-4 </latency></ffsocket>
   <system>
     <initialize nbeads='1'><file mode='ase'> init.xyz </file>
-      <velocities mode='thermal' units='kelvin'> 600 </velocities></initialize>
+      <velocities mode='thermal' units='kelvin'> 100 </velocities></initialize>
     <forces><force forcefield='mace'/></forces>
-    <ensemble><temperature units='kelvin'> 600 </temperature>
-      <pressure units='gigapascal'> 60 </pressure></ensemble>
+    <ensemble><temperature units='kelvin'> 100 </temperature>
+      <pressure units='gigapascal'> 4 </pressure></ensemble>
     <motion mode='dynamics'><dynamics mode='npt'>
-      <timestep units='femtosecond'> 0.25 </timestep>
-      <barostat mode='isotropic'><tau units='femtosecond'> 20 </tau>
+      <timestep units='femtosecond'> 0.1 </timestep>
+      <barostat mode='isotropic'><tau units='femtosecond'> 100 </tau>
         <thermostat mode='langevin'><tau units='femtosecond'> 50 </tau></thermostat></barostat>
       <thermostat mode='langevin'><tau units='femtosecond'> 50 </tau></thermostat>
     </dynamics></motion>
@@ -65,7 +66,7 @@ class Pair:
         self._compiled, self._plain = (
             MaceEvaluator(
                 potential_and_dipole=mace.potential_and_dipole(
-                    {"it": network("potential and dipole")},
+                    {"it": network("potential and dipole", max_ell=1, correlation=1)},
                     oxidation_numbers=OxidationNumbers({"O": -2, "H": 1}),
                     background=background,
                 )
@@ -104,24 +105,25 @@ class Pair:
 
 @pytest.fixture
 def pair(network, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    """Programs for multiples of 64 edges, so that both tests need the same few."""
     monkeypatch.setattr(compiled, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(compiled, "MOST_SIZES", 3)
-    return Pair(network, most_sizes=3)
+    monkeypatch.setattr(compiled, "MOST_SIZES", 2)
+    monkeypatch.setattr(compiled, "size_for", lambda n, m: Size(n + 1, -(-m // 64) * 64))
+    return Pair(network, most_sizes=2)
 
 
 def test_two_hundred_random_structures_agree_with_the_network(pair, water) -> None:
     random = np.random.default_rng(0)
     for seed in range(200):
-        n_molecules, length = random.choice([2, 3]), random.uniform(8.0, 10.0)
-        pair.evaluate(water(n_molecules, seed=seed, length=length))
-    assert pair.n_compiled > 150
+        pair.evaluate(water(3, seed=seed, length=random.uniform(8.5, 10.5)))
+    assert pair.n_compiled > 150  # some have too many edges for both programs
     assert len(pair.sizes) >= 2
 
 
 def test_a_run_at_constant_pressure_goes_on_through_a_compilation(
     pair, water, tmp_path: Path
 ) -> None:
-    start = water(3, seed=1, length=9.5)
+    start = water(3, seed=1, length=10.5)
     atoms = Atoms(
         start.numbers, start.positions / ANGSTROM, cell=start.cell / ANGSTROM, pbc=start.pbc
     )
@@ -148,7 +150,7 @@ def test_a_run_at_constant_pressure_goes_on_through_a_compilation(
             server.wait()
     volume = np.loadtxt(tmp_path / "out.md")[:, 1]
     assert len(volume) == 121, (tmp_path / "i-pi.log").read_text()
-    assert np.ptp(volume) > 0.05 * volume[0]
+    assert np.ptp(volume) > 0.05 * volume[0], volume
     assert sizes[0] == 0
     assert sizes[-1] >= 2
     assert pair.n_compiled > 60
