@@ -221,7 +221,7 @@ def growth() -> list[Figure]:
     repeats = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (4, 2, 2), (4, 4, 2)]
     sizes = np.array([192 * np.prod(repeat) for repeat in repeats])
     atoms = np.array([cost(one, box.repeat(repeat)) for repeat in repeats])
-    beads = np.array([cost(one, box, n) for n in sizes // 192])
+    beads = np.array([cost(one, box, n) for n in (sizes // 192).tolist()])
     members = np.arange(1, len(MODELS) + 1)
     committees = np.array([cost(table("potential", *MODELS[:n]), box) for n in members])
     curves = {
