@@ -526,3 +526,29 @@ def test_a_given_batch_overrides_the_estimate_from_edges(network) -> None:
     evaluator = MaceEvaluator(potential, max_edges=1, batch=3)
     pair = Structure(np.array([8, 1]), np.array([[0.0, 0, 0], [1.8, 0, 0]]), 20.0 * np.eye(3))
     assert evaluator.at_once([pair] * 4) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_gpu_gives_the_numbers_of_the_cpu(dtype, network, beads_in_a_box) -> None:
+    found = []
+    for device in ("cpu", "cuda"):
+        evaluator = MaceEvaluator(
+            mace.potential(several(network, "potential"), dtype=dtype, device=device),
+            mace.dipole(
+                several(network, "dipole"),
+                oxidation_numbers=OXIDATION_NUMBERS,
+                dtype=dtype,
+                device=device,
+            ),
+        )
+        evaluation = evaluator(beads_in_a_box, evaluator.provides)
+        cotangents = [{"energy": np.ones(()), "dipole": np.array([0.1, -0.2, 0.3])}] * 3
+        found.append((evaluation.values, evaluation.pull_back(cotangents)))
+    tolerance = 1e-10 if dtype == "float64" else 1e-4  # sums in another order
+    for one, other in zip(*(values for values, _ in found), strict=True):
+        for name in one:
+            np.testing.assert_allclose(other[name], one[name], atol=tolerance, err_msg=name)
+    for one, other in zip(*(gradients for _, gradients in found), strict=True):
+        np.testing.assert_allclose(other.positions, one.positions, atol=tolerance)
+        np.testing.assert_allclose(other.strain, one.strain, atol=tolerance)

@@ -75,7 +75,9 @@ def table(name: str, *models: Path, more: str = "") -> str:
     return f'[{name}]\nkind = "mace"\nmodels = [{names}]\n{more}'
 
 
-def cost(tables: str, atoms: Atoms, beads: int = 1, wanted: Sequence[str] = ()) -> Array:
+def cost(
+    tables: str, atoms: Atoms, beads: int = 1, wanted: Sequence[str] = (), batch: int | None = None
+) -> Array:
     """Seconds of one evaluation of all beads, and bytes that it takes.
 
     Args:
@@ -83,11 +85,13 @@ def cost(tables: str, atoms: Atoms, beads: int = 1, wanted: Sequence[str] = ()) 
         atoms: one bead.
         beads: how many.
         wanted: observables beside energy and forces.
+        batch: structures that are evaluated together, if not what the client thinks best.
     """
+    head = "" if batch is None else f"batch = {batch}\n"
     n_times = max(5, min(40, 20_000 // (len(atoms) * beads)))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         ase.io.write("init.xyz", atoms, format="extxyz")
-        Path("client.toml").write_text(f'structure = "init.xyz"\n{tables}')
+        Path("client.toml").write_text(f'structure = "init.xyz"\n{head}{tables}')
         compiler = [sys.executable, "-m", "mlobs_client", "compile", "client.toml"]
         subprocess.run([*compiler, "-b", str(beads)], check=True, capture_output=True)
         done = subprocess.run(
@@ -174,6 +178,20 @@ def _untrained() -> tuple[torch.nn.Module, torch.nn.Module]:
             **size, MLP_irreps=o3.Irreps("16x0e"), atomic_inter_scale=1.0, atomic_inter_shift=0.0
         )
     return both, energy
+
+
+def batches() -> list[Figure]:
+    """The size of batches that a client chooses, beside all at once and one by one."""
+    figures = []
+    for molecules, beads in ((1, 8), (1, 32), (8, 8), (8, 32), (64, 8), (64, 32)):
+        box, tables = water_box(molecules), table("potential", POTENTIAL)
+        ours, single, whole = (
+            1e3 * cost(tables, box, beads, batch=batch)[0] for batch in (None, 1, beads)
+        )
+        name = f"{beads} beads of {len(box)} atoms / the best of one by one and all at once"
+        words = f"{ours:.3g} ms; one by one {single:.3g}, all at once {whole:.3g} ms"
+        figures.append(at_most(name, ours / min(single, whole), 1.05, RATIO, words))
+    return figures
 
 
 def observables() -> list[Figure]:
@@ -267,7 +285,7 @@ def _draw(curves: Mapping[str, Growth]) -> Plot:
     return Plot(figure, columns, {})
 
 
-STUDIES = (observables, fields, joint_networks, ways_of_ipi, growth)
+STUDIES = (observables, fields, joint_networks, ways_of_ipi, batches, growth)
 
 
 def main() -> None:
