@@ -18,6 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.graph import CodeGen
 
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
 
 with quiet_third_parties():
@@ -25,6 +26,7 @@ with quiet_third_parties():
     import mace.modules.models
     import mace.modules.utils
     import mace.tools.scatter
+    from e3nn import o3
 
 Graphs = tuple[torch.fx.GraphModule, torch.fx.GraphModule]
 
@@ -47,9 +49,10 @@ def trace(
         if stacked.
     """
     names = list(tensors)
+    products = Products(network)
 
     def member(vectors: torch.Tensor, rest: Sequence[torch.Tensor], *own: torch.Tensor) -> Any:
-        with _traceable():
+        with _traceable(products):
             state = dict(zip(names, own, strict=True))
             return torch.func.functional_call(network, state, (vectors, *rest))
 
@@ -76,7 +79,9 @@ def trace(
     n_atoms = len(inputs.attributes)
     shape = (len(own[0]),) if stacked else ()
     cotangents = inputs.vectors.new_zeros((*shape, n_atoms, *network.shape), dtype=network.dtype)
-    tracer = make_fx(joint, tracing_mode="fake", _allow_non_fake_inputs=True)
+    # some parts of e3nn write in place, which cannot be cut into two programs
+    functional = torch.func.functionalize(joint)
+    tracer = make_fx(functional, tracing_mode="fake", _allow_non_fake_inputs=True)
     # the optimized executor would differentiate by itself, unseen by the tracer
     with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         joint_graph = tracer(*inputs, own, cotangents)
@@ -166,24 +171,31 @@ def _materialize(graph: torch.fx.GraphModule) -> None:
 
 
 @contextlib.contextmanager
-def _traceable() -> Iterator[None]:
+def _traceable(products: Products) -> Iterator[None]:
     """MACE without what the tracer cannot follow.
 
-    It asks for derivatives with respect to positions, which are no argument here; and it sums into
-    tensors in place, which cannot be done for several members at once.
+    It asks for derivatives with respect to positions, which are no argument here; it sums into
+    tensors in place, which cannot be done for several members at once; and messages have a layout
+    that is slow, see :mod:`mlobs_client.evaluate.compile.tensor_product`.
     """
     scripted: Callable[..., torch.Tensor] = _scatter_sum
+    of_e3nn = o3.TensorProduct.forward
+
+    def multiply(product: Any, *factors: Any) -> Any:
+        return (products.multiply if product in products else of_e3nn)(product, *factors)
+
     places = (mace.modules.blocks, mace.modules.models, mace.modules.utils, mace.tools.scatter)
     with contextlib.ExitStack() as patches:
         for place in places:
             patches.enter_context(mock.patch.object(place, "scatter_sum", scripted))
+        patches.enter_context(mock.patch.object(o3.TensorProduct, "forward", multiply))
         constant = mock.patch.object(torch.Tensor, "requires_grad_", lambda tensor, _=True: tensor)
         patches.enter_context(constant)
         yield
 
 
 def _scatter_sum(
-    src: torch.Tensor,
+    src: torch.Tensor | Messages,
     index: torch.Tensor,
     dim: int = -1,
     out: torch.Tensor | None = None,
@@ -194,6 +206,8 @@ def _scatter_sum(
     assert out is None
     assert dim_size is not None
     assert reduce == "sum"
+    if isinstance(src, Messages):
+        return src.sum_into(index, dim_size)
     shape = list(src.shape)
     shape[dim] = dim_size
     return src.new_zeros(shape).index_add(dim, index.reshape(-1), src)

@@ -1,0 +1,149 @@
+"""The tensor product of a message, laid out for a compiler.
+
+e3nn keeps the components of one channel together, (channel, component): three or five numbers, on
+which no processor's vectors do much. Here the channels of one component stand together while there
+are edges; messages of atoms, of which there are few, go back to the layout of e3nn.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+
+from mlobs_client.evaluate.model_files import quiet_third_parties
+
+with quiet_third_parties():
+    import mace.modules  # noqa: F401 (e3nn cannot be imported before)
+    from e3nn import o3
+
+
+Terms = list[list[tuple[int, int, float]]]
+"""For each k, all i, j and C_ijk that are not zero."""
+
+
+class Messages(NamedTuple):
+    """What each edge carries to its receiver.
+
+    Attributes:
+        parts: for each irreducible representation, ``(n_edges, n_components, n_channels)``.
+    """
+
+    parts: tuple[torch.Tensor, ...]
+
+    def sum_into(self, receivers: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        """Sums over the edges of every receiver, in the layout of e3nn."""
+        sums = []
+        for part in self.parts:
+            total = part.new_zeros((n_atoms, *part.shape[1:])).index_add(0, receivers, part)
+            sums.append(total.transpose(1, 2).reshape(n_atoms, -1))
+        return torch.cat(sums, dim=1)
+
+
+class Products:
+    """All products of a network that multiply channels one by one, with their constants as numbers.
+
+    A tracer sees no numbers, so they are read before. They are those of the network, which was
+    perhaps built in single precision.
+
+    Args:
+        network: with any products, of which the others are left alone.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self._terms = {
+            module: [_terms(module, instruction) for instruction in module.instructions]
+            for module in network.modules()
+            if isinstance(module, o3.TensorProduct) and _is_by_channel(module)
+        }
+
+    def __contains__(self, product: torch.nn.Module) -> bool:
+        return product in self._terms
+
+    def multiply(
+        self, product: Any, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
+    ) -> Messages:
+        """``product(x, y, weights)``.
+
+        Args:
+            product: one of these.
+            x: shape ``(n_edges, dim)``, features of the senders.
+            y: shape ``(n_edges, dim)``, spherical harmonics.
+            weights: shape ``(n_edges, n_weights)``.
+        """
+        irreps_x, irreps_y = product.irreps_in1, product.irreps_in2
+        # pieces of one tensor, whose derivatives are put together without being filled up first
+        features = [
+            piece.reshape(-1, mul, ir.dim).transpose(1, 2)
+            for piece, (mul, ir) in zip(
+                torch.split(x, [i.dim for i in irreps_x], 1), irreps_x, strict=True
+            )
+        ]
+        harmonics = [piece.unsqueeze(2) for piece in torch.split(y, [i.dim for i in irreps_y], 1)]
+        channels = [irreps_x[instruction.i_in1].mul for instruction in product.instructions]
+        parts = []
+        for instruction, weight, terms in zip(
+            product.instructions,
+            torch.split(weights, channels, 1),
+            self._terms[product],
+            strict=True,
+        ):
+            first = features[instruction.i_in1] * weight.unsqueeze(1)
+            second = harmonics[instruction.i_in2]
+            factor = instruction.path_weight
+            if terms is None:
+                factor /= math.sqrt(product.irreps_out[instruction.i_out].ir.dim)
+                part = first * second
+            else:
+                part = _couple(first, second, terms)
+            parts.append(part if math.isclose(factor, 1.0, rel_tol=1e-15) else factor * part)
+        return Messages(tuple(parts))
+
+
+def _is_by_channel(product: Any) -> bool:
+    """Whether it multiplies every channel with the same vector, by weights that are given."""
+    outputs = [instruction.i_out for instruction in product.instructions]
+    return (
+        not product.internal_weights
+        and not product.shared_weights
+        and outputs == list(range(len(product.irreps_out)))
+        and all(
+            instruction.connection_mode == "uvu"
+            and instruction.has_weight
+            and product.irreps_in2[instruction.i_in2].mul == 1
+            for instruction in product.instructions
+        )
+    )
+
+
+def _terms(product: Any, instruction: Any) -> Terms | None:
+    """Wigner's 3j symbols; None where they are one over the root of the number of components."""
+    one = product.irreps_in1[instruction.i_in1].ir.l
+    two = product.irreps_in2[instruction.i_in2].ir.l
+    three = product.irreps_out[instruction.i_out].ir.l
+    if 0 in (one, two):
+        return None
+    if three == 0:
+        return [[(i, i, 1.0 / math.sqrt(2 * one + 1)) for i in range(2 * one + 1)]]
+    name = f"_w3j_{one}_{two}_{three}"
+    (symbols,) = (t for key, t in product.named_buffers() if key.rpartition(".")[2] == name)
+    coefficients: list[list[list[float]]] = symbols.tolist()
+    return [
+        [
+            (i, j, row[k])
+            for i, plane in enumerate(coefficients)
+            for j, row in enumerate(plane)
+            if row[k] != 0.0
+        ]
+        for k in range(2 * three + 1)
+    ]
+
+
+def _couple(x: torch.Tensor, y: torch.Tensor, terms: Terms) -> torch.Tensor:
+    """``sum_ij C_ijk x_i y_j``; shapes ``(n_edges, i, channels)``, ``(n_edges, j, 1)``."""
+    components = []
+    for of_component in terms:
+        first, *others = (c * x[:, i] * y[:, j] for i, j, c in of_component)
+        components.append(sum(others, first))
+    return torch.stack(components, dim=1)
