@@ -57,6 +57,8 @@ class Products:
             for module in network.modules()
             if isinstance(module, o3.TensorProduct) and _is_by_channel(module)
         }
+        self._harmonics: torch.Tensor | None = None
+        self._copies: dict[int, list[torch.Tensor]] = {}
 
     def __contains__(self, product: torch.nn.Module) -> bool:
         return product in self._terms
@@ -80,7 +82,6 @@ class Products:
                 torch.split(x, [i.dim for i in irreps_x], 1), irreps_x, strict=True
             )
         ]
-        harmonics = [piece.unsqueeze(2) for piece in torch.split(y, [i.dim for i in irreps_y], 1)]
         channels = [irreps_x[instruction.i_in1].mul for instruction in product.instructions]
         parts = []
         for instruction, weight, terms in zip(
@@ -90,7 +91,7 @@ class Products:
             strict=True,
         ):
             first = features[instruction.i_in1] * weight.unsqueeze(1)
-            second = harmonics[instruction.i_in2]
+            second = self._spread(y, irreps_y, weight.shape[-1])[instruction.i_in2]
             factor = instruction.path_weight
             if terms is None:
                 factor /= math.sqrt(product.irreps_out[instruction.i_out].ir.dim)
@@ -99,6 +100,19 @@ class Products:
                 part = _couple(first, second, terms)
             parts.append(part if math.isclose(factor, 1.0, rel_tol=1e-15) else factor * part)
         return Messages(tuple(parts))
+
+    def _spread(self, y: torch.Tensor, irreps: Any, channels: int) -> list[torch.Tensor]:
+        """Parts of the harmonics, ``(n_edges, n_components, n_channels)``, the same for all layers.
+
+        So their derivative is added up over layers before it is summed over channels, which is
+        what takes longest of the way back.
+        """
+        if self._harmonics is not y:
+            self._harmonics, self._copies = y, {}
+        if channels not in self._copies:
+            parts = torch.split(y, [i.dim for i in irreps], 1)
+            self._copies[channels] = [part.unsqueeze(2).expand(-1, -1, channels) for part in parts]
+        return self._copies[channels]
 
 
 def _is_by_channel(product: Any) -> bool:
@@ -141,7 +155,7 @@ def _terms(product: Any, instruction: Any) -> Terms | None:
 
 
 def _couple(x: torch.Tensor, y: torch.Tensor, terms: Terms) -> torch.Tensor:
-    """``sum_ij C_ijk x_i y_j``; shapes ``(n_edges, i, channels)``, ``(n_edges, j, 1)``."""
+    """``sum_ij C_ijk x_i y_j``; shapes ``(n_edges, i or j, n_channels)``."""
     components = []
     for of_component in terms:
         first, *others = (c * x[:, i] * y[:, j] for i, j, c in of_component)
