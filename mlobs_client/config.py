@@ -138,8 +138,8 @@ class Observables(_Table):
             if name not in QUANTITIES:
                 raise ValueError(f"unknown observable {name!r}; {_suggest(name, QUANTITIES)}")
         for name in self.extras:
-            if name == "energy":
-                raise ValueError("energy is sent to i-PI anyway; remove it from extras")
+            if name in ("energy", "positions"):
+                raise ValueError(f"i-PI has the {name} anyway; remove it from extras")
         return self
 
     @model_validator(mode="after")

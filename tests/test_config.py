@@ -48,6 +48,7 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
         ({"socket": {"mode": "pigeon"}}, "'unix' or 'inet'"),
         ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),
         ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
+        ({"observables": {"extras": ["positions"]}}, "i-PI has the positions anyway"),
         ({"observables": {"every": 0}}, "every = 0 is no number of steps; write 1"),
         (
             {"observables": {"extras": ["dipole"], "every": {"dipole": -5}}},
