@@ -34,6 +34,9 @@ def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MPLCONFIGDIR", mpl.get_configdir())  # its fonts take long to find
         environment.setenv("XDG_CACHE_HOME", str(cache))
+        # less optimization of what surrounds the kernels, and no search for vector instructions
+        environment.setenv("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
+        environment.setenv("TORCHINDUCTOR_VEC_ISA_OK", "1")
         yield cache
 
 

@@ -17,10 +17,10 @@ from mlobs_client.units import ANGSTROM
 def committee(network) -> Callable[..., list[AtomicNetwork]]:
     """Networks of one build that saw different data."""
 
-    def get(kind: str, n: int = 2) -> list[AtomicNetwork]:
+    def get(kind: str, n: int = 2, **settings: object) -> list[AtomicNetwork]:
         members = []
         for seed in range(n):
-            one = network(kind, seed)
+            one = network(kind, seed, **settings)
             for interaction in one.interactions:
                 interaction.avg_num_neighbors = 4.0 + 0.1 * seed
             members.append(AtomicNetwork(one, KINDS[kind]))

@@ -18,6 +18,9 @@ from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import CompiledNetworks, size_for
 
+SMALL = {"max_ell": 1, "correlation": 1}
+"""The smaller a network, the sooner it is compiled."""
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,9 +47,8 @@ def wait(networks: CompiledNetworks, inputs: Inputs, background: Background) -> 
 def with_program(
     network, store_of_compiled_networks: Path
 ) -> tuple[list[AtomicNetwork], Background]:
-    return [AtomicNetwork(network("potential", seed), "energy") for seed in range(2)], Background(
-        0.0
-    )
+    networks = [AtomicNetwork(network("potential", seed, **SMALL), "energy") for seed in range(2)]
+    return networks, Background(0.0)
 
 
 def test_a_compiled_committee_gives_the_numbers_of_its_networks(
@@ -91,7 +93,7 @@ def test_a_program_that_gives_other_numbers_is_not_used(
     assert right is not None
     monkeypatch.setattr(store, "find", lambda key: right)
     # the same build but for one number that is no parameter
-    others = committee("potential")
+    others = committee("potential", **SMALL)
     for other in others:
         other.network.interactions[0].avg_num_neighbors *= 1.001
         other.network.scale_shift.scale *= 1.0001
