@@ -31,6 +31,9 @@ from mlobs_client.wire.transport import UnixAddress
 FIELD = UniformField(np.array([0.01, -0.02, 0.005]))
 WANTED = frozenset({"dipole"})
 AGREE = 1e-9  # atomic units; the sums of some hundred edges in another order are off by 1e-13
+SMALL = {"max_ell": 1, "correlation": 1, "num_interactions": 1}
+"""The smaller a network, the sooner it is compiled."""
+
 NPT = """<simulation verbosity='quiet'>
   <output prefix='out'><properties filename='md'> [step, volume] </properties></output>
   <total_steps> {steps} </total_steps> <prng><seed> 4 </seed></prng>
@@ -66,7 +69,7 @@ class Pair:
         self._compiled, self._plain = (
             MaceEvaluator(
                 potential_and_dipole=mace.potential_and_dipole(
-                    {"it": network("potential and dipole", max_ell=1, correlation=1)},
+                    {"it": network("potential and dipole", **SMALL)},
                     oxidation_numbers=OxidationNumbers({"O": -2, "H": 1}),
                     background=background,
                 )

@@ -18,7 +18,7 @@ from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import CompiledNetworks, size_for
 
-SMALL = {"max_ell": 1, "correlation": 1}
+SMALL = {"max_ell": 1, "correlation": 1, "num_interactions": 1}
 """The smaller a network, the sooner it is compiled."""
 
 
