@@ -23,7 +23,7 @@ def with_tables(text: str) -> str:
 def _table(name: str) -> str:
     path = RESULTS / f"{name}.json"
     if not path.exists():
-        return f"(not measured yet: `make {name}`)\n"
+        return f"(not measured yet: results/{name}.json is missing)\n"
     content = json.loads(path.read_text())
     rows = _by_case(content["figures"]) if name == "bench" else _list(content["figures"])
     machine, versions = content["machine"], content["versions"]
