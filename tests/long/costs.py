@@ -26,6 +26,7 @@ import torch
 from ase import Atoms
 from bench import MODELS, Case, step_time, water_box
 from matplotlib.figure import Figure as MplFigure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from report import RESULTS, Figure, keep, resume, write
 from rich.progress import track
 
@@ -278,10 +279,17 @@ def _draw(curves: Mapping[str, Growth]) -> Plot:
         axes.plot(ends, bottom * ends / start, color="0.6", linestyle=":", label="linear", zorder=0)
         axes.set_xlim(low, high)
         axes.set_ylabel(what)
+    sizes = next(iter(curves.values())).sizes
+    for axis in (upper.yaxis, lower.yaxis, lower.xaxis):
+        axis.set_minor_formatter(NullFormatter())
+    for axis in (upper.yaxis, lower.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(ScalarFormatter())
+    lower.set_xticks(sizes, [str(size) for size in sizes])
     lower.set_xlabel("atoms × beads × members")
-    figure.legend(
-        *upper.get_legend_handles_labels(), loc="outside upper center", ncols=2,
-    )  # fmt: skip
+    with mpl.rc_context(STYLE):
+        lines = upper.get_legend_handles_labels()
+        figure.legend(*lines, loc="outside upper center", ncols=2, handlelength=1.2)
     return Plot(figure, columns, {})
 
 
