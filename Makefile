@@ -23,9 +23,8 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 
 bench: $(VENV)/.ready
-	$(BIN)/python tests/long/bench.py
-	$(BIN)/python tests/long/costs.py
-	$(BIN)/python tests/long/tables.py README.md
+	$(BIN)/python tests/long/bench.py; steps=$$?; $(BIN)/python tests/long/costs.py; costs=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$((steps | costs))
 
 validate: $(VENV)/.ready
 	$(BIN)/python tests/long/validate.py; status=$$?; \

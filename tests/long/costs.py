@@ -27,8 +27,7 @@ from ase import Atoms
 from bench import MODELS, Case, step_time, water_box
 from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-from report import RESULTS, Figure, keep, resume, write
-from rich.progress import track
+from report import RESULTS, Figure, run
 
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.plot import COLORS, STYLE, Plot, save
@@ -296,19 +295,5 @@ def _draw(curves: Mapping[str, Growth]) -> Plot:
 STUDIES = (observables, fields, joint_networks, ways_of_ipi, batches, growth)
 
 
-def main() -> None:
-    """Measure every study, write the figures, say whether each holds."""
-    studies = resume("costs")
-    missing = [study for study in STUDIES if study.__name__ not in studies]
-    for study in track(missing, "measuring"):
-        studies[study.__name__] = study()
-        keep("costs", studies)
-    figures = [figure for study in STUDIES for figure in studies[study.__name__]]
-    print(write("costs", figures))
-    for figure in figures:
-        mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]
-        print(f"{figure.name:64s} {figure.value:9.3f} {figure.unit:8s} {figure.reference} {mark}")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(run("costs", {study.__name__: study for study in STUDIES}))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import exact
 import water
-from report import Figure, keep, resume, write
-from rich.progress import track
+from report import run
 
 STUDIES = {
     "quantum_oscillator": exact.quantum_oscillator,
@@ -29,24 +29,9 @@ STUDIES = {
 
 def main() -> int:
     """Run the studies; 1 if a figure does not hold."""
-    everything = not sys.argv[1:]
-    names = sys.argv[1:] or list(STUDIES)
-    studies: dict[str, list[Figure]] = resume("validate") if everything else {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in track([name for name in names if name not in studies], "validating"):
-            studies[name] = STUDIES[name](Path(scratch) / name)
-            if everything:
-                keep("validate", studies)
-    figures = [figure for name in names for figure in studies[name]]
-    if everything:
-        write("validate", figures)
-    for figure in figures:
-        mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[figure.passed]
-        error = "" if figure.error is None else f" +- {figure.error:.2g}"
-        print(
-            f"{figure.name:45s} {figure.value:.6g}{error} {figure.unit}  {figure.reference} {mark}"
-        )
-    return int(any(figure.passed is False for figure in figures))
+        studies = {name: partial(study, Path(scratch, name)) for name, study in STUDIES.items()}
+        return run("validate", studies)
 
 
 if __name__ == "__main__":
