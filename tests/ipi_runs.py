@@ -64,6 +64,21 @@ def make_input(
 """
 
 
+def ffsocket(address: str, batch_size: int = 1) -> str:
+    """A unix socket, from which a client that vanishes is missed after five seconds."""
+    return f"""<ffsocket name='mlobs' mode='unix' pbc='False'>
+    <address> {address} </address> <latency> 1e-4 </latency> <timeout> 5 </timeout>
+    <batch_size> {batch_size} </batch_size>
+  </ffsocket>"""
+
+
+def write_oscillators(folder: Path, address: str, tables: str) -> None:
+    """``init.xyz``, and a ``client.toml`` with more tables for a unix socket."""
+    socket = f'[socket]\naddress = "{address}"\n'
+    (folder / "init.xyz").write_text(OSCILLATORS)
+    (folder / "client.toml").write_text(OSCILLATORS_CLIENT + socket + tables)
+
+
 def ffdirect(batch_size: int = 1) -> str:
     """The client file ``client.toml`` within i-PI's own process."""
     return f"""<ffdirect name='mlobs' pbc='False'>

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT, make_input
+from ipi_runs import ffsocket, make_input, write_oscillators
 
 from mlobs_client import load_config
 from mlobs_client.build import build
@@ -17,9 +17,7 @@ from mlobs_client.observe import observe_trajectory, read_observed
 from mlobs_client.outputs import iterate_beads, read_bead_extras, read_beads
 from mlobs_client.record import join_record, open_record, record_frames
 
-CLIENT = """[socket]
-address = "{address}"
-[field]
+OBSERVABLES = """[field]
 vector = [0.01, -0.02, 0.03]
 unit = "atomic_unit"
 second_order = true
@@ -35,22 +33,17 @@ OUTPUT = """<output prefix='run'>
     <trajectory filename='row' stride='1' extra_type='record_row'> extras </trajectory>
     <trajectory filename='record' stride='1' extra_type='record'> extras </trajectory>
   </output>"""
-SOCKET = """<ffsocket name='mlobs' mode='unix' pbc='False'>
-    <address> {address} </address> <latency> 1e-4 </latency> <timeout> 5 </timeout>
-    <batch_size> {batch} </batch_size>
-  </ffsocket>"""
 MLOBS = (sys.executable, "-m", "mlobs_client", "client", "client.toml")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, unix_address: str) -> Path:
-    (tmp_path / "init.xyz").write_text(OSCILLATORS)
-    (tmp_path / "client.toml").write_text(OSCILLATORS_CLIENT + CLIENT.format(address=unix_address))
+    write_oscillators(tmp_path, unix_address, OBSERVABLES)
     return tmp_path
 
 
 def ring_polymer(address: str, steps: int, batch: int) -> str:
-    socket = SOCKET.format(address=address, batch=batch)
+    socket = ffsocket(address, batch)
     return make_input(OUTPUT, socket, steps, beads=8, mode="nvt")
 
 

@@ -14,7 +14,7 @@ import ase
 import ase.io
 import numpy as np
 import pytest
-from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT, make_input
+from ipi_runs import ffsocket, make_input, write_oscillators
 
 from mlobs_client.outputs import read_bead_extras
 from mlobs_client.record import join_record, open_record
@@ -24,9 +24,7 @@ from mlobs_client.units import ANGSTROM
 CHARGES = np.array([-2.0, 1.0, 1.0])
 N_BEADS = 4
 EVERY = 5
-CLIENT = """[socket]
-address = "{address}"
-[observables]
+OBSERVABLES = """[observables]
 extras = ["dipole"]
 record = ["born_charges", "dipole", "positions"]
 every = 5
@@ -39,10 +37,6 @@ OUTPUT = """<output prefix='run'>
     <trajectory filename='row' stride='5' extra_type='record_row'> extras </trajectory>
     <trajectory filename='record' stride='5' extra_type='record'> extras </trajectory>
   </output>"""
-SOCKET = """<ffsocket name='mlobs' mode='unix' pbc='False'>
-    <address> {address} </address> <latency> 1e-4 </latency> <timeout> 5 </timeout>
-    <batch_size> {batch} </batch_size>
-  </ffsocket>"""
 BAROSTAT = """<barostat mode='{mode}'> <tau units='femtosecond'> 200 </tau> {reference}
   <thermostat mode='langevin'> <tau units='femtosecond'> 100 </tau> </thermostat> </barostat>"""
 REFERENCE = "<h0 shape='(3, 3)' units='angstrom'> [10, 1, 0.5, 0, 11, 0.7, 0, 0, 12] </h0>"
@@ -52,15 +46,14 @@ MLOBS = (sys.executable, "-m", "mlobs_client")
 
 @pytest.fixture
 def folder(tmp_path: Path, unix_address: str) -> Path:
-    (tmp_path / "init.xyz").write_text(OSCILLATORS)
-    (tmp_path / "client.toml").write_text(OSCILLATORS_CLIENT + CLIENT.format(address=unix_address))
+    write_oscillators(tmp_path, unix_address, OBSERVABLES)
     return tmp_path
 
 
 def write_input(
     address: str, steps: int, batch: int = N_BEADS, beads: int = N_BEADS, mode: str = "nvt"
 ) -> str:
-    socket = SOCKET.format(address=address, batch=batch)
+    socket = ffsocket(address, batch)
     xml = make_input(OUTPUT, socket, steps, beads, mode="nvt")
     xml = xml.replace("<simulation ", "<simulation floatformat='%25.16e' ")
     if mode in ("npt", "nst"):
