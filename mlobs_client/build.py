@@ -116,32 +116,38 @@ def _committees(
     """The arguments of a ``MaceEvaluator``."""
     from mlobs_client.evaluate import mace
 
-    def settings(table: MaceTable) -> dict[str, Any]:
-        return {"dtype": table.dtype, "device": table.device, "background": background}
+    def setting(table: MaceTable) -> mace.Setting:
+        return mace.Setting(table.dtype, table.device, background)
 
     found: dict[str, Any] = {}
-    potential, dipole, polarizability = config.potential, config.dipole, config.polarizability
-    for_dipole: dict[str, Any] = {}
-    if isinstance(dipole, MaceTable):
-        for_dipole = {"unit": dipole.unit, "oxidation_numbers": numbers}
-    if (
-        isinstance(potential, MaceTable)
-        and isinstance(dipole, MaceTable)
-        and _are_one(potential, dipole, folder)
-    ):
-        networks, for_both = _networks(potential, folder), settings(potential) | for_dipole
-        both = mace.potential_and_dipole(networks, alpha=potential.alpha, **for_both)
-        found["potential_and_dipole"] = both
-    else:
-        if isinstance(potential, MaceTable):
-            networks, alpha = _networks(potential, folder), potential.alpha
-            found["potential"] = mace.potential(networks, alpha=alpha, **settings(potential))
-        if isinstance(dipole, MaceTable):
-            networks, for_dipole = _networks(dipole, folder), settings(dipole) | for_dipole
-            found["dipole"] = mace.dipole(networks, **for_dipole)
+    potential = config.potential if isinstance(config.potential, MaceTable) else None
+    dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
+    polarizability = config.polarizability
+    if potential is not None and dipole is not None and _are_one(potential, dipole, folder):
+        found["potential_and_dipole"] = mace.potential_and_dipole(
+            _networks(potential, folder),
+            alpha=potential.alpha,
+            unit=dipole.unit,
+            oxidation_numbers=numbers,
+            setting=setting(potential),
+        )
+        potential = dipole = None
+    if potential is not None:
+        found["potential"] = mace.potential(
+            _networks(potential, folder), alpha=potential.alpha, setting=setting(potential)
+        )
+    if dipole is not None:
+        found["dipole"] = mace.dipole(
+            _networks(dipole, folder),
+            unit=dipole.unit,
+            oxidation_numbers=numbers,
+            setting=setting(dipole),
+        )
     if polarizability is not None:
         found["polarizability"] = mace.polarizability(
-            _networks(polarizability, folder), unit=polarizability.unit, **settings(polarizability)
+            _networks(polarizability, folder),
+            unit=polarizability.unit,
+            setting=setting(polarizability),
         )
     return found
 

@@ -36,6 +36,24 @@ Modules = Mapping[str, torch.nn.Module]
 """Networks by the names of their files, for errors."""
 Precision = Literal["float64", "float32"]
 
+
+class Setting(NamedTuple):
+    """How networks are evaluated.
+
+    Attributes:
+        dtype: of the networks; sums over atoms are in float64 in any case.
+        device: as torch calls it, for example ``cuda``.
+        background: compiles the networks; None leaves them as they are.
+    """
+
+    dtype: Precision = "float64"
+    device: str = "cpu"
+    background: Background | None = None
+
+
+PLAIN: Final = Setting()
+"""In double precision, not compiled, on the CPU."""
+
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
 _KINDS: Final[dict[Quantity, tuple[str, tuple[type, ...]]]] = {
     "energy": (
@@ -55,23 +73,19 @@ def potential(
     networks: Modules,
     *,
     alpha: float = 1.0,
-    dtype: Precision = "float64",
-    device: str = "cpu",
-    background: Background | None = None,
+    setting: Setting = PLAIN,
 ) -> Committee:
     """Committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
 
     Args:
         networks: by name; they are converted in place.
         alpha: calibration of the spread.
-        dtype: of the networks; energies are summed over atoms in float64 in any case.
-        device: as torch calls it, for example ``cuda``.
-        background: compiles the networks; None leaves them as they are.
+        setting: precision and device.
 
     Raises:
         ModelError: a network is of another kind, or they are made for different species.
     """
-    models = _models(networks, "energy", units.EV, dtype, device, background)
+    models = _models(networks, "energy", units.EV, setting)
     return Committee(models, alpha)
 
 
@@ -80,9 +94,7 @@ def dipole(
     *,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
-    dtype: Precision = "float64",
-    device: str = "cpu",
-    background: Background | None = None,
+    setting: Setting = PLAIN,
 ) -> Committee:
     """Committee of dipole models (AtomicDipolesMACE, EnergyDipolesMACE; AtomicDielectricMACE for
     molecules).
@@ -94,16 +106,14 @@ def dipole(
         networks: by name; they are converted in place.
         unit: of what the networks give, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: the multi-valued part, added to every member.
-        dtype: of the networks; the sum over atoms is in float64 in any case.
-        device: as torch calls it.
-        background: see :func:`potential`.
+        setting: precision and device.
 
     Raises:
         ConfigError: unknown unit.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
-    models = _models(networks, "dipole", factor, dtype, device, background)
+    models = _models(networks, "dipole", factor, setting)
     return Committee(models, common=oxidation_numbers)
 
 
@@ -113,9 +123,7 @@ def potential_and_dipole(
     alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
-    dtype: Precision = "float64",
-    device: str = "cpu",
-    background: Background | None = None,
+    setting: Setting = PLAIN,
 ) -> Committee:
     """Committee of models that give energy and dipole at once (EnergyDipolesMACE).
 
@@ -127,9 +135,7 @@ def potential_and_dipole(
         alpha: calibration of the spread of the energies.
         unit: of the dipoles, see :func:`dipole`.
         oxidation_numbers: see :func:`dipole`.
-        dtype: of the networks; the sums over atoms are in float64 in any case.
-        device: as torch calls it.
-        background: see :func:`potential`.
+        setting: precision and device.
 
     Raises:
         ConfigError: unknown unit.
@@ -137,7 +143,7 @@ def potential_and_dipole(
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
     of_each = [units.EV, factor, factor, factor]
-    models = _models(networks, "energy_and_dipole", of_each, dtype, device, background)
+    models = _models(networks, "energy_and_dipole", of_each, setting)
     if oxidation_numbers is None:
         return Committee(models, alpha)
     return Committee(models, alpha, lambda graph: _BesideEnergy(oxidation_numbers(graph)))
@@ -160,25 +166,21 @@ def polarizability(
     networks: Modules,
     *,
     unit: str = "angstrom^3",
-    dtype: Precision = "float64",
-    device: str = "cpu",
-    background: Background | None = None,
+    setting: Setting = PLAIN,
 ) -> Committee:
     """Committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
 
     Args:
         networks: by name; they are converted in place.
         unit: of what the networks give, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
-        dtype: of the networks.
-        device: as torch calls it.
-        background: see :func:`potential`.
+        setting: precision and device.
 
     Raises:
         ConfigError: unknown unit.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.POLARIZABILITY_UNITS, "[polarizability] unit")
-    models = _models(networks, "polarizability", factor, dtype, device, background)
+    models = _models(networks, "polarizability", factor, setting)
     return Committee(models)
 
 
@@ -324,9 +326,7 @@ def _models(
     networks: Modules,
     quantity: Quantity,
     unit: float | Sequence[float],
-    dtype: Precision,
-    device: str,
-    background: Background | None,
+    setting: Setting,
 ) -> tuple[MaceModel, ...]:
     """Members of one build together, others one by one."""
     for name, network in networks.items():
@@ -339,11 +339,11 @@ def _models(
                 f"{_symbols(species_of(sample))}; members of a committee must agree"
             )
     for network in networks.values():
-        network.to(device=device, dtype=getattr(torch, dtype))
+        network.to(device=setting.device, dtype=getattr(torch, setting.dtype))
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
     alike = len({(cutoff_of(m.network), build_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
-    return tuple(MaceModel(group, unit, background) for group in groups)
+    return tuple(MaceModel(group, unit, setting.background) for group in groups)
 
 
 def _check_kind(name: str, network: torch.nn.Module, quantity: Quantity) -> None:

@@ -376,7 +376,9 @@ def test_far_unwrapped_atoms_cost_no_precision_even_in_float32(network, water) -
     structure = water(2, seed=1)
     shifts = np.random.default_rng(0).integers(-1000, 1000, size=(6, 3)) @ structure.cell
     far = replace(structure, positions=structure.positions + shifts)
-    evaluator = MaceEvaluator(mace.potential({"it": network("potential")}, dtype="float32"))
+    evaluator = MaceEvaluator(
+        mace.potential({"it": network("potential")}, setting=mace.Setting("float32"))
+    )
     evaluation = evaluator([structure, far], ENERGY)
     near_gradient, far_gradient = evaluation.pull_back([{"energy": np.ones(())}] * 2)
     # float32 rounds at 6e-8; positions of 10000 bohr in float32 would be off by 1e-3
@@ -387,8 +389,8 @@ def test_float32_is_close_to_float64(network, beads_in_a_box) -> None:
     names = frozenset({"energy", "dipole"})
     results = [
         MaceEvaluator(
-            mace.potential(several(network, "potential"), dtype=dtype),
-            mace.dipole(several(network, "dipole"), dtype=dtype),
+            mace.potential(several(network, "potential"), setting=mace.Setting(dtype)),
+            mace.dipole(several(network, "dipole"), setting=mace.Setting(dtype)),
         )(beads_in_a_box, names)
         for dtype in ("float32", "float64")
     ]
@@ -534,12 +536,11 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(dtype, network, beads_in_a_box) -> N
     found = []
     for device in ("cpu", "cuda"):
         evaluator = MaceEvaluator(
-            mace.potential(several(network, "potential"), dtype=dtype, device=device),
+            mace.potential(several(network, "potential"), setting=mace.Setting(dtype, device)),
             mace.dipole(
                 several(network, "dipole"),
                 oxidation_numbers=OXIDATION_NUMBERS,
-                dtype=dtype,
-                device=device,
+                setting=mace.Setting(dtype, device),
             ),
         )
         evaluation = evaluator(beads_in_a_box, evaluator.provides)

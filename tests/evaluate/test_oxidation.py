@@ -15,6 +15,7 @@ from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.structure import Structure
 
+SINGLE = mace.Setting("float32")
 WATER = OxidationNumbers({"O": -2, "H": 1})
 
 
@@ -99,8 +100,8 @@ def test_single_valued_models_with_integers_pass(pbc, network, water) -> None:
 
 def test_float32_models_pass_too(network, water) -> None:
     evaluator = MaceEvaluator(
-        mace.potential({"it": network("potential")}, dtype="float32"),
-        mace.dipole({"it": network("dipole")}, oxidation_numbers=WATER, dtype="float32"),
+        mace.potential({"it": network("potential")}, setting=SINGLE),
+        mace.dipole({"it": network("dipole")}, oxidation_numbers=WATER, setting=SINGLE),
     )
     check_single_valued(evaluator, water(2, seed=1), WATER)
 

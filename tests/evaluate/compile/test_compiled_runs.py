@@ -71,7 +71,7 @@ class Pair:
                 potential_and_dipole=mace.potential_and_dipole(
                     {"it": network("potential and dipole", **SMALL)},
                     oxidation_numbers=OxidationNumbers({"O": -2, "H": 1}),
-                    background=background,
+                    setting=mace.Setting(background=background),
                 )
             )
             for background in (self._background, None)
