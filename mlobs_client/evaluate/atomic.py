@@ -57,11 +57,13 @@ class AtomicNetwork(torch.nn.Module):
     def __init__(self, network: torch.nn.Module, quantity: Quantity) -> None:
         super().__init__()
         self.network = network.eval().requires_grad_(False)
+        device = next(network.parameters()).device
         for module in network.modules():
             # a mere number in MACE, which differs between members that saw different data
             if isinstance(value := vars(module).get("avg_num_neighbors"), float):
                 del module.avg_num_neighbors
-                module.register_buffer("avg_num_neighbors", torch.tensor(value).double())
+                number = torch.tensor(value, dtype=torch.float64, device=device)
+                module.register_buffer("avg_num_neighbors", number)
         self.quantity = quantity
         self.has_charges = quantity == "dipole" and hasattr(network, "use_polarizability")
         self.shape = (4,) if self.has_charges else SHAPES[quantity]

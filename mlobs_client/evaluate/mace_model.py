@@ -70,7 +70,8 @@ class MaceModel:
                 return _Compiled(contributions, near, self._unit)
         if torch.is_grad_enabled():
             graph.vectors.requires_grad_()
-            graph.positions.requires_grad_(self._networks[0].has_charges)
+            if self._networks[0].has_charges:  # else as other models of this graph want them
+                graph.positions.requires_grad_()
         return Recorded(self._as_they_are(graph.within(self.cutoff)), graph)
 
     @property

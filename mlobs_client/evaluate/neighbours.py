@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -179,7 +179,7 @@ class NeighbourLists:
     Args:
         cutoff: bohr, for which lists must be complete.
         reach: bohr, for which they are made.
-        capacity: how many lists are kept at most.
+        capacity: how many lists are kept at first; more, if there are more beads.
     """
 
     def __init__(self, cutoff: float, reach: float, capacity: int) -> None:
@@ -199,8 +199,6 @@ class NeighbourLists:
             return self._of_one.find(batch, self._cutoff) or self._build(batch)
         found = self._of_several.find(batch, self._cutoff)
         if found is None:
-            # More beads than lists would rebuild every list at every step.
-            self._of_one.capacity = max(self._of_one.capacity, 2 * len(batch.cells))
             found = NeighbourList.joined([self(one) for one in batch.split()])
             self._of_several.add(found)
         return found
@@ -218,13 +216,17 @@ class _Kept:
     They are tried beginning after the one that served last, which finds the right one at once. A
     list that was looked at in vain three times more often than there are lists is out of date.
 
+    More beads than lists would rebuild every list at every step. So one of those that had to go is
+    kept as a witness: if it is asked for again, there is place for too few.
+
     Args:
-        capacity: at most so many are kept.
+        capacity: so many are kept, and twice as many whenever these turn out to be too few.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+        self._capacity = capacity
         self._lists: deque[_Entry] = deque()  # the one that served last stands last
+        self._witness: _Entry | None = None
 
     def __len__(self) -> int:
         return len(self._lists)
@@ -232,18 +234,25 @@ class _Kept:
     def find(self, batch: Batch, cutoff: float) -> NeighbourList | None:
         """A list that is complete for all structures of the batch."""
         for place, entry in enumerate(self._lists):
-            if entry.neighbours.is_complete_for(batch, cutoff):
-                entry.n_vain = 0
+            if entry.serves(batch, cutoff):
                 self._lists.rotate(-place - 1)
                 self._drop_old()
                 return entry.neighbours
-            entry.n_vain += 1
-        return None
+        witness = self._witness
+        if witness is None or not witness.serves(batch, cutoff):
+            return None
+        self._witness = None
+        self._capacity *= 2
+        self._lists.append(witness)
+        return witness.neighbours
 
     def add(self, neighbours: NeighbourList) -> None:
         """Keep one more, as the one that served last."""
-        if len(self._lists) >= self.capacity:
-            self._lists.remove(max(self._lists, key=lambda entry: entry.n_vain))
+        if len(self._lists) >= self._capacity:
+            oldest = max(self._lists, key=lambda entry: entry.n_vain)
+            self._lists.remove(oldest)
+            if self._witness is None or self._witness.n_vain > 16 * self._capacity:
+                self._witness = replace(oldest, n_vain=0)
         self._lists.append(_Entry(neighbours))
 
     def _drop_old(self) -> None:
@@ -256,6 +265,12 @@ class _Kept:
 class _Entry:
     neighbours: NeighbourList
     n_vain: int = 0
+
+    def serves(self, batch: Batch, cutoff: float) -> bool:
+        """Whether the list is complete for the batch; counts how often it was not."""
+        complete = self.neighbours.is_complete_for(batch, cutoff)
+        self.n_vain = 0 if complete else self.n_vain + 1
+        return complete
 
 
 def _deformation_minus_one(before: Array, now: Array, pbc: tuple[bool, bool, bool]) -> Array:

@@ -56,3 +56,8 @@ def test_members_trained_on_other_data_are_of_one_build_and_other_sizes_are_not(
     assert build_of(AtomicNetwork(one, "energy")) == build_of(AtomicNetwork(other, "energy"))
     larger = AtomicNetwork(network("potential", num_bessel=5), "energy")
     assert build_of(larger) != build_of(AtomicNetwork(network("potential"), "energy"))
+
+
+def test_all_of_a_network_lives_on_its_device(network) -> None:
+    atomic = AtomicNetwork(network("potential").to("meta"), "energy")
+    assert {tensor.device.type for tensor in atomic.state_dict().values()} == {"meta"}

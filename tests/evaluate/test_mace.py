@@ -118,9 +118,26 @@ def test_gradients_of_a_joint_network_are_those_of_central_differences(
     check_gradients(name, together, beads_in_a_box)
 
 
-def check_gradients(name: str, evaluator: MaceEvaluator, beads: list[Structure]) -> None:
+@pytest.mark.parametrize("name", ["dipole", "polarizability"])
+def test_gradients_with_learned_charges_are_those_of_central_differences(
+    name, network, water
+) -> None:
+    molecules = three_beads(water(2, seed=3, pbc=(False, False, False)))
+    both = MaceEvaluator(
+        dipole=mace.dipole({"it": network("dielectric")}),
+        polarizability=mace.polarizability({"it": network("dielectric", 1)}),
+    )
+    check_gradients(name, both, molecules, frozenset({"dipole", "polarizability"}))
+
+
+def check_gradients(
+    name: str,
+    evaluator: MaceEvaluator,
+    beads: list[Structure],
+    beside: frozenset[str] = frozenset(),
+) -> None:
     rng = np.random.default_rng(0)
-    evaluation = evaluator(beads, frozenset({name}))
+    evaluation = evaluator(beads, beside | {name})
     cotangents = [{name: rng.normal(size=np.shape(v[name]))} for v in evaluation.values]
     gradients = evaluation.pull_back(cotangents)
     ways = rng.normal(size=(len(beads), beads[0].n_atoms, 3))

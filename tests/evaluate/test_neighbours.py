@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from mlobs_client.evaluate.neighbours import Batch, NeighbourList, NeighbourLists
 from mlobs_client.structure import Structure
@@ -67,7 +68,20 @@ def test_a_batch_is_looked_up_as_a_whole_and_renews_the_lists_of_those_that_move
     assert lists.n_built == 6
 
 
-def test_capacity_is_an_upper_limit() -> None:
+@pytest.mark.parametrize("n_together", [1, 2, 9])
+def test_more_beads_than_lists_make_room_for_themselves(n_together) -> None:
+    rng = np.random.default_rng(4)
+    beads = [random_structure(rng) for _ in range(36)]
+    batches = [Batch.of(beads[k : k + n_together]) for k in range(0, 36, n_together)]
+    lists = NeighbourLists(6.0, 6.5, capacity=4)
+    for _ in range(12):
+        first = [lists(batch) for batch in batches]
+    n_built = lists.n_built
+    assert [lists(batch) for batch in batches] == first
+    assert lists.n_built == n_built
+
+
+def test_structures_that_never_come_back_take_no_more_room_than_was_given() -> None:
     rng = np.random.default_rng(3)
     lists = NeighbourLists(6.0, 6.5, capacity=4)
     for _ in range(40):

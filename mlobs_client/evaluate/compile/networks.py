@@ -100,8 +100,7 @@ class CompiledNetworks:
             if found is None:
                 self._have_made(size, key)
                 return None
-            program = Program.load(found.folder, self._networks, self._tensors, found.stacked)
-            ready = _Ready(size, program)
+            ready = _Ready(size, self._load(found, key))
             if not self._agrees(ready, inputs):
                 return None
         except (ModelError, OSError, RuntimeError) as error:
@@ -117,6 +116,17 @@ class CompiledNetworks:
             ", ".join(times),
         )
         return ready
+
+    def _load(self, found: store.Found, key: str) -> Program:
+        try:
+            return Program.load(found.folder, self._networks, self._tensors, found.stacked)
+        except (OSError, RuntimeError) as error:
+            store.remove(key)
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"{found.folder} cannot be loaded ({reason}); it was removed, and the next client "
+                "will compile it again"
+            ) from error
 
     def _have_made(self, size: store.Size, key: str) -> None:
         """Start a compilation, if the work is not too short for it."""

@@ -97,6 +97,8 @@ class Program:
         with torch.no_grad():
             contributions, saved = self.forward(inputs)
             self.backward(saved, contributions)
+        if inputs.vectors.is_cuda:
+            torch.cuda.synchronize()  # a GPU has only been told what to do
 
 
 class Contributions:

@@ -127,13 +127,21 @@ def home() -> Path:
 
 
 def find(key: str) -> Found | None:
-    """The program of this name, if it was ever made."""
+    """The program of this name, if it was ever made; one that is damaged is removed."""
     folder = home() / key
     try:
         made: dict[str, Any] = json.loads((folder / "made.json").read_text())
-    except OSError:
+        return Found(folder, made["stacked"], made["seconds"])
+    except FileNotFoundError:
         return None
-    return Found(folder, made["stacked"], made["seconds"])
+    except (ValueError, KeyError, TypeError):  # the power failed while it was written
+        remove(key)
+        return None
+
+
+def remove(key: str) -> None:
+    """Forget a program, so that it will be made again."""
+    shutil.rmtree(home() / key, ignore_errors=True)
 
 
 def keep(key: str, programs: Sequence[Path], stacked: bool, seconds: dict[str, float]) -> None:

@@ -130,16 +130,21 @@ def test_a_store_that_cannot_be_used_ends_no_run(
     assert caplog.text.count("dipole: no compiled program: ") == 1
 
 
-def test_a_damaged_program_ends_no_run(
-    with_program, inputs, monkeypatch, tmp_path, caplog: pytest.LogCaptureFixture
+def test_a_damaged_program_ends_no_run_and_is_removed(
+    committee, inputs, background, monkeypatch, tmp_path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    members, background = with_program
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    members, given = committee("dipole", 1), inputs(0)
+    size = size_for(len(given.attributes), len(given.vectors))
+    key = store.key(store.identity(members), size, "cpu")
     for name in ("forward", "backward"):
         (tmp_path / f"{name}.pt2").write_bytes(b"half a file")
-    monkeypatch.setattr(store, "find", lambda key: store.Found(tmp_path, True, {}))
-    networks = CompiledNetworks(members, "energy", background)
-    assert networks(inputs(0)) is None
-    assert "energy: no compiled program: " in caplog.text
+    store.keep(key, list(tmp_path.glob("*.pt2")), False, {})
+    networks = CompiledNetworks(members, "dipole", background)
+    assert networks(given) is None
+    assert "cannot be loaded" in caplog.text
+    assert "compile it again" in caplog.text
+    assert store.find(key) is None
 
 
 def test_short_work_starts_no_compilation(committee, inputs) -> None:

@@ -75,3 +75,15 @@ def test_a_store_that_others_can_write_to_is_refused(own_store: Path) -> None:
     own_store.chmod(0o777)
     with pytest.raises(ModelError, match="chmod 700"):
         store.find("some")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"stacked": true}', "\udcff"])
+def test_a_program_whose_description_is_damaged_is_made_again(tmp_path: Path, content: str) -> None:
+    store.keep("some", write_programs(tmp_path / "a", "a"), True, {})
+    described = store.home() / "some" / "made.json"
+    described.write_bytes(content.encode(errors="surrogateescape"))
+    assert store.find("some") is None
+    store.keep("some", write_programs(tmp_path / "b", "b"), True, {})
+    found = store.find("some")
+    assert found is not None
+    assert (found.folder / "forward.pt2").read_text() == "b"
