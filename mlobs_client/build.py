@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,11 @@ import numpy as np
 from mlobs_client.config import AseModel, ClientConfig, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
-from mlobs_client.evaluate.fuse import predict
+from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.term import Term
-from mlobs_client.units import ANGSTROM, EV
+from mlobs_client.units import ANGSTROM
 
 if TYPE_CHECKING:
     from mlobs_client.evaluate.compile.background import Background
@@ -66,7 +67,7 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
-    """All model files that a client file names.
+    """All model files that a client file names, each once.
 
     Raises:
         ModelError: one is missing.
@@ -75,22 +76,21 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
 
     tables = (config.potential, config.dipole, config.polarizability)
     patterns = [table.models for table in tables if isinstance(table, MaceTable)]
-    return [path for models in patterns for path in resolve(models, folder)]
+    paths = [path for models in patterns for path in resolve(models, folder)]
+    return list(dict.fromkeys(paths))
 
 
 def _mace(
     config: ClientConfig, folder: Path, structure: Structure, compile_after: float | None
 ) -> MaceEvaluator:
     """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
-    from mlobs_client.evaluate.compile.background import Background
+    from mlobs_client.evaluate.compile.background import PATIENCE, Background
     from mlobs_client.evaluate.mace import MaceEvaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
     from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 
     keep_freed_memory()
-    background = None
-    if config.compile:
-        background = Background() if compile_after is None else Background(compile_after)
+    background = Background(patience=math.inf) if config.compile else None
     dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
     numbers = None
     if dipole is not None and dipole.oxidation_numbers is not None:
@@ -99,11 +99,17 @@ def _mace(
         **_committees(config, folder, numbers, background), batch=config.batch
     )
     evaluator.check_species(structure)
-    if isinstance(config.potential, MaceTable) and config.potential.dtype == "float32":
+    if (
+        isinstance(config.potential, MaceTable)
+        and config.potential.dtype == "float32"
+        and logger.isEnabledFor(logging.INFO)
+    ):
         _report_precision(config.potential, folder, evaluator, structure)
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if dipole is not None:
         check_single_valued(evaluator, structure, numbers)
+    if background is not None:  # not before: tests at the start need no programs
+        background.patience = PATIENCE if compile_after is None else compile_after
     return evaluator
 
 
@@ -183,17 +189,12 @@ def _report_precision(
 
     with quiet_third_parties():
         double = mace.MaceEvaluator(mace.potential(_networks(table, folder)))
-    first, second = (
-        predict([structure], [Restricted(evaluator, frozenset({"energy"}))])[0].forces
-        for evaluator in (double, single)
-    )
-    largest = float(np.abs(second - first).max()) * ANGSTROM / EV
-    scale = float(np.abs(first).max()) * ANGSTROM / EV
+    difference, largest_force = compare(double, single, structure)
     logger.info(
         "potential: single precision changes the forces on the structure of the client file by at "
         "most %.2g meV/angstrom, of at most %.2g eV/angstrom",
-        1e3 * largest,
-        scale,
+        1e3 * difference,
+        largest_force,
     )
 
 

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from mlobs_client import units
 from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.precision import Precision
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array
 
@@ -47,7 +48,7 @@ class MaceTable(_Table):
 
     kind: Literal["mace"]
     models: tuple[str, ...] = Field(min_length=1)
-    dtype: Literal["float64", "float32"] = "float64"
+    dtype: Precision = "float64"
     device: str = "cpu"
 
 
@@ -116,7 +117,7 @@ class Observables(_Table):
 
     extras: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
-    every: int | dict[str, int] = 1
+    every: StrictInt | dict[str, StrictInt] = 1
     record_file: str = "observables.h5"
 
     @property
@@ -204,6 +205,24 @@ class ClientConfig(_Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _charges_in_a_field_are_due_with_what_they_need(self) -> ClientConfig:
+        charges, gradient = "born_charges", "polarizability_gradient"
+        every = self.observables.strides
+        if (
+            self.field is None
+            or not self.field.second_order
+            or not {charges, gradient} <= set(every)
+        ):
+            return self
+        if every[charges] % every[gradient]:
+            raise ValueError(
+                f"{charges} in a field of second order need the {gradient} of the same step, but "
+                f"every = {every[charges]} and {every[gradient]}; make the first a multiple of the "
+                "second in [observables]"
+            )
+        return self
+
 
 def load(path: Path) -> ClientConfig:
     """Read and validate a client file.
@@ -254,7 +273,8 @@ def parse(content: dict[str, Any], where: str) -> ClientConfig:
 
 def _explain(error: pydantic.ValidationError) -> str:
     # A misspelt key makes two errors, "unknown" and "missing"; the first of them teaches more.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    # Of the kinds that a setting may have, the user meant the one that fits the furthest.
+    first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", -len(e["loc"])))
     unknown = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()
     tables = first["loc"][: len(first["loc"]) - len(unknown)]
     path = [str(part) for part in tables if not _is_branch_of_union(part)]

@@ -63,7 +63,21 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
             "every names 'dipole', which is neither in extras nor in record; add it",
         ),
         ({"observables": {"every": 2.5}}, "observables.every = 2.5"),
-        ({"observables": {"extras": ["dipole"], "every": {"dipole": "x"}}}, "observables.every"),
+        ({"observables": {"every": True}}, "observables.every = True"),
+        (
+            {"observables": {"extras": ["dipole"], "every": {"dipole": 1.5}}},
+            "observables.every.dipole = 1.5: Input should be a valid integer",
+        ),
+        (
+            {
+                "field": {"vector": [0, 0, 1], "unit": "V/angstrom", "second_order": True},
+                "observables": {
+                    "extras": ["born_charges", "polarizability_gradient"],
+                    "every": {"polarizability_gradient": 2},
+                },
+            },
+            "every = 1 and 2; make the first a multiple of the second in [observables]",
+        ),
         (
             {"observables": {"record": ["dipole", "born_charges"], "every": {"born_charges": 9}}},
             "(dipole = 1, born_charges = 9); give them the same number, or move the small ones",

@@ -14,13 +14,13 @@ import mlobs_client
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlobs_client"
 FORBIDDEN = {
-    "wire": ("torch", "ase", "mlobs_client.evaluate", "mlobs_client.cli"),
-    "analysis": ("torch", "mlobs_client.evaluate", "mlobs_client.wire", "mlobs_client.cli"),
-    "outputs": ("torch", "mlobs_client.evaluate", "mlobs_client.wire", "mlobs_client.cli"),
-    "record": ("torch", "mlobs_client.cli"),
-    "evaluate": ("mlobs_client.wire", "mlobs_client.cli"),
-    "terms": ("torch", "mlobs_client.wire", "mlobs_client.cli"),
-    "launch": ("torch", "mlobs_client.cli"),
+    "wire": ("torch", "ase", "mlobs_client.evaluate"),
+    "analysis": ("torch", "mlobs_client.evaluate", "mlobs_client.wire"),
+    "outputs": ("torch", "mlobs_client.evaluate", "mlobs_client.wire"),
+    "record": ("torch",),
+    "evaluate": ("mlobs_client.wire",),
+    "terms": ("torch", "mlobs_client.wire"),
+    "launch": ("torch",),
 }
 
 
@@ -43,6 +43,16 @@ def test_a_folder_imports_only_what_it_may(folder: str) -> None:
         for name in imported(path)
         for forbidden in FORBIDDEN[folder]
         if name == forbidden or name.startswith(forbidden + ".")
+    ]
+    assert wrong == []
+
+
+def test_nothing_but_the_command_itself_imports_the_command_line() -> None:
+    wrong = [
+        path.relative_to(PACKAGE)
+        for path in PACKAGE.rglob("*.py")
+        if path.parent != PACKAGE / "cli" and path.name != "__main__.py"
+        if any(name.startswith("mlobs_client.cli") for name in imported(path))
     ]
     assert wrong == []
 

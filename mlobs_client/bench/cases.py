@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Precision = Literal["float64", "float32"]
+from mlobs_client.evaluate.precision import Precision
+
 PRECISIONS: Final[tuple[Precision, ...]] = ("float64", "float32")
 
 LARGEST: Final = 4

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from mlobs_client.bench.cases import PRECISIONS, Precision
+from mlobs_client.bench.cases import PRECISIONS
 from mlobs_client.build import Assembly, build
 from mlobs_client.config import ClientConfig, MacePotential
-from mlobs_client.evaluate.fuse import batches, predict
-from mlobs_client.units import ANGSTROM, EV
+from mlobs_client.evaluate.fuse import batches
+from mlobs_client.evaluate.precision import Precision, Rounding, compare
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,12 @@ class Survey:
     Attributes:
         n_atoms: of the structure.
         estimate: structures of a step that a client evaluates together by itself.
-        difference: largest change of a component of the forces by single precision, eV/angstrom.
-        largest_force: largest component of the forces, eV/angstrom.
+        rounding: what single precision does to the forces.
     """
 
     n_atoms: int
     estimate: int
-    difference: float
-    largest_force: float
+    rounding: Rounding
 
 
 def survey(subject: Subject, beads: int) -> Survey:
@@ -71,14 +67,9 @@ def survey(subject: Subject, beads: int) -> Survey:
     """
     as_they_are = replace(subject, compile=False)
     double, single = (as_they_are.assemble(dtype) for dtype in PRECISIONS)
-    structure = double.structure
-    forces, rounded = (
-        predict([structure], assembly.evaluators)[0].forces * ANGSTROM / EV
-        for assembly in (double, single)
-    )
+    structure, (reference,), (rounded,) = double.structure, double.evaluators, single.evaluators
     return Survey(
         n_atoms=structure.n_atoms,
         estimate=max(map(len, batches([structure] * beads, double.evaluators))),
-        difference=float(np.abs(rounded - forces).max()),
-        largest_force=float(np.abs(forces).max()),
+        rounding=compare(reference, rounded, structure),
     )

@@ -91,6 +91,11 @@ def _of_forces(ipi: IpiInput, ff: Forcefield) -> Obstacle | None:
         return Obstacle(
             f"the forcefield {ff.name!r} is not that of exactly one <force> in <forces>", AFTERWARDS
         )
+    if forces[0].weight == 0.0:
+        return Obstacle(
+            f"i-PI evaluates <force forcefield={ff.name!r} weight='0'> for outputs only",
+            "give it a weight, for example 1e-12",
+        )
     n_beads = forces[0].n_beads or ipi.n_beads
     if ff.batch_size != n_beads:
         return Obstacle(

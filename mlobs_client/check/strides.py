@@ -22,12 +22,14 @@ def check_strides(
         n_clients: processes for each client file.
     """
     service = find_service(ipi, clients)
+    strided: dict[str, ClientFile] = {}
     for ff in ipi.forcefields:
         if ff.name not in service or not service[ff.name].depends_on_step:
             continue
         name = service[ff.name].path.name
         obstacle = find_obstacle(ipi, ff, n_clients)
         if obstacle is None:
+            strided[ff.name] = service[ff.name]
             yield ok(f"every in {name} follows the steps of i-PI")
             continue
         remedy = obstacle.remedy
@@ -36,7 +38,7 @@ def check_strides(
             f"{obstacle.reason}",
             remedy if remedy == AFTERWARDS else f"{remedy}, or {AFTERWARDS}",
         )
-    yield from _outputs(ipi, service)
+    yield from _outputs(ipi, strided)
 
 
 def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:

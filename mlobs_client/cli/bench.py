@@ -84,7 +84,6 @@ def command(
     clients use these programs afterwards. Ctrl-C keeps what was compiled.
     """
     console = log_to_console(logging.WARNING)
-    _say_once()
     if output is not None and not output.parent.is_dir():
         raise RecordError(f"{output}: there is no folder {output.parent}; make it first")
     # torch reads it when it is loaded, which is from here on
@@ -140,21 +139,6 @@ class Study:
             f"{text}, and up to {count(most, 'compilation')} of about a minute each, less those "
             "that are in the store already; --no-compile gives a quick answer"
         )
-
-
-def _say_once() -> None:
-    """Models are read several times, and those that are not trusted are warned of each time."""
-    said: set[str] = set()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        if text in said:
-            return False
-        said.add(text)
-        return True
-
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(is_new)
 
 
 def _available_cores() -> int:
@@ -222,10 +206,10 @@ def _show(study: Study, timings: Sequence[Timing]) -> None:
 
 
 def _notes(study: Study, timings: Sequence[Timing]) -> list[str]:
-    found = study.found
+    rounding = study.found.rounding
     notes = [
         "float32 changes the forces on this structure by at most "
-        f"{1e3 * found.difference:.2g} meV/angstrom, of at most {found.largest_force:.2g} "
+        f"{1e3 * rounding.difference:.2g} meV/angstrom, of at most {rounding.largest_force:.2g} "
         "eV/angstrom.",
         f"ns/day is for a time step of {study.timestep:g} fs and the clients alone: the time of "
         "i-PI comes on top.",
@@ -276,8 +260,8 @@ def _write(study: Study, timings: Sequence[Timing], output: Path) -> None:
         "beads": study.beads,
         "cores": study.cores,
         "timestep_fs": study.timestep,
-        "float32_force_difference_ev_per_angstrom": study.found.difference,
-        "largest_force_ev_per_angstrom": study.found.largest_force,
+        "float32_force_difference_ev_per_angstrom": study.found.rounding.difference,
+        "largest_force_ev_per_angstrom": study.found.rounding.largest_force,
         "versions": {name: version(name) for name in ("mlobs", "torch", "mace-torch")},
         "cases": cases,
     }

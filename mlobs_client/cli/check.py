@@ -22,16 +22,26 @@ COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 @click.argument(
     "clients", metavar="CLIENT.toml...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+@click.option(
+    "-n",
+    "n_clients",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Clients for each client file, as in 'mlobs run'.",
+)
 @click.option("--no-models", is_flag=True, help="Do not load the models: takes two seconds.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not right.")
-def command(input_xml: Path, clients: tuple[Path, ...], no_models: bool, quiet: bool) -> None:
+def command(
+    input_xml: Path, clients: tuple[Path, ...], n_clients: int, no_models: bool, quiet: bool
+) -> None:
     """Find mistakes in INPUT.xml (or a RESTART) and its client files.
 
     Compares addresses, species, cell, periodicity and extras, looks for a field that is coupled
     twice, and tests forces, field forces and dipoles of the real models by finite differences on
     a few atoms. Exit status: 0 without errors, 1 with.
     """
-    found = check_files(input_xml, clients)
+    found = check_files(input_xml, clients, n_clients)
     if not no_models:
         found = itertools.chain(found, check_physics(clients))
     n_errors = _show(found, quiet=quiet)

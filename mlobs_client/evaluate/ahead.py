@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.fuse import batches, predict
 from mlobs_client.evaluate.mace import MaceEvaluator
@@ -21,7 +22,7 @@ def compile_ahead(
     terms: Sequence[Term] = (),
     wanted: frozenset[str] = frozenset(),
     report: Callable[[], None] = lambda: None,
-) -> None:
+) -> frozenset[State]:
     """Evaluate structures until every batch of them has its programs, or cannot have one.
 
     Args:
@@ -31,13 +32,22 @@ def compile_ahead(
         wanted: see there.
         report: called whenever a compilation has to be waited for.
 
+    Returns:
+        How it ended for the networks of all batches; the log says why, where it failed.
+
     Raises:
         EvaluationError: see :func:`mlobs_client.evaluate.fuse.predict`.
     """
     networks = [evaluator for evaluator in evaluators if isinstance(evaluator, MaceEvaluator)]
-    for batch in batches(structures, evaluators):
+
+    def states_after(batch: Sequence[Structure]) -> frozenset[State]:
         predict(batch, evaluators, terms, wanted)
-        while any(evaluator.compiling for evaluator in networks):
+        return frozenset[State]().union(*(evaluator.compilation for evaluator in networks))
+
+    endings: set[State] = set()
+    for batch in batches(structures, evaluators):
+        while State.WAITING in (states := states_after(batch)):
             report()
             time.sleep(PAUSE)
-            predict(batch, evaluators, terms, wanted)
+        endings |= states
+    return frozenset(endings)

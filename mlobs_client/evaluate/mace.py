@@ -7,7 +7,7 @@ they share is here: the graph of all structures, the species, the size of batche
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -22,11 +22,13 @@ from mlobs_client.evaluate.committee import (
     CommitteeEvaluation,
 )
 from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.graph import GraphBuilder
 from mlobs_client.evaluate.mace_model import MaceModel, cutoff_of, species_of
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.evaluate.precision import Precision
 from mlobs_client.structure import Structure
 
 with quiet_third_parties():
@@ -34,7 +36,6 @@ with quiet_third_parties():
 
 Modules = Mapping[str, torch.nn.Module]
 """Networks by the names of their files, for errors."""
-Precision = Literal["float64", "float32"]
 
 
 class Setting(NamedTuple):
@@ -282,10 +283,10 @@ class MaceEvaluator:
         return self._at_once[n_atoms]
 
     @property
-    def compiling(self) -> bool:
-        """Whether a network that was just used is not compiled yet, and may be some time."""
+    def compilation(self) -> frozenset[State]:
+        """How far compilation was at the last evaluation, of all networks."""
         models = [model for c in self._committees.values() for model in c.models]
-        return any(isinstance(model, MaceModel) and model.compiling for model in models)
+        return frozenset(model.compilation for model in models if isinstance(model, MaceModel))
 
     def check_species(self, structure: Structure) -> None:
         """Refuse species that a committee has never seen.

@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 from mlobs_client import units
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import CompiledNetworks
+from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
 from mlobs_client.evaluate.compile.programs import Contributions
 from mlobs_client.evaluate.derivatives import Derivative, Output, Recorded, through_edges
 from mlobs_client.evaluate.graph import Graph
@@ -75,9 +75,9 @@ class MaceModel:
         return Recorded(self._as_they_are(graph.within(self.cutoff)), graph)
 
     @property
-    def compiling(self) -> bool:
-        """Whether the last evaluation would have liked a compiled program."""
-        return self._compiled is not None and self._compiled.waiting
+    def compilation(self) -> State:
+        """How far compilation was at the last evaluation."""
+        return State.NONE if self._compiled is None else self._compiled.state
 
     def _inputs(self, graph: Graph) -> Inputs:
         vectors = (graph.vectors / units.ANGSTROM).to(self._dtype)

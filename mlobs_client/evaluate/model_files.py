@@ -15,6 +15,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -92,13 +93,7 @@ def load(path: Path) -> torch.nn.Module:
     content = _read(path)
     known = digest(content)
     if known not in _trusted():
-        logger.warning(
-            "%s (sha256 %s) is not a trusted model, and reading it can run any code; "
-            "if you know where it comes from, say so with: mlobs model trust %s",
-            path,
-            known,
-            path,
-        )
+        _warn(path, known)
     with quiet_third_parties():
         import mace.modules  # noqa: F401 (the network needs it, and it must come before e3nn)
         import torch
@@ -116,6 +111,18 @@ def load(path: Path) -> torch.nn.Module:
             "MACE wrote, not a checkpoint"
         )
     return model
+
+
+@cache
+def _warn(path: Path, known: str) -> None:
+    """Once: some files are read in several precisions."""
+    logger.warning(
+        "%s (sha256 %s) is not a trusted model, and reading it can run any code; "
+        "if you know where it comes from, say so with: mlobs model trust %s",
+        path,
+        known,
+        path,
+    )
 
 
 @contextlib.contextmanager

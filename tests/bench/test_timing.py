@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def ignore(case: Case, doing: str) -> None:
     pass
 
 
-def test_clients_are_timed_together_and_leave_no_process(subject: Subject) -> None:
+def test_clients_are_timed_and_leave_no_process(subject: Subject) -> None:
     said: list[tuple[Case, str]] = []
     cases = [CASE, replace(CASE, batch=2)]
     timings = list(timing.measure(subject, cases, 0.0, lambda *what: said.append(what)))
@@ -35,6 +36,29 @@ def test_clients_are_timed_together_and_leave_no_process(subject: Subject) -> No
     assert all(1e-4 < timing.seconds < 100 for timing in timings)
     assert said == [(case, what) for case in cases for what in ("loading", "measuring")]
     assert multiprocessing.active_children() == []
+
+
+def test_all_clients_work_while_they_are_timed_and_the_slowest_counts() -> None:
+    order: list[str] = []
+
+    class Client:
+        def __init__(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        def ask(self, what: object) -> None:
+            if isinstance(what, float):
+                order.append("asked")
+
+        def answer(self, report: object) -> object:
+            if "asked" not in order:
+                return timing._Prepared("")
+            order.append("answered")
+            return self.seconds
+
+    clients: Any = [Client(2.0), Client(3.0), Client(1.0)]
+    found = timing._measure(clients, CASE, 1.0, lambda doing: None)
+    assert order == ["asked"] * 3 + ["answered"] * 3
+    assert found.seconds == 3.0
 
 
 def test_what_goes_wrong_in_a_client_is_raised_here(subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""Where one request is one step of i-PI, and where it is not."""
+"""Where the structures that a client answers tell the steps of i-PI, and where not."""
 
 import json
 import subprocess
@@ -76,6 +76,13 @@ def test_evaluations_that_are_not_steps_are_an_obstacle(batched, old, new, said)
     assert "mlobs observe" in obstacle.remedy
 
 
+def test_a_force_without_weight_is_evaluated_for_outputs_only_which_is_an_obstacle(batched):
+    batched.replace(batched.input, "forcefield='mlobs'/>", "forcefield='mlobs' weight='0'/>")
+    reason, remedy = judge(batched)
+    assert "weight='0'" in reason
+    assert "1e-12" in remedy
+
+
 def test_a_client_inside_of_i_pi_is_not_told_the_step(case):
     case.input.write_text(case.input.read_text().replace("ffsocket", "ffdirect"))
     assert "<ffdirect>" in judge(case).reason
@@ -118,7 +125,7 @@ print(json.dumps(sorted(displacing)))
 """
 
 
-def test_outputs_that_evaluate_displaced_structures_are_those_of_i_pi(tmp_path):
+def test_every_output_for_which_i_pi_evaluates_displaced_structures_is_known(tmp_path):
     (tmp_path / "init.xyz").write_text(OSCILLATORS)
     dummy = "<ffdirect name='mlobs' pbc='False' threaded='False'> <pes> dummy </pes> </ffdirect>"
     output = "<output> <properties> [ step ] </properties> </output>"

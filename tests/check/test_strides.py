@@ -26,6 +26,12 @@ def test_several_clients_make_every_useless_which_is_a_warning(strided, texts):
     assert "mlobs observe" in said
 
 
+def test_where_every_has_no_effect_no_output_lacks_anything(strided, texts):
+    strided.replace(strided.client, "every = 2", "every = 3")
+    assert texts(strided.judge_strides(n_clients=1), "error") != []
+    assert texts(strided.judge_strides(n_clients=2), "error") == []
+
+
 def test_a_batch_without_all_beads_is_a_warning_that_names_the_right_size(strided, texts):
     strided.replace(strided.input, "<batch_size> 4", "<batch_size> 2")
     assert "<batch_size> 4 </batch_size>" in texts(strided.judge_all(), "warning")[0]

@@ -20,13 +20,14 @@ from mlobs_client.cli import bench, group
 from mlobs_client.config import parse
 from mlobs_client.errors import MlobsError
 from mlobs_client.evaluate import model_files
+from mlobs_client.evaluate.precision import Rounding
 
 POTENTIAL = "bundled:water/potential-0"
 DOUBLE = Case("float64", batch=4, threads=1, clients=1, share=8)
 SINGLE = Case("float32", batch=2, threads=2, clients=2, share=4)
 STUDY = bench.Study(
     Subject((POTENTIAL,), "init.xyz", compile=True),
-    Survey(n_atoms=3, estimate=8, difference=1.5e-6, largest_force=2.5),
+    Survey(n_atoms=3, estimate=8, rounding=Rounding(1.5e-6, 2.5)),
     beads=8,
     cores=4,
     timestep=0.5,

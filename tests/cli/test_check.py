@@ -50,6 +50,14 @@ def test_names_in_brackets_are_shown_as_they_are(folder: Path):
     assert "[socket] of client.toml is unix" in said
 
 
+def test_the_number_of_clients_is_that_of_the_run(folder: Path):
+    client = folder / "client.toml"
+    client.write_text(client.read_text().replace("[observables]", "[observables]\nevery = 2"))
+    outputs = [invoke(folder, "--no-models", "-n", n).output for n in ("1", "2")]
+    said = [" ".join(output.split()) for output in outputs]
+    assert ["2 clients share" in text for text in said] == [False, True]
+
+
 def test_quiet_shows_only_what_is_wrong(folder: Path):
     result = invoke(folder, "--no-models", "--quiet")
     assert result.output == "no errors\n"

@@ -12,7 +12,7 @@ from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT
 from mlobs_client.build import build
 from mlobs_client.cli import group
 from mlobs_client.config import load
-from mlobs_client.errors import ConfigError
+from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.fuse import predict
 
 
@@ -21,7 +21,18 @@ def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> 
     (tmp_path / "client.toml").write_text(OSCILLATORS_CLIENT)
     done = CliRunner().invoke(group, ["compile", str(tmp_path / "client.toml")])
     assert done.exit_code == 0, done.output
-    assert "compiled" in done.output
+    assert "nothing to compile" in done.output
+
+
+def test_a_failed_compilation_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "init.xyz").write_text(OSCILLATORS.replace("12.3", "0.3"))
+    (tmp_path / "client.toml").write_text(POTENTIAL)
+    done = CliRunner().invoke(group, ["compile", str(tmp_path / "client.toml")])
+    assert isinstance(done.exception, ModelError)
+    assert "compiler" in done.output
+    assert "compiled:" not in done.output.splitlines()[-1]
 
 
 def test_a_client_file_that_refuses_compilation_is_not_overruled(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from mlobs_client.evaluate import ahead, mace
+from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.structure import Structure
 
 
 class Compiling(MaceEvaluator):
-    """Says of each new number of structures twice that it is not compiled yet."""
+    """Says of each number of structures that it is compiled once it was evaluated so often."""
 
-    def __init__(self, network: Any, batch: int) -> None:
+    def __init__(self, network: Any, batch: int, evaluations: int = 3) -> None:
         super().__init__(mace.potential({"it": network("potential")}), batch=batch)
+        self.evaluations = evaluations
         self.evaluated: list[int] = []
 
     def __call__(self, structures: Sequence[Structure], *rest: Any, **named: Any) -> Any:
@@ -24,8 +26,9 @@ class Compiling(MaceEvaluator):
         return super().__call__(structures, *rest, **named)
 
     @property
-    def compiling(self) -> bool:
-        return self.evaluated.count(self.evaluated[-1]) < 3
+    def compilation(self) -> frozenset[State]:
+        ready = self.evaluated.count(self.evaluated[-1]) >= self.evaluations
+        return frozenset({State.READY if ready else State.WAITING})
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +49,13 @@ def test_every_pause_is_reported(network, water) -> None:
     assert len(reports) == 2
 
 
-def test_what_needs_no_programs_is_evaluated_once(network, water) -> None:
+def test_what_has_its_programs_is_evaluated_once(network, water) -> None:
+    evaluator = Compiling(network, batch=2, evaluations=1)
+    states = ahead.compile_ahead([water(1)] * 2, [evaluator], report=lambda: pytest.fail("ready"))
+    assert evaluator.evaluated == [2]
+    assert states == {State.READY}
+
+
+def test_networks_that_nobody_wants_to_be_compiled_are_not_waited_for(network, water) -> None:
     evaluator = MaceEvaluator(mace.potential({"it": network("potential")}))
-    ahead.compile_ahead([water(1)], [evaluator], report=lambda: pytest.fail("nothing compiles"))
+    assert ahead.compile_ahead([water(1)], [evaluator]) == {State.NONE}

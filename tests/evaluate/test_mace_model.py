@@ -38,9 +38,10 @@ def test_programs_give_values_forces_and_virials_of_the_networks(
         np.testing.assert_allclose(one, other, atol=1e-13)
 
 
-def test_networks_with_learned_charges_are_not_compiled(network) -> None:
+def test_networks_with_learned_charges_are_not_compiled(network, water) -> None:
     from mlobs_client.evaluate.compile.background import Background
+    from mlobs_client.evaluate.compile.networks import State
 
     charged = MaceModel([AtomicNetwork(network("dielectric"), "dipole")], 1.0, Background(0.0))
-    assert not charged.compiling
-    assert charged._compiled is None
+    charged(GraphBuilder(charged.cutoff)([water(1, seed=3, pbc=(False, False, False))]))
+    assert charged.compilation is State.NONE

@@ -10,12 +10,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import filelock
 import torch
 
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.model_files import quiet_third_parties
+
+PATIENCE: Final = 60.0
+"""Seconds, about what a compilation takes."""
 
 
 class Background:
@@ -25,12 +29,12 @@ class Background:
     the store. A client that ends stops its worker.
 
     Attributes:
-        patience: seconds of use before a compilation is started, about what it will take: short
-            work would end before it pays.
+        patience: seconds of use before a compilation is started: short work would end before it
+            pays.
         failures: what the worker said last, by key.
     """
 
-    def __init__(self, patience: float = 60.0) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: filelock.BaseFileLock | None = None

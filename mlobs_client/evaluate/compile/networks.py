@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 import torch
@@ -22,6 +23,15 @@ MOST_SIZES: Final = 8
 """Of one committee. A run that needs more changes faster than can be compiled."""
 
 
+class State(Enum):
+    """How far compilation is, for the inputs that were evaluated last."""
+
+    NONE = auto()  # nobody wants it, or there is nothing that takes time
+    WAITING = auto()  # a program would have been used
+    READY = auto()
+    FAILED = auto()  # and will not be tried again
+
+
 class _Ready(NamedTuple):
     size: store.Size
     program: Program
@@ -36,7 +46,7 @@ class CompiledNetworks:
     structure at hand. What is wrong with compilation is said once, and the networks serve on.
 
     Attributes:
-        waiting: whether the last evaluation would have liked a program.
+        state: of the last evaluation.
 
     Args:
         networks: the members.
@@ -57,18 +67,25 @@ class CompiledNetworks:
         self._ready: list[_Ready] = []
         self._next_look: dict[store.Size, float] = {}
         self._since: float | None = None
-        self._given_up = False
-        self.waiting = False
+        self.state = State.NONE
 
     def __call__(self, inputs: Inputs) -> Contributions | None:
         """Contributions of all members, or None as long as no program fits."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
-        possible = len(inputs.vectors) > 0 and not self._given_up
-        ready = self._program(inputs) if possible else None
-        self.waiting = ready is None and possible and not self._given_up
-        return None if ready is None else Contributions(ready.program, ready.size, inputs)
+        if self.state is State.FAILED:
+            return None
+        self.state = State.NONE
+        if not len(inputs.vectors):
+            return None
+        ready = self._program(inputs)
+        if ready is None:
+            if self.state is not State.FAILED:
+                self.state = State.WAITING
+            return None
+        self.state = State.READY
+        return Contributions(ready.program, ready.size, inputs)
 
     def _program(self, inputs: Inputs) -> _Ready | None:
         """The smallest program that the inputs fit into, if it is not much too large."""
@@ -158,7 +175,7 @@ class CompiledNetworks:
         return True
 
     def _give_up(self, reason: str) -> None:
-        self._given_up = True
+        self.state = State.FAILED
         logger.warning("%s: %s; the networks are evaluated as they are", self._name, reason)
 
 

@@ -17,6 +17,7 @@ from ase import Atoms
 from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.mace import MaceEvaluator
@@ -87,12 +88,13 @@ class Pair:
     def evaluate(self, structure: Structure, *, patient: bool = True) -> Prediction:
         """By a program, if it is there or worth to wait for; checked against the network."""
         found = self._predict(self._compiled, structure)
-        if patient and self._compiled.compiling and len(self.sizes) < self._most_sizes:
+        waits = State.WAITING in self._compiled.compilation
+        if patient and waits and len(self.sizes) < self._most_sizes:
             while self._background.running:
                 time.sleep(0.1)
             time.sleep(2 * compiled.LOOK_EVERY)
             found = self._predict(self._compiled, structure)
-        self.n_compiled += not self._compiled.compiling
+        self.n_compiled += self._compiled.compilation == {State.READY}
         expected = self._predict(self._plain, structure)
         assert found.energy == pytest.approx(expected.energy, abs=AGREE)
         np.testing.assert_allclose(found.forces, expected.forces, atol=AGREE)
