@@ -100,10 +100,11 @@ def through_edges(graph: Graph, by_vectors: torch.Tensor) -> Derivative:
         graph: of the edges.
         by_vectors: shape ``(n_edges, 3)``, derivative with respect to its vectors.
     """
-    senders, receivers = graph.edges
+    senders, receivers = graph.edges.unsqueeze(2).expand(-1, -1, 3)
     positions = by_vectors.new_zeros(graph.positions.shape)
-    positions.index_add_(0, receivers, by_vectors)
-    positions.index_add_(0, senders, by_vectors, alpha=-1)
+    # for rows of three numbers, several times faster than index_add_
+    positions.scatter_add_(0, receivers, by_vectors)
+    positions.scatter_add_(0, senders, -by_vectors)
     return Derivative(positions, _virial(graph.vectors.detach(), by_vectors, graph.edge_starts))
 
 
