@@ -108,9 +108,9 @@ class _Compiled:
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
         """Derivative of ``sum(weights * values)``; weights in the shape of the values."""
-        of_atoms = (weights * self._unit)[self._graph.structure_of].transpose(0, 1)  # [m, I, ...]
-        by_vectors = self._contributions.pull_back(of_atoms)
-        return through_edges(self._graph, by_vectors.double() / units.ANGSTROM)
+        weights = weights * (self._unit / units.ANGSTROM)
+        of_atoms = weights[self._graph.structure_of].transpose(0, 1)  # [m, I, ...]
+        return through_edges(self._graph, self._contributions.pull_back(of_atoms).double())
 
 
 def cutoff_of(network: torch.nn.Module) -> float:

@@ -59,6 +59,7 @@ class NeighbourList(NamedTuple):
         reference: the batch that it was made for.
         pairs: shape ``(2, n_pairs)``, sender and receiver.
         images: shape ``(n_pairs, 3)``, lattice vectors to add to the receiver, whole numbers.
+        shifts: shape ``(n_pairs, 3)``, bohr, the same in the cells of the reference.
         starts: the pair at which each structure begins, and the end.
         reach: bohr.
     """
@@ -66,6 +67,7 @@ class NeighbourList(NamedTuple):
     reference: Batch
     pairs: Integers
     images: Array
+    shifts: Array
     starts: tuple[int, ...]
     reach: float
 
@@ -99,7 +101,8 @@ class NeighbourList(NamedTuple):
         pairs = np.stack([senders, receivers]).astype(np.int64)
         # A copy: whoever reads positions from a socket may use the same memory for the next ones.
         reference = batch._replace(positions=batch.positions.copy(), cells=batch.cells.copy())
-        return cls(reference, pairs, images.astype(np.float64), (0, len(images)), reach)
+        images = images.astype(np.float64)
+        return cls(reference, pairs, images, images @ cell, (0, len(images)), reach)
 
     @classmethod
     def joined(cls, lists: Sequence[NeighbourList]) -> NeighbourList:
@@ -118,6 +121,7 @@ class NeighbourList(NamedTuple):
             batch,
             np.concatenate(pairs, axis=1),
             np.concatenate([one.images for one in lists]),
+            np.concatenate([one.shifts for one in lists]),
             tuple(accumulate((len(one.images) for one in lists), initial=0)),
             lists[0].reach,
         )
@@ -127,8 +131,8 @@ class NeighbourList(NamedTuple):
         senders, receivers = self.pairs
         vectors: Array = batch.positions.take(receivers, axis=0)
         vectors -= batch.positions.take(senders, axis=0)
-        if len(batch.cells) == 1 or (batch.cells == batch.cells[0]).all():
-            vectors += self.images @ batch.cells[0]
+        if (batch.cells == self.reference.cells).all():
+            vectors += self.shifts
             return vectors
         for cell, (start, end) in zip(batch.cells, pairwise(self.starts), strict=True):
             vectors[start:end] += self.images[start:end] @ cell
