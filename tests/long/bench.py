@@ -38,6 +38,9 @@ MORE = ((1, 32, 1), (64, 32, 1), (512, 1, 1))
 
 WARM_UP = 4
 
+TIMESTEP = "<timestep units='femtosecond'>0.25</timestep>"
+NVE = f"<motion mode='dynamics'><dynamics mode='nve'>{TIMESTEP}</dynamics></motion>"
+
 # i-PI itself, with the wall clock as a property: differences between outputs are times of steps.
 SERVER = """
 import sys, time
@@ -158,7 +161,9 @@ def commands(case: Case, address: str) -> dict[str, list[str]]:
     }
 
 
-def prepare(case: Case, client: str, address: str, batch_size: int, tables: str = "") -> str:
+def prepare(
+    case: Case, client: str, address: str, batch_size: int, tables: str = "", motion: str = NVE
+) -> str:
     """Write what the clients read into the current folder; return i-PI's input."""
     box = water_box(case.molecules)
     ase.io.write("init.xyz", box, format="extxyz")
@@ -185,23 +190,23 @@ def prepare(case: Case, client: str, address: str, batch_size: int, tables: str 
       <velocities mode='thermal' units='kelvin'>300</velocities>
     </initialize>
     <forces><force forcefield='mace'/></forces>
-    <motion mode='dynamics'><dynamics mode='nve'><timestep units='femtosecond'>0.25</timestep>
-    </dynamics></motion>
+    {motion}
     <ensemble><temperature units='kelvin'>300</temperature></ensemble>
   </system>
 </simulation>"""
 
 
-def step_time(case: Case, client: str, tables: str = "") -> float:
+def step_time(case: Case, client: str, tables: str = "", motion: str = NVE) -> float:
     """Median seconds of a step; runs in the current folder.
 
     Args:
         case: the system.
         client: who serves i-PI.
         tables: what our client file has beside its potential.
+        motion: of i-PI's input.
     """
     address = f"mlobs-bench-{os.getpid()}-{time.time_ns()}"
-    xml = prepare(case, client, address, 1 if client == ASE else case.beads, tables)
+    xml = prepare(case, client, address, 1 if client == ASE else case.beads, tables, motion)
     with Path("ipi.log").open("w") as server_log, Path("client.log").open("w") as client_log:
         server = subprocess.Popen(
             [sys.executable, "-c", SERVER, xml], stdout=server_log, stderr=server_log
