@@ -60,6 +60,8 @@ class NeighbourList(NamedTuple):
         pairs: shape ``(2, n_pairs)``, sender and receiver.
         images: shape ``(n_pairs, 3)``, lattice vectors to add to the receiver, whole numbers.
         shifts: shape ``(n_pairs, 3)``, bohr, the same in the cells of the reference.
+        inverses: shape ``(n_structures, 3, 3)``, 1/bohr, of these cells; nothing across directions
+            that are not periodic.
         starts: the pair at which each structure begins, and the end.
         reach: bohr.
     """
@@ -68,6 +70,7 @@ class NeighbourList(NamedTuple):
     pairs: Integers
     images: Array
     shifts: Array
+    inverses: Array
     starts: tuple[int, ...]
     reach: float
 
@@ -102,7 +105,8 @@ class NeighbourList(NamedTuple):
         # A copy: whoever reads positions from a socket may use the same memory for the next ones.
         reference = batch._replace(positions=batch.positions.copy(), cells=batch.cells.copy())
         images = images.astype(np.float64)
-        return cls(reference, pairs, images, images @ cell, (0, len(images)), reach)
+        inverses = np.linalg.pinv(lattice)[None]
+        return cls(reference, pairs, images, images @ cell, inverses, (0, len(images)), reach)
 
     @classmethod
     def joined(cls, lists: Sequence[NeighbourList]) -> NeighbourList:
@@ -122,6 +126,7 @@ class NeighbourList(NamedTuple):
             np.concatenate(pairs, axis=1),
             np.concatenate([one.images for one in lists]),
             np.concatenate([one.shifts for one in lists]),
+            np.concatenate([one.inverses for one in lists]),
             tuple(accumulate((len(one.images) for one in lists), initial=0)),
             lists[0].reach,
         )
@@ -134,6 +139,9 @@ class NeighbourList(NamedTuple):
         if (batch.cells == self.reference.cells).all():
             vectors += self.shifts
             return vectors
+        if (batch.cells == batch.cells[0]).all():
+            vectors += self.images @ batch.cells[0]
+            return vectors
         for cell, (start, end) in zip(batch.cells, pairwise(self.starts), strict=True):
             vectors[start:end] += self.images[start:end] @ cell
         return vectors
@@ -145,7 +153,8 @@ class NeighbourList(NamedTuple):
         deformation, h = h0 F; what the atoms do beyond it is R = R0 F + u. A pair vector is then
         d = d0 F + u_J - u_I, so that |d0| <= (|d| + 2 max|u|) / sigma_min(F). All pairs with
         |d0| <= reach are known; hence none within the cutoff is missing as long as
-        cutoff + 2 max|u| <= sigma_min(F) reach. Displacing all atoms alike changes no pair.
+        cutoff + 2 max|u| <= sigma_min(F) reach, and sigma_min(F) >= 1 - |F - 1|. Displacing all
+        atoms alike changes no pair.
         """
         reference = self.reference
         if batch.starts != reference.starts or batch.pbc != reference.pbc:
@@ -154,12 +163,10 @@ class NeighbourList(NamedTuple):
         n_structures = len(batch.cells)
         shortest = 1.0
         if (batch.cells != reference.cells).any():
-            for s in range(n_structures):
-                before, now = reference.cells[s], batch.cells[s]
-                change = _deformation_minus_one(before, now, batch.pbc[s])
-                atoms = slice(*batch.starts[s : s + 2])
-                moved[atoms] -= reference.positions[atoms] @ change
-                shortest = min(shortest, float(np.linalg.norm(np.eye(3) + change, -2)))
+            changes = self.inverses @ (batch.cells - reference.cells)  # F - 1
+            for change, (start, end) in zip(changes, pairwise(batch.starts), strict=True):
+                moved[start:end] -= reference.positions[start:end] @ change
+            shortest -= math.sqrt(np.einsum("sij,sij->s", changes, changes).max())
         if n_structures == 1:
             moved -= moved.sum(axis=0) / len(moved)
         else:
@@ -275,11 +282,3 @@ class _Entry:
         complete = self.neighbours.is_complete_for(batch, cutoff)
         self.n_vain = 0 if complete else self.n_vain + 1
         return complete
-
-
-def _deformation_minus_one(before: Array, now: Array, pbc: tuple[bool, bool, bool]) -> Array:
-    """F - 1 of the periodic lattice vectors; zero across the directions that are not periodic."""
-    periodic = np.array(pbc)
-    before, now = before[periodic], now[periodic]
-    change: Array = np.linalg.pinv(before) @ (now - before)
-    return change
