@@ -204,6 +204,6 @@ def describe(config: ClientConfig, path: Path) -> dict[str, str]:
     models = model_files(config, path.parent)
     return {
         "client_file": path.read_text(encoding="utf-8"),
-        "models": "\n".join(f"{digest(model.read_bytes())}  {model.name}" for model in models),
+        "models": "\n".join(f"{digest(model)}  {model.name}" for model in models),
         "mlobs": version("mlobs"),
     }

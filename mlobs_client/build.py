@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlobs_client.config import AseModel, ClientConfig, MaceTable, ToyModel
-from mlobs_client.errors import ConfigError
+from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
@@ -108,6 +108,12 @@ def _mace(
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if dipole is not None:
         check_single_valued(evaluator, structure, numbers)
+    if numbers is not None and (charge := int(numbers.of(structure).sum())):
+        logger.warning(
+            "[dipole] oxidation_numbers add up to %+d e for this structure; if the cell is not "
+            "charged, correct them",
+            charge,
+        )
     if background is not None:  # not before: tests at the start need no programs
         background.patience = PATIENCE if compile_after is None else compile_after
     return evaluator
@@ -159,9 +165,17 @@ def _committees(
 
 
 def _networks(table: MaceTable, folder: Path) -> Modules:
-    from mlobs_client.evaluate.model_files import load, resolve
+    from mlobs_client.evaluate.model_files import digest, load, resolve
 
-    return {str(path): load(path) for path in resolve(table.models, folder)}
+    by_content: dict[str, Path] = {}
+    for path in resolve(table.models, folder):
+        same = by_content.setdefault(digest(path), path)
+        if same is not path:
+            raise ModelError(
+                f"models: {same} and {path} are the same network; a committee of copies would "
+                "be sure of everything: name it once"
+            )
+    return {str(path): load(path) for path in by_content.values()}
 
 
 def _are_one(potential: MaceTable, dipole: MaceTable, folder: Path) -> bool:
@@ -236,7 +250,8 @@ def read_structure(config: ClientConfig, folder: Path) -> Structure:
     """Read species, order and periodicity (and a sample of positions) of a client file.
 
     Raises:
-        ConfigError: the file is missing or unreadable, or the periodicity is not known.
+        ConfigError: the file is missing or unreadable.
+        EvaluationError: its positions or its cell are impossible.
     """
     import ase.io
 
@@ -248,9 +263,12 @@ def read_structure(config: ClientConfig, folder: Path) -> Structure:
     except Exception as error:  # ASE's readers raise anything
         raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
     pbc = config.pbc or tuple(bool(periodic) for periodic in atoms.pbc)
-    return Structure(
-        numbers=np.asarray(atoms.numbers, dtype=np.int64),
-        positions=atoms.positions * ANGSTROM,
-        cell=np.asarray(atoms.cell) * ANGSTROM,
-        pbc=(pbc[0], pbc[1], pbc[2]),
-    )
+    try:
+        return Structure(
+            numbers=np.asarray(atoms.numbers, dtype=np.int64),
+            positions=atoms.positions * ANGSTROM,
+            cell=np.asarray(atoms.cell) * ANGSTROM,
+            pbc=(pbc[0], pbc[1], pbc[2]),
+        )
+    except EvaluationError as error:
+        raise EvaluationError(f"{path}: {error}") from error

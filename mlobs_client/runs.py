@@ -133,6 +133,11 @@ class Run:
         return float(strides[0]) * self.timestep
 
     def _path(self, end: str) -> Path:
+        if not self.prefix.name:
+            raise RecordError(
+                f"{str(self.prefix)!r} is a folder; give the prefix of i-PI's outputs in it, for "
+                f"example {str(self.prefix / 'simulation')!r}"
+            )
         return self.prefix.with_name(f"{self.prefix.name}.{end}")
 
 

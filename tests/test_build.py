@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from pathlib import Path
 
 import ase.io
@@ -15,6 +16,7 @@ from mlobs_client.build import Assembly, build
 from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.mace import MaceEvaluator
+from mlobs_client.evaluate.model_files import resolve
 
 WATER = """
 structure = "init.xyz"
@@ -150,3 +152,33 @@ def test_single_precision_says_what_it_does_to_the_forces(
     assert found is not None
     # float32 rounds at 6e-8; networks of this depth lose a factor of ten to a thousand
     assert 1e-8 < float(found[1]) / 1e3 / float(found[2]) < 1e-4
+
+
+def test_the_same_network_under_two_names_is_refused(tmp_path: Path) -> None:
+    (original,) = resolve(["bundled:water/potential-0"], tmp_path)
+    shutil.copy(original, tmp_path / "copy.model")
+    text = WATER.replace("[01]", "0").replace('0"]', '0", "copy.model"]')
+    with pytest.raises(ModelError, match=r"copy\.model are the same network.*name it once"):
+        assemble(tmp_path, text)
+
+
+def test_integers_that_add_up_to_a_charge_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assemble(tmp_path, WATER + DIPOLE)
+    assert "add up" not in caplog.text
+    assemble(tmp_path, WATER + DIPOLE.replace("H = 1", "H = 2"))
+    assert "oxidation_numbers add up to +2 e" in caplog.text
+
+
+def test_a_structure_with_numbers_that_are_none_is_named_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "init.xyz").write_text("1\n\nO nan 0 0\n")
+    (tmp_path / "client.toml").write_text(WATER)
+    with pytest.raises(EvaluationError, match=r"init\.xyz: positions\[0, 0\] is nan"):
+        build(load(tmp_path / "client.toml"), tmp_path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(tmp_path: Path, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"device = '{device}' cannot be used here"):
+        assemble(tmp_path, WATER + f'device = "{device}"\n')

@@ -59,5 +59,11 @@ def test_a_prefix_without_outputs_is_named(tmp_path: Path) -> None:
         _ = Run(tmp_path / "simulation").timestep
 
 
+@pytest.mark.parametrize("prefix", [".", "/"])
+def test_a_folder_is_no_prefix(prefix: str) -> None:
+    with pytest.raises(RecordError, match="is a folder; give the prefix"):
+        _ = Run(Path(prefix)).properties
+
+
 def test_masses_are_the_standard_ones_in_electron_masses() -> None:
     np.testing.assert_allclose(masses(np.array([8, 1])), np.array([15.999, 1.008]) * DALTON)

@@ -6,6 +6,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -95,6 +96,7 @@ class IpiInput:
         writes_asr_threshold: whether ``asr_threshold`` is set.
         takes_born_charges: whether ``<bec mode='driver'>``.
         timestep: text and unit of the first one; None without dynamics.
+        checkpoints: names of the files of all ``<checkpoint>``.
     """
 
     path: Path
@@ -115,6 +117,7 @@ class IpiInput:
     writes_asr_threshold: bool
     takes_born_charges: bool
     timestep: tuple[str, str] | None
+    checkpoints: tuple[str, ...]
 
     @property
     def sockets(self) -> tuple[Forcefield, ...]:
@@ -135,13 +138,28 @@ def read(path: Path) -> IpiInput:
     """Read an input or a RESTART of i-PI.
 
     Raises:
-        ConfigError: it is missing, is not XML, or a number in it is none.
+        ConfigError: it is missing, is not XML, or a number in it is none, or impossible.
     """
     root = _parse(path)
     try:
+        _check_numbers(root)
         return _read(path, root)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
+
+
+def _check_numbers(root: ET.Element) -> None:
+    """Refuse what i-PI would take for a number, or would not, by the name of its tag."""
+    for tag in root.iter():
+        text = (tag.text or "").strip()
+        if tag.tag not in ("temperature", "timestep", "total_steps", "step") or not text:
+            continue
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError(f"<{tag.tag}> is {text!r}") from None
+        if not math.isfinite(number) or number < 0.0 or (tag.tag == "timestep" and number == 0.0):
+            raise ValueError(f"<{tag.tag}> is {text}")
 
 
 def _parse(path: Path) -> ET.Element:
@@ -189,6 +207,9 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         timestep=None
         if timestep is None
         else ((timestep.text or "").strip(), timestep.get("units", "atomic_unit")),
+        checkpoints=tuple(
+            tag.get("filename", "restart").strip() for tag in outputs.findall("checkpoint")
+        ),
     )
 
 

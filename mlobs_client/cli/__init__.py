@@ -7,8 +7,9 @@ Exit status: 0 when all went well, 1 for an error of ours (one line on stderr), 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -42,6 +43,13 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"mlobs_client.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("mlobs: interrupted", err=True)
+            sys.exit(128 + signal.SIGINT)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

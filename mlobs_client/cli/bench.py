@@ -30,7 +30,8 @@ from mlobs_client.bench.cases import (
 from mlobs_client.bench.subject import Subject, Survey, survey
 from mlobs_client.bench.timing import measure
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.errors import RecordError
+from mlobs_client.cli.types import FiniteRange
+from mlobs_client.errors import ConfigError, RecordError
 
 
 @click.command(
@@ -44,7 +45,7 @@ from mlobs_client.errors import RecordError
     help="Structures of one step: beads times replicas.",
 )  # fmt: skip
 @click.option(
-    "--timestep", type=click.FloatRange(0.0, min_open=True), default=0.5, show_default=True,
+    "--timestep", type=FiniteRange(0.0, min_open=True), default=0.5, show_default=True,
     help="Of the simulation, fs; for ns/day.",
 )  # fmt: skip
 @click.option(
@@ -53,7 +54,7 @@ from mlobs_client.errors import RecordError
     help="For all clients together; default: all of this process.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.0, 3600.0), default=2.0, show_default=True,
+    "--seconds", type=FiniteRange(0.0, 3600.0), default=2.0, show_default=True,
     help="Of measuring for each case; five steps at least.",
 )  # fmt: skip
 @click.option("--no-compile", is_flag=True, help="Networks as they are: a quick look.")
@@ -86,6 +87,10 @@ def command(
     console = log_to_console(logging.WARNING)
     if output is not None and not output.parent.is_dir():
         raise RecordError(f"{output}: there is no folder {output.parent}; make it first")
+    if output is not None and output.is_dir():
+        raise RecordError(f"{output}: is a folder; give the name of a file")
+    if cores is not None and cores > _available_cores():
+        raise ConfigError(f"--cores {cores}: this process may use {_available_cores()}")
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = "1"
     subject = Subject(models, structure, compile=not no_compile)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from mlobs_client import demo
+from mlobs_client.cli.types import FiniteRange
 
 NOTE = (
     "These runs are short enough for a coffee: the spectra are broad, and the polarization has not "
@@ -27,7 +28,7 @@ NOTE = (
     help="Folder of inputs, outputs and figures.",
 )  # fmt: skip
 @click.option(
-    "--scale", default=1.0, show_default=True, type=click.FloatRange(min=0.0, min_open=True),
+    "--scale", default=1.0, show_default=True, type=FiniteRange(0.0, min_open=True),
     help="Length of all runs; 1 takes at most 8 minutes on 2 cores.",
 )  # fmt: skip
 @click.option(

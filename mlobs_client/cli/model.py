@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from mlobs_client.errors import ModelError
+
 
 @click.group(
     epilog="Examples:  mlobs model show 'bundled:water/*'   |   mlobs model trust my.model"
@@ -40,10 +42,12 @@ def show(patterns: tuple[str, ...]) -> None:
 
     for path in model_files.resolve(patterns, Path.cwd()):
         network = model_files.load(path)
+        if not hasattr(network, "r_max"):
+            raise ModelError(f"{path}: contains a {type(network).__name__}, no network of MACE")
         species = ", ".join(chemical_symbols[z] for z in network.atomic_numbers.tolist())  # type: ignore[operator]
         n_parameters = sum(parameter.numel() for parameter in network.parameters())
         click.echo(
             f"{path.name}: {type(network).__name__} for {species}, cutoff "
             f"{float(network.r_max):.2f} angstrom, {n_parameters} parameters, "  # type: ignore[arg-type]
-            f"sha256 {model_files.digest(path.read_bytes())}"
+            f"sha256 {model_files.digest(path)}"
         )

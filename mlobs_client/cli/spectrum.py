@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings
+from mlobs_client.cli.types import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_spectra, save
 from mlobs_client.runs import Run
@@ -23,14 +24,18 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
     decorators: list[Callable[[Any], Any]] = [
         click.argument("prefixes", metavar="PREFIX...", nargs=-1, required=True,
                        type=click.Path(path_type=Path)),
-        click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+        click.option("-o", "--output", required=True, type=ResultName(),
                      help="Name of the results, without ending."),
-        click.option("--resolution", default=10.0, show_default=True, help="cm^-1, full width."),
+        click.option("--resolution", default=10.0, show_default=True,
+                     type=FiniteRange(0.0, min_open=True), help="cm^-1, full width."),
         click.option("--blocks", default=10, show_default=True, help="Give the error bars."),
         click.option("--window", default="parzen", show_default=True, help="Of the correlation."),
-        click.option("--skip", default=0.0, show_default=True, help="ps left out at the start."),
-        click.option("--low", default=0.0, show_default=True, help="Left end, cm^-1."),
-        click.option("--high", default=4500.0, show_default=True, help="Right end, cm^-1."),
+        click.option("--skip", default=0.0, show_default=True, type=FiniteRange(0.0),
+                     help="ps left out at the start."),
+        click.option("--low", default=0.0, show_default=True, type=FiniteRange(),
+                     help="Left end, cm^-1."),
+        click.option("--high", default=4500.0, show_default=True, type=FiniteRange(),
+                     help="Right end, cm^-1."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         function = decorate(function)

@@ -84,6 +84,7 @@ def potential(
         setting: precision and device.
 
     Raises:
+        ConfigError: the device is not there.
         ModelError: a network is of another kind, or they are made for different species.
     """
     models = _models(networks, "energy", units.EV, setting)
@@ -110,7 +111,7 @@ def dipole(
         setting: precision and device.
 
     Raises:
-        ConfigError: unknown unit.
+        ConfigError: unknown unit, or a device that is not there.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
@@ -139,7 +140,7 @@ def potential_and_dipole(
         setting: precision and device.
 
     Raises:
-        ConfigError: unknown unit.
+        ConfigError: unknown unit, or a device that is not there.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
@@ -177,7 +178,7 @@ def polarizability(
         setting: precision and device.
 
     Raises:
-        ConfigError: unknown unit.
+        ConfigError: unknown unit, or a device that is not there.
         ModelError: a network is of another kind, or they are made for different species.
     """
     factor = units.factor(unit, units.POLARIZABILITY_UNITS, "[polarizability] unit")
@@ -340,11 +341,22 @@ def _models(
                 f"{_symbols(species_of(sample))}; members of a committee must agree"
             )
     for network in networks.values():
-        network.to(device=setting.device, dtype=getattr(torch, setting.dtype))
+        _move(network, setting)
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
     alike = len({(cutoff_of(m.network), build_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
     return tuple(MaceModel(group, unit, setting.background) for group in groups)
+
+
+def _move(network: torch.nn.Module, setting: Setting) -> None:
+    try:
+        network.to(device=setting.device, dtype=getattr(torch, setting.dtype))
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigError(
+            f'device = {setting.device!r} cannot be used here ({reason}); write "cpu", or '
+            '"cuda" on a machine with an NVIDIA GPU and the CUDA build of torch'
+        ) from error
 
 
 def _check_kind(name: str, network: torch.nn.Module, quantity: Quantity) -> None:

@@ -52,8 +52,16 @@ def resolve(patterns: Sequence[str], folder: Path) -> list[Path]:
     return list(found)
 
 
-def digest(content: bytes) -> str:
-    """The sha256 of a file's content, hexadecimal."""
+def digest(path: Path) -> str:
+    """The sha256 of a file, hexadecimal.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    return _digest(_read(path))
+
+
+def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
@@ -64,14 +72,20 @@ def trust(path: Path) -> str:
         The sha256 under which it is now known.
 
     Raises:
-        ModelError: the file cannot be read.
+        ModelError: the file cannot be read, or nothing can be remembered.
     """
-    known = digest(_read(path))
+    known = digest(path)
     if known not in _trusted():
         user_list = trust_file()
-        user_list.parent.mkdir(parents=True, exist_ok=True)
-        with user_list.open("a", encoding="utf-8") as file:
-            file.write(f"{known}  {path.resolve()}\n")
+        try:
+            user_list.parent.mkdir(parents=True, exist_ok=True)
+            with user_list.open("a", encoding="utf-8") as file:
+                file.write(f"{known}  {path.resolve()}\n")
+        except OSError as error:
+            raise ModelError(
+                f"{user_list}: cannot be written: {error.strerror}; XDG_CONFIG_HOME may name "
+                "another folder"
+            ) from error
     return known
 
 
@@ -91,7 +105,7 @@ def load(path: Path) -> torch.nn.Module:
         ModelError: the file is missing or does not contain a network.
     """
     content = _read(path)
-    known = digest(content)
+    known = _digest(content)
     if known not in _trusted():
         _warn(path, known)
     with quiet_third_parties():
@@ -102,7 +116,7 @@ def load(path: Path) -> torch.nn.Module:
             model = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
         except Exception as error:  # a pickle can raise anything
             raise ModelError(
-                f"{path}: not a model, or a damaged file: {type(error).__name__}: {error}; "
+                f"{path}: not a model, or a damaged file: {_in_short(error)}; "
                 "copy it again, or give a *.model file that MACE wrote"
             ) from error
     if not isinstance(model, torch.nn.Module):
@@ -136,6 +150,12 @@ def quiet_third_parties() -> Iterator[None]:
         warnings.filterwarnings("ignore", "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
         warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
         yield
+
+
+def _in_short(error: Exception) -> str:
+    """Its kind and first sentence: torch says a paragraph of a file that is cut."""
+    first = str(error).strip().split("\n")[0].split(". ")[0]
+    return f"{type(error).__name__}: {first}"
 
 
 def _match(pattern: str, folder: Path) -> list[Path]:

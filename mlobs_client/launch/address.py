@@ -41,7 +41,10 @@ def _free_unix(ff: Forcefield, ipi: IpiInput) -> None:
         except OSError as error:
             raise LaunchError(f"i-PI cannot listen at {path}: {error}; {other}") from error
         who = _describe_listener(probe)
-    raise LaunchError(f"the address {ff.address!r} ({path}) is in use by {who}; {other}")
+    raise LaunchError(
+        f"the address {ff.address!r} ({path}) is in use by {who}, perhaps the i-PI of a run that "
+        f"was killed: end it, or {other}"
+    )
 
 
 def _remove(path: Path, other: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import logging
 import shutil
@@ -20,7 +21,7 @@ from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.check.counting import find_obstacle
 from mlobs_client.check.ipi_input import IpiInput
-from mlobs_client.errors import LaunchError
+from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.address import free_addresses
 from mlobs_client.launch.ending import Ending, last_error, read_ending
 from mlobs_client.launch.processes import Child
@@ -36,6 +37,7 @@ CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
 FAREWELL: Final = 60.0  # between EXIT to the clients and the end of i-PI
 MAX_DEATHS: Final = 5  # of clients, with the same last words within ...
 DEATHS_WINDOW: Final = 120.0  # ... seconds
+EXPLODED: Final = 1e5  # K: no molecules any more
 CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
 # A client that is killed before it has read its request resets the connection. In i-PI 3.3.1
 # that ends the thread which talks to clients (sockets.py, _recv_forces_bulk), not the process.
@@ -88,13 +90,34 @@ def run(
     exit_file = ipi.path.parent / EXIT
     if exit_file.exists():
         raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
-    free_addresses(ipi)
-    with _signals() as received:
+    with _alone(ipi.path.parent), _signals() as received:
+        free_addresses(ipi)
         local = _LocalRun(ipi, _name_clients(ipi, clients, n_clients))
         try:
             return local.watch(received, report)
         finally:
             local.end()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder: they would write to the same files, and stop each other."""
+    log = folder / "i-pi.log"
+    try:
+        stream = log.open("ab")
+    except OSError as error:
+        raise LaunchError(f"{log} cannot be written: {error.strerror}") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LaunchError(
+                f"another 'mlobs run' works in {folder.resolve()}; wait for its end, or copy the "
+                "inputs to a folder of their own"
+            ) from None
+        except OSError as error:
+            logger.warning("%s: this file system has no locks (%s)", log, error.strerror)
+        yield
 
 
 class _LocalRun:
@@ -105,6 +128,7 @@ class _LocalRun:
         self._since = time.time()
         self._deaths: deque[tuple[float, str]] = deque()
         self._all_left: float | None = None
+        self._exploded = False
         self._clients: dict[str, Child] = {}
         self._server = self._start_server(ipi.path.name)
 
@@ -120,14 +144,14 @@ class _LocalRun:
                 if time.monotonic() >= next_report:
                     next_report = time.monotonic() + PAUSE_OF_REPORTS
                     self._look_after_server()
-                    report(progress.read(self._count_clients()))
-            except LaunchError:
+                    self._report(progress, report)
+            except LaunchError as error:
                 self._stop_server()
-                raise
+                raise LaunchError(f"{error}{self._advice()}") from error
             self._server.wait(PAUSE)
         if received:
             self._stop_server()
-        report(progress.read(self._count_clients()))
+        self._report(progress, report)
         return self._judge_end(received[0] if received else None)
 
     def end(self) -> None:
@@ -210,6 +234,38 @@ class _LocalRun:
         self._server = self._start_server(restart.name)
         self._start_clients(ipi_input.read(restart).step)
 
+    def _report(self, progress: Progress, report: Callable[[Status], None]) -> None:
+        """Say how far the run is, and once, that it makes no sense any more."""
+        status = progress.read(self._count_clients())
+        report(status)
+        if self._exploded or status.temperature is None or status.temperature < EXPLODED:
+            return
+        self._exploded = True
+        logger.warning(
+            "the temperature is %.2g K at step %s: the simulation has blown up; look at <timestep> "
+            "and at the last frames, and end it with Ctrl-C",
+            status.temperature,
+            status.step,
+        )
+
+    def _advice(self) -> str:
+        """From what a run that failed can go on."""
+        steps = {}
+        for name in ("RESTART", *self._ipi.checkpoints):
+            path = self._folder / name if name == "RESTART" else self._ipi.file(name)
+            for candidate in path.parent.glob(f"{path.name}*"):
+                with contextlib.suppress(ConfigError, OSError):
+                    if candidate.stat().st_mtime >= self._since - 1.0:
+                        steps[candidate] = ipi_input.read(candidate).step
+        best = max(steps, key=lambda path: steps[path], default=None)
+        if best is None or steps[best] <= self._ipi.step:
+            return ""
+        advice = f"; resume from {best} (step {steps[best]}) after you have removed the reason"
+        restart = self._folder / "RESTART"
+        if restart.exists() and restart not in steps:
+            advice += f"; {restart} is of an earlier run, or damaged"
+        return advice
+
     @property
     def _restart(self) -> Path | None:
         """The RESTART that this run has written."""
@@ -239,8 +295,7 @@ class _LocalRun:
         if received is not None:
             return Outcome(Ending.STOPPED, received.name, received, restart)
         if ending is Ending.FAILED:
-            hint = f"; resume from {restart} after you have removed the reason" if restart else ""
-            raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){hint}")
+            raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){self._advice()}")
         return Outcome(ending, reason, None, restart)
 
 

@@ -8,6 +8,7 @@ row before, and stays readable.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import fcntl
 import itertools
@@ -128,7 +129,7 @@ class RecordWriter:
             self._truncate()
             raise RecordError(
                 f"{self.path}: cannot append row {self._n_rows}: {error.strerror}; the "
-                f"{self._n_rows} rows before are safe"
+                f"{self._n_rows} rows before are safe; free space there, or change record_file"
             ) from error
         if time.monotonic() - self._synced > SYNC_SECONDS:
             os.fdatasync(self._descriptor)
@@ -201,7 +202,8 @@ def _begin(descriptor: int, path: Path, row: np.dtype[np.void], attributes: Attr
         try:
             _write_all(descriptor, memoryview(content), 0)
         except OSError as error:
-            os.ftruncate(descriptor, 0)
+            with contextlib.suppress(OSError):  # a device, for example
+                os.ftruncate(descriptor, 0)
             raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
     try:
         header = read_header(path)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from mlobs_client.check.ipi_input import Force, PropertiesOutput, TrajectoryOutput, read
@@ -24,6 +26,24 @@ def test_units_and_arguments_do_not_belong_to_the_name_of_a_property(case):
     case.replace(case.input, "potential ]", "pot_component{eV}(0), atom_x{angstrom}(atom=1) ]")
     names = read(case.input).properties[0].names
     assert names == ("step", "temperature", "pot_component", "atom_x")
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [("timestep", "-0.5"), ("timestep", "0"), ("temperature", "nan"), ("temperature", "warm"),
+     ("total_steps", "abc"), ("total_steps", "inf")],
+)  # fmt: skip
+def test_impossible_numbers_are_refused_by_the_name_of_their_tag(case, tag, text):
+    xml = case.input.read_text()
+    case.input.write_text(re.sub(rf"(<{tag}[^>]*>)[^<]*<", rf"\g<1> {text} <", xml))
+    with pytest.raises(ConfigError, match=rf"<{tag}> is '?{text}"):
+        read(case.input)
+
+
+def test_checkpoints_are_found(case):
+    assert read(case.input).checkpoints == ()
+    case.replace(case.input, "</output>", "<checkpoint/> <checkpoint filename='chk'/> </output>")
+    assert read(case.input).checkpoints == ("restart", "chk")
 
 
 def test_several_extras_in_one_file_are_told_apart(case):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mlobs_client.cli import group
 from mlobs_client.cli.init import command, find_kinds
 from mlobs_client.errors import ConfigError
 
@@ -55,3 +56,13 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="give another folder"):
         raise invoke("water-nve", str(tmp_path / "file" / "run")).exception
+
+
+def test_ctrl_c_has_its_own_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "callback", interrupted)
+    done = CliRunner().invoke(group, ["init", "water-nvt", str(tmp_path / "new")])
+    assert done.exit_code == 130
+    assert "interrupted" in done.output

@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from mlobs_client.cli.model import command
+from mlobs_client.errors import ModelError
 from mlobs_client.evaluate import model_files
 
 BUNDLED = Path(str(files("mlobs_client") / "models/water"))
@@ -50,3 +51,10 @@ def test_trust_goes_with_the_content_not_with_the_name(
     shutil.copy(BUNDLED / "potential-0.model", copy)
     model_files.load(copy)
     assert caplog.text == ""
+
+
+def test_a_network_of_something_else_is_no_traceback(home: Path) -> None:
+    torch.save(torch.nn.Linear(2, 3), home / "linear.model")
+    done = CliRunner().invoke(command, ["show", str(home / "linear.model")])
+    assert isinstance(done.exception, ModelError)
+    assert "contains a Linear, no network of MACE" in str(done.exception)

@@ -152,3 +152,17 @@ def test_reading_a_model_says_nothing_and_warns_of_nothing() -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_of_a_file_that_is_cut_torch_may_say_one_sentence(model_file) -> None:
+    model_file.write_bytes(model_file.read_bytes()[:-100])
+    with pytest.raises(ModelError) as caught:
+        load(model_file)
+    assert "\n" not in str(caught.value)
+    assert "miniz" not in str(caught.value)
+
+
+def test_a_list_of_trusted_models_that_cannot_be_written_is_named(model_file, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null")
+    with pytest.raises(ModelError, match="/dev/null/mlobs/trusted_models: cannot be written"):
+        trust(model_file)

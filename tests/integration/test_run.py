@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -257,6 +258,7 @@ def vanish_with_an_unread_request(path: str) -> None:
             said = rude.recv(64)
             ready = said.startswith(b"INIT")
             rude.sendall((b"READY" if ready else b"NEEDINIT").ljust(12))
+        time.sleep(0.1)  # until i-PI waits for an answer: while it sends, it notices that we go
 
 
 def test_a_server_that_is_killed_ends_all_within_two_seconds_with_its_log(run: Run) -> None:
@@ -311,4 +313,46 @@ def test_an_address_in_use_is_refused_and_its_owner_is_not_disturbed(run: Run) -
         run.start()
         assert run.wait() == 1
     assert f"is in use by process {os.getpid()}" in run.said
-    assert not (run.folder / "i-pi.log").exists()
+    assert (run.folder / "i-pi.log").read_text() == ""
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    text = (run.folder / "input.xml").read_text().replace(run.address, f"{run.address}-other")
+    (run.folder / "second.xml").write_text(text)
+    command = [sys.executable, "-m", "mlobs_client", "run", "second.xml", "client.toml"]
+    second = subprocess.run(
+        [*command, "--no-check", "--others-serve"],
+        cwd=run.folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert "another 'mlobs run' works in" in second.stderr
+    assert run.wait() == 0, run.said
+
+
+def test_a_run_that_blows_up_says_so(run: Run) -> None:
+    run.prepare(steps=150, seconds=0.02)
+    path = run.folder / "input.xml"
+    path.write_text(path.read_text().replace("> 300 <", "> 1e7 <"))
+    run.start()
+    assert run.wait() == 0, run.said
+    assert run.said.count("the simulation has blown up") == 1
+
+
+def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
+    run.prepare(steps=1000, seconds=0.02)
+    path = run.folder / "input.xml"
+    checkpoint = "<checkpoint filename='kept' stride='5'/> </output>"
+    path.write_text(path.read_text().replace("</output>", checkpoint))
+    (run.folder / "RESTART").write_text("of an earlier run")
+    os.utime(run.folder / "RESTART", (0, 0))
+    run.start()
+    run.wait_for_step(12)
+    os.kill(run.children()["i-pi"], signal.SIGKILL)
+    assert run.wait(20.0) == 1
+    found = re.search(r"resume from \S*simulation\.kept\S* \(step (\d+)\)", run.said)
+    assert found is not None, run.said
+    assert int(found[1]) >= 10
+    assert "RESTART is of an earlier run, or damaged" in run.said

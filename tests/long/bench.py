@@ -68,7 +68,8 @@ atoms.calc = MACECalculator(model_paths=models, device="cpu", default_dtype="flo
 SocketClient(unixsocket=address).run(atoms, use_stress=True)
 """
 
-# Forces of zero after a while: a driver for -m custom.
+# Forces of zero after a while, the same for each structure that is no padding: a driver for
+# -m custom.
 BUSY_DRIVER = """
 import time
 from ipi.pes.dummy import Dummy_driver
@@ -76,7 +77,10 @@ __DRIVER_NAME__ = "busy"
 __DRIVER_CLASS__ = "Busy"
 class Busy(Dummy_driver):
     def compute(self, cell, pos):
-        end = time.perf_counter() + {seconds}
+        n = len(pos) if isinstance(pos, list) else 1
+        while n > 1 and (pos[n - 1] == pos[n - 2]).all():
+            n -= 1
+        end = time.perf_counter() + n * {seconds}
         while time.perf_counter() < end:
             pass
         return super().compute(cell, pos)
@@ -271,7 +275,7 @@ def figures_of(case: Case) -> list[Figure]:
                 seconds[client] = step_time(case, client)
                 if client == "mlobs":
                     bare = program_time(case)
-                    Path("../busy.py").write_text(BUSY_DRIVER.format(seconds=bare))
+                    Path("../busy.py").write_text(BUSY_DRIVER.format(seconds=bare / case.beads))
     figures = []
     for ours in (client for client in seconds if client.startswith("mlobs")):
         time_of_ours = seconds[ours]

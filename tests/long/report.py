@@ -25,9 +25,13 @@ PACKAGES = ("mlobs", "ipi", "mace-torch", "torch", "ase", "numpy")
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    """Its name; "-dirty" if more than results has changed since."""
+    described, changed = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
+        for words in (["describe", "--always"], ["diff", "--quiet", "HEAD", "--", ".", ":!results"])
+    )
+    name = described.stdout.strip()
+    return (f"{name}-dirty" if changed.returncode else name) or "unknown"
 
 
 COMMIT = _commit()

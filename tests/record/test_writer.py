@@ -293,3 +293,8 @@ def test_an_unknown_column_or_a_missing_folder_is_refused(tmp_path: Path) -> Non
         open_next_record(tmp_path / "a.h5", {"energie": ()}, {})
     with pytest.raises(RecordError, match="folder does not exist"):
         open_next_record(tmp_path / "no" / "a.h5", SHAPES, {})
+
+
+def test_a_device_that_takes_nothing_is_one_clear_error() -> None:
+    with pytest.raises(RecordError, match="/dev/full: cannot be written: No space left"):
+        RecordWriter(Path("/dev/full"), SHAPES, ATTRIBUTES)

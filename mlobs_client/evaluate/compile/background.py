@@ -15,6 +15,7 @@ from typing import Final
 import filelock
 import torch
 
+from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.model_files import quiet_third_parties
 
@@ -22,11 +23,25 @@ PATIENCE: Final = 60.0
 """Seconds, about what a compilation takes."""
 
 
+_REMEDY: Final = "free space in the folder of compiled programs, or let XDG_CACHE_HOME name another"
+
+
+def remove_files(key: str) -> None:
+    """Leave nothing of a compilation."""
+    for kind in ("request", "log"):
+        _file(key, kind).unlink(missing_ok=True)
+    shutil.rmtree(_file(key, "scratch"), ignore_errors=True)
+
+
+def _file(key: str, kind: str) -> Path:
+    return store.home() / f"{key}.{kind}"
+
+
 class Background:
     """Starts the worker, and knows how it went.
 
     Of several clients that need the same program, the first one compiles it; the others find it in
-    the store. A client that ends stops its worker.
+    the store. A client that ends stops its worker; one that is killed has a worker that notices.
 
     Attributes:
         patience: seconds of use before a compilation is started: short work would end before it
@@ -61,14 +76,19 @@ class Background:
         return True
 
     def _start_worker(self, request: store.Request) -> subprocess.Popen[bytes]:
-        with quiet_third_parties():
-            torch.save(request, self._file("request"))
+        file = self._file("request")
+        try:
+            with quiet_third_parties():
+                torch.save(request, file)
+        except RuntimeError as error:  # as torch says that a file cannot be written
+            raise ModelError(f"{file} cannot be written; {_REMEDY}") from error
         worker = [sys.executable, "-m", f"{__package__}.worker"]
+        arguments = [str(self._file("request")), self._key, str(os.getpid())]
         scratch = self._file("scratch")
         scratch.mkdir(exist_ok=True)
         with self._file("log").open("w") as log:
             return subprocess.Popen(
-                [*worker, str(self._file("request")), self._key],
+                [*worker, *arguments],
                 stdout=log,
                 stderr=log,
                 env=os.environ | {"TMPDIR": str(scratch)},
@@ -83,11 +103,15 @@ class Background:
         if self._process.poll() is None:
             return True
         if self._process.returncode != 0:
-            lines = self._file("log").read_text().strip().splitlines()
-            said = lines[-1] if lines else "it said nothing"
-            self.failures[self._key] = f"{said} (status {self._process.returncode})"
+            self.failures[self._key] = self._last_words(self._process.returncode)
         self._clean()
         return False
+
+    def _last_words(self, status: int) -> str:
+        lines = self._file("log").read_text().strip().splitlines()
+        if full := [line for line in lines if "No space left" in line]:
+            return f"{full[-1]}; {_REMEDY}"
+        return f"{lines[-1] if lines else 'it said nothing'} (status {status})"
 
     def stop(self) -> None:
         """End the worker, if there is one."""
@@ -98,12 +122,10 @@ class Background:
             self._clean()
 
     def _file(self, kind: str) -> Path:
-        return store.home() / f"{self._key}.{kind}"
+        return _file(self._key, kind)
 
     def _clean(self) -> None:
-        for kind in ("request", "log"):
-            self._file(kind).unlink(missing_ok=True)
-        shutil.rmtree(self._file("scratch"), ignore_errors=True)
+        remove_files(self._key)
         if self._lock is not None:
             self._lock.release()
         self._process = self._lock = None

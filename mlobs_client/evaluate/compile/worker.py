@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,6 +23,7 @@ import torch
 
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile import store
+from mlobs_client.evaluate.compile.background import remove_files
 from mlobs_client.evaluate.compile.programs import Program, differing
 from mlobs_client.evaluate.compile.trace import trace
 from mlobs_client.evaluate.memory import keep_freed_memory
@@ -130,13 +133,22 @@ def _time(run: Callable[[], object]) -> float:
     return statistics.median(seconds)
 
 
+def _end_with(client: int, key: str) -> None:
+    """End, with all compilers that were started, when the client is gone, however it went."""
+    while os.getppid() == client:
+        time.sleep(1.0)
+    remove_files(key)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> None:
     """Do what a client asked for; the last line of a failure says why.
 
     Not nicer than others: the sooner a client is fast, the better, and on a full machine a polite
     worker takes ten times as long.
     """
-    request_file, key = sys.argv[1:]
+    request_file, key, client = sys.argv[1:]
+    threading.Thread(target=_end_with, args=(int(client), key), daemon=True).start()
     with quiet_third_parties():
         import mace.modules  # noqa: F401 (the networks need it)
 

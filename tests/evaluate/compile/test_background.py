@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.store import Request, Size
+from mlobs_client.evaluate.model_files import quiet_third_parties
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +82,44 @@ def test_a_full_disk_leaves_the_work_to_others(
     other = Background()
     assert other.start(request_for, "some")
     other.stop()
+
+
+CLIENT = """
+import sys, time
+from mlobs_client.evaluate.model_files import quiet_third_parties
+with quiet_third_parties():
+    import mace.modules, torch
+from mlobs_client.evaluate.compile.background import Background
+background = Background()
+background.start(torch.load(sys.argv[1], weights_only=False), "some")
+print(background._process.pid, flush=True)
+time.sleep(100)
+"""
+
+
+def test_a_worker_ends_with_a_client_that_is_killed(request_for: Request, tmp_path: Path) -> None:
+    with quiet_third_parties():
+        torch.save(request_for, tmp_path / "request")
+    command = [sys.executable, "-W", "ignore", "-c", CLIENT, str(tmp_path / "request")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        worker = int(client.stdout.readlines(1)[-1])
+        client.kill()
+    deadline = time.monotonic() + 60.0
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_alive(worker)
+    assert [path.suffix for path in store.home().iterdir()] == [".lock"]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_a_full_disk_is_the_reason_not_the_line_that_follows_it(background: Background) -> None:
+    background._key = "some"
+    background._file("log").write_text("fatal error: No space left on device\nterminated.\n")
+    assert "No space left on device; free space" in background._last_words(1)
