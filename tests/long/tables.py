@@ -41,7 +41,7 @@ def _by_case(figures: list[dict[str, Any]]) -> list[str]:
     for figure in figures:
         case, what = figure["name"].split(": ")
         unit = "" if figure["unit"] == "1" else f", {figure['unit']}"
-        value = f"{figure['value']:.3g}"
+        value = _value(figure, digits=3)
         cell = f"**{value}**" if figure["passed"] is False else value
         cases.setdefault(case, {})[what + unit] = cell
     columns = list(dict.fromkeys(what for row in cases.values() for what in row))
@@ -55,15 +55,18 @@ def _by_case(figures: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _value(figure: dict[str, Any], digits: int) -> str:
+    value = f"{figure['value']:.{digits}g}"
+    return value if figure["error"] is None else f"{value} ± {figure['error']:.2g}"
+
+
 def _list(figures: list[dict[str, Any]]) -> list[str]:
     header = "| | value | unit | reference | |\n|---|---|---|---|---|\n"
     return [header, *(_row(figure) for figure in figures)]
 
 
 def _row(figure: dict[str, Any]) -> str:
-    value = f"{figure['value']:.4g}"
-    if figure["error"] is not None:
-        value += f" ± {figure['error']:.2g}"
+    value = _value(figure, digits=4)
     passed = {True: "yes", False: "**no**", None: ""}[figure["passed"]]
     return f"| {figure['name']} | {value} | {figure['unit']} | {figure['reference']} | {passed} |\n"
 
