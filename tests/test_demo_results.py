@@ -15,7 +15,7 @@ EXPECTED = Path(__file__).parents[1] / "examples" / "water_in_field" / "expected
 @pytest.fixture(scope="module")
 def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", "0.06", "-o", "out"]
+    command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", "0.045", "-o", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out"
