@@ -30,7 +30,7 @@ from mlobs_client.bench.cases import (
 from mlobs_client.bench.subject import Subject, Survey, survey
 from mlobs_client.bench.timing import measure
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.types import FiniteRange
+from mlobs_client.cli.options import FiniteRange
 from mlobs_client.errors import ConfigError, RecordError
 
 

@@ -13,23 +13,13 @@ from rich.table import Table
 
 from mlobs_client.check.files import check_files, check_physics
 from mlobs_client.check.finding import Finding, Level
+from mlobs_client.cli.options import files_of_a_run
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 
 @click.command(epilog="Example:  mlobs check input.xml client.toml")
-@click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path))
-@click.argument(
-    "clients", metavar="CLIENT.toml...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@click.option(
-    "-n",
-    "n_clients",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="Clients for each client file, as in 'mlobs run'.",
-)
+@files_of_a_run
 @click.option("--no-models", is_flag=True, help="Do not load the models: takes two seconds.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not right.")
 def command(

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from mlobs_client import demo
-from mlobs_client.cli.types import FiniteRange
+from mlobs_client.cli.options import FiniteRange
 
 NOTE = (
     "These runs are short enough for a coffee: the spectra are broad, and the polarization has not "

@@ -20,6 +20,7 @@ from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Level
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.cli.logs import log_to_console
+from mlobs_client.cli.options import files_of_a_run
 from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.ending import Ending
@@ -33,18 +34,7 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
     epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
     "mlobs run RESTART client.toml -n 4"
 )
-@click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path))
-@click.argument(
-    "clients", metavar="CLIENT.toml...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@click.option(
-    "-n",
-    "n_clients",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="Clients for each client file; 0 for an input with <ffdirect>.",
-)
+@files_of_a_run
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
 @click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
 def command(

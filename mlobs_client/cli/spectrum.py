@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings
-from mlobs_client.cli.types import FiniteRange, ResultName
+from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_spectra, save
 from mlobs_client.runs import Run

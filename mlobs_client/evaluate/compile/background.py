@@ -26,6 +26,11 @@ PATIENCE: Final = 60.0
 _REMEDY: Final = "free space in the folder of compiled programs, or let XDG_CACHE_HOME name another"
 
 
+def lock(key: str) -> filelock.BaseFileLock:
+    """Held by the client for which a program is compiled; refused at once while it is held."""
+    return filelock.FileLock(_file(key, "lock"), blocking=False)
+
+
 def remove_files(key: str) -> None:
     """Leave nothing of a compilation."""
     for kind in ("request", "log"):
@@ -61,13 +66,12 @@ class Background:
         """Compile, unless another compilation is running here, or this one elsewhere."""
         if self.running:
             return False
-        folder = store.home()
-        lock = filelock.FileLock(folder / f"{key}.lock", blocking=False)
+        taken = lock(key)
         try:
-            lock.acquire()
+            taken.acquire()
         except filelock.Timeout:
             return False
-        self._lock, self._key = lock, key
+        self._lock, self._key = taken, key
         try:
             self._process = self._start_worker(request)
         except BaseException:  # a full disk, for example: leave the work to others

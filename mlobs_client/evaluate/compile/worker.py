@@ -6,6 +6,7 @@ client goes on with the network as it is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -19,11 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import filelock
 import torch
 
 from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile import store
-from mlobs_client.evaluate.compile.background import remove_files
+from mlobs_client.evaluate.compile.background import lock, remove_files
 from mlobs_client.evaluate.compile.programs import Program, differing
 from mlobs_client.evaluate.compile.trace import trace
 from mlobs_client.evaluate.memory import keep_freed_memory
@@ -137,7 +139,9 @@ def _end_with(client: int, key: str) -> None:
     """End, with all compilers that were started, when the client is gone, however it went."""
     while os.getppid() == client:
         time.sleep(1.0)
-    remove_files(key)
+    # somebody else may be compiling the same by now, in files of the same names
+    with contextlib.suppress(filelock.Timeout), lock(key):
+        remove_files(key)
     os.killpg(0, signal.SIGKILL)
 
 

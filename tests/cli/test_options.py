@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from mlobs_client.cli.types import FiniteRange, ResultName
+from mlobs_client.cli.options import FiniteRange, ResultName
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "ten"])
