@@ -67,6 +67,7 @@ class CompiledNetworks:
         self._ready: list[_Ready] = []
         self._next_look: dict[store.Size, float] = {}
         self._since: float | None = None
+        self._removed: set[str] = set()
         self.state = State.NONE
 
     def __call__(self, inputs: Inputs) -> Contributions | None:
@@ -114,10 +115,11 @@ class CompiledNetworks:
                 self._give_up(f"cannot be compiled: {reason}")
                 return None
             found = store.find(key)
-            if found is None:
+            program = None if found is None else self._load(found, key)
+            if found is None or program is None:
                 self._have_made(size, key)
                 return None
-            ready = _Ready(size, self._load(found, key))
+            ready = _Ready(size, program)
             if not self._agrees(ready, inputs):
                 return None
         except (ModelError, OSError, RuntimeError) as error:
@@ -134,16 +136,21 @@ class CompiledNetworks:
         )
         return ready
 
-    def _load(self, found: store.Found, key: str) -> Program:
+    def _load(self, found: store.Found, key: str) -> Program | None:
+        """A program of the store; one that is damaged is removed, once."""
         try:
             return Program.load(found.folder, self._networks, self._tensors, found.stacked)
         except (OSError, RuntimeError) as error:
-            store.remove(key)
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(
-                f"{found.folder} cannot be loaded ({reason}); it was removed, and the next client "
-                "will compile it again"
-            ) from error
+            if key in self._removed:  # so it is no accident of the disk
+                raise ModelError(f"{found.folder} cannot be loaded: {reason}") from error
+            store.remove(key)
+            self._removed.add(key)
+            logger.warning(
+                "%s: %s cannot be loaded (%s); it is removed, and compiled again",
+                self._name, found.folder, reason,
+            )  # fmt: skip
+            return None
 
     def _have_made(self, size: store.Size, key: str) -> None:
         """Start a compilation, if the work is not too short for it."""

@@ -143,8 +143,10 @@ def test_a_damaged_program_ends_no_run_and_is_removed(
     networks = CompiledNetworks(members, "dipole", background)
     assert networks(given) is None
     assert "cannot be loaded" in caplog.text
-    assert "compile it again" in caplog.text
+    assert "compiled again" in caplog.text
     assert store.find(key) is None
+    assert networks.state is compiled.State.WAITING
+    assert background.running
 
 
 def test_short_work_starts_no_compilation(committee, inputs) -> None:
