@@ -141,7 +141,7 @@ class CompiledNetworks:
         try:
             return Program.load(found.folder, self._networks, self._tensors, found.stacked)
         except (OSError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = str(error).strip().split("\n")[0]
             if key in self._removed:  # so it is no accident of the disk
                 raise ModelError(f"{found.folder} cannot be loaded: {reason}") from error
             store.remove(key)
