@@ -270,7 +270,11 @@ def _write(study: Study, timings: Sequence[Timing], output: Path) -> None:
         "versions": {name: version(name) for name in ("mlobs", "torch", "mace-torch")},
         "cases": cases,
     }
+    text = json.dumps(content, indent=1, allow_nan=False)
     try:
-        output.write_text(json.dumps(content, indent=1) + "\n")
+        output.write_text(f"{text}\n")
     except OSError as error:
-        raise RecordError(f"{output}: cannot be written: {error.strerror}") from error
+        click.echo(text)  # what took an hour is not lost
+        raise RecordError(
+            f"{output}: cannot be written: {error.strerror}; what it should hold stands above"
+        ) from error

@@ -170,6 +170,29 @@ def test_a_model_that_is_not_trusted_is_warned_of_once(
     assert " ".join(done.output.split()).count("is not a trusted model") == 1
 
 
+def test_numbers_that_cannot_be_written_are_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "_measure", lambda *_: [Timing(DOUBLE, 0.1), Timing(SINGLE, 0.1)])
+    done = run(POTENTIAL, folder / "init.xyz", "-o", "/dev/full")
+    assert isinstance(done.exception, MlobsError)
+    assert "/dev/full: cannot be written: No space left" in str(done.exception)
+    assert '"seconds_per_step": 0.1' in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--timestep", "nan"], "not a finite number"), (["--cores", "100000"], "may use"),
+     (["-o", "/"], "is a folder")],
+)  # fmt: skip
+def test_impossible_options_are_refused_before_anything_is_measured(
+    folder: Path, options: list[str], said: str
+) -> None:
+    done = run(POTENTIAL, folder / "init.xyz", *options)
+    assert done.exit_code != 0
+    assert said in done.output + str(done.exception)
+
+
 def test_a_busy_machine_is_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.os, "getloadavg", lambda: (1e4, 0.0, 0.0))
     monkeypatch.setattr(bench, "_measure", lambda *_: [Timing(DOUBLE, 0.1), Timing(SINGLE, 0.1)])
