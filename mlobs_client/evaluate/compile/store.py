@@ -27,7 +27,7 @@ import torch
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when what is traced or stored changes."""
 
 
