@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from mace.tools.torch_tools import default_dtype
 
-from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
-from mlobs_client.evaluate.compile.programs import Program, differing
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.atomic import AtomicNetwork
+from mlobs_client.evaluate.compile import worker
+from mlobs_client.evaluate.compile.geometry import Filling
+from mlobs_client.evaluate.compile.programs import Program, Sums, differing
+from mlobs_client.evaluate.compile.store import Request, Size
 from mlobs_client.evaluate.compile.trace import trace
+from mlobs_client.evaluate.derivatives import Recorded
+from mlobs_client.evaluate.graph import Graph
+from mlobs_client.evaluate.plain import PlainNetworks
 
 KINDS = {
     "potential": "energy",
@@ -23,13 +29,13 @@ KINDS = {
 
 
 def reference(
-    networks: list[AtomicNetwork], inputs: Inputs, weights: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Contributions and the derivative of their weighted sum, by torch alone."""
-    vectors = inputs.vectors.clone().requires_grad_()
-    values = torch.stack([network(*inputs._replace(vectors=vectors)) for network in networks])
-    (derivative,) = torch.autograd.grad([values], [vectors], [weights])
-    return values.detach().numpy(), derivative.numpy()
+    networks: Sequence[AtomicNetwork], graph: Graph, weights: torch.Tensor
+) -> list[np.ndarray]:
+    """Sums over atoms, and derivatives of their weighted sum, by torch alone."""
+    with torch.enable_grad():
+        recorded = Recorded(PlainNetworks(networks)(graph), graph)
+    found = [recorded.values, *recorded.pull_back(weights)]
+    return [tensor.detach().numpy() for tensor in found]
 
 
 class TracedGraph:
@@ -39,19 +45,36 @@ class TracedGraph:
         self._graph = graph
 
     def run(self, arguments: list[torch.Tensor]) -> list[torch.Tensor]:
-        return list(self._graph(*arguments))
+        with default_dtype(torch.float64):  # as when it would have been compiled
+            return list(self._graph(*arguments))
 
 
-def traced_program(networks: Sequence[AtomicNetwork], size: Size, stacked: bool) -> Program:
-    """A program whose graphs were traced, and not compiled."""
-    names = differing(networks)
+def traced_program(
+    networks: Sequence[AtomicNetwork],
+    size: Size,
+    stacked: bool,
+    sample: AtomicNetwork | None = None,
+) -> Program:
+    """A program whose graphs were traced, and not compiled.
+
+    Args:
+        networks: the members.
+        size: of the program.
+        stacked: whether it evaluates them together.
+        sample: which network is traced, if it is not the first member.
+    """
+    sample = sample or networks[0]
+    names = differing(networks if sample is networks[0] else [sample, *networks])
     own = [[network.state_dict()[name] for name in names] for network in networks]
     if stacked:
         own = [[torch.stack(tensors) for tensors in zip(*own, strict=True)]]
-    example = Inputs(
-        torch.ones((size.n_edges, 3), dtype=torch.float64),
-        torch.ones((size.n_atoms, 2), dtype=torch.float64),
-        torch.zeros((2, size.n_edges), dtype=torch.int64),
-    )
-    graphs = trace(networks[0], dict(zip(names, own[0], strict=True)), example, stacked)
+    example = worker._example(Request(networks, size, 1))
+    tensors = dict(zip(names, own[0], strict=True))
+    graphs = trace(sample, tensors, example, size.n_edges, stacked)
     return Program(*(TracedGraph(graph) for graph in graphs), own, stacked)
+
+
+def sums(program: Program, networks: Sequence[AtomicNetwork], size: Size, graph: Graph) -> Sums:
+    """What the program says of a graph."""
+    attributes = PlainNetworks(networks).attributes(graph.numbers)
+    return Sums(program, Filling.of(graph, attributes, size), graph)

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 import torch
 
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.units import ANGSTROM
 
 with quiet_third_parties():
     from mace.modules import EnergyDipolesMACE
@@ -47,7 +48,6 @@ class AtomicNetwork(torch.nn.Module):
     Attributes:
         shape: of one contribution: that of the quantity; for dipoles of networks with learned
             charges ``(4,)``, dipole and charge, the latter up to a constant.
-        dtype: of contributions; energies come in double precision from every network.
 
     Args:
         network: of MACE; it is frozen.
@@ -68,7 +68,11 @@ class AtomicNetwork(torch.nn.Module):
         self.has_charges = quantity == "dipole" and hasattr(network, "use_polarizability")
         self.shape = (4,) if self.has_charges else SHAPES[quantity]
         self._dtype = next(network.parameters()).dtype
-        self.dtype = torch.float64 if quantity.startswith("energy") else self._dtype
+
+    @property
+    def cutoff(self) -> float:
+        """Of the network, bohr."""
+        return float(self.network.r_max) * ANGSTROM  # type: ignore[arg-type]
 
     def forward(
         self, vectors: torch.Tensor, attributes: torch.Tensor, edges: torch.Tensor

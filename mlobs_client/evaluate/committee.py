@@ -203,6 +203,8 @@ class Mean:
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
         """The same share for every member."""
         shape = self._of_each.values.shape
+        if shape[1] == 1:
+            return self._of_each.on_members(weights.unsqueeze(1))
         return self._of_each.on_members((weights / shape[1]).unsqueeze(1).expand(shape))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:

@@ -1,7 +1,7 @@
 """Derivatives of whatever was computed on a graph, with respect to positions and strain.
 
-Models are functions of edge vectors v and, where there are charges, of positions R. Networks and
-their compiled programs go back to these two only. The rest is geometry: an edge pulls at its two
+Models are functions of edge vectors v and, where there are charges, of positions R. Networks go
+back to these two only (compiled programs further). The rest is geometry: an edge pulls at its two
 ends, and under a strain, R -> R (1 + strain), all lengths change alike,
 
 .. math::

@@ -6,19 +6,43 @@ present positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 
 from mlobs_client.errors import EvaluationError
-from mlobs_client.evaluate.neighbours import Batch, NeighbourLists
+from mlobs_client.evaluate.neighbours import Batch, NeighbourList, NeighbourLists
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
-_SAME_PLACE: Final = 1e-6  # bohr; nearer, the direction of an edge is rounding noise
+SAME_PLACE: Final = 1e-6
+"""Bohr; nearer, the direction of an edge is rounding noise."""
+
+
+class Edges(NamedTuple):
+    """Pairs within a cutoff, those of each structure together; tensors on one device.
+
+    Attributes:
+        ends: shape ``(2, n_edges)``, atoms (sender, receiver); every pair in both directions.
+        vectors: shape ``(n_edges, 3)``, bohr, float64, from the sender to that image of the
+            receiver that is its neighbour.
+        starts: the edge at which each structure begins, and the end.
+    """
+
+    ends: torch.Tensor
+    vectors: torch.Tensor
+    starts: tuple[int, ...]
+
+    def within(self, cutoff: float) -> Edges:
+        """Those of a smaller cutoff (bohr); differentiable."""
+        kept = (self.vectors.detach().square().sum(1) < cutoff**2).nonzero().squeeze(1)
+        starts = torch.tensor(self.starts, device=kept.device)
+        new_starts = tuple(torch.searchsorted(kept, starts).tolist())
+        return Edges(self.ends[:, kept], self.vectors[kept], new_starts)
 
 
 @dataclass(frozen=True)
@@ -27,46 +51,58 @@ class Graph:
 
     ``vectors`` and ``positions`` are what models are functions of, and what derivatives are taken
     with respect to: neighbours enter through ``vectors``, absolute (unwrapped) positions only
-    where a charge is multiplied with them.
+    where a charge is multiplied with them. Compiled programs find the edges by themselves, among
+    the pairs of the neighbour list; so edges are made when they are asked for.
 
     Attributes:
         numbers: shape ``(n_atoms,)``, atomic numbers, the structures one after the other.
         positions: shape ``(n_atoms, 3)``, bohr, float64.
-        edges: shape ``(2, n_edges)``, atoms (sender, receiver); every pair in both directions.
-        vectors: shape ``(n_edges, 3)``, bohr, float64, from the sender to that image of the
-            receiver that is its neighbour.
+        cells: shape ``(n_structures, 3, 3)``, bohr, float64.
         structure_of: shape ``(n_atoms,)``, the structure that an atom belongs to.
         starts: the atom at which each structure begins, and the end.
-        edge_starts: the edge at which each structure begins, and the end.
+        neighbours: a list that is complete for the cutoff.
         cutoff: bohr.
+        find_edges: makes the edges.
     """
 
     numbers: torch.Tensor
     positions: torch.Tensor
-    edges: torch.Tensor
-    vectors: torch.Tensor
+    cells: torch.Tensor
     structure_of: torch.Tensor
     starts: tuple[int, ...]
-    edge_starts: tuple[int, ...]
+    neighbours: NeighbourList
     cutoff: float
+    find_edges: Callable[[], Edges]
+
+    @cached_property
+    def _edges(self) -> Edges:
+        return self.find_edges()
 
     @property
-    def n_structures(self) -> int:
-        return len(self.starts) - 1
+    def edges(self) -> torch.Tensor:
+        """See :class:`Edges`."""
+        return self._edges.ends
+
+    @property
+    def vectors(self) -> torch.Tensor:
+        """See :class:`Edges`."""
+        return self._edges.vectors
+
+    @property
+    def edge_starts(self) -> tuple[int, ...]:
+        """The edge at which each structure begins, and the end."""
+        return self._edges.starts
 
     def within(self, cutoff: float) -> Graph:
         """The same atoms with the edges of a smaller cutoff (bohr); differentiable."""
         if cutoff == self.cutoff:
             return self
-        kept = (self.vectors.detach().square().sum(1) < cutoff**2).nonzero().squeeze(1)
-        starts = torch.tensor(self.edge_starts, device=kept.device)
-        return replace(
-            self,
-            edges=self.edges[:, kept],
-            vectors=self.vectors[kept],
-            edge_starts=tuple(torch.searchsorted(kept, starts).tolist()),
-            cutoff=cutoff,
-        )
+        find = partial(self._edges.within, cutoff)
+        return replace(self, cutoff=cutoff, find_edges=find)
+
+    @property
+    def n_structures(self) -> int:
+        return len(self.starts) - 1
 
     def sum_over_atoms(self, values: torch.Tensor) -> torch.Tensor:
         """Sum ``(n_atoms, *shape)`` over the atoms of each structure."""
@@ -103,20 +139,20 @@ class GraphBuilder:
         """Join the structures, of any sizes and in their order, into one graph.
 
         Raises:
-            EvaluationError: two atoms are at the same place, or a cell has no neighbour list.
+            EvaluationError: a cell has no neighbour list.
         """
         batch = Batch.of(structures)
-        edges = self._edges(batch)
+        neighbours = self._neighbours(batch)
         numbers, structure_of = self._compose(structures)
         return Graph(
             numbers=numbers,
             positions=self._tensor(batch.positions),
-            edges=self._tensor(edges.pairs),
-            vectors=self._tensor(edges.vectors),
+            cells=self._tensor(batch.cells),
             structure_of=structure_of,
             starts=batch.starts,
-            edge_starts=edges.starts,
+            neighbours=neighbours,
             cutoff=self._cutoff,
+            find_edges=partial(self._find_edges, batch, neighbours),
         )
 
     @property
@@ -126,7 +162,7 @@ class GraphBuilder:
 
     def count_edges(self, structure: Structure) -> int:
         """How many edges a structure has in a graph."""
-        return len(self._edges(Batch.of([structure])).vectors)
+        return len(self([structure]).vectors)
 
     def _tensor(self, values: Array | Integers) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)
@@ -141,19 +177,26 @@ class GraphBuilder:
             self._composition = _Composition(key, self._tensor(numbers), self._tensor(owners))
         return self._composition.numbers, self._composition.structure_of
 
-    def _edges(self, batch: Batch) -> _Edges:
-        neighbours = self._neighbours(batch)
+    def _find_edges(self, batch: Batch, neighbours: NeighbourList) -> Edges:
+        """The pairs within the cutoff.
+
+        Raises:
+            EvaluationError: two atoms are at the same place.
+        """
         vectors = neighbours.vectors(batch)
         squares = np.einsum("ei,ei->e", vectors, vectors)
-        if len(squares) and squares.min() < _SAME_PLACE**2:
+        if len(squares) and squares.min() < SAME_PLACE**2:
             i, j = neighbours.pairs[:, squares.argmin()]
             start = max(start for start in batch.starts if start <= i)
             raise EvaluationError(
                 f"atoms {i - start} and {j - start} (counted from 0) are at the same place"
             )
         kept = np.flatnonzero(squares < self._cutoff**2)
-        starts = tuple(np.searchsorted(kept, neighbours.starts).tolist())
-        return _Edges(neighbours.pairs.take(kept, axis=1), vectors.take(kept, axis=0), starts)
+        return Edges(
+            self._tensor(neighbours.pairs.take(kept, axis=1)),
+            self._tensor(vectors.take(kept, axis=0)),
+            tuple(np.searchsorted(kept, neighbours.starts).tolist()),
+        )
 
 
 class _Composition(NamedTuple):
@@ -162,11 +205,3 @@ class _Composition(NamedTuple):
     key: tuple[bytes, ...]
     numbers: torch.Tensor
     structure_of: torch.Tensor
-
-
-class _Edges(NamedTuple):
-    """Pairs within the cutoff, shape ``(2, n)``, their vectors, and where structures begin."""
-
-    pairs: Integers
-    vectors: Array
-    starts: tuple[int, ...]

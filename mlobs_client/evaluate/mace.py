@@ -25,9 +25,10 @@ from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.graph import GraphBuilder
-from mlobs_client.evaluate.mace_model import MaceModel, cutoff_of, species_of
+from mlobs_client.evaluate.mace_model import MaceModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.evaluate.plain import species_of
 from mlobs_client.evaluate.precision import Precision
 from mlobs_client.structure import Structure
 
@@ -343,7 +344,7 @@ def _models(
     for network in networks.values():
         _move(network, setting)
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
-    alike = len({(cutoff_of(m.network), build_of(m)) for m in members}) == 1
+    alike = len({(m.cutoff, build_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
     return tuple(MaceModel(group, unit, setting.background) for group in groups)
 

@@ -52,7 +52,8 @@ class Batch(NamedTuple):
             yield Batch(positions, self.cells[s : s + 1], self.pbc[s : s + 1], (0, end - start))
 
 
-class NeighbourList(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class NeighbourList:
     """All pairs of each structure of a batch that are closer than ``reach`` (bohr).
 
     Attributes:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from uncompiled import KINDS, traced_program
+from uncompiled import KINDS, sums, traced_program
 
 from mlobs_client.evaluate.atomic import AtomicNetwork
-from mlobs_client.evaluate.compile.programs import Contributions
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.graph import GraphBuilder
 from mlobs_client.evaluate.mace_model import MaceModel
 
-SIZE = Size(n_atoms=14, n_edges=600)
+SIZE = Size(n_structures=3, n_atoms=14, n_pairs=900, n_edges=600)
 
 
-@pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stacked"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "unit"), [("dipole", 0.7), ("potential and dipole", [0.7, 0.6, 0.5, 0.4])]
+)
 def test_programs_give_values_forces_and_virials_of_the_networks(
-    network, water, kind, stacked, monkeypatch
+    network, water, kind, unit, monkeypatch
 ) -> None:
     members = [AtomicNetwork(network(kind, seed), KINDS[kind]) for seed in range(2)]
-    program = traced_program(members, SIZE, stacked)
-    model = MaceModel(members, unit=0.7, background=None)
+    program = traced_program(members, SIZE, stacked=False)
+    model = MaceModel(members, unit, background=None)
     # the list reaches further than the networks: its last edges are not theirs
     build = GraphBuilder(model.cutoff + 0.5)
     structures = [water(2, seed=1), water(1, seed=2, length=5.0)]
     expected = model(build(structures))
-    monkeypatch.setattr(model, "_compiled", lambda inputs: Contributions(program, SIZE, inputs))
+    monkeypatch.setattr(model, "_compiled", partial(sums, program, members, SIZE))
     found = model(build(structures))
     assert not isinstance(found, type(expected))
     np.testing.assert_allclose(found.values, expected.values.detach(), atol=1e-13)

@@ -5,8 +5,8 @@ files on one thread: ours, compiled, in double and (large systems) in single pre
 ``-m mace`` driver (batched) and ASE's MACECalculator through ASE's socket client, both in double
 precision; and i-PI's dummy driver. A step's time is the median over steps of the wall-clock
 difference between i-PI's outputs. Ratios are made of figures of one run. Our overhead is what our
-step takes beyond that of the dummy and beyond the compiled programs, timed in the same run; and
-once more beyond a dummy that is busy for as long as these programs, for i-PI itself takes longer
+step takes beyond that of the dummy and beyond the compiled programs (positions in, energies, forces
+and virial out), timed in the same run; and once more beyond a dummy that is busy for as long as these programs, for i-PI itself takes longer
 after it has waited. What is subtracted is measured side by side, for small systems in several
 rounds.
 """

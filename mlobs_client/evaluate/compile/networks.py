@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 
 from mlobs_client.errors import ModelError
-from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.programs import TOLERANCE, Contributions, Program, differing
+from mlobs_client.evaluate.compile.geometry import Filling
+from mlobs_client.evaluate.compile.programs import TOLERANCE, Program, Sums, differing
+from mlobs_client.evaluate.derivatives import Recorded
+from mlobs_client.evaluate.graph import SAME_PLACE, Graph
+from mlobs_client.evaluate.neighbours import NeighbourList
+from mlobs_client.evaluate.plain import PlainNetworks
 
 logger = logging.getLogger(__name__)
 
@@ -37,79 +41,107 @@ class _Ready(NamedTuple):
     program: Program
 
 
+class _Seen(NamedTuple):
+    """Of a neighbour list: what was filled up, and how many edges there were the last time."""
+
+    filling: Filling
+    n_edges: int
+
+
 class CompiledNetworks:
-    """Contributions of all members, by compiled programs as soon as there are any.
+    """Sums over atoms of all members, by compiled programs as soon as there are any.
 
     A program of the right size is taken from the store; where there is none, the networks are
     evaluated as they are, and after a while a program is compiled in the background. Before a
     program is used, its values and derivatives are compared with those of the networks, on the
-    structure at hand. What is wrong with compilation is said once, and the networks serve on.
+    structures at hand. What is wrong with compilation is said once, and the networks serve on.
 
     Attributes:
         state: of the last evaluation.
 
     Args:
-        networks: the members.
-        name: of the committee, for the log.
+        networks: as they are.
         background: shared by all committees of a client.
     """
 
-    def __init__(
-        self, networks: Sequence[AtomicNetwork], name: str, background: Background
-    ) -> None:
+    def __init__(self, networks: PlainNetworks, background: Background) -> None:
         self._networks = networks
-        self._name = name
+        self._name = networks.quantity
         self._background = background
-        self._tensors = differing(networks)
-        self._identity = store.identity(networks)
-        weights = next(networks[0].parameters())
-        self._dtype, self._device = weights.dtype, str(weights.device)
+        self._tensors = differing(networks.members)
+        self._identity = store.identity(networks.members)
         self._ready: list[_Ready] = []
+        self._seen = WeakKeyDictionary[NeighbourList, _Seen]()
         self._next_look: dict[store.Size, float] = {}
         self._since: float | None = None
         self._removed: set[str] = set()
         self.state = State.NONE
 
-    def __call__(self, inputs: Inputs) -> Contributions | None:
-        """Contributions of all members, or None as long as no program fits."""
+    def __call__(self, graph: Graph) -> Sums | None:
+        """Sums of all members, or None as long as no program fits."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
         if self.state is State.FAILED:
             return None
         self.state = State.NONE
-        if not len(inputs.vectors):
+        if not len(graph.neighbours.images):
             return None
-        ready = self._program(inputs)
-        if ready is None:
-            if self.state is not State.FAILED:
-                self.state = State.WAITING
-            return None
-        self.state = State.READY
-        return Contributions(ready.program, ready.size, inputs)
+        n_edges = self._count_edges(graph)
+        while True:
+            ready = self._program(graph, n_edges)
+            if ready is None:
+                self._seen.pop(graph.neighbours, None)  # to be counted anew
+                if self.state is not State.FAILED:
+                    self.state = State.WAITING
+                return None
+            self.state = State.READY
+            sums = self._run(ready, graph)
+            if sums.closest < SAME_PLACE:
+                return None  # as they are, networks get a graph that says which atoms
+            if sums.n_edges <= ready.size.n_edges:
+                return sums
+            n_edges = sums.n_edges
 
-    def _program(self, inputs: Inputs) -> _Ready | None:
-        """The smallest program that the inputs fit into, if it is not much too large."""
-        n_atoms, n_edges = len(inputs.attributes), len(inputs.vectors)
-        fitting = [
-            ready
-            for ready in self._ready
-            if n_atoms < ready.size.n_atoms and n_edges <= ready.size.n_edges
-        ]
+    def _count_edges(self, graph: Graph) -> int:
+        """How many there were at the last step, or are now."""
+        seen = self._seen.get(graph.neighbours)
+        if seen is not None:
+            return seen.n_edges
+        return len(graph.within(self._networks.cutoff).vectors)
+
+    def _run(self, ready: _Ready, graph: Graph) -> Sums:
+        seen = self._seen.get(graph.neighbours)
+        if (
+            seen is None
+            or seen.filling.size != ready.size
+            or seen.filling.numbers is not graph.numbers
+        ):
+            attributes = self._networks.attributes(graph.numbers)
+            seen = _Seen(Filling.of(graph, attributes, ready.size), 0)
+        sums = Sums(ready.program, seen.filling, graph)
+        self._seen[graph.neighbours] = seen._replace(n_edges=sums.n_edges)
+        return sums
+
+    def _program(self, graph: Graph, n_edges: int) -> _Ready | None:
+        """The smallest program that the structures fit into, if it is not much too large."""
+        n_pairs = len(graph.neighbours.images)
+        there = store.Size(graph.n_structures, len(graph.positions), n_pairs, n_edges)
+        fitting = [ready for ready in self._ready if _fits(there, ready.size)]
         best = min(
-            fitting, key=lambda ready: (ready.size.n_edges, ready.size.n_atoms), default=None
+            fitting, key=lambda ready: (ready.size.n_edges, ready.size.n_pairs), default=None
         )
-        if best is not None and _is_close(best.size, n_atoms, n_edges):
+        if best is not None and _is_close(there, best.size):
             return best
-        return self._look_for(size_for(n_atoms, n_edges), inputs) or best
+        return self._look_for(size_for(there), graph) or best
 
-    def _look_for(self, size: store.Size, inputs: Inputs) -> _Ready | None:
+    def _look_for(self, size: store.Size, graph: Graph) -> _Ready | None:
         """Take a program from the store, or have it made; nothing that fails here ends a run."""
         now = time.monotonic()
-        if now < self._next_look.get(size, now):
+        if now < self._next_look.get(size, now) or any(size == known.size for known in self._ready):
             return None
         self._next_look[size] = now + LOOK_EVERY
-        key = store.key(self._identity, size, self._device)
+        key = store.key(self._identity, size, self._networks.device)
         try:
             if reason := self._background.failures.get(key):
                 self._give_up(f"cannot be compiled: {reason}")
@@ -120,7 +152,7 @@ class CompiledNetworks:
                 self._have_made(size, key)
                 return None
             ready = _Ready(size, program)
-            if not self._agrees(ready, inputs):
+            if not self._agrees(ready, graph):
                 return None
         except (ModelError, OSError, RuntimeError) as error:
             self._give_up(f"no compiled program: {error}")
@@ -139,7 +171,7 @@ class CompiledNetworks:
     def _load(self, found: store.Found, key: str) -> Program | None:
         """A program of the store; one that is damaged is removed, once."""
         try:
-            return Program.load(found.folder, self._networks, self._tensors, found.stacked)
+            return Program.load(found.folder, self._networks.members, self._tensors, found.stacked)
         except (OSError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             if key in self._removed:  # so it is no accident of the disk
@@ -156,27 +188,29 @@ class CompiledNetworks:
         """Start a compilation, if the work is not too short for it."""
         used_for = time.monotonic() - (self._since or 0.0)
         if used_for >= self._background.patience and len(self._ready) < MOST_SIZES:
-            request = store.Request(self._networks, size, torch.get_num_threads())
+            request = store.Request(self._networks.members, size, torch.get_num_threads())
             self._background.start(request, key)
 
-    def _agrees(self, ready: _Ready, inputs: Inputs) -> bool:
-        """Whether values and derivatives are those of the networks."""
+    def _agrees(self, ready: _Ready, graph: Graph) -> bool:
+        """Whether values and derivatives are those of the networks, as far as it can be told."""
+        compiled = self._run(ready, graph)
+        if compiled.n_edges > ready.size.n_edges:
+            return False  # they were counted at an earlier step
         with torch.enable_grad():
-            vectors = inputs.vectors.clone().requires_grad_()
-            varied = inputs._replace(vectors=vectors)
-            values = torch.stack([network(*varied) for network in self._networks])
-            random = torch.Generator().manual_seed(0)
-            weights = torch.rand(values.shape, generator=random, dtype=torch.float64).to(values)
-            (derivative,) = torch.autograd.grad([values], [vectors], [weights])
-        compiled = Contributions(ready.program, ready.size, inputs)
-        found = [(values.detach(), derivative), (compiled.values, compiled.pull_back(weights))]
-        for what, expected, given in zip(("values", "derivatives"), *found, strict=True):
+            plain = Recorded(self._networks(graph), graph)
+        random = torch.Generator().manual_seed(0)
+        weights = torch.rand(plain.values.shape, generator=random, dtype=torch.float64)
+        weights = weights.to(plain.values)
+        slopes = [output.pull_back(weights) for output in (plain, compiled)]
+        parts = [("values", plain.values.detach(), compiled.values)]
+        parts += zip(("gradients", "strain derivatives"), *slopes, strict=True)
+        tolerance = TOLERANCE[self._networks.dtype]
+        for what, expected, given in parts:
             scale = max(float(expected.abs().max()), 1e-3)
             error = float((given - expected).abs().max()) / scale
-            if not error <= TOLERANCE[self._dtype]:
+            if not error <= tolerance:
                 self._give_up(
-                    f"compiled {what} differ by {error:.1e} (relative, tolerance "
-                    f"{TOLERANCE[self._dtype]:.0e})"
+                    f"compiled {what} differ by {error:.1e} (relative, tolerance {tolerance:.0e})"
                 )
                 return False
         return True
@@ -186,16 +220,39 @@ class CompiledNetworks:
         logger.warning("%s: %s; the networks are evaluated as they are", self._name, reason)
 
 
-def size_for(n_atoms: int, n_edges: int) -> store.Size:
-    """The size to compile for: some more edges than now, for their number varies with time.
+def size_for(there: store.Size) -> store.Size:
+    """The size to compile for: some more pairs and edges than there are, for their number varies.
 
-    Sizes go up in steps of three to six percent, so that a trajectory needs a few of them.
+    Sizes of edges go up in steps of three to six percent, so that a trajectory needs a few of them;
+    pairs, which cost little, in steps twice as large.
     """
-    wanted = n_edges + n_edges // 50
-    step = max(16, 1 << max(0, wanted.bit_length() - 5))
-    return store.Size(n_atoms + 1, -(-max(wanted, 1) // step) * step)
+    return store.Size(
+        there.n_structures + 1,
+        there.n_atoms + 1,
+        _round_up(there.n_pairs + there.n_pairs // 16 + 1, digits=4),
+        _round_up(there.n_edges + there.n_edges // 50, digits=5),
+    )
 
 
-def _is_close(size: store.Size, n_atoms: int, n_edges: int) -> bool:
+def _round_up(number: int, digits: int) -> int:
+    """To a multiple of 16 of which only so many binary digits are not zero."""
+    step = max(16, 1 << max(0, number.bit_length() - digits))
+    return -(-max(number, 1) // step) * step
+
+
+def _fits(there: store.Size, size: store.Size) -> bool:
+    return (
+        there.n_structures < size.n_structures
+        and there.n_atoms < size.n_atoms
+        and there.n_pairs < size.n_pairs
+        and there.n_edges <= size.n_edges
+    )
+
+
+def _is_close(there: store.Size, size: store.Size) -> bool:
     """Whether so little is padded that another program would not be much faster."""
-    return size.n_edges <= 1.25 * n_edges + 64 and size.n_atoms <= 1.25 * n_atoms + 16
+    return (
+        size.n_atoms <= 1.25 * there.n_atoms + 16
+        and size.n_pairs <= 1.5 * there.n_pairs + 64
+        and size.n_edges <= 1.25 * there.n_edges + 64
+    )

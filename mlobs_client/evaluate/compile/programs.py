@@ -1,21 +1,21 @@
-"""Run compiled programs: pad to their size, go back through them, compare with the network."""
+"""Run compiled programs, of one member after another or of all, and go back through them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch.nn.functional import pad
 
-from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.atomic import AtomicNetwork
+from mlobs_client.evaluate.compile.geometry import Filling, Geometry
+from mlobs_client.evaluate.derivatives import Derivative
+from mlobs_client.evaluate.graph import Graph
 
 TOLERANCE: Final = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Largest difference from the network itself, relative to its largest number."""
-
-_FAR: Final = 1e3  # angstrom: an edge that no network sees
 
 Saved = list[list[torch.Tensor]]
 
@@ -73,63 +73,63 @@ class Program:
         )
         return cls(forward, backward, own, stacked)
 
-    def forward(self, inputs: Inputs) -> tuple[torch.Tensor, Saved]:
-        """Contributions, shape ``(n_members, n_atoms, *shape)``, and what the way back needs."""
-        outputs = [self._forward.run([*inputs, *own]) for own in self._own]
-        saved = [output[1:] for output in outputs]
-        if self._stacked:
-            return outputs[0][0], saved
-        return torch.stack([output[0] for output in outputs]), saved
+    def forward(self, geometry: Geometry) -> tuple[torch.Tensor, torch.Tensor, Saved]:
+        """Sums over atoms, shape ``(n_members, n_structures, *shape)``, in the units of the
+        networks; ``look`` of :class:`mlobs_client.evaluate.compile.geometry.Nearest`; and what the
+        way back needs.
+        """
+        outputs = [self._forward.run([*geometry, *own]) for own in self._own]
+        saved = [output[2:] for output in outputs]
+        sums = [output[0] for output in outputs]
+        return sums[0] if self._stacked else torch.stack(sums), outputs[0][1], saved
 
-    def backward(self, saved: Saved, cotangents: torch.Tensor) -> torch.Tensor:
-        """Derivative with respect to the edge vectors, summed over members."""
+    def backward(self, saved: Saved, cotangents: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Derivatives with respect to positions and strain, summed over members."""
         each = [cotangents] if self._stacked else cotangents.contiguous().unbind()
         first, *others = (
-            self._backward.run([*kept, weights])[0]
-            for kept, weights in zip(saved, each, strict=True)
+            self._backward.run([*kept, weights]) for kept, weights in zip(saved, each, strict=True)
         )
         for other in others:
-            first += other
+            for total, part in zip(first, other, strict=True):
+                total += part
         return first  # type: ignore[no-any-return]
 
-    def measure(self, inputs: Inputs) -> None:
+    def measure(self, geometry: Geometry) -> None:
         """One evaluation and its way back, to be timed."""
         with torch.no_grad():
-            contributions, saved = self.forward(inputs)
-            self.backward(saved, contributions)
-        if inputs.vectors.is_cuda:
+            sums, _, saved = self.forward(geometry)
+            self.backward(saved, sums)
+        if sums.is_cuda:
             torch.cuda.synchronize()  # a GPU has only been told what to do
 
 
-class Contributions:
-    """What a program says of fewer atoms and edges than it was compiled for, and the way back.
-
-    All edges that are too many join the last atom, which must be one too many, with itself: what
-    they do stays there.
+class Sums:
+    """What a program says of fewer structures, atoms and edges than it was compiled for.
 
     Attributes:
-        values: shape ``(n_members, n_atoms, *shape)``, of the atoms that are there.
+        values: shape ``(n_structures, n_members, *shape)``, float64, in the units of the networks;
+            of nothing, if there are more edges than the program has room for.
+        n_edges: pairs within the cutoff of the networks.
+        closest: bohr, the smallest distance of two atoms.
 
     Args:
         program: to run.
-        size: of the program, at least one atom more than there are.
-        inputs: atoms and edges that are there.
+        filling: of the neighbour list, to the size of the program.
+        graph: the structures.
     """
 
-    def __init__(self, program: Program, size: Size, inputs: Inputs) -> None:
-        vectors, attributes, edges = inputs
-        self._n_atoms, self._n_edges = len(attributes), len(vectors)
-        padded = Inputs(
-            pad(vectors, (0, 0, 0, size.n_edges - self._n_edges), value=_FAR),
-            pad(attributes, (0, 0, 0, size.n_atoms - self._n_atoms), value=1.0),
-            pad(edges, (0, size.n_edges - self._n_edges), value=size.n_atoms - 1),
-        )
+    def __init__(self, program: Program, filling: Filling, graph: Graph) -> None:
         self._program = program
-        self._all, self._saved = program.forward(padded)
-        self.values = self._all[:, : self._n_atoms]
+        self._n_structures, self._n_atoms = graph.n_structures, len(graph.positions)
+        self._all, look, self._saved = program.forward(filling(graph))
+        self.values = self._all[:, : self._n_structures].transpose(0, 1)
+        n_edges, square = look.tolist()
+        self.n_edges = int(n_edges)
+        self.closest = math.sqrt(square)
 
-    def pull_back(self, weights: torch.Tensor) -> torch.Tensor:
-        """Derivative of ``sum(weights * values)`` with respect to the edge vectors."""
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)`` with respect to atomic units."""
         padded = torch.zeros_like(self._all)
-        padded[:, : self._n_atoms] = weights
-        return self._program.backward(self._saved, padded)[: self._n_edges]
+        padded[:, : self._n_structures] = weights.transpose(0, 1)
+        positions, strain = self._program.backward(self._saved, padded)
+        return Derivative(positions[: self._n_atoms], strain[: self._n_structures])

@@ -27,15 +27,23 @@ import torch
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
 
-FORMAT = 3
+FORMAT = 4
 """To be raised when what is traced or stored changes."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Numbers of atoms and edges that a program is compiled for."""
+    """What a program is compiled for.
 
+    Attributes:
+        n_structures, n_atoms: of a batch, each with one more for what fills it up.
+        n_pairs: of its neighbour list, with at least one to fill up.
+        n_edges: within the cutoff of the networks.
+    """
+
+    n_structures: int
     n_atoms: int
+    n_pairs: int
     n_edges: int
 
 
@@ -45,7 +53,7 @@ class Request:
 
     Attributes:
         networks: the members of one committee.
-        size: numbers of atoms and edges.
+        size: that it is made for.
         threads: to compile for.
     """
 

@@ -1,8 +1,8 @@
 """From a network to two graphs of elementary operations: values, and the way back.
 
-The first gives what the network gives, and besides what the second needs of it; the second turns
-cotangents of the contributions into derivatives with respect to the edge vectors. Together they are
-one forward and one backward pass.
+The first gives what the network gives, summed over the atoms of each structure, and besides what
+the second needs of it; the second turns cotangents of these sums into derivatives with respect to
+positions and strain. Together they are one forward and one backward pass.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from torch._functorch.partitioners import min_cut_rematerialization_partition
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.graph import CodeGen
 
-from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile.bessel import evaluate, is_harmonic
+from mlobs_client.evaluate.compile.geometry import Geometry, nearest, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.units import ANGSTROM
 
 with quiet_third_parties():
     import mace.modules.blocks
@@ -35,25 +37,33 @@ Graphs = tuple[torch.fx.GraphModule, torch.fx.GraphModule]
 
 
 def trace(
-    network: AtomicNetwork, tensors: Mapping[str, torch.Tensor], inputs: Inputs, stacked: bool
+    network: AtomicNetwork,
+    tensors: Mapping[str, torch.Tensor],
+    geometry: Geometry,
+    n_edges: int,
+    stacked: bool,
 ) -> Graphs:
-    """Trace a network for inputs of this size.
+    """Trace a network for structures of this size.
 
     Args:
         network: one member.
         tensors: what differs between members; becomes an argument of the graphs. If ``stacked``,
             for all members, along the first axis.
-        inputs: an example.
+        geometry: an example.
+        n_edges: how many of its pairs may be within the cutoff.
         stacked: whether all members are evaluated together.
 
     Returns:
-        The graphs ``(vectors, attributes, edges, *tensors) -> (contributions, *saved)`` and
-        ``(*saved, cotangents) -> (d/d vectors,)``; contributions have the members as first axis
-        if stacked.
+        The graphs ``(*geometry, *tensors) -> (sums, look, *saved)`` and ``(*saved, cotangents) ->
+        (d/d positions, d/d strain)``. Sums and cotangents have the shape ``(n_structures,
+        *shape)``, are in float64 and in the units of the network, and have the members as first
+        axis if stacked; ``look`` is that of ``Nearest``; derivatives are with respect to atomic
+        units.
     """
     names = list(tensors)
     products = Products(network)
     bases = [m for m in network.modules() if isinstance(m, BesselBasis) and is_harmonic(m)]
+    dtype = next(network.parameters()).dtype
 
     def member(vectors: torch.Tensor, rest: Sequence[torch.Tensor], *own: torch.Tensor) -> Any:
         with _traceable(products, bases):
@@ -61,40 +71,46 @@ def trace(
             return torch.func.functional_call(network, state, (vectors, *rest))
 
     def joint(
-        vectors: torch.Tensor,
-        attributes: torch.Tensor,
-        edges: torch.Tensor,
-        own: list[torch.Tensor],
-        cotangents: torch.Tensor,
+        geometry: Geometry, own: list[torch.Tensor], cotangents: torch.Tensor
     ) -> list[torch.Tensor]:
-        rest = (attributes, edges)
+        edges = nearest(geometry, network.cutoff, n_edges)
+        rest = (geometry.attributes, edges.ends)
 
-        def values(vectors: torch.Tensor) -> Any:
-            if not stacked:
-                return member(vectors, rest, *own)
-            each = torch.func.vmap(lambda *own: member(vectors, rest, *own))
-            return each(*own)
+        def sums(vectors: torch.Tensor) -> torch.Tensor:
+            inputs = (vectors / ANGSTROM).to(dtype)
+            if stacked:
+                each = torch.func.vmap(lambda *own: member(inputs, rest, *own))
+                contributions = each(*own).double()
+            else:
+                contributions = member(inputs, rest, *own).double()
+            totals = geometry.positions.new_zeros(shape)  # of their own, not like cotangents
+            return totals.index_add(int(stacked), geometry.structure_of, contributions)
 
-        result: Any = torch.func.vjp(values, vectors)
-        contributions, pull_back = result
-        return [contributions, *pull_back(cotangents)]
+        result: Any = torch.func.vjp(sums, edges.vectors)
+        values, pull_back = result
+        (by_vectors,) = pull_back(cotangents)
+        return [values, edges.look, *through_edges(geometry, edges, by_vectors)]
 
     own = list(tensors.values())
-    n_atoms = len(inputs.attributes)
-    shape = (len(own[0]),) if stacked else ()
-    cotangents = inputs.vectors.new_zeros((*shape, n_atoms, *network.shape), dtype=network.dtype)
+    n_of_geometry = len(Geometry._fields)
+    members = (len(own[0]),) if stacked else ()
+    shape = (*members, len(geometry.cells), *network.shape)
     # some parts of e3nn write in place, which cannot be cut into two programs
-    functional = torch.func.functionalize(joint)
+    functional = torch.func.functionalize(
+        lambda *given: joint(
+            Geometry(*given[:n_of_geometry]), list(given[n_of_geometry:-1]), given[-1]
+        )
+    )
     tracer = make_fx(functional, tracing_mode="fake", _allow_non_fake_inputs=True)
     # the optimized executor would differentiate by itself, unseen by the tracer
     with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        joint_graph = tracer(*inputs, own, cotangents)
+        joint_graph = tracer(*geometry, *own, geometry.positions.new_zeros(shape))
     graphs = _split(joint_graph)
     for graph in graphs:
         _fold_powers(graph)
         _materialize(graph)
-        if inputs.vectors.device.type == "cpu":
-            _sum_by_products(graph, len(inputs.vectors))
+        if geometry.positions.device.type == "cpu":
+            _sum_by_products(graph, n_edges)
     return graphs
 
 
@@ -107,7 +123,7 @@ def _split(joint: torch.fx.GraphModule) -> Graphs:
     cotangents.name = cotangents.target = "tangents_1"
     joint.graph.set_codegen(CodeGen())
     joint.recompile()
-    forward, backward = min_cut_rematerialization_partition(joint, None, num_fwd_outputs=1)
+    forward, backward = min_cut_rematerialization_partition(joint, None, num_fwd_outputs=2)
     return forward, backward
 
 

@@ -23,13 +23,17 @@ from typing import Any, Final
 import filelock
 import torch
 
-from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
+from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import lock, remove_files
+from mlobs_client.evaluate.compile.geometry import Geometry
 from mlobs_client.evaluate.compile.programs import Program, differing
 from mlobs_client.evaluate.compile.trace import trace
 from mlobs_client.evaluate.memory import keep_freed_memory
 from mlobs_client.evaluate.model_files import quiet_third_parties
+
+with quiet_third_parties():
+    from mace.tools.torch_tools import default_dtype
 
 STACKED_UP_TO: Final = 4000
 """Edges. Beyond, the work of one member fills the caches, and stacking has never won."""
@@ -42,7 +46,7 @@ def compile_and_keep(request: store.Request, key: str) -> None:
     torch.set_num_threads(request.threads)
     keep_freed_memory()  # as the clients do, who are what is measured for
     names = differing(request.networks)
-    inputs = _example(request)
+    geometry = _example(request)
     ways = [False]
     if len(request.networks) > 1 and request.size.n_edges <= STACKED_UP_TO:
         ways.append(True)
@@ -52,39 +56,40 @@ def compile_and_keep(request: store.Request, key: str) -> None:
         for stacked in ways:
             folder = Path(scratch) / f"programs-{stacked}"
             folder.mkdir()
-            paths = _compile(request.networks, names, inputs, stacked, folder)
+            n_edges = request.size.n_edges
+            paths = _compile(request.networks, names, geometry, n_edges, stacked, folder)
             program = Program.load(folder, request.networks, names, stacked)
-            found[stacked] = (_time(partial(program.measure, inputs)), paths)
+            found[stacked] = (_time(partial(program.measure, geometry)), paths)
         best = min(found, key=lambda stacked: found[stacked][0])
         words = {False: "one after another", True: "stacked"}
         seconds = {words[stacked]: time for stacked, (time, _) in found.items()}
         store.keep(key, found[best][1], best, seconds)
 
 
-def _example(request: store.Request) -> Inputs:
-    """Inputs of the right sizes; the time does not depend on their values."""
+def _example(request: store.Request) -> Geometry:
+    """Structures of the right sizes; the time does not depend on their values."""
     size = request.size
     random = torch.Generator().manual_seed(0)
     network = request.networks[0]
     weights = next(network.network.parameters())
     n_species = len(network.network.atomic_numbers)  # type: ignore[arg-type]
     species = torch.randint(n_species, (size.n_atoms,), generator=random)
-    inputs = Inputs(
-        vectors=torch.randn((size.n_edges, 3), generator=random, dtype=torch.float64),
-        attributes=torch.nn.functional.one_hot(species, n_species),
-        edges=torch.randint(size.n_atoms, (2, size.n_edges), generator=random),
+    geometry = Geometry(
+        positions=torch.randn((size.n_atoms, 3), generator=random, dtype=torch.float64),
+        cells=torch.eye(3, dtype=torch.float64).repeat(size.n_structures, 1, 1),
+        attributes=torch.nn.functional.one_hot(species, n_species).to(weights.dtype),
+        structure_of=torch.arange(size.n_atoms) * size.n_structures // size.n_atoms,
+        pairs=torch.randint(size.n_atoms, (2, size.n_pairs), generator=random),
+        images=torch.ones((size.n_pairs, 3), dtype=torch.float64),
     )
-    return Inputs(
-        inputs.vectors.to(weights),
-        inputs.attributes.to(weights),
-        inputs.edges.to(weights.device),
-    )
+    return Geometry(*(tensor.to(weights.device) for tensor in geometry))
 
 
 def _compile(
     networks: Sequence[AtomicNetwork],
     names: Sequence[str],
-    inputs: Inputs,
+    geometry: Geometry,
+    n_edges: int,
     stacked: bool,
     folder: Path,
 ) -> list[Path]:
@@ -96,19 +101,20 @@ def _compile(
     tensors: Mapping[str, torch.Tensor] = {name: states[0][name] for name in names}
     if stacked:
         tensors = {name: torch.stack([state[name] for state in states]) for name in names}
-    forward, backward = trace(networks[0], tensors, inputs, stacked)
-    arguments: list[Any] = [*inputs, *tensors.values()]
-    with torch.no_grad():
-        contributions, *saved = forward(*arguments)
+    forward, backward = trace(networks[0], tensors, geometry, n_edges, stacked)
+    arguments: list[Any] = [*geometry, *tensors.values()]
     paths = []
-    for name, graph, given in (
-        ("forward", forward, arguments),
-        ("backward", backward, [*saved, contributions]),
-    ):
-        files: Any = aot_compile(graph, tuple(given), options={"aot_inductor.package": True})
-        path = folder / f"{name}.pt2"
-        package_aoti(str(path), files)
-        paths.append(path)
+    # whole numbers times numbers of Python, as in ZBL, become what is torch's default
+    with torch.no_grad(), default_dtype(next(networks[0].parameters()).dtype):
+        sums, _, *saved = forward(*arguments)
+        for name, graph, given in (
+            ("forward", forward, arguments),
+            ("backward", backward, [*saved, sums]),
+        ):
+            files: Any = aot_compile(graph, tuple(given), options={"aot_inductor.package": True})
+            path = folder / f"{name}.pt2"
+            package_aoti(str(path), files)
+            paths.append(path)
     return paths
 
 
@@ -154,8 +160,6 @@ def main() -> None:
     request_file, key, client = sys.argv[1:]
     threading.Thread(target=_end_with, args=(int(client), key), daemon=True).start()
     with quiet_third_parties():
-        import mace.modules  # noqa: F401 (the networks need it)
-
         request = torch.load(request_file, weights_only=False)
     compile_and_keep(request, key)
 

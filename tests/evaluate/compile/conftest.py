@@ -1,15 +1,14 @@
-"""Committees of untrained networks, and inputs for them."""
+"""Committees of untrained networks, and structures for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-import torch
 from uncompiled import KINDS
 
-from mlobs_client.evaluate.atomic import AtomicNetwork, Inputs
-from mlobs_client.evaluate.graph import GraphBuilder
+from mlobs_client.evaluate.atomic import AtomicNetwork
+from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.units import ANGSTROM
 
 
@@ -30,14 +29,11 @@ def committee(network) -> Callable[..., list[AtomicNetwork]]:
 
 
 @pytest.fixture
-def inputs(water) -> Callable[..., Inputs]:
-    """Two structures as atoms and edges, in the units of MACE."""
+def graph(water) -> Callable[..., Graph]:
+    """Two structures, with a list that reaches further than the networks."""
+    build = GraphBuilder(4.0 * ANGSTROM)
 
-    def get(seed: int = 0, dtype: torch.dtype = torch.float64) -> Inputs:
-        structures = [water(2, seed=seed), water(1, seed=seed + 100, length=5.0)]
-        graph = GraphBuilder(3.5 * ANGSTROM)(structures)
-        attributes = torch.stack([graph.numbers == 1, graph.numbers == 8], dim=1)
-        vectors = (graph.vectors / ANGSTROM).to(dtype)
-        return Inputs(vectors, attributes.to(dtype), graph.edges)
+    def get(seed: int = 0) -> Graph:
+        return build([water(2, seed=seed), water(1, seed=seed + 100, length=5.0)])
 
     return get

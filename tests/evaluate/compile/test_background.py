@@ -26,7 +26,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def request_for(committee) -> Request:
     members: list[AtomicNetwork] = committee("dielectric", 1)
-    return Request(members, Size(10, 64), torch.get_num_threads())
+    return Request(members, Size(2, 10, 80, 64), torch.get_num_threads())
 
 
 @pytest.fixture

@@ -113,7 +113,12 @@ def pair(network, monkeypatch: pytest.MonkeyPatch) -> Pair:
     """Programs for multiples of 64 edges, so that both tests need the same few."""
     monkeypatch.setattr(compiled, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(compiled, "MOST_SIZES", 2)
-    monkeypatch.setattr(compiled, "size_for", lambda n, m: Size(n + 1, -(-m // 64) * 64))
+
+    def size_for(there: Size) -> Size:
+        n_pairs, n_edges = -(-(there.n_pairs + 1) // 256) * 256, -(-there.n_edges // 64) * 64
+        return Size(2, there.n_atoms + 1, n_pairs, n_edges)
+
+    monkeypatch.setattr(compiled, "size_for", size_for)
     return Pair(network, most_sizes=2)
 
 

@@ -5,40 +5,46 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from uncompiled import KINDS, reference, traced_program
+from uncompiled import KINDS, reference, sums, traced_program
 
-from mlobs_client.evaluate.compile.programs import Contributions, differing
+from mlobs_client.evaluate.compile.programs import differing
 from mlobs_client.evaluate.compile.store import Size
 
-SIZE = Size(n_atoms=14, n_edges=400)
+SIZE = Size(n_structures=4, n_atoms=14, n_pairs=900, n_edges=400)
 
 
 @pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stacked"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_padding_changes_no_number(kind, stacked, committee, inputs) -> None:
+def test_padding_changes_no_number(kind, stacked, committee, graph) -> None:
     networks = committee(kind, 3)
-    found = Contributions(traced_program(networks, SIZE, stacked), SIZE, inputs())
+    program = traced_program(networks, SIZE, stacked)
+    found = sums(program, networks, SIZE, graph())
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=found.values.shape))
-    expected = reference(networks, inputs(), weights)
-    np.testing.assert_allclose(found.values, expected[0], atol=1e-13)
-    np.testing.assert_allclose(found.pull_back(weights), expected[1], atol=1e-13)
     # the way back can be gone again, for another member
-    weights[1:] = 0.0
-    expected = reference(networks, inputs(), weights)
-    np.testing.assert_allclose(found.pull_back(weights), expected[1], atol=1e-13)
+    for kept in (slice(0), slice(1, None)):
+        weights[:, kept] = 0.0
+        expected = reference(networks, graph(), weights)
+        for one, other in zip([found.values, *found.pull_back(weights)], expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
-def test_a_program_full_of_edges_needs_no_padding(committee, inputs) -> None:
+def test_the_number_of_edges_and_the_closest_atoms_are_said(committee, graph) -> None:
     networks = committee("potential")
-    given = inputs()
-    repeats = -(-SIZE.n_edges // len(given.vectors))
-    full = given._replace(
-        vectors=given.vectors.repeat(repeats, 1)[: SIZE.n_edges],
-        edges=given.edges.repeat(1, repeats)[:, : SIZE.n_edges],
-    )
-    found = Contributions(traced_program(networks, SIZE, True), SIZE, full)
+    given = graph()
+    near = given.within(networks[0].cutoff)
+    size = Size(3, len(given.positions) + 1, len(given.neighbours.images) + 1, len(near.vectors))
+    found = sums(traced_program(networks, size, True), networks, size, given)
+    assert found.n_edges == len(near.vectors) < len(given.vectors)
+    assert found.closest == pytest.approx(float(given.vectors.norm(dim=1).min()), rel=1e-12)
     weights = torch.ones_like(found.values)
-    np.testing.assert_allclose(found.values, reference(networks, full, weights)[0], atol=1e-12)
+    np.testing.assert_allclose(found.values, reference(networks, given, weights)[0], rtol=1e-13)
+
+
+def test_more_edges_than_there_is_room_for_are_counted(committee, graph) -> None:
+    networks = committee("potential")
+    size = Size(3, 10, 900, 64)
+    found = sums(traced_program(networks, size, True), networks, size, graph())
+    assert found.n_edges == len(graph().within(networks[0].cutoff).vectors) > 64
 
 
 def test_a_single_network_has_all_its_parameters_as_arguments(committee) -> None:

@@ -1,47 +1,36 @@
-"""What is traced is the network: values, derivatives, one member or all of them."""
+"""What is traced are the networks: values, derivatives, one member or all of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from uncompiled import KINDS, reference
+from uncompiled import reference, sums, traced_program
 
 from mlobs_client.evaluate.compile.programs import differing
-from mlobs_client.evaluate.compile.trace import trace
+from mlobs_client.evaluate.compile.store import Size
+
+SIZE = Size(n_structures=3, n_atoms=10, n_pairs=700, n_edges=400)
 
 
-@pytest.mark.parametrize("stacked", [False, True], ids=["one", "stacked"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_traced_graphs_give_values_and_derivatives_of_the_network(
-    kind, stacked, committee, inputs
-) -> None:
-    networks = committee(kind)
-    states = [network.state_dict() for network in networks]
-    names = differing(networks)
-    assert any(name.endswith("avg_num_neighbors") for name in names)
-    example, other = inputs(0), inputs(0)._replace(vectors=1.01 * inputs(0).vectors)
-    own = {name: torch.stack([state[name] for state in states]) for name in names}
-    if not stacked:
-        own = {name: tensor[1] for name, tensor in own.items()}
-    # traced with the first member, so that whatever is not an argument would be wrong for the other
-    forward, backward = trace(networks[0], own, example, stacked)
-    values, *saved = forward(*other, *own.values())
-    weights = torch.from_numpy(np.random.default_rng(0).normal(size=values.shape))
-    (derivative,) = backward(*saved, weights)
-    members = networks if stacked else networks[1:]
-    expected = reference(members, other, weights if stacked else weights[None])
-    np.testing.assert_allclose(values if stacked else values[None], expected[0], atol=1e-13)
-    np.testing.assert_allclose(derivative, expected[1], atol=1e-13)
+@pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stacked"])
+def test_what_differs_between_members_is_an_argument(stacked, committee, graph) -> None:
+    first, *others = committee("potential", 3)
+    assert any(name.endswith("avg_num_neighbors") for name in differing([first, *others]))
+    # traced with the first member, so that whatever is not an argument would be wrong for others
+    program = traced_program(others, SIZE, stacked, sample=first)
+    found = sums(program, others, SIZE, graph())
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=found.values.shape))
+    expected = reference(others, graph(), weights)
+    for one, other in zip([found.values, *found.pull_back(weights)], expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
-def test_tracing_leaves_mace_as_it_was(committee, inputs) -> None:
+def test_tracing_leaves_mace_as_it_was(committee, graph) -> None:
     networks = committee("potential")
-    weights = torch.ones((2, 9), dtype=torch.float64)
-    before = reference(networks, inputs(), weights)
-    names = differing(networks)
-    trace(networks[0], {n: networks[0].state_dict()[n] for n in names}, inputs(), False)
-    after = reference(networks, inputs(), weights)
-    np.testing.assert_array_equal(before[0], after[0])
-    np.testing.assert_array_equal(before[1], after[1])
+    weights = torch.ones((2, 2), dtype=torch.float64)
+    before = reference(networks, graph(), weights)
+    traced_program(networks, SIZE, False)
+    for one, other in zip(before, reference(networks, graph(), weights), strict=True):
+        np.testing.assert_array_equal(one, other)
     assert torch.zeros(2).requires_grad_().requires_grad

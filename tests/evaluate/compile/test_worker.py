@@ -15,11 +15,14 @@ def test_it_compiles_for_the_size_and_the_precision_of_the_request(committee) ->
     for dtype in (torch.float64, torch.float32):
         for network in networks:
             network.to(dtype)
-        vectors, attributes, edges = worker._example(Request(networks, Size(11, 96), 1))
-        assert (vectors.shape, vectors.dtype) == ((96, 3), dtype)
-        assert (attributes.shape, attributes.dtype) == ((11, 2), dtype)
-        assert edges.shape == (2, 96)
-        assert 0 <= int(edges.min()) <= int(edges.max()) < 11
+        given = worker._example(Request(networks, Size(3, 11, 96, 64), 1))
+        assert (given.positions.shape, given.positions.dtype) == ((11, 3), torch.float64)
+        assert (given.attributes.shape, given.attributes.dtype) == ((11, 2), dtype)
+        assert given.cells.shape == (3, 3, 3)
+        assert set(given.structure_of.tolist()) == {0, 1, 2}
+        assert given.pairs.shape == (2, 96)
+        assert 0 <= int(given.pairs.min()) <= int(given.pairs.max()) < 11
+        assert given.images.shape == (96, 3)
 
 
 def test_the_first_run_and_a_slow_one_do_not_count() -> None:
