@@ -6,9 +6,9 @@ files on one thread: ours, compiled, in double and (large systems) in single pre
 precision; and i-PI's dummy driver. A step's time is the median over steps of the wall-clock
 difference between i-PI's outputs. Ratios are made of figures of one run. Our overhead is what our
 step takes beyond that of the dummy and beyond the compiled programs (positions in, energies, forces
-and virial out), timed in the same run; and once more beyond a dummy that is busy for as long as these programs, for i-PI itself takes longer
-after it has waited. What is subtracted is measured side by side, for small systems in several
-rounds.
+and virial out), timed in the same run; and once more beyond a dummy that is busy for as long as
+these programs, for i-PI itself takes longer after it has waited. What is subtracted is measured
+side by side, for small systems in several rounds.
 """
 
 from __future__ import annotations
