@@ -303,7 +303,7 @@ class CommitteeEvaluation:
         parts += [members.pull_back(weights) for members, weights in of_members.items()]
         total = add(parts) if parts else no_derivative(self._graph)
         positions = self._by_structure(total.positions)
-        strain = total.strain.cpu().numpy()
+        strain = _to_numpy(total.strain)
         return [Gradient(*gradient) for gradient in zip(positions, strain, strict=True)]
 
     def _stack(self, name: str, cotangents: Sequence[Values]) -> torch.Tensor:
@@ -356,5 +356,5 @@ class CommitteeEvaluation:
 
 
 def _to_numpy(values: torch.Tensor) -> Array:
-    array: Array = values.detach().cpu().numpy()
+    array: Array = values.numpy(force=True)  # in one call from any device, recorded or not
     return array

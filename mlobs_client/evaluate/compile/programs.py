@@ -80,8 +80,10 @@ class Program:
         """
         outputs = [self._forward.run([*geometry, *own]) for own in self._own]
         saved = [output[2:] for output in outputs]
-        sums = [output[0] for output in outputs]
-        return sums[0] if self._stacked else torch.stack(sums), outputs[0][1], saved
+        first, *others = (output[0] for output in outputs)
+        if not self._stacked:
+            first = torch.stack([first, *others]) if others else first.unsqueeze(0)
+        return first, outputs[0][1], saved
 
     def backward(self, saved: Saved, cotangents: torch.Tensor) -> Sequence[torch.Tensor]:
         """Derivatives with respect to positions and strain, summed over members."""
