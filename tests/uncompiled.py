@@ -41,11 +41,12 @@ def reference(
 class TracedGraph:
     """A traced graph with the interface of a compiled one."""
 
-    def __init__(self, graph: torch.fx.GraphModule) -> None:
+    def __init__(self, graph: torch.fx.GraphModule, dtype: torch.dtype) -> None:
         self._graph = graph
+        self._dtype = dtype
 
     def run(self, arguments: list[torch.Tensor]) -> list[torch.Tensor]:
-        with default_dtype(torch.float64):  # as when it would have been compiled
+        with default_dtype(self._dtype):  # as when it would have been compiled
             return list(self._graph(*arguments))
 
 
@@ -71,7 +72,8 @@ def traced_program(
     example = worker._example(Request(networks, size, 1))
     tensors = dict(zip(names, own[0], strict=True))
     graphs = trace(sample, tensors, example, size.n_edges, stacked)
-    return Program(*(TracedGraph(graph) for graph in graphs), own, stacked)
+    dtype = next(sample.parameters()).dtype
+    return Program(*(TracedGraph(graph, dtype) for graph in graphs), own, stacked)
 
 
 def sums(program: Program, networks: Sequence[AtomicNetwork], size: Size, graph: Graph) -> Sums:

@@ -23,6 +23,10 @@ SAME_PLACE: Final = 1e-6
 """Bohr; nearer, the direction of an edge is rounding noise."""
 
 
+MOST_COMPOSITIONS: Final = 64
+"""Batches of other atoms that are remembered: those of one step, and not those of a data set."""
+
+
 class Edges(NamedTuple):
     """Pairs within a cutoff, those of each structure together; tensors on one device.
 
@@ -133,7 +137,7 @@ class GraphBuilder:
         self._cutoff = cutoff
         self._neighbours = NeighbourLists(cutoff, cutoff + skin, capacity)
         self._device = device
-        self._composition: _Composition | None = None
+        self._compositions: dict[tuple[bytes, ...], _Composition] = {}
 
     def __call__(self, structures: Sequence[Structure]) -> Graph:
         """Join the structures, of any sizes and in their order, into one graph.
@@ -167,15 +171,17 @@ class GraphBuilder:
     def _tensor(self, values: Array | Integers) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)
 
-    def _compose(self, structures: Sequence[Structure]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _compose(self, structures: Sequence[Structure]) -> _Composition:
         """Atomic numbers, and the structure of each atom; the same tensors as long as possible."""
         key = tuple(structure.numbers.tobytes() for structure in structures)
-        if self._composition is None or self._composition.key != key:
+        if key not in self._compositions:
+            if len(self._compositions) >= MOST_COMPOSITIONS:
+                self._compositions.clear()
             sizes = [structure.n_atoms for structure in structures]
             numbers = np.concatenate([structure.numbers for structure in structures])
             owners = np.repeat(np.arange(len(sizes)), sizes)
-            self._composition = _Composition(key, self._tensor(numbers), self._tensor(owners))
-        return self._composition.numbers, self._composition.structure_of
+            self._compositions[key] = _Composition(self._tensor(numbers), self._tensor(owners))
+        return self._compositions[key]
 
     def _find_edges(self, batch: Batch, neighbours: NeighbourList) -> Edges:
         """The pairs within the cutoff.
@@ -202,6 +208,5 @@ class GraphBuilder:
 class _Composition(NamedTuple):
     """What a graph has from the species and sizes of its structures alone."""
 
-    key: tuple[bytes, ...]
     numbers: torch.Tensor
     structure_of: torch.Tensor

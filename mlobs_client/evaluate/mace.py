@@ -243,6 +243,7 @@ class MaceEvaluator:
         self._max_edges = max_edges or (5_000 if device == "cpu" else 500_000)
         self._batch = batch
         self._at_once: dict[int, int] = {}
+        self._used: tuple[Committee, ...] = ()
 
     def __call__(
         self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
@@ -266,6 +267,7 @@ class MaceEvaluator:
             for quantity, committee in self._committees.items()
             if wanted & committee.provides(quantity)
         }
+        self._used = tuple(needed.values())
         record = derivatives or any(wanted.intersection(DERIVATIVES[name]) for name in needed)
         with torch.set_grad_enabled(record):
             return CommitteeEvaluation(self._build(structures), needed, wanted)
@@ -286,8 +288,8 @@ class MaceEvaluator:
 
     @property
     def compilation(self) -> frozenset[State]:
-        """How far compilation was at the last evaluation, of all networks."""
-        models = [model for c in self._committees.values() for model in c.models]
+        """How far compilation was at the last evaluation, of the networks that it needed."""
+        models = [model for committee in self._used for model in committee.models]
         return frozenset(model.compilation for model in models if isinstance(model, MaceModel))
 
     def check_species(self, structure: Structure) -> None:

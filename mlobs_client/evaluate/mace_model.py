@@ -39,7 +39,7 @@ class MaceModel:
     ) -> None:
         self._plain = PlainNetworks(networks)
         self._compiled: CompiledNetworks | None = None
-        # the mean charge of each structure is not a matter of the atoms alone
+        # programs sum over atoms, and do not take the mean charge of a structure away before
         if background is not None and not networks[0].has_charges:
             self._compiled = CompiledNetworks(self._plain, background)
         self.n_members = len(networks)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlobs_client.evaluate import ahead, mace
+from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.structure import Structure
@@ -58,4 +59,15 @@ def test_what_has_its_programs_is_evaluated_once(network, water) -> None:
 
 def test_networks_that_nobody_wants_to_be_compiled_are_not_waited_for(network, water) -> None:
     evaluator = MaceEvaluator(mace.potential({"it": network("potential")}))
+    assert ahead.compile_ahead([water(1)], [evaluator]) == {State.NONE}
+
+
+def test_networks_that_are_not_needed_are_not_waited_for(network, water) -> None:
+    setting = mace.Setting(background=Background(patience=60.0))
+    evaluator = MaceEvaluator(
+        mace.potential({"it": network("potential")}),
+        mace.dipole({"it": network("dipole")}, setting=setting),
+    )
+    evaluator([water(1)], frozenset({"dipole"}))
+    assert evaluator.compilation == {State.WAITING}
     assert ahead.compile_ahead([water(1)], [evaluator]) == {State.NONE}

@@ -2,7 +2,8 @@
 
 A sine takes longer than what a network does with it; those of multiples follow from
 ``sin((n + 1) x) = 2 cos(x) sin(n x) - sin((n - 1) x)``, and their derivatives with them. For the
-eight functions of a usual network, rounding errors stay below 1e-14.
+eight functions of a usual network, rounding errors stay below 1e-14; in single precision, below
+3e-6, several times those of a sine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What compiled programs are functions of: atoms, cells and pairs, filled up to a fixed size.
 
-A program finds the edges by itself, so that between the positions of i-PI and the forces there is
-nothing but the program. Of the pairs of a neighbour list, which lives for many steps, it takes
+A program finds the edges by itself, so that there is little else between the positions of i-PI and
+the forces. Of the pairs of a neighbour list, which lives for many steps, it takes
 those within the cutoff. Their number varies; what is missing to the size is filled up with an atom
 that is too far from its own images to see them. This atom stands last, in the last structure.
 """
@@ -41,7 +41,7 @@ class Geometry(NamedTuple):
 
 
 class Filling(NamedTuple):
-    """What stays the same as long as a neighbour list lives.
+    """What stays the same as long as a neighbour list, its atoms and the size do.
 
     Attributes:
         numbers: atomic numbers of the atoms that are there.
@@ -98,22 +98,22 @@ class Filling(NamedTuple):
         )
 
 
-class Nearest(NamedTuple):
+class Taken(NamedTuple):
     """The edges that were taken.
 
     Attributes:
         ends: shape ``(2, n_edges)``, senders and receivers.
         vectors: shape ``(n_edges, 3)``, bohr.
-        look: how many pairs there are within the cutoff, which may be more than were taken, and
+        summary: how many pairs there are within the cutoff, which may be more than were taken, and
             the square of the smallest distance, as two numbers.
     """
 
     ends: torch.Tensor
     vectors: torch.Tensor
-    look: torch.Tensor
+    summary: torch.Tensor
 
 
-def nearest(geometry: Geometry, cutoff: float, n_edges: int) -> Nearest:
+def take_near(geometry: Geometry, cutoff: float, n_edges: int) -> Taken:
     """Take ``n_edges`` pairs: those within the cutoff (bohr), filled up with the last one."""
     senders, receivers = geometry.pairs
     cells = geometry.cells[geometry.structure_of[senders]]
@@ -127,12 +127,12 @@ def nearest(geometry: Geometry, cutoff: float, n_edges: int) -> Nearest:
     every = torch.arange(n_pairs, device=place.device)
     kept = torch.full((n_edges + 1,), n_pairs - 1, device=place.device).scatter(0, place, every)
     kept = kept[:n_edges]
-    look = torch.stack([near.sum().to(squares), squares.min()])
-    return Nearest(geometry.pairs[:, kept], vectors[kept], look)
+    summary = torch.stack([near.sum().to(squares), squares.min()])
+    return Taken(geometry.pairs[:, kept], vectors[kept], summary)
 
 
 def through_edges(
-    geometry: Geometry, edges: Nearest, by_vectors: torch.Tensor
+    geometry: Geometry, edges: Taken, by_vectors: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Derivatives with respect to positions and strain, in the shapes of positions and cells.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -15,7 +16,7 @@ from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.geometry import Filling
 from mlobs_client.evaluate.compile.programs import TOLERANCE, Program, Sums, differing
-from mlobs_client.evaluate.derivatives import Recorded
+from mlobs_client.evaluate.derivatives import through_edges
 from mlobs_client.evaluate.graph import SAME_PLACE, Graph
 from mlobs_client.evaluate.neighbours import NeighbourList
 from mlobs_client.evaluate.plain import PlainNetworks
@@ -33,7 +34,7 @@ class State(Enum):
     NONE = auto()  # nobody wants it, or there is nothing that takes time
     WAITING = auto()  # a program would have been used
     READY = auto()
-    FAILED = auto()  # and will not be tried again
+    FAILED = auto()  # there is no program, and none will be made
 
 
 class _Ready(NamedTuple):
@@ -75,15 +76,13 @@ class CompiledNetworks:
         self._next_look: dict[store.Size, float] = {}
         self._since: float | None = None
         self._removed: set[str] = set()
+        self._gave_up = False
         self.state = State.NONE
 
     def __call__(self, graph: Graph) -> Sums | None:
         """Sums of all members, or None as long as no program fits."""
-        now = time.monotonic()
         if self._since is None:
-            self._since = now
-        if self.state is State.FAILED:
-            return None
+            self._since = time.monotonic()
         self.state = State.NONE
         if not len(graph.neighbours.images):
             return None
@@ -92,8 +91,7 @@ class CompiledNetworks:
             ready = self._program(graph, n_edges)
             if ready is None:
                 self._seen.pop(graph.neighbours, None)  # to be counted anew
-                if self.state is not State.FAILED:
-                    self.state = State.WAITING
+                self.state = State.FAILED if self._gave_up else State.WAITING
                 return None
             self.state = State.READY
             sums = self._run(ready, graph)
@@ -104,7 +102,7 @@ class CompiledNetworks:
             n_edges = sums.n_edges
 
     def _count_edges(self, graph: Graph) -> int:
-        """How many there were at the last step, or are now."""
+        """How many there are, or were at the last step."""
         seen = self._seen.get(graph.neighbours)
         if seen is not None:
             return seen.n_edges
@@ -120,25 +118,26 @@ class CompiledNetworks:
             attributes = self._networks.attributes(graph.numbers)
             seen = _Seen(Filling.of(graph, attributes, ready.size), 0)
         sums = Sums(ready.program, seen.filling, graph)
-        self._seen[graph.neighbours] = seen._replace(n_edges=sums.n_edges)
+        # going down slowly: numbers that fluctuate about a size do not change programs each step
+        n_edges = max(sums.n_edges, seen.n_edges - 1)
+        self._seen[graph.neighbours] = seen._replace(n_edges=n_edges)
         return sums
 
     def _program(self, graph: Graph, n_edges: int) -> _Ready | None:
         """The smallest program that the structures fit into, if it is not much too large."""
         n_pairs = len(graph.neighbours.images)
         there = store.Size(graph.n_structures, len(graph.positions), n_pairs, n_edges)
-        fitting = [ready for ready in self._ready if _fits(there, ready.size)]
-        best = min(
-            fitting, key=lambda ready: (ready.size.n_edges, ready.size.n_pairs), default=None
+        fitting = sorted(
+            (ready for ready in self._ready if _fits(there, ready.size)),
+            key=lambda ready: (ready.size.n_edges, ready.size.n_pairs),
         )
-        if best is not None and _is_close(there, best.size):
-            return best
-        return self._look_for(size_for(there), graph) or best
+        close = (ready for ready in fitting if _is_close(there, ready.size))
+        return next(close, None) or self._look_for(there, graph) or next(iter(fitting), None)
 
-    def _look_for(self, size: store.Size, graph: Graph) -> _Ready | None:
+    def _look_for(self, there: store.Size, graph: Graph) -> _Ready | None:
         """Take a program from the store, or have it made; nothing that fails here ends a run."""
-        now = time.monotonic()
-        if now < self._next_look.get(size, now) or any(size == known.size for known in self._ready):
+        now, size = time.monotonic(), size_for(there)
+        if self._gave_up or now < self._next_look.get(size, now):
             return None
         self._next_look[size] = now + LOOK_EVERY
         key = store.key(self._identity, size, self._networks.device)
@@ -152,7 +151,10 @@ class CompiledNetworks:
                 self._have_made(size, key)
                 return None
             ready = _Ready(size, program)
-            if not self._agrees(ready, graph):
+            sums = self._run(ready, graph)
+            if sums.n_edges > size.n_edges:  # more than at the last step, or than others count
+                return self._look_for(replace(there, n_edges=sums.n_edges), graph)
+            if not self._agrees(sums, graph):
                 return None
         except (ModelError, OSError, RuntimeError) as error:
             self._give_up(f"no compiled program: {error}")
@@ -186,28 +188,34 @@ class CompiledNetworks:
 
     def _have_made(self, size: store.Size, key: str) -> None:
         """Start a compilation, if the work is not too short for it."""
+        if len(self._ready) >= MOST_SIZES:
+            self._give_up(f"programs of {MOST_SIZES} sizes are in use, and none of them fits")
+            return
         used_for = time.monotonic() - (self._since or 0.0)
-        if used_for >= self._background.patience and len(self._ready) < MOST_SIZES:
+        if used_for >= self._background.patience:
             request = store.Request(self._networks.members, size, torch.get_num_threads())
             self._background.start(request, key)
 
-    def _agrees(self, ready: _Ready, graph: Graph) -> bool:
-        """Whether values and derivatives are those of the networks, as far as it can be told."""
-        compiled = self._run(ready, graph)
-        if compiled.n_edges > ready.size.n_edges:
-            return False  # they were counted at an earlier step
+    def _agrees(self, sums: Sums, graph: Graph) -> bool:
+        """Whether values and derivatives are those of the networks.
+
+        Forces of atoms at rest are small differences of large numbers: errors are relative to what
+        is added up.
+        """
         with torch.enable_grad():
-            plain = Recorded(self._networks(graph), graph)
+            values = self._networks(graph)
         random = torch.Generator().manual_seed(0)
-        weights = torch.rand(plain.values.shape, generator=random, dtype=torch.float64)
-        weights = weights.to(plain.values)
-        slopes = [output.pull_back(weights) for output in (plain, compiled)]
-        parts = [("values", plain.values.detach(), compiled.values)]
-        parts += zip(("gradients", "strain derivatives"), *slopes, strict=True)
+        weights = torch.rand(values.shape, generator=random, dtype=torch.float64).to(values)
+        (by_vectors,) = torch.autograd.grad([values], [graph.vectors], [weights])
+        vectors = graph.vectors.detach()
+        expected = [values.detach(), *through_edges(graph, by_vectors)]
+        added_up = [values.detach(), by_vectors, vectors.abs().T @ by_vectors.abs()]
+        found = [sums.values, *sums.pull_back(weights)]
         tolerance = TOLERANCE[self._networks.dtype]
-        for what, expected, given in parts:
-            scale = max(float(expected.abs().max()), 1e-3)
-            error = float((given - expected).abs().max()) / scale
+        names = ("values", "gradients", "strain derivatives")
+        for what, one, other, parts in zip(names, expected, found, added_up, strict=True):
+            scale = max(float(parts.abs().max()), 1e-3)
+            error = float((other - one).abs().max()) / scale
             if not error <= tolerance:
                 self._give_up(
                     f"compiled {what} differ by {error:.1e} (relative, tolerance {tolerance:.0e})"
@@ -216,7 +224,7 @@ class CompiledNetworks:
         return True
 
     def _give_up(self, reason: str) -> None:
-        self.state = State.FAILED
+        self._gave_up = True
         logger.warning("%s: %s; the networks are evaluated as they are", self._name, reason)
 
 

@@ -75,7 +75,7 @@ class Program:
 
     def forward(self, geometry: Geometry) -> tuple[torch.Tensor, torch.Tensor, Saved]:
         """Sums over atoms, shape ``(n_members, n_structures, *shape)``, in the units of the
-        networks; ``look`` of :class:`mlobs_client.evaluate.compile.geometry.Nearest`; and what the
+        networks; ``summary`` of :class:`mlobs_client.evaluate.compile.geometry.Taken`; and what the
         way back needs.
         """
         outputs = [self._forward.run([*geometry, *own]) for own in self._own]
@@ -112,7 +112,7 @@ class Sums:
         values: shape ``(n_structures, n_members, *shape)``, float64, in the units of the networks;
             of nothing, if there are more edges than the program has room for.
         n_edges: pairs within the cutoff of the networks.
-        closest: bohr, the smallest distance of two atoms.
+        closest: bohr, the smallest distance of a pair; large, if there is none.
 
     Args:
         program: to run.
@@ -123,9 +123,9 @@ class Sums:
     def __init__(self, program: Program, filling: Filling, graph: Graph) -> None:
         self._program = program
         self._n_structures, self._n_atoms = graph.n_structures, len(graph.positions)
-        self._all, look, self._saved = program.forward(filling(graph))
+        self._all, summary, self._saved = program.forward(filling(graph))
         self.values = self._all[:, : self._n_structures].transpose(0, 1)
-        n_edges, square = look.tolist()
+        n_edges, square = summary.tolist()
         self.n_edges = int(n_edges)
         self.closest = math.sqrt(square)
 

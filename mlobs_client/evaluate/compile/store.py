@@ -26,6 +26,7 @@ import torch
 
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
+from mlobs_client.units import ANGSTROM
 
 FORMAT = 4
 """To be raised when what is traced or stored changes."""
@@ -96,6 +97,7 @@ def key(identity: str, size: Size, device: str) -> str:
         "size": asdict(size),
         "device": _device(device),
         "threads": torch.get_num_threads(),
+        "angstrom": ANGSTROM,  # which new physical constants change
         "versions": [version(name) for name in ("torch", "mace-torch", "e3nn")],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

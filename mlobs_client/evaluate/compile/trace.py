@@ -20,7 +20,7 @@ from torch.fx.graph import CodeGen
 
 from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile.bessel import evaluate, is_harmonic
-from mlobs_client.evaluate.compile.geometry import Geometry, nearest, through_edges
+from mlobs_client.evaluate.compile.geometry import Geometry, take_near, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.units import ANGSTROM
@@ -54,15 +54,21 @@ def trace(
         stacked: whether all members are evaluated together.
 
     Returns:
-        The graphs ``(*geometry, *tensors) -> (sums, look, *saved)`` and ``(*saved, cotangents) ->
-        (d/d positions, d/d strain)``. Sums and cotangents have the shape ``(n_structures,
+        The graphs ``(*geometry, *tensors) -> (sums, summary, *saved)`` and ``(*saved, cotangents)
+        -> (d/d positions, d/d strain)``. Sums and cotangents have the shape ``(n_structures,
         *shape)``, are in float64 and in the units of the network, and have the members as first
-        axis if stacked; ``look`` is that of ``Nearest``; derivatives are with respect to atomic
+        axis if stacked; ``summary`` is that of ``Taken``; derivatives are with respect to atomic
         units.
     """
     names = list(tensors)
     products = Products(network)
-    bases = [m for m in network.modules() if isinstance(m, BesselBasis) and is_harmonic(m)]
+    bases = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, BesselBasis)
+        and f"{name}.bessel_weights" not in tensors
+        and is_harmonic(module)
+    ]
     dtype = next(network.parameters()).dtype
 
     def member(vectors: torch.Tensor, rest: Sequence[torch.Tensor], *own: torch.Tensor) -> Any:
@@ -73,7 +79,7 @@ def trace(
     def joint(
         geometry: Geometry, own: list[torch.Tensor], cotangents: torch.Tensor
     ) -> list[torch.Tensor]:
-        edges = nearest(geometry, network.cutoff, n_edges)
+        edges = take_near(geometry, network.cutoff, n_edges)
         rest = (geometry.attributes, edges.ends)
 
         def sums(vectors: torch.Tensor) -> torch.Tensor:
@@ -89,7 +95,7 @@ def trace(
         result: Any = torch.func.vjp(sums, edges.vectors)
         values, pull_back = result
         (by_vectors,) = pull_back(cotangents)
-        return [values, edges.look, *through_edges(geometry, edges, by_vectors)]
+        return [values, edges.summary, *through_edges(geometry, edges, by_vectors)]
 
     own = list(tensors.values())
     n_of_geometry = len(Geometry._fields)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlobs_client.evaluate import derivatives
-from mlobs_client.evaluate.compile.geometry import Filling, Geometry, nearest, through_edges
+from mlobs_client.evaluate.compile.geometry import Filling, Geometry, take_near, through_edges
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.units import ANGSTROM
@@ -25,19 +25,19 @@ def filled(graph: Graph, size: Size = SIZE) -> Geometry:
 def test_edges_are_those_of_the_graph_and_the_others_are_too_far_to_be_seen(graph, seed) -> None:
     expected = graph(seed).within(CUTOFF)
     n = len(expected.vectors)
-    edges = nearest(filled(graph(seed)), CUTOFF, SIZE.n_edges)
+    edges = take_near(filled(graph(seed)), CUTOFF, SIZE.n_edges)
     np.testing.assert_array_equal(edges.ends[:, :n], expected.edges)
     np.testing.assert_allclose(edges.vectors[:n], expected.vectors, atol=1e-13)
     assert edges.ends[:, n:].unique().tolist() == [SIZE.n_atoms - 1]
     assert float(edges.vectors[n:].norm(dim=1).min()) > 1e3
     shortest = float(expected.vectors.square().sum(1).min())
-    assert edges.look.tolist() == pytest.approx([n, shortest], rel=1e-13)
+    assert edges.summary.tolist() == pytest.approx([n, shortest], rel=1e-13)
 
 
 def test_too_many_edges_are_counted_and_none_is_taken_twice(graph) -> None:
     expected = graph().within(CUTOFF)
-    edges = nearest(filled(graph()), CUTOFF, 50)
-    assert edges.look[0] == len(expected.vectors) > 50
+    edges = take_near(filled(graph()), CUTOFF, 50)
+    assert edges.summary[0] == len(expected.vectors) > 50
     np.testing.assert_array_equal(edges.ends, expected.edges[:, :50])
 
 
@@ -46,7 +46,7 @@ def test_derivatives_through_edges_are_those_of_the_graph(graph) -> None:
     n = len(given.vectors)
     geometry = filled(graph())
     by_vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(SIZE.n_edges, 3)))
-    found = through_edges(geometry, nearest(geometry, CUTOFF, SIZE.n_edges), by_vectors)
+    found = through_edges(geometry, take_near(geometry, CUTOFF, SIZE.n_edges), by_vectors)
     expected = derivatives.through_edges(given, by_vectors[:n])
     np.testing.assert_allclose(found[0][: len(given.positions)], expected.positions, atol=1e-13)
     np.testing.assert_allclose(found[1][: given.n_structures], expected.strain, atol=1e-12)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,17 @@ import pytest
 import torch
 from uncompiled import reference, traced_program
 
+from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import CompiledNetworks, State, _Ready, size_for
+from mlobs_client.evaluate.compile.programs import Sums
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.evaluate.plain import PlainNetworks
+from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 
 SMALL = {"max_ell": 1, "correlation": 1, "num_interactions": 1}
@@ -88,34 +93,122 @@ def test_a_compiled_committee_gives_the_numbers_of_its_networks(
     assert n_compiled > 5
 
 
+@pytest.fixture
+def with_programs(committee, background) -> Callable[..., CompiledNetworks]:
+    """Networks with programs of the given sizes, which were traced, and not compiled."""
+
+    def get(*sizes: Size, dtype: torch.dtype = torch.float64) -> CompiledNetworks:
+        members = committee("potential", 1, **SMALL)
+        for member in members:
+            member.to(dtype)
+        networks = CompiledNetworks(PlainNetworks(members), background)
+        networks._ready = [_Ready(size, traced_program(members, size, False)) for size in sizes]
+        return networks
+
+    return get
+
+
+def agree(found: Sums | None, networks: CompiledNetworks, graph: Graph) -> bool:
+    """Whether a program was used, and gave the numbers of the networks."""
+    if found is None:
+        return False
+    weights = torch.ones_like(found.values)
+    expected = reference(networks._networks.members, graph, weights)
+    results = [found.values, *found.pull_back(weights)]
+    return all(map(partial(np.allclose, rtol=1e-12, atol=1e-12), results, expected))
+
+
 def test_edges_that_became_too_many_between_two_steps_need_another_program(
-    committee, water, background
+    with_programs, water
 ) -> None:
-    members = committee("potential", 1, **SMALL)
-    plain = PlainNetworks(members)
-    networks = CompiledNetworks(plain, background)
-    build = GraphBuilder(plain.cutoff, skin=3.0 * ANGSTROM)  # lists live long
+    build = GraphBuilder(3.5 * ANGSTROM, skin=3.0 * ANGSTROM)  # lists live long
     structure = water(2, length=14.0)
-    before = build([replace(structure, positions=0.75 * structure.positions)])
+    before = build([dataclasses.replace(structure, positions=0.75 * structure.positions)])
     after = build([structure])
     assert build.n_built == 1
     n_edges = len(before.vectors)
     assert n_edges < len(after.vectors)
-    small, large = (Size(2, 7, 512, n) for n in (n_edges, 2 * len(after.vectors)))
-    networks._ready = [
-        _Ready(size, traced_program(members, size, False)) for size in (small, large)
-    ]
-    assert networks(before) is not None
+    networks = with_programs(Size(2, 7, 128, n_edges), Size(2, 7, 128, 2 * len(after.vectors)))
+    assert agree(networks(before), networks, before)
     found = networks(after)
     assert found is not None
     assert found.n_edges == len(after.vectors)
-    weights = torch.ones_like(found.values)
-    expected = reference(members, after, weights)
-    for one, other in zip([found.values, *found.pull_back(weights)], expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-    # the program is new, and the number of edges that of an earlier step: it says nothing
-    assert not networks._agrees(networks._ready[0], after)
-    assert networks.state is State.READY
+    assert agree(found, networks, after)
+
+
+def test_a_list_that_serves_other_species_is_filled_anew(with_programs, water) -> None:
+    build = GraphBuilder(3.5 * ANGSTROM)
+    structure = water(2, length=14.0)
+    other = dataclasses.replace(structure, numbers=structure.numbers[::-1].copy())
+    networks = with_programs(Size(2, 7, 128, 64))
+    for one in (structure, other, structure):
+        given = build([one])
+        assert agree(networks(given), networks, given)
+    assert build.n_built == 1
+
+
+def test_lists_that_are_gone_are_forgotten(with_programs, water) -> None:
+    networks = with_programs(Size(2, 7, 128, 64))
+    for seed in range(5):
+        assert networks(GraphBuilder(3.5 * ANGSTROM)([water(2, seed=seed, length=14.0)]))
+    gc.collect()
+    assert len(networks._seen) == 0
+
+
+def test_atoms_at_the_same_place_are_left_to_the_networks_as_they_are(with_programs, water) -> None:
+    structure = water(2, length=14.0)
+    positions = structure.positions.copy()
+    build = GraphBuilder(3.5 * ANGSTROM, skin=3.0 * ANGSTROM)
+    networks = with_programs(Size(2, 7, 128, 64))
+    assert networks(build([structure])) is not None
+    positions[2] = positions[1]
+    given = build([dataclasses.replace(structure, positions=positions)])
+    assert networks(given) is None
+    with pytest.raises(EvaluationError, match="same place"):
+        _ = given.edges
+
+
+def test_single_precision_is_believed_where_forces_cancel(with_programs) -> None:
+    atoms = 4.0 * np.argwhere(np.ones((2, 2, 2)))  # bohr
+    numbers = np.array([8, 1, 1, 8, 1, 8, 8, 1])
+    crystal = Structure(numbers, atoms, 8.0 * np.eye(3))
+    given = GraphBuilder(3.5 * ANGSTROM)([crystal])
+    n_edges, n_pairs = len(given.vectors), len(given.neighbours.images)
+    networks = with_programs(Size(2, 9, n_pairs + 1, n_edges), dtype=torch.float32)
+    with torch.no_grad():
+        sums = networks(given)
+        assert sums is not None
+        (forces, _), weights = sums.pull_back(torch.ones_like(sums.values)), sums.values
+        assert float(forces.abs().max()) < 1e-4  # nothing but rounding
+        assert networks._agrees(sums, given)
+        # while a wrong program is found out
+        sums.values = 1.001 * weights
+        assert not networks._agrees(sums, given)
+
+
+def test_what_failed_for_one_size_is_said_once_and_other_sizes_serve_on(
+    with_programs, water, background, caplog: pytest.LogCaptureFixture
+) -> None:
+    networks = with_programs(Size(2, 7, 128, 64))
+    fits, larger = (GraphBuilder(3.5 * ANGSTROM)([water(n, length=14.0)]) for n in (2, 4))
+    n_pairs, n_edges = len(larger.neighbours.images), len(larger.vectors)
+    size = size_for(Size(1, len(larger.positions), n_pairs, n_edges))
+    background.failures[store.key(networks._identity, size, "cpu")] = "no space left"
+    for _ in range(3):
+        assert networks(larger) is None
+        assert networks.state is State.FAILED
+        assert networks(fits) is not None
+        assert networks.state is State.READY
+        time.sleep(compiled.LOOK_EVERY)
+    assert caplog.text.count("no space left") == 1
+
+
+def test_the_smallest_program_that_is_not_much_too_large_is_used(with_programs, water) -> None:
+    given = GraphBuilder(3.5 * ANGSTROM)([water(2, length=14.0)])
+    n_pairs = len(given.neighbours.images)
+    networks = with_programs(Size(2, 7, 2000, 48), Size(2, 7, n_pairs + 16, 64))
+    networks(given)
+    assert networks._seen[given.neighbours].filling.size == Size(2, 7, n_pairs + 16, 64)
 
 
 def test_another_client_finds_the_program_in_the_store(with_program, graph) -> None:
