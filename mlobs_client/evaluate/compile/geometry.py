@@ -46,19 +46,12 @@ class Filling(NamedTuple):
     Attributes:
         numbers: atomic numbers of the atoms that are there.
         size: that is filled up.
-        positions: of the atoms that are too many.
-        cells: of the structures that are too many.
-        attributes, structure_of, pairs, images: see :class:`Geometry`.
+        rest: all of it, but positions and cells only of what is too many.
     """
 
     numbers: torch.Tensor
     size: Size
-    positions: torch.Tensor
-    cells: torch.Tensor
-    attributes: torch.Tensor
-    structure_of: torch.Tensor
-    pairs: torch.Tensor
-    images: torch.Tensor
+    rest: Geometry
 
     @classmethod
     def of(cls, graph: Graph, attributes: torch.Tensor, size: Size) -> Self:
@@ -75,9 +68,7 @@ class Filling(NamedTuple):
         atoms, n_pairs = size.n_atoms - len(attributes), size.n_pairs - len(images)
         structures = size.n_structures - graph.n_structures
         far = _FAR * torch.eye(3, dtype=torch.float64, device=device)
-        return cls(
-            graph.numbers,
-            size,
+        rest = Geometry(
             graph.positions.new_zeros((atoms, 3)),
             far.repeat(structures, 1, 1),
             pad(attributes, (0, 0, 0, atoms), value=1.0),
@@ -85,16 +76,13 @@ class Filling(NamedTuple):
             pad(pairs, (0, n_pairs), value=size.n_atoms - 1),
             pad(images, (0, 0, 0, n_pairs), value=1.0),
         )
+        return cls(graph.numbers, size, rest)
 
     def __call__(self, graph: Graph) -> Geometry:
         """All of it, at the present positions and in the present cells."""
-        return Geometry(
-            torch.cat([graph.positions, self.positions]),
-            torch.cat([graph.cells, self.cells]),
-            self.attributes,
-            self.structure_of,
-            self.pairs,
-            self.images,
+        return self.rest._replace(
+            positions=torch.cat([graph.positions, self.rest.positions]),
+            cells=torch.cat([graph.cells, self.rest.cells]),
         )
 
 

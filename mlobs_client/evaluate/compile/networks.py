@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum, auto
+from functools import cached_property
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 
 from mlobs_client.errors import ModelError
+from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.geometry import Filling
 from mlobs_client.evaluate.compile.programs import TOLERANCE, Program, Sums, differing
+from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.derivatives import through_edges
 from mlobs_client.evaluate.graph import SAME_PLACE, Graph
 from mlobs_client.evaluate.neighbours import NeighbourList
@@ -69,7 +73,6 @@ class CompiledNetworks:
         self._networks = networks
         self._name = networks.quantity
         self._background = background
-        self._tensors = differing(networks.members)
         self._identity = store.identity(networks.members)
         self._ready: list[_Ready] = []
         self._seen = WeakKeyDictionary[NeighbourList, _Seen]()
@@ -78,6 +81,11 @@ class CompiledNetworks:
         self._removed: set[str] = set()
         self._gave_up = False
         self.state = State.NONE
+
+    @cached_property
+    def _members(self) -> Sequence[AtomicNetwork]:
+        """What is compiled."""
+        return tabulated(self._networks.members)
 
     def __call__(self, graph: Graph) -> Sums | None:
         """Sums of all members, or None as long as no program fits."""
@@ -173,7 +181,8 @@ class CompiledNetworks:
     def _load(self, found: store.Found, key: str) -> Program | None:
         """A program of the store; one that is damaged is removed, once."""
         try:
-            return Program.load(found.folder, self._networks.members, self._tensors, found.stacked)
+            tensors = differing(self._members)
+            return Program.load(found.folder, self._members, tensors, found.stacked)
         except (OSError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             if key in self._removed:  # so it is no accident of the disk
@@ -193,7 +202,7 @@ class CompiledNetworks:
             return
         used_for = time.monotonic() - (self._since or 0.0)
         if used_for >= self._background.patience:
-            request = store.Request(self._networks.members, size, torch.get_num_threads())
+            request = store.Request(self._members, size, torch.get_num_threads())
             self._background.start(request, key)
 
     def _agrees(self, sums: Sums, graph: Graph) -> bool:

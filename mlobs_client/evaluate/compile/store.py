@@ -28,7 +28,7 @@ from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
 from mlobs_client.units import ANGSTROM
 
-FORMAT = 4
+FORMAT = 5
 """To be raised when what is traced or stored changes."""
 
 
@@ -53,7 +53,7 @@ class Request:
     """What to compile.
 
     Attributes:
-        networks: the members of one committee.
+        networks: the members of one committee, as they are to be compiled.
         size: that it is made for.
         threads: to compile for.
     """

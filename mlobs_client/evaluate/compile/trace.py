@@ -19,7 +19,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.graph import CodeGen
 
 from mlobs_client.evaluate.atomic import AtomicNetwork
-from mlobs_client.evaluate.compile.bessel import evaluate, is_harmonic
+from mlobs_client.evaluate.compile import bessel
 from mlobs_client.evaluate.compile.geometry import Geometry, take_near, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
@@ -60,53 +60,12 @@ def trace(
         axis if stacked; ``summary`` is that of ``Taken``; derivatives are with respect to atomic
         units.
     """
-    names = list(tensors)
-    products = Products(network)
-    bases = [
-        module
-        for name, module in network.named_modules()
-        if isinstance(module, BesselBasis)
-        and f"{name}.bessel_weights" not in tensors
-        and is_harmonic(module)
-    ]
-    dtype = next(network.parameters()).dtype
-
-    def member(vectors: torch.Tensor, rest: Sequence[torch.Tensor], *own: torch.Tensor) -> Any:
-        with _traceable(products, bases):
-            state = dict(zip(names, own, strict=True))
-            return torch.func.functional_call(network, state, (vectors, *rest))
-
-    def joint(
-        geometry: Geometry, own: list[torch.Tensor], cotangents: torch.Tensor
-    ) -> list[torch.Tensor]:
-        edges = take_near(geometry, network.cutoff, n_edges)
-        rest = (geometry.attributes, edges.ends)
-
-        def sums(vectors: torch.Tensor) -> torch.Tensor:
-            inputs = (vectors / ANGSTROM).to(dtype)
-            if stacked:
-                each = torch.func.vmap(lambda *own: member(inputs, rest, *own))
-                contributions = each(*own).double()
-            else:
-                contributions = member(inputs, rest, *own).double()
-            totals = geometry.positions.new_zeros(shape)  # of their own, not like cotangents
-            return totals.index_add(int(stacked), geometry.structure_of, contributions)
-
-        result: Any = torch.func.vjp(sums, edges.vectors)
-        values, pull_back = result
-        (by_vectors,) = pull_back(cotangents)
-        return [values, edges.summary, *through_edges(geometry, edges, by_vectors)]
-
     own = list(tensors.values())
-    n_of_geometry = len(Geometry._fields)
     members = (len(own[0]),) if stacked else ()
     shape = (*members, len(geometry.cells), *network.shape)
+    joint = _both_ways(network, list(tensors), n_edges, shape, stacked)
     # some parts of e3nn write in place, which cannot be cut into two programs
-    functional = torch.func.functionalize(
-        lambda *given: joint(
-            Geometry(*given[:n_of_geometry]), list(given[n_of_geometry:-1]), given[-1]
-        )
-    )
+    functional = torch.func.functionalize(joint)
     tracer = make_fx(functional, tracing_mode="fake", _allow_non_fake_inputs=True)
     # the optimized executor would differentiate by itself, unseen by the tracer
     with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
@@ -118,6 +77,67 @@ def trace(
         if geometry.positions.device.type == "cpu":
             _sum_by_products(graph, n_edges)
     return graphs
+
+
+def _both_ways(
+    network: AtomicNetwork,
+    names: Sequence[str],
+    n_edges: int,
+    shape: tuple[int, ...],
+    stacked: bool,
+) -> Callable[..., list[torch.Tensor]]:
+    """What is traced: ``(*geometry, *tensors, cotangents)`` to all that both graphs return.
+
+    Args:
+        network, n_edges, stacked: see :func:`trace`.
+        names: of the tensors.
+        shape: of sums and cotangents.
+    """
+    evaluate = _evaluation(network, names)
+    dtype = next(network.parameters()).dtype
+
+    def joint(*given: torch.Tensor) -> list[torch.Tensor]:
+        n_of_geometry = len(Geometry._fields)
+        geometry = Geometry(*given[:n_of_geometry])
+        *own, cotangents = given[n_of_geometry:]
+        edges = take_near(geometry, network.cutoff, n_edges)
+        rest = (geometry.attributes, edges.ends)
+
+        def sums(vectors: torch.Tensor) -> torch.Tensor:
+            inputs = ((vectors / ANGSTROM).to(dtype), *rest)
+            if stacked:
+                each = torch.func.vmap(lambda *own: evaluate(inputs, *own))
+                contributions = each(*own).double()
+            else:
+                contributions = evaluate(inputs, *own).double()
+            totals = geometry.positions.new_zeros(shape)  # of their own, not like cotangents
+            return totals.index_add(int(stacked), geometry.structure_of, contributions)
+
+        result: Any = torch.func.vjp(sums, edges.vectors)
+        values, pull_back = result
+        (by_vectors,) = pull_back(cotangents)
+        return [values, edges.summary, *through_edges(geometry, edges, by_vectors)]
+
+    return joint
+
+
+def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., Any]:
+    """One member, as a function of its inputs and of the tensors of these names."""
+    products = Products(network)
+    bases = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, BesselBasis)
+        and f"{name}.bessel_weights" not in names
+        and bessel.is_harmonic(module)
+    ]
+
+    def evaluate(inputs: Sequence[torch.Tensor], *own: torch.Tensor) -> Any:
+        with _traceable(products, bases):
+            state = dict(zip(names, own, strict=True))
+            return torch.func.functional_call(network, state, tuple(inputs))
+
+    return evaluate
 
 
 def _split(joint: torch.fx.GraphModule) -> Graphs:
@@ -253,7 +273,7 @@ def _traceable(products: Products, bases: Sequence[torch.nn.Module]) -> Iterator
             patches.enter_context(mock.patch.object(place, "scatter_sum", scripted))
         patches.enter_context(mock.patch.object(o3.TensorProduct, "forward", multiply))
         for basis in bases:
-            by_recurrence = partial(evaluate, basis)
+            by_recurrence = partial(bessel.evaluate, basis)
             patches.enter_context(mock.patch.object(basis, "forward", by_recurrence))
         constant = mock.patch.object(torch.Tensor, "requires_grad_", lambda tensor, _=True: tensor)
         patches.enter_context(constant)

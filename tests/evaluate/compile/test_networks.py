@@ -21,7 +21,8 @@ from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import CompiledNetworks, State, _Ready, size_for
-from mlobs_client.evaluate.compile.programs import Sums
+from mlobs_client.evaluate.compile.programs import Sums, differing
+from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.evaluate.plain import PlainNetworks
@@ -232,9 +233,8 @@ def test_a_program_that_gives_other_numbers_is_not_used(
     for other in others:
         other.network.interactions[0].avg_num_neighbors *= 1.001
     networks = CompiledNetworks(PlainNetworks(others), background)
-    monkeypatch.setattr(
-        networks, "_tensors", CompiledNetworks(PlainNetworks(members), background)._tensors
-    )
+    tensors = differing(tabulated(members))
+    monkeypatch.setattr(compiled, "differing", lambda _: tensors)
     assert networks(graph(0)) is None
     assert "compiled values differ by" in caplog.text
     assert "evaluated as they are" in caplog.text
