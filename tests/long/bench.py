@@ -7,15 +7,14 @@ precision; and i-PI's dummy driver. A step's time is the median over steps of th
 difference between i-PI's outputs. Ratios are made of figures of one run. Our overhead is what our
 step takes beyond that of the dummy and beyond the compiled programs (positions in, energies, forces
 and virial out), timed in the same run; and once more beyond a dummy that is busy for as long as
-these programs, for i-PI itself takes longer after it has waited. What is subtracted is measured
-side by side, for small systems in several rounds.
+these programs, for i-PI itself takes longer after it has waited. Programs are subtracted step by
+step, the dummy's median is measured side by side, for small systems in several rounds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import subprocess
 import sys
@@ -26,12 +25,14 @@ from functools import partial
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import ase.io
 import numpy as np
-import numpy.typing as npt
 from ase import Atoms
 from report import Figure, run
+
+from mlobs_client.structure import Array
 
 MODELS = sorted(Path(str(files("mlobs_client") / "models/water")).glob("potential-*.model"))
 MOLECULES = (1, 8, 64)
@@ -226,7 +227,12 @@ def prepare(
 
 
 def step_time(case: Case, client: str, tables: str = "", motion: str = NVE) -> float:
-    """Median seconds of a step; runs in the current folder.
+    """Median seconds of a step; the arguments are those of :func:`step_times`."""
+    return float(np.median(step_times(case, client, tables, motion)))
+
+
+def step_times(case: Case, client: str, tables: str = "", motion: str = NVE) -> Array:
+    """Seconds of each step after the first few; runs in the current folder.
 
     Args:
         case: the system.
@@ -253,7 +259,7 @@ def step_time(case: Case, client: str, tables: str = "", motion: str = NVE) -> f
         stop(process, server)
     if not Path("bench.out").exists() or len(wall := np.loadtxt("bench.out")) <= WARM_UP:
         raise SystemExit(f"{client} failed for {case.name}:\n{Path('client.log').read_text()}")
-    return float(np.median(np.diff(wall[WARM_UP:, 1])))
+    return np.asarray(np.diff(wall[WARM_UP:, 1]))
 
 
 def stop(client: subprocess.Popen[bytes], server: subprocess.Popen[bytes]) -> None:
@@ -266,40 +272,57 @@ def stop(client: subprocess.Popen[bytes], server: subprocess.Popen[bytes]) -> No
             process.wait()
 
 
-def program_time(case: Case) -> float:
-    """Median seconds that the compiled programs took of a step, in the run of this folder."""
+def program_times(case: Case, n_steps: int) -> Array:
+    """Seconds that the compiled programs took of each of the last steps, in the run of this folder.
+
+    Counted from the end, for at the start all beads are one structure.
+    """
     seconds = np.array(json.loads(Path("programs.json").read_text()))
-    of_steps = seconds[: len(seconds) // case.beads * case.beads].reshape(-1, case.beads).sum(1)
-    return float(np.median(of_steps[WARM_UP:]))
+    return np.asarray(seconds[-n_steps * case.beads :].reshape(n_steps, case.beads).sum(1))
 
 
-def timed(case: Case, client: str, busy: str = "") -> tuple[float, float]:
-    """Seconds of a step in a folder of its own, and those of our programs in it.
+class Timed(NamedTuple):
+    """Medians over steps, seconds.
+
+    Attributes:
+        step: from one output of i-PI to the next.
+        programs: what our compiled programs took of it.
+        beside: what it took beside them, step by step, as a machine is not always as fast.
+    """
+
+    step: float
+    programs: float
+    beside: float
+
+
+def timed(case: Case, client: str, busy: float = 0.0) -> Timed:
+    """Time a client in a folder of its own.
 
     Args:
         case: the system.
         client: who serves i-PI.
-        busy: the driver of the busy dummy.
+        busy: seconds for each structure, of the busy dummy.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        Path("busy.py").write_text(busy)
-        seconds = step_time(case, client)
-        return seconds, program_time(case) if client.startswith("mlobs") else math.nan
+        Path("busy.py").write_text(BUSY_DRIVER.format(seconds=busy))
+        steps = step_times(case, client)
+        programs = np.full(len(steps), case.beads * busy)
+        if client.startswith("mlobs"):
+            programs = program_times(case, len(steps))
+        return Timed(*(float(np.median(x)) for x in (steps, programs, steps - programs)))
 
 
-def timed_round(case: Case) -> tuple[float, float, float, float]:
-    """Seconds of our step, our programs, and the steps of both dummies, one after the other."""
-    ours, programs = timed(case, "mlobs")
-    dummy, _ = timed(case, DUMMY)
-    busy, _ = timed(case, BUSY, BUSY_DRIVER.format(seconds=programs / case.beads))
-    return ours, programs, dummy, busy
+def timed_round(case: Case) -> tuple[Timed, Timed, Timed]:
+    """Our client and both dummies, one after the other."""
+    ours = timed(case, "mlobs")
+    return ours, timed(case, DUMMY), timed(case, BUSY, ours.programs / case.beads)
 
 
 def figures_of(case: Case) -> list[Figure]:
     """Time every client of one case."""
-    rounds = np.array([timed_round(case) for _ in range(case.n_rounds)])
-    seconds = {"mlobs": float(np.median(rounds[:, 0]))}
-    seconds |= {client: timed(case, client)[0] for client in case.others}
+    rounds = np.array([timed_round(case) for _ in range(case.n_rounds)])  # [round, client, Timed]
+    seconds = {"mlobs": float(np.median(rounds[:, 0, 0]))}
+    seconds |= {client: timed(case, client).step for client in case.others}
     figures = []
     for ours in (client for client in seconds if client.startswith("mlobs")):
         name = f"{case.name}: {ours}"
@@ -311,18 +334,25 @@ def figures_of(case: Case) -> list[Figure]:
     return figures + overheads(case, rounds)
 
 
-def overheads(case: Case, rounds: npt.NDArray[np.float64]) -> list[Figure]:
-    """What our step takes beyond what it must: mean over the rounds, with its standard error."""
-    ours, programs, dummy, busy = 1e3 * rounds.T
-    limit = 0.3 + 0.05 * float(ours.mean())
+def overheads(case: Case, rounds: Array) -> list[Figure]:
+    """What our step takes beyond that of a dummy, beside our programs and what keeps it busy.
+
+    Mean over the rounds, with its standard error.
+
+    Args:
+        case: the system.
+        rounds: of :func:`timed_round`, shape ``(n_rounds, 3, 3)``, seconds.
+    """
+    (step, programs, ours), (dummy, _, idle), (busy, _, waiting) = 1e3 * rounds.transpose(1, 2, 0)
+    limit = 0.3 + 0.05 * float(step.mean())
     reference = (
         f"at most {limit:.2f}; programs {programs.mean():.2f}, dummy {dummy.mean():.2f}, busy "
         f"dummy {busy.mean():.2f} ms"
     )
     figures = []
     for name, beyond in (
-        ("our overhead", ours - programs - dummy),
-        ("our overhead beside a busy dummy", ours - busy),
+        ("our overhead", ours - idle),
+        ("our overhead beside a busy dummy", ours - waiting),
     ):
         value, n = float(beyond.mean()), len(beyond)
         error = float(beyond.std(ddof=1)) / n**0.5 if n > 1 else None
