@@ -43,11 +43,10 @@ def test_values_and_derivatives_are_those_of_the_networks(kind, settings, commit
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-10 * np.abs(other).max())
 
 
-@pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stacked"])
-def test_a_program_reads_the_tables_of_every_member(stacked, committee, graph) -> None:
+def test_a_program_reads_the_tables_of_every_member(committee, graph) -> None:
     networks = tabulated(committee("potential", 3))
     size = Size(n_structures=3, n_atoms=10, n_pairs=700, n_edges=400)
-    found = sums(traced_program(networks, size, stacked), networks, size, graph())
+    found = sums(traced_program(networks, size, stacked=True), networks, size, graph())
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=found.values.shape))
     expected = reference(networks, graph(), weights)
     for one, other in zip([found.values, *found.pull_back(weights)], expected, strict=True):
