@@ -95,6 +95,7 @@ TIMED = """
 import atexit, json, sys, time
 from pathlib import Path
 from mlobs_client.answer import Answer
+from mlobs_client.evaluate.compile.networks import CompiledNetworks
 from mlobs_client.evaluate.compile.programs import Program
 seconds = []
 def timed(work):
@@ -106,6 +107,13 @@ def timed(work):
         return result
     return run
 Program.forward, Program.backward = timed(Program.forward), timed(Program.backward)
+call = CompiledNetworks.__call__
+def used(self, graph):
+    sums = call(self, graph)
+    if sums is None:
+        raise SystemExit("a structure was evaluated without a program")
+    return sums
+CompiledNetworks.__call__ = used
 answer = Answer.__call__
 def counted(self, cells, positions, *rest):
     seconds.extend([0.0] * len(cells))

@@ -15,7 +15,7 @@ from mlobs_client.evaluate.derivatives import Derivative
 from mlobs_client.evaluate.graph import Graph
 
 TOLERANCE: Final = {torch.float64: 1e-10, torch.float32: 1e-4}
-"""Largest difference from the network itself, relative to its largest number."""
+"""Largest difference from the network itself, relative to what is added up."""
 
 Saved = list[list[torch.Tensor]]
 

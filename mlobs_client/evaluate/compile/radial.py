@@ -23,28 +23,25 @@ with quiet_third_parties():
     import mace.modules.blocks as blocks
     from e3nn.nn import FullyConnectedNet
 
-ERROR: Final = 1e-10
-"""Largest error of derivatives, relative to the largest derivative. It is reached at half an
-angstrom, where networks saw nothing; further away it is ten times smaller."""
+ERROR: Final = {torch.float64: 2e-11, torch.float32: 1e-6}
+"""Largest error of slopes, relative to the largest slope, where atoms can be."""
 
-FEWEST_INTERVALS: Final = 1024
+CLOSEST: Final = 0.5
+"""Angstrom; no two nuclei come closer. Networks, which saw nothing there, are less smooth."""
+
+FEWEST_INTERVALS: Final = {torch.float64: 1024, torch.float32: 256}
 MOST_BYTES: Final = 1 << 25
 """Of all tables of one member; beyond, they are read from main memory, which takes longer."""
 
-N_DERIVATIVES: Final = 3
-"""At each end of an interval: value, slope and curvature, which make a polynomial of degree 5."""
+KEPT: Final = 4
+"""Numbers for each function and node: value, slope, curvature, and how much the value grows to the
+next node, which single precision would lose in a difference."""
 
-_POLYNOMIALS: Final = (
-    (1.0, 0.0, 0.0, -10.0, 15.0, -6.0),
-    (0.0, 1.0, 0.0, -6.0, 8.0, -3.0),
-    (0.0, 0.0, 0.5, -1.5, 1.5, -0.5),
-    (0.0, 0.0, 0.0, 10.0, -15.0, 6.0),
-    (0.0, 0.0, 0.0, -4.0, 7.0, -3.0),
-    (0.0, 0.0, 0.0, 0.5, -1.0, 0.5),
-)
-"""Hermite's, by rising powers: of value, slope and curvature at 0 and at 1, one is one."""
-
-_SLOPES: Final = tuple(tuple(k * c for k, c in enumerate(p))[1:] for p in _POLYNOMIALS)
+_RISE: Final = (0.0, 0.0, 0.0, 10.0, -15.0, 6.0)
+_SLOPES: Final = ((0.0, 1.0, 0.0, -6.0, 8.0, -3.0), (0.0, 0.0, 0.0, -4.0, 7.0, -3.0))
+_CURVATURES: Final = ((0.0, 0.0, 0.5, -1.5, 1.5, -0.5), (0.0, 0.0, 0.0, 0.5, -1.0, 0.5))
+"""Hermite's polynomials on an interval, coefficients of rising powers: of how much the value grows,
+and of the slopes and curvatures at both ends."""
 
 BEFORE_ZERO: Final = 8
 """Intervals; a spline is not as good near its ends."""
@@ -65,10 +62,11 @@ def tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
 
 
 def _tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
-    intervals = FEWEST_INTERVALS
+    dtype = next(networks[0].parameters()).dtype
+    intervals = FEWEST_INTERVALS[dtype]
     while _bytes(networks[0].network, intervals) <= MOST_BYTES:
         tables = [_tables(network.network, intervals) for network in networks]
-        if all(table.error <= ERROR for of_one in tables for table in of_one):
+        if all(table.error <= ERROR[dtype] for of_one in tables for table in of_one):
             return [
                 _with(of_one, network) for of_one, network in zip(tables, networks, strict=True)
             ]
@@ -102,7 +100,7 @@ def _are_functions_of_length(network: Any) -> bool:
 
 
 def _layers(network: Any) -> list[tuple[Any, str, Any]]:
-    """All that is evaluated for the length of every edge: where it stands, its name, what it is."""
+    """What is evaluated for the length of every edge: the module it stands in, its name, itself."""
     return [
         (interaction, name, getattr(interaction, name))
         for interaction in network.interactions
@@ -112,9 +110,10 @@ def _layers(network: Any) -> list[tuple[Any, str, Any]]:
 
 
 def _bytes(network: Any, intervals: int) -> int:
+    """Of all tables of a network."""
     n_functions = sum(int(layers.hs[-1]) for _, _, layers in _layers(network))
     size: int = next(network.parameters()).element_size()
-    return n_functions * N_DERIVATIVES * (intervals + 1) * size
+    return n_functions * KEPT * (intervals + 1) * size
 
 
 def _tables(network: Any, intervals: int) -> list[Table]:
@@ -148,17 +147,20 @@ class Table(torch.nn.Module):
     interpolation, so that forces are those of an energy; there is no second one.
 
     Attributes:
-        nodes: shape ``(N_DERIVATIVES, n_nodes, n_functions)``; derivatives with respect to
-            ``length / interval``.
-        error: largest one of derivatives, relative to the largest derivative.
+        nodes: shape ``(KEPT, n_nodes, n_functions)``; derivatives with respect to ``length /
+            interval``.
+        error: largest one of slopes beyond ``closest``, relative to the largest slope there.
 
     Args:
-        functions: from lengths, shape ``(n, 1)`` and float64, to ``(n, n_functions)``.
-        cutoff: where they end.
+        functions: from lengths in angstrom, shape ``(n, 1)`` and float64, to ``(n, n_functions)``.
+        cutoff: where they end, angstrom.
         intervals: how many polynomials to take.
+        closest: angstrom.
     """
 
-    def __init__(self, functions: Functions, cutoff: float, intervals: int) -> None:
+    def __init__(
+        self, functions: Functions, cutoff: float, intervals: int, closest: float = CLOSEST
+    ) -> None:
         super().__init__()
         self._intervals = intervals
         self._interval = cutoff / (intervals + 0.5)
@@ -166,10 +168,13 @@ class Table(torch.nn.Module):
         # so that its derivatives are as good as the polynomials need them
         places = torch.arange(-BEFORE_ZERO, intervals + 1, dtype=torch.float64)
         spline = make_interp_spline(places, functions(self._lengths(places)).numpy(), k=7)
-        nodes = np.stack([spline(places[BEFORE_ZERO:], order) for order in range(N_DERIVATIVES)])
-        nodes[:, -1] = 0.0
-        self.nodes = torch.nn.Parameter(torch.from_numpy(nodes), requires_grad=False)
-        self.error = self._error(functions)
+        values, slopes, curvatures = (spline(places[BEFORE_ZERO:], order) for order in range(3))
+        for known in (values, slopes, curvatures):
+            known[-1] = 0.0
+        growth = np.diff(values, axis=0, append=0.0)
+        nodes = torch.from_numpy(np.stack([values, slopes, curvatures, growth]))
+        self.nodes = torch.nn.Parameter(nodes, requires_grad=False)
+        self.error = self._error(functions, closest)
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
         """Interpolate; ``lengths`` has shape ``(n, 1)``, the result ``(n, n_functions)``."""
@@ -178,26 +183,35 @@ class Table(torch.nn.Module):
         within = (scaled - left).clamp(max=1.0)
         here = within.detach()
         first = left.long()
-        # how much every number at the ends counts, written to memory once for all functions
-        counts = [_horner(polynomial, here) for polynomial in (*_POLYNOMIALS, *_SLOPES)]
-        shares = torch.cat([count.unsqueeze(0) for count in counts]).unsqueeze(2)
-        values = slopes = torch.zeros((), dtype=lengths.dtype, device=lengths.device)
-        for k, (value, slope) in enumerate(zip(*shares.chunk(2), strict=True)):
-            end, order = divmod(k, N_DERIVATIVES)
-            known = self.nodes[order][first + end]
-            values = values + value * known
-            slopes = slopes + slope * known
+        polynomials = (_RISE, *_SLOPES, *_CURVATURES)
+        shares = [_horner(polynomial, here) for polynomial in polynomials]
+        steepness = [_horner(_derivative(polynomial), here) for polynomial in polynomials]
+        # written to memory once, for all functions
+        counts = torch.cat([count.unsqueeze(0) for count in (*shares, *steepness)]).unsqueeze(2)
+        value, slope, curvature, growth = self.nodes
+        ends = [order[place] for order in (slope, curvature) for place in (first, first + 1)]
+        values, slopes = value[first], torch.zeros((), dtype=lengths.dtype, device=lengths.device)
+        for k, known in enumerate((growth[first], *ends)):
+            values = values + counts[k] * known
+            slopes = slopes + counts[len(polynomials) + k] * known
         # to go back needs nothing but the slopes, which are by far smaller than what they are from
-        return values.detach() + slopes.detach() * (within - here).unsqueeze(1)
+        result: torch.Tensor = values.detach() + slopes.detach() * (within - here).unsqueeze(1)
+        return result
 
-    def _error(self, functions: Functions) -> float:
+    def _error(self, functions: Functions, closest: float) -> float:
         quarters = self._lengths(torch.arange(self._intervals, dtype=torch.float64) + 0.25)
+        quarters = quarters[quarters[:, 0] > closest]
         step = torch.full_like(quarters, self._interval)
         found, exact = (torch.func.jvp(each, (quarters,), (step,))[1] for each in (self, functions))
         return float((found - exact).abs().max() / exact.abs().max())
 
     def _lengths(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Angstrom, shape ``(n, 1)``, of places counted in intervals from the first node."""
         return (scaled.unsqueeze(1) + 0.5) * self._interval
+
+
+def _derivative(coefficients: Sequence[float]) -> list[float]:
+    return [power * coefficient for power, coefficient in enumerate(coefficients)][1:]
 
 
 def _horner(coefficients: Sequence[float], x: torch.Tensor) -> torch.Tensor:

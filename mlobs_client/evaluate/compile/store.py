@@ -98,7 +98,7 @@ def key(identity: str, size: Size, device: str) -> str:
         "device": _device(device),
         "threads": torch.get_num_threads(),
         "angstrom": ANGSTROM,  # which new physical constants change
-        "versions": [version(name) for name in ("torch", "mace-torch", "e3nn")],
+        "versions": [version(name) for name in ("torch", "mace-torch", "e3nn", "scipy", "numpy")],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

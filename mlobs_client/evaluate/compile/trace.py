@@ -229,10 +229,12 @@ def _sum_by_products(graph: torch.fx.GraphModule, n_edges: int) -> None:
 
     aten = torch.ops.aten
     for node in graph.graph.find_nodes(op="call_function", target=aten.sum.dim_IntList):
-        source, (axis, *others) = node.args[0], node.args[1]
+        source, axes = node.args[:2]
         value = source.meta["val"]
         channels = value.shape[-1]
-        if others or axis not in (-1, value.ndim - 1) or value.ndim < 3:
+        if list(axes or ()) not in ([-1], [value.ndim - 1]) or value.ndim < 3:
+            continue
+        if node.meta["val"].dtype != value.dtype:
             continue
         if value.numel() < n_edges * channels:  # of atoms
             continue

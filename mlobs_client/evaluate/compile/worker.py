@@ -145,10 +145,12 @@ def _end_with(client: int, key: str) -> None:
     """End, with all compilers that were started, when the client is gone, however it went."""
     while os.getppid() == client:
         time.sleep(1.0)
-    # somebody else may be compiling the same by now, in files of the same names
-    with contextlib.suppress(filelock.Timeout), lock(key):
-        remove_files(key)
-    os.killpg(0, signal.SIGKILL)
+    try:
+        # somebody else may be compiling the same by now, in files of the same names
+        with contextlib.suppress(filelock.Timeout), lock(key):
+            remove_files(key)
+    finally:  # also on a disk that is full
+        os.killpg(0, signal.SIGKILL)
 
 
 def main() -> None:

@@ -148,10 +148,28 @@ def test_a_list_that_serves_other_species_is_filled_anew(with_programs, water) -
     assert build.n_built == 1
 
 
+def test_atoms_that_are_out_of_reach_need_no_program(with_programs) -> None:
+    networks = with_programs(Size(2, 3, 16, 16))
+    build = GraphBuilder(3.5 * ANGSTROM, skin=4.0 * ANGSTROM)
+    # going down slowly from two edges, and up again within the same list
+    none, ready = State.NONE, State.READY
+    for distance, state in zip(
+        (8.0, 6.0, 8.0, 8.0, 8.0, 6.0), (none, ready, ready, ready, none, ready), strict=True
+    ):
+        positions = np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0]])
+        given = build([Structure(np.array([8, 1]), positions, 60.0 * np.eye(3))])
+        assert (networks(given) is None) == (state is State.NONE)
+        assert networks.state is state
+    assert build.n_built == 1
+
+
 def test_lists_that_are_gone_are_forgotten(with_programs, water) -> None:
     networks = with_programs(Size(2, 7, 128, 64))
     for seed in range(5):
-        assert networks(GraphBuilder(3.5 * ANGSTROM)([water(2, seed=seed, length=14.0)]))
+        given = GraphBuilder(3.5 * ANGSTROM)([water(2, seed=seed, length=14.0)])
+        assert networks(given)
+        assert given.neighbours in networks._seen
+    del given
     gc.collect()
     assert len(networks._seen) == 0
 

@@ -14,7 +14,8 @@ SIZE = Size(n_structures=4, n_atoms=14, n_pairs=900, n_edges=400)
 
 
 @pytest.mark.parametrize(
-    ("kind", "stacked"), [*((kind, False) for kind in KINDS), ("dipole", True)]
+    ("kind", "stacked"),
+    [*((kind, False) for kind in KINDS), ("dipole", True), ("unscaled potential", True)],
 )
 def test_padding_changes_no_number(kind, stacked, committee, graph) -> None:
     networks = committee(kind, 3)

@@ -10,14 +10,22 @@ import torch
 from mace.modules import interaction_classes
 from uncompiled import reference, sums, traced_program
 
+from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import radial
+from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.networks import CompiledNetworks
 from mlobs_client.evaluate.compile.radial import Table, tabulated
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.evaluate.plain import PlainNetworks
 
 DENSITY = {
     "interaction_cls": interaction_classes["RealAgnosticDensityResidualInteractionBlock"],
     "interaction_cls_first": interaction_classes["RealAgnosticDensityInteractionBlock"],
+}
+
+ATTENTION = {
+    "interaction_cls": interaction_classes["RealAgnosticAttResidualInteractionBlock"],
 }
 
 
@@ -66,7 +74,7 @@ def smooth(lengths: torch.Tensor) -> torch.Tensor:
 
 
 def test_interpolation_holds_its_error_from_half_an_interval_to_the_cutoff() -> None:
-    table = Table(smooth, 4.0, 512)
+    table = Table(smooth, 4.0, 512, closest=0.0)
     lengths = torch.linspace(0.004, 4.0, 10_007, dtype=torch.float64)[:, None].requires_grad_()
     slopes = []
     for functions in (table, smooth):
@@ -83,7 +91,7 @@ def test_interpolation_holds_its_error_from_half_an_interval_to_the_cutoff() -> 
 
 
 def test_twice_as_many_intervals_are_thirty_times_as_good() -> None:
-    coarse, fine = (Table(smooth, 4.0, n).error for n in (64, 128))
+    coarse, fine = (Table(smooth, 4.0, n, closest=0.0).error for n in (64, 128))
     assert coarse / fine == pytest.approx(32.0, rel=0.2)
 
 
@@ -97,8 +105,8 @@ def test_beyond_the_cutoff_there_is_nothing() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"distance_transform": "Agnesi"}, {"apply_cutoff": False}],
-    ids=["distances by species", "cutoff elsewhere"],
+    [{"distance_transform": "Agnesi"}, {"apply_cutoff": False}, ATTENTION],
+    ids=["distances by species", "cutoff elsewhere", "attention"],
 )
 def test_other_radial_functions_are_left_alone(settings, committee) -> None:
     networks = committee("unscaled potential", **settings)
@@ -111,12 +119,28 @@ def test_tables_that_would_not_fit_into_the_caches_are_not_made(committee, monke
     assert tabulated(networks) is networks
 
 
-def test_tables_have_the_precision_of_the_network_and_are_made_in_double(committee) -> None:
+def test_single_precision_loses_no_more_than_by_itself(committee, graph) -> None:
     networks = committee("potential")
-    double = tables(tabulated(networks)[0])
+    weights = torch.ones((2, 2), dtype=torch.float64)
+    exact = reference(networks, graph(), weights)
     for network in networks:
         network.float()
-    for one, other in zip(tables(tabulated(networks)[0]), double, strict=True):
-        assert one.nodes.dtype is torch.float32
-        # parameters were rounded before
-        torch.testing.assert_close(one.nodes.double(), other.nodes, rtol=0, atol=1e-5)
+    with_tables = tabulated(networks)
+    assert {table.nodes.dtype for table in tables(with_tables[0])} == {torch.float32}
+    errors = [
+        [np.abs(one - right).max() for one, right in zip(found, exact, strict=True)]
+        for found in (reference(n, graph(), weights) for n in (networks, with_tables))
+    ]
+    plain, read = np.array(errors)
+    assert (read < 2.0 * plain).all()
+
+
+def test_a_client_whose_tables_fail_goes_on_without(committee, monkeypatch, caplog) -> None:
+    def fail(networks: object) -> None:
+        raise ValueError("no spline")
+
+    monkeypatch.setattr(compiled, "tabulated", fail)
+    networks = committee("potential")
+    made = CompiledNetworks(PlainNetworks(networks), Background())
+    assert made._members is networks
+    assert "no tables of radial functions: no spline" in caplog.text
