@@ -84,12 +84,12 @@ class CompiledNetworks:
 
     @cached_property
     def _members(self) -> Sequence[AtomicNetwork]:
-        """What is compiled: with tables, if these can be made."""
+        """What is compiled."""
         try:
             return tabulated(self._networks.members)
         except Exception as error:  # of the libraries: whatever it is, the run goes on
-            logger.warning("%s: no tables of radial functions: %s", self._name, error)
-            return self._networks.members
+            # a program of others has tables, and cannot do without
+            raise ModelError(f"no tables of radial functions: {error}") from error
 
     def __call__(self, graph: Graph) -> Sums | None:
         """Sums of all members, or None as long as no program fits."""

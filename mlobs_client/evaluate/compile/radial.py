@@ -2,8 +2,8 @@
 
 What MACE makes of the length of an edge, with Bessel functions, a cutoff and a network of some
 layers, are some tens of smooth functions of one number. To interpolate them takes a fraction of the
-time: with them, the evaluation of 192 atoms takes half of what it took. Tables are as fine as their
-errors ask for.
+time: compiled with tables, a potential of 192 atoms takes 0.6 of what it takes without. Tables are
+as fine as their errors ask for.
 """
 
 from __future__ import annotations
@@ -122,14 +122,19 @@ def _tables(network: Any, intervals: int) -> list[Table]:
     embedding = copy.deepcopy(network.radial_embedding).cpu().double()
     tables = []
     for _, _, layers in _layers(network):
-        precise = copy.deepcopy(layers).cpu().double()
-
-        def functions(lengths: torch.Tensor, precise: Any = precise) -> torch.Tensor:
-            values: torch.Tensor = precise(embedding(lengths, None, None, None)[0])
-            return values
-
+        functions = _functions(embedding, copy.deepcopy(layers).cpu().double())
         tables.append(Table(functions, float(network.r_max), intervals).to(like))
     return tables
+
+
+def _functions(embedding: Any, layers: Any) -> Functions:
+    """From lengths, shape ``(n, 1)``, to what the layers make of them, ``(n, n_functions)``."""
+
+    def functions(lengths: torch.Tensor) -> torch.Tensor:
+        values: torch.Tensor = layers(embedding(lengths, None, None, None)[0])
+        return values
+
+    return functions
 
 
 class _Lengths(torch.nn.Module):
@@ -149,18 +154,15 @@ class Table(torch.nn.Module):
     Attributes:
         nodes: shape ``(KEPT, n_nodes, n_functions)``; derivatives with respect to ``length /
             interval``.
-        error: largest one of slopes beyond ``closest``, relative to the largest slope there.
+        error: largest one of slopes beyond ``CLOSEST``, relative to the largest slope there.
 
     Args:
         functions: from lengths in angstrom, shape ``(n, 1)`` and float64, to ``(n, n_functions)``.
         cutoff: where they end, angstrom.
         intervals: how many polynomials to take.
-        closest: angstrom.
     """
 
-    def __init__(
-        self, functions: Functions, cutoff: float, intervals: int, closest: float = CLOSEST
-    ) -> None:
+    def __init__(self, functions: Functions, cutoff: float, intervals: int) -> None:
         super().__init__()
         self._intervals = intervals
         self._interval = cutoff / (intervals + 0.5)
@@ -174,7 +176,7 @@ class Table(torch.nn.Module):
         growth = np.diff(values, axis=0, append=0.0)
         nodes = torch.from_numpy(np.stack([values, slopes, curvatures, growth]))
         self.nodes = torch.nn.Parameter(nodes, requires_grad=False)
-        self.error = self._error(functions, closest)
+        self.error = self._error(functions)
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
         """Interpolate; ``lengths`` has shape ``(n, 1)``, the result ``(n, n_functions)``."""
@@ -198,9 +200,9 @@ class Table(torch.nn.Module):
         result: torch.Tensor = values.detach() + slopes.detach() * (within - here).unsqueeze(1)
         return result
 
-    def _error(self, functions: Functions, closest: float) -> float:
+    def _error(self, functions: Functions) -> float:
         quarters = self._lengths(torch.arange(self._intervals, dtype=torch.float64) + 0.25)
-        quarters = quarters[quarters[:, 0] > closest]
+        quarters = quarters[quarters[:, 0] > CLOSEST]
         step = torch.full_like(quarters, self._interval)
         found, exact = (torch.func.jvp(each, (quarters,), (step,))[1] for each in (self, functions))
         return float((found - exact).abs().max() / exact.abs().max())

@@ -28,7 +28,7 @@ from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
 from mlobs_client.units import ANGSTROM
 
-FORMAT = 5
+FORMAT = 6
 """To be raised when what is traced or stored changes."""
 
 
@@ -141,10 +141,12 @@ def find(key: str) -> Found | None:
     folder = home() / key
     try:
         made: dict[str, Any] = json.loads((folder / "made.json").read_text())
+        if made["key"] != key:
+            raise ValueError("a program of another size or of other networks")
         return Found(folder, made["stacked"], made["seconds"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):  # the power failed while it was written
+    except (ValueError, KeyError, TypeError):  # the power failed, or folders were mixed up
         remove(key)
         return None
 
@@ -161,7 +163,7 @@ def keep(key: str, programs: Sequence[Path], stacked: bool, seconds: dict[str, f
         folder.mkdir()
         for program in programs:
             shutil.move(program, folder / program.name)
-        made = {"stacked": stacked, "seconds": seconds}
+        made = {"key": key, "stacked": stacked, "seconds": seconds}
         (folder / "made.json").write_text(json.dumps(made, indent=1) + "\n")
         with contextlib.suppress(OSError):  # not empty: it is there already
             folder.rename(home() / key)

@@ -13,7 +13,7 @@ from uncompiled import reference, sums, traced_program
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import radial
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import CompiledNetworks
+from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
 from mlobs_client.evaluate.compile.radial import Table, tabulated
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.model_files import quiet_third_parties
@@ -73,9 +73,11 @@ def smooth(lengths: torch.Tensor) -> torch.Tensor:
     return torch.cat([inside * torch.cos(5.0 * lengths), inside * torch.sin(3.0 * lengths)], dim=1)
 
 
-def test_interpolation_holds_its_error_from_half_an_interval_to_the_cutoff() -> None:
-    table = Table(smooth, 4.0, 512, closest=0.0)
-    lengths = torch.linspace(0.004, 4.0, 10_007, dtype=torch.float64)[:, None].requires_grad_()
+def test_interpolation_holds_its_error_up_to_the_cutoff() -> None:
+    table = Table(smooth, 4.0, 512)
+    lengths = torch.linspace(radial.CLOSEST, 4.0, 10_007, dtype=torch.float64)[
+        :, None
+    ].requires_grad_()
     slopes = []
     for functions in (table, smooth):
         values = functions(lengths)
@@ -91,7 +93,7 @@ def test_interpolation_holds_its_error_from_half_an_interval_to_the_cutoff() -> 
 
 
 def test_twice_as_many_intervals_are_thirty_times_as_good() -> None:
-    coarse, fine = (Table(smooth, 4.0, n, closest=0.0).error for n in (64, 128))
+    coarse, fine = (Table(smooth, 4.0, n).error for n in (64, 128))
     assert coarse / fine == pytest.approx(32.0, rel=0.2)
 
 
@@ -135,12 +137,19 @@ def test_single_precision_loses_no_more_than_by_itself(committee, graph) -> None
     assert (read < 2.0 * plain).all()
 
 
-def test_a_client_whose_tables_fail_goes_on_without(committee, monkeypatch, caplog) -> None:
+def test_a_client_whose_tables_fail_goes_on_with_the_networks_as_they_are(
+    committee, graph, monkeypatch, caplog, tmp_path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
     def fail(networks: object) -> None:
         raise ValueError("no spline")
 
     monkeypatch.setattr(compiled, "tabulated", fail)
-    networks = committee("potential")
-    made = CompiledNetworks(PlainNetworks(networks), Background())
-    assert made._members is networks
-    assert "no tables of radial functions: no spline" in caplog.text
+    background = Background(patience=0.0)
+    networks = CompiledNetworks(PlainNetworks(committee("potential")), background)
+    for _ in range(2):
+        assert networks(graph()) is None
+        assert networks.state is State.FAILED
+    assert not background.running
+    assert caplog.text.count("no tables of radial functions: no spline") == 1

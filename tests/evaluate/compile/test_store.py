@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,10 @@ def test_a_program_whose_description_is_damaged_is_made_again(tmp_path: Path, co
     found = store.find("some")
     assert found is not None
     assert (found.folder / "forward.pt2").read_text() == "b"
+
+
+def test_a_program_under_the_name_of_another_is_not_run(tmp_path: Path, own_store: Path) -> None:
+    store.keep("some", write_programs(tmp_path / "a", "a"), True, {})
+    shutil.copytree(own_store / "some", own_store / "other")
+    assert store.find("other") is None
+    assert store.find("some") is not None
