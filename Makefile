@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 # What pip is told to install first. For torch's CPU build (200 MB in place of several GB with CUDA):
 #   make demo TORCH="torch --extra-index-url https://download.pytorch.org/whl/cpu"
 TORCH  ?= torch
+# Test files at once: two take 12 minutes on two cores, one takes 20.
+TESTS_AT_ONCE ?= 2
 # One thread per process: two processes with two threads each on two cores are 20 x slower.
 export OMP_NUM_THREADS ?= 1
 
@@ -15,7 +17,7 @@ demo: $(VENV)/.ready
 	$(BIN)/mlobs demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest tests --cov --cov-report=term --cov-report=xml -q
+	$(BIN)/python -m pytest tests -n $(TESTS_AT_ONCE) --dist loadfile --cov --cov-report=term --cov-report=xml -q
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
