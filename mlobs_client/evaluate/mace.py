@@ -199,8 +199,8 @@ class MaceEvaluator:
         polarizability: see :func:`polarizability`.
         potential_and_dipole: instead of the first two, see :func:`potential_and_dipole`.
         skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
-        max_edges: of one batch, about; by default what was fastest on a CPU, and a hundred
-            times more on a GPU.
+        max_edges: of one batch, about, those of every network counted; by default so many that on a
+            CPU more would not be faster, and on a GPU as many as will most likely fit.
         batch: structures of one batch at most, in place of ``max_edges``.
 
     Raises:
@@ -240,7 +240,8 @@ class MaceEvaluator:
         device = devices.pop()
         self._cutoff = max(model.cutoff for model in models)
         self._build = GraphBuilder(self._cutoff, skin, device=device)
-        self._max_edges = max_edges or (5_000 if device == "cpu" else 500_000)
+        self._max_edges = max_edges or (30_000 if device == "cpu" else 500_000)
+        self._n_networks = sum(model.n_members for model in models)
         self._batch = batch
         self._at_once: dict[int, int] = {}
         self._used: tuple[Committee, ...] = ()
@@ -282,7 +283,7 @@ class MaceEvaluator:
             return self._batch
         n_atoms = structures[0].n_atoms
         if n_atoms not in self._at_once:
-            n_edges = max(1, self._build.count_edges(structures[0]))
+            n_edges = max(1, self._build.count_edges(structures[0]) * self._n_networks)
             self._at_once[n_atoms] = max(1, round(self._max_edges / n_edges))
         return self._at_once[n_atoms]
 

@@ -18,7 +18,7 @@ def test_single_precision_is_compared_with_double_precision(subject: Subject) ->
 
 
 def test_the_estimate_is_what_a_client_evaluates_together(subject: Subject) -> None:
-    # 5000 edges at once: all of eight molecules
+    # 30000 edges at once: all of eight molecules
     assert survey(subject, 8).estimate == 8
 
 

@@ -6,9 +6,10 @@ files on one thread: ours, compiled, in double and (large systems) in single pre
 precision; and i-PI's dummy driver. A step's time is the median over steps of the wall-clock
 difference between i-PI's outputs. Ratios are made of figures of one run. Our overhead is what our
 step takes beyond that of the dummy and beyond the compiled programs (positions in, energies, forces
-and virial out), timed in the same run; and once more beyond a dummy that is busy for as long as
-these programs, for i-PI itself takes longer after it has waited. Programs are subtracted step by
-step, the dummy's median is measured side by side, for small systems in several rounds.
+and virial out), timed in the same run; and once more beyond a bare client: the dummy, running the
+same programs on positions of its own before it answers. The second is what we add to the least that
+any client of these models needs, for i-PI itself takes longer after a model has used the caches.
+Programs are subtracted step by step, for a machine is not always as fast.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ MODELS = sorted(Path(str(files("mlobs_client") / "models/water")).glob("potentia
 MOLECULES = (1, 8, 64)
 BEADS = (1, 8)
 MEMBERS = (1, 4)
-IPI, ASE, DUMMY, BUSY = "i-PI -m mace", "ASE MACECalculator", "dummy", "busy dummy"
+IPI, ASE, DUMMY, BARE = "i-PI -m mace", "ASE MACECalculator", "dummy", "bare client"
 MORE = ((1, 32, 1), (64, 32, 1), (512, 1, 1))
 """Cases (molecules, beads, members) beside all combinations of these."""
 
 WARM_UP = 4
+ROUNDS = 3  # of what is subtracted from each other
 
 TIMESTEP = "<timestep units='femtosecond'>0.25</timestep>"
 NVE = f"<motion mode='dynamics'><dynamics mode='nve'>{TIMESTEP}</dynamics></motion>"
@@ -72,21 +74,55 @@ atoms.calc = MACECalculator(model_paths=models, device="cpu", default_dtype="flo
 SocketClient(unixsocket=address).run(atoms, use_stress=True)
 """
 
-# Forces of zero after a while, the same for each structure that is no padding: a driver for
-# -m custom.
-BUSY_DRIVER = """
-import time
+# A driver for -m custom: the dummy, after it has run the programs that our client would run. It
+# notes in programs.json how long they took, a number for each structure.
+BARE_DRIVER = """
+import atexit, json, time
+from pathlib import Path
+import numpy as np
 from ipi.pes.dummy import Dummy_driver
-__DRIVER_NAME__ = "busy"
-__DRIVER_CLASS__ = "Busy"
-class Busy(Dummy_driver):
+from mlobs_client import config
+from mlobs_client.build import build
+from mlobs_client.evaluate.compile.programs import Program
+from mlobs_client.evaluate.fuse import predict
+from mlobs_client.evaluate.memory import keep_freed_memory
+from dataclasses import replace
+__DRIVER_NAME__ = "bare"
+__DRIVER_CLASS__ = "Bare"
+seconds = []
+atexit.register(lambda: Path("programs.json").write_text(json.dumps(seconds)))
+
+def work_for(n_structures):
+    assembly = build(config.load(Path("client.toml")), Path())
+    work, forward, random = [], Program.forward, np.random.default_rng(0)
+    def noted(program, geometry):
+        work.append((program, geometry))
+        return forward(program, geometry)
+    Program.forward = noted
+    template = assembly.structure
+    moves = 0.001 * random.normal(size=(n_structures, *template.positions.shape))
+    structures = [replace(template, positions=template.positions + move) for move in moves]
+    for _ in range(2):  # the first comparison with the networks is no work
+        work.clear()
+        predict(structures, assembly.evaluators)
+    Program.forward = forward
+    return work
+
+class Bare(Dummy_driver):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        keep_freed_memory()
+        self._work = work_for(BEADS)
     def compute(self, cell, pos):
         n = len(pos) if isinstance(pos, list) else 1
-        while n > 1 and (pos[n - 1] == pos[n - 2]).all():
-            n -= 1
-        end = time.perf_counter() + n * {seconds}
-        while time.perf_counter() < end:
-            pass
+        real = n
+        while real > 1 and (pos[real - 1] == pos[real - 2]).all():
+            real -= 1
+        begun = time.perf_counter()
+        for program, geometry in self._work[:-(-len(self._work) * real // BEADS)]:
+            program.measure(geometry)
+        taken = time.perf_counter() - begun
+        seconds.extend([taken / n] * n)
         return super().compute(cell, pos)
 """
 
@@ -148,11 +184,6 @@ class Case:
         return WARM_UP + (30 if self.molecules * self.beads < 64 else 10)
 
     @property
-    def n_rounds(self) -> int:
-        """Of what is subtracted from each other: small differences need several."""
-        return 3 if self.molecules * self.beads < 64 else 1
-
-    @property
     def others(self) -> list[str]:
         single = ["mlobs, float32"] if self.molecules == max(MOLECULES) else []
         return [*single, IPI, ASE]
@@ -194,9 +225,14 @@ def commands(case: Case, address: str) -> dict[str, list[str]]:
         "mlobs": [sys.executable, "-c", TIMED],
         IPI: [*driver, "-m", "mace", "-o", f"template=init.xyz,model={model}"],
         DUMMY: [*driver, "-m", "dummy"],
-        BUSY: [*driver, "-m", "custom", "-P", "busy.py"],
+        BARE: [*driver, "-m", "custom", "-P", "bare.py"],
         ASE: [sys.executable, "-c", ASE_CLIENT, address, *case.models],
     }
+
+
+def is_compiled(client: str) -> bool:
+    """Whether it runs our programs."""
+    return client == BARE or client.startswith("mlobs")
 
 
 def prepare(
@@ -211,7 +247,7 @@ def prepare(
         f'[potential]\nkind = "mace"\nmodels = [{models}]\n'
         f'dtype = "{"float32" if client.endswith("float32") else "float64"}"\n{tables}'
     )
-    if client.startswith("mlobs"):
+    if is_compiled(client):
         command = [sys.executable, "-m", "mlobs_client", "compile", "client.toml"]
         subprocess.run([*command, "-b", str(batch_size)], check=True, capture_output=True)
     length = box.cell[0, 0]
@@ -303,32 +339,22 @@ class Timed(NamedTuple):
     beside: float
 
 
-def timed(case: Case, client: str, busy: float = 0.0) -> Timed:
-    """Time a client in a folder of its own.
-
-    Args:
-        case: the system.
-        client: who serves i-PI.
-        busy: seconds for each structure, of the busy dummy.
-    """
+def timed(case: Case, client: str) -> Timed:
+    """Time a client in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        Path("busy.py").write_text(BUSY_DRIVER.format(seconds=busy))
+        Path("bare.py").write_text(BARE_DRIVER.replace("BEADS", str(case.beads)))
         steps = step_times(case, client)
-        programs = np.full(len(steps), case.beads * busy)
-        if client.startswith("mlobs"):
-            programs = program_times(case, len(steps))
+        compiled = is_compiled(client)
+        programs = program_times(case, len(steps)) if compiled else np.zeros(len(steps))
         return Timed(*(float(np.median(x)) for x in (steps, programs, steps - programs)))
-
-
-def timed_round(case: Case) -> tuple[Timed, Timed, Timed]:
-    """Our client and both dummies, one after the other."""
-    ours = timed(case, "mlobs")
-    return ours, timed(case, DUMMY), timed(case, BUSY, ours.programs / case.beads)
 
 
 def figures_of(case: Case) -> list[Figure]:
     """Time every client of one case."""
-    rounds = np.array([timed_round(case) for _ in range(case.n_rounds)])  # [round, client, Timed]
+    of_overhead = ("mlobs", DUMMY, BARE)
+    rounds = np.array(  # [round, client, Timed]
+        [[timed(case, client) for client in of_overhead] for _ in range(ROUNDS)]
+    )
     seconds = {"mlobs": float(np.median(rounds[:, 0, 0]))}
     seconds |= {client: timed(case, client).step for client in case.others}
     figures = []
@@ -343,27 +369,26 @@ def figures_of(case: Case) -> list[Figure]:
 
 
 def overheads(case: Case, rounds: Array) -> list[Figure]:
-    """What our step takes beyond that of a dummy, beside our programs and what keeps it busy.
+    """What our step takes beyond that of a dummy and our programs, and beyond a bare client.
 
     Mean over the rounds, with its standard error.
 
     Args:
         case: the system.
-        rounds: of :func:`timed_round`, shape ``(n_rounds, 3, 3)``, seconds.
+        rounds: of our client, the dummy and the bare client, shape ``(n_rounds, 3, 3)``, seconds.
     """
-    (step, programs, ours), (dummy, _, idle), (busy, _, waiting) = 1e3 * rounds.transpose(1, 2, 0)
+    (step, programs, ours), (dummy, *_), (bare, _, least) = 1e3 * rounds.transpose(1, 2, 0)
     limit = 0.3 + 0.05 * float(step.mean())
     reference = (
-        f"at most {limit:.2f}; programs {programs.mean():.2f}, dummy {dummy.mean():.2f}, busy "
-        f"dummy {busy.mean():.2f} ms"
+        f"at most {limit:.2f}; programs {programs.mean():.2f}, dummy {dummy.mean():.2f}, bare "
+        f"client {bare.mean():.2f} ms"
     )
     figures = []
     for name, beyond in (
-        ("our overhead", ours - idle),
-        ("our overhead beside a busy dummy", ours - waiting),
+        ("our overhead", ours - dummy),
+        ("our overhead beyond a bare client", ours - least),
     ):
-        value, n = float(beyond.mean()), len(beyond)
-        error = float(beyond.std(ddof=1)) / n**0.5 if n > 1 else None
+        value, error = float(beyond.mean()), float(beyond.std(ddof=1)) / len(beyond) ** 0.5
         full_name = f"{case.name}: {name}"
         figures.append(Figure(full_name, value, error, "ms/step", reference, value <= limit))
     return figures
