@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compile": "Compile the networks of a client file ahead of its run.",
     "bench": "Measure your models on this machine, and say how to run them fastest.",
     "run": "Run i-PI and N clients on this machine.",
+    "launch": "Write a run as a job of Slurm that goes on until all steps are done.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables afterwards along any trajectory.",
     "vdos": "Vibrational density of states from velocities, with error bars.",

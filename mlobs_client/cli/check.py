@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from rich.table import Table
 from mlobs_client.check.files import check_files, check_physics
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.cli.options import files_of_a_run
+from mlobs_client.errors import ConfigError
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
@@ -39,6 +40,27 @@ def command(
         click.echo(f"{n_errors} error{'s' if n_errors > 1 else ''}: do not run this yet")
         sys.exit(1)
     click.echo("no errors")
+
+
+def stop_at_errors(
+    input_xml: Path, clients: Sequence[Path], n_clients: int, console: Console
+) -> None:
+    """Say what looks wrong in the files, without their models, before a run.
+
+    Raises:
+        ConfigError: the first error.
+    """
+    first = None
+    for finding in check_files(input_xml, clients, n_clients):
+        if finding.level is Level.OK:
+            continue
+        text = f"{finding.what}; {finding.remedy}" if finding.remedy else finding.what
+        if finding.level is Level.ERROR and first is None:
+            first = text
+        else:
+            console.print(f"{finding.level.value}: {text}", markup=False, soft_wrap=True)
+    if first is not None:
+        raise ConfigError(first)
 
 
 def _show(findings: Iterable[Finding], *, quiet: bool) -> int:

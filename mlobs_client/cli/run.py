@@ -16,13 +16,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
-from mlobs_client.check.files import check_files
-from mlobs_client.check.finding import Level
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run
-from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
+from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import Ending
 from mlobs_client.launch.local import Outcome
 from mlobs_client.launch.progress import Status
@@ -32,15 +31,17 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 
 @click.command(
     epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
-    "mlobs run RESTART client.toml -n 4"
+    "mlobs run input.xml client.toml -n 4 --resume   |   mlobs run RESTART client.toml -n 4"
 )
 @files_of_a_run
+@click.option("--resume", is_flag=True, help="Go on from the newest RESTART or <checkpoint>.")
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
 @click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
     n_clients: int,
+    resume: bool,
     others_serve: bool,
     no_check: bool,
 ) -> None:
@@ -49,14 +50,21 @@ def command(
     i-PI runs in the folder of its input; its log is i-pi.log there, those of the clients are
     CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
     RESTART, outputs are continued. Clients that die are started again. Ctrl-C and SIGTERM stop
-    after the step and leave a RESTART.
+    after the step and leave a RESTART. --resume finds by itself from what to go on: the same line
+    starts a run, continues it after whatever has happened, and says when it is finished.
 
     Exit status: 0 when all steps are done, or i-PI found an EXIT file or its time was up; 1 with
     one line that says what is wrong; 128 + n after signal n.
     """
     console = log_to_console(logging.WARNING)
+    if resume and (newest := find_newest(ipi_input.read(input_xml))) is not None:
+        input_xml = newest.path
+        if newest.step >= (total := ipi_input.read(input_xml).total_steps):
+            click.echo(f"finished: all {total} steps are done ({input_xml})")
+            return
+        click.echo(f"going on from {input_xml} (step {newest.step})")
     if not no_check:
-        _check(input_xml, clients, n_clients, console)
+        stop_at_errors(input_xml, clients, n_clients, console)
     ipi = ipi_input.read(input_xml)
     files = [ClientFile(path, client_file.load(path)) for path in clients]
     with shown(console) as show:
@@ -64,21 +72,6 @@ def command(
     _say_end(outcome, ipi, clients, n_clients)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
-
-
-def _check(input_xml: Path, clients: Sequence[Path], n_clients: int, console: Console) -> None:
-    """Say what looks wrong; stop at errors."""
-    first = None
-    for finding in check_files(input_xml, clients, n_clients):
-        if finding.level is Level.OK:
-            continue
-        text = f"{finding.what}; {finding.remedy}" if finding.remedy else finding.what
-        if finding.level is Level.ERROR and first is None:
-            first = text
-        else:
-            console.print(f"{finding.level.value}: {text}", markup=False, soft_wrap=True)
-    if first is not None:
-        raise ConfigError(first)
 
 
 class _Bar:

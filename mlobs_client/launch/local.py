@@ -21,8 +21,9 @@ from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.check.counting import find_obstacle
 from mlobs_client.check.ipi_input import IpiInput
-from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses
+from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import Ending, last_error, read_ending
 from mlobs_client.launch.processes import Child
 from mlobs_client.launch.progress import Progress, Status
@@ -250,21 +251,13 @@ class _LocalRun:
 
     def _advice(self) -> str:
         """From what a run that failed can go on."""
-        steps = {}
-        for name in ("RESTART", *self._ipi.checkpoints):
-            path = self._folder / name if name == "RESTART" else self._ipi.file(name)
-            for candidate in path.parent.glob(f"{path.name}*"):
-                with contextlib.suppress(ConfigError, OSError):
-                    if candidate.stat().st_mtime >= self._since - 1.0:
-                        steps[candidate] = ipi_input.read(candidate).step
-        best = max(steps, key=lambda path: steps[path], default=None)
-        if best is None or steps[best] <= self._ipi.step:
+        newest = find_newest(self._ipi, self._since)
+        if newest is None:
             return ""
-        advice = f"; resume from {best} (step {steps[best]}) after you have removed the reason"
-        restart = self._folder / "RESTART"
-        if restart.exists() and restart not in steps:
-            advice += f"; {restart} is of an earlier run, or damaged"
-        return advice
+        return (
+            f"; resume from {newest.path} (step {newest.step}), after you have removed the reason: "
+            "add --resume to 'mlobs run'"
+        )
 
     @property
     def _restart(self) -> Path | None:

@@ -85,12 +85,12 @@ class Run:
         text = xml.read_text().replace("extra_type='dipole'", "stride='5' extra_type='dipole'")
         xml.write_text(text.replace("</address>", batch))
 
-    def start(self, file: str = "input.xml", n_clients: int = 1) -> None:
+    def start(self, file: str = "input.xml", n_clients: int = 1, *options: str) -> None:
         command = [sys.executable, "-m", "mlobs_client", "run", file, "client.toml", "--no-check"]
         paths = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         with (self.folder / "run.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "-n", str(n_clients)],
+                [*command, "-n", str(n_clients), *options],
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdout=log,
@@ -203,6 +203,28 @@ def test_a_run_that_was_stopped_goes_on_without_gap_or_repeat(run: Run) -> None:
     run.start("RESTART")
     assert run.wait() == 0, run.said
     assert run.steps() == list(range(41))
+
+
+def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    path = run.folder / "input.xml"
+    checkpoint = "<checkpoint filename='kept' stride='5'/> </output>"
+    path.write_text(path.read_text().replace("</output>", checkpoint))
+    run.start("input.xml", 1, "--resume")
+    run.wait_for_step(12)
+    assert run.process is not None
+    for pid in (run.process.pid, *run.children().values()):
+        os.kill(pid, signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    assert "going on from" not in run.said
+    run.start("input.xml", 1, "--resume")
+    assert run.wait() == 0, run.said
+    assert re.search(r"going on from simulation\.kept_?\d* \(step 1\d\)", run.said), run.said
+    steps = read_bead_extras(run.folder / "simulation.dipole").steps
+    assert steps.tolist() == list(range(61))
+    run.start("input.xml", 1, "--resume")
+    assert run.wait() == 0, run.said
+    assert "finished: all 60 steps are done (RESTART)" in run.said
 
 
 def test_a_client_that_is_killed_is_replaced_and_the_run_finishes(run: Run) -> None:
@@ -355,4 +377,4 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     found = re.search(r"resume from \S*simulation\.kept\S* \(step (\d+)\)", run.said)
     assert found is not None, run.said
     assert int(found[1]) >= 10
-    assert "RESTART is of an earlier run, or damaged" in run.said
+    assert "RESTART is not used: it is of an earlier run" in run.said

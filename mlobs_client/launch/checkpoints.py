@@ -1,0 +1,67 @@
+"""What a run can go on from: i-PI's RESTART, and the files of its ``<checkpoint>``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlobs_client.check import ipi_input
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete file that i-PI can start from, and the step that it begins with."""
+
+    path: Path
+    step: int
+
+
+def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
+    """Find the one that is farthest, of those beyond the start of the input.
+
+    i-PI writes RESTART when it ends in good order; a run that was killed has its checkpoints. A
+    file that a kill has cut, and one of other outputs or forcefields, is left out, with a warning.
+
+    Args:
+        ipi: the input of the run.
+        since: seconds since the epoch; what was not written after that is of an earlier run.
+    """
+    found = []
+    for path in _files(ipi):
+        try:
+            written = path.stat().st_mtime
+            if written < since - 1.0:  # clocks of file systems are coarse
+                raise ConfigError("it is of an earlier run")
+            read = ipi_input.read(path)
+        except (ConfigError, OSError) as error:
+            logger.warning("%s is not used: %s", path, error)
+            continue
+        if not _belongs(read, ipi):
+            logger.warning("%s is not used: it is not of %s", path, ipi.path)
+        elif read.step > ipi.step:
+            found.append((read.step, written, path))
+    if not found:
+        return None
+    step, _, path = max(found)
+    return Checkpoint(path, step)
+
+
+def _files(ipi: IpiInput) -> Iterator[Path]:
+    """Those that are there; i-PI appends ``_STEP`` to the name of a checkpoint that it keeps."""
+    yield from ipi.path.parent.glob("RESTART")
+    for name in ipi.checkpoints:
+        path = ipi.file(name)
+        yield from path.parent.glob(path.name)
+        yield from path.parent.glob(f"{path.name}_[0-9]*")
+
+
+def _belongs(checkpoint: IpiInput, ipi: IpiInput) -> bool:
+    """Whether it writes to the same files, with forces from the same forcefields."""
+    forcefields = [{ff.name for ff in one.forcefields} for one in (checkpoint, ipi)]
+    return checkpoint.prefix == ipi.prefix and forcefields[0] == forcefields[1]

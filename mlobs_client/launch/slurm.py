@@ -1,0 +1,159 @@
+"""A run as a job of Slurm: a script that a person can read, and change.
+
+The job is one ``mlobs run --resume`` on one node. Some minutes before its time is up, Slurm sends
+SIGUSR1 (SIGTERM is what ``scancel`` says); the run stops with a RESTART, and the job puts itself
+into the queue again. Slurm does the same with a job whose node has failed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import ConfigError, LaunchError
+
+WARNING: Final = 180
+"""Seconds before the end of a job. Slurm looks at its clocks once a minute; the rest is for a step
+and the RESTART."""
+
+
+_SCRIPT: Final = """\
+#!/bin/bash
+{directives}
+
+cd {folder} || exit 1
+begun=$(date +%s)
+{command} &
+run=$!
+time_is_up=no
+trap 'time_is_up=yes; kill -TERM "$run"' USR1
+trap : TERM                             # scancel: the run has got the signal too
+wait "$run"; status=$?
+while kill -0 "$run" 2> /dev/null; do   # a signal has ended the wait, but not the run
+    wait "$run"; status=$?
+done
+# A job that did not come to write a RESTART would not the next time either.
+if [ $time_is_up = yes ] && [ $status -eq 143 ] && [ "$(stat -c %Y RESTART)" -ge "$begun" ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit $status
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job asks for.
+
+    Attributes:
+        name: of the job.
+        time: as Slurm writes it, for example ``24:00:00`` or ``2-12:00:00``.
+        cpus: cores, one for each thread of each client and one for i-PI.
+        gpus: of the node.
+        options: of ``sbatch``, each beginning with two hyphens, for example ``--partition=long``.
+    """
+
+    name: str
+    time: str
+    cpus: int
+    gpus: int = 0
+    options: Sequence[str] = ()
+
+
+def script(job: Job, folder: Path, command: Sequence[str]) -> str:
+    """Write the script of a job.
+
+    Args:
+        job: what it asks for.
+        folder: where it runs.
+        command: of the run; it stops with status 143 after SIGTERM, and goes on when it is started
+            again.
+
+    Raises:
+        ConfigError: the time is none, or too short to stop in; an option is none.
+    """
+    if (seconds := seconds_of(job.time)) < 2 * WARNING:
+        raise ConfigError(
+            f"--time {job.time} is {seconds} s, of which the last {WARNING} are for stopping; give "
+            f"at least {2 * WARNING} s, for example 00:10:00"
+        )
+    asked = [
+        "--job-name=" + re.sub(r"[^\w.-]", "_", job.name),
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={job.cpus}",
+        *([f"--gpus-per-node={job.gpus}"] if job.gpus else []),
+        f"--time={job.time}",
+        f"--signal=B:USR1@{WARNING}",
+        "--requeue",
+        "--open-mode=append",
+        "--output=%x-%j.out",
+        *(_checked(option) for option in job.options),
+    ]
+    return _SCRIPT.format(
+        directives="\n".join(f"#SBATCH {option}" for option in asked),
+        folder=shlex.quote(str(folder)),
+        command=shlex.join(command),
+    )
+
+
+def seconds_of(time: str) -> int:
+    """Read a time as Slurm writes it: ``minutes``, ``minutes:seconds``,
+    ``hours:minutes:seconds``, ``days-hours``, ``days-hours:minutes``,
+    ``days-hours:minutes:seconds``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+(?::\d+){0,2})", time)
+    if match is None:
+        raise ConfigError(
+            f"--time {time!r} is no time of Slurm; write hours:minutes:seconds, for example "
+            "24:00:00, or days-hours, for example 2-12"
+        )
+    days, numbers = match[1], [int(number) for number in match[2].split(":")]
+    if days is not None:  # from hours downwards
+        hours, minutes, seconds = (*numbers, 0, 0)[:3]
+    elif len(numbers) == 3:
+        hours, minutes, seconds = numbers
+    else:  # from minutes downwards
+        hours, (minutes, seconds) = 0, (*numbers, 0)[:2]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _checked(option: str) -> str:
+    """An option as a line of the script; it must not begin another line."""
+    if re.fullmatch(r"--[a-z][a-z-]*(=\S+)?", option) is None:
+        raise ConfigError(
+            f"--sbatch {option!r} is no option of sbatch; write it as one word, for example "
+            "--sbatch=--partition=long"
+        )
+    return option
+
+
+def submit(path: Path) -> str:
+    """Hand a script to Slurm; return the number of the job.
+
+    Raises:
+        LaunchError: Slurm is not there, or refuses it, with its own words.
+    """
+    try:
+        done = subprocess.run(
+            ["sbatch", "--parsable", path.name],
+            cwd=path.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except FileNotFoundError:
+        raise LaunchError(
+            f"the command sbatch is not on the PATH; submit {path} where Slurm is: sbatch {path}"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        words = error.stderr.strip().splitlines() or [f"status {error.returncode}"]
+        raise LaunchError(f"Slurm refuses {path}: {words[-1]}") from error
+    return done.stdout.strip().split(";")[0]

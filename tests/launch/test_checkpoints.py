@@ -1,0 +1,88 @@
+"""From what a run goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from ipi_runs import ffsocket, make_input
+
+from mlobs_client.check import ipi_input
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.launch.checkpoints import find_newest
+
+OUTPUT = "<output prefix='simulation'> <checkpoint filename='kept' stride='5'/> </output>"
+
+
+@pytest.fixture
+def ipi(tmp_path: Path) -> IpiInput:
+    (tmp_path / "input.xml").write_text(make_input(OUTPUT, ffsocket("water"), steps=100))
+    return ipi_input.read(tmp_path / "input.xml")
+
+
+def write(ipi: IpiInput, name: str, step: int, written: float = 0.0, **change: str) -> Path:
+    text = ipi.path.read_text().replace("<total_steps>", f"<step> {step} </step> <total_steps>")
+    for old, new in change.items():
+        text = text.replace(old, new)
+    path = ipi.path.with_name(name)
+    path.write_text(text)
+    os.utime(path, (written, written))
+    return path
+
+
+def test_a_run_that_has_written_nothing_has_nothing_to_go_on_from(ipi: IpiInput) -> None:
+    assert find_newest(ipi) is None
+
+
+def test_the_farthest_checkpoint_is_taken_whatever_its_name_and_age(ipi: IpiInput) -> None:
+    write(ipi, "RESTART", 40, written=9.0)
+    kept = write(ipi, "simulation.kept_3", 60, written=1.0)
+    found = find_newest(ipi)
+    assert found is not None
+    assert (found.path, found.step) == (kept, 60)
+
+
+def test_of_the_same_step_the_later_file_is_taken(ipi: IpiInput) -> None:
+    write(ipi, "simulation.kept", 40, written=1.0)
+    restart = write(ipi, "RESTART", 40, written=2.0)
+    found = find_newest(ipi)
+    assert found is not None
+    assert found.path == restart
+
+
+def test_a_file_that_a_kill_has_cut_is_left_out(
+    ipi: IpiInput, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = write(ipi, "simulation.kept", 40)
+    cut = write(ipi, "RESTART", 60)
+    cut.write_text(cut.read_text()[:-30])
+    with caplog.at_level(logging.WARNING):
+        found = find_newest(ipi)
+    assert found is not None
+    assert found.path == kept
+    assert f"{cut} is not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change", [{"prefix='simulation'": "prefix='other'"}, {"name='mlobs'": "name='mace'"}]
+)
+def test_a_checkpoint_of_another_input_is_left_out(
+    ipi: IpiInput, change: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    write(ipi, "RESTART", 60, **change)
+    with caplog.at_level(logging.WARNING):
+        assert find_newest(ipi) is None
+    assert "it is not of" in caplog.text
+
+
+def test_what_was_written_before_is_of_an_earlier_run(ipi: IpiInput) -> None:
+    write(ipi, "RESTART", 60, written=1000.0)
+    assert find_newest(ipi, since=2000.0) is None
+    assert find_newest(ipi, since=1000.5) is not None
+
+
+def test_a_restart_that_is_the_input_is_no_news(ipi: IpiInput) -> None:
+    restart = write(ipi, "RESTART", 60)
+    assert find_newest(ipi_input.read(restart)) is None

@@ -1,0 +1,140 @@
+"""The script of a job: what it asks for, and what is refused. Jobs that run: test_slurm.py."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlobs_client.cli.init import copy_kind
+from mlobs_client.cli.launch import command
+from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.launch import slurm
+from mlobs_client.launch.slurm import Job, script, seconds_of
+
+JOB = Job("water", "24:00:00", cpus=5)
+
+
+def asked(text: str) -> list[str]:
+    return [line.removeprefix("#SBATCH ") for line in text.splitlines() if "#SBATCH" in line]
+
+
+def test_it_asks_for_a_core_for_each_thread_and_for_a_signal_before_the_end() -> None:
+    options = asked(script(JOB, Path("/run"), ["mlobs"]))
+    assert {"--nodes=1", "--cpus-per-task=5", "--time=24:00:00"} < set(options)
+    assert {"--signal=B:USR1@180", "--requeue", "--open-mode=append"} < set(options)
+    assert not any("gpu" in option for option in options)
+
+
+def test_it_asks_for_gpus_and_what_the_user_wants() -> None:
+    job = replace(JOB, gpus=2, options=["--partition=long", "--exclusive"])
+    assert asked(script(job, Path("/run"), ["mlobs"]))[-2:] == ["--partition=long", "--exclusive"]
+    assert "--gpus-per-node=2" in asked(script(job, Path("/run"), ["mlobs"]))
+
+
+@pytest.mark.parametrize("name", ["a folder", "it's", "$(touch x)", "back`tick`"])
+def test_names_of_files_are_never_read_as_commands(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    text = script(JOB, folder, ["printf", "%s\n", f"{name}.xml"])
+    done = subprocess.run(["bash"], input=text, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{name}.xml\n"), done.stderr
+    assert sorted(tmp_path.iterdir()) == [folder]
+    assert list(folder.iterdir()) == []
+
+
+def test_its_status_is_that_of_the_run(tmp_path: Path) -> None:
+    text = script(JOB, tmp_path, ["bash", "-c", "exit 3"])
+    assert subprocess.run(["bash"], input=text, text=True).returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        ("10", 600),
+        ("10:30", 630),
+        ("1:02:03", 3723),
+        ("2-12", 216_000),
+        ("2-12:30", 217_800),
+        ("2-12:30:15", 217_815),
+    ],
+)
+def test_times_are_read_as_slurm_reads_them(time: str, seconds: int) -> None:
+    assert seconds_of(time) == seconds
+
+
+@given(st.integers(0, 400 * 86400))
+def test_every_time_that_is_written_in_full_is_read_back(seconds: int) -> None:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    assert seconds_of(f"{days}-{hours:02}:{minutes:02}:{rest:02}") == seconds
+
+
+@pytest.mark.parametrize("time", ["", "1 day", "24h", "1:2:3:4", "-1", "10\n#SBATCH --wrap=x"])
+def test_other_times_are_refused(time: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no time of Slurm; write hours:minutes:seconds"):
+        seconds_of(time)
+
+
+def test_a_time_that_is_needed_for_stopping_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--time 5 is 300 s, of which the last 180"):
+        script(replace(JOB, time="5"), Path("/run"), ["mlobs"])
+
+
+@pytest.mark.parametrize("option", ["partition=long", "--a b", "--x=1\nrm -r .", "-p"])
+def test_what_is_no_option_of_sbatch_is_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match="is no option of sbatch"):
+        script(replace(JOB, options=[option]), Path("/run"), ["mlobs"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy_kind("water-nve", tmp_path)
+    return tmp_path
+
+
+def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files, "-n", "3"])
+    assert result.exit_code == 0, result.output
+    path = folder / "input.sh"
+    assert result.output == f"{path}: submit it with: sbatch {path}\n"
+    subprocess.run(["bash", "-n", path], check=True)
+    assert "--cpus-per-task=4" in asked(path.read_text())  # i-PI and three clients
+    (line,) = [line for line in path.read_text().splitlines() if line.endswith("&")]
+    words = ["run", "input.xml", "client.toml", "-n", "3", "--resume", "&"]
+    assert shlex.split(line)[-7:] == words
+
+
+def test_printing_writes_nothing(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("#!/bin/bash\n#SBATCH --job-name=input\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_mistakes_in_the_files_are_found_before_the_queue(folder: Path) -> None:
+    client = folder / "client.toml"
+    client.write_text(client.read_text().replace('address = "water-nve"', 'address = "water"'))
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, ConfigError)
+    assert not (folder / "input.sh").exists()
+
+
+def test_without_slurm_the_script_is_kept_and_the_remedy_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LaunchError, match=r"sbatch is not on the PATH; submit .* where Slurm is"):
+        slurm.submit(tmp_path / "input.sh")
