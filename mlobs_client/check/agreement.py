@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.ipi_input import Force, Forcefield, IpiInput, TrajectoryOutput
+from mlobs_client.check.ipi_input import (
+    PREFIX,
+    Force,
+    Forcefield,
+    IpiInput,
+    TrajectoryOutput,
+)
 from mlobs_client.config import ClientConfig, MaceDipole, Socket
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.schedule import Schedule
@@ -57,7 +63,7 @@ def listens(ff: Forcefield, socket: Socket, prefix: str) -> bool:
 
 def unix_path(address: str) -> str:
     """Return the socket file that a client opens; a name with a slash is a whole path."""
-    return address if "/" in address else f"/tmp/ipi_{address}"
+    return address if "/" in address else PREFIX + address
 
 
 def find_service(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:

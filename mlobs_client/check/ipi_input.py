@@ -17,6 +17,9 @@ from typing import Final
 from mlobs_client.errors import ConfigError
 
 DRIVEN: Final = "driven_dynamics"
+PREFIX: Final = "/tmp/ipi_"
+PRIVATE: Final = "mlobs-"
+"""How folders begin that ``mlobs run`` makes for the sockets of one run."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,12 @@ def read(path: Path) -> IpiInput:
         raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
 
 
+def _sockets_prefix(root: ET.Element) -> str:
+    """What the input says; a RESTART of ``mlobs run`` says a folder that went with its run."""
+    prefix = root.get("sockets_prefix", PREFIX)
+    return PREFIX if Path(prefix).name.startswith(PRIVATE) else prefix
+
+
 def _check_numbers(root: ET.Element) -> None:
     """Refuse what i-PI would take for a number, or would not, by the name of its tag."""
     for tag in root.iter():
@@ -187,7 +196,7 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
     return IpiInput(
         path=path,
         prefix=outputs.get("prefix", "i-pi"),
-        sockets_prefix=root.get("sockets_prefix", "/tmp/ipi_"),
+        sockets_prefix=_sockets_prefix(root),
         step=int(_text(root, "step", "0")),
         total_steps=int(_text(root, "total_steps", "1000")),
         forcefields=tuple(_read_forcefield(tag) for tag in _forcefields(root)),

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mlobs_client import config as client_file
+from mlobs_client.check.ipi_input import PREFIX
 
 
 @click.command(
@@ -28,8 +29,15 @@ from mlobs_client import config as client_file
     help="The step from which i-PI starts, for [observables] every: 0, or <step> of a RESTART. "
     "Only if this client alone answers all beads, <batch_size> of them in one request.",
 )
+@click.option(
+    "-S",
+    "--sockets-prefix",
+    default=PREFIX,
+    show_default=True,
+    help="What i-PI puts before the address of a unix socket, as its own option -S.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say what is loaded and found.")
-def command(client: Path, name: str, step: int | None, verbose: bool) -> None:
+def command(client: Path, name: str, step: int | None, sockets_prefix: str, verbose: bool) -> None:
     """Serve one i-PI server with the models of CLIENT.toml until it says EXIT.
 
     The server may come up later: [socket] patience says how long to wait. Exit status: 0 after
@@ -50,7 +58,7 @@ def command(client: Path, name: str, step: int | None, verbose: bool) -> None:
 
     socket = config.socket
     address = (
-        UnixAddress(socket.address)
+        UnixAddress(socket.address, sockets_prefix)
         if socket.mode == "unix"
         else TcpAddress(socket.address, socket.port)
     )

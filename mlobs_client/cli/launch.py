@@ -14,6 +14,7 @@ from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run
 from mlobs_client.config import ClientConfig
+from mlobs_client.errors import ConfigError
 from mlobs_client.launch import slurm
 
 
@@ -74,6 +75,11 @@ def command(
         click.echo(text, nl=False)
         return
     path = folder / f"{input_xml.stem}.sh"
+    if path.exists() and path.read_text() != text:
+        raise ConfigError(
+            f"{path} is there already, and would be another job now; submit it as it is "
+            f"(sbatch {path}), or remove it"
+        )
     path.write_text(text)
     path.chmod(0o755)
     if not submit:

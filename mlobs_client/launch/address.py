@@ -1,17 +1,43 @@
-"""Make sure that i-PI can listen where it wants to."""
+"""Where i-PI listens: a folder of sockets for each run, and what is in the way elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
+import os
 import socket
 import struct
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mlobs_client.check.ipi_input import Forcefield, IpiInput
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.ipi_input import PRIVATE, Forcefield, IpiInput
 from mlobs_client.errors import LaunchError
 
 logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str]:
+    """Find what i-PI and its clients shall put before the addresses of unix sockets.
+
+    A folder that only its owner can enter, made for this run and removed after it: so runs with the
+    same addresses do not meet. Where a client file has a whole path, it is what the input says.
+
+    Args:
+        ipi: the input.
+        clients: all that will connect.
+    """
+    names = [one.config.socket.address for one in clients if one.config.socket.mode == "unix"]
+    if not names or any("/" in name for name in names):
+        yield ipi.sockets_prefix
+        return
+    # not in $TMPDIR, if that can be helped: paths of sockets have 107 characters at most
+    short = "/tmp" if os.access("/tmp", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=PRIVATE, dir=short) as folder:
+        yield f"{folder}/"
 
 
 def free_addresses(ipi: IpiInput) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,7 +22,7 @@ from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.check.counting import find_obstacle
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.address import free_addresses
+from mlobs_client.launch.address import free_addresses, sockets_prefix
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import Ending, last_error, read_ending
 from mlobs_client.launch.processes import Child
@@ -91,9 +91,15 @@ def run(
     exit_file = ipi.path.parent / EXIT
     if exit_file.exists():
         raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
-    with _alone(ipi.path.parent), _signals() as received:
-        free_addresses(ipi)
-        local = _LocalRun(ipi, _name_clients(ipi, clients, n_clients))
+    files = _name_clients(ipi, clients, n_clients)
+    meets_no_others = [] if others_serve else list(files.values())
+    with (
+        _alone(ipi.path.parent),
+        _signals() as received,
+        sockets_prefix(ipi, meets_no_others) as prefix,
+    ):
+        free_addresses(replace(ipi, sockets_prefix=prefix))
+        local = _LocalRun(ipi, files, prefix)
         try:
             return local.watch(received, report)
         finally:
@@ -122,8 +128,9 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 class _LocalRun:
-    def __init__(self, ipi: IpiInput, files: Mapping[str, ClientFile]) -> None:
+    def __init__(self, ipi: IpiInput, files: Mapping[str, ClientFile], prefix: str) -> None:
         self._ipi = ipi
+        self._prefix = prefix
         self._folder = ipi.path.parent
         self._files = files
         self._since = time.time()
@@ -184,7 +191,7 @@ class _LocalRun:
             client.end(max(0.0, deadline - time.monotonic()))
 
     def _start_server(self, file: str) -> Child:
-        return Child("i-pi", [find_ipi(), file], self._folder)
+        return Child("i-pi", [find_ipi(), "-S", self._prefix, file], self._folder)
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""
@@ -196,7 +203,7 @@ class _LocalRun:
         client = self._files[name]
         command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
         counted = [] if step is None else ["--step", str(step)]
-        options = ["--verbose", *counted, "--name", name]
+        options = ["--verbose", "--sockets-prefix", self._prefix, *counted, "--name", name]
         return Child(name, [*command, *options], self._folder, client.config.threads)
 
     def _count_clients(self) -> int:
@@ -231,7 +238,7 @@ class _LocalRun:
         if restart is None:
             raise LaunchError(f"{words} and left no RESTART (log: {self._server.log})")
         logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
-        free_addresses(self._ipi)
+        free_addresses(replace(self._ipi, sockets_prefix=self._prefix))
         self._server = self._start_server(restart.name)
         self._start_clients(ipi_input.read(restart).step)
 

@@ -109,6 +109,13 @@ class Run:
         """What the command said, without its line breaks."""
         return " ".join((self.folder / "run.log").read_text().split())
 
+    @property
+    def socket(self) -> str:
+        """Where i-PI listens."""
+        pid = self.children()["i-pi"]
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        return words[words.index("-S") + 1] + self.address
+
     def children(self) -> dict[str, int]:
         """The running children: ``i-pi`` or the name of the client, and its pid."""
         assert self.process is not None
@@ -176,7 +183,7 @@ def test_a_run_to_the_end_exits_zero_and_leaves_nothing_running(run: Run) -> Non
     assert "finished: all 6 steps are done" in run.said
     assert run.steps() == [0, 1, 2, 3, 4, 5, 6]
     assert "said EXIT" in (run.folder / "client-1.log").read_text()
-    assert not Path(f"/tmp/ipi_{run.address}").exists()
+    assert list(Path("/tmp").glob(f"*/{run.address}")) == []
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -242,7 +249,7 @@ def test_a_client_that_vanishes_with_an_unread_request_does_not_stop_the_run(run
     run.prepare(steps=100, seconds=0.02)
     run.start()
     run.wait_for_step(2)
-    vanish_with_an_unread_request(f"/tmp/ipi_{run.address}")
+    vanish_with_an_unread_request(run.socket)
     assert run.wait() == 0, run.said
     assert "going on from RESTART" in run.said
     assert run.steps() == list(range(101))
@@ -254,7 +261,7 @@ def test_a_client_of_a_second_ipi_is_told_the_step_of_the_restart(run: Run) -> N
     run.start()
     run.wait_for_step(2)
     os.kill(run.children()["client-0"], signal.SIGTERM)  # the next request is for somebody else
-    vanish_with_an_unread_request(f"/tmp/ipi_{run.address}")
+    vanish_with_an_unread_request(run.socket)
     run.wait_until(lambda: "going on from RESTART" in run.said)
     run.wait_until(lambda: "--step" in run.command_of("client-0"))
     assert run.wait() == 0, run.said
@@ -327,8 +334,29 @@ def test_clients_that_die_of_the_same_error_end_the_run_with_it(run: Run) -> Non
     assert run.said.count("started again") == 4
 
 
-def test_an_address_in_use_is_refused_and_its_owner_is_not_disturbed(run: Run) -> None:
+def test_a_socket_that_only_the_owner_can_enter_is_made_for_each_run(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    with socket.socket(socket.AF_UNIX) as other:  # of another i-PI, with the same <address>
+        other.bind(f"/tmp/ipi_{run.address}")
+        try:
+            other.listen()
+            run.start()
+            run.wait_for_step(2)
+            folder = Path(run.socket).parent
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert run.wait() == 0, run.said
+            other.settimeout(0.0)
+            with pytest.raises(BlockingIOError):
+                other.accept()
+        finally:
+            Path(f"/tmp/ipi_{run.address}").unlink()
+    assert not folder.exists()
+
+
+def test_a_whole_path_in_use_is_refused_and_its_owner_is_not_disturbed(run: Run) -> None:
     run.prepare(steps=10)
+    path = run.folder / "client.toml"
+    path.write_text(path.read_text().replace(run.address, f"/tmp/ipi_{run.address}"))
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(f"/tmp/ipi_{run.address}")
         other.listen()

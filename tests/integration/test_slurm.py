@@ -49,7 +49,7 @@ class Job:
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         self.folder, self.cluster, self.number = folder, cluster, ""
-        address = f"slurm-{os.getpid()}-{folder.name}"
+        address = f"slurm-{os.getpid()}"
         (folder / "init.xyz").write_text(WATER)
         (folder / "client.toml").write_text(CLIENT.format(address=address))
         text = make_input(OUTPUT, ffsocket(address, 2), STEPS)
@@ -149,6 +149,22 @@ def test_a_job_whose_node_fails_goes_on_from_its_last_checkpoint(job: Job) -> No
     job.begin_soon()
     job.ends_well()
     assert "going on from simulation.kept" in job.said
+
+
+def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: Cluster) -> None:
+    jobs = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        jobs.append(Job(tmp_path / name, cluster))
+    for job in jobs:
+        job.submit()
+    for job in jobs:
+        job.wait_for_step(1)
+    for job in jobs:
+        job.ends_well()
+    assert {cluster("squeue", "-h", "-t", "all", "-j", job.number, "-o", "%N") for job in jobs} == {
+        "n1"
+    }
 
 
 def kill_all_in(folder: Path) -> None:

@@ -113,6 +113,19 @@ def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
     assert shlex.split(line)[-7:] == words
 
 
+def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> None:
+    arguments = ["--slurm", *(str(folder / name) for name in ("input.xml", "client.toml"))]
+    for _ in range(2):
+        assert CliRunner().invoke(command, arguments).exit_code == 0
+    path = folder / "input.sh"
+    changed = path.read_text() + "# mine\n"
+    path.write_text(changed)
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert "submit it as it is" in str(result.exception)
+    assert path.read_text() == changed
+
+
 def test_printing_writes_nothing(folder: Path) -> None:
     before = sorted(folder.iterdir())
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
