@@ -146,7 +146,7 @@ Program.forward, Program.backward = timed(Program.forward), timed(Program.backwa
 call = CompiledNetworks.__call__
 def used(self, graph):
     sums = call(self, graph)
-    if sums is None:
+    if sums is None and len(seconds) > WARM_UP:
         raise SystemExit("a structure was evaluated without a program")
     return sums
 CompiledNetworks.__call__ = used
@@ -222,7 +222,7 @@ def commands(case: Case, address: str) -> dict[str, list[str]]:
     model = case.models[0] if case.members == 1 else f"{MODELS[0].parent}/potential-*.model"
     driver = [str(Path(sys.executable).with_name("i-pi-driver-py")), "-u", "-a", address]
     return {
-        "mlobs": [sys.executable, "-c", TIMED],
+        "mlobs": [sys.executable, "-c", TIMED.replace("WARM_UP", str(WARM_UP * case.beads))],
         IPI: [*driver, "-m", "mace", "-o", f"template=init.xyz,model={model}"],
         DUMMY: [*driver, "-m", "dummy"],
         BARE: [*driver, "-m", "custom", "-P", "bare.py"],
