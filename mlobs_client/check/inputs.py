@@ -64,8 +64,7 @@ def _names(ipi: IpiInput) -> Iterator[Finding]:
             "add <force forcefield='NAME'/> for the forcefields that shall act",
         )
     # the members of <ffcommittee> are used through it
-    composed = any(ff.kind in ("ffcommittee", "ffrotations") for ff in ipi.forcefields)
-    for name in sorted(set(known) - used) if not composed else ():
+    for name in sorted(set(known) - used) if not ipi.is_composed else ():
         yield warning(f"no <force> uses the forcefield {name!r}", "add it to <forces> or remove it")
     if used and used <= set(known):
         yield ok(f"<forces> uses {_quoted(sorted(used))}, which are there")

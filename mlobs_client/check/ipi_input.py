@@ -18,7 +18,7 @@ from mlobs_client.errors import ConfigError
 
 DRIVEN: Final = "driven_dynamics"
 PREFIX: Final = "/tmp/ipi_"
-PRIVATE: Final = "mlobs-"
+PRIVATE: Final = "mlobs-run-"
 """How folders begin that ``mlobs run`` makes for the sockets of one run."""
 
 
@@ -128,6 +128,11 @@ class IpiInput:
         return tuple(ff for ff in self.forcefields if ff.kind in ("ffsocket", "ffcavphsocket"))
 
     @property
+    def is_composed(self) -> bool:
+        """Whether forcefields stand inside of others, which i-PI tells neither name nor prefix."""
+        return any(ff.kind in ("ffcommittee", "ffrotations") for ff in self.forcefields)
+
+    @property
     def is_driven(self) -> bool:
         """Whether i-PI itself applies a field."""
         return DRIVEN in self.motions
@@ -154,7 +159,7 @@ def read(path: Path) -> IpiInput:
 def _sockets_prefix(root: ET.Element) -> str:
     """What the input says; a RESTART of ``mlobs run`` says a folder that went with its run."""
     prefix = root.get("sockets_prefix", PREFIX)
-    return PREFIX if Path(prefix).name.startswith(PRIVATE) else prefix
+    return PREFIX if re.fullmatch(rf".*/{PRIVATE}\w{{8}}/", prefix) else prefix
 
 
 def _check_numbers(root: ET.Element) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run
 from mlobs_client.config import ClientConfig
-from mlobs_client.errors import ConfigError
+from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import slurm
 
 
@@ -80,12 +82,19 @@ def command(
             f"{path} is there already, and would be another job now; submit it as it is "
             f"(sbatch {path}), or remove it"
         )
+    is_new = not path.exists()
     path.write_text(text)
     path.chmod(0o755)
     if not submit:
-        click.echo(f"{path}: submit it with: sbatch {path}")
+        words = f"cd {shlex.quote(str(folder))}; sbatch {shlex.quote(path.name)}"
+        click.echo(f"{path}: submit it with: {words}")
         return
-    click.echo(f"{path}: job {slurm.submit(path)}")
+    try:
+        click.echo(f"{path}: job {slurm.submit(path)}")
+    except LaunchError:
+        if is_new and shutil.which("sbatch") is not None:  # it was refused: make way for another
+            path.unlink()
+        raise
 
 
 def _uses_gpu(config: ClientConfig) -> bool:

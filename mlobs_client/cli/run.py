@@ -20,6 +20,7 @@ from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run
+from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import Ending
@@ -51,18 +52,19 @@ def command(
     CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
     RESTART, outputs are continued. Clients that die are started again. Ctrl-C and SIGTERM stop
     after the step and leave a RESTART. --resume finds by itself from what to go on: the same line
-    starts a run, continues it after whatever has happened, and says when it is finished.
+    starts a run, continues it after whatever has happened, and says when it is finished. What was
+    changed in INPUT.xml meanwhile has no effect on it: i-PI reads the RESTART alone.
 
     Exit status: 0 when all steps are done, or i-PI found an EXIT file or its time was up; 1 with
     one line that says what is wrong; 128 + n after signal n.
     """
     console = log_to_console(logging.WARNING)
-    if resume and (newest := find_newest(ipi_input.read(input_xml))) is not None:
-        input_xml = newest.path
-        if newest.step >= (total := ipi_input.read(input_xml).total_steps):
-            click.echo(f"finished: all {total} steps are done ({input_xml})")
+    if resume:
+        input_xml = _find_start(input_xml)
+        start = ipi_input.read(input_xml)
+        if start.step >= start.total_steps:
+            click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
             return
-        click.echo(f"going on from {input_xml} (step {newest.step})")
     if not no_check:
         stop_at_errors(input_xml, clients, n_clients, console)
     ipi = ipi_input.read(input_xml)
@@ -72,6 +74,22 @@ def command(
     _say_end(outcome, ipi, clients, n_clients)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
+
+
+def _find_start(input_xml: Path) -> Path:
+    """What a run goes on from; the input itself, if nothing has been written yet."""
+    ipi = ipi_input.read(input_xml)
+    newest = find_newest(ipi)
+    if newest is None:
+        return input_xml
+    total = ipi_input.read(newest.path).total_steps
+    if total != ipi.total_steps:
+        raise ConfigError(
+            f"{input_xml} asks for {ipi.total_steps} steps, but {newest.path}, which the run would "
+            f"go on from, for {total}; write the same <total_steps> into both"
+        )
+    click.echo(f"going on from {newest.path} (step {newest.step})")
+    return newest.path
 
 
 class _Bar:

@@ -24,14 +24,15 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
     """Find what i-PI and its clients shall put before the addresses of unix sockets.
 
     A folder that only its owner can enter, made for this run and removed after it: so runs with the
-    same addresses do not meet. Where a client file has a whole path, it is what the input says.
+    same addresses do not meet. It is what the input says where a client file has a whole path, and
+    where forcefields stand inside of others: i-PI 3.3.1 does not tell them its option -S.
 
     Args:
         ipi: the input.
         clients: all that will connect.
     """
     names = [one.config.socket.address for one in clients if one.config.socket.mode == "unix"]
-    if not names or any("/" in name for name in names):
+    if not names or ipi.is_composed or any("/" in name for name in names):
         yield ipi.sockets_prefix
         return
     # not in $TMPDIR, if that can be helped: paths of sockets have 107 characters at most

@@ -1,7 +1,12 @@
-"""What a run can go on from: i-PI's RESTART, and the files of its ``<checkpoint>``."""
+"""What a run can go on from: i-PI's RESTART, and the files of its ``<checkpoint>``.
+
+Those of an earlier run with the same names are set aside when another one begins.
+"""
 
 from __future__ import annotations
 
+import glob
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,13 +57,26 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
     return Checkpoint(path, step)
 
 
+def set_aside(ipi: IpiInput) -> None:
+    """Rename what earlier runs left to ``#NAME#0#``, ``#NAME#1#``, ..., as i-PI does with outputs.
+
+    Args:
+        ipi: an input that begins at step 0.
+    """
+    for path in _files(ipi):
+        names = (path.with_name(f"#{path.name}#{k}#") for k in itertools.count())
+        kept = next(name for name in names if not name.exists())
+        path.rename(kept)
+        logger.warning("%s is of an earlier run, and is kept as %s", path, kept.name)
+
+
 def _files(ipi: IpiInput) -> Iterator[Path]:
     """Those that are there; i-PI appends ``_STEP`` to the name of a checkpoint that it keeps."""
     yield from ipi.path.parent.glob("RESTART")
     for name in ipi.checkpoints:
         path = ipi.file(name)
-        yield from path.parent.glob(path.name)
-        yield from path.parent.glob(f"{path.name}_[0-9]*")
+        yield from path.parent.glob(glob.escape(path.name))
+        yield from path.parent.glob(f"{glob.escape(path.name)}_[0-9]*")
 
 
 def _belongs(checkpoint: IpiInput, ipi: IpiInput) -> bool:

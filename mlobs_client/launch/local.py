@@ -23,7 +23,7 @@ from mlobs_client.check.counting import find_obstacle
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses, sockets_prefix
-from mlobs_client.launch.checkpoints import find_newest
+from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.ending import Ending, last_error, read_ending
 from mlobs_client.launch.processes import Child
 from mlobs_client.launch.progress import Progress, Status
@@ -94,12 +94,14 @@ def run(
     files = _name_clients(ipi, clients, n_clients)
     meets_no_others = [] if others_serve else list(files.values())
     with (
-        _alone(ipi.path.parent),
+        _alone(ipi.path.parent) as lock,
         _signals() as received,
         sockets_prefix(ipi, meets_no_others) as prefix,
     ):
         free_addresses(replace(ipi, sockets_prefix=prefix))
-        local = _LocalRun(ipi, files, prefix)
+        if ipi.step == 0:
+            set_aside(ipi)
+        local = _LocalRun(ipi, files, prefix, lock)
         try:
             return local.watch(received, report)
         finally:
@@ -107,8 +109,11 @@ def run(
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder: they would write to the same files, and stop each other."""
+def _alone(folder: Path) -> Iterator[int]:
+    """Keep other runs out of a folder: they would write to the same files, and stop each other.
+
+    Yields the descriptor of the lock. i-PI inherits it, for it may outlive us.
+    """
     log = folder / "i-pi.log"
     try:
         stream = log.open("ab")
@@ -119,17 +124,20 @@ def _alone(folder: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LaunchError(
-                f"another 'mlobs run' works in {folder.resolve()}; wait for its end, or copy the "
-                "inputs to a folder of their own"
+                f"another 'mlobs run' works in {folder.resolve()}, or the i-PI of one that was "
+                "killed; wait for its end, or copy the inputs to a folder of their own"
             ) from None
         except OSError as error:
             logger.warning("%s: this file system has no locks (%s)", log, error.strerror)
-        yield
+        yield stream.fileno()
 
 
 class _LocalRun:
-    def __init__(self, ipi: IpiInput, files: Mapping[str, ClientFile], prefix: str) -> None:
+    def __init__(
+        self, ipi: IpiInput, files: Mapping[str, ClientFile], prefix: str, lock: int
+    ) -> None:
         self._ipi = ipi
+        self._lock = lock
         self._prefix = prefix
         self._folder = ipi.path.parent
         self._files = files
@@ -191,7 +199,8 @@ class _LocalRun:
             client.end(max(0.0, deadline - time.monotonic()))
 
     def _start_server(self, file: str) -> Child:
-        return Child("i-pi", [find_ipi(), "-S", self._prefix, file], self._folder)
+        command = [find_ipi(), "-S", self._prefix, file]
+        return Child("i-pi", command, self._folder, inherited=[self._lock])
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""
@@ -374,7 +383,7 @@ def _check_service(
 
 @contextlib.contextmanager
 def _signals() -> Iterator[list[signal.Signals]]:
-    """Collect SIGINT and SIGTERM; the second one acts at once."""
+    """Collect SIGINT, SIGTERM and, but under nohup, SIGHUP; the second one acts at once."""
     received: list[signal.Signals] = []
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -382,7 +391,9 @@ def _signals() -> Iterator[list[signal.Signals]]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    handled = (signal.SIGINT, signal.SIGTERM)
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
     previous = {signum: signal.signal(signum, handle) for signum in handled}
     try:
         yield received

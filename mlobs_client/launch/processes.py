@@ -26,13 +26,21 @@ class Child:
         command: program and arguments.
         folder: where it runs.
         threads: for OpenMP.
+        inherited: files that it keeps open, by their descriptors.
 
     Attributes:
         name: what messages call it.
         log: its log, ``NAME.log`` in the folder.
     """
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, threads: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        threads: int = 1,
+        inherited: Sequence[int] = (),
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         environment = {
@@ -51,6 +59,7 @@ class Child:
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=inherited,
                 )
         except OSError as error:
             raise LaunchError(f"{name} cannot be started: {error}; check {folder}") from error

@@ -22,12 +22,15 @@ WARNING: Final = 180
 and the RESTART."""
 
 
+_OURS: Final = ("--nodes", "--ntasks", "--time", "--signal", "--requeue", "--no-requeue")
+
 _SCRIPT: Final = """\
 #!/bin/bash
 {directives}
 
 cd {folder} || exit 1
-begun=$(date +%s)
+step() {{ grep -o '<step>[^<]*' RESTART 2> /dev/null; }}
+before=$(step)
 {command} &
 run=$!
 time_is_up=no
@@ -37,8 +40,8 @@ wait "$run"; status=$?
 while kill -0 "$run" 2> /dev/null; do   # a signal has ended the wait, but not the run
     wait "$run"; status=$?
 done
-# A job that did not come to write a RESTART would not the next time either.
-if [ $time_is_up = yes ] && [ $status -eq 143 ] && [ "$(stat -c %Y RESTART)" -ge "$begun" ]; then
+# A job that has done no step would do none the next time either.
+if [ $time_is_up = yes ] && [ $status -eq 143 ] && [ "$(step)" != "$before" ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit $status
@@ -131,6 +134,11 @@ def _checked(option: str) -> str:
         raise ConfigError(
             f"--sbatch {option!r} is no option of sbatch; write it as one word, for example "
             "--sbatch=--partition=long"
+        )
+    if option.split("=")[0] in _OURS:
+        raise ConfigError(
+            f"--sbatch={option}: the job needs its own; --time is an option of mlobs launch, the "
+            "rest can be changed in the script"
         )
     return option
 

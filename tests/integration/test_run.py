@@ -234,6 +234,23 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     assert "finished: all 60 steps are done (RESTART)" in run.said
 
 
+def test_an_ipi_that_outlives_its_run_is_not_joined_by_another(run: Run) -> None:
+    run.prepare(steps=1000, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    assert run.process is not None
+    children = run.children()
+    run.process.kill()
+    run.wait()
+    try:
+        run.start("input.xml", 1, "--resume")
+        assert run.wait() == 1
+        assert "or the i-PI of one that was killed" in run.said
+    finally:
+        for pid in children.values():
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_client_that_is_killed_is_replaced_and_the_run_finishes(run: Run) -> None:
     run.prepare(steps=30, seconds=0.02)
     run.start()
@@ -405,4 +422,4 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     found = re.search(r"resume from \S*simulation\.kept\S* \(step (\d+)\)", run.said)
     assert found is not None, run.said
     assert int(found[1]) >= 10
-    assert "RESTART is not used: it is of an earlier run" in run.said
+    assert "RESTART is of an earlier run, and is kept as #RESTART#0#" in run.said

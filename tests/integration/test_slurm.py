@@ -143,7 +143,7 @@ def test_a_job_whose_node_fails_goes_on_from_its_last_checkpoint(job: Job) -> No
     job.wait_for_step(200)
     node = job.cluster("squeue", "-h", "-j", job.number, "-o", "%N")
     job.cluster.kill(node)
-    kill_all_in(job.folder)
+    kill_all_of(job)
     job.cluster("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=power")
     job.cluster.start(node)
     job.begin_soon()
@@ -160,6 +160,7 @@ def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: 
         job.submit()
     for job in jobs:
         job.wait_for_step(1)
+    assert [cluster.state(job.number) for job in jobs] == ["RUNNING", "RUNNING"]
     for job in jobs:
         job.ends_well()
     assert {cluster("squeue", "-h", "-t", "all", "-j", job.number, "-o", "%N") for job in jobs} == {
@@ -167,12 +168,17 @@ def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: 
     }
 
 
-def kill_all_in(folder: Path) -> None:
-    """As when the power fails: no process that works in the folder lives on."""
+def kill_all_of(job: Job) -> None:
+    """As when the power fails: nobody lives to tell Slurm who has died."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            works_here = (process / "cwd").resolve() == folder
+            words = (process / "cmdline").read_text()
+            works_here = (process / "cwd").resolve() == job.folder
         except OSError:
             continue
-        if works_here:
-            os.kill(int(process.name), signal.SIGKILL)
+        if works_here or words.startswith(f"slurmstepd: [{job.number}."):
+            found.append(int(process.name))
+    for signum in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in found:
+            os.kill(pid, signum)

@@ -11,7 +11,7 @@ from ipi_runs import ffsocket, make_input
 
 from mlobs_client.check import ipi_input
 from mlobs_client.check.ipi_input import IpiInput
-from mlobs_client.launch.checkpoints import find_newest
+from mlobs_client.launch.checkpoints import find_newest, set_aside
 
 OUTPUT = "<output prefix='simulation'> <checkpoint filename='kept' stride='5'/> </output>"
 
@@ -86,3 +86,12 @@ def test_what_was_written_before_is_of_an_earlier_run(ipi: IpiInput) -> None:
 def test_a_restart_that_is_the_input_is_no_news(ipi: IpiInput) -> None:
     restart = write(ipi, "RESTART", 60)
     assert find_newest(ipi_input.read(restart)) is None
+
+
+def test_what_earlier_runs_left_is_set_aside_and_nothing_is_lost(ipi: IpiInput) -> None:
+    for step in (40, 60):
+        write(ipi, "RESTART", step)
+        set_aside(ipi)
+    assert find_newest(ipi) is None
+    steps = [ipi_input.read(ipi.path.with_name(f"#RESTART#{k}#")).step for k in (0, 1)]
+    assert steps == [40, 60]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlobs_client.cli.init import copy_kind
-from mlobs_client.cli.launch import command
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import slurm
 from mlobs_client.launch.slurm import Job, script, seconds_of
@@ -94,55 +90,35 @@ def test_what_is_no_option_of_sbatch_is_refused(option: str) -> None:
         script(replace(JOB, options=[option]), Path("/run"), ["mlobs"])
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    copy_kind("water-nve", tmp_path)
-    return tmp_path
+@pytest.mark.parametrize("option", ["--time=5", "--signal=B:KILL@10", "--no-requeue"])
+def test_options_that_the_script_depends_on_are_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match="the job needs its own"):
+        script(replace(JOB, options=[option]), Path("/run"), ["mlobs"])
 
 
-def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
-    files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files, "-n", "3"])
-    assert result.exit_code == 0, result.output
-    path = folder / "input.sh"
-    assert result.output == f"{path}: submit it with: sbatch {path}\n"
-    subprocess.run(["bash", "-n", path], check=True)
-    assert "--cpus-per-task=4" in asked(path.read_text())  # i-PI and three clients
-    (line,) = [line for line in path.read_text().splitlines() if line.endswith("&")]
-    words = ["run", "input.xml", "client.toml", "-n", "3", "--resume", "&"]
-    assert shlex.split(line)[-7:] == words
+WAITS = """echo '<step> {after} </step>' > RESTART.new
+trap 'mv RESTART.new RESTART; exit 143' TERM
+sleep 0.5
+kill -USR1 $PPID
+while true; do sleep 0.1; done"""
 
 
-def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> None:
-    arguments = ["--slurm", *(str(folder / name) for name in ("input.xml", "client.toml"))]
-    for _ in range(2):
-        assert CliRunner().invoke(command, arguments).exit_code == 0
-    path = folder / "input.sh"
-    changed = path.read_text() + "# mine\n"
-    path.write_text(changed)
-    result = CliRunner().invoke(command, arguments)
-    assert isinstance(result.exception, ConfigError)
-    assert "submit it as it is" in str(result.exception)
-    assert path.read_text() == changed
-
-
-def test_printing_writes_nothing(folder: Path) -> None:
-    before = sorted(folder.iterdir())
-    files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
-    assert result.exit_code == 0, result.output
-    assert result.output.startswith("#!/bin/bash\n#SBATCH --job-name=input\n")
-    assert sorted(folder.iterdir()) == before
-
-
-def test_mistakes_in_the_files_are_found_before_the_queue(folder: Path) -> None:
-    client = folder / "client.toml"
-    client.write_text(client.read_text().replace('address = "water-nve"', 'address = "water"'))
-    files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files])
-    assert result.exit_code == 1
-    assert isinstance(result.exception, ConfigError)
-    assert not (folder / "input.sh").exists()
+@pytest.mark.parametrize(("after", "requeued"), [(40, True), (20, False)])
+def test_a_job_that_has_done_no_step_is_not_queued_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, requeued: bool
+) -> None:
+    (tmp_path / "RESTART").write_text("<step> 20 </step>\n")
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text("#!/bin/bash\necho $* > asked\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    text = script(JOB, tmp_path, ["bash", "-c", WAITS.format(after=after)])
+    done = subprocess.run(["bash"], input=text, text=True, timeout=20)
+    assert done.returncode == 143
+    asked_for = tmp_path / "asked"
+    assert asked_for.exists() == requeued
+    assert not requeued or asked_for.read_text() == "requeue 7\n"
 
 
 def test_without_slurm_the_script_is_kept_and_the_remedy_named(

@@ -1,0 +1,69 @@
+"""``mlobs launch``: the script that it writes, and when it writes none."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mlobs_client.cli.init import copy_kind
+from mlobs_client.cli.launch import command
+from mlobs_client.errors import ConfigError
+
+
+def asked(text: str) -> list[str]:
+    return [line.removeprefix("#SBATCH ") for line in text.splitlines() if "#SBATCH" in line]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy_kind("water-nve", tmp_path)
+    return tmp_path
+
+
+def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files, "-n", "3"])
+    assert result.exit_code == 0, result.output
+    path = folder / "input.sh"
+    assert result.output == f"{path}: submit it with: cd {folder}; sbatch input.sh\n"
+    subprocess.run(["bash", "-n", path], check=True)
+    assert "--cpus-per-task=4" in asked(path.read_text())  # i-PI and three clients
+    (line,) = [line for line in path.read_text().splitlines() if line.endswith("&")]
+    words = ["run", "input.xml", "client.toml", "-n", "3", "--resume", "&"]
+    assert shlex.split(line)[-7:] == words
+
+
+def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> None:
+    arguments = ["--slurm", *(str(folder / name) for name in ("input.xml", "client.toml"))]
+    for _ in range(2):
+        assert CliRunner().invoke(command, arguments).exit_code == 0
+    path = folder / "input.sh"
+    changed = path.read_text() + "# mine\n"
+    path.write_text(changed)
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert "submit it as it is" in str(result.exception)
+    assert path.read_text() == changed
+
+
+def test_printing_writes_nothing(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("#!/bin/bash\n#SBATCH --job-name=input\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_mistakes_in_the_files_are_found_before_the_queue(folder: Path) -> None:
+    client = folder / "client.toml"
+    client.write_text(client.read_text().replace('address = "water-nve"', 'address = "water"'))
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, ConfigError)
+    assert not (folder / "input.sh").exists()
