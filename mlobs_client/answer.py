@@ -21,6 +21,7 @@ from mlobs_client.config import ClientConfig
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.model_files import digest
+from mlobs_client.limits import REFUSED, check_limits, keep_refused
 from mlobs_client.record.writer import RecordWriter, open_next_record
 from mlobs_client.schedule import Schedule
 from mlobs_client.steps import StepCounter
@@ -61,6 +62,8 @@ class Answer:
     ) -> None:
         self._assembly = assembly
         self._allow_no_virial = config.virial == "none"
+        self._limits = config.limits
+        self._refused = record_path.with_name(REFUSED)
         self._extras = config.observables.extras
         self._recorded = config.observables.record
         self._record: RecordWriter | None = None
@@ -115,7 +118,8 @@ class Answer:
 
         Raises:
             ConfigError: i-PI sends another number of atoms than the client file describes.
-            EvaluationError: a model gave NaN, or cannot treat a geometry.
+            EvaluationError: a model gave NaN, cannot treat a geometry, or [limits] forbid it; the
+                structures of the request are kept in ``refused.xyz``.
         """
         template = self._assembly.structure
         if positions.shape[1] != template.n_atoms:
@@ -129,7 +133,12 @@ class Answer:
             for cell, position in zip(cells[:n_real], positions[:n_real], strict=True)
         ]
         due = self._schedule.due(self._count_step(structures, batch_size or len(cells)))
-        predictions = self._predict(structures, due)
+        try:
+            predictions = self._predict(structures, due)
+            check_limits(predictions, self._limits)
+        except EvaluationError as error:
+            kept = keep_refused(structures, self._refused)
+            raise EvaluationError(f"{error}; {kept}") from error
         rows = self._append(predictions, structures, due)
         replies = [
             self._reply(prediction, row, due)
@@ -149,6 +158,8 @@ class Answer:
 
     def _predict(self, structures: Sequence[Structure], due: frozenset[str]) -> list[Prediction]:
         wanted = due - {"positions"}
+        if self._limits.energy_spread is not None:
+            wanted |= {"energy_spread"}
         return predict(structures, self._assembly.evaluators, self._assembly.terms, wanted)
 
     def _columns(self, prediction: Prediction, structure: Structure) -> dict[str, Array]:

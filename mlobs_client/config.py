@@ -171,6 +171,17 @@ Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="
 Dipole = Annotated[MaceDipole | ToyModel, Field(discriminator="kind")]
 
 
+class Limits(_Table):
+    """[limits]: a structure beyond gets no answer, so the run ends before it is ruined.
+
+    ``force`` on an atom, eV/angstrom; ``energy_spread`` of the committee (``alpha`` times its
+    standard deviation), eV.
+    """
+
+    force: float | None = Field(default=None, gt=0.0)
+    energy_spread: float | None = Field(default=None, gt=0.0)
+
+
 class ClientConfig(_Table):
     """A client file.
 
@@ -195,6 +206,7 @@ class ClientConfig(_Table):
     polarizability: MacePolarizability | None = None
     field: UniformFieldTable | None = None
     observables: Observables = Observables()
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _something_gives_forces(self) -> ClientConfig:
