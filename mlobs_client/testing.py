@@ -44,7 +44,7 @@ from mlobs_client.wire.protocol import (
     Need,
     Reply,
 )
-from mlobs_client.wire.transport import Address, UnixAddress
+from mlobs_client.wire.transport import TcpAddress, UnixAddress
 
 
 class Stream(Protocol):
@@ -125,7 +125,7 @@ class SocketStream:
 
 
 @contextlib.contextmanager
-def listen(address: Address) -> Iterator[socket.socket]:
+def listen(address: UnixAddress | TcpAddress) -> Iterator[socket.socket]:
     """Listen at an address; a unix socket is removed afterwards."""
     if isinstance(address, UnixAddress):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

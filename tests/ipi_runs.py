@@ -29,6 +29,28 @@ parameters = {sites = [[0, 0, 0], [2, 1, 0], [0, 2, -23]], charges = [-2, 1, 1],
 polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]], [[1,3,2],[0,1,0],[2,0,1]], \
 [[5,1,4],[9,8,7],[0,0,6]]]}
 """
+SLOW_SPRING = '''
+import time
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+class Spring(Calculator):
+    """Springs to the origin, as slow as asked, and NaN in the end."""
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, seconds, fails_after):
+        super().__init__()
+        self.seconds, self.left = seconds, fails_after
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        time.sleep(self.seconds)
+        self.left -= 1
+        energy = 0.5 * float(np.sum(atoms.positions**2)) if self.left != 0 else float("nan")
+        self.results = {"energy": energy, "forces": -atoms.positions}
+'''
+"""A calculator, ``slow_spring.Spring``, to be written into the folder of a run."""
 THERMOSTAT = "<thermostat mode='pile_g'><tau units='femtosecond'> 50 </tau></thermostat>"
 
 

@@ -1,4 +1,4 @@
-"""A Slurm of two nodes on this machine, for tests: real daemons, in a folder, on the loopback."""
+"""A Slurm of three nodes on this machine, for tests: real daemons, in a folder, on the loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DAEMONS = ("slurmctld", "slurmd", "sbatch", "scontrol")
-NODES = ("n1", "n2")
+NODES = ("n1", "n2", "n3")
 # Debian's 22.05. Nothing is checked about who says what: it listens to this machine alone.
 CONFIGURATION = """ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -108,13 +108,13 @@ def running(folder: Path) -> Iterator[Cluster]:
     """Start the daemons; end them."""
     for name in ("state", "spool", *(f"spool/{node}" for node in NODES)):
         (folder / name).mkdir()
-    first, *ports = _free_ports(3)
+    first, *ports = _free_ports(1 + len(NODES))
     configuration = folder / "slurm.conf"
     text = CONFIGURATION.format(
         host=socket.gethostname().split(".")[0],
         controller=first,
         folder=folder,
-        nodes="n[1-2]",
+        nodes=f"n[1-{len(NODES)}]",
         ports=",".join(map(str, ports)),
     )
     configuration.write_text(text)

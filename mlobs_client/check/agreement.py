@@ -45,6 +45,12 @@ class ClientFile:
         return {**sent, **row} if observables.record else sent
 
     @property
+    def uses_gpu(self) -> bool:
+        """Whether one of its models wants a GPU, any that is free."""
+        tables = (self.config.potential, self.config.dipole, self.config.polarizability)
+        return any(getattr(table, "device", "cpu") == "cuda" for table in tables)
+
+    @property
     def depends_on_step(self) -> bool:
         """Whether it evaluates less at some steps than at others."""
         return Schedule(self.config.observables.strides).depends_on_step

@@ -11,6 +11,8 @@ import click
 
 from mlobs_client import config as client_file
 from mlobs_client.check.ipi_input import PREFIX
+from mlobs_client.config import Socket
+from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, UnixAddress
 
 
 @click.command(
@@ -36,8 +38,24 @@ from mlobs_client.check.ipi_input import PREFIX
     show_default=True,
     help="What i-PI puts before the address of a unix socket, as its own option -S.",
 )
+@click.option(
+    "--join",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The mlobs-run.json of a 'mlobs run --listen' on another machine; its i-PI is served, at "
+    "the [socket] address of CLIENT.toml.",
+)
+@click.option("--run", "run_name", default="", help="The name that FILE must have, if any.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is loaded and found.")
-def command(client: Path, name: str, step: int | None, sockets_prefix: str, verbose: bool) -> None:
+def command(
+    client: Path,
+    name: str,
+    step: int | None,
+    sockets_prefix: str,
+    join: Path | None,
+    run_name: str,
+    verbose: bool,
+) -> None:
     """Serve one i-PI server with the models of CLIENT.toml until it says EXIT.
 
     The server may come up later: [socket] patience says how long to wait. Exit status: 0 after
@@ -54,19 +72,21 @@ def command(client: Path, name: str, step: int | None, sockets_prefix: str, verb
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     from mlobs_client.answer import Answer
     from mlobs_client.wire.client import run_client
-    from mlobs_client.wire.transport import TcpAddress, UnixAddress
 
-    socket = config.socket
-    address = (
-        UnixAddress(socket.address, sockets_prefix)
-        if socket.mode == "unix"
-        else TcpAddress(socket.address, socket.port)
-    )
+    address = _find_address(config.socket, sockets_prefix, join, run_name)
     with Answer.from_file(client, name, step) as answer:
         signum = run_client(
             address,
-            socket.patience,
+            config.socket.patience,
             lambda event: answer(event.cells, event.positions, event.batch_size),
         )
     if signum is not None:
         sys.exit(128 + signum)
+
+
+def _find_address(socket: Socket, prefix: str, join: Path | None, run_name: str) -> Address:
+    if join is not None:
+        return RelayedAddress(socket.address, join, run_name)
+    if socket.mode == "unix":
+        return UnixAddress(socket.address, prefix)
+    return TcpAddress(socket.address, socket.port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,21 +11,39 @@ from pathlib import Path
 import click
 
 from mlobs_client import config as client_file
+from mlobs_client.check.agreement import ClientFile
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run
-from mlobs_client.config import ClientConfig
-from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.errors import LaunchError
 from mlobs_client.launch import slurm
 
 
 @click.command(
     epilog="Examples:  mlobs launch --slurm input.xml client.toml -n 4 --time 24:00:00 --submit   |"
-    "   mlobs launch --slurm input.xml client.toml --sbatch=--partition=gpu --print"
+    "   mlobs launch --slurm input.xml client.toml -n 12 --nodes 3 --gpus 4 --print"
 )
 @files_of_a_run
 @click.option("--slurm", "for_slurm", is_flag=True, required=True, help="For Slurm.")
 @click.option("--time", default="24:00:00", show_default=True, help="Of one job.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="i-PI runs on the first one, clients where there is room.",
+)
+@click.option(
+    "--gpus",
+    type=click.IntRange(0),
+    help='Of each node.  [default: 1 if a model has device = "cuda", else 0]',
+)
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    help="On several nodes: name or address of the first one in the network of the clients, as in "
+    "'mlobs run --listen'.  [default: its name]",
+)
 @click.option(
     "--sbatch",
     "options",
@@ -43,12 +60,15 @@ def command(
     n_clients: int,
     for_slurm: bool,
     time: str,
+    nodes: int,
+    gpus: int | None,
+    listen: str | None,
     options: tuple[str, ...],
     no_check: bool,
     only_print: bool,
     submit: bool,
 ) -> None:
-    """Write INPUT.sh: i-PI with INPUT.xml and N clients as a job of one node.
+    """Write INPUT.sh: i-PI with INPUT.xml and N clients as a job, of one node or of several.
 
     The job stops with a RESTART three minutes before its time is up, and puts itself into the queue
     again until all steps are done; after a node has failed, it goes on from the newest RESTART or
@@ -62,32 +82,30 @@ def command(
     if not no_check:
         stop_at_errors(input_xml, clients, n_clients, log_to_console(logging.WARNING))
     folder = input_xml.parent.resolve()
-    configs = [client_file.load(path) for path in clients]
+    files = [ClientFile(path, client_file.load(path)) for path in clients]
+    threads = [file.config.threads for file in files]
+    several = nodes > 1
     job = slurm.Job(
         name=input_xml.stem,
         time=time,
-        cpus=1 + n_clients * sum(config.threads for config in configs),
-        gpus=int(any(_uses_gpu(config) for config in configs)),
+        cpus=max(threads) if several else 1 + n_clients * sum(threads),
+        gpus=int(any(file.uses_gpu for file in files)) if gpus is None else gpus,
+        nodes=nodes,
+        tasks=1 + n_clients * len(files) if several else 1,
         options=options,
     )
-    files = [os.path.relpath(path.resolve(), folder) for path in clients]
-    run = [sys.executable, "-m", "mlobs_client", "run", input_xml.name, *files]
-    text = slurm.script(job, folder, [*run, "-n", str(n_clients), "--resume"])
+    names = [os.path.relpath(path.resolve(), folder) for path in clients]
+    run = [sys.executable, "-m", "mlobs_client", "run", input_xml.name, *names]
+    run += ["-n", str(n_clients), "--resume", *(["--srun"] if several else [])]
+    run += ["--listen", listen] if listen else []
+    text = slurm.script(job, folder, run)
     if only_print:
         click.echo(text, nl=False)
         return
     path = folder / f"{input_xml.stem}.sh"
-    if path.exists() and path.read_text() != text:
-        raise ConfigError(
-            f"{path} is there already, and would be another job now; submit it as it is "
-            f"(sbatch {path}), or remove it"
-        )
-    is_new = not path.exists()
-    path.write_text(text)
-    path.chmod(0o755)
+    is_new = slurm.write(path, text)
     if not submit:
-        words = f"cd {shlex.quote(str(folder))}; sbatch {shlex.quote(path.name)}"
-        click.echo(f"{path}: submit it with: {words}")
+        click.echo(f"{path}: submit it with: {slurm.how_to_submit(path)}")
         return
     try:
         click.echo(f"{path}: job {slurm.submit(path)}")
@@ -95,8 +113,3 @@ def command(
         if is_new and shutil.which("sbatch") is not None:  # it was refused: make way for another
             path.unlink()
         raise
-
-
-def _uses_gpu(config: ClientConfig) -> bool:
-    tables = (config.potential, config.dipole, config.polarizability)
-    return any(getattr(table, "device", "cpu") != "cpu" for table in tables)

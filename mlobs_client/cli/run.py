@@ -19,13 +19,13 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import files_of_a_run
+from mlobs_client.cli.options import FiniteRange, files_of_a_run
 from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import Ending
-from mlobs_client.launch.local import Outcome
 from mlobs_client.launch.progress import Status
+from mlobs_client.launch.supervision import EXPLODED, Options, Outcome
 
 LINE_EVERY = 10.0  # seconds, where there is no terminal
 
@@ -37,6 +37,30 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 @files_of_a_run
 @click.option("--resume", is_flag=True, help="Go on from the newest RESTART or <checkpoint>.")
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
+@click.option(
+    "--srun",
+    is_flag=True,
+    help="Within a job of Slurm: start clients on all of its nodes. Implies --listen.",
+)
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    help="Name or IPv4 address of this machine: let in clients of other machines that have read "
+    "mlobs-run.json ('mlobs client --join').  [default with --srun: the name of this machine]",
+)
+@click.option(
+    "--max-temperature",
+    type=FiniteRange(0.0, min_open=True),
+    default=EXPLODED,
+    show_default=True,
+    help="Stop beyond, in K.",
+)
+@click.option(
+    "--stall",
+    type=FiniteRange(0.0, min_open=True),
+    help="Seconds without a step after which all clients are replaced.  [default: 20 times the "
+    "longest so far, at least 300]",
+)
 @click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
 def command(
     input_xml: Path,
@@ -44,13 +68,18 @@ def command(
     n_clients: int,
     resume: bool,
     others_serve: bool,
+    srun: bool,
+    listen: str | None,
+    max_temperature: float,
+    stall: float | None,
     no_check: bool,
 ) -> None:
     """Run i-PI with INPUT.xml (or a RESTART) and N clients on this machine.
 
     i-PI runs in the folder of its input; its log is i-pi.log there, those of the clients are
     CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
-    RESTART, outputs are continued. Clients that die are started again. Ctrl-C and SIGTERM stop
+    RESTART, outputs are continued. Clients that die are started again, and all of them
+    when there is no step for long. Ctrl-C and SIGTERM stop
     after the step and leave a RESTART. --resume finds by itself from what to go on: the same line
     starts a run, continues it after whatever has happened, and says when it is finished. What was
     changed in INPUT.xml meanwhile has no effect on it: i-PI reads the RESTART alone.
@@ -70,7 +99,8 @@ def command(
     ipi = ipi_input.read(input_xml)
     files = [ClientFile(path, client_file.load(path)) for path in clients]
     with shown(console) as show:
-        outcome = local.run(ipi, files, n_clients, show, others_serve=others_serve)
+        options = Options(others_serve, srun, listen, max_temperature, stall)
+        outcome = local.run(ipi, files, n_clients, show, options)
     _say_end(outcome, ipi, clients, n_clients)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)

@@ -30,6 +30,9 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
     Args:
         ipi: the input.
         clients: all that will connect.
+
+    Raises:
+        LaunchError: no folder can be made.
     """
     names = [one.config.socket.address for one in clients if one.config.socket.mode == "unix"]
     if not names or ipi.is_composed or any("/" in name for name in names):
@@ -37,8 +40,15 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
         return
     # not in $TMPDIR, if that can be helped: paths of sockets have 107 characters at most
     short = "/tmp" if os.access("/tmp", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix=PRIVATE, dir=short) as folder:
-        yield f"{folder}/"
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=PRIVATE, dir=short)
+    except OSError as error:
+        raise LaunchError(
+            f"no folder for sockets can be made in {short or tempfile.gettempdir()}: "
+            f"{error.strerror}; make room there, or set TMPDIR"
+        ) from error
+    with folder:
+        yield f"{folder.name}/"
 
 
 def free_addresses(ipi: IpiInput) -> None:

@@ -36,25 +36,34 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
     Args:
         ipi: the input of the run.
         since: seconds since the epoch; what was not written after that is of an earlier run.
+
+    Raises:
+        ConfigError: there are such files, but all of them are cut.
     """
-    found = []
+    found, unusable = [], []
     for path in _files(ipi):
         try:
             written = path.stat().st_mtime
             if written < since - 1.0:  # clocks of file systems are coarse
-                raise ConfigError("it is of an earlier run")
+                continue
             read = ipi_input.read(path)
         except (ConfigError, OSError) as error:
             logger.warning("%s is not used: %s", path, error)
+            unusable.append(path)
             continue
         if not _belongs(read, ipi):
             logger.warning("%s is not used: it is not of %s", path, ipi.path)
         elif read.step > ipi.step:
             found.append((read.step, written, path))
-    if not found:
-        return None
-    step, _, path = max(found)
-    return Checkpoint(path, step)
+    if found:
+        step, _, path = max(found)
+        return Checkpoint(path, step)
+    if unusable:
+        raise ConfigError(
+            f"nothing to go on from: {', '.join(path.name for path in unusable)} in "
+            f"{ipi.path.parent.resolve()} cannot be read; remove that to begin anew"
+        )
+    return None
 
 
 def set_aside(ipi: IpiInput) -> None:

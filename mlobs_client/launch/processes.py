@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from mlobs_client.errors import LaunchError
 
 TAIL: Final = 1 << 16  # bytes of a log that are looked at
+SRUN: Final = "srun: "  # how the lines of srun begin
 
 
 class Child:
@@ -25,7 +26,7 @@ class Child:
         name: what messages call it.
         command: program and arguments.
         folder: where it runs.
-        threads: for OpenMP.
+        environment: beside ours.
         inherited: files that it keeps open, by their descriptors.
 
     Attributes:
@@ -38,23 +39,20 @@ class Child:
         name: str,
         command: Sequence[str],
         folder: Path,
-        threads: int = 1,
+        environment: Mapping[str, str] | None = None,
         inherited: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": str(threads),
-            "PYTHONUNBUFFERED": "1",  # a log must not lose what was said before a kill
-        }
+        self._heard: set[str] = set()
         try:
             with self.log.open("ab") as stream:
                 self._begin = stream.tell()
                 self._process = subprocess.Popen(
                     command,
                     cwd=folder,
-                    env=environment,
+                    # unbuffered: a log must not lose what was said before a kill
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
@@ -99,10 +97,20 @@ class Child:
             stream.seek(max(self._begin, end - TAIL))
             return stream.read().decode("utf-8", "replace")
 
+    def has_said(self, words: str) -> bool:
+        """Whether it has said this at any time, as far as we have listened."""
+        if words not in self._heard and words in self.said():
+            self._heard.add(words)
+        return words in self._heard
+
     @property
     def last_words(self) -> str:
-        """The last line that it said, or how it ended."""
+        """The last line that it said, or how it ended.
+
+        What srun adds, that its task has ended, is not what the task has said.
+        """
         lines = self.said().strip().splitlines()
+        lines = [line for line in lines if not line.startswith(SRUN)] or lines
         status = self.status
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):

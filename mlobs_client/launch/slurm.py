@@ -1,8 +1,8 @@
 """A run as a job of Slurm: a script that a person can read, and change.
 
-The job is one ``mlobs run --resume`` on one node. Some minutes before its time is up, Slurm sends
-SIGUSR1 (SIGTERM is what ``scancel`` says); the run stops with a RESTART, and the job puts itself
-into the queue again. Slurm does the same with a job whose node has failed.
+The job is one ``mlobs run --resume``, on several nodes with ``--srun``. Some minutes before its
+time is up, Slurm sends SIGUSR1 (SIGTERM is what ``scancel`` says); the run stops with a RESTART,
+and the job puts itself into the queue again. Slurm does the same with a job whose node has failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ WARNING: Final = 180
 and the RESTART."""
 
 
-_OURS: Final = ("--nodes", "--ntasks", "--time", "--signal", "--requeue", "--no-requeue")
+_OURS: Final = (
+    "--nodes", "--ntasks", "--cpus-per-task", "--time", "--signal", "--requeue", "--no-requeue",
+    "--no-kill",
+)  # fmt: skip
+
 
 _SCRIPT: Final = """\
 #!/bin/bash
@@ -55,8 +59,11 @@ class Job:
     Attributes:
         name: of the job.
         time: as Slurm writes it, for example ``24:00:00`` or ``2-12:00:00``.
-        cpus: cores, one for each thread of each client and one for i-PI.
-        gpus: of the node.
+        cpus: cores of a task.
+        gpus: of each node.
+        nodes: how many.
+        tasks: on one node one, in which i-PI and the clients find room; on several one for i-PI
+            and one for each client.
         options: of ``sbatch``, each beginning with two hyphens, for example ``--partition=long``.
     """
 
@@ -64,6 +71,8 @@ class Job:
     time: str
     cpus: int
     gpus: int = 0
+    nodes: int = 1
+    tasks: int = 1
     options: Sequence[str] = ()
 
 
@@ -86,13 +95,14 @@ def script(job: Job, folder: Path, command: Sequence[str]) -> str:
         )
     asked = [
         "--job-name=" + re.sub(r"[^\w.-]", "_", job.name),
-        "--nodes=1",
-        "--ntasks=1",
+        f"--nodes={job.nodes}",
+        f"--ntasks={job.tasks}",
         f"--cpus-per-task={job.cpus}",
         *([f"--gpus-per-node={job.gpus}"] if job.gpus else []),
         f"--time={job.time}",
         f"--signal=B:USR1@{WARNING}",
         "--requeue",
+        *(["--no-kill"] if job.nodes > 1 else []),  # the others go on when a node has failed
         "--open-mode=append",
         "--output=%x-%j.out",
         *(_checked(option) for option in job.options),
@@ -143,6 +153,35 @@ def _checked(option: str) -> str:
     return option
 
 
+def write(path: Path, text: str) -> bool:
+    """Write a script, unless it is there already; return whether it is new.
+
+    Raises:
+        ConfigError: there is another one, perhaps changed by its owner.
+        LaunchError: it cannot be written.
+    """
+    try:
+        if path.exists():
+            if path.read_text() != text:
+                raise ConfigError(
+                    f"{path} is there already, and would be another job now; submit it as it is "
+                    f"({how_to_submit(path)}), or remove it"
+                )
+            return False
+        draft = path.with_name(f".{path.name}")
+        draft.write_text(text)
+        draft.chmod(0o755)
+        draft.replace(path)
+    except OSError as error:
+        raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
+    return True
+
+
+def how_to_submit(path: Path) -> str:
+    """Return the line that submits a script."""
+    return f"cd {shlex.quote(str(path.parent))}; sbatch {shlex.quote(path.name)}"
+
+
 def submit(path: Path) -> str:
     """Hand a script to Slurm; return the number of the job.
 
@@ -159,7 +198,7 @@ def submit(path: Path) -> str:
         )
     except FileNotFoundError:
         raise LaunchError(
-            f"the command sbatch is not on the PATH; submit {path} where Slurm is: sbatch {path}"
+            f"the command sbatch is not on the PATH; where Slurm is, say: {how_to_submit(path)}"
         ) from None
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines() or [f"status {error.returncode}"]

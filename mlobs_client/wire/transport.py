@@ -1,4 +1,4 @@
-"""Bytes to and from a server: unix and TCP sockets, patience, and a way to be interrupted."""
+"""Bytes to and from a server: sockets of all kinds, patience, and a way to be interrupted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
 
 from mlobs_client.errors import TransportError
+from mlobs_client.wire.rendezvous import Rendezvous
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,25 @@ class TcpAddress:
         return f"host {self.host}, port {self.port}"
 
 
-Address = UnixAddress | TcpAddress
+@dataclass(frozen=True)
+class RelayedAddress:
+    """A unix socket on another machine, behind the relay of its ``mlobs run --listen``.
+
+    Attributes:
+        name: ``<address>`` of the server.
+        rendezvous: the file that says where the relay is.
+        run: name of the run that is meant; empty: whichever the file is of.
+    """
+
+    name: str
+    rendezvous: Path
+    run: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name!r} of {self.rendezvous}"
+
+
+Address = UnixAddress | TcpAddress | RelayedAddress
 
 
 class StopRequested(Exception):
@@ -192,7 +212,10 @@ def connect(address: Address, patience: float = 60.0, stop: Stop | None = None) 
         except OSError as error:
             reason = error
         if not _may_pass(reason):
-            raise TransportError(f"cannot connect to {address}: {_describe(reason)}") from reason
+            hint = f"check {_where_to_look(address)}"
+            raise TransportError(
+                f"cannot connect to {address}: {_describe(reason)}; {hint}"
+            ) from reason
         left = deadline - time.monotonic()
         if left <= 0.0:
             raise TransportError(_describe_silence(address, patience, reason)) from reason
@@ -203,13 +226,15 @@ def connect(address: Address, patience: float = 60.0, stop: Stop | None = None) 
 
 
 def _open(address: Address, timeout: float) -> socket.socket:
+    if isinstance(address, RelayedAddress):
+        return _open_relayed(address, timeout)
     if isinstance(address, UnixAddress):
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         target: str | tuple[str, int] = address.path
     else:
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)  # i-PI binds IPv4 only
         target = (address.host, address.port)
-        _tune(stream)
+        keep_alive(stream)
     try:
         stream.settimeout(timeout)
         stream.connect(target)
@@ -223,7 +248,20 @@ def _open(address: Address, timeout: float) -> socket.socket:
     return stream
 
 
-def _tune(stream: socket.socket) -> None:
+def _open_relayed(address: RelayedAddress, timeout: float) -> socket.socket:
+    rendezvous = Rendezvous.read(address.rendezvous, address.run)
+    stream = _open(TcpAddress(rendezvous.host, rendezvous.port), timeout)
+    try:
+        stream.settimeout(timeout)
+        rendezvous.greet(stream, address.name)
+        stream.settimeout(None)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def keep_alive(stream: socket.socket) -> None:
     """Send small messages at once, and notice within two minutes a host that lost its power."""
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -247,15 +285,20 @@ def _may_pass(reason: OSError) -> bool:
 
 def _describe(reason: OSError) -> str:
     if isinstance(reason, socket.gaierror):
-        return f"this host name is unknown ({reason.strerror}); check address in [socket]"
-    return f"{reason.strerror or reason}; check mode and address in [socket]"
+        return f"this host name is unknown ({reason.strerror})"
+    return reason.strerror or str(reason)
+
+
+def _where_to_look(address: Address) -> str:
+    if isinstance(address, RelayedAddress):
+        return "that its 'mlobs run' is alive, and that its node can be reached"
+    return "mode and address in [socket]"
 
 
 def _describe_silence(address: Address, patience: float, reason: OSError) -> str:
-    hint = "mode, address and port in its <ffsocket> and in [socket]"
+    hint = "is i-PI running? Compare mode, address and port in its <ffsocket> and in [socket]"
     if isinstance(address, UnixAddress):
         hint = f"{hint} (i-PI puts {UnixAddress.prefix} before the address of a unix socket)"
-    return (
-        f"no i-PI server at {address} after {patience:g} s ({reason.strerror or reason}); "
-        f"is i-PI running? Compare {hint}"
-    )
+    if isinstance(address, RelayedAddress):
+        hint = f"check {_where_to_look(address)}"
+    return f"no i-PI server at {address} after {patience:g} s ({_describe(reason)}); {hint}"

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mlobs_client.cli.init import copy_kind
 from mlobs_client.cli.launch import command
-from mlobs_client.errors import ConfigError
+from mlobs_client.errors import ConfigError, LaunchError
 
 
 def asked(text: str) -> list[str]:
@@ -35,6 +35,26 @@ def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
     (line,) = [line for line in path.read_text().splitlines() if line.endswith("&")]
     words = ["run", "input.xml", "client.toml", "-n", "3", "--resume", "&"]
     assert shlex.split(line)[-7:] == words
+
+
+def test_on_several_nodes_there_is_a_task_for_ipi_and_for_each_client(folder: Path) -> None:
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    options = ["--nodes", "3", "--gpus", "4", "-n", "12", "--listen", "ib0.node", "--print"]
+    result = CliRunner().invoke(command, ["--slurm", *files, *options])
+    assert result.exit_code == 0, result.output
+    wanted = {"--nodes=3", "--ntasks=13", "--cpus-per-task=1", "--gpus-per-node=4", "--no-kill"}
+    assert wanted <= set(asked(result.output))
+    (line,) = [line for line in result.output.splitlines() if line.endswith("&")]
+    assert shlex.split(line)[-5:] == ["--resume", "--srun", "--listen", "ib0.node", "&"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:
+    path = folder / "input.sh"
+    path.mkdir()
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, ["--slurm", *files])
+    assert isinstance(result.exception, LaunchError)
+    assert f"{path} cannot be written: Is a directory" in str(result.exception)
 
 
 def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> None:

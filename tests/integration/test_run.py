@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
-from ipi_runs import WATER, make_input
+from ipi_runs import SLOW_SPRING, WATER, make_input
 
 from mlobs_client.outputs import read_bead_extras
 
@@ -39,27 +40,6 @@ name = "qtip4pf"
 [observables]
 extras = ["dipole"]
 """
-SPRING = '''
-import time
-import numpy as np
-from ase.calculators.calculator import Calculator, all_changes
-
-class Spring(Calculator):
-    """Springs to the origin, as slow as asked, and NaN in the end."""
-
-    implemented_properties = ("energy", "forces")
-
-    def __init__(self, seconds, fails_after):
-        super().__init__()
-        self.seconds, self.left = seconds, fails_after
-
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
-        super().calculate(atoms, properties, system_changes)
-        time.sleep(self.seconds)
-        self.left -= 1
-        energy = 0.5 * float(np.sum(atoms.positions**2)) if self.left != 0 else float("nan")
-        self.results = {"energy": energy, "forces": -atoms.positions}
-'''
 
 
 class Run:
@@ -68,7 +48,7 @@ class Run:
     def __init__(self, folder: Path, address: str) -> None:
         self.folder, self.address = folder, address
         self.process: subprocess.Popen[bytes] | None = None
-        (folder / "slow_spring.py").write_text(SPRING)
+        (folder / "slow_spring.py").write_text(SLOW_SPRING)
         (folder / "init.xyz").write_text(WATER)
 
     def prepare(self, steps: int, seconds: float = 0.0, fails_after: int = -1) -> None:
@@ -348,6 +328,7 @@ def test_clients_that_die_of_the_same_error_end_the_run_with_it(run: Run) -> Non
     run.start(n_clients=2)
     assert run.wait() == 1
     assert "died 5 times in 120 s: energy is nan" in run.said
+    assert len(ase.io.read(run.folder / "refused.xyz", ":")) == 1
     assert run.said.count("started again") == 4
 
 
@@ -399,13 +380,16 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: R
     assert run.wait() == 0, run.said
 
 
-def test_a_run_that_blows_up_says_so(run: Run) -> None:
-    run.prepare(steps=150, seconds=0.02)
+def test_a_run_that_blows_up_is_stopped_with_its_outputs(run: Run) -> None:
+    run.prepare(steps=1000, seconds=0.02)
     path = run.folder / "input.xml"
     path.write_text(path.read_text().replace("> 300 <", "> 1e7 <"))
     run.start()
-    assert run.wait() == 0, run.said
-    assert run.said.count("the simulation has blown up") == 1
+    assert run.wait() == 1
+    assert "more than --max-temperature 100000: the simulation has blown up" in run.said
+    assert (run.folder / "RESTART-blown-up").exists()
+    assert not (run.folder / "RESTART").exists()
+    assert 0 < len(run.steps()) < 1000
 
 
 def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
@@ -423,3 +407,32 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     assert found is not None, run.said
     assert int(found[1]) >= 10
     assert "RESTART is of an earlier run, and is kept as #RESTART#0#" in run.said
+
+
+def test_a_client_that_does_not_answer_any_more_is_replaced(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    run.start("input.xml", 1, "--stall", "3")
+    run.wait_for_step(2)
+    os.kill(run.children()["client-0"], signal.SIGSTOP)
+    assert run.wait() == 0, run.said
+    assert "all clients are replaced" in run.said
+    assert run.steps() == list(range(61))
+
+
+def test_clients_that_join_from_elsewhere_serve_a_run_that_listens(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
+    run.start("input.xml", 0, "--others-serve", "--listen", "127.0.0.1")
+    run.wait_until((run.folder / "mlobs-run.json").exists)
+    command = [sys.executable, "-m", "mlobs_client", "client", "client.toml"]
+    other = subprocess.Popen(
+        [*command, "--join", "mlobs-run.json", "-v"],
+        cwd=run.folder,
+        env={**os.environ, "PYTHONPATH": str(run.folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.wait() == 0, run.said
+    _, said = other.communicate(timeout=10.0)
+    assert other.returncode == 0, said
+    assert "connected to the i-PI server at" in said
+    assert run.steps() == list(range(61))

@@ -11,6 +11,7 @@ from ipi_runs import ffsocket, make_input
 
 from mlobs_client.check import ipi_input
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import ConfigError
 from mlobs_client.launch.checkpoints import find_newest, set_aside
 
 OUTPUT = "<output prefix='simulation'> <checkpoint filename='kept' stride='5'/> </output>"
@@ -63,6 +64,13 @@ def test_a_file_that_a_kill_has_cut_is_left_out(
     assert found is not None
     assert found.path == kept
     assert f"{cut} is not used" in caplog.text
+
+
+def test_where_all_are_cut_nobody_begins_anew_without_a_word(ipi: IpiInput) -> None:
+    cut = write(ipi, "RESTART", 60)
+    cut.write_text(cut.read_text()[:-30])
+    with pytest.raises(ConfigError, match=r"RESTART in .* cannot be read; remove that to begin"):
+        find_newest(ipi)
 
 
 @pytest.mark.parametrize(

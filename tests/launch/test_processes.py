@@ -13,8 +13,8 @@ def start(tmp_path):
     """``start(code)`` runs Python code as a child; killed when the test ends."""
     children = []
 
-    def run(code: str, threads: int = 1) -> Child:
-        children.append(Child("child", [sys.executable, "-c", code], tmp_path, threads))
+    def run(code: str, environment: dict[str, str] | None = None) -> Child:
+        children.append(Child("child", [sys.executable, "-c", code], tmp_path, environment))
         return children[-1]
 
     yield run
@@ -44,11 +44,28 @@ def test_a_second_child_continues_the_log_but_has_its_own_words(start, tmp_path)
     assert (tmp_path / "child.log").read_text().split() == ["first", "second"]
 
 
-def test_a_child_gets_its_number_of_threads_and_its_own_session(start):
-    child = start("import os; print(os.environ['OMP_NUM_THREADS'], os.getsid(0))", threads=3)
+def test_a_child_gets_its_environment_and_its_own_session(start):
+    code = "import os; print(os.environ['OMP_NUM_THREADS'], os.getsid(0))"
+    child = start(code, {"OMP_NUM_THREADS": "3"})
     assert child.wait(20.0)
     assert child.said().split() == ["3", str(child.pid)]
     assert os.getsid(0) != child.pid
+
+
+def test_what_was_said_once_is_remembered(start):
+    child = start("import time; print('connected'); time.sleep(1); print('x' * 100_000)")
+    wait_for(child, "connected")
+    assert child.has_said("connected")
+    assert child.wait(20.0)
+    assert "connected" not in child.said()
+    assert child.has_said("connected")
+    assert not child.has_said("lost")
+
+
+def test_what_srun_adds_is_not_what_its_task_has_said(start):
+    child = start("print('mlobs: error: no model'); print('srun: error: n1: task 0: Exited')")
+    assert child.wait(20.0)
+    assert child.last_words == "mlobs: error: no model"
 
 
 def test_a_killed_child_has_the_signal_as_its_last_words(start):

@@ -1,0 +1,79 @@
+"""Where clients run: on which GPU of this machine, or on which node of an allocation."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.errors import LaunchError
+
+CHOSEN: Final = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Place:
+    """How a client is started there.
+
+    Attributes:
+        words: before its command.
+        environment: beside ours.
+    """
+
+    words: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
+    """Give the GPUs of this machine to clients with ``device = "cuda"`` in turn.
+
+    Args:
+        files: the client file of each process, by its name.
+    """
+    gpus = itertools.cycle(_visible_gpus() or [""])
+    places = {}
+    for name, file in files.items():
+        gpu = next(gpus) if file.uses_gpu else ""
+        places[name] = Place(environment={CHOSEN: gpu} if gpu else {})
+    return places
+
+
+def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
+    """Let Slurm choose the node: each client is a step of the allocation that we are in.
+
+    Args:
+        files: the client file of each process, by its name.
+
+    Raises:
+        LaunchError: we are in no allocation, or there is no srun.
+    """
+    if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
+        raise LaunchError(
+            "--srun starts clients on the nodes of an allocation of Slurm, and this is none; make "
+            "a job with 'mlobs launch --slurm --nodes N', or leave --srun out"
+        )
+    places = {}
+    for name, file in files.items():
+        asked = [
+            "--exact",  # no more than this, so that the others find room
+            "--nodes=1",
+            "--ntasks=1",
+            f"--cpus-per-task={file.config.threads}",
+            *(["--gpus=1"] if file.uses_gpu else []),
+            f"--job-name={name}",
+            "--quiet",
+        ]
+        places[name] = Place(words=("srun", *asked))
+    return places
+
+
+def _visible_gpus() -> list[str]:
+    if chosen := os.environ.get(CHOSEN):
+        return chosen.split(",")
+    nodes = Path("/dev").glob("nvidia[0-9]*")
+    return [str(k) for k in sorted(int(node.name.removeprefix("nvidia")) for node in nodes)]

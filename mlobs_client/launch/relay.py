@@ -1,0 +1,182 @@
+"""The way from other nodes to i-PI: a port that asks for a password, and passes bytes on.
+
+i-PI itself listens at unix sockets in a folder that only its owner can enter. So its protocol,
+which asks nobody who he is, is not on the network; ports need no place in the input; and a client
+that is killed, or cut off in the middle of a message, resets its connection with us: the one with
+i-PI is closed politely. (i-PI 3.3.1 waits for ever after a connection was reset.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import LaunchError, RemoteProtocolError
+from mlobs_client.wire.rendezvous import NOT_YET, WELCOME, Rendezvous
+from mlobs_client.wire.transport import CHUNK, UnixAddress, keep_alive
+
+logger = logging.getLogger(__name__)
+
+FILE: Final = "mlobs-run.json"
+"""Name of the rendezvous file, in the folder of i-PI."""
+GREETING: Final = 10.0  # seconds that a client has for its first line
+QUEUE: Final = 128  # clients that knock at once
+
+
+class Relay:
+    """Listens from now on, in threads of its own.
+
+    Args:
+        host: name or IPv4 address of this machine, where clients reach it.
+        addresses: of i-PI's unix sockets.
+        prefix: what i-PI puts before them.
+
+    Attributes:
+        rendezvous: what a client needs to know.
+
+    Raises:
+        LaunchError: this machine cannot listen there.
+    """
+
+    def __init__(self, host: str, addresses: Iterable[str], prefix: str) -> None:
+        self._prefix = prefix
+        self._paths = frozenset(UnixAddress(name, prefix).path for name in addresses)
+        self._lock = threading.Lock()
+        self._clients: set[socket.socket] = set()
+        try:
+            self._door = socket.create_server((host, 0), backlog=QUEUE)
+        except OSError as error:
+            raise LaunchError(
+                f"--listen {host}: cannot listen there: {error.strerror or error}; give a name or "
+                "an IPv4 address of this machine, on a network that the clients reach"
+            ) from error
+        address, port = self._door.getsockname()
+        self.rendezvous = Rendezvous.invent(secrets.token_hex(6), address, port)
+        threading.Thread(target=self._receive_clients, daemon=True).start()
+
+    def close(self) -> None:
+        """Let nobody in any more, and say goodbye to all."""
+        # wakes the thread that waits there, which closing would not
+        with contextlib.suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        """End all connections: i-PI gives to others what these clients have not answered."""
+        with self._lock:
+            for client in self._clients:
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RDWR)
+
+    def _receive_clients(self) -> None:
+        while True:
+            try:
+                client, (host, _) = self._door.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._serve, args=(client, host), daemon=True).start()
+
+    def _serve(self, client: socket.socket, host: str) -> None:
+        with client, self._known(client):
+            try:
+                client.settimeout(GREETING)
+                path = self._find_path(self.rendezvous.admit(client))
+                server = _connect(path)
+            except RemoteProtocolError as error:
+                logger.warning("somebody at %s was not let in: %s", host, error)
+                _say(client, str(error))
+                return
+            except OSError as error:
+                logger.debug("%s said nothing, or i-PI is not there: %s", host, error)
+                _say(client, NOT_YET)
+                return
+            with server:
+                _say(client, WELCOME)
+                client.settimeout(None)
+                keep_alive(client)
+                back = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
+                back.start()
+                _pass_on(client, server)
+                back.join()
+
+    @contextlib.contextmanager
+    def _known(self, client: socket.socket) -> Iterator[None]:
+        with self._lock:
+            self._clients.add(client)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._clients.discard(client)
+
+    def _find_path(self, address: str) -> str:
+        path = UnixAddress(address, self._prefix).path
+        if path not in self._paths:
+            raise RemoteProtocolError(f"no <ffsocket> of this run has the <address> {address!r}")
+        return path
+
+
+@contextlib.contextmanager
+def opened(relay: Relay, folder: Path) -> Iterator[Relay]:
+    """Tell clients by a file in this folder where the relay is; close it in the end.
+
+    Raises:
+        LaunchError: the file cannot be written.
+    """
+    path = folder / FILE
+    try:
+        relay.rendezvous.write(path)
+    except OSError as error:
+        relay.close()
+        raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield relay
+    finally:
+        relay.close()
+        relay.rendezvous.remove(path)
+
+
+def _connect(path: str) -> socket.socket:
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        server.connect(path)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _say(client: socket.socket, line: str) -> None:
+    with contextlib.suppress(OSError):
+        client.sendall(line.encode() + b"\n")
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Pass bytes on until the source ends, and say so to the target.
+
+    What the target does not take any more is read all the same: who closes a socket with unread
+    bytes resets the connection.
+    """
+    is_taken = True
+    while data := _receive(source):
+        try:
+            if is_taken:
+                target.sendall(data)
+        except OSError:
+            is_taken = False
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def _receive(source: socket.socket) -> bytes:
+    try:
+        return source.recv(CHUNK)
+    except OSError:
+        return b""

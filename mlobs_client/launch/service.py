@@ -1,0 +1,69 @@
+"""Who serves what in a run: the processes for each client file, and what nobody would serve."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mlobs_client.check.agreement import ClientFile, find_service
+from mlobs_client.check.counting import find_obstacle
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import LaunchError
+
+
+def name_clients(
+    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int
+) -> dict[str, ClientFile]:
+    """Name the processes to start: FILE-0, FILE-1 ... for each file that serves a socket."""
+    service = find_service(ipi, clients)
+    served = [service[ff.name] for ff in ipi.sockets if ff.name in service]
+    named: dict[str, ClientFile] = {}
+    for client in clients:
+        for _ in range(n_clients if client in served else 0):
+            names = (f"{client.path.stem}-{i}" for i in itertools.count())
+            named[next(name for name in names if name not in named)] = client
+    return named
+
+
+def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[str]:
+    """Find the processes that can count the steps of i-PI, and have a use for it.
+
+    Args:
+        ipi: the input.
+        files: the client file of each process, by its name.
+    """
+    service = find_service(ipi, list(files.values()))
+    n_processes = Counter(client.path for client in files.values())
+    return frozenset(
+        name
+        for name, client in files.items()
+        if client.depends_on_step
+        and all(
+            find_obstacle(ipi, ff, n_processes[client.path]) is None
+            for ff in ipi.forcefields
+            if service.get(ff.name) == client
+        )
+    )
+
+
+def check_service(
+    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int, *, others_serve: bool
+) -> None:
+    """Refuse what would let i-PI wait for ever."""
+    if any(ff.kind == "ffmpi" for ff in ipi.forcefields):
+        raise LaunchError(
+            f"{ipi.path.name} has an <ffmpi>, which needs one MPI job; start it with: mpirun -n 1 "
+            f"i-pi {ipi.path.name} : -n 2 i-pi-driver-py --mpi -m custom -P mlobs_pes.py "
+            "-o client=client.toml"
+        )
+    if others_serve:
+        return
+    service = find_service(ipi, clients)
+    for ff in ipi.sockets:
+        if ff.name not in service or n_clients == 0:
+            raise LaunchError(
+                f"nobody would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), and "
+                "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "
+                "--others-serve if another program does"
+            )

@@ -1,0 +1,340 @@
+"""Looks after i-PI and its clients: who dies or falls silent is replaced, as long as that helps."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.check import ipi_input
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.launch.address import free_addresses
+from mlobs_client.launch.checkpoints import find_newest
+from mlobs_client.launch.deaths import Deaths
+from mlobs_client.launch.ending import Ending, last_error, read_ending
+from mlobs_client.launch.heartbeat import Heartbeat
+from mlobs_client.launch.places import Place
+from mlobs_client.launch.processes import SRUN, Child
+from mlobs_client.launch.progress import Progress, Status
+from mlobs_client.launch.relay import FILE, Relay
+from mlobs_client.launch.service import find_counting
+
+logger = logging.getLogger(__name__)
+
+EXIT: Final = "EXIT"  # i-PI ends when a file of this name is in its folder
+PAUSE: Final = 0.2  # seconds between two looks at the children
+PAUSE_OF_REPORTS: Final = 1.0
+SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
+CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
+STEP_PATIENCE: Final = 5.0  # for Slurm, to end a step
+FAREWELL: Final = 60.0  # between EXIT to the clients and the end of i-PI
+MAX_SILENCES: Final = 3  # in a row; the clients are replaced at each
+EXPLODED: Final = 1e5  # K: no molecules any more
+BLOWN_UP: Final = "RESTART-blown-up"
+CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
+# A client that is killed before it has read its request resets the connection. In i-PI 3.3.1
+# that ends the thread which talks to clients (sockets.py, _recv_forces_bulk), not the process.
+DEAF: Final = "Exception in thread poll_"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run may be told.
+
+    Attributes:
+        others_serve: sockets without a client file are served by other programs.
+        srun: clients are started by Slurm, on the nodes of the allocation that we are in.
+        listen: name or IPv4 address of this machine where clients from elsewhere may come in;
+            with ``srun`` the name of this machine by default.
+        max_temperature: K; the run is stopped beyond.
+        stall: seconds without a step after which all clients are replaced; None: as
+            :class:`~mlobs_client.launch.heartbeat.Heartbeat` finds right.
+    """
+
+    others_serve: bool = False
+    srun: bool = False
+    listen: str | None = None
+    max_temperature: float = EXPLODED
+    stall: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, when it did not fail.
+
+    Attributes:
+        ending: finished or stopped.
+        reason: why it stopped, in i-PI's words.
+        signal: that stopped it, if any.
+        restart: the RESTART that this run wrote, if any.
+    """
+
+    ending: Ending
+    reason: str
+    signal: signal.Signals | None
+    restart: Path | None
+
+
+class Supervision:
+    """Starts i-PI.
+
+    Args:
+        ipi: the input.
+        files: the client file of each process, by its name.
+        places: where they run.
+        options: of the run.
+        prefix: what i-PI puts before the addresses of unix sockets.
+        relay: the way in from other machines, if there is one.
+        lock: descriptor of the lock of the folder.
+
+    Raises:
+        LaunchError: it cannot be started.
+    """
+
+    def __init__(
+        self,
+        ipi: IpiInput,
+        files: Mapping[str, ClientFile],
+        places: Mapping[str, Place],
+        options: Options,
+        prefix: str,
+        relay: Relay | None,
+        lock: int,
+    ) -> None:
+        self._ipi = ipi
+        self._options = options
+        self._lock = lock
+        self._prefix = prefix
+        self._relay = relay
+        self._folder = ipi.path.parent
+        self._files = files
+        self._places = places
+        self._since = time.time()
+        self._deaths = Deaths()
+        self._heartbeat = Heartbeat(options.stall)
+        self._silences: list[int] = []  # how many steps had been made, for each
+        self._all_left: float | None = None
+        self._clients: dict[str, Child] = {}
+        self._server = self._start_server(ipi.path.name)
+
+    def watch(
+        self, received: Sequence[signal.Signals], report: Callable[[Status], None]
+    ) -> Outcome:
+        """Start the clients, and look after all until i-PI ends or a signal is received.
+
+        Raises:
+            LaunchError: the run makes no sense any more, or i-PI failed.
+        """
+        progress = Progress(self._ipi)
+        next_report = 0.0
+        self._start_clients(self._ipi.step)
+        while self._server.status is None and not received:
+            try:
+                self._look_after_clients()
+                if time.monotonic() >= next_report:
+                    next_report = time.monotonic() + PAUSE_OF_REPORTS
+                    self._look_after_server()
+                    status = progress.read(self._count_clients())
+                    report(status)
+                    self._look_at_progress(status)
+            except LaunchError as error:
+                self._stop_server()
+                raise LaunchError(f"{error}{self._advice()}") from error
+            self._server.wait(PAUSE)
+        if received:
+            self._stop_server()
+        report(progress.read(self._count_clients()))
+        return self._judge_end(received[0] if received else None)
+
+    def end(self) -> None:
+        """End whatever still runs."""
+        if self._server.status is None:
+            self._server.end(0.0)
+        self._end_clients()
+
+    def _stop_server(self) -> None:
+        """Let i-PI finish with a RESTART.
+
+        Not by a signal: a batch system may have sent one already, and i-PI takes the second as
+        an order to leave everything and go.
+        """
+        exit_file = self._folder / EXIT
+        exit_file.touch()
+        try:
+            if not self._server.wait(SERVER_PATIENCE):
+                self._server.end(SERVER_PATIENCE)
+        finally:
+            exit_file.unlink(missing_ok=True)
+
+    def _end_clients(self) -> None:
+        if self._relay is not None:
+            self._relay.drop_all()
+        if self._options.srun:  # which kills at SIGTERM what would end by itself
+            self._wait_for_clients(STEP_PATIENCE)
+        for client in self._clients.values():
+            if client.status is None:
+                client.terminate()
+        self._wait_for_clients(CLIENT_PATIENCE)
+        for client in self._clients.values():
+            client.end(0.0)
+
+    def _wait_for_clients(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for client in self._clients.values():
+            client.wait(max(0.0, deadline - time.monotonic()))
+
+    def _start_server(self, file: str) -> Child:
+        command = [find_ipi(), "-S", self._prefix, file]
+        return Child("i-pi", command, self._folder, inherited=[self._lock])
+
+    def _start_clients(self, step: int) -> None:
+        """Start all clients of an i-PI that starts from this step."""
+        counting = find_counting(self._ipi, self._files)
+        for name in self._files:
+            self._clients[name] = self._start_client(name, step if name in counting else None)
+
+    def _start_client(self, name: str, step: int | None = None) -> Child:
+        client, place = self._files[name], self._places[name]
+        command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
+        counted = [] if step is None else ["--step", str(step)]
+        options = ["--verbose", *self._way_to_ipi(), *counted, "--name", name]
+        environment = {**place.environment, "OMP_NUM_THREADS": str(client.config.threads)}
+        return Child(name, [*place.words, *command, *options], self._folder, environment)
+
+    def _way_to_ipi(self) -> list[str]:
+        if self._relay is None or not self._options.srun:
+            return ["--sockets-prefix", self._prefix]
+        file = (self._folder / FILE).resolve()
+        return ["--join", str(file), "--run", self._relay.rendezvous.run]
+
+    def _count_clients(self) -> int:
+        return sum(client.status is None for client in self._clients.values())
+
+    def _look_after_clients(self) -> None:
+        for name, client in self._clients.items():
+            if client.status in (None, 0):  # 0: the server has said EXIT
+                continue
+            if self._server.wait(1.0):  # its clients notice its death before we do
+                return
+            self._judge_death(client)
+            self._clients[name] = self._start_client(name)
+        if self._clients and self._count_clients() == 0:
+            self._all_left = self._all_left or time.monotonic()
+            if time.monotonic() - self._all_left > FAREWELL:
+                raise LaunchError(
+                    f"i-PI said EXIT to all clients {FAREWELL:g} s ago and has not ended; "
+                    f"see the end of {self._server.log}"
+                )
+
+    def _look_after_server(self) -> None:
+        """Go on from a RESTART where i-PI lives but has stopped to talk to clients."""
+        said = self._server.said()
+        if DEAF not in said:
+            return
+        words = f"i-PI lost the thread that talks to clients ({last_error(said)})"
+        self._deaths.count(words, self._server.log, self._heartbeat.n_steps)
+        self._stop_server()
+        self._end_clients()
+        restart = self._restart
+        if restart is None:
+            raise LaunchError(f"{words} and left no RESTART (log: {self._server.log})")
+        logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
+        free_addresses(replace(self._ipi, sockets_prefix=self._prefix))
+        self._server = self._start_server(restart.name)
+        self._start_clients(ipi_input.read(restart).step)
+
+    def _look_at_progress(self, status: Status) -> None:
+        """End a run that makes no sense any more; replace the clients of one that stands still."""
+        limit = self._options.max_temperature
+        if status.temperature is not None and not status.temperature <= limit:
+            self._stop_server()
+            if (restart := self._restart) is not None:  # nobody shall go on from it
+                restart.rename(restart.with_name(BLOWN_UP))
+            raise LaunchError(
+                f"the temperature is {status.temperature:.2g} K at step {status.step}, more than "
+                f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, at "
+                f"the last frames and at {BLOWN_UP}, where it has stopped"
+            )
+        self._heartbeat.beat(status.step)
+        # who has just been started loads its models first
+        if not any(client.has_said(CONNECTED) for client in self._clients.values()):
+            self._heartbeat.forgive()
+        if (silence := self._heartbeat.silence) is not None:
+            self._replace_clients(silence)
+
+    def _replace_clients(self, silence: float) -> None:
+        """Somebody has stopped to answer, and i-PI does not say who."""
+        n_steps = self._heartbeat.n_steps
+        words = f"no step for {silence:.0f} s"
+        self._silences.append(n_steps)
+        if self._silences.count(n_steps) >= MAX_SILENCES:
+            raise LaunchError(
+                f"{words}, {MAX_SILENCES} times in a row, although all clients were replaced; see "
+                f"{self._server.log}, or allow more with --stall"
+            )
+        logger.warning("%s: all clients are replaced; --stall sets how long to wait", words)
+        self._end_clients()
+        for name in self._files:
+            self._clients[name] = self._start_client(name)
+        self._heartbeat.forgive()
+
+    def _advice(self) -> str:
+        """From what a run that failed can go on."""
+        try:
+            newest = find_newest(self._ipi, self._since)
+        except ConfigError as error:
+            return f"; {error}"
+        if newest is None:
+            return ""
+        return (
+            f"; resume from {newest.path} (step {newest.step}), after you have removed the reason: "
+            "add --resume to 'mlobs run'"
+        )
+
+    @property
+    def _restart(self) -> Path | None:
+        """The RESTART that this run has written."""
+        path = self._folder / "RESTART"
+        written = path.exists() and path.stat().st_mtime >= self._since - 1.0
+        return path if written else None
+
+    def _judge_death(self, client: Child) -> None:
+        words = client.last_words.removeprefix("mlobs: error: ")
+        is_error = client.status == 1 and not words.startswith(SRUN)
+        if is_error and not client.has_said(CONNECTED):
+            raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
+        self._deaths.count(words, client.log, None if is_error else self._heartbeat.n_steps)
+        logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
+
+    def _judge_end(self, received: signal.Signals | None) -> Outcome:
+        ending, reason = read_ending(self._server.said(), self._server.status or 0)
+        restart = self._restart
+        if received is not None:
+            return Outcome(Ending.STOPPED, received.name, received, restart)
+        if ending is Ending.FAILED:
+            raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){self._advice()}")
+        return Outcome(ending, reason, None, restart)
+
+
+def find_ipi() -> str:
+    """Return the path of ``i-pi``: beside the running Python, else anywhere on the PATH.
+
+    Raises:
+        LaunchError: it is not installed.
+    """
+    beside = Path(sys.executable).with_name("i-pi")
+    found = str(beside) if beside.exists() else shutil.which("i-pi")
+    if found is None:
+        raise LaunchError(
+            f"the command i-pi is neither beside {sys.executable} nor on the PATH; "
+            "install it with: pip install ipi"
+        )
+    return found

@@ -1,0 +1,138 @@
+"""Where the relay of a run listens, and how a client is let in.
+
+``mlobs run --listen`` writes a file that only its owner can read, with a password; a client says it
+in its first line, with the ``<address>`` that it wants to serve. i-PI's own protocol asks nobody.
+"""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import orjson
+
+from mlobs_client.errors import RemoteProtocolError
+
+LONGEST: Final = 4096  # bytes of a line
+WELCOME: Final = "welcome"
+NOT_YET: Final = "i-PI does not listen yet"
+
+
+@dataclass(frozen=True)
+class Rendezvous:
+    """Who listens where.
+
+    Attributes:
+        run: a random name, which no other run has.
+        host: an IPv4 address of the node of i-PI.
+        port: there.
+        password: of this run.
+    """
+
+    run: str
+    host: str
+    port: int
+    password: str
+
+    @classmethod
+    def invent(cls, run: str, host: str, port: int) -> Self:
+        """Make one with a new password."""
+        return cls(run, host, port, secrets.token_hex(32))
+
+    def write(self, path: Path) -> None:
+        """Write the file at once as a whole, for its owner alone."""
+        draft = path.with_name(f".{path.name}-{self.run}")
+        draft.unlink(missing_ok=True)
+        draft.touch(0o600, exist_ok=False)  # before the password is in it
+        draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+        draft.replace(path)
+
+    def remove(self, path: Path) -> None:
+        """Remove the file, unless another run has written its own meanwhile."""
+        try:
+            if Rendezvous.read(path) == self:
+                path.unlink()
+        except OSError:
+            return
+
+    @classmethod
+    def read(cls, path: Path, run: str = "") -> Self:
+        """Read the file.
+
+        Args:
+            path: of the file.
+            run: the name that it must have, if any.
+
+        Raises:
+            OSError: it cannot be read, is not there (ENOENT), or is of another run (ENOENT, too).
+            RemoteProtocolError: something else is in it.
+        """
+        try:
+            found = cls(**orjson.loads(path.read_bytes()))
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise RemoteProtocolError(
+                f"{path} was not written by 'mlobs run --listen': {error}; name its mlobs-run.json"
+            ) from error
+        if run and found.run != run:
+            raise FileNotFoundError(
+                errno.ENOENT, f"{path} is of the run {found.run}, not of this one, {run}"
+            )
+        return found
+
+    def greet(self, stream: socket.socket, address: str) -> None:
+        """Ask to be let in.
+
+        Raises:
+            OSError: nobody answers, or with ECONNREFUSED, i-PI does not listen yet.
+            RemoteProtocolError: we are not let in.
+        """
+        stream.sendall(orjson.dumps([self.run, self.password, address]) + b"\n")
+        answer = receive_line(stream)
+        if answer == NOT_YET:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, NOT_YET)
+        if answer != WELCOME:
+            raise RemoteProtocolError(f"the run {self.run} does not let us in: {answer}")
+
+    def admit(self, stream: socket.socket) -> str:
+        """Hear who wants to be let in; return the ``<address>`` that is asked for.
+
+        Raises:
+            OSError: nothing is said in time.
+            RemoteProtocolError: it is none of our clients.
+        """
+        try:
+            run, password, address = orjson.loads(receive_line(stream))
+        except (orjson.JSONDecodeError, TypeError, ValueError):
+            raise RemoteProtocolError("this is no greeting of 'mlobs client --join'") from None
+        if run != self.run:
+            raise RemoteProtocolError(f"this is the run {self.run}")
+        if not hmac.compare_digest(str(password).encode(), self.password.encode()):
+            raise RemoteProtocolError("the password is wrong")
+        return str(address)
+
+
+def receive_line(stream: socket.socket) -> str:
+    """Read up to the end of a line, and not a byte more: the rest is for others.
+
+    Raises:
+        OSError: the other end has gone.
+        RemoteProtocolError: the line is too long, or no text.
+    """
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = stream.recv(1)
+        if not byte:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        line += byte
+        if len(line) > LONGEST:
+            raise RemoteProtocolError(f"a line of more than {LONGEST} bytes")
+    try:
+        return line[:-1].decode()
+    except UnicodeDecodeError:
+        raise RemoteProtocolError("a line that is no text") from None

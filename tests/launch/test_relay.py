@@ -1,0 +1,122 @@
+"""The relay between clients on other machines and the unix sockets of i-PI, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlobs_client.errors import LaunchError, RemoteProtocolError, TransportError
+from mlobs_client.launch.relay import FILE, Relay, opened
+from mlobs_client.wire.transport import RelayedAddress, Transport, connect
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[socket.socket]:
+    """Listens where i-PI would."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "water"))
+        listener.listen()
+        listener.settimeout(5.0)
+        yield listener
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[Relay]:
+    with opened(Relay("127.0.0.1", ["water"], f"{tmp_path}/"), tmp_path) as relay:
+        yield relay
+
+
+def join(relay: Relay, folder: Path, server: socket.socket) -> tuple[Transport, socket.socket]:
+    transport = connect(RelayedAddress("water", folder / FILE, relay.rendezvous.run), 5.0)
+    other, _ = server.accept()
+    other.settimeout(5.0)
+    return transport, other
+
+
+def test_bytes_go_both_ways_in_any_amount(relay: Relay, tmp_path: Path, server) -> None:
+    transport, ipi = join(relay, tmp_path, server)
+    data = bytes(range(256)) * 8_000
+    with transport, ipi:
+        ipi.sendall(b"STATUS      ")
+        assert transport.receive() == b"STATUS      "
+        transport.send(data[:1])
+        transport.send(data[1:])
+        got = bytearray()
+        while len(got) < len(data):
+            got += ipi.recv(1 << 16)
+        assert bytes(got) == data
+        ipi.shutdown(socket.SHUT_WR)
+        assert transport.receive() == b""
+
+
+def test_a_client_that_resets_its_connection_ends_that_with_ipi_politely(
+    relay: Relay, tmp_path: Path, server
+) -> None:
+    transport, ipi = join(relay, tmp_path, server)
+    with ipi:
+        ipi.sendall(b"POSDATA that nobody reads")
+        time.sleep(0.1)
+        reset(transport)
+        assert ipi.recv(1) == b""  # not ECONNRESET
+        ipi.sendall(b"more")
+
+
+def reset(transport: Transport) -> None:
+    stream = transport._stream
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport._selector.close()
+    stream.close()
+
+
+def test_dropped_clients_notice_it_and_so_does_ipi(relay: Relay, tmp_path: Path, server) -> None:
+    transport, ipi = join(relay, tmp_path, server)
+    with transport, ipi:
+        relay.drop_all()
+        assert transport.receive() == b""
+        assert ipi.recv(1) == b""
+
+
+def test_who_does_not_know_the_password_never_reaches_ipi(
+    relay: Relay, tmp_path: Path, server, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = tmp_path / "guess.json"
+    guess = json.loads((tmp_path / FILE).read_text())
+    guess["password"] = "0" * 64
+    other.write_text(json.dumps(guess))
+    with pytest.raises(RemoteProtocolError, match="the password is wrong"):
+        connect(RelayedAddress("water", other), 5.0)
+    server.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        server.accept()
+    assert "somebody at 127.0.0.1 was not let in: the password is wrong" in caplog.text
+
+
+def test_a_socket_that_is_none_of_the_run_is_not_opened(relay: Relay, tmp_path: Path) -> None:
+    (tmp_path / "private").touch()
+    with pytest.raises(RemoteProtocolError, match=r"no <ffsocket> .* <address> '/etc/passwd'"):
+        connect(RelayedAddress("/etc/passwd", tmp_path / FILE), 5.0)
+
+
+def test_a_client_waits_until_ipi_listens(relay: Relay, tmp_path: Path) -> None:
+    with pytest.raises(TransportError, match="i-PI does not listen yet"):
+        connect(RelayedAddress("water", tmp_path / FILE), 0.3)
+
+
+def test_a_closed_relay_lets_nobody_in_and_leaves_no_file(tmp_path: Path) -> None:
+    with opened(Relay("127.0.0.1", ["water"], f"{tmp_path}/"), tmp_path) as relay:
+        port = relay.rendezvous.port
+        assert (tmp_path / FILE).exists()
+    assert not (tmp_path / FILE).exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 1.0)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(LaunchError, match=r"--listen 192\.0\.2\.1: cannot listen there"):
+        Relay("192.0.2.1", ["water"], "/tmp/")

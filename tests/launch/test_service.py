@@ -1,0 +1,67 @@
+"""Who serves what in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlobs_client import config as client_file
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.ipi_input import IpiInput, read
+from mlobs_client.launch.service import find_counting, name_clients
+
+CLIENT = """structure = "init.xyz"
+[socket]
+address = "{address}"
+[potential]
+kind = "toy"
+name = "qtip4pf"
+"""
+EVERY = '[observables]\nextras = ["dipole"]\nevery = 5\n'
+SYSTEM = """<system> <initialize nbeads='4'/> <forces> <force forcefield='a'/> </forces>
+  <motion mode='dynamics'> <dynamics mode='nvt'/> </motion> </system>"""
+
+
+def ipi_with(folder: Path, *addresses: str, batch_size: int = 1) -> IpiInput:
+    sockets = "".join(
+        f"<ffsocket name='a' mode='unix'> <address> {address} </address> "
+        f"<batch_size> {batch_size} </batch_size> </ffsocket>"
+        for address in addresses
+    )
+    (folder / "input.xml").write_text(f"<simulation> {sockets} {SYSTEM} </simulation>")
+    return read(folder / "input.xml")
+
+
+def client(folder: Path, name: str, address: str, tables: str = "") -> ClientFile:
+    path = folder / f"{name}.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CLIENT.format(address=address) + tables)
+    return ClientFile(path, client_file.load(path))
+
+
+def counting(folder: Path, tables: str, batch_size: int, n_clients: int) -> frozenset[str]:
+    """Which clients would be told the step."""
+    ipi = ipi_with(folder, "tiny", batch_size=batch_size)
+    file = client(folder, "client", "tiny", tables)
+    return find_counting(ipi, {f"client-{i}": file for i in range(n_clients)})
+
+
+def test_only_a_client_that_alone_gets_whole_steps_and_has_a_use_for_them_counts(
+    tmp_path: Path,
+) -> None:
+    assert counting(tmp_path, EVERY, batch_size=4, n_clients=1) == {"client-0"}
+    assert counting(tmp_path, "", batch_size=4, n_clients=1) == frozenset()
+    assert counting(tmp_path, EVERY, batch_size=2, n_clients=1) == frozenset()
+    assert counting(tmp_path, EVERY, batch_size=4, n_clients=2) == frozenset()
+
+
+def test_each_process_has_a_name_of_its_own_also_where_files_are_called_the_same(
+    tmp_path: Path,
+) -> None:
+    files = [client(tmp_path, "one/client", "tiny"), client(tmp_path, "two/client", "tiny")]
+    named = name_clients(ipi_with(tmp_path, "tiny"), files[1:], 2)
+    assert list(named) == ["client-0", "client-1"]
+
+
+def test_a_file_that_serves_nothing_is_not_started(tmp_path: Path) -> None:
+    files = [client(tmp_path, "used", "tiny"), client(tmp_path, "idle", "elsewhere")]
+    assert list(name_clients(ipi_with(tmp_path, "tiny"), files, 1)) == ["used-0"]
