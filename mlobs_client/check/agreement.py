@@ -26,10 +26,17 @@ PRESSURES: Final = ("pressure", "stress", "virial", "vir_")
 
 @dataclass(frozen=True)
 class ClientFile:
-    """A client file that was read."""
+    """A client file that was read.
+
+    Attributes:
+        path: of the file.
+        config: its content.
+        n_processes: how many clients are started with it.
+    """
 
     path: Path
     config: ClientConfig
+    n_processes: int = 1
 
     @property
     def extras(self) -> frozenset[str]:

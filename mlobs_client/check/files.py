@@ -17,7 +17,7 @@ from mlobs_client.errors import MlobsError
 
 
 def check_files(
-    input_path: Path, client_paths: Sequence[Path], n_clients: int = 1
+    input_path: Path, client_paths: Sequence[Path], n_clients: Sequence[int] = ()
 ) -> Iterator[Finding]:
     """Check an input of i-PI and its client files without loading models.
 
@@ -26,12 +26,12 @@ def check_files(
     Args:
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
-        n_clients: processes for each client file.
+        n_clients: processes for each client file; one by default.
     """
     clients = []
-    for path in client_paths:
+    for path, n in zip(client_paths, n_clients or [1] * len(client_paths), strict=True):
         try:
-            clients.append(ClientFile(path, client_file.load(path)))
+            clients.append(ClientFile(path, client_file.load(path), n))
         except MlobsError as problem:
             yield from_error(problem)
     try:
@@ -48,7 +48,7 @@ def check_files(
     except MlobsError as problem:
         yield from_error(problem)
     yield from check_agreement(ipi, clients, 0 if parsed is None else parsed.n_beads)
-    yield from check_strides(ipi, clients, n_clients)
+    yield from check_strides(ipi, clients)
     for client in clients:
         try:
             yield from check_structure(ipi, parsed, client)

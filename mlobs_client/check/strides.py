@@ -11,25 +11,23 @@ from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_input import Force, IpiInput, TrajectoryOutput
 
 
-def check_strides(
-    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int = 1
-) -> Iterator[Finding]:
+def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Finding]:
     """Find where ``every`` has no effect, and where i-PI would write what is not there.
 
     Args:
         ipi: the input.
         clients: all client files of the run.
-        n_clients: processes for each client file.
     """
     service = find_service(ipi, clients)
     strided: dict[str, ClientFile] = {}
     for ff in ipi.forcefields:
         if ff.name not in service or not service[ff.name].depends_on_step:
             continue
-        name = service[ff.name].path.name
-        obstacle = find_obstacle(ipi, ff, n_clients)
+        client = service[ff.name]
+        name = client.path.name
+        obstacle = find_obstacle(ipi, ff, client.n_processes)
         if obstacle is None:
-            strided[ff.name] = service[ff.name]
+            strided[ff.name] = client
             yield ok(f"every in {name} follows the steps of i-PI")
             continue
         remedy = obstacle.remedy

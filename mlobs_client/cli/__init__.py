@@ -22,7 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
     "compile": "Compile the networks of a client file ahead of its run.",
     "bench": "Measure your models on this machine, and say how to run them fastest.",
-    "run": "Run i-PI and N clients on this machine.",
+    "run": "Run i-PI and N clients, here or on all nodes of a job.",
     "launch": "Write a run as a job of Slurm that goes on until all steps are done.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables afterwards along any trajectory.",

@@ -24,7 +24,11 @@ COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 @click.option("--no-models", is_flag=True, help="Do not load the models: takes two seconds.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not right.")
 def command(
-    input_xml: Path, clients: tuple[Path, ...], n_clients: int, no_models: bool, quiet: bool
+    input_xml: Path,
+    clients: tuple[Path, ...],
+    n_clients: tuple[int, ...],
+    no_models: bool,
+    quiet: bool,
 ) -> None:
     """Find mistakes in INPUT.xml (or a RESTART) and its client files.
 
@@ -43,7 +47,7 @@ def command(
 
 
 def stop_at_errors(
-    input_xml: Path, clients: Sequence[Path], n_clients: int, console: Console
+    input_xml: Path, clients: Sequence[Path], n_clients: Sequence[int], console: Console
 ) -> None:
     """Say what looks wrong in the files, without their models, before a run.
 

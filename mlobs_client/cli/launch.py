@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import shutil
 import sys
@@ -57,7 +58,7 @@ from mlobs_client.launch import slurm
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
-    n_clients: int,
+    n_clients: tuple[int, ...],
     for_slurm: bool,
     time: str,
     nodes: int,
@@ -82,21 +83,25 @@ def command(
     if not no_check:
         stop_at_errors(input_xml, clients, n_clients, log_to_console(logging.WARNING))
     folder = input_xml.parent.resolve()
-    files = [ClientFile(path, client_file.load(path)) for path in clients]
+    files = [
+        ClientFile(path, client_file.load(path), n)
+        for path, n in zip(clients, n_clients, strict=True)
+    ]
     threads = [file.config.threads for file in files]
     several = nodes > 1
     job = slurm.Job(
         name=input_xml.stem,
         time=time,
-        cpus=max(threads) if several else 1 + n_clients * sum(threads),
+        cpus=max(threads) if several else 1 + sum(map(operator.mul, n_clients, threads)),
         gpus=int(any(file.uses_gpu for file in files)) if gpus is None else gpus,
         nodes=nodes,
-        tasks=1 + n_clients * len(files) if several else 1,
+        tasks=1 + sum(n_clients) if several else 1,
         options=options,
     )
     names = [os.path.relpath(path.resolve(), folder) for path in clients]
     run = [sys.executable, "-m", "mlobs_client", "run", input_xml.name, *names]
-    run += ["-n", str(n_clients), "--resume", *(["--srun"] if several else [])]
+    run += [word for n in n_clients for word in ("-n", str(n))]
+    run += ["--resume", *(["--srun"] if several else [])]
     run += ["--listen", listen] if listen else []
     text = slurm.script(job, folder, run)
     if only_print:

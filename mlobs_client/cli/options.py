@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +13,30 @@ import click
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
     """The input of i-PI, the client files, and how many processes serve each of them."""
+
+    @functools.wraps(function)
+    def with_counts(clients: tuple[Path, ...], n_clients: tuple[int, ...], **others: Any) -> None:
+        if len(n_clients) not in (1, len(clients)):
+            raise click.UsageError(
+                f"-n is given {len(n_clients)} times for {len(clients)} client files; give it "
+                "once for all of them, or once for each"
+            )
+        counts = n_clients * len(clients) if len(n_clients) == 1 else n_clients
+        function(clients=clients, n_clients=counts, **others)
+
     decorators: list[Callable[[Any], Any]] = [
         click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path)),
         click.argument("clients", metavar="CLIENT.toml...", nargs=-1, required=True,
                        type=click.Path(path_type=Path)),
-        click.option("-n", "n_clients", type=click.IntRange(0), default=1, show_default=True,
-                     help="Clients for each client file; 0 for an input with <ffdirect>."),
+        click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
+                     multiple=True,
+                     help="Clients for each client file, once for all of them or once for each; "
+                     "0 for an input with <ffdirect>."),
     ]  # fmt: skip
+    decorated: Callable[..., None] = with_counts
     for decorate in reversed(decorators):
-        function = decorate(function)
-    return function
+        decorated = decorate(decorated)
+    return decorated
 
 
 class FiniteRange(click.FloatRange):

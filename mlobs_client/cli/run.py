@@ -65,7 +65,7 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
-    n_clients: int,
+    n_clients: tuple[int, ...],
     resume: bool,
     others_serve: bool,
     srun: bool,
@@ -74,7 +74,7 @@ def command(
     stall: float | None,
     no_check: bool,
 ) -> None:
-    """Run i-PI with INPUT.xml (or a RESTART) and N clients on this machine.
+    """Run i-PI with INPUT.xml (or a RESTART) and N clients, here or on all nodes of a job.
 
     i-PI runs in the folder of its input; its log is i-pi.log there, those of the clients are
     CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
@@ -97,11 +97,14 @@ def command(
     if not no_check:
         stop_at_errors(input_xml, clients, n_clients, console)
     ipi = ipi_input.read(input_xml)
-    files = [ClientFile(path, client_file.load(path)) for path in clients]
+    files = [
+        ClientFile(path, client_file.load(path), n)
+        for path, n in zip(clients, n_clients, strict=True)
+    ]
     with shown(console) as show:
         options = Options(others_serve, srun, listen, max_temperature, stall)
-        outcome = local.run(ipi, files, n_clients, show, options)
-    _say_end(outcome, ipi, clients, n_clients)
+        outcome = local.run(ipi, files, show, options)
+    _say_end(outcome, ipi, files)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
 
@@ -168,7 +171,7 @@ def shown(console: Console) -> Iterator[Callable[[Status], None]]:
         yield _Lines()
 
 
-def _say_end(outcome: Outcome, ipi: IpiInput, clients: Sequence[Path], n_clients: int) -> None:
+def _say_end(outcome: Outcome, ipi: IpiInput, clients: Sequence[ClientFile]) -> None:
     if outcome.ending is Ending.FINISHED:
         click.echo(f"finished: all {ipi.total_steps} steps are done")
         return
@@ -176,6 +179,7 @@ def _say_end(outcome: Outcome, ipi: IpiInput, clients: Sequence[Path], n_clients
         click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
         return
     step = ipi_input.read(outcome.restart).step
-    files = " ".join(str(path) for path in clients)
+    files = " ".join(str(client.path) for client in clients)
+    counts = " ".join(f"-n {client.n_processes}" for client in clients)
     click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, go on with:")
-    click.echo(f"mlobs run {outcome.restart} {files} -n {n_clients}")
+    click.echo(f"mlobs run {outcome.restart} {files} {counts}")

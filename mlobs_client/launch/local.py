@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 def run(
     ipi: IpiInput,
     clients: Sequence[ClientFile],
-    n_clients: int,
     report: Callable[[Status], None],
     options: Options,
 ) -> Outcome:
@@ -42,7 +41,6 @@ def run(
     Args:
         ipi: the input.
         clients: the client files of its forcefields.
-        n_clients: processes for each client file.
         report: called about every second.
         options: see there.
 
@@ -50,7 +48,7 @@ def run(
         LaunchError: an address is in use, a client cannot work, or i-PI failed; the text has the
             reason and the log.
     """
-    check_service(ipi, clients, n_clients, others_serve=options.others_serve)
+    check_service(ipi, clients, others_serve=options.others_serve)
     if options.stall is not None and not any("step" in output.names for output in ipi.properties):
         raise LaunchError(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
@@ -59,7 +57,7 @@ def run(
     exit_file = ipi.path.parent / EXIT
     if exit_file.exists():
         raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
-    files = name_clients(ipi, clients, n_clients)
+    files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)
     meets_others = options.others_serve and not options.listen
     with (

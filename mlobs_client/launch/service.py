@@ -12,15 +12,13 @@ from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
 
 
-def name_clients(
-    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int
-) -> dict[str, ClientFile]:
+def name_clients(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:
     """Name the processes to start: FILE-0, FILE-1 ... for each file that serves a socket."""
     service = find_service(ipi, clients)
     served = [service[ff.name] for ff in ipi.sockets if ff.name in service]
     named: dict[str, ClientFile] = {}
     for client in clients:
-        for _ in range(n_clients if client in served else 0):
+        for _ in range(client.n_processes if client in served else 0):
             names = (f"{client.path.stem}-{i}" for i in itertools.count())
             named[next(name for name in names if name not in named)] = client
     return named
@@ -34,7 +32,7 @@ def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[s
         files: the client file of each process, by its name.
     """
     service = find_service(ipi, list(files.values()))
-    n_processes = Counter(client.path for client in files.values())
+    n_processes = Counter(client.path for client in files.values())  # a file may be given twice
     return frozenset(
         name
         for name, client in files.items()
@@ -47,9 +45,7 @@ def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[s
     )
 
 
-def check_service(
-    ipi: IpiInput, clients: Sequence[ClientFile], n_clients: int, *, others_serve: bool
-) -> None:
+def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve: bool) -> None:
     """Refuse what would let i-PI wait for ever."""
     if any(ff.kind == "ffmpi" for ff in ipi.forcefields):
         raise LaunchError(
@@ -61,7 +57,7 @@ def check_service(
         return
     service = find_service(ipi, clients)
     for ff in ipi.sockets:
-        if ff.name not in service or n_clients == 0:
+        if ff.name not in service or service[ff.name].n_processes == 0:
             raise LaunchError(
                 f"nobody would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), and "
                 "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "

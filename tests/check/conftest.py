@@ -60,8 +60,8 @@ class Case:
         return list(check_agreement(ipi_input.read(self.input), clients, n_beads=4))
 
     def judge_strides(self, n_clients: int = 1) -> list[Finding]:
-        clients = [ClientFile(self.client, client_file.load(self.client))]
-        return list(check_strides(ipi_input.read(self.input), clients, n_clients))
+        clients = [ClientFile(self.client, client_file.load(self.client), n_clients)]
+        return list(check_strides(ipi_input.read(self.input), clients))
 
     def judge_all(self) -> list[Finding]:
         return list(check_files(self.input, [self.client]))

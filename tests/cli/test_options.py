@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
+from click.testing import CliRunner
 
-from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.cli.options import FiniteRange, ResultName, files_of_a_run
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "ten"])
@@ -20,3 +23,28 @@ def test_a_folder_is_no_name_of_results(text: str) -> None:
     with pytest.raises(click.BadParameter, match="give a name in it"):
         ResultName().convert(text, None, None)
     assert ResultName().convert("folder/vdos", None, None).name == "vdos"
+
+
+@click.command()
+@files_of_a_run
+@click.option("--more", is_flag=True)
+def command(input_xml: Path, clients: tuple[Path, ...], n_clients: object, more: bool) -> None:
+    click.echo(f"{input_xml} {len(clients)} {n_clients} {more}")
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [([], (1, 1)), (["-n", "3"], (3, 3)), (["-n", "4", "-n", "1"], (4, 1)), (["-n", "0"], (0, 0))],
+)
+def test_the_number_of_clients_is_given_once_for_all_files_or_for_each(
+    options: list[str], counts: tuple[int, ...]
+) -> None:
+    result = CliRunner().invoke(command, ["input.xml", "a.toml", "b.toml", *options, "--more"])
+    assert result.output == f"input.xml 2 {counts} True\n"
+
+
+def test_more_numbers_than_files_are_refused() -> None:
+    words = ["input.xml", "a.toml", "b.toml", "-n", "1", "-n", "2", "-n", "3"]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 2
+    assert "-n is given 3 times for 2 client files" in result.output

@@ -22,8 +22,9 @@ name = "qtip4pf"
 def attempt(folder: Path, forcefield: str, n_clients: int, options: Options = NO_OPTIONS) -> None:
     (folder / "input.xml").write_text(f"<simulation>{forcefield}</simulation>")
     (folder / "client.toml").write_text(CLIENT)
-    clients = [ClientFile(folder / "client.toml", client_file.load(folder / "client.toml"))]
-    local.run(read(folder / "input.xml"), clients, n_clients, lambda status: None, options)
+    path = folder / "client.toml"
+    clients = [ClientFile(path, client_file.load(path), n_clients)]
+    local.run(read(folder / "input.xml"), clients, lambda status: None, options)
 
 
 def test_a_socket_that_nobody_serves_is_refused_before_anything_starts(tmp_path):

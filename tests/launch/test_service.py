@@ -23,19 +23,19 @@ SYSTEM = """<system> <initialize nbeads='4'/> <forces> <force forcefield='a'/> <
 
 def ipi_with(folder: Path, *addresses: str, batch_size: int = 1) -> IpiInput:
     sockets = "".join(
-        f"<ffsocket name='a' mode='unix'> <address> {address} </address> "
+        f"<ffsocket name='{name}' mode='unix'> <address> {address} </address> "
         f"<batch_size> {batch_size} </batch_size> </ffsocket>"
-        for address in addresses
+        for name, address in zip("abc", addresses, strict=False)
     )
     (folder / "input.xml").write_text(f"<simulation> {sockets} {SYSTEM} </simulation>")
     return read(folder / "input.xml")
 
 
-def client(folder: Path, name: str, address: str, tables: str = "") -> ClientFile:
+def client(folder: Path, name: str, address: str, tables: str = "", n: int = 1) -> ClientFile:
     path = folder / f"{name}.toml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(CLIENT.format(address=address) + tables)
-    return ClientFile(path, client_file.load(path))
+    return ClientFile(path, client_file.load(path), n)
 
 
 def counting(folder: Path, tables: str, batch_size: int, n_clients: int) -> frozenset[str]:
@@ -57,11 +57,17 @@ def test_only_a_client_that_alone_gets_whole_steps_and_has_a_use_for_them_counts
 def test_each_process_has_a_name_of_its_own_also_where_files_are_called_the_same(
     tmp_path: Path,
 ) -> None:
-    files = [client(tmp_path, "one/client", "tiny"), client(tmp_path, "two/client", "tiny")]
-    named = name_clients(ipi_with(tmp_path, "tiny"), files[1:], 2)
-    assert list(named) == ["client-0", "client-1"]
+    ipi = ipi_with(tmp_path, "water", "field")
+    files = [
+        client(tmp_path, "one/client", "water", n=2),
+        client(tmp_path, "two/client", "field", n=1),
+    ]
+    named = name_clients(ipi, files)
+    assert {name: file.path.parent.name for name, file in named.items()} == {
+        "client-0": "one", "client-1": "one", "client-2": "two"
+    }  # fmt: skip
 
 
 def test_a_file_that_serves_nothing_is_not_started(tmp_path: Path) -> None:
     files = [client(tmp_path, "used", "tiny"), client(tmp_path, "idle", "elsewhere")]
-    assert list(name_clients(ipi_with(tmp_path, "tiny"), files, 1)) == ["used-0"]
+    assert list(name_clients(ipi_with(tmp_path, "tiny"), files)) == ["used-0"]
