@@ -91,10 +91,10 @@ def _relay(ipi: IpiInput, prefix: str, options: Options) -> Iterator[Relay | Non
                 f"{ipi.path.name} and in [socket] of the client file"
             )
     with opened(Relay(host, [ff.address for ff in ipi.sockets], prefix), ipi.path.parent) as relay:
-        if relay.rendezvous.host.startswith("127."):
+        if options.listen is None and relay.rendezvous.host.startswith("127."):
             logger.warning(
-                "listening at %s, which no other machine reaches; name one that they do: "
-                "--listen ADDRESS",
+                "%s is %s, which no other machine reaches; name an address that they do: --listen",
+                host,
                 relay.rendezvous.host,
             )
         yield relay
