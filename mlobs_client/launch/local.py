@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import logging
 import shutil
@@ -14,7 +13,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from mlobs_client.check import ipi_input
@@ -25,12 +23,15 @@ from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses, sockets_prefix
 from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.ending import Ending, last_error, read_ending
+from mlobs_client.launch.locks import hold
 from mlobs_client.launch.processes import Child
 from mlobs_client.launch.progress import Progress, Status
+from mlobs_client.launch.signals import received_signals
 
 logger = logging.getLogger(__name__)
 
 EXIT: Final = "EXIT"  # i-PI ends when a file of this name is in its folder
+LOG: Final = "i-pi.log"
 PAUSE: Final = 0.2  # seconds between two looks at the children
 PAUSE_OF_REPORTS: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
@@ -95,7 +96,7 @@ def run(
     meets_no_others = [] if others_serve else list(files.values())
     with (
         _alone(ipi.path.parent) as lock,
-        _signals() as received,
+        received_signals() as received,
         sockets_prefix(ipi, meets_no_others) as prefix,
     ):
         free_addresses(replace(ipi, sockets_prefix=prefix))
@@ -114,22 +115,13 @@ def _alone(folder: Path) -> Iterator[int]:
 
     Yields the descriptor of the lock. i-PI inherits it, for it may outlive us.
     """
-    log = folder / "i-pi.log"
-    try:
-        stream = log.open("ab")
-    except OSError as error:
-        raise LaunchError(f"{log} cannot be written: {error.strerror}") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with hold(folder / LOG) as lock:
+        if lock is None:
             raise LaunchError(
                 f"another 'mlobs run' works in {folder.resolve()}, or the i-PI of one that was "
                 "killed; wait for its end, or copy the inputs to a folder of their own"
-            ) from None
-        except OSError as error:
-            logger.warning("%s: this file system has no locks (%s)", log, error.strerror)
-        yield stream.fileno()
+            )
+        yield lock
 
 
 class _LocalRun:
@@ -379,24 +371,3 @@ def _check_service(
                 "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "
                 "--others-serve if another program does"
             )
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[signal.Signals]]:
-    """Collect SIGINT, SIGTERM and, but under nohup, SIGHUP; the second one acts at once."""
-    received: list[signal.Signals] = []
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        received.append(signal.Signals(signum))
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    handled = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        handled.append(signal.SIGHUP)
-    previous = {signum: signal.signal(signum, handle) for signum in handled}
-    try:
-        yield received
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
