@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,13 +80,15 @@ retries = {retries}
     return path
 
 
-def start_campaign(folder: Path, *command: str) -> subprocess.Popen[bytes]:
+def start_campaign(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """``mlobs campaign run`` in a folder; what it says is in ``said.log`` there."""
-    words = command or ("run",)
     with (folder / "said.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "mlobs_client", "campaign", *words],
+            [sys.executable, "-m", "mlobs_client", "campaign", "run"],
             cwd=folder,
+            env=environment,
             stdout=log,
             stderr=log,
         )

@@ -46,8 +46,8 @@ class Slurm(Table):
 
     ``walltime`` and ``cores`` are those of a job; without ``cores``, it has one for each client and
     one for i-PI. ``options`` are of sbatch, each beginning with two hyphens. ``worker_init`` is
-    what the shell of a job does first. ``address`` is the name or number by which the nodes reach
-    the machine on which the campaign runs.
+    what the shell of a job does first. ``address`` is that of the machine on which the campaign
+    runs, in the network of the nodes: parsl listens there, and nowhere else.
     """
 
     kind: Literal["slurm"]
@@ -57,7 +57,7 @@ class Slurm(Table):
     cores: int | None = Field(default=None, ge=1)
     options: tuple[Annotated[str, Field(pattern=r"^--[a-z][a-z-]*(=\S+)?$")], ...] = ()
     worker_init: str = ""
-    address: str | None = None
+    address: str
 
 
 class Parsl(Table):

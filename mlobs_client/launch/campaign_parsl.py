@@ -12,6 +12,7 @@ import importlib
 import logging
 import runpy
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,7 +174,7 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
     cores = execution.cores or n_clients + 1
     return HighThroughputExecutor(
         label="runs",
-        address=execution.address,
+        address=_resolve(execution.address),
         cores_per_worker=cores,
         max_workers_per_node=1,
         encrypted=True,
@@ -187,6 +188,16 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
             worker_init=f"export PATH={beside}:$PATH\n{execution.worker_init}",
         ),
     )
+
+
+def _resolve(address: str) -> str:
+    try:
+        return socket.gethostbyname(address)
+    except OSError as error:
+        raise ConfigError(
+            f"[execution] address = {address!r}: {error.strerror}; give the number of this machine "
+            "in the network of the nodes, see: ip address"
+        ) from error
 
 
 def _load_config(path: Path, name: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import slurm
 from campaigns import (
     ROUNDING,
     find_processes,
@@ -23,7 +24,7 @@ from campaigns import (
 from mlobs_client.launch.campaign import load
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
-STEPS = 400
+STEPS = 200
 
 
 def finish(folder: Path) -> None:
@@ -47,7 +48,7 @@ def steps_of(folder: Path, name: str) -> int:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four runs, of which two start from the ends of the others."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    write_campaign(folder, steps=STEPS)
+    write_campaign(folder, steps=STEPS, at_once=2)
     finish(folder)
     return folder
 
@@ -63,7 +64,7 @@ def test_a_run_starts_from_the_end_of_its_neighbour(undisturbed: Path) -> None:
     end = (runs / "temperature=280_seed=2" / "RESTART").read_text()
     second = runs / "temperature=300_seed=2"
     assert (second / "start.chk").read_text() == end
-    assert "<step>400</step>" in "".join(end.split())
+    assert f"<step>{STEPS}</step>" in "".join(end.split())
     last, first = (
         (path / "simulation.pos_0.xyz").read_text().split()[at]
         for path, at in ((runs / "temperature=280_seed=2", -1), (second, -1))
@@ -98,7 +99,7 @@ def test_a_signal_stops_all_runs_with_a_restart(folder: Path) -> None:
 def test_a_campaign_that_is_killed_three_times_ends_as_if_it_were_not(
     folder: Path, undisturbed: Path
 ) -> None:
-    write_campaign(folder, steps=STEPS)
+    write_campaign(folder, steps=STEPS, at_once=2)
     names = list(load(folder / "campaign.toml").runs)
     # all processes, the campaign alone, all again: in the first, second and third run
     for name, kill_all in zip(names, (True, False, True), strict=False):
@@ -112,3 +113,15 @@ def test_a_campaign_that_is_killed_three_times_ends_as_if_it_were_not(
     assert largest_difference(folder, undisturbed) < ROUNDING
     with_results = [path.name for path in sorted((folder / "runs").iterdir())]
     assert with_results == sorted(names)
+
+
+@pytest.mark.skipif(bool(slurm.why_not()), reason=slurm.why_not())
+def test_runs_are_jobs_of_slurm(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = write_campaign(folder, seeds=[1], steps=20)
+    text = path.read_text().partition("kind =")[0]
+    path.write_text(text + 'kind = "slurm"\naddress = "127.0.0.1"\nwalltime = "00:20:00"\n')
+    with slurm.running(tmp_path_factory.mktemp("slurm")) as cluster:
+        assert wait_for_end(start_campaign(folder, cluster.environment), folder) == 0, said(folder)
+        jobs = cluster("squeue", "-h", "-t", "all", "-o", "%T %c").splitlines()
+    assert jobs == ["CANCELLED 2"]  # one after the other in the same job, which is ended then
+    assert "finished: all 2 runs are done" in said(folder)

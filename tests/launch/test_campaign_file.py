@@ -26,8 +26,8 @@ def test_parameters_alone_are_a_campaign_by_its_defaults(tmp_path: Path) -> None
 
 
 def test_a_job_of_slurm_has_names_of_slurm_and_parsl(tmp_path: Path) -> None:
-    text = '[execution]\nkind = "slurm"\nwalltime = "02:00:00"\noptions = ["--partition=long"]\n'
-    execution = read(tmp_path, GRID + text).execution
+    text = 'kind = "slurm"\naddress = "n0"\nwalltime = "02:00:00"\noptions = ["--partition=long"]\n'
+    execution = read(tmp_path, f"{GRID}[execution]\n{text}").execution
     assert isinstance(execution, Slurm)
     assert (execution.walltime, execution.options) == ("02:00:00", ("--partition=long",))
 
@@ -55,6 +55,7 @@ def test_a_job_of_slurm_has_names_of_slurm_and_parsl(tmp_path: Path) -> None:
         (GRID + "[execution]\nat_once = 2\n", "'kind' is missing in [execution]; write kind"),
         (GRID + "[execution]\nkind = 'local'\nat_onec = 2\n", "did you mean 'at_once'?"),
         (GRID + "[execution]\nkind = 'pbs'\n", "'local', 'slurm', 'parsl'"),
+        (GRID + "[execution]\nkind = 'slurm'\n", "the setting 'address' is missing in [execution]"),
         (GRID + "[execution]\nkind = 'slurm'\nwalltime = '2h'\n", "execution.walltime = '2h'"),
         (GRID + "[execution]\nkind = 'slurm'\noptions = ['-p x']\n", "options.0 = '-p x'"),
         (GRID + "[execution]\nkind = 'parsl'\nconfig = 'mine'\n", "execution.config = 'mine'"),

@@ -13,7 +13,12 @@ from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.campaign import Campaign, load
 from mlobs_client.launch.campaign_parsl import Outcomes, _configure, execute
 
-SLURM = 'kind = "slurm"\nwalltime = "01:00:00"\ncores = 4\noptions = ["--partition=long"]\n'
+SLURM = """kind = "slurm"
+address = "localhost"
+walltime = "01:00:00"
+cores = 4
+options = ["--partition=long"]
+"""
 OWN = """
 import parsl
 def threads():
@@ -89,6 +94,7 @@ def test_without_parsl_the_error_says_how_to_install_it(
 def test_jobs_of_slurm_are_asked_for_as_the_file_says(path: Path) -> None:
     (executor,) = _configure(with_execution(path, f"at_once = 3\n{SLURM}")).executors
     assert executor.encrypted
+    assert executor.address == "127.0.0.1"  # parsl listens nowhere else
     assert executor.max_workers_per_node == 1
     provider = executor.provider
     assert (provider.walltime, provider.cores_per_node) == ("01:00:00", 4)
