@@ -175,10 +175,15 @@ def _make_table(campaign: Campaign, *, busy_first: bool = False) -> Table:
 
 def _explain(run: Run, state: State) -> str:
     if state is State.STARTED:
-        return run.read_progress()
+        return _describe_progress(run)
     if state is State.DONE:
         return f"{run.read_result().get('steps')} steps"
     return run.read_error() if state is State.FAILED else ""
+
+
+def _describe_progress(run: Run) -> str:
+    status = run.read_progress()
+    return "" if status is None else f"step {status.step}/{status.total_steps}"
 
 
 class _Bar:
@@ -203,7 +208,7 @@ class _Bar:
         self._next = time.monotonic() + PAUSE
         runs = self._campaign.runs.values()
         started = [run for run in runs if run.read_state() is State.STARTED]
-        said = [f"{run.name} {run.read_progress()}".strip() for run in started[:SHOWN]]
+        said = [f"{run.name} {_describe_progress(run)}".strip() for run in started[:SHOWN]]
         if len(started) > SHOWN:
             said.append(f"{len(started) - SHOWN} more")
         n_failed = sum(error is not None for error in outcomes.values())

@@ -32,8 +32,8 @@ _Checked = Annotated[Value, PlainValidator(_check_value)]
 class Local(Table):
     """[execution] with kind = "local": processes on this machine, started by threads of parsl.
 
-    ``at_once`` is how many runs there are at the same time, ``retries`` how often one that has
-    failed goes on again before it counts as failed.
+    ``at_once`` is how many runs there are at the same time, ``retries`` how often a run that fails
+    without having come farther goes on again, before it counts as failed.
     """
 
     kind: Literal["local"]

@@ -26,6 +26,7 @@ from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.campaign import Campaign
 from mlobs_client.launch.campaign_file import Parsl, Slurm
 from mlobs_client.launch.campaign_run import NAME, PATIENCE, carry_out
+from mlobs_client.launch.campaign_state import Run
 from mlobs_client.launch.locks import is_held
 
 PAUSE: Final = 0.5  # seconds between two looks at the runs
@@ -134,6 +135,7 @@ def _kernel(campaign: Campaign) -> Iterator[Any]:
     config = _configure(campaign)
     config.run_dir = str(campaign.hidden / "parsl")
     config.retries = campaign.table.execution.retries
+    config.retry_handler = _judge_retries(campaign)
     config.initialize_logging = False  # it would write megabytes, and to the terminal
     config.usage_tracking = 0
     logger = logging.getLogger("parsl")
@@ -149,6 +151,28 @@ def _kernel(campaign: Campaign) -> Iterator[Any]:
         logger.propagate = True
         logger.removeHandler(handler)
         handler.close()
+
+
+def _judge_retries(campaign: Campaign) -> Callable[[Exception, Any], float]:
+    """Of the failures of a run, only those count before which it has come no farther.
+
+    So a job whose time is up costs nothing, and a run that fails at the same step again does.
+    """
+    farthest = {name: _read_step(run) for name, run in campaign.runs.items() if not run.is_done}
+
+    def cost(error: Exception, record: Any) -> float:
+        name = record["args"][1]
+        step = _read_step(campaign.runs[name])
+        has_advanced = step > farthest[name]
+        farthest[name] = max(step, farthest[name])
+        return 0.0 if has_advanced else 1.0
+
+    return cost
+
+
+def _read_step(run: Run) -> int:
+    status = run.read_progress()
+    return -1 if status is None or status.step is None else status.step
 
 
 def _configure(campaign: Campaign) -> Any:
@@ -170,7 +194,7 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
     from parsl import HighThroughputExecutor
     from parsl.providers import SlurmProvider
 
-    beside = shlex.quote(str(Path(sys.executable).parent))  # what parsl starts in a job
+    programs = Path(sys.executable).parent  # those of parsl, too
     cores = execution.cores or n_clients + 1
     return HighThroughputExecutor(
         label="runs",
@@ -178,6 +202,8 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         cores_per_worker=cores,
         max_workers_per_node=1,
         encrypted=True,
+        # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended
+        interchange_launch_cmd=["setsid", str(programs / "interchange.py")],
         provider=SlurmProvider(
             walltime=execution.walltime,
             cores_per_node=cores,
@@ -185,7 +211,7 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
             max_blocks=execution.at_once,
             exclusive=False,
             scheduler_options="\n".join(f"#SBATCH {option}" for option in execution.options),
-            worker_init=f"export PATH={beside}:$PATH\n{execution.worker_init}",
+            worker_init=f"export PATH={shlex.quote(str(programs))}:$PATH\n{execution.worker_init}",
         ),
     )
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from mlobs_client.check import ipi_input
 from mlobs_client.errors import MlobsError
 from mlobs_client.launch.campaign_file import Value
-from mlobs_client.launch.progress import Progress
+from mlobs_client.launch.progress import Progress, Status
 
 BEGUN: Final = "run.json"
 FAILED: Final = "failed.json"
@@ -106,13 +106,13 @@ class Run:
         }
         _write(self.folder / DONE, content)
 
-    def read_progress(self) -> str:
-        """How far a run that has started is, as far as i-PI's files tell."""
+    def read_progress(self) -> Status | None:
+        """How far a run that has begun is; None where i-PI's files do not tell."""
         try:
             status = Progress(ipi_input.read(self.folder / "input.xml"), since=0.0).read(0)
-        except (MlobsError, OSError):  # it is being changed, or does not begin
-            return ""
-        return "" if status.step is None else f"step {status.step}/{status.total_steps}"
+        except (MlobsError, OSError):  # it has not begun, or cannot
+            return None
+        return None if status.step is None else status
 
 
 def _text(content: dict[str, Any]) -> str:

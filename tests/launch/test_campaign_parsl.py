@@ -11,7 +11,7 @@ from campaigns import write_campaign
 
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.campaign import Campaign, load
-from mlobs_client.launch.campaign_parsl import Outcomes, _configure, execute
+from mlobs_client.launch.campaign_parsl import Outcomes, _configure, _judge_retries, execute
 
 SLURM = """kind = "slurm"
 address = "localhost"
@@ -54,6 +54,18 @@ def test_a_run_that_fails_is_tried_again_and_those_after_it_are_not(path: Path) 
     log = (first.folder / "run.log").read_text()
     assert log.count("cannot be read as XML") == 2
     assert not second.folder.exists()
+
+
+def test_a_run_that_has_come_farther_is_tried_again_for_nothing(path: Path) -> None:
+    campaign = load(path)
+    run = next(iter(campaign.runs.values()))
+    campaign.template.write(campaign.values(run), run.folder, {})
+    cost, record = _judge_retries(campaign), {"args": (str(path), run.name, "", None)}
+    costs = []
+    for step in (7, 7, 3, 9):
+        (run.folder / "simulation.out").write_text(f"# column 1 --> step : The step.\n {step} \n")
+        costs.append(cost(LaunchError("no"), record))
+    assert costs == [0.0, 1.0, 1.0, 0.0]
 
 
 def test_what_parsl_says_and_keeps_is_in_a_hidden_folder(
