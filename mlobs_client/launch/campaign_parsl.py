@@ -29,6 +29,7 @@ from mlobs_client.launch.campaign_run import NAME, PATIENCE, carry_out
 from mlobs_client.launch.campaign_state import Run
 from mlobs_client.launch.locks import is_held
 
+LEASH: Final = (sys.executable, "-m", "mlobs_client.launch.leash")
 PAUSE: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]
@@ -202,8 +203,9 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         cores_per_worker=cores,
         max_workers_per_node=1,
         encrypted=True,
-        # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended
-        interchange_launch_cmd=["setsid", str(programs / "interchange.py")],
+        # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended; one that
+        # outlives us would keep its jobs
+        interchange_launch_cmd=[*LEASH, str(programs / "interchange.py")],
         provider=SlurmProvider(
             walltime=execution.walltime,
             cores_per_node=cores,
