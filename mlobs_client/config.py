@@ -1,37 +1,26 @@
 """The client file: TOML to validated models.
 
-An unknown key is an error that suggests the nearest known one; a value out of range names the
-place and what would be right. Paths are relative to the client file, so that a folder can be
-moved as a whole.
+Paths are relative to the client file, so that a folder can be moved as a whole.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import pydantic
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, model_validator
 
 from mlobs_client import units
-from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.precision import Precision
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array
+from mlobs_client.tables import Table, read_toml, suggest, validate
 
 Vector = tuple[float, float, float]
 
 
-class _Table(BaseModel):
-    """A TOML table: nothing unknown, nothing changed afterwards, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Socket(_Table):
+class Socket(Table):
     """[socket]: where i-PI listens, as in ``<ffsocket>`` of the XML.
 
     ``patience`` is how many seconds to wait for a server that is not up yet.
@@ -43,7 +32,7 @@ class Socket(_Table):
     patience: float = Field(default=60.0, ge=0.0)
 
 
-class MaceTable(_Table):
+class MaceTable(Table):
     """What all MACE committees have: files, precision and device."""
 
     kind: Literal["mace"]
@@ -77,7 +66,7 @@ class MacePolarizability(MaceTable):
     unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
 
 
-class AseModel(_Table):
+class AseModel(Table):
     """kind = "ase": any ASE calculator, by the import path of its class."""
 
     kind: Literal["ase"]
@@ -85,7 +74,7 @@ class AseModel(_Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class ToyModel(_Table):
+class ToyModel(Table):
     """kind = "toy": an analytic model with exact observables, by its name."""
 
     kind: Literal["toy"]
@@ -93,7 +82,7 @@ class ToyModel(_Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class UniformFieldTable(_Table):
+class UniformFieldTable(Table):
     """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``)."""
 
     vector: Vector
@@ -106,7 +95,7 @@ class UniformFieldTable(_Table):
         return np.array(self.vector) * units.factor(self.unit, units.FIELD_UNITS, "[field] unit")
 
 
-class Observables(_Table):
+class Observables(Table):
     """[observables]: what goes into i-PI's extras and what into the record.
 
     ``every`` is how many steps of i-PI lie between two evaluations of an observable: one number
@@ -137,7 +126,7 @@ class Observables(_Table):
     def _names_are_known(self) -> Observables:
         for name in (*self.extras, *self.record):
             if name not in QUANTITIES:
-                raise ValueError(f"unknown observable {name!r}; {_suggest(name, QUANTITIES)}")
+                raise ValueError(f"unknown observable {name!r}; {suggest(name, QUANTITIES)}")
         for name in self.extras:
             if name in ("energy", "positions"):
                 raise ValueError(f"i-PI has the {name} anyway; remove it from extras")
@@ -150,7 +139,7 @@ class Observables(_Table):
             if name and name not in self.strides:
                 raise ValueError(
                     f"every names {name!r}, which is neither in extras nor in record; "
-                    + (_suggest(name, self.strides) if self.strides else "add it to one of them")
+                    + (suggest(name, self.strides) if self.strides else "add it to one of them")
                 )
             if every < 1:
                 raise ValueError(
@@ -171,7 +160,7 @@ Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="
 Dipole = Annotated[MaceDipole | ToyModel, Field(discriminator="kind")]
 
 
-class Limits(_Table):
+class Limits(Table):
     """[limits]: a structure beyond gets no answer, so the run ends before it is ruined.
 
     ``force`` on an atom, eV/angstrom; ``energy_spread`` of the committee (``alpha`` times its
@@ -182,7 +171,7 @@ class Limits(_Table):
     energy_spread: float | None = Field(default=None, gt=0.0)
 
 
-class ClientConfig(_Table):
+class ClientConfig(Table):
     """A client file.
 
     ``structure`` is any file that ASE reads, with the atoms in the order of i-PI's input: the
@@ -245,23 +234,8 @@ def load(path: Path) -> ClientConfig:
     Raises:
         ConfigError: the file is missing, is not TOML, or says something impossible.
     """
-    return parse(read_toml(path), str(path))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read any TOML file.
-
-    Raises:
-        ConfigError: the file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such client file; 'mlobs init water-nvt' writes one to start from"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    missing = "no such client file; 'mlobs init water-nvt' writes one to start from"
+    return parse(read_toml(path, missing), str(path))
 
 
 def parse(content: dict[str, Any], where: str) -> ClientConfig:
@@ -274,58 +248,7 @@ def parse(content: dict[str, Any], where: str) -> ClientConfig:
     Raises:
         ConfigError: one line for the first thing that is wrong.
     """
-    try:
-        config = ClientConfig.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error)}") from None
+    config = validate(ClientConfig, content, where)
     if config.field is not None:
         units.factor(config.field.unit, units.FIELD_UNITS, f"{where}: [field] unit")
     return config
-
-
-def _explain(error: pydantic.ValidationError) -> str:
-    # A misspelt key makes two errors, "unknown" and "missing"; the first of them teaches more.
-    # Of the kinds that a setting may have, the user meant the one that fits the furthest.
-    first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", -len(e["loc"])))
-    unknown = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()
-    tables = first["loc"][: len(first["loc"]) - len(unknown)]
-    path = [str(part) for part in tables if not _is_branch_of_union(part)]
-    path += [str(part) for part in unknown]  # also where it is called like a branch
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {path[-1]!r}{_inside(path[:-1])}; {_suggest_setting(path)}"
-    if first["type"] == "union_tag_not_found":
-        return f"the setting 'kind' is missing{_inside(path)}; write kind = \"mace\", for example"
-    if first["type"] == "missing" and path[-1].isdigit():
-        return f"{'.'.join(path[:-1])} has too few numbers: number {int(path[-1]) + 1} is missing"
-    if first["type"] == "missing":
-        return f"the setting {path[-1]!r} is missing{_inside(path[:-1])}"
-    if first["type"] == "value_error":
-        return f"{first['msg'].removeprefix('Value error, ')}{_inside(path)}"
-    return f"{'.'.join(path)} = {first['input']!r}: {first['msg']}"
-
-
-def _is_branch_of_union(part: int | str) -> bool:
-    """Pydantic inserts which branch of a union it tried; the user's file has no such level."""
-    return part in ("mace", "ase", "toy", "int") or "[" in str(part)
-
-
-def _inside(path: list[str]) -> str:
-    return f" in [{'.'.join(path)}]" if path else ""
-
-
-def _suggest_setting(path: list[str]) -> str:
-    tables = _tables(ClientConfig.model_fields[path[0]].annotation) if path[1:] else [ClientConfig]
-    return _suggest(path[-1], {name for table in tables for name in table.model_fields})
-
-
-def _tables(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [table for part in get_args(annotation) for table in _tables(part)]
-
-
-def _suggest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"use one of {', '.join(sorted(known))}"

@@ -6,7 +6,6 @@ together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from matplotlib.patches import Patch
 from mlobs_client.analysis.polarization import PolarizationCurve
 from mlobs_client.analysis.spectra import Spectrum
 from mlobs_client.analysis.statistics import Estimate, drift
+from mlobs_client.csv_file import write_csv
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import EV, FEMTOSECOND
@@ -229,17 +229,13 @@ def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
         RecordError: a file cannot be written.
     """
     png, pdf, table, numbers = (Path(f"{stem}.{end}") for end in ("png", "pdf", "csv", "json"))
-    rows = zip(*plot.columns.values(), strict=True)
     content = {"summary": plot.summary, "columns": dict(plot.columns)}
     try:
         png.parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(STYLE):  # type: ignore[arg-type]
             plot.figure.savefig(png, dpi=300)
             plot.figure.savefig(pdf, metadata={"CreationDate": None})
-        with table.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(plot.columns)
-            writer.writerows([_cell(value) for value in row] for row in rows)
+        write_csv(table, plot.columns)
         text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
         numbers.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
@@ -366,12 +362,6 @@ def _as_json(estimate: Estimate) -> dict[str, float | str]:
         "unit": estimate.unit,
         "n_independent": estimate.n_independent,
     }
-
-
-def _cell(value: str | float) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if math.isnan(value) else f"{value:.10g}"
 
 
 def _without_nan(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from mlobs_client.cli.init import copy_kind, find_kinds
 
 README = Path(__file__).parents[1] / "ipi_inputs" / "README.md"
 OPTIONS = {"ffdirect": ["-n", "0"]}
+CAMPAIGNS = ["campaign-temperatures"]
+RUNS = [kind for kind in find_kinds() if kind not in CAMPAIGNS]
 
 
 def client_files(folder: Path) -> list[Path]:
@@ -77,7 +80,7 @@ def command(kind: str, folder: Path) -> list[str]:
     return [sys.executable, "-m", "mlobs_client", "run", "input.xml", *clients, *options]
 
 
-@pytest.mark.parametrize("kind", find_kinds())
+@pytest.mark.parametrize("kind", RUNS)
 def test_an_input_has_nothing_that_check_complains_about(kind: str, tmp_path: Path):
     copy_kind(kind, tmp_path)
     shorten(tmp_path, "other")  # with ffdirect, i-PI loads the models to read the input
@@ -85,7 +88,7 @@ def test_an_input_has_nothing_that_check_complains_about(kind: str, tmp_path: Pa
     assert [f for f in findings if f.level is not Level.OK] == []
 
 
-@pytest.mark.parametrize("kind", find_kinds())
+@pytest.mark.parametrize("kind", RUNS)
 def test_an_input_runs_and_writes_finite_numbers(kind: str, tmp_path: Path, address: str):
     copy_kind(kind, tmp_path)
     shorten(tmp_path, address)
@@ -108,6 +111,28 @@ def test_an_input_runs_and_writes_finite_numbers(kind: str, tmp_path: Path, addr
     assert np.isfinite(dipoles).all()
 
 
+@pytest.mark.parametrize("kind", CAMPAIGNS)
+def test_a_campaign_runs_and_collects_finite_numbers(kind: str, tmp_path: Path):
+    copy_kind(kind, tmp_path)
+    shorten(tmp_path / "template", "campaign")
+    xml = tmp_path / "template" / "input.xml"
+    xml.write_text(xml.read_text().replace("<total_steps> 2", "<total_steps> 6"))  # for averages
+    campaign = tmp_path / "campaign.toml"
+    text = campaign.read_text().replace("[280, 300, 320]", "[280, 300]")
+    campaign.write_text(text.replace("[1, 2]", "[1]"))
+    for words in (["run"], ["collect", "-o", "results"]):
+        command = [sys.executable, "-m", "mlobs_client", "campaign", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["temperature"], row["state"]) for row in rows] == [
+        ("280", "done"),
+        ("300", "done"),
+    ]
+    assert all(np.isfinite(float(row["potential (electronvolt)"])) for row in rows)
+
+
 def test_the_readme_has_one_row_for_each_kind():
     rows = re.findall(r"^\| `([a-z-]+)` \|", README.read_text(), flags=re.MULTILINE)
     assert sorted(rows) == sorted(find_kinds())
@@ -116,7 +141,8 @@ def test_the_readme_has_one_row_for_each_kind():
 @pytest.mark.parametrize("kind", find_kinds())
 def test_every_dimensional_number_of_an_input_has_its_unit(kind: str, tmp_path: Path):
     copy_kind(kind, tmp_path)
-    text = (tmp_path / "input.xml").read_text()
+    (path,) = tmp_path.rglob("input.xml")
+    text = path.read_text()
     for tag in (
         "temperature",
         "pressure",

@@ -14,7 +14,9 @@ import pytest
 
 from mlobs_client.cli import COMMANDS
 from mlobs_client.config import parse
+from mlobs_client.launch.campaign_file import CampaignTable
 from mlobs_client.quantities import QUANTITIES
+from mlobs_client.tables import validate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -29,9 +31,10 @@ def commands() -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def test_the_client_file_is_valid() -> None:
-    (text,) = blocks("toml")
-    parse(tomllib.loads(text), "README.md")
+def test_the_campaign_file_and_the_client_file_are_valid() -> None:
+    campaign, client = blocks("toml")
+    validate(CampaignTable, tomllib.loads(campaign), "README.md")
+    parse(tomllib.loads(client), "README.md")
 
 
 def test_every_command_that_it_names_exists() -> None:

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "bench": "Measure your models on this machine, and say how to run them fastest.",
     "run": "Run i-PI and N clients, here or on all nodes of a job.",
     "launch": "Write a run as a job of Slurm that goes on until all steps are done.",
+    "campaign": "Carry out many runs with parameters, some from the ends of others.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables afterwards along any trajectory.",
     "vdos": "Vibrational density of states from velocities, with error bars.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,13 +14,15 @@ import click
 from mlobs_client.errors import ConfigError
 
 TEMPLATES: Final = files("mlobs_client") / "templates"
+# what a folder begins with, and what its first comment looks like
+HEADS: Final = {"input.xml": r"<!--(.*?)-->", "campaign.toml": r"#(.*?)\n"}
 
 
 @click.command(epilog="Example:  mlobs init water-trpmd my-run")
 @click.argument("kind", required=False)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def command(kind: str | None, folder: Path | None) -> None:
-    """Write the input.xml, client.toml and structure of one KIND into FOLDER.
+    """Write the input.xml, client.toml and structure (or the campaign) of one KIND into FOLDER.
 
     Without KIND, all kinds are listed. FOLDER is the current one if it is not given. Files that
     are there are never overwritten.
@@ -34,14 +37,14 @@ def command(kind: str | None, folder: Path | None) -> None:
     target = folder or Path()
     written = copy_kind(kind, target)
     click.echo(
-        f"wrote {', '.join(written)} to {target.resolve()}; the head of input.xml tells more"
+        f"wrote {', '.join(written)} to {target.resolve()}; the head of {_head(kind)} tells more"
     )
 
 
 def find_kinds() -> dict[str, str]:
-    """Return the kinds of inputs with the first sentence of their XML."""
-    folders = sorted(path.name for path in TEMPLATES.iterdir() if (path / "input.xml").is_file())
-    return {name: _first_sentence(TEMPLATES / name / "input.xml") for name in folders}
+    """Return the kinds of inputs with the first sentence of their XML, or of their campaign."""
+    folders = sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir())
+    return {name: _first_sentence(name) for name in folders if _head(name)}
 
 
 def copy_kind(kind: str, target: Path) -> list[str]:
@@ -50,25 +53,38 @@ def copy_kind(kind: str, target: Path) -> list[str]:
     Raises:
         ConfigError: one of them is there already, or the folder cannot be written.
     """
-    sources = sorted(
-        (path for path in (TEMPLATES / kind).iterdir() if path.is_file()), key=lambda p: p.name
-    )
-    for source in sources:
-        if (target / source.name).exists():
+    sources = dict(_list_files(TEMPLATES / kind))
+    for name in sources:
+        if (target / name).exists():
             raise ConfigError(
-                f"{target / source.name} is there already and will not be overwritten; give "
+                f"{target / name} is there already and will not be overwritten; give "
                 f"another folder: mlobs init {kind} FOLDER"
             )
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for source in sources:
-            (target / source.name).write_bytes(source.read_bytes())
+        for name, source in sources.items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(source.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot write to {target}: {error}; give another folder") from error
-    return [source.name for source in sources]
+    return list(sources)
 
 
-def _first_sentence(path: Traversable) -> str:
-    comment = re.search(r"<!--(.*?)-->", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+def _list_files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.is_file():
+            yield prefix + path.name, path
+        elif path.name != "__pycache__":
+            yield from _list_files(path, f"{prefix}{path.name}/")
+
+
+def _head(kind: str) -> str:
+    """The file that says what the kind is for; none if it is no kind."""
+    return next((name for name in HEADS if (TEMPLATES / kind / name).is_file()), "")
+
+
+def _first_sentence(kind: str) -> str:
+    head = _head(kind)
+    text = (TEMPLATES / kind / head).read_text(encoding="utf-8")
+    comment = re.search(HEADS[head], text, flags=re.DOTALL)
     text = " ".join(comment.group(1).split()) if comment else ""
     return re.split(r"(?<=[.;]) ", text)[0].rstrip(".;")

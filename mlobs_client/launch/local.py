@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from typing import Final
 
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses, sockets_prefix
 from mlobs_client.launch.checkpoints import set_aside
+from mlobs_client.launch.locks import hold
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
 from mlobs_client.launch.service import check_service, name_clients
+from mlobs_client.launch.signals import received_signals
 from mlobs_client.launch.supervision import EXIT, Options, Outcome, Supervision
 
 logger = logging.getLogger(__name__)
+
+LOG: Final = "i-pi.log"
 
 
 def run(
@@ -62,7 +64,7 @@ def run(
     meets_others = options.others_serve and not options.listen
     with (
         _alone(ipi.path.parent) as lock,
-        _signals() as received,
+        received_signals() as received,
         sockets_prefix(ipi, [] if meets_others else clients) as prefix,
         _relay(ipi, prefix, options) as relay,
     ):
@@ -106,40 +108,10 @@ def _alone(folder: Path) -> Iterator[int]:
 
     Yields the descriptor of the lock. i-PI inherits it, for it may outlive us.
     """
-    log = folder / "i-pi.log"
-    try:
-        stream = log.open("ab")
-    except OSError as error:
-        raise LaunchError(f"{log} cannot be written: {error.strerror}") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with hold(folder / LOG) as lock:
+        if lock is None:
             raise LaunchError(
                 f"another 'mlobs run' works in {folder.resolve()}, or the i-PI of one that was "
                 "killed; wait for its end, or copy the inputs to a folder of their own"
-            ) from None
-        except OSError as error:
-            logger.warning("%s: this file system has no locks (%s)", log, error.strerror)
-        yield stream.fileno()
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[signal.Signals]]:
-    """Collect SIGINT, SIGTERM and, but under nohup, SIGHUP; the second one acts at once."""
-    received: list[signal.Signals] = []
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        received.append(signal.Signals(signum))
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    handled = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        handled.append(signal.SIGHUP)
-    previous = {signum: signal.signal(signum, handle) for signum in handled}
-    try:
-        yield received
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
+            )
+        yield lock

@@ -55,11 +55,13 @@ class Progress:
 
     Args:
         ipi: the input.
+        since: seconds since the epoch; what was not written after that is of an earlier run. The
+            default is now.
     """
 
-    def __init__(self, ipi: IpiInput) -> None:
+    def __init__(self, ipi: IpiInput, since: float | None = None) -> None:
         self._ipi = ipi
-        self._since = time.time()
+        self._since = time.time() if since is None else since
         self._timestep = _timestep(ipi)
         self._first: tuple[int, float] | None = None
         steps = [output for output in ipi.properties if "step" in output.names]

@@ -1,0 +1,257 @@
+"""``mlobs campaign``: many runs with parameters, of which some start where others have ended."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mlobs_client.cli.logs import log_to_console
+from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch.campaign import Campaign, load
+from mlobs_client.launch.campaign_parsl import Outcomes, execute
+from mlobs_client.launch.campaign_results import Skip, collect, write_table
+from mlobs_client.launch.campaign_state import Run, State
+from mlobs_client.launch.signals import received_signals
+
+COLOURS: Final = {
+    State.PLANNED: "",
+    State.WAITING: "",
+    State.STARTED: "yellow",
+    State.FAILED: "red",
+    State.DONE: "green",
+}
+PAUSE: Final = 2.0  # seconds between two looks at all runs
+SHOWN: Final = 2  # runs beside the bar
+
+
+@click.group(
+    epilog="Examples:  mlobs init campaign-temperatures my-runs   |   mlobs campaign plan   |   "
+    "mlobs campaign run   |   mlobs campaign status   |   mlobs campaign collect -o results"
+)
+def command() -> None:
+    """Carry out many runs with parameters; some may start where others have ended.
+
+    CAMPAIGN.toml (campaign.toml, if it is not given) names a template, a folder with input.xml and
+    client.toml in which $name stands for a parameter, and the values of the parameters. Each run
+    gets a folder of its own in runs/, where 'mlobs run --resume' works. All that is known of a run
+    is there: whatever has happened, 'mlobs campaign run' completes what is missing and repeats
+    nothing.
+    """
+
+
+def _campaign_file(function: Callable[..., None]) -> Callable[..., None]:
+    return click.argument(
+        "file",
+        metavar="[CAMPAIGN.toml]",
+        default="campaign.toml",
+        type=click.Path(path_type=Path),
+    )(function)
+
+
+@command.command()
+@_campaign_file
+def plan(file: Path) -> None:
+    """Show all runs, and find mistakes before anything is started."""
+    campaign = load(file)
+    campaign.plan()
+    _console().print(_make_table(campaign))
+
+
+@command.command("run")
+@_campaign_file
+def run_command(file: Path) -> None:
+    """Carry out all runs that are not done; 'run' and 'resume' are the same.
+
+    A run that was interrupted goes on, one that has failed is tried again. Runs that start from
+    one that has failed wait. Ctrl-C and SIGTERM stop all runs with a RESTART. Each run says what
+    it does in runs/NAME/run.log, beside the logs of i-PI and its clients.
+
+    Exit status: 0 when all runs are done; 1 with one line that says what is wrong; 128 + n after
+    signal n.
+    """
+    console = log_to_console(logging.WARNING)
+    campaign = load(file)
+    digests = campaign.plan()
+    with received_signals() as received, _shown(console, campaign) as report:
+        outcomes = execute(campaign, digests, received, report)
+    states = Counter(run.read_state() for run in campaign.runs.values())
+    done = f"{states[State.DONE]} of {len(campaign.runs)} runs are done"
+    if states[State.DONE] == len(campaign.runs):
+        click.echo(f"finished: all {len(campaign.runs)} runs are done")
+    elif received:
+        click.echo(f"stopped: {received[0].name}; {done}, go on with:")
+        click.echo(f"mlobs campaign resume {file}")
+        sys.exit(128 + received[0])
+    else:
+        raise LaunchError(f"{done}, {_describe_failures(outcomes)}; go on with: {_again(file)}")
+
+
+command.add_command(run_command, "resume")
+
+
+@command.command()
+@_campaign_file
+@click.option("--once", is_flag=True, help="Print it once, and do not watch.")
+def status(file: Path, once: bool) -> None:
+    """Show how far all runs are, until all are done or Ctrl-C; without a terminal, once."""
+    campaign = load(file)
+    console = _console()
+    if once or not console.is_terminal:
+        console.print(_make_table(campaign))
+        return
+    # what is going on comes first: the end of a long table is not shown
+    with Live(_make_table(campaign, busy_first=True), console=console) as live:
+        try:
+            while not all(run.is_done for run in campaign.runs.values()):
+                time.sleep(PAUSE)
+                live.update(_make_table(campaign, busy_first=True), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+class _SkipType(click.ParamType[Skip]):
+    """Picoseconds, or a percentage of each run."""
+
+    name = "PS|PERCENT%"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Skip:
+        if isinstance(value, Skip):
+            return value
+        if value.endswith("%"):
+            percent = FiniteRange(0.0, 100.0, max_open=True).convert(value[:-1], param, ctx)
+            return Skip(fraction=percent / 100.0)
+        return Skip(picoseconds=FiniteRange(0.0).convert(value, param, ctx))
+
+
+@command.command("collect")
+@_campaign_file
+@click.option("-o", "--output", required=True, type=ResultName(), help="Name without ending.")
+@click.option("--skip", type=_SkipType(), default=Skip(), show_default="0",
+              help="Left out at the start of each run: 2.5 (ps) or 20%.")  # fmt: skip
+def collect_command(file: Path, output: Path, skip: Skip) -> None:
+    """Write one table of all results: OUTPUT.csv and OUTPUT.h5.
+
+    It has a row for each run with its parameters, state and steps, and the average of each column
+    of its first <properties>, with standard errors for correlated samples. Runs that are not done
+    have empty cells.
+    """
+    for path in write_table(collect(load(file), skip), output):
+        click.echo(path)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=1000)
+
+
+def _make_table(campaign: Campaign, *, busy_first: bool = False) -> Table:
+    runs = [(run, run.read_state()) for run in campaign.runs.values()]
+    counts = Counter(state for _, state in runs)
+    said = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    parameters = dict.fromkeys(name for run, _ in runs for name in run.parameters)
+    headers = ["run", *parameters, "after", "state", ""]
+    table = Table(*headers, box=box.SIMPLE, title=f"{len(runs)} runs: {said}", title_justify="left")
+    order = [State.STARTED, State.FAILED, State.PLANNED, State.WAITING, State.DONE]
+    for run, state in sorted(runs, key=lambda one: order.index(one[1]) if busy_first else 0):
+        values = [str(run.parameters.get(name, "")) for name in parameters]
+        cells = [run.name, *values, run.after or "", state.value, _explain(run, state)]
+        table.add_row(*(cell.replace("[", "\\[") for cell in cells), style=COLOURS[state])
+    return table
+
+
+def _explain(run: Run, state: State) -> str:
+    if state is State.STARTED:
+        return _describe_progress(run)
+    if state is State.DONE:
+        return f"{run.read_result().get('steps')} steps"
+    return run.read_error() if state is State.FAILED else ""
+
+
+def _describe_progress(run: Run) -> str:
+    status = run.read_progress()
+    return "" if status is None else f"step {status.step}/{status.total_steps}"
+
+
+class _Bar:
+    """A progress bar for a terminal."""
+
+    def __init__(self, console: Console, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self.progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        n_done = sum(run.is_done for run in campaign.runs.values())
+        self._task = self.progress.add_task("", total=len(campaign.runs), completed=n_done)
+        self._next = 0.0
+
+    def __call__(self, outcomes: Outcomes) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + PAUSE
+        runs = self._campaign.runs.values()
+        started = [run for run in runs if run.read_state() is State.STARTED]
+        said = [f"{run.name} {_describe_progress(run)}".strip() for run in started[:SHOWN]]
+        if len(started) > SHOWN:
+            said.append(f"{len(started) - SHOWN} more")
+        n_failed = sum(error is not None for error in outcomes.values())
+        said += [f"{n_failed} failed"] if n_failed else []
+        n_done = sum(run.is_done for run in runs)
+        self.progress.update(self._task, description=", ".join(said), completed=n_done)
+
+
+class _Lines:
+    """One line for each run that has ended, for files and pipes."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self._said: set[str] = set()
+
+    def __call__(self, outcomes: Outcomes) -> None:
+        for name, error in outcomes.items():
+            if name not in self._said:
+                self._said.add(name)
+                n_left = sum(not run.is_done for run in self._campaign.runs.values())
+                what = f"done: {name}" if error is None else f"failed: {name}: {error}"
+                click.echo(f"{what} ({n_left} left)", err=True)
+
+
+@contextmanager
+def _shown(console: Console, campaign: Campaign) -> Iterator[Callable[[Outcomes], None]]:
+    """Show what has ended: a bar in a terminal, else lines."""
+    if console.is_terminal:
+        bar = _Bar(console, campaign)
+        with bar.progress:
+            yield bar
+    else:
+        yield _Lines(campaign)
+
+
+def _describe_failures(outcomes: Outcomes) -> str:
+    failed = {name: error for name, error in outcomes.items() if error is not None}
+    first = next(iter(failed), None)
+    if first is None:
+        return "and nothing says why the others are not"
+    more = f", and {len(failed) - 1} more are not done" if len(failed) > 1 else ""
+    return f"{first} failed: {failed[first]}{more}"
+
+
+def _again(file: Path) -> str:
+    return f"mlobs campaign run {file}, after you have removed the reason"

@@ -1,0 +1,205 @@
+"""A campaign: runs with parameters, of which some start where others have ended.
+
+Each has a folder of its own, ``runs/NAME`` beside the campaign file, which is rendered from the
+template. What is known of a run is in its folder, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from string import Template as Text
+from typing import Final
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.launch.campaign_file import START, CampaignTable, Value, read_campaign_file
+from mlobs_client.launch.campaign_state import Run
+from mlobs_client.launch.campaign_template import Template, read_template
+from mlobs_client.tables import suggest
+
+CHECKPOINT: Final = "start.chk"
+FROM_CHECKPOINT: Final = f"<file mode='chk'> {CHECKPOINT} </file>"
+"""Positions, momenta, masses and the cell; thermostats begin anew."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign as its file says.
+
+    Attributes:
+        path: of the campaign file.
+        table: its content.
+        runs: by their names; each comes behind the one that it starts from.
+    """
+
+    path: Path
+    table: CampaignTable
+    runs: Mapping[str, Run]
+
+    @property
+    def hidden(self) -> Path:
+        """The folder of what is needed while the campaign is executed."""
+        return self.path.parent / ".campaign"
+
+    @property
+    def stop(self) -> Path:
+        """While this file is there, nothing is begun, and what runs ends with a RESTART."""
+        return self.hidden / "stop"
+
+    @cached_property
+    def template(self) -> Template:
+        """The files that are rendered for each run.
+
+        Raises:
+            ConfigError: it is missing, or lacks a file of a run.
+        """
+        template = read_template(self.path.parent / self.table.template)
+        for file in ("input.xml", *self.table.client_files):
+            if file not in template.copied and file not in template.texts:
+                raise ConfigError(f"{template.folder} has no {file}, which every run needs")
+        return template
+
+    def values(self, run: Run) -> dict[str, str]:
+        """What the names in the template stand for.
+
+        Raises:
+            ConfigError: ``start`` names what is no parameter.
+        """
+        values = {name: str(value) for name, value in run.parameters.items()}
+        if run.after is not None:
+            values[START] = FROM_CHECKPOINT
+        elif self.table.start is not None:
+            try:
+                values[START] = Text(self.table.start).substitute(values)
+            except (KeyError, ValueError) as error:
+                raise ConfigError(
+                    f"{self.path}: {START} has a $ without a parameter ({error}); write $$ for a "
+                    "dollar"
+                ) from None
+        return values
+
+    def plan(self) -> dict[str, str]:
+        """Check all that can be checked before anything is started.
+
+        Returns:
+            The digest of each run: it changes when any of its files would.
+
+        Raises:
+            ConfigError: a name in the template has no value, a parameter is not used, or a run
+                that has begun would be another one now.
+        """
+        self._check_names()
+        digests = {name: self.digest(run) for name, run in self.runs.items()}
+        for name, run in self.runs.items():
+            if run.folder.exists() and run.read_digest() != digests[name]:
+                raise ConfigError(
+                    f"run {name} would be another one now: {self.path.name} or "
+                    f"{self.template.folder} has changed since it began; take the change back, or "
+                    f"remove {run.folder} to run it anew"
+                )
+        return digests
+
+    def digest(self, run: Run) -> str:
+        """What changes when any file of a run would, or the run that it starts from."""
+        return self.template.digest(self.values(run), run.after or "")
+
+    def _check_names(self) -> None:
+        names = self.template.names
+        for name, run in self.runs.items():
+            values = self.values(run)
+            if START in names and START not in values:
+                raise ConfigError(
+                    f"{names[START]}: ${START} is not known for run {name}, which starts from no "
+                    f"other; write {START} = \"<file mode='ase'> init.xyz </file>\" into "
+                    f"{self.path}"
+                )
+            self.template.check(values)
+            if run.after is not None and START not in names:
+                raise ConfigError(
+                    f"{self.path}: {name} starts from the end of {run.after}, but no file in "
+                    f"{self.template.folder} has ${START}; write it into <initialize> of input.xml"
+                )
+        used = {*names, *Text(self.table.start or "").get_identifiers()}
+        for name in dict.fromkeys(n for run in self.runs.values() for n in run.parameters):
+            if name not in used:
+                raise ConfigError(
+                    f"{self.path}: the parameter {name} changes nothing; write ${name} into a file "
+                    f"in {self.template.folder}"
+                )
+
+
+def load(path: Path) -> Campaign:
+    """Read a campaign file.
+
+    Raises:
+        ConfigError: it is missing or says something impossible.
+    """
+    table = read_campaign_file(path)
+    folder = path.parent / "runs"
+    named = list(_combine(table, folder) if table.parameters else _list(table, folder))
+    folders = Counter(run.name.casefold() for run in named)  # some file systems know no case
+    for run in named:
+        if folders[run.name.casefold()] > 1:
+            raise ConfigError(
+                f"{path}: two runs would have the folder {run.name}; give a list of [[runs]] with "
+                "names of their own"
+            )
+        if len(run.name) > 200:
+            raise ConfigError(
+                f"{path}: {run.name[:40]}... is too long for the name of a folder; give a list of "
+                "[[runs]] with short names"
+            )
+    return Campaign(path, table, {run.name: run for run in _sort(named, path)})
+
+
+def _combine(table: CampaignTable, folder: Path) -> Iterator[Run]:
+    names = list(table.parameters)
+    for values in itertools.product(*table.parameters.values()):
+        parameters = dict(zip(names, values, strict=True))
+        after = None
+        if table.after is not None:
+            of_this = table.parameters[table.after]
+            place = of_this.index(parameters[table.after])
+            if place > 0:
+                after = _name({**parameters, table.after: of_this[place - 1]})
+        name = _name(parameters)
+        yield Run(name, folder / name, parameters, after)
+
+
+def _name(parameters: Mapping[str, Value]) -> str:
+    """A name that is one for every file system and every shell."""
+    parts = (f"{name}={value}" for name, value in parameters.items())
+    return "_".join(re.sub(r"[^A-Za-z0-9.+=_-]+", "-", part) for part in parts)
+
+
+def _list(table: CampaignTable, folder: Path) -> Iterator[Run]:
+    for one in table.runs:
+        yield Run(one.name, folder / one.name, one.parameters, one.after)
+
+
+def _sort(runs: Sequence[Run], path: Path) -> Iterator[Run]:
+    """Put each run behind the one that it starts from, and leave the order otherwise."""
+    names = [run.name for run in runs]
+    for run in runs:
+        if run.after is not None and run.after not in names:
+            raise ConfigError(
+                f"{path}: {run.name} is after {run.after!r}, which is no run; "
+                f"{suggest(run.after, names)}"
+            )
+    left = list(runs)
+    done: set[str | None] = {None}
+    while left:
+        ready = [run for run in left if run.after in done]
+        if not ready:
+            raise ConfigError(
+                f"{path}: {left[0].name} would start from its own end; change one `after` of "
+                f"{', '.join(run.name for run in left[:5])}"
+            )
+        yield from ready
+        done.update(run.name for run in ready)
+        left = [run for run in left if run.name not in done]

@@ -1,0 +1,138 @@
+"""The campaign file: which runs there are, and how they are executed.
+
+Paths are relative to the campaign file, so that a folder can be moved as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, PlainValidator, model_validator
+
+from mlobs_client.tables import Table, read_toml, suggest, validate
+
+START: Final = "start"
+"""What a template calls the place where a run starts."""
+
+Value = int | float | str
+
+
+def _check_value(value: object) -> Value:
+    is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
+    if not is_plain or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"{value!r} is neither a finite number nor a text")
+    return value  # type: ignore[return-value]
+
+
+_Checked = Annotated[Value, PlainValidator(_check_value)]
+
+
+class Local(Table):
+    """[execution] with kind = "local": processes on this machine, started by threads of parsl.
+
+    ``at_once`` is how many runs there are at the same time, ``retries`` how often a run that fails
+    without having come farther goes on again, before it counts as failed.
+    """
+
+    kind: Literal["local"]
+    at_once: int = Field(default=1, ge=1)
+    retries: int = Field(default=1, ge=0)
+
+
+class Slurm(Table):
+    """[execution] with kind = "slurm": jobs of one node, in each of them one run after the other.
+
+    ``walltime`` and ``cores`` are those of a job; without ``cores``, it has one for each client and
+    one for i-PI. ``options`` are of sbatch, each beginning with two hyphens. ``worker_init`` is
+    what the shell of a job does first. ``address`` is that of the machine on which the campaign
+    runs, in the network of the nodes: parsl listens there, and nowhere else.
+    """
+
+    kind: Literal["slurm"]
+    at_once: int = Field(default=1, ge=1)
+    retries: int = Field(default=1, ge=0)
+    walltime: str = Field(default="24:00:00", pattern=r"^\d+:\d\d:\d\d$")
+    cores: int | None = Field(default=None, ge=1)
+    options: tuple[Annotated[str, Field(pattern=r"^--[a-z][a-z-]*(=\S+)?$")], ...] = ()
+    worker_init: str = ""
+    address: str
+
+
+class Parsl(Table):
+    """[execution] with kind = "parsl": whatever parsl can do.
+
+    ``config`` names a function that returns a ``parsl.Config``: "module:function" or
+    "file.py:function". It is code, and it runs as you.
+    """
+
+    kind: Literal["parsl"]
+    config: str = Field(pattern=r"^[^:]+:\w+$")
+    retries: int = Field(default=1, ge=0)
+
+
+class RunTable(Table):
+    """One of [[runs]]: its name, its parameters, and the run from whose end it starts."""
+
+    name: str = Field(pattern=r"^\w[\w.,+=-]*$", max_length=200)
+    parameters: dict[str, _Checked] = Field(default_factory=dict)
+    after: str | None = None
+
+
+class CampaignTable(Table):
+    """A campaign file.
+
+    ``template`` is a folder with ``input.xml``, ``client_files`` and whatever they need.
+    ``clients`` is -n of ``mlobs run``. There are either ``parameters``, of which all
+    combinations are run, or ``runs``. With ``after``, a run starts where the one with the previous
+    value of this parameter has ended. ``start`` is what ``$start`` stands for in the others.
+    """
+
+    template: str = "template"
+    clients: int = Field(default=1, ge=0)
+    client_files: tuple[str, ...] = Field(default=("client.toml",), min_length=1)
+    start: str | None = None
+    after: str | None = None
+    parameters: dict[str, tuple[_Checked, ...]] = Field(default_factory=dict)
+    runs: tuple[RunTable, ...] = ()
+    execution: Annotated[Local | Slurm | Parsl, Field(discriminator="kind")] = Local(kind="local")
+
+    @model_validator(mode="after")
+    def _runs_are_given_in_one_way(self) -> CampaignTable:
+        if bool(self.parameters) == bool(self.runs):
+            raise ValueError(
+                "give either [parameters], of which all combinations are run, or a list of [[runs]]"
+            )
+        if self.after is not None and self.after not in self.parameters:
+            remedy = (
+                suggest(self.after, self.parameters)
+                if self.parameters
+                else ('write after = "NAME" into the [[runs]]')
+            )
+            raise ValueError(f"after = {self.after!r} is none of [parameters]; {remedy}")
+        return self
+
+    @model_validator(mode="after")
+    def _parameters_can_be_replaced(self) -> CampaignTable:
+        names = {*self.parameters, *(name for run in self.runs for name in run.parameters)}
+        for name in sorted(names):
+            if not (name.isidentifier() and name.isascii()) or name == START:
+                raise ValueError(
+                    f"{name!r} cannot be the name of a parameter; take letters, digits and _, "
+                    f"but not {START!r}"
+                )
+        for name, values in self.parameters.items():
+            if not values or len({str(value) for value in values}) < len(values):
+                raise ValueError(f"{name} = {list(values)} must have values, all different")
+        return self
+
+
+def read_campaign_file(path: Path) -> CampaignTable:
+    """Read and validate a campaign file.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or says something impossible.
+    """
+    missing = "no such campaign file; 'mlobs init campaign-temperatures' writes one to start from"
+    return validate(CampaignTable, read_toml(path, missing), str(path))

@@ -1,0 +1,249 @@
+"""A campaign is executed by parsl: by which of its executors, and what is heard from it.
+
+parsl starts a run when that one is done from which it starts, as many at once as it may, and again
+when it has failed. Everything else is in :mod:`mlobs_client.launch.campaign_run`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import importlib
+import logging
+import runpy
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from signal import Signals
+from typing import Any, Final
+
+import filelock
+
+from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.launch.campaign import Campaign
+from mlobs_client.launch.campaign_file import Parsl, Slurm
+from mlobs_client.launch.campaign_run import NAME, PATIENCE, carry_out
+from mlobs_client.launch.campaign_state import Run
+from mlobs_client.launch.locks import is_held
+
+LEASH: Final = (sys.executable, "-m", "mlobs_client.launch.leash")
+PAUSE: Final = 0.5  # seconds between two looks at the runs
+
+Outcomes = Mapping[str, str | None]
+"""Of the runs that have ended, by name: None if they are done, else why they are not."""
+
+
+def execute(
+    campaign: Campaign,
+    digests: Mapping[str, str],
+    received: Sequence[Signals],
+    report: Callable[[Outcomes], None],
+) -> Outcomes:
+    """Carry out all runs that are not done, until all have ended or a signal is received.
+
+    Args:
+        campaign: with its runs.
+        digests: of the files of each run.
+        received: signals; with the first one, all runs stop with a RESTART.
+        report: called every half second.
+
+    Raises:
+        ConfigError: parsl cannot be configured as the file says.
+        LaunchError: parsl is not installed, or another campaign is executed in this folder.
+    """
+    with _alone(campaign):
+        campaign.stop.unlink(missing_ok=True)
+        with _kernel(campaign) as kernel:
+            futures = _submit(campaign, digests, kernel)
+            outcomes: dict[str, str | None] = {}
+            try:
+                while len(outcomes) < len(futures) and not received:
+                    left = [future for name, future in futures.items() if name not in outcomes]
+                    concurrent.futures.wait(left, PAUSE, concurrent.futures.FIRST_COMPLETED)
+                    outcomes.update(_read_outcomes(campaign, futures, outcomes))
+                    report(outcomes)
+            finally:
+                if len(outcomes) < len(futures):
+                    _stop(campaign)
+    return outcomes
+
+
+@contextlib.contextmanager
+def _alone(campaign: Campaign) -> Iterator[None]:
+    try:
+        campaign.hidden.mkdir(exist_ok=True)
+        (campaign.path.parent / "runs").mkdir(exist_ok=True)
+        with filelock.FileLock(campaign.hidden / "lock", blocking=False):
+            yield
+    except filelock.Timeout:
+        raise LaunchError(
+            f"another 'mlobs campaign run' works in {campaign.path.parent.resolve()}; wait for its "
+            "end, or end it with Ctrl-C"
+        ) from None
+
+
+def _submit(campaign: Campaign, digests: Mapping[str, str], kernel: Any) -> dict[str, Any]:
+    """Hand all runs to parsl; those that are done are not."""
+    from parsl import python_app
+
+    app = python_app(carry_out, data_flow_kernel=kernel, cache=False)
+    futures: dict[str, Any] = {}
+    for name, run in campaign.runs.items():
+        if not run.is_done:
+            before = futures.get(run.after) if run.after else None
+            futures[name] = app(str(campaign.path.resolve()), name, digests[name], before)
+    return futures
+
+
+def _read_outcomes(
+    campaign: Campaign, futures: Mapping[str, Any], known: Outcomes
+) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name, future in futures.items():
+        if name in known or not future.done():
+            continue
+        error = future.exception()
+        after = campaign.runs[name].after
+        if error is not None and type(error).__name__ == "DependencyError":
+            found[name] = f"not started, because {after} has failed"
+        else:
+            found[name] = None if error is None else " ".join(str(error).split())
+    return found
+
+
+def _stop(campaign: Campaign) -> None:
+    """Let the runs end, wherever they are; those that have not begun do not begin."""
+    campaign.stop.touch()
+    deadline = time.monotonic() + PATIENCE
+    logs = [run.folder / f"{NAME}.log" for run in campaign.runs.values() if not run.is_done]
+    while any(map(is_held, logs)) and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+
+
+@contextlib.contextmanager
+def _kernel(campaign: Campaign) -> Iterator[Any]:
+    """parsl, with its log in a file."""
+    try:
+        from parsl import DataFlowKernel
+    except ImportError as error:
+        raise LaunchError(
+            f"campaigns are executed by parsl, which cannot be imported ({error}); install it "
+            "with: pip install 'mlobs[campaign]'"
+        ) from error
+    config = _configure(campaign)
+    config.run_dir = str(campaign.hidden / "parsl")
+    config.retries = campaign.table.execution.retries
+    config.retry_handler = _judge_retries(campaign)
+    config.initialize_logging = False  # it would write megabytes, and to the terminal
+    config.usage_tracking = 0
+    logger = logging.getLogger("parsl")
+    handler = logging.FileHandler(campaign.hidden / "parsl.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        with DataFlowKernel(config) as kernel:
+            yield kernel
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def _judge_retries(campaign: Campaign) -> Callable[[Exception, Any], float]:
+    """Of the failures of a run, only those count before which it has come no farther.
+
+    So a job whose time is up costs nothing, and a run that fails at the same step again does.
+    """
+    farthest = {name: _read_step(run) for name, run in campaign.runs.items() if not run.is_done}
+
+    def cost(error: Exception, record: Any) -> float:
+        name = record["args"][1]
+        step = _read_step(campaign.runs[name])
+        has_advanced = step > farthest[name]
+        farthest[name] = max(step, farthest[name])
+        return 0.0 if has_advanced else 1.0
+
+    return cost
+
+
+def _read_step(run: Run) -> int:
+    status = run.read_progress()
+    return -1 if status is None or status.step is None else status.step
+
+
+def _configure(campaign: Campaign) -> Any:
+    from parsl import Config, ThreadPoolExecutor
+
+    execution = campaign.table.execution
+    if isinstance(execution, Parsl):
+        return _load_config(campaign.path, execution.config)
+    if isinstance(execution, Slurm):
+        return Config(
+            executors=[_slurm_executor(execution, campaign.table.clients)],
+            strategy="htex_auto_scale",
+        )
+    threads = ThreadPoolExecutor(label="runs", max_threads=execution.at_once)
+    return Config(executors=[threads], strategy="none")
+
+
+def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
+    from parsl import HighThroughputExecutor
+    from parsl.providers import SlurmProvider
+
+    programs = Path(sys.executable).parent  # those of parsl, too
+    cores = execution.cores or n_clients + 1
+    return HighThroughputExecutor(
+        label="runs",
+        address=_resolve(execution.address),
+        cores_per_worker=cores,
+        max_workers_per_node=1,
+        encrypted=True,
+        # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended; one that
+        # outlives us would keep its jobs
+        interchange_launch_cmd=[*LEASH, str(programs / "interchange.py")],
+        provider=SlurmProvider(
+            walltime=execution.walltime,
+            cores_per_node=cores,
+            init_blocks=0,
+            max_blocks=execution.at_once,
+            exclusive=False,
+            scheduler_options="\n".join(f"#SBATCH {option}" for option in execution.options),
+            worker_init=f"export PATH={shlex.quote(str(programs))}:$PATH\n{execution.worker_init}",
+        ),
+    )
+
+
+def _resolve(address: str) -> str:
+    try:
+        return socket.gethostbyname(address)
+    except OSError as error:
+        raise ConfigError(
+            f"[execution] address = {address!r}: {error.strerror}; give the number of this machine "
+            "in the network of the nodes, see: ip address"
+        ) from error
+
+
+def _load_config(path: Path, name: str) -> Any:
+    """Call the user's function."""
+    from parsl import Config
+
+    place, function = name.rsplit(":", 1)
+    try:
+        if place.endswith(".py"):
+            make = runpy.run_path(str(path.parent / place))[function]
+        else:
+            make = getattr(importlib.import_module(place), function)
+    except (ImportError, OSError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: config = {name!r} cannot be found ({error}); write 'module:function' or "
+            "'file.py:function'"
+        ) from error
+    config = make()
+    if not isinstance(config, Config):
+        raise ConfigError(f"{path}: {name} returns {config!r}, which is no parsl.Config")
+    return config

@@ -1,0 +1,168 @@
+"""All results of a campaign in one tidy table: a row for each run, a column for each number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+
+from mlobs_client.analysis.statistics import mean
+from mlobs_client.check import ipi_input
+from mlobs_client.csv_file import write_csv
+from mlobs_client.errors import RecordError
+from mlobs_client.launch.campaign import Campaign
+from mlobs_client.launch.campaign_file import Value
+from mlobs_client.launch.campaign_state import Run, State
+from mlobs_client.outputs import Properties, read_properties
+from mlobs_client.outputs.dimensions import factor
+from mlobs_client.units import FEMTOSECOND
+
+PICOSECOND: Final = 1000.0 * FEMTOSECOND
+COUNTED: Final = ("step", "time")  # of no interest as an average
+
+
+@dataclass(frozen=True)
+class Skip:
+    """What is left out at the begin of each run, while it equilibrates.
+
+    Attributes:
+        picoseconds: of simulated time.
+        fraction: of the samples, instead.
+    """
+
+    picoseconds: float = 0.0
+    fraction: float = 0.0
+
+    def count(self, properties: Properties) -> int:
+        """How many samples these are.
+
+        Raises:
+            RecordError: a time is given, but the properties have none.
+        """
+        if self.picoseconds == 0.0:
+            return int(self.fraction * len(next(iter(properties.values.values()))))
+        times = properties["time"]
+        return int((times - times[:1] < self.picoseconds * PICOSECOND).sum())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table.
+
+    Attributes:
+        group: ``runs``, ``parameters``, ``means`` or ``errors`` (standard errors of the means).
+        name: of what is in it.
+        unit: as i-PI writes it; empty where there is none.
+    """
+
+    group: str
+    name: str
+    unit: str = ""
+
+    @property
+    def header(self) -> str:
+        """A name that no other column has."""
+        name = f"{self.name} error" if self.group == "errors" else self.name
+        return f"{name} ({self.unit})" if self.unit else name
+
+
+Table = Mapping[Column, Sequence[Value | None]]
+
+
+def collect(campaign: Campaign, skip: Skip) -> Table:
+    """Make the table: parameters, state, steps, and averages of the first ``<properties>``.
+
+    Cells are None where a run is not done.
+
+    Args:
+        campaign: with its runs.
+        skip: what is left out at their begin.
+
+    Raises:
+        RecordError: the outputs of a run that is done cannot be read, or are too short.
+    """
+    rows = [_describe(run, skip) for run in campaign.runs.values()]
+    columns = dict.fromkeys(column for row in rows for column in row)
+    order = ("runs", "parameters", "means", "errors")
+    by_kind = sorted(columns, key=lambda column: order.index(column.group))
+    return {column: [row.get(column) for row in rows] for column in by_kind}
+
+
+def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
+    """Write the table as CSV and as HDF5, where groups have the columns, and these their unit.
+
+    Args:
+        table: what to write.
+        stem: path without ending; ``.csv`` and ``.h5`` are added.
+
+    Raises:
+        RecordError: a file cannot be written.
+    """
+    csv, hdf5 = (Path(f"{stem}.{end}") for end in ("csv", "h5"))
+    unfinished = hdf5.with_name(f"{hdf5.name}.partial")
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(csv, {column.header: values for column, values in table.items()})
+        with h5py.File(unfinished, "w") as file:
+            for column, values in table.items():
+                place = f"{column.group}/{column.name}"
+                file.create_dataset(place, data=_as_array(values)).attrs["unit"] = column.unit
+        unfinished.replace(hdf5)
+    except OSError as error:
+        raise RecordError(f"cannot write the table {stem}: {error}") from error
+    return csv, hdf5
+
+
+def _as_array(values: Sequence[Value | None]) -> object:
+    """Numbers with NaN, or texts with nothing, for what is not known."""
+    if any(isinstance(value, str) for value in values):
+        return ["" if value is None else str(value) for value in values]
+    if None in values:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    return np.array(values)
+
+
+def _describe(run: Run, skip: Skip) -> dict[Column, Value | None]:
+    state = run.read_state()
+    result = run.read_result()
+    row: dict[Column, Value | None] = {
+        Column("runs", "run"): run.name,
+        Column("runs", "after"): run.after or "",
+        Column("runs", "state"): state.value,
+        Column("runs", "steps"): result.get("steps"),
+        Column("runs", "wall time", "second"): result.get("seconds"),
+    }
+    row.update({Column("parameters", name): value for name, value in run.parameters.items()})
+    return {**row, **(_average(run, skip) if state is State.DONE else {})}
+
+
+def _average(run: Run, skip: Skip) -> dict[Column, float]:
+    ipi = ipi_input.read(run.folder / "input.xml")
+    if not ipi.properties:
+        return {}
+    path = ipi.file(ipi.properties[0].filename)
+    properties = read_properties(path)
+    first = skip.count(properties)
+    found: dict[Column, float] = {}
+    for name, values in properties.values.items():
+        if name in COUNTED:
+            continue
+        unit = properties.units[name]
+        scale = 1.0 / factor(name.split("(")[0], unit, str(path))
+        parts = (
+            {name: values}
+            if values.ndim == 1
+            else {f"{name}[{i}]": values[:, i] for i in range(values.shape[1])}
+        )
+        for part, series in parts.items():
+            try:
+                estimate = mean(series[first:] * scale)
+            except RecordError as error:
+                raise RecordError(f"{path}: {part}: {error}, or skip less") from error
+            found[Column("means", part, unit or "atomic_unit")] = estimate.value
+            found[Column("errors", part, unit or "atomic_unit")] = estimate.error
+    return found

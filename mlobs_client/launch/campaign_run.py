@@ -1,0 +1,124 @@
+"""One run of a campaign, from where it stands to its end, on whatever machine this is called.
+
+The lock of ``run.log`` says that somebody works in a folder. ``mlobs run`` inherits it, so it is
+held for as long as there is a campaign or a ``mlobs run`` that may write there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import LaunchError, MlobsError
+from mlobs_client.launch.campaign import CHECKPOINT, Campaign, load
+from mlobs_client.launch.campaign_state import Run
+from mlobs_client.launch.local import LOG
+from mlobs_client.launch.locks import hold, is_held
+from mlobs_client.launch.processes import Child
+from mlobs_client.launch.supervision import EXIT
+
+NAME: Final = "run"  # of the log
+PAUSE: Final = 0.2  # s
+PATIENCE: Final = 120.0  # s, until what a killed campaign has left running must have ended
+
+
+def carry_out(campaign_file: str, name: str, digest: str, before: object = None) -> bool:
+    """Begin a run, or go on with it, until it is done; nothing is done twice.
+
+    Args:
+        campaign_file: everything else is beside it.
+        name: of the run.
+        digest: of its files when the campaign was begun.
+        before: the result of the run that it starts from; parsl waits for it.
+
+    Returns:
+        Whether it is done; False if the campaign was told to stop.
+
+    Raises:
+        ConfigError: the template is not what it was.
+        LaunchError: the run failed; its folder says why, too.
+    """
+    campaign = load(Path(campaign_file))
+    run = campaign.runs[name]
+    if run.is_done:
+        return True
+    if campaign.stop.exists() or before is False:
+        return False
+    if not run.folder.exists():
+        _begin(campaign, run, digest)
+    with _taken_over(run.folder) as lock:
+        if run.is_done:
+            return True
+        run.clear_failure()
+        started = time.monotonic()
+        try:
+            is_done = _run(campaign, run, lock)
+            if is_done:
+                run.mark_done(time.monotonic() - started)
+        except MlobsError as error:
+            run.mark_failed(str(error))
+            raise
+        return is_done
+
+
+def _begin(campaign: Campaign, run: Run, digest: str) -> None:
+    """Make its folder, with the end of the run before it."""
+    if campaign.digest(run) != digest:
+        raise LaunchError(
+            f"{campaign.template.folder} or {campaign.path} has changed since the campaign was "
+            f"started, and {run.name} has not begun; start the campaign again"
+        )
+    others = run.describe_beginning(digest)
+    try:
+        if run.after is not None:
+            others[CHECKPOINT] = (run.folder.with_name(run.after) / "RESTART").read_bytes()
+        campaign.template.write(campaign.values(run), run.folder, others)
+    except OSError as error:
+        raise LaunchError(f"{run.folder} cannot be made: {error}") from error
+
+
+@contextlib.contextmanager
+def _taken_over(folder: Path) -> Iterator[int]:
+    """Have a folder for ourselves; yields the lock.
+
+    What a campaign that was killed has left running is told to end with a RESTART, so that it
+    is watched again: by an EXIT file, because nobody else knows which processes these are.
+    """
+    exit_file = folder / EXIT
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with hold(folder / f"{NAME}.log") as lock:
+            if lock is not None and not is_held(folder / LOG):
+                exit_file.unlink(missing_ok=True)
+                yield lock
+                return
+        if time.monotonic() > deadline:
+            raise LaunchError(
+                f"a 'mlobs run' or i-PI that an earlier campaign has started works in {folder}, "
+                f"and has not ended {PATIENCE:g} s after {exit_file} was made; end it"
+            )
+        exit_file.touch()
+        time.sleep(PAUSE)
+
+
+def _run(campaign: Campaign, run: Run, lock: int) -> bool:
+    """Let ``mlobs run`` do what is left; return whether all is done."""
+    table = campaign.table
+    files = ["input.xml", *table.client_files, "-n", str(table.clients), "--resume"]
+    command = [sys.executable, "-m", "mlobs_client", "run", *files]
+    child = Child(NAME, command, run.folder, inherited=[lock])
+    was_told = False
+    while not child.wait(PAUSE):
+        if not was_told and campaign.stop.exists():
+            was_told = True
+            child.terminate()
+    words = child.last_words
+    if child.status == 0 and words.startswith("finished"):
+        return True
+    if was_told:
+        return False
+    raise LaunchError(f"{words.removeprefix('mlobs: error: ')} (log: {child.log})")

@@ -1,0 +1,133 @@
+"""What the folder of a run says about it.
+
+``run.json`` is there from the beginning, ``failed.json`` while the last attempt has failed,
+``done.json`` when nothing is left to do. Each is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from mlobs_client.check import ipi_input
+from mlobs_client.errors import MlobsError
+from mlobs_client.launch.campaign_file import Value
+from mlobs_client.launch.progress import Progress, Status
+
+BEGUN: Final = "run.json"
+FAILED: Final = "failed.json"
+DONE: Final = "done.json"
+
+
+class State(Enum):
+    """How far a run is."""
+
+    PLANNED = "planned"
+    WAITING = "waiting"  # for the end of the run that it starts from
+    STARTED = "started"  # it runs, or goes on when the campaign does
+    FAILED = "failed"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a campaign.
+
+    Attributes:
+        name: also of its folder.
+        folder: where it runs; not there before it has begun.
+        parameters: by their names.
+        after: name of the run from whose end it starts, if any.
+    """
+
+    name: str
+    folder: Path
+    parameters: Mapping[str, Value]
+    after: str | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return (self.folder / DONE).exists()
+
+    def read_state(self) -> State:
+        """Look into its folder, and where it has none, into that of the run before it."""
+        if self.is_done:
+            return State.DONE
+        if (self.folder / FAILED).exists():
+            return State.FAILED
+        if self.folder.exists():
+            return State.STARTED
+        if self.after is not None and not (self.folder.parent / self.after / DONE).exists():
+            return State.WAITING
+        return State.PLANNED
+
+    def describe_beginning(self, digest: str) -> dict[str, bytes]:
+        """The file that its folder has from the beginning."""
+        content = {"name": self.name, "parameters": self.parameters, "after": self.after}
+        return {BEGUN: _text({**content, "digest": digest}).encode()}
+
+    def read_digest(self) -> str | None:
+        """Return what its files were made of; None if its folder is of something else."""
+        return _read(self.folder / BEGUN).get("digest")
+
+    def read_error(self) -> str:
+        """Return why it failed; nothing if it has not."""
+        return str(_read(self.folder / FAILED).get("error", ""))
+
+    def read_result(self) -> dict[str, Any]:
+        """Return ``steps`` and ``seconds`` (of the last attempt) of a run that is done."""
+        return _read(self.folder / DONE)
+
+    def mark_failed(self, error: str) -> None:
+        """Say why it failed."""
+        _write(self.folder / FAILED, {"name": self.name, "error": error})
+
+    def clear_failure(self) -> None:
+        """Forget that an attempt failed, when the next one begins."""
+        (self.folder / FAILED).unlink(missing_ok=True)
+
+    def mark_done(self, seconds: float) -> None:
+        """Say that nothing is left to do.
+
+        Raises:
+            ConfigError: i-PI has left no RESTART.
+        """
+        content = {
+            "name": self.name,
+            "parameters": self.parameters,
+            "after": self.after,
+            "steps": ipi_input.read(self.folder / "RESTART").step,
+            "seconds": round(seconds, 1),
+        }
+        _write(self.folder / DONE, content)
+
+    def read_progress(self) -> Status | None:
+        """How far a run that has begun is; None where i-PI's files do not tell."""
+        try:
+            status = Progress(ipi_input.read(self.folder / "input.xml"), since=0.0).read(0)
+        except (MlobsError, OSError):  # it has not begun, or cannot
+            return None
+        return None if status.step is None else status
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    unfinished = path.with_name(f".{path.name}.partial")
+    unfinished.write_text(_text(content), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

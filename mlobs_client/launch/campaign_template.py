@@ -1,0 +1,149 @@
+"""The template of a campaign: text files in which $name is replaced, and others.
+
+A folder is rendered beside its place and then renamed: it is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.tables import suggest
+
+MARK: Final = ".partial"
+"""How the names of folders end that are not complete."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The files of a template.
+
+    Attributes:
+        folder: where they are.
+        copied: what has no $, by its path in the folder.
+        texts: what has one.
+    """
+
+    folder: Path
+    copied: Mapping[str, bytes]
+    texts: Mapping[str, str]
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Each name that stands behind a $, and the first file and line where it does.
+
+        Raises:
+            ConfigError: a $ is followed by no name.
+        """
+        found: dict[str, str] = {}
+        for file, text in self.texts.items():
+            for name, line in _find_names(text, str(self.folder / file)):
+                found.setdefault(name, f"{self.folder / file}:{line}")
+        return found
+
+    def check(self, known: Mapping[str, object]) -> None:
+        """Check that there is a value for every name.
+
+        Raises:
+            ConfigError: there is none; the text has the file and the line.
+        """
+        for name, where in self.names.items():
+            if name not in known:
+                remedy = suggest(name, known) if known else "there are no parameters"
+                raise ConfigError(
+                    f"{where}: ${name} is no parameter of this campaign; {remedy} "
+                    "(write $$ for a dollar)"
+                )
+
+    def render(self, values: Mapping[str, object]) -> dict[str, bytes]:
+        """The text files, with values for their names."""
+        return {
+            file: string.Template(text).substitute(values).encode()
+            for file, text in self.texts.items()
+        }
+
+    def digest(self, values: Mapping[str, object], more: str) -> str:
+        """What changes when any rendered file does, or ``more``."""
+        rendered = {file: _sha256(content) for file, content in self.render(values).items()}
+        return _sha256(json.dumps([self._copied_digest, rendered, more], sort_keys=True).encode())
+
+    @cached_property
+    def _copied_digest(self) -> str:
+        digests = {file: _sha256(content) for file, content in self.copied.items()}
+        return _sha256(json.dumps(digests, sort_keys=True).encode())
+
+    def write(
+        self, values: Mapping[str, object], target: Path, others: Mapping[str, bytes]
+    ) -> None:
+        """Write a folder.
+
+        Args:
+            values: for the names.
+            target: the folder; if it is there already, it stays as it is.
+            others: more files, by their names.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        unfinished = target.with_name(f".{target.name}{MARK}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for file, content in {**self.copied, **self.render(values), **others}.items():
+            path = unfinished / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        unfinished.rename(target)
+
+
+def read_template(folder: Path) -> Template:
+    """Read a folder with all its subfolders.
+
+    Raises:
+        ConfigError: it is missing, or a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: no such folder; put input.xml and client.toml there, and name it as "
+            "template in the campaign file"
+        )
+    copied: dict[str, bytes] = {}
+    texts: dict[str, str] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        file = path.relative_to(folder).as_posix()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        if b"$" in content and (text := _decode(content)) is not None:
+            texts[file] = text
+        else:
+            copied[file] = content
+    return Template(folder, copied, texts)
+
+
+def _decode(content: bytes) -> str | None:
+    """The text, if it is one."""
+    try:
+        return None if b"\0" in content else content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _find_names(text: str, file: str) -> Iterator[tuple[str, int]]:
+    for match in string.Template.pattern.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        if match["invalid"] is not None:
+            raise ConfigError(f"{file}:{line}: no name follows this $; write $$ for a dollar")
+        if match["escaped"] is None:
+            yield match["named"] or match["braced"], line
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

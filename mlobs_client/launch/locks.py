@@ -1,0 +1,50 @@
+"""Whether somebody works in a folder: the lock of a log that is open while a process writes it.
+
+The kernel gives it up when the last process that holds the open file is gone, however it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlobs_client.errors import LaunchError
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def hold(log: Path) -> Iterator[int | None]:
+    """Lock a log, which is made if it is not there.
+
+    Yields:
+        The descriptor of the lock, for children that may outlive us; None where somebody else has
+        the lock.
+
+    Raises:
+        LaunchError: the log cannot be written.
+    """
+    try:
+        stream = log.open("ab")
+    except OSError as error:
+        raise LaunchError(f"{log} cannot be written: {error.strerror}") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        except OSError as error:
+            logger.warning("%s: this file system has no locks (%s)", log, error.strerror)
+        yield stream.fileno()
+
+
+def is_held(log: Path) -> bool:
+    """Return whether somebody has the lock of a log; nobody has that of one that is not there."""
+    if not log.exists():
+        return False
+    with hold(log) as lock:
+        return lock is None

@@ -1,0 +1,138 @@
+"""Campaigns with parsl: its configurations, and runs that need nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import filelock
+import pytest
+from campaigns import write_campaign
+
+from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.launch.campaign import Campaign, load
+from mlobs_client.launch.campaign_parsl import Outcomes, _configure, _judge_retries, execute
+
+SLURM = """kind = "slurm"
+address = "localhost"
+walltime = "01:00:00"
+cores = 4
+options = ["--partition=long"]
+"""
+OWN = """
+import parsl
+def threads():
+    return parsl.Config(executors=[parsl.ThreadPoolExecutor(max_threads=7)])
+def nothing():
+    return 3
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_campaign(tmp_path, seeds=[1])
+
+
+def with_execution(path: Path, text: str) -> Campaign:
+    head = path.read_text().partition("[execution]")[0]
+    path.write_text(f"{head}[execution]\n{text}")
+    return load(path)
+
+
+def run(campaign: Campaign) -> Outcomes:
+    return execute(campaign, campaign.plan(), [], lambda outcomes: None)
+
+
+def test_a_run_that_fails_is_tried_again_and_those_after_it_are_not(path: Path) -> None:
+    template = path.parent / "template" / "input.xml"
+    template.write_text(template.read_text().replace("</simulation>", ""))
+    campaign = with_execution(path, 'kind = "local"\nretries = 1\n')
+    outcomes = run(campaign)
+    first, second = campaign.runs.values()
+    assert "cannot be read as XML" in str(outcomes[first.name])
+    assert outcomes[second.name] == f"not started, because {first.name} has failed"
+    log = (first.folder / "run.log").read_text()
+    assert log.count("cannot be read as XML") == 2
+    assert not second.folder.exists()
+
+
+def test_a_run_that_has_come_farther_is_tried_again_for_nothing(path: Path) -> None:
+    campaign = load(path)
+    run = next(iter(campaign.runs.values()))
+    campaign.template.write(campaign.values(run), run.folder, {})
+    cost, record = _judge_retries(campaign), {"args": (str(path), run.name, "", None)}
+    costs = []
+    for step in (7, 7, 3, 9):
+        (run.folder / "simulation.out").write_text(f"# column 1 --> step : The step.\n {step} \n")
+        costs.append(cost(LaunchError("no"), record))
+    assert costs == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_what_parsl_says_and_keeps_is_in_a_hidden_folder(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    campaign = load(path)
+    for one in campaign.runs.values():
+        one.folder.mkdir(parents=True)
+        (one.folder / "run.json").write_bytes(
+            one.describe_beginning(campaign.digest(one))["run.json"]
+        )
+        (one.folder / "done.json").write_text("{}")
+    assert run(campaign) == {}
+    assert capfd.readouterr() == ("", "")
+    names = sorted(item.name for item in path.parent.iterdir())
+    assert names == [".campaign", "campaign.toml", "runs", "template"]
+
+
+def test_two_campaigns_at_once_in_one_folder_are_refused(path: Path) -> None:
+    campaign = load(path)
+    campaign.hidden.mkdir()
+    with (
+        filelock.FileLock(campaign.hidden / "lock"),
+        pytest.raises(LaunchError, match="another 'mlobs campaign run' works in"),
+    ):
+        run(campaign)
+    assert not campaign.runs["temperature=280_seed=1"].folder.exists()
+
+
+def test_without_parsl_the_error_says_how_to_install_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "parsl", None)
+    with pytest.raises(LaunchError, match=r"pip install 'mlobs\[campaign\]'"):
+        run(load(path))
+
+
+def test_jobs_of_slurm_are_asked_for_as_the_file_says(path: Path) -> None:
+    (executor,) = _configure(with_execution(path, f"at_once = 3\n{SLURM}")).executors
+    assert executor.encrypted
+    assert executor.address == "127.0.0.1"  # parsl listens nowhere else
+    assert executor.max_workers_per_node == 1
+    provider = executor.provider
+    assert (provider.walltime, provider.cores_per_node) == ("01:00:00", 4)
+    assert (provider.max_blocks, provider.nodes_per_block) == (3, 1)
+    assert "#SBATCH --partition=long\n" in provider.scheduler_options
+    assert "--exclusive" not in provider.scheduler_options
+
+
+def test_any_config_of_parsl_is_a_function_in_a_file(path: Path) -> None:
+    (path.parent / "own.py").write_text(OWN)
+    campaign = with_execution(path, 'kind = "parsl"\nconfig = "own.py:threads"\n')
+    assert _configure(campaign).executors[0].max_threads == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("own.py:thread", "'own.py:thread' cannot be found"),
+        ("other.py:threads", "'other.py:threads' cannot be found"),
+        ("no.such.module:threads", "cannot be found"),
+        ("own.py:nothing", "returns 3, which is no parsl.Config"),
+    ],
+)
+def test_a_config_that_is_none_is_an_error(path: Path, name: str, said: str) -> None:
+    (path.parent / "own.py").write_text(OWN)
+    campaign = with_execution(path, f'kind = "parsl"\nconfig = "{name}"\n')
+    with pytest.raises(ConfigError) as caught:
+        _configure(campaign)
+    assert said in str(caught.value)
