@@ -7,9 +7,9 @@ i-PI prints 6 of them, the record's ``positions`` have all.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from mlobs_client.record.writer import RecordWriter
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM, EV
+from mlobs_client.workers import EvaluateBatches
 
 PLACE: Final = ("step", "bead", "structure_checksum")
 """Columns that tell which frame a row belongs to."""
@@ -53,6 +54,7 @@ def observe_trajectory(
     terms: Sequence[Term] = (),
     pbc: Periodicity | None = None,
     batch_size: int = 16,
+    elsewhere: EvaluateBatches | None = None,
     attributes: Attributes | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
@@ -67,6 +69,7 @@ def observe_trajectory(
         terms: force terms that change observables, as in the simulation.
         pbc: overrides that frames with a cell are periodic.
         batch_size: how many frames to evaluate at once.
+        elsewhere: evaluates batches in other processes (:mod:`mlobs_client.workers`).
         attributes: where the numbers come from (models with their sha256, the client file).
         progress: called with the number of frames done, after each batch.
 
@@ -80,27 +83,20 @@ def observe_trajectory(
     if first is None:
         raise RecordError("the trajectory has no frames to observe")
 
-    def evaluate(batch: Sequence[Frame]) -> list[dict[str, Any]]:
-        structures = [_structure(frame, pbc) for frame in batch]
-        values = _evaluate(structures, evaluators, terms, wanted)
-        return [
-            {
-                **value,
-                **_place(frame, structure),
-                "positions": structure.positions,
-                "cell": structure.cell,
-            }
-            for frame, structure, value in zip(batch, structures, values, strict=True)
-        ]
+    def evaluate_here(batches: Iterable[Sequence[Structure]]) -> Iterator[list[dict[str, Array]]]:
+        return (observe_batch(batch, evaluators, terms, wanted) for batch in batches)
 
-    (row,) = evaluate([first])
+    (value,) = observe_batch([_structure(first, pbc)], evaluators, terms, wanted)
+    row = _row(first, pbc, value)
     shapes = {name: np.shape(row[name]) for name in dict.fromkeys((*PLACE, *wanted))}
     origin = {**(attributes or {}), "numbers": first.numbers.tolist()}
     with RecordWriter(output, shapes, origin) as writer:
         rest = chain([first], stream)
         _skip_done(rest, open_record(output), pbc)
-        while batch := list(islice(rest, batch_size)):
-            writer.append(evaluate(batch))
+        batches, again = tee(_batched(rest, batch_size))
+        structures = ([_structure(frame, pbc) for frame in batch] for batch in again)
+        for batch, values in zip(batches, (elsewhere or evaluate_here)(structures), strict=True):
+            writer.append([_row(f, pbc, value) for f, value in zip(batch, values, strict=True)])
             if progress is not None:
                 progress(len(writer))
 
@@ -171,12 +167,24 @@ def _structure(frame: Frame, pbc: Periodicity | None) -> Structure:
     return frame.structure if pbc is None else replace(frame.structure, pbc=pbc)
 
 
-def _evaluate(
+def _row(frame: Frame, pbc: Periodicity | None, value: Mapping[str, Array]) -> dict[str, Any]:
+    structure = _structure(frame, pbc)
+    place = _place(frame, structure)
+    return {**value, **place, "positions": structure.positions, "cell": structure.cell}
+
+
+def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    while batch := list(islice(frames, size)):
+        yield batch
+
+
+def observe_batch(
     structures: Sequence[Structure],
     evaluators: Sequence[Evaluator],
     terms: Sequence[Term],
     wanted: Sequence[str],
 ) -> list[dict[str, Array]]:
+    """Evaluate what is wanted of some structures; see :func:`observe_trajectory`."""
     names = frozenset(wanted) - {"positions", "cell"}
     if terms:  # the forces are not needed, but only the terms know how they change observables
         return [dict(p.observables) for p in predict(structures, evaluators, terms, names)]

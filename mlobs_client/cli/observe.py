@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,11 @@ if TYPE_CHECKING:
 @click.option("--extxyz", type=click.Path(path_type=Path), help="Also as extended xyz (eV, A).")
 @click.option(
     "--batch-size", default=16, show_default=True, type=click.IntRange(min=1),
-    help="Frames evaluated at once.",
+    help="Frames evaluated together.",
+)  # fmt: skip
+@click.option(
+    "--at-once", default=1, show_default=True, type=click.IntRange(min=1),
+    help="Processes, with `threads` of CLIENT.toml each.",
 )  # fmt: skip
 def command(
     client: Path,
@@ -43,6 +48,7 @@ def command(
     output: Path,
     extxyz: Path | None,
     batch_size: int,
+    at_once: int,
 ) -> None:
     """Evaluate the models of CLIENT.toml along TRAJECTORY.
 
@@ -58,10 +64,12 @@ def command(
     from mlobs_client.build import build
     from mlobs_client.observe import export_extxyz, observe_trajectory
     from mlobs_client.record.reader import open_record
+    from mlobs_client.workers import workers
 
     n_frames, open_frames = _open(trajectory)
     assembly = build(config, client.parent)
-    with _bar() as bar:
+    several = workers(client, wanted, at_once) if at_once > 1 else nullcontext()
+    with _bar() as bar, several as elsewhere:
         task = bar.add_task("frames", total=n_frames)
         observe_trajectory(
             open_frames(),
@@ -71,6 +79,7 @@ def command(
             terms=assembly.terms,
             pbc=assembly.structure.pbc,
             batch_size=batch_size,
+            elsewhere=elsewhere,
             attributes=describe(config, client),
             progress=lambda done: bar.update(task, completed=done),
         )

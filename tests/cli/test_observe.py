@@ -53,3 +53,22 @@ def test_the_files_of_beads_are_not_taken_for_pieces_of_one_run(
     arguments = [str(finished_run / "client.toml"), *beads, "-o", str(tmp_path / "o.h5")]
     with pytest.raises(RecordError, match=r"are beads of one run.*simulation\.pos$"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def test_several_processes_write_the_same_record_also_after_an_interruption(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    arguments = [str(finished_run / "client.toml"), str(finished_run / "simulation.pos")]
+    alone, together = tmp_path / "alone.h5", tmp_path / "together.h5"
+    options = ["-w", "dipole", "-w", "born_charges", "--batch-size", "16", "-o"]
+    CliRunner().invoke(command, [*arguments, *options, str(alone)], catch_exceptions=False)
+    more = [*arguments, *options, str(together), "--at-once", "2"]
+    for kept in (0.0, 0.4):
+        if kept:  # as a kill leaves it
+            with together.open("r+b") as file:
+                file.truncate(int(kept * together.stat().st_size))
+        assert CliRunner().invoke(command, more, catch_exceptions=False).exit_code == 0
+        one, other = read_observed(alone), read_observed(together)
+        assert one.steps.tolist() == other.steps.tolist()
+        for name in ("dipole", "born_charges"):
+            np.testing.assert_array_equal(one.values[name], other.values[name])
