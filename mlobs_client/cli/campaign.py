@@ -201,10 +201,12 @@ class _Bar:
         n_done = sum(run.is_done for run in campaign.runs.values())
         self._task = self.progress.add_task("", total=len(campaign.runs), completed=n_done)
         self._next = 0.0
+        self._n_ended = 0
 
     def __call__(self, outcomes: Outcomes) -> None:
-        if time.monotonic() < self._next:
+        if time.monotonic() < self._next and len(outcomes) == self._n_ended:
             return
+        self._n_ended = len(outcomes)
         self._next = time.monotonic() + PAUSE
         runs = self._campaign.runs.values()
         started = [run for run in runs if run.read_state() is State.STARTED]

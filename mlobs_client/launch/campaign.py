@@ -95,13 +95,18 @@ class Campaign:
         """
         self._check_names()
         digests = {name: self.digest(run) for name, run in self.runs.items()}
-        for name, run in self.runs.items():
-            if run.folder.exists() and run.read_digest() != digests[name]:
-                raise ConfigError(
-                    f"run {name} would be another one now: {self.path.name} or "
-                    f"{self.template.folder} has changed since it began; take the change back, or "
-                    f"remove {run.folder} to run it anew"
-                )
+        changed = [
+            run
+            for name, run in self.runs.items()
+            if run.folder.exists() and run.read_digest() != digests[name]
+        ]
+        if changed:
+            more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+            raise ConfigError(
+                f"run {changed[0].name}{more} would be another one now: {self.path.name} or "
+                f"{self.template.folder} has changed since it began; take the change back, or "
+                f"remove {changed[0].folder}{more} to run it anew"
+            )
         return digests
 
     def digest(self, run: Run) -> str:

@@ -74,8 +74,11 @@ def execute(
 @contextlib.contextmanager
 def _alone(campaign: Campaign) -> Iterator[None]:
     try:
-        campaign.hidden.mkdir(exist_ok=True)
-        (campaign.path.parent / "runs").mkdir(exist_ok=True)
+        for folder in (campaign.hidden, campaign.path.parent / "runs"):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise LaunchError(f"{folder} cannot be made: {error.strerror}") from error
+    try:
         with filelock.FileLock(campaign.hidden / "lock", blocking=False):
             yield
     except filelock.Timeout:

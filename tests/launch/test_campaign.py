@@ -138,6 +138,15 @@ def test_a_run_that_would_be_another_one_now_is_an_error_that_names_it(
     assert f"or remove {folder}" in str(caught.value)
 
 
+def test_an_error_says_how_many_runs_have_changed(tmp_path: Path) -> None:
+    path = write_campaign(tmp_path)
+    for seed in (1, 2):
+        begin(load(path), f"temperature=280_seed={seed}")
+    edit(tmp_path / "template" / "init.xyz", "O 0.0", "O 0.1")
+    with pytest.raises(ConfigError, match=r"seed=1 \(and 1 more\) would be another one"):
+        load(path).plan()
+
+
 def test_more_values_leave_the_runs_that_have_begun_as_they_are(tmp_path: Path) -> None:
     path = write_campaign(tmp_path)
     begin(load(path), "temperature=280_seed=2")

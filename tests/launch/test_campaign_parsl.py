@@ -95,6 +95,12 @@ def test_two_campaigns_at_once_in_one_folder_are_refused(path: Path) -> None:
     assert not campaign.runs["temperature=280_seed=1"].folder.exists()
 
 
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(path: Path) -> None:
+    (path.parent / "runs").write_text("no folder")
+    with pytest.raises(LaunchError, match=r"runs cannot be made: File exists"):
+        run(load(path))
+
+
 def test_without_parsl_the_error_says_how_to_install_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """A campaign that is killed again and again ends as if it were not; and what campaigns cost.
 
-``python campaign.py`` takes ten minutes and writes ``results/campaign.json``; ``python campaign.py
+``python campaign.py`` takes five minutes and writes ``results/campaign.json``; ``python campaign.py
 NAME`` runs one study and writes nothing.
 """
 
@@ -29,7 +29,7 @@ from campaigns import (  # beside the other tests
 )
 
 N_KILLS = 10
-WRITE = {"temperatures": (280, 300, 320), "seeds": (1, 2, 3, 4), "steps": 2000, "at_once": 2}
+WRITE = {"temperatures": (280, 300, 320), "seeds": (1, 2, 3, 4), "steps": 1000, "at_once": 2}
 DEADLINE = 1800.0  # s
 
 
@@ -52,7 +52,7 @@ def killed(scratch: Path) -> list[Figure]:
     n_found = 0
     for kill in range(N_KILLS):
         process = start_campaign(folder)
-        time.sleep(moments.uniform(1.0, 12.0))
+        time.sleep(moments.uniform(1.0, 9.0))
         n_found += process.poll() is None
         if kill % 3 < 2:
             kill_all_in(folder)
