@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from ipi_runs import WATER, ffsocket, make_input
 
-from mlobs_client.launch.campaign import load
+from mlobs_client.campaign.campaign import load
 from mlobs_client.outputs import open_trajectory, read_properties
 
 OUTPUT = """<output prefix='simulation'>

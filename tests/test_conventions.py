@@ -21,6 +21,7 @@ FORBIDDEN = {
     "evaluate": ("mlobs_client.wire",),
     "terms": ("torch", "mlobs_client.wire"),
     "launch": ("torch",),
+    "campaign": ("torch",),
 }
 
 

@@ -18,13 +18,13 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mlobs_client.campaign.campaign import Campaign, load
+from mlobs_client.campaign.execution import Outcomes, execute
+from mlobs_client.campaign.results import Skip, collect, write_table
+from mlobs_client.campaign.state import Run, State
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.campaign import Campaign, load
-from mlobs_client.launch.campaign_parsl import Outcomes, execute
-from mlobs_client.launch.campaign_results import Skip, collect, write_table
-from mlobs_client.launch.campaign_state import Run, State
 from mlobs_client.launch.signals import received_signals
 
 COLOURS: Final = {

@@ -1,9 +1,8 @@
-"""Start one i-PI and its clients, watch them, and stop them cleanly; and many of these.
+"""Start one i-PI and its clients, watch them, and stop them cleanly.
 
-``address`` frees what dead servers left behind, ``processes`` are children with a log,
-``ending`` reads how i-PI ended, ``progress`` how far it is, and ``local`` joins these.
-
-``campaign`` says which runs there are, from ``campaign_file`` and ``campaign_template``;
-``campaign_state`` what is known of each, ``campaign_run`` carries out one of them and
-``campaign_parsl`` all; ``campaign_results`` makes one table.
+``local`` joins what surrounds a run: ``address`` frees what dead servers left behind,
+``checkpoints`` are what a run goes on from, ``relay`` lets clients of other machines in, ``locks``
+and ``signals`` keep the peace. ``supervision`` looks after i-PI and the clients: ``service`` names
+them, ``places`` says where they run, ``processes`` are children with a log, ``ending`` reads how
+i-PI ended, ``progress`` how far it is, ``heartbeat`` and ``deaths`` judge. ``slurm`` writes jobs.
 """

@@ -10,9 +10,9 @@ from campaigns import write_campaign
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.cli.campaign import _make_table, _shown, command
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.campaign import Campaign, load
 
 FIRST, SECOND = "temperature=280_seed=1", "temperature=300_seed=1"
 

@@ -21,7 +21,7 @@ from campaigns import (
     write_campaign,
 )
 
-from mlobs_client.launch.campaign import load
+from mlobs_client.campaign.campaign import load
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
 STEPS = 200

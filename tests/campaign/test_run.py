@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from campaigns import write_campaign
 
+from mlobs_client.campaign.campaign import Campaign, load
+from mlobs_client.campaign.run import carry_out
+from mlobs_client.campaign.state import State
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.campaign import Campaign, load
-from mlobs_client.launch.campaign_run import carry_out
-from mlobs_client.launch.campaign_state import State
 from mlobs_client.launch.locks import hold
 
 COLD, WARM = "temperature=280_seed=1", "temperature=300_seed=1"
@@ -110,7 +110,7 @@ def test_what_still_works_in_its_folder_is_told_to_end_first(campaign: Campaign,
 def test_who_does_not_end_is_an_error_in_the_end(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlobs_client.launch.campaign_run.PATIENCE", 0.3)
+    monkeypatch.setattr("mlobs_client.campaign.run.PATIENCE", 0.3)
     folder = campaign.runs[COLD].folder
     folder.mkdir(parents=True)
     with hold(folder / "i-pi.log"), pytest.raises(LaunchError, match=r"has not ended 0\.3 s after"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mlobs_client.campaign.template import Template, read_template
 from mlobs_client.errors import ConfigError
-from mlobs_client.launch.campaign_template import Template, read_template
 
 
 @pytest.fixture

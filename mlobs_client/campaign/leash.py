@@ -1,6 +1,6 @@
 """Start a program that Ctrl-C does not reach, and that ends when we do, however that is.
 
-``python -m mlobs_client.launch.leash PROGRAM ARGUMENTS...`` becomes the program.
+``python -m mlobs_client.campaign.leash PROGRAM ARGUMENTS...`` becomes the program.
 """
 
 from __future__ import annotations

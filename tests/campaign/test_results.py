@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from campaigns import write_campaign
 
+from mlobs_client.campaign.campaign import Campaign, load
+from mlobs_client.campaign.results import Skip, collect, write_table
 from mlobs_client.errors import RecordError
-from mlobs_client.launch.campaign import Campaign, load
-from mlobs_client.launch.campaign_results import Skip, collect, write_table
 from mlobs_client.outputs import Properties
 
 HEADER = """# column   1     --> step : The current simulation time step.

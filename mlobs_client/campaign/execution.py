@@ -1,7 +1,7 @@
 """A campaign is executed by parsl: by which of its executors, and what is heard from it.
 
 parsl starts a run when that one is done from which it starts, as many at once as it may, and again
-when it has failed. Everything else is in :mod:`mlobs_client.launch.campaign_run`.
+when it has failed. Everything else is in :mod:`mlobs_client.campaign.run`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any, Final
 
 import filelock
 
+from mlobs_client.campaign.campaign import Campaign
+from mlobs_client.campaign.file import Parsl, Slurm
+from mlobs_client.campaign.run import NAME, PATIENCE, carry_out
+from mlobs_client.campaign.state import Run
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch.campaign import Campaign
-from mlobs_client.launch.campaign_file import Parsl, Slurm
-from mlobs_client.launch.campaign_run import NAME, PATIENCE, carry_out
-from mlobs_client.launch.campaign_state import Run
 from mlobs_client.launch.locks import is_held
 
-LEASH: Final = (sys.executable, "-m", "mlobs_client.launch.leash")
+LEASH: Final = (sys.executable, "-m", "mlobs_client.campaign.leash")
 PAUSE: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]

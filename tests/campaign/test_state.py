@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mlobs_client.campaign.state import Run, State
 from mlobs_client.errors import ConfigError
-from mlobs_client.launch.campaign_state import Run, State
 
 
 @pytest.fixture

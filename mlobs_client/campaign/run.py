@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from mlobs_client.campaign.campaign import CHECKPOINT, Campaign, load
+from mlobs_client.campaign.state import Run
 from mlobs_client.errors import LaunchError, MlobsError
-from mlobs_client.launch.campaign import CHECKPOINT, Campaign, load
-from mlobs_client.launch.campaign_state import Run
 from mlobs_client.launch.local import LOG
 from mlobs_client.launch.locks import hold, is_held
 from mlobs_client.launch.processes import Child

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from campaigns import write_campaign
 
+from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.errors import ConfigError
-from mlobs_client.launch.campaign import Campaign, load
 
 
 def edit(path: Path, old: str, new: str) -> Path:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mlobs_client.campaign.file import Local, Slurm, read_campaign_file
 from mlobs_client.errors import ConfigError
-from mlobs_client.launch.campaign_file import Local, Slurm, read_campaign_file
 
 GRID = "[parameters]\ntemperature = [280, 300]\n"
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from string import Template as Text
 from typing import Final
 
+from mlobs_client.campaign.file import START, CampaignTable, Value, read_campaign_file
+from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.template import Template, read_template
 from mlobs_client.errors import ConfigError
-from mlobs_client.launch.campaign_file import START, CampaignTable, Value, read_campaign_file
-from mlobs_client.launch.campaign_state import Run
-from mlobs_client.launch.campaign_template import Template, read_template
 from mlobs_client.tables import suggest
 
 CHECKPOINT: Final = "start.chk"

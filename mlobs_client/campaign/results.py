@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 
 from mlobs_client.analysis.statistics import mean
+from mlobs_client.campaign.campaign import Campaign
+from mlobs_client.campaign.file import Value
+from mlobs_client.campaign.state import Run, State
 from mlobs_client.check import ipi_input
 from mlobs_client.csv_file import write_csv
 from mlobs_client.errors import RecordError
-from mlobs_client.launch.campaign import Campaign
-from mlobs_client.launch.campaign_file import Value
-from mlobs_client.launch.campaign_state import Run, State
 from mlobs_client.outputs import Properties, read_properties
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.units import FEMTOSECOND

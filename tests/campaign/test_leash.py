@@ -12,7 +12,7 @@ import pytest
 
 PARENT = """
 import subprocess, sys, time
-leash = [sys.executable, "-m", "mlobs_client.launch.leash"]
+leash = [sys.executable, "-m", "mlobs_client.campaign.leash"]
 program = [sys.executable, "-c", "print('ready', flush=True); import time; time.sleep(60)"]
 child = subprocess.Popen([*leash, *program])
 print(child.pid, flush=True)

@@ -9,9 +9,9 @@ import filelock
 import pytest
 from campaigns import write_campaign
 
+from mlobs_client.campaign.campaign import Campaign, load
+from mlobs_client.campaign.execution import Outcomes, _configure, _judge_retries, execute
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch.campaign import Campaign, load
-from mlobs_client.launch.campaign_parsl import Outcomes, _configure, _judge_retries, execute
 
 SLURM = """kind = "slurm"
 address = "localhost"
