@@ -11,11 +11,9 @@ from pathlib import Path
 
 import click
 
-from mlobs_client import config as client_file
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import files_of_a_run
+from mlobs_client.cli.options import files_of_a_run, load_clients
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch import slurm
 
@@ -83,10 +81,7 @@ def command(
     if not no_check:
         stop_at_errors(input_xml, clients, n_clients, log_to_console(logging.WARNING))
     folder = input_xml.parent.resolve()
-    files = [
-        ClientFile(path, client_file.load(path), n)
-        for path, n in zip(clients, n_clients, strict=True)
-    ]
+    files = load_clients(clients, n_clients)
     threads = [file.config.threads for file in files]
     several = nodes > 1
     job = slurm.Job(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from mlobs_client import config
+from mlobs_client.check.agreement import ClientFile
 
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
@@ -37,6 +40,16 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
     for decorate in reversed(decorators):
         decorated = decorate(decorated)
     return decorated
+
+
+def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[ClientFile]:
+    """Read what :func:`files_of_a_run` has named.
+
+    Raises:
+        ConfigError: a file is missing or says something impossible.
+    """
+    files = zip(clients, n_clients, strict=True)
+    return [ClientFile(path, config.load(path), n_processes) for path, n_processes in files]
 
 
 class FiniteRange(click.FloatRange):

@@ -13,13 +13,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, files_of_a_run
+from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients
 from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
@@ -97,10 +96,7 @@ def command(
     if not no_check:
         stop_at_errors(input_xml, clients, n_clients, console)
     ipi = ipi_input.read(input_xml)
-    files = [
-        ClientFile(path, client_file.load(path), n)
-        for path, n in zip(clients, n_clients, strict=True)
-    ]
+    files = load_clients(clients, n_clients)
     with shown(console) as show:
         options = Options(others_serve, srun, listen, max_temperature, stall)
         outcome = local.run(ipi, files, show, options)
