@@ -63,7 +63,6 @@ FAULTS: tuple[Fault, ...] = (
     networks.network_cut,
     networks.connection_reset,
     files.record_disk_full,
-    files.output_disk_full,
     files.whole_disk_full,
     files.disk_read_only,
     files.model_replaced,
@@ -76,7 +75,6 @@ WHY_NOT: dict[Fault, Callable[[], str]] = {
     networks.network_cut: networks.why_no_namespaces,
     networks.connection_reset: networks.why_no_namespaces,
     files.record_disk_full: files.why_no_mounts,
-    files.output_disk_full: files.why_no_mounts,
     files.whole_disk_full: files.why_no_mounts,
     files.disk_read_only: files.why_no_mounts,
 }

@@ -15,7 +15,7 @@ from faults_of_clients import begun
 from launched import MODELS, Inputs, Launched, Undisturbed, end_all_in
 from seen import Seen, end, finish, judge
 
-MODEL = Inputs(n_steps=60, model="potential-0")
+MODEL = Inputs(n_steps=60, n_clients=1, model="potential-0")
 OTHER_MODEL = MODELS / "potential-1.model"
 NO_SPACE = "No space left|disk is full|ENOSPC"
 
@@ -27,15 +27,8 @@ def record_disk_full(folder: Path, undisturbed: Undisturbed) -> Seen:
         return _fill(Launched(folder, inputs), disk, undisturbed, f"cannot append row.*{NO_SPACE}")
 
 
-def output_disk_full(folder: Path, undisturbed: Undisturbed) -> Seen:
-    """the disk of i-PI's outputs is full; later there is space, and mlobs run --resume"""
-    with memory_disk(folder / "disk", "2m") as disk:
-        inputs = Inputs(prefix="disk/simulation", checkpoint=5)
-        return _fill(Launched(folder, inputs), disk, undisturbed, NO_SPACE)
-
-
 def whole_disk_full(folder: Path, undisturbed: Undisturbed) -> Seen:
-    """the disk of all files of a run is full; later there is space, and mlobs run --resume"""
+    """the disk of i-PI's outputs, and of all else, is full; later there is space, and --resume"""
     with memory_disk(folder / "disk", "4m") as disk:
         inputs = Inputs(record="observables.h5", checkpoint=5)
         return _fill(Launched(disk, inputs), disk, undisturbed, NO_SPACE)

@@ -175,7 +175,7 @@ def oversized_message(folder: Path, undisturbed: Undisturbed) -> Seen:
     """a client gets a header that announces 10 GB"""
     n_atoms = 10**10 // 24
     message = b"POSDATA".ljust(12) + bytes(144) + struct.pack("=i", n_atoms)
-    return _with_fake_server(folder, message + bytes(1000), f"structure.s. of {n_atoms} atoms")
+    return _with_fake_server(folder, message + bytes(1000), f"of {n_atoms} atoms")
 
 
 def oversized_init(folder: Path, undisturbed: Undisturbed) -> Seen:
