@@ -19,7 +19,7 @@ from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.address import free_addresses
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.deaths import Deaths
-from mlobs_client.launch.ending import Ending, last_error, read_ending
+from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
 from mlobs_client.launch.places import Place
 from mlobs_client.launch.processes import SRUN, Child
@@ -320,7 +320,10 @@ class Supervision:
         if received is not None:
             return Outcome(Ending.STOPPED, received.name, received, restart)
         if ending is Ending.FAILED:
-            raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){self._advice()}")
+            raise LaunchError(
+                f"i-PI ended: {reason} (log: {self._server.log}){find_full_disk(self._folder)}"
+                f"{self._advice()}"
+            )
         return Outcome(ending, reason, None, restart)
 
 
