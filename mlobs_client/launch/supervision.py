@@ -35,7 +35,7 @@ PAUSE_OF_REPORTS: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
 CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
 STEP_PATIENCE: Final = 5.0  # for Slurm, to end a step
-FAREWELL: Final = 60.0  # between EXIT to the clients and the end of i-PI
+FAREWELL: Final = 10.0  # between EXIT to a client and the end of i-PI
 MAX_SILENCES: Final = 3  # in a row; the clients are replaced at each
 EXPLODED: Final = 1e5  # K: no molecules any more
 BLOWN_UP: Final = "RESTART-blown-up"
@@ -121,7 +121,7 @@ class Supervision:
         self._deaths = Deaths()
         self._heartbeat = Heartbeat(options.stall)
         self._silences: list[int] = []  # how many steps had been made, for each
-        self._all_left: float | None = None
+        self._left: dict[str, float] = {}  # when i-PI had said EXIT to a client
         self._clients: dict[str, Child] = {}
         self._server = self._start_server(ipi.path.name)
 
@@ -220,19 +220,25 @@ class Supervision:
 
     def _look_after_clients(self) -> None:
         for name, client in self._clients.items():
-            if client.status in (None, 0):  # 0: the server has said EXIT
+            if client.status is None or not self._is_missed(name, client):
                 continue
             if self._server.wait(1.0):  # its clients notice its death before we do
                 return
             self._judge_death(client)
             self._clients[name] = self._start_client(name)
-        if self._clients and self._count_clients() == 0:
-            self._all_left = self._all_left or time.monotonic()
-            if time.monotonic() - self._all_left > FAREWELL:
-                raise LaunchError(
-                    f"i-PI said EXIT to all clients {FAREWELL:g} s ago and has not ended; "
-                    f"see the end of {self._server.log}"
-                )
+
+    def _is_missed(self, name: str, client: Child) -> bool:
+        """Whether a client that has ended should not have.
+
+        i-PI says EXIT when it ends, but also to a client that was silent for longer than its
+        <timeout>, and goes on without.
+        """
+        if client.status != 0:
+            return True
+        if time.monotonic() - self._left.setdefault(name, time.monotonic()) < FAREWELL:
+            return False
+        del self._left[name]
+        return True
 
     def _look_after_server(self) -> None:
         """Go on from a RESTART where i-PI lives but has stopped to talk to clients."""
@@ -310,6 +316,14 @@ class Supervision:
         words = client.last_words.removeprefix("mlobs: error: ")
         is_error = client.status == 1 and not words.startswith(SRUN)
         if is_error and not client.has_said(CONNECTED):
+        if client.status == 0:
+            logger.warning(
+                "i-PI has sent %s away, which was silent for longer than the <timeout> of its "
+                "<ffsocket>: it is started again; log: %s",
+                client.name,
+                client.log,
+            )
+            return
             raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
         self._deaths.count(words, client.log, None if is_error else self._heartbeat.n_steps)
         logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)

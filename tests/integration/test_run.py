@@ -436,3 +436,18 @@ def test_clients_that_join_from_elsewhere_serve_a_run_that_listens(run: Run) -> 
     assert other.returncode == 0, said
     assert "connected to the i-PI server at" in said
     assert run.steps() == list(range(61))
+
+
+def test_a_client_that_ipi_sends_away_for_its_silence_comes_back(run: Run) -> None:
+    run.prepare(steps=40, seconds=0.05)
+    path = run.folder / "input.xml"
+    path.write_text(path.read_text().replace("</address>", "</address> <timeout> 2 </timeout>"))
+    run.start()
+    run.wait_for_step(2)
+    client = run.children()["client-0"]
+    os.kill(client, signal.SIGSTOP)
+    time.sleep(3.0)
+    os.kill(client, signal.SIGCONT)
+    assert run.wait(60.0) == 0, run.said
+    assert "i-PI has sent client-0 away" in run.said
+    assert run.steps() == list(range(41))
