@@ -26,6 +26,7 @@ from mlobs_client.launch.processes import SRUN, Child
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
+from mlobs_client.launch.sources import Sources
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ class Supervision:
         self._relay = relay
         self._folder = ipi.path.parent
         self._files = files
+        self._sources = Sources(files.values())
         self._places = places
         self._since = time.time()
         self._deaths = Deaths()
@@ -202,6 +204,7 @@ class Supervision:
             self._clients[name] = self._start_client(name, step if name in counting else None)
 
     def _start_client(self, name: str, step: int | None = None) -> Child:
+        self._sources.check()
         client, place = self._files[name], self._places[name]
         command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
         counted = [] if step is None else ["--step", str(step)]
@@ -313,9 +316,6 @@ class Supervision:
         return path if written else None
 
     def _judge_death(self, client: Child) -> None:
-        words = client.last_words.removeprefix("mlobs: error: ")
-        is_error = client.status == 1 and not words.startswith(SRUN)
-        if is_error and not client.has_said(CONNECTED):
         if client.status == 0:
             logger.warning(
                 "i-PI has sent %s away, which was silent for longer than the <timeout> of its "
@@ -324,6 +324,9 @@ class Supervision:
                 client.log,
             )
             return
+        words = client.last_words.removeprefix("mlobs: error: ")
+        is_error = client.status == 1 and not words.startswith(SRUN)
+        if is_error and not client.has_said(CONNECTED):
             raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
         self._deaths.count(words, client.log, None if is_error else self._heartbeat.n_steps)
         logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
