@@ -339,6 +339,7 @@ class Launched:
             r"^(?:WARNING +(.*?)|mlobs: error: (.*?)|((?:stopped|going on).*?)) *$", self.said, re.M
         )
         messages = ["".join(words).replace(f"{self.folder}/", "") for words in found]
+        messages = [message.replace(str(self.folder), "the folder") for message in messages]
         bare = [re.sub(r"; log: \S+| \(log: \S+?\)", "", message) for message in messages]
         return "; ".join(dict.fromkeys(bare)) or "no message"
 

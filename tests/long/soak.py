@@ -3,8 +3,8 @@
 Eight beads, four clients, one of which is spared so that its memory is seen for long; the others
 are killed (SIGKILL) at random. Memory and files of i-PI, of ``mlobs run`` and of the clients are
 looked at once a second. A growth is the slope of a straight line through means over blocks of time,
-the same for all processes of a kind (i-PI that has been started again is another process), from
-ten seconds after their start. ``python soak.py SECONDS`` does it for that long, not half an hour.
+the same for all processes of a kind (i-PI that has been started again is another process), after a
+fifth of their time. ``python soak.py SECONDS`` does it for that long, not half an hour.
 """
 
 from __future__ import annotations
@@ -69,8 +69,13 @@ class Watch:
     def tables(self, kind: str) -> list[Array]:
         """Samples of all processes of a kind that were seen for long, after their warm-up."""
         tables = [np.array(rows) for rows in self.samples[kind].values()]
-        warm = [table[table[:, 0] - table[0, 0] >= WARM_UP] for table in tables]
+        warm = [table[table[:, 0] >= table[0, 0] + _warm_up(table)] for table in tables]
         return [table for table in warm if len(table) and np.ptp(table[:, 0]) >= 4.0 * BLOCK]
+
+
+def _warm_up(table: Array) -> float:
+    """Seconds until a process has seen all that it does: a fifth of its time."""
+    return max(WARM_UP, float(np.ptp(table[:, 0])) / 5.0)
 
 
 def soak(seconds: float) -> list[Figure]:
@@ -189,9 +194,9 @@ def _slope(tables: list[Array]) -> tuple[float, float]:
 
 
 def _grown_files(table: Array) -> int:
-    """Open files in the last quarter of the time beyond those in the first."""
+    """Open files, at most, in the last quarter of the time beyond those in the first."""
     quarter = max(1, len(table) // 4)
-    return int(np.median(table[-quarter:, 2]) - np.median(table[:quarter, 2]))
+    return int(table[-quarter:, 2].max() - table[:quarter, 2].max())
 
 
 def main() -> int:
