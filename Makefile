@@ -8,10 +8,12 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch
 # Test files at once: two take 12 minutes on two cores, one takes 20.
 TESTS_AT_ONCE ?= 2
+# How long clients are killed.
+SECONDS ?= 1800
 # One thread per process: two processes with two threads each on two cores are 20 x slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench validate clean
+.PHONY: demo test lint bench validate faults soak scaling clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mlobs demo
@@ -30,6 +32,18 @@ bench: $(VENV)/.ready
 
 validate: $(VENV)/.ready
 	$(BIN)/python tests/long/validate.py; status=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$status
+
+faults: $(VENV)/.ready
+	$(BIN)/python tests/long/faults.py; status=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$status
+
+soak: $(VENV)/.ready
+	$(BIN)/python tests/long/soak.py $(SECONDS); status=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$status
+
+scaling: $(VENV)/.ready
+	$(BIN)/python tests/long/scaling.py; status=$$?; \
 	$(BIN)/python tests/long/tables.py README.md; exit $$status
 
 # torch first and pinned, so that what needs it finds the build that was chosen.

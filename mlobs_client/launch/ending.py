@@ -7,7 +7,13 @@ Source:
 from __future__ import annotations
 
 import re
+import tempfile
 from enum import Enum
+from pathlib import Path
+from typing import Final
+
+# the last line of a traceback; "Exception in thread" is its first
+ERROR: Final = r"(?!Exception in thread)[A-Za-z_.]*(Error|Exception|Interrupt|Invalid[A-Z]\w+)\b.*"
 
 
 class Ending(Enum):
@@ -37,17 +43,29 @@ def read_ending(log: str, status: int) -> tuple[Ending, str]:
         if words.startswith("@SOFTEXIT"):
             return Ending.STOPPED, words.removeprefix("@SOFTEXIT: ")
         return Ending.FAILED, words
+    if status < 0:
+        return Ending.FAILED, f"killed by signal {-status}"
     words = last_error(log)
     if words is None:
-        words = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        words = f"exit status {status}"
     return Ending.FAILED, words
 
 
 def last_error(log: str) -> str | None:
     """Return the last line of a traceback, else the last warning, else None."""
     lines = [line.strip() for line in log.splitlines()]
-    for pattern in (r"[A-Za-z_.]*(Error|Exception|Interrupt)\b.*", r"!W!.*"):
+    for pattern in (ERROR, r"!W!(?!.*Install PyFFTW).*"):
         found = [line for line in lines if re.fullmatch(pattern, line)]
         if found:
             return found[-1]
     return None
+
+
+def find_full_disk(folder: Path) -> str:
+    """Say why nothing can be written to a folder, not even the end of a log; empty if it can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as stream:
+            stream.write(bytes(1 << 14))
+    except OSError as error:
+        return f"; {folder.resolve()} cannot be written: {error.strerror}"
+    return ""

@@ -19,13 +19,14 @@ from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.address import free_addresses
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.deaths import Deaths
-from mlobs_client.launch.ending import Ending, last_error, read_ending
+from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
 from mlobs_client.launch.places import Place
 from mlobs_client.launch.processes import SRUN, Child
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
+from mlobs_client.launch.sources import Sources
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ PAUSE_OF_REPORTS: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
 CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
 STEP_PATIENCE: Final = 5.0  # for Slurm, to end a step
-FAREWELL: Final = 60.0  # between EXIT to the clients and the end of i-PI
+FAREWELL: Final = 10.0  # between EXIT to a client and the end of i-PI
 MAX_SILENCES: Final = 3  # in a row; the clients are replaced at each
 EXPLODED: Final = 1e5  # K: no molecules any more
 BLOWN_UP: Final = "RESTART-blown-up"
@@ -116,12 +117,13 @@ class Supervision:
         self._relay = relay
         self._folder = ipi.path.parent
         self._files = files
+        self._sources = Sources(files.values())
         self._places = places
         self._since = time.time()
         self._deaths = Deaths()
         self._heartbeat = Heartbeat(options.stall)
         self._silences: list[int] = []  # how many steps had been made, for each
-        self._all_left: float | None = None
+        self._left: dict[str, float] = {}  # when i-PI had said EXIT to a client
         self._clients: dict[str, Child] = {}
         self._server = self._start_server(ipi.path.name)
 
@@ -202,6 +204,7 @@ class Supervision:
             self._clients[name] = self._start_client(name, step if name in counting else None)
 
     def _start_client(self, name: str, step: int | None = None) -> Child:
+        self._sources.check()
         client, place = self._files[name], self._places[name]
         command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
         counted = [] if step is None else ["--step", str(step)]
@@ -220,19 +223,25 @@ class Supervision:
 
     def _look_after_clients(self) -> None:
         for name, client in self._clients.items():
-            if client.status in (None, 0):  # 0: the server has said EXIT
+            if client.status is None or not self._is_missed(name, client):
                 continue
             if self._server.wait(1.0):  # its clients notice its death before we do
                 return
             self._judge_death(client)
             self._clients[name] = self._start_client(name)
-        if self._clients and self._count_clients() == 0:
-            self._all_left = self._all_left or time.monotonic()
-            if time.monotonic() - self._all_left > FAREWELL:
-                raise LaunchError(
-                    f"i-PI said EXIT to all clients {FAREWELL:g} s ago and has not ended; "
-                    f"see the end of {self._server.log}"
-                )
+
+    def _is_missed(self, name: str, client: Child) -> bool:
+        """Whether a client that has ended should not have.
+
+        i-PI says EXIT when it ends, but also to a client that was silent for longer than its
+        <timeout>, and goes on without.
+        """
+        if client.status != 0:
+            return True
+        if time.monotonic() - self._left.setdefault(name, time.monotonic()) < FAREWELL:
+            return False
+        del self._left[name]
+        return True
 
     def _look_after_server(self) -> None:
         """Go on from a RESTART where i-PI lives but has stopped to talk to clients."""
@@ -307,6 +316,14 @@ class Supervision:
         return path if written else None
 
     def _judge_death(self, client: Child) -> None:
+        if client.status == 0:
+            logger.warning(
+                "i-PI has sent %s away, which was silent for longer than the <timeout> of its "
+                "<ffsocket>: it is started again; log: %s",
+                client.name,
+                client.log,
+            )
+            return
         words = client.last_words.removeprefix("mlobs: error: ")
         is_error = client.status == 1 and not words.startswith(SRUN)
         if is_error and not client.has_said(CONNECTED):
@@ -320,7 +337,10 @@ class Supervision:
         if received is not None:
             return Outcome(Ending.STOPPED, received.name, received, restart)
         if ending is Ending.FAILED:
-            raise LaunchError(f"i-PI ended: {reason} (log: {self._server.log}){self._advice()}")
+            raise LaunchError(
+                f"i-PI ended: {reason} (log: {self._server.log}){find_full_disk(self._folder)}"
+                f"{self._advice()}"
+            )
         return Outcome(ending, reason, None, restart)
 
 

@@ -436,3 +436,30 @@ def test_clients_that_join_from_elsewhere_serve_a_run_that_listens(run: Run) -> 
     assert other.returncode == 0, said
     assert "connected to the i-PI server at" in said
     assert run.steps() == list(range(61))
+
+
+def test_a_client_that_ipi_sends_away_for_its_silence_comes_back(run: Run) -> None:
+    run.prepare(steps=40, seconds=0.05)
+    path = run.folder / "input.xml"
+    path.write_text(path.read_text().replace("</address>", "</address> <timeout> 2 </timeout>"))
+    run.start()
+    run.wait_for_step(2)
+    client = run.children()["client-0"]
+    os.kill(client, signal.SIGSTOP)
+    time.sleep(3.0)
+    os.kill(client, signal.SIGCONT)
+    assert run.wait(60.0) == 0, run.said
+    assert "i-PI has sent client-0 away" in run.said
+    assert run.steps() == list(range(41))
+
+
+def test_a_client_is_not_replaced_by_one_that_would_give_other_numbers(run: Run) -> None:
+    run.prepare(steps=1000, seconds=0.02)
+    run.start()
+    run.wait_for_step(2)
+    client = run.folder / "client.toml"
+    client.write_text(client.read_text().replace("seconds = 0.02", "seconds = 0.0"))
+    os.kill(run.children()["client-0"], signal.SIGKILL)
+    assert run.wait() == 1
+    assert "client.toml is another file than at the start of this run" in run.said
+    assert "resume from" in run.said

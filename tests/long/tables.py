@@ -25,7 +25,7 @@ def _table(name: str) -> str:
     if not path.exists():
         return f"(not measured yet: results/{name}.json is missing)\n"
     content = json.loads(path.read_text())
-    rows = _by_case(content["figures"]) if name == "bench" else _list(content["figures"])
+    rows = FORMS.get(name, _list)(content["figures"])
     machine, versions = content["machine"], content["versions"]
     foot = (
         f"\n{machine['cpu']}, {machine['cores']} cores; i-PI {versions['ipi']}, MACE "
@@ -69,6 +69,22 @@ def _row(figure: dict[str, Any]) -> str:
     value = _value(figure, digits=4)
     passed = {True: "yes", False: "**no**", None: ""}[figure["passed"]]
     return f"| {figure['name']} | {value} | {figure['unit']} | {figure['reference']} | {passed} |\n"
+
+
+def _by_fault(figures: list[dict[str, Any]]) -> list[str]:
+    """One row for each fault: what happens, when it is over, what is lost; bold if not passed."""
+    header = "| | what happens | until there are steps, or the end, s | lost |\n|---|---|---|---|\n"
+    rows = []
+    for figure in figures:
+        happened, _, lost = figure["reference"].rpartition("; lost: ")
+        mark = "" if figure["passed"] else "**"
+        name = f"{mark}{figure['name']}{mark}"
+        rows.append(f"| {name} | {happened} | {figure['value']:.2g} | {lost} |\n")
+    return [header, *rows]
+
+
+FORMS = {"bench": _by_case, "faults": _by_fault}
+"""How figures are shown, where not as a list."""
 
 
 if __name__ == "__main__":

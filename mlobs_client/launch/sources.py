@@ -1,0 +1,61 @@
+"""What clients read when they start: another model in the middle of a run would be another run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlobs_client.build import model_files
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.errors import LaunchError
+from mlobs_client.evaluate.model_files import digest
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    stamp: tuple[int, ...]
+    sha256: str
+
+
+class Sources:
+    """The client files, structures and models of a run, as they are now.
+
+    Args:
+        clients: of the run.
+
+    Raises:
+        ModelError: one of their models is missing, or a file cannot be read.
+    """
+
+    def __init__(self, clients: Iterable[ClientFile]) -> None:
+        paths: dict[Path, None] = {}
+        for client in clients:
+            folder = client.path.parent
+            own = [client.path, folder / client.config.structure]
+            paths |= dict.fromkeys([*own, *model_files(client.config, folder)])
+        # a client says itself what it misses
+        there = [path for path in paths if path.is_file()]
+        self._sources = [_Source(path, _stamp(path), digest(path)) for path in there]
+
+    def check(self) -> None:
+        """Look whether a client that starts now would be the same.
+
+        Raises:
+            LaunchError: a file is another one, or gone.
+        """
+        for source in self._sources:
+            if not source.path.exists():
+                raise LaunchError(f"{source.path} is gone, and no client can start; put it back")
+            if _stamp(source.path) != source.stamp and digest(source.path) != source.sha256:
+                raise LaunchError(
+                    f"{source.path} is another file than at the start of this run, and a client "
+                    "that starts now would give other numbers; put the first one back"
+                )
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with a file, and is read faster than its content."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

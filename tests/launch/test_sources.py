@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from mlobs_client import config as client_file
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch.sources import Sources
+
+CLIENT = """structure = "init.xyz"
+[potential]
+kind = "mace"
+models = ["one.model"]
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    (tmp_path / "client.toml").write_text(CLIENT)
+    (tmp_path / "init.xyz").write_text("atoms")
+    (tmp_path / "one.model").write_text("network")
+    path = tmp_path / "client.toml"
+    return Sources([ClientFile(path, client_file.load(path))])
+
+
+def test_files_that_are_as_before_are_accepted(sources, tmp_path):
+    sources.check()
+    (tmp_path / "one.model").write_text("network")  # copied again
+    sources.check()
+
+
+@pytest.mark.parametrize("name", ["client.toml", "init.xyz", "one.model"])
+def test_another_file_of_the_same_name_is_refused(sources, tmp_path, name):
+    other = tmp_path / "other"
+    other.write_text("something else")
+    other.replace(tmp_path / name)
+    with pytest.raises(LaunchError, match=f"{name} is another file than at the start"):
+        sources.check()
+
+
+def test_a_file_that_is_gone_is_refused(sources, tmp_path):
+    (tmp_path / "one.model").unlink()
+    with pytest.raises(LaunchError, match=r"one\.model is gone"):
+        sources.check()
