@@ -35,8 +35,8 @@ validate: $(VENV)/.ready
 	$(BIN)/python tests/long/tables.py README.md; exit $$status
 
 faults: $(VENV)/.ready
-	$(BIN)/python tests/long/faults.py; status=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$status
+	$(BIN)/python tests/long/faults.py; faults=$$?; $(BIN)/python tests/long/campaign.py; runs=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$((faults | runs))
 
 soak: $(VENV)/.ready
 	$(BIN)/python tests/long/soak.py $(SECONDS); status=$$?; \
