@@ -29,4 +29,6 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -
 def _cell(value: str | float | None) -> str:
     if value is None or isinstance(value, str):
         return value or ""
+    if isinstance(value, int):
+        return str(value)
     return "" if math.isnan(value) else f"{value:.10g}"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -72,6 +74,7 @@ _observe: Callable[[Sequence[Structure]], Values]
 def _load(client: Path, wanted: tuple[str, ...]) -> None:
     global _observe
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that has started us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from mlobs_client import config
     from mlobs_client.build import build
     from mlobs_client.observe import observe_batch
@@ -82,6 +85,14 @@ def _load(client: Path, wanted: tuple[str, ...]) -> None:
         return observe_batch(structures, assembly.evaluators, assembly.terms, wanted)
 
     _observe = observe
+
+
+def _end_with_parent() -> None:
+    """Nobody would end us, or take our results, when the one that has started us was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _evaluate(structures: Sequence[Structure]) -> Values:

@@ -23,6 +23,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.tables import suggest
 
 CHECKPOINT: Final = "start.chk"
+LEFT_BY_A_RUN: Final = rf"RESTART|EXIT|{CHECKPOINT}|(run|done|failed)\.json|[^/]*\.log"
 FROM_CHECKPOINT: Final = f"<file mode='chk'> {CHECKPOINT} </file>"
 """Positions, momenta, masses and the cell; thermostats begin anew."""
 
@@ -59,6 +60,12 @@ class Campaign:
             ConfigError: it is missing, or lacks a file of a run.
         """
         template = read_template(self.path.parent / self.table.template)
+        for file in (*template.copied, *template.texts):
+            if re.fullmatch(LEFT_BY_A_RUN, file):
+                raise ConfigError(
+                    f"{template.folder / file} was left by a run, and every run would go on from "
+                    "it, or stop; remove it from the template"
+                )
         for file in ("input.xml", *self.table.client_files):
             if file not in template.copied and file not in template.texts:
                 raise ConfigError(f"{template.folder} has no {file}, which every run needs")
@@ -94,7 +101,10 @@ class Campaign:
                 that has begun would be another one now.
         """
         self._check_names()
-        digests = {name: self.digest(run) for name, run in self.runs.items()}
+        digests: dict[str, str] = {}
+        for name, run in self.runs.items():  # each comes behind the one that it starts from
+            before = "" if run.after is None else digests[run.after]
+            digests[name] = self.template.digest(self.values(run), before)
         changed = [
             run
             for name, run in self.runs.items()
@@ -111,7 +121,17 @@ class Campaign:
 
     def digest(self, run: Run) -> str:
         """What changes when any file of a run would, or the run that it starts from."""
-        return self.template.digest(self.values(run), run.after or "")
+        before = ""
+        for one in self._line_of(run):
+            before = self.template.digest(self.values(one), before)
+        return before
+
+    def _line_of(self, run: Run) -> Sequence[Run]:
+        """A run and all those whose ends are behind it, the first of them first."""
+        line = [run]
+        while (after := line[-1].after) is not None:
+            line.append(self.runs[after])
+        return line[::-1]
 
     def _check_names(self) -> None:
         names = self.template.names

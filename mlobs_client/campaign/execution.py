@@ -97,7 +97,7 @@ def _submit(campaign: Campaign, digests: Mapping[str, str], kernel: Any) -> dict
     for name, run in campaign.runs.items():
         if not run.is_done:
             before = futures.get(run.after) if run.after else None
-            futures[name] = app(str(campaign.path.resolve()), name, digests[name], before)
+            futures[name] = app(str(campaign.path.absolute()), name, digests[name], before)
     return futures
 
 
@@ -113,8 +113,14 @@ def _read_outcomes(
         if error is not None and type(error).__name__ == "DependencyError":
             found[name] = f"not started, because {after} has failed"
         else:
-            found[name] = None if error is None else " ".join(str(error).split())
+            found[name] = _describe(error, future)
     return found
+
+
+def _describe(error: BaseException | None, future: Any) -> str | None:
+    if error is not None:
+        return " ".join(str(error).split())
+    return None if future.result() else "stopped"
 
 
 def _stop(campaign: Campaign) -> None:

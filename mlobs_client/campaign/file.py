@@ -16,6 +16,9 @@ from mlobs_client.tables import Table, read_toml, suggest, validate
 START: Final = "start"
 """What a template calls the place where a run starts."""
 
+TAKEN: Final = (START, "run", "after", "state", "steps")
+"""Names that are none of parameters: in a template, and in the table of results."""
+
 Value = int | float | str
 
 
@@ -117,10 +120,10 @@ class CampaignTable(Table):
     def _parameters_can_be_replaced(self) -> CampaignTable:
         names = {*self.parameters, *(name for run in self.runs for name in run.parameters)}
         for name in sorted(names):
-            if not (name.isidentifier() and name.isascii()) or name == START:
+            if not (name.isidentifier() and name.isascii()) or name in TAKEN:
                 raise ValueError(
                     f"{name!r} cannot be the name of a parameter; take letters, digits and _, "
-                    f"but not {START!r}"
+                    f"but none of {', '.join(TAKEN)}"
                 )
         for name, values in self.parameters.items():
             if not values or len({str(value) for value in values}) < len(values):

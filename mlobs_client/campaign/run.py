@@ -121,4 +121,12 @@ def _run(campaign: Campaign, run: Run, lock: int) -> bool:
         return True
     if was_told:
         return False
-    raise LaunchError(f"{words.removeprefix('mlobs: error: ')} (log: {child.log})")
+    raise LaunchError(f"{_find_reason(child)} (log: {child.log})")
+
+
+def _find_reason(child: Child) -> str:
+    """Why it has ended: not always its last line, for behind it may be what to do next."""
+    for line in reversed(child.said().splitlines()):
+        if line.startswith(("mlobs: error: ", "stopped: ")):
+            return line.removeprefix("mlobs: error: ")
+    return child.last_words

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import string
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from typing import Final
 from mlobs_client.errors import ConfigError
 from mlobs_client.tables import suggest
 
+OF_AN_EDITOR: Final = r"(^|/)\.|~$"
+"""Names of files that come and go, and are none of a run."""
 MARK: Final = ".partial"
 """How the names of folders end that are not complete."""
 
@@ -117,6 +120,8 @@ def read_template(folder: Path) -> Template:
     texts: dict[str, str] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         file = path.relative_to(folder).as_posix()
+        if re.search(OF_AN_EDITOR, file):
+            continue
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -133,6 +133,11 @@ class IpiInput:
         return any(ff.kind in ("ffcommittee", "ffrotations") for ff in self.forcefields)
 
     @property
+    def writes_steps(self) -> bool:
+        """Whether one of the ``<properties>`` shows how far the run is."""
+        return any("step" in output.names for output in self.properties)
+
+    @property
     def is_driven(self) -> bool:
         """Whether i-PI itself applies a field."""
         return DRIVEN in self.motions

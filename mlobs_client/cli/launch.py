@@ -11,11 +11,13 @@ from pathlib import Path
 
 import click
 
+from mlobs_client.check import ipi_input
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run, load_clients
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch import slurm
+from mlobs_client.launch.service import check_relayed, check_service
 
 
 @click.command(
@@ -82,6 +84,10 @@ def command(
         stop_at_errors(input_xml, clients, n_clients, log_to_console(logging.WARNING))
     folder = input_xml.parent.resolve()
     files = load_clients(clients, n_clients)
+    ipi = ipi_input.read(input_xml)
+    check_service(ipi, files, others_serve=False)
+    if nodes > 1:
+        check_relayed(ipi)
     threads = [file.config.threads for file in files]
     several = nodes > 1
     job = slurm.Job(

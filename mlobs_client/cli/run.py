@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
@@ -100,7 +100,7 @@ def command(
     with shown(console) as show:
         options = Options(others_serve, srun, listen, max_temperature, stall)
         outcome = local.run(ipi, files, show, options)
-    _say_end(outcome, ipi, files)
+    _say_end(outcome, ipi)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
 
@@ -167,7 +167,7 @@ def shown(console: Console) -> Iterator[Callable[[Status], None]]:
         yield _Lines()
 
 
-def _say_end(outcome: Outcome, ipi: IpiInput, clients: Sequence[ClientFile]) -> None:
+def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
     if outcome.ending is Ending.FINISHED:
         click.echo(f"finished: all {ipi.total_steps} steps are done")
         return
@@ -175,7 +175,6 @@ def _say_end(outcome: Outcome, ipi: IpiInput, clients: Sequence[ClientFile]) -> 
         click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
         return
     step = ipi_input.read(outcome.restart).step
-    files = " ".join(str(client.path) for client in clients)
-    counts = " ".join(f"-n {client.n_processes}" for client in clients)
+    words = [word for word in sys.argv[1:] if word != "--resume"]
     click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, go on with:")
-    click.echo(f"mlobs run {outcome.restart} {files} {counts}")
+    click.echo(shlex.join(["mlobs", *words, "--resume"]))

@@ -120,6 +120,5 @@ def _describe_port(ff: Forcefield, ipi: IpiInput, error: OSError) -> str:
         )
     return (
         f"i-PI cannot listen at {ff.address!r} port {ff.port}: {error.strerror or error}; "
-        f"<address> in {ipi.path.name} must be this machine's own name, or 0.0.0.0 for all its "
-        "networks"
+        f"<address> in {ipi.path.name} must be a name or an address of this machine"
     )

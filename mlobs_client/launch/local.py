@@ -19,7 +19,7 @@ from mlobs_client.launch.locks import hold
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
-from mlobs_client.launch.service import check_service, name_clients
+from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
 from mlobs_client.launch.supervision import EXIT, Options, Outcome, Supervision
 
@@ -51,7 +51,7 @@ def run(
             reason and the log.
     """
     check_service(ipi, clients, others_serve=options.others_serve)
-    if options.stall is not None and not any("step" in output.names for output in ipi.properties):
+    if options.stall is not None and not ipi.writes_steps:
         raise LaunchError(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
             "nobody sees whether there are steps; add one"
@@ -85,13 +85,7 @@ def _relay(ipi: IpiInput, prefix: str, options: Options) -> Iterator[Relay | Non
     if host is None:
         yield None
         return
-    for ff in ipi.sockets:
-        if ff.mode != "unix":
-            raise LaunchError(
-                f"<ffsocket name='{ff.name}'> has mode='{ff.mode}': with --listen and --srun i-PI "
-                f"listens to this machine only, and the rest is ours; write mode='unix' in "
-                f"{ipi.path.name} and in [socket] of the client file"
-            )
+    check_relayed(ipi)
     with opened(Relay(host, [ff.address for ff in ipi.sockets], prefix), ipi.path.parent) as relay:
         if options.listen is None and relay.rendezvous.host.startswith("127."):
             logger.warning(

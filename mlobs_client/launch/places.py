@@ -73,7 +73,8 @@ def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
 
 
 def _visible_gpus() -> list[str]:
-    if chosen := os.environ.get(CHOSEN):
-        return chosen.split(",")
-    nodes = Path("/dev").glob("nvidia[0-9]*")
-    return [str(k) for k in sorted(int(node.name.removeprefix("nvidia")) for node in nodes)]
+    chosen = os.environ.get(CHOSEN)
+    if chosen is not None:
+        return [gpu for gpu in chosen.split(",") if gpu]
+    # CUDA counts those that it finds, whatever their numbers are
+    return [str(k) for k, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]

@@ -9,10 +9,12 @@ i-PI is closed politely. (i-PI 3.3.1 waits for ever after a connection was reset
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 FILE: Final = "mlobs-run.json"
 """Name of the rendezvous file, in the folder of i-PI."""
 GREETING: Final = 10.0  # seconds that a client has for its first line
+STRANGERS: Final = 64  # that have not said the password yet
+PAUSE: Final = 0.1  # s
 QUEUE: Final = 128  # clients that knock at once
 
 
@@ -49,19 +53,27 @@ class Relay:
         self._paths = frozenset(UnixAddress(name, prefix).path for name in addresses)
         self._lock = threading.Lock()
         self._clients: set[socket.socket] = set()
+        self._strangers = threading.Semaphore(STRANGERS)
+        self._is_closed = False
         try:
             self._door = socket.create_server((host, 0), backlog=QUEUE)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise LaunchError(
-                f"--listen {host}: cannot listen there: {error.strerror or error}; give a name or "
-                "an IPv4 address of this machine, on a network that the clients reach"
+                f"--listen {host}: cannot listen there: {error}; give a name or an IPv4 address of "
+                "this machine, on a network that the clients reach"
             ) from error
         address, port = self._door.getsockname()
+        if ipaddress.ip_address(address).is_unspecified:
+            self._door.close()
+            raise LaunchError(
+                f"--listen {host} would be all networks of this machine; name one of its addresses"
+            )
         self.rendezvous = Rendezvous.invent(secrets.token_hex(6), address, port)
         threading.Thread(target=self._receive_clients, daemon=True).start()
 
     def close(self) -> None:
         """Let nobody in any more, and say goodbye to all."""
+        self._is_closed = True
         # wakes the thread that waits there, which closing would not
         with contextlib.suppress(OSError):
             self._door.shutdown(socket.SHUT_RDWR)
@@ -79,15 +91,21 @@ class Relay:
         while True:
             try:
                 client, (host, _) = self._door.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(target=self._serve, args=(client, host), daemon=True).start()
+            except OSError as error:
+                if self._is_closed:
+                    return
+                logger.warning("nobody can be let in at the moment: %s", error.strerror)
+                time.sleep(PAUSE)
+                continue
+            if self._strangers.acquire(blocking=False):
+                threading.Thread(target=self._serve, args=(client, host), daemon=True).start()
+            else:
+                client.close()  # it will try again; strangers must not use up what we have
 
     def _serve(self, client: socket.socket, host: str) -> None:
         with client, self._known(client):
             try:
-                client.settimeout(GREETING)
-                path = self._find_path(self.rendezvous.admit(client))
+                path = self._admit(client)
                 server = _connect(path)
             except RemoteProtocolError as error:
                 logger.warning("somebody at %s was not let in: %s", host, error)
@@ -105,6 +123,13 @@ class Relay:
                 back.start()
                 _pass_on(client, server)
                 back.join()
+
+    def _admit(self, client: socket.socket) -> str:
+        """Hear the greeting; return the path that is asked for."""
+        try:
+            return self._find_path(self.rendezvous.admit(client, GREETING))
+        finally:
+            self._strangers.release()
 
     @contextlib.contextmanager
     def _known(self, client: socket.socket) -> Iterator[None]:

@@ -63,3 +63,14 @@ def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve:
                 "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "
                 "--others-serve if another program does"
             )
+
+
+def check_relayed(ipi: IpiInput) -> None:
+    """Refuse what clients on other machines would not reach."""
+    for ff in ipi.sockets:
+        if ff.mode != "unix":
+            raise LaunchError(
+                f"<ffsocket name='{ff.name}'> has mode='{ff.mode}': for clients on other machines "
+                "i-PI listens to its own machine only, and the rest is ours; write mode='unix' in "
+                f"{ipi.path.name} and in [socket] of the client file"
+            )

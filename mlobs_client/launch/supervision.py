@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import signal
@@ -147,7 +148,7 @@ class Supervision:
                     status = progress.read(self._count_clients())
                     report(status)
                     self._look_at_progress(status)
-            except LaunchError as error:
+            except (LaunchError, OSError) as error:
                 self._stop_server()
                 raise LaunchError(f"{error}{self._advice()}") from error
             self._server.wait(PAUSE)
@@ -169,11 +170,11 @@ class Supervision:
         an order to leave everything and go.
         """
         exit_file = self._folder / EXIT
-        exit_file.touch()
-        try:
-            if not self._server.wait(SERVER_PATIENCE):
-                self._server.end(SERVER_PATIENCE)
-        finally:
+        with contextlib.suppress(OSError):  # then a signal must do
+            exit_file.touch()
+            self._server.wait(SERVER_PATIENCE)
+        self._server.end(SERVER_PATIENCE)
+        with contextlib.suppress(OSError):
             exit_file.unlink(missing_ok=True)
 
     def _end_clients(self) -> None:
@@ -199,14 +200,15 @@ class Supervision:
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""
-        counting = find_counting(self._ipi, self._files)
+        meets_others = self._options.others_serve or self._options.listen is not None
+        counting = frozenset() if meets_others else find_counting(self._ipi, self._files)
         for name in self._files:
             self._clients[name] = self._start_client(name, step if name in counting else None)
 
     def _start_client(self, name: str, step: int | None = None) -> Child:
         self._sources.check()
         client, place = self._files[name], self._places[name]
-        command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.resolve())]
+        command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.absolute())]
         counted = [] if step is None else ["--step", str(step)]
         options = ["--verbose", *self._way_to_ipi(), *counted, "--name", name]
         environment = {**place.environment, "OMP_NUM_THREADS": str(client.config.threads)}
@@ -249,7 +251,7 @@ class Supervision:
         if DEAF not in said:
             return
         words = f"i-PI lost the thread that talks to clients ({last_error(said)})"
-        self._deaths.count(words, self._server.log, self._heartbeat.n_steps)
+        self._deaths.count(words, self._server.log, self._n_steps, is_error=False)
         self._stop_server()
         self._end_clients()
         restart = self._restart
@@ -266,23 +268,39 @@ class Supervision:
         if status.temperature is not None and not status.temperature <= limit:
             self._stop_server()
             if (restart := self._restart) is not None:  # nobody shall go on from it
-                restart.rename(restart.with_name(BLOWN_UP))
+                restart.replace(restart.with_name(BLOWN_UP))
             raise LaunchError(
                 f"the temperature is {status.temperature:.2g} K at step {status.step}, more than "
                 f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, at "
-                f"the last frames and at {BLOWN_UP}, where it has stopped"
+                f"the last frames and at {BLOWN_UP}, where it has stopped (its last <checkpoint> "
+                "may be as hot)"
             )
         self._heartbeat.beat(status.step)
-        # who has just been started loads its models first
-        if not any(client.has_said(CONNECTED) for client in self._clients.values()):
+        if self._is_loading():
             self._heartbeat.forgive()
         if (silence := self._heartbeat.silence) is not None:
             self._replace_clients(silence)
+
+    def _is_loading(self) -> bool:
+        """Whether nobody can be blamed: a forcefield waits for clients that load their models.
+
+        Of others than ours we know only that they have come, when there is a first step.
+        """
+        if not self._clients:
+            return self._heartbeat.n_steps == 0
+        connected = {
+            self._files[name].path
+            for name, client in self._clients.items()
+            if client.has_said(CONNECTED)
+        }
+        return any(file.path not in connected for file in self._files.values())
 
     def _replace_clients(self, silence: float) -> None:
         """Somebody has stopped to answer, and i-PI does not say who."""
         n_steps = self._heartbeat.n_steps
         words = f"no step for {silence:.0f} s"
+        if not self._clients:
+            raise LaunchError(f"{words}, and there are no clients of ours to be replaced")
         self._silences.append(n_steps)
         if self._silences.count(n_steps) >= MAX_SILENCES:
             raise LaunchError(
@@ -309,6 +327,11 @@ class Supervision:
         )
 
     @property
+    def _n_steps(self) -> int | None:
+        """How many have been seen, if anybody can see them."""
+        return self._heartbeat.n_steps if self._ipi.writes_steps else None
+
+    @property
     def _restart(self) -> Path | None:
         """The RESTART that this run has written."""
         path = self._folder / "RESTART"
@@ -328,7 +351,7 @@ class Supervision:
         is_error = client.status == 1 and not words.startswith(SRUN)
         if is_error and not client.has_said(CONNECTED):
             raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
-        self._deaths.count(words, client.log, None if is_error else self._heartbeat.n_steps)
+        self._deaths.count(words, client.log, self._n_steps, is_error=is_error)
         logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
 
     def _judge_end(self, received: signal.Signals | None) -> Outcome:

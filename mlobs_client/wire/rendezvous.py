@@ -6,11 +6,13 @@ in its first line, with the ``<address>`` that it wants to serve. i-PI's own pro
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hmac
 import os
 import secrets
 import socket
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -20,6 +22,7 @@ import orjson
 from mlobs_client.errors import RemoteProtocolError
 
 LONGEST: Final = 4096  # bytes of a line
+ANSWER: Final = 15.0  # seconds for the relay to answer
 WELCOME: Final = "welcome"
 NOT_YET: Final = "i-PI does not listen yet"
 
@@ -55,11 +58,9 @@ class Rendezvous:
 
     def remove(self, path: Path) -> None:
         """Remove the file, unless another run has written its own meanwhile."""
-        try:
+        with contextlib.suppress(OSError, RemoteProtocolError):
             if Rendezvous.read(path) == self:
                 path.unlink()
-        except OSError:
-            return
 
     @classmethod
     def read(cls, path: Path, run: str = "") -> Self:
@@ -75,6 +76,8 @@ class Rendezvous:
         """
         try:
             found = cls(**orjson.loads(path.read_bytes()))
+            if not isinstance(found.host, str) or not 0 < found.port < 1 << 16:
+                raise TypeError(f"it names the port {found.port} of {found.host}")
         except (orjson.JSONDecodeError, TypeError) as error:
             raise RemoteProtocolError(
                 f"{path} was not written by 'mlobs run --listen': {error}; name its mlobs-run.json"
@@ -93,21 +96,25 @@ class Rendezvous:
             RemoteProtocolError: we are not let in.
         """
         stream.sendall(orjson.dumps([self.run, self.password, address]) + b"\n")
-        answer = receive_line(stream)
+        answer = receive_line(stream, ANSWER)
         if answer == NOT_YET:
             raise ConnectionRefusedError(errno.ECONNREFUSED, NOT_YET)
         if answer != WELCOME:
             raise RemoteProtocolError(f"the run {self.run} does not let us in: {answer}")
 
-    def admit(self, stream: socket.socket) -> str:
+    def admit(self, stream: socket.socket, patience: float) -> str:
         """Hear who wants to be let in; return the ``<address>`` that is asked for.
+
+        Args:
+            stream: from the client.
+            patience: seconds for the whole greeting.
 
         Raises:
             OSError: nothing is said in time.
             RemoteProtocolError: it is none of our clients.
         """
         try:
-            run, password, address = orjson.loads(receive_line(stream))
+            run, password, address = orjson.loads(receive_line(stream, patience))
         except (orjson.JSONDecodeError, TypeError, ValueError):
             raise RemoteProtocolError("this is no greeting of 'mlobs client --join'") from None
         if run != self.run:
@@ -117,15 +124,21 @@ class Rendezvous:
         return str(address)
 
 
-def receive_line(stream: socket.socket) -> str:
+def receive_line(stream: socket.socket, patience: float) -> str:
     """Read up to the end of a line, and not a byte more: the rest is for others.
 
+    Args:
+        stream: to read from.
+        patience: seconds for the whole line.
+
     Raises:
-        OSError: the other end has gone.
+        OSError: the other end has gone, or takes too long.
         RemoteProtocolError: the line is too long, or no text.
     """
+    deadline = time.monotonic() + patience
     line = bytearray()
     while not line.endswith(b"\n"):
+        stream.settimeout(max(0.01, deadline - time.monotonic()))
         byte = stream.recv(1)
         if not byte:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

@@ -30,6 +30,7 @@ NOT_UP_YET: Final = {
     errno.ETIMEDOUT,
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
+    errno.ESTALE,  # of a file that was replaced meanwhile, on NFS
 }
 
 
@@ -265,8 +266,14 @@ def keep_alive(stream: socket.socket) -> None:
     """Send small messages at once, and notice within two minutes a host that lost its power."""
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
-        if hasattr(socket, name):  # Linux has all three
+    settings = {
+        "TCP_KEEPIDLE": 60,
+        "TCP_KEEPINTVL": 10,
+        "TCP_KEEPCNT": 6,
+        "TCP_USER_TIMEOUT": 120_000,  # ms, of what was sent and is not confirmed
+    }
+    for name, value in settings.items():
+        if hasattr(socket, name):  # Linux has all of them
             stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 

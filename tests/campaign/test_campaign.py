@@ -167,3 +167,30 @@ def test_a_thousand_runs_are_planned_within_five_seconds(tmp_path: Path) -> None
     assert len(again.plan()) == 1000
     assert len([run.read_state() for run in again.runs.values()]) == 1000
     assert time.monotonic() - started < 5.0
+
+
+def test_a_run_changes_with_the_one_that_it_starts_from(tmp_path: Path) -> None:
+    path = write_campaign(tmp_path)
+    before = load(path).plan()
+    edit(path, "<file mode='ase'> init.xyz", "<file mode='ase'> other.xyz")
+    campaign = load(path)
+    after = campaign.plan()
+    assert all(before[name] != after[name] for name in before)
+    assert {name: campaign.digest(run) for name, run in campaign.runs.items()} == after
+
+
+@pytest.mark.parametrize("name", ["RESTART", "EXIT", "done.json", "i-pi.log", "start.chk"])
+def test_what_a_run_has_left_is_no_template(tmp_path: Path, name: str) -> None:
+    path = write_campaign(tmp_path)
+    (tmp_path / "template" / name).write_text("<simulation/>")
+    with pytest.raises(ConfigError, match=f"{name} was left by a run"):
+        load(path).plan()
+
+
+@pytest.mark.parametrize("name", [".input.xml.swp", "input.xml~", ".git/HEAD"])
+def test_files_of_editors_change_no_run(tmp_path: Path, name: str) -> None:
+    path = write_campaign(tmp_path)
+    before = load(path).plan()
+    (tmp_path / "template" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "template" / name).write_text("$nothing")
+    assert load(path).plan() == before

@@ -73,7 +73,7 @@ def test_a_port_in_use_is_an_error_that_names_it(tmp_path, prefix):
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_that_is_not_ours_is_an_error(tmp_path, prefix, address):
-    with pytest.raises(LaunchError, match="this machine's own name") as caught:
+    with pytest.raises(LaunchError, match="a name or an address of this machine") as caught:
         free_addresses(make(tmp_path, prefix, "inet", address))
     assert address in str(caught.value)
 

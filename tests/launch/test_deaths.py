@@ -1,36 +1,61 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.deaths import MAX_DEATHS, Deaths
+from mlobs_client.launch.deaths import MAX_DEATHS, WINDOW, Deaths
 
 LOG = Path("client-0.log")
 
 
+@pytest.fixture
+def sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return sleep
+
+
+def die(deaths: Deaths, words: str, times: int, n_steps: int | None = 7, **more: bool) -> None:
+    for _ in range(times):
+        deaths.count(words, LOG, n_steps, **more)
+
+
 def test_the_same_error_again_and_again_ends_the_run_even_if_there_are_steps_between() -> None:
     deaths = Deaths()
-    for _ in range(MAX_DEATHS - 1):
-        deaths.count("energy is nan", LOG)
-    deaths.count("another error", LOG)
-    with pytest.raises(LaunchError, match=r"died 5 times in 120 s: energy is nan \(log: client-0"):
-        deaths.count("energy is nan", LOG)
+    for step in range(MAX_DEATHS - 1):
+        die(deaths, "energy is nan", 1, step)
+    die(deaths, "another error", 1)
+    with pytest.raises(LaunchError, match=r"died 5 times in 0 s: energy is nan \(log: client-0"):
+        die(deaths, "energy is nan", 1, 99)
 
 
 def test_kills_are_borne_as_long_as_there_are_steps_between() -> None:
     deaths = Deaths()
     for step in range(100):
-        deaths.count("killed by SIGKILL", LOG, step)
-    for _ in range(MAX_DEATHS - 2):
-        deaths.count("killed by SIGKILL", LOG, 99)
+        die(deaths, "killed by SIGKILL", 1, step, is_error=False)
+    die(deaths, "killed by SIGKILL", MAX_DEATHS - 2, 99, is_error=False)
     with pytest.raises(LaunchError, match="killed by SIGKILL"):
-        deaths.count("killed by SIGKILL", LOG, 99)
+        die(deaths, "killed by SIGKILL", 1, 99, is_error=False)
 
 
-def test_old_deaths_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+@pytest.mark.parametrize("is_error", [True, False])
+def test_models_that_take_long_to_load_do_not_hide_that_nothing_is_done(sleep, is_error) -> None:
+    deaths = Deaths()
+    for _ in range(MAX_DEATHS - 1):
+        die(deaths, "no memory", 1, is_error=is_error)
+        sleep(10.0 * WINDOW)
+    with pytest.raises(LaunchError, match="died 5 times in 4800 s: no memory"):
+        die(deaths, "no memory", 1, is_error=is_error)
+
+
+@pytest.mark.parametrize("n_steps", [None, 1])
+def test_old_deaths_are_forgotten(sleep, n_steps: int | None) -> None:
     deaths = Deaths()
     for k in range(20):
-        now[0] = 40.0 * k
-        deaths.count("out of memory", LOG)
+        die(deaths, "no memory", 1, None if n_steps is None else k)
+        sleep(40.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlobs_client.errors import LaunchError, RemoteProtocolError, TransportError
-from mlobs_client.launch.relay import FILE, Relay, opened
+from mlobs_client.launch.relay import FILE, STRANGERS, Relay, opened
 from mlobs_client.wire.transport import RelayedAddress, Transport, connect
 
 
@@ -98,9 +98,27 @@ def test_who_does_not_know_the_password_never_reaches_ipi(
 
 
 def test_a_socket_that_is_none_of_the_run_is_not_opened(relay: Relay, tmp_path: Path) -> None:
-    (tmp_path / "private").touch()
-    with pytest.raises(RemoteProtocolError, match=r"no <ffsocket> .* <address> '/etc/passwd'"):
-        connect(RelayedAddress("/etc/passwd", tmp_path / FILE), 5.0)
+    with socket.socket(socket.AF_UNIX) as private:
+        private.bind(str(tmp_path / "private"))
+        private.listen()
+        with pytest.raises(RemoteProtocolError, match=r"no <ffsocket> .* <address> 'private'"):
+            connect(RelayedAddress("private", tmp_path / FILE), 5.0)
+        private.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            private.accept()
+
+
+def test_many_strangers_shut_nobody_out_for_good(relay: Relay, tmp_path: Path, server) -> None:
+    place = (relay.rendezvous.host, relay.rendezvous.port)
+    strangers = [socket.create_connection(place) for _ in range(3 * STRANGERS)]
+    with pytest.raises(TransportError):
+        connect(RelayedAddress("water", tmp_path / FILE), 0.3)
+    for stranger in strangers:
+        stranger.close()
+    transport, ipi = join(relay, tmp_path, server)
+    with transport, ipi:
+        ipi.sendall(b"STATUS      ")
+        assert transport.receive() == b"STATUS      "
 
 
 def test_a_client_waits_until_ipi_listens(relay: Relay, tmp_path: Path) -> None:
@@ -120,3 +138,9 @@ def test_a_closed_relay_lets_nobody_in_and_leaves_no_file(tmp_path: Path) -> Non
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(LaunchError, match=r"--listen 192\.0\.2\.1: cannot listen there"):
         Relay("192.0.2.1", ["water"], "/tmp/")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", ""])
+def test_all_networks_at_once_are_refused(host: str) -> None:
+    with pytest.raises(LaunchError, match="all networks of this machine"):
+        Relay(host, ["water"], "/tmp/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ def admit(said: bytes) -> str:
     with ours, theirs:
         theirs.sendall(said)
         theirs.shutdown(socket.SHUT_WR)
-        return RUN.admit(ours)
+        return RUN.admit(ours, 5.0)
 
 
 def greet(rendezvous: Rendezvous, answer: bytes) -> bytes:
@@ -48,7 +49,13 @@ def test_the_file_of_another_run_is_not_ours(tmp_path: Path) -> None:
         Rendezvous.read(path, "second")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"run": 1, "other": 2}', "\x00"])
+PORT = '{"run": "a", "host": "b", "password": "c", "port": %s}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", '{"run": 1, "other": 2}', "\x00", PORT % '"x"', PORT % 80000, PORT % "null"],
+)
 def test_a_file_that_is_something_else_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(RemoteProtocolError, match="was not written by 'mlobs run --listen'"):
@@ -64,6 +71,9 @@ def test_a_run_removes_its_own_file_only(tmp_path: Path) -> None:
     other.remove(path)
     assert not path.exists()
     other.remove(path)
+    path.write_text("cut")
+    other.remove(path)
+    assert path.read_text() == "cut"
 
 
 def test_two_runs_never_have_the_same_password() -> None:
@@ -87,6 +97,17 @@ def test_what_is_no_greeting_is_not_admitted(said: bytes) -> None:
         admit(said)
 
 
+def test_who_says_a_greeting_letter_by_letter_is_not_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor() as threads:
+        admitting = threads.submit(RUN.admit, ours, 0.3)
+        while not admitting.done():
+            theirs.sendall(b"x")
+            time.sleep(0.05)
+        with pytest.raises(TimeoutError):
+            admitting.result()
+
+
 def test_a_greeting_without_end_is_cut_off() -> None:
     with pytest.raises(RemoteProtocolError, match="a line of more than 4096 bytes"):
         admit(b"x" * (LONGEST + 1))
@@ -103,7 +124,7 @@ def test_nothing_behind_the_line_is_read() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"welcome\nSTATUS")
-        assert receive_line(ours) == "welcome"
+        assert receive_line(ours, 5.0) == "welcome"
         assert ours.recv(6) == b"STATUS"
 
 
@@ -124,7 +145,7 @@ def test_a_client_that_is_let_in_hears_all_that_follows(tmp_path: Path) -> None:
         connecting = threads.submit(connect, RelayedAddress("water", tmp_path / "run.json"), 5.0)
         relay, _ = door.accept()
         with relay:
-            assert rendezvous.admit(relay) == "water"
+            assert rendezvous.admit(relay, 5.0) == "water"
             relay.sendall(b"welcome\nSTATUS      ")
             with connecting.result(5.0) as transport:
                 assert transport.receive() == b"STATUS      "
