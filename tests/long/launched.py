@@ -21,7 +21,7 @@ from typing import Self
 import numpy as np
 from report import ROOT
 
-from mlobs_client.check.ipi_input import PREFIX
+from mlobs_client.check.ipi_input import PREFIX, PRIVATE
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs import read_bead_extras, read_properties
 from mlobs_client.record import join_record, open_record
@@ -226,13 +226,18 @@ class Launched:
         self.process: subprocess.Popen[bytes] | None = None
         self.clients: list[subprocess.Popen[bytes]] = []  # that were started by hand
         self.ended = 0.0  # when it was waited for
+        self._sockets: set[Path] = set()  # folders that a killed ``mlobs run`` leaves
         inputs.write(folder)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for pid in processes_in(self.folder):
+            self._note_sockets(command_of(pid))
         end_all_in(self.folder)
+        for folder in self._sockets:
+            shutil.rmtree(folder, ignore_errors=True)
         for process in (self.process, *self.clients):
             if process is not None:
                 process.wait()
@@ -307,6 +312,7 @@ class Launched:
 
     def mark(self) -> Mark:
         """Note the time and the step, just before a fault."""
+        self.children()  # whose sockets a fault may leave
         return Mark(time.monotonic(), self.step)
 
     def recover(self, fault: Mark) -> float:
@@ -350,9 +356,14 @@ class Launched:
         found = {}
         for pid in map(int, listed.read_text().split()):
             words = command_of(pid)
+            self._note_sockets(words)
             if words:
                 found[words[-1] if "client" in words else "i-pi"] = pid
         return found
+
+    def _note_sockets(self, words: list[str]) -> None:
+        found = [Path(word) for word in words if Path(word).name.startswith(PRIVATE)]
+        self._sockets.update(found)
 
     def signal(self, name: str, signum: int) -> None:
         """Send a signal to a child."""

@@ -78,7 +78,8 @@ def _by_fault(figures: list[dict[str, Any]]) -> list[str]:
     for figure in figures:
         happened, _, lost = figure["reference"].rpartition("; lost: ")
         mark = "" if figure["passed"] else "**"
-        name = f"{mark}{figure['name']}{mark}"
+        name = f"{mark}{figure['name']}{mark}".replace("<", "&lt;")
+        happened = happened.replace("<", "&lt;")  # tags of i-PI are none of HTML
         rows.append(f"| {name} | {happened} | {figure['value']:.2g} | {lost} |\n")
     return [header, *rows]
 
