@@ -128,6 +128,11 @@ class IpiInput:
         return tuple(ff for ff in self.forcefields if ff.kind in ("ffsocket", "ffcavphsocket"))
 
     @property
+    def is_mpi_job(self) -> bool:
+        """Whether i-PI talks to its drivers by MPI."""
+        return any(ff.kind == "ffmpi" for ff in self.forcefields)
+
+    @property
     def is_composed(self) -> bool:
         """Whether forcefields stand inside of others, which i-PI tells neither name nor prefix."""
         return any(ff.kind in ("ffcommittee", "ffrotations") for ff in self.forcefields)

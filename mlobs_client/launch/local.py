@@ -21,7 +21,7 @@ from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
 from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
-from mlobs_client.launch.supervision import EXIT, Options, Outcome, Supervision
+from mlobs_client.launch.supervision import EXIT, Options, Outcome, Server, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ def run(
         free_addresses(replace(ipi, sockets_prefix=prefix))
         if ipi.step == 0:
             set_aside(ipi)
-        supervised = Supervision(ipi, files, places, options, prefix, relay, lock)
+        server = Server(prefix, lock, clients if ipi.is_mpi_job else ())
+        supervised = Supervision(ipi, files, places, options, server, relay)
         try:
             return supervised.watch(received, report)
         finally:

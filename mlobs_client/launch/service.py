@@ -10,6 +10,7 @@ from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.check.counting import find_obstacle
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch import mpi
 
 
 def name_clients(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:
@@ -47,12 +48,8 @@ def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[s
 
 def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve: bool) -> None:
     """Refuse what would let i-PI wait for ever."""
-    if any(ff.kind == "ffmpi" for ff in ipi.forcefields):
-        raise LaunchError(
-            f"{ipi.path.name} has an <ffmpi>, which needs one MPI job; start it with: mpirun -n 1 "
-            f"i-pi {ipi.path.name} : -n 2 i-pi-driver-py --mpi -m custom -P mlobs_pes.py "
-            "-o client=client.toml"
-        )
+    if ipi.is_mpi_job:
+        mpi.check(ipi, clients)
     if others_serve:
         return
     service = find_service(ipi, clients)

@@ -17,6 +17,7 @@ from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.launch import mpi
 from mlobs_client.launch.address import free_addresses
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.deaths import Deaths
@@ -85,6 +86,21 @@ class Outcome:
     restart: Path | None
 
 
+@dataclass(frozen=True)
+class Server:
+    """How i-PI is started.
+
+    Attributes:
+        prefix: what it puts before the addresses of unix sockets.
+        lock: descriptor of the lock of the folder, which it shall hold, too.
+        drivers: client files of drivers that are started with it, in one MPI job.
+    """
+
+    prefix: str
+    lock: int
+    drivers: Sequence[ClientFile] = ()
+
+
 class Supervision:
     """Starts i-PI.
 
@@ -93,9 +109,8 @@ class Supervision:
         files: the client file of each process, by its name.
         places: where they run.
         options: of the run.
-        prefix: what i-PI puts before the addresses of unix sockets.
+        server: how i-PI is started.
         relay: the way in from other machines, if there is one.
-        lock: descriptor of the lock of the folder.
 
     Raises:
         LaunchError: it cannot be started.
@@ -107,14 +122,12 @@ class Supervision:
         files: Mapping[str, ClientFile],
         places: Mapping[str, Place],
         options: Options,
-        prefix: str,
+        server: Server,
         relay: Relay | None,
-        lock: int,
     ) -> None:
         self._ipi = ipi
         self._options = options
-        self._lock = lock
-        self._prefix = prefix
+        self._how = server
         self._relay = relay
         self._folder = ipi.path.parent
         self._files = files
@@ -195,8 +208,12 @@ class Supervision:
             client.wait(max(0.0, deadline - time.monotonic()))
 
     def _start_server(self, file: str) -> Child:
-        command = [find_ipi(), "-S", self._prefix, file]
-        return Child("i-pi", command, self._folder, inherited=[self._lock])
+        command = [find_ipi(), "-S", self._how.prefix, file]
+        environment = {}
+        for driver in self._how.drivers:
+            command = mpi.command(self._ipi, driver, command)
+            environment = {"OMP_NUM_THREADS": str(driver.config.threads)}
+        return Child("i-pi", command, self._folder, environment, inherited=[self._how.lock])
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""
@@ -216,7 +233,7 @@ class Supervision:
 
     def _way_to_ipi(self) -> list[str]:
         if self._relay is None or not self._options.srun:
-            return ["--sockets-prefix", self._prefix]
+            return ["--sockets-prefix", self._how.prefix]
         file = (self._folder / FILE).resolve()
         return ["--join", str(file), "--run", self._relay.rendezvous.run]
 
@@ -258,7 +275,7 @@ class Supervision:
         if restart is None:
             raise LaunchError(f"{words} and left no RESTART (log: {self._server.log})")
         logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
-        free_addresses(replace(self._ipi, sockets_prefix=self._prefix))
+        free_addresses(replace(self._ipi, sockets_prefix=self._how.prefix))
         self._server = self._start_server(restart.name)
         self._start_clients(ipi_input.read(restart).step)
 
@@ -355,7 +372,10 @@ class Supervision:
         logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
 
     def _judge_end(self, received: signal.Signals | None) -> Outcome:
-        ending, reason = read_ending(self._server.said(), self._server.status or 0)
+        status = self._server.status or 0
+        if self._ipi.is_mpi_job and status > 0:
+            status = 0  # i-PI 3.3.1 leaves MPI without a word, and mpirun then ends all the others
+        ending, reason = read_ending(self._server.said(), status)
         restart = self._restart
         if received is not None:
             return Outcome(Ending.STOPPED, received.name, received, restart)

@@ -40,11 +40,6 @@ def test_no_client_at_all_is_refused_where_there_is_a_socket(tmp_path):
         attempt(tmp_path, socket, 0)
 
 
-def test_an_mpi_job_is_refused_with_the_command_that_starts_it(tmp_path):
-    with pytest.raises(LaunchError, match=r"mpirun -n 1 i-pi input\.xml"):
-        attempt(tmp_path, "<ffmpi name='a'/>", 1)
-
-
 def test_a_port_of_ipi_itself_is_not_relayed(tmp_path):
     (tmp_path / "init.xyz").touch()
     socket = "<ffsocket name='a' mode='inet'><address> localhost </address></ffsocket>"

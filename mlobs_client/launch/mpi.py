@@ -1,0 +1,69 @@
+"""i-PI and its drivers as one MPI job, for an input with ``<ffmpi>``.
+
+The drivers are i-PI's own, with our plug-in, which evaluates the client file: no sockets, and no
+clients to look after. If one of them dies, MPI ends them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import LaunchError
+
+PLUG_IN: Final = "mlobs_pes.py"
+"""In the folder of the input, as for ``<ffdirect>``; ``mlobs init ffmpi`` writes it."""
+
+
+def check(ipi: IpiInput, clients: Sequence[ClientFile]) -> None:
+    """Refuse what cannot be one MPI job.
+
+    Raises:
+        LaunchError: there are several client files or no driver, or something is missing.
+    """
+    if len(clients) != 1 or clients[0].n_processes == 0:
+        raise LaunchError(
+            f"{ipi.path.name} has an <ffmpi>: all its drivers evaluate one client file; give one, "
+            "with -n 1 or more"
+        )
+    if not (ipi.path.parent / PLUG_IN).exists():
+        raise LaunchError(
+            f"{ipi.path.parent / PLUG_IN} is missing, which the drivers of <ffmpi> need; "
+            "'mlobs init ffmpi' writes it"
+        )
+    _find("mpirun")
+
+
+def command(ipi: IpiInput, client: ClientFile, server: Sequence[str]) -> list[str]:
+    """Return the command that starts i-PI and all drivers.
+
+    Args:
+        ipi: the input.
+        client: what the drivers evaluate.
+        server: the command of i-PI alone.
+
+    Raises:
+        LaunchError: MPI is not installed.
+    """
+    file = os.path.relpath(client.path.absolute(), ipi.path.parent.absolute())
+    driver = [_find("i-pi-driver-py"), "--mpi", "-m", "custom", "-P", PLUG_IN]
+    processes = ["-n", "1", *server, ":", "-n", str(client.n_processes), *driver]
+    return [_find("mpirun"), *processes, "-o", f"client={file}"]
+
+
+def _find(program: str) -> str:
+    """Beside the running Python, where pip puts it, else anywhere on the PATH."""
+    beside = Path(sys.executable).parent
+    found = shutil.which(program, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise LaunchError(
+            f"the command {program} is neither beside {sys.executable} nor on the PATH; install it "
+            "with: pip install 'mlobs[mpi]'"
+        )
+    return found
