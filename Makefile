@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # What pip is told to install first. For torch's CPU build (200 MB in place of several GB with CUDA):
 #   make demo TORCH="torch --extra-index-url https://download.pytorch.org/whl/cpu"
 TORCH  ?= torch
-# Test files at once: two take 12 minutes on two cores, one takes 20.
+# Test files at once. In their own order: the long ones, which have few tests, would come last.
 TESTS_AT_ONCE ?= 2
 # How long clients are killed.
 SECONDS ?= 1800
@@ -19,7 +19,7 @@ demo: $(VENV)/.ready
 	$(BIN)/mlobs demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest tests -n $(TESTS_AT_ONCE) --dist loadfile --cov --cov-report=term --cov-report=xml -q
+	$(BIN)/python -m pytest tests -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml -q
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

@@ -12,11 +12,14 @@ from mlobs_client.launch.signals import received_signals
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_collected_and_afterwards_everything_is_as_before(signum) -> None:
-    before = signal.getsignal(signum)
-    with received_signals() as received:
-        os.kill(os.getpid(), signum)
-        assert received == [signum]
-    assert signal.getsignal(signum) is before
+    inherited = signal.signal(signum, signal.SIG_DFL)  # nohup ignores SIGHUP
+    try:
+        with received_signals() as received:
+            os.kill(os.getpid(), signum)
+            assert received == [signum]
+        assert signal.getsignal(signum) is signal.SIG_DFL
+    finally:
+        signal.signal(signum, inherited)
 
 
 def test_the_second_signal_interrupts() -> None:
