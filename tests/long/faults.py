@@ -53,6 +53,7 @@ FAULTS: tuple[Fault, ...] = (
     servers.exit_file,
     servers.restart_cut,
     servers.stale_socket,
+    servers.stale_rendezvous,
     servers.two_runs_of_one_name,
     servers.two_servers_of_one_port,
     servers.malformed_header,

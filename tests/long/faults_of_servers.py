@@ -19,6 +19,8 @@ from launched import Failure, Inputs, Launched, Undisturbed
 from seen import Seen, end, finish
 
 from mlobs_client.check.ipi_input import PREFIX
+from mlobs_client.launch.relay import FILE
+from mlobs_client.wire.rendezvous import Rendezvous
 
 CHECKPOINTS = Inputs(checkpoint=5)
 FAKE_SERVER = 20.0
@@ -130,6 +132,18 @@ def stale_socket(folder: Path, undisturbed: Undisturbed) -> Seen:
         run.wait_for_step(0)
         seconds = time.monotonic() - begun_at
         return finish(run, undisturbed, seconds, "left by a server that is gone")
+
+
+def stale_rendezvous(folder: Path, undisturbed: Undisturbed) -> Seen:
+    """the rendezvous file of a dead run is in the way of clients from elsewhere"""
+    with Launched(folder, Inputs(n_clients=0)) as run:
+        Rendezvous.invent("dead", "127.0.0.1", port=9).write(folder / FILE)
+        run.join(2, FILE)
+        time.sleep(5.0)  # so long they have tried
+        begun_at = time.monotonic()
+        run.start("--others-serve", "--listen", "127.0.0.1")
+        run.wait_for_step(0)
+        return finish(run, undisturbed, time.monotonic() - begun_at)
 
 
 @contextlib.contextmanager

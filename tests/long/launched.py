@@ -267,6 +267,11 @@ class Launched:
             self.wait_until((self.folder / self.inputs.address).exists)
         self.clients = [self._start(client) for _ in range(self.inputs.n_clients)]
 
+    def join(self, n_clients: int, file: str) -> None:
+        """Start clients that come in through a relay."""
+        command = [sys.executable, "-m", "mlobs_client", "client", "client.toml", "--join", file]
+        self.clients += [self._start(command) for _ in range(n_clients)]
+
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         paths = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         with self.log.open("ab") as log:
@@ -443,6 +448,7 @@ class Undisturbed:
         """Properties of the same run, where nothing happens to it."""
         plain = replace(inputs, port=None, address="faults", prefix="simulation")
         plain = replace(plain, record="observables.h5" if inputs.record else "")
+        plain = replace(plain, n_clients=max(inputs.n_clients, 1))
         if plain not in self._rows:
             with Launched(self._folder / str(len(self._rows)), plain) as run:
                 run.start()
