@@ -66,17 +66,19 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
     return None
 
 
-def set_aside(ipi: IpiInput) -> None:
-    """Rename what earlier runs left to ``#NAME#0#``, ``#NAME#1#``, ..., as i-PI does with outputs.
+def set_aside(ipi: IpiInput, why: str = "of an earlier run", since: float = 0.0) -> None:
+    """Rename files to ``#NAME#0#``, ``#NAME#1#``, ..., as i-PI does with outputs.
 
     Args:
         ipi: an input that begins at step 0.
+        why: nobody shall go on from them.
+        since: seconds since the epoch; what was written before stays.
     """
-    for path in _files(ipi):
+    for path in [path for path in _files(ipi) if path.stat().st_mtime >= since]:
         names = (path.with_name(f"#{path.name}#{k}#") for k in itertools.count())
         kept = next(name for name in names if not name.exists())
         path.rename(kept)
-        logger.warning("%s is of an earlier run, and is kept as %s", path, kept.name)
+        logger.warning("%s is %s, and is kept as %s", path, why, kept.name)
 
 
 def _files(ipi: IpiInput) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import mpi
 from mlobs_client.launch.address import free_addresses
-from mlobs_client.launch.checkpoints import find_newest
+from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.deaths import Deaths
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
@@ -133,7 +133,7 @@ class Supervision:
         self._files = files
         self._sources = Sources(files.values())
         self._places = places
-        self._since = time.time()
+        self._since = self._last_cool = time.time()
         self._deaths = Deaths()
         self._heartbeat = Heartbeat(options.stall)
         self._silences: list[int] = []  # how many steps had been made, for each
@@ -286,12 +286,13 @@ class Supervision:
             self._stop_server()
             if (restart := self._restart) is not None:  # nobody shall go on from it
                 restart.replace(restart.with_name(BLOWN_UP))
+            set_aside(self._ipi, "from after the explosion", self._last_cool)
             raise LaunchError(
                 f"the temperature is {status.temperature:.2g} K at step {status.step}, more than "
                 f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, at "
-                f"the last frames and at {BLOWN_UP}, where it has stopped (its last <checkpoint> "
-                "may be as hot)"
+                f"the last frames and at {BLOWN_UP}, where it has stopped"
             )
+        self._last_cool = time.time()
         self._heartbeat.beat(status.step)
         if self._is_loading():
             self._heartbeat.forgive()

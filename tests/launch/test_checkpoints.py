@@ -103,3 +103,13 @@ def test_what_earlier_runs_left_is_set_aside_and_nothing_is_lost(ipi: IpiInput) 
     assert find_newest(ipi) is None
     steps = [ipi_input.read(ipi.path.with_name(f"#RESTART#{k}#")).step for k in (0, 1)]
     assert steps == [40, 60]
+
+
+def test_what_was_written_before_the_explosion_stays(ipi: IpiInput) -> None:
+    cool = write(ipi, "simulation.kept_1", 40, written=1000.0)
+    write(ipi, "simulation.kept_2", 60, written=2000.0)
+    set_aside(ipi, "from after the explosion", since=1500.0)
+    found = find_newest(ipi)
+    assert found is not None
+    assert found.path == cool
+    assert ipi.path.with_name("#simulation.kept_2#0#").exists()
