@@ -24,8 +24,6 @@ OUTPUT = """<output prefix='simulation'>
     <trajectory filename='pos' stride='10' format='xyz'>positions{angstrom}</trajectory>
     <checkpoint filename='kept' stride='20' overwrite='true'/>
   </output>"""
-EXACT = "<simulation floatformat='%25.17e'"
-"""i-PI's RESTART has nine digits otherwise, and what goes on from it is another trajectory."""
 CLIENT = """structure = "init.xyz"
 virial = "none"
 [socket]
@@ -36,8 +34,6 @@ name = "qtip4pf"
 """
 START = "<file mode='ase'> init.xyz </file>"
 VELOCITIES = "<velocities mode='thermal' units='kelvin'> {} </velocities>"
-ROUNDING = 1e-11
-"""A RESTART has beads, i-PI propagates normal modes: what goes on differs by rounding."""
 
 
 def write_campaign(
@@ -57,7 +53,6 @@ def write_campaign(
     text = make_input(OUTPUT, ffsocket("campaign", 2), steps, mode="nvt")
     velocities = VELOCITIES.format(300)
     for old, new in (
-        ("<simulation", EXACT),
         ("<seed> 4 <", "<seed> $seed <"),
         ("300 </temperature>", "$temperature </temperature>"),
         (START, "$start"),

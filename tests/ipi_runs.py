@@ -51,6 +51,8 @@ class Spring(Calculator):
         self.results = {"energy": energy, "forces": -atoms.positions}
 '''
 """A calculator, ``slow_spring.Spring``, to be written into the folder of a run."""
+ROUNDING = 1e-11
+"""A RESTART has beads, i-PI propagates normal modes: what goes on differs by rounding."""
 THERMOSTAT = "<thermostat mode='pile_g'><tau units='femtosecond'> 50 </tau></thermostat>"
 
 
@@ -62,8 +64,11 @@ def make_input(
     timestep: float = 0.25,
     mode: str = "nve",
 ) -> str:
-    """An input for ``init.xyz`` and a force field that is called ``mlobs``, at 300 K."""
-    return f"""<simulation verbosity='low'>
+    """An input for ``init.xyz`` and a force field that is called ``mlobs``, at 300 K.
+
+    A RESTART has nine digits by default, and what goes on from it is another trajectory.
+    """
+    return f"""<simulation verbosity='low' floatformat='%25.17e'>
   {output}
   <total_steps> {steps} </total_steps>
   <prng><seed> 4 </seed></prng>

@@ -22,8 +22,6 @@ OUTPUT = """<output prefix='simulation'>
     <trajectory filename='pos' stride='100' format='xyz'>positions</trajectory>
     <checkpoint filename='kept' stride='50' overwrite='true'/>
   </output>"""
-EXACT = "<simulation floatformat='%25.17e'"
-"""i-PI's RESTART has nine digits otherwise, and what goes on from it is another trajectory."""
 CLIENT = """structure = "init.xyz"
 virial = "none"
 [socket]
@@ -60,7 +58,7 @@ class Job:
         (folder / "init.xyz").write_text(WATER)
         (folder / "client.toml").write_text(CLIENT.format(address=address) + potential)
         text = make_input(OUTPUT, ffsocket(address, 2 if seconds is None else 1), steps)
-        (folder / "input.xml").write_text(text.replace("<simulation", EXACT))
+        (folder / "input.xml").write_text(text)
 
     def submit(self, *options: str) -> None:
         command = ["launch", "--slurm", "input.xml", "client.toml", "--time", "10", "--submit"]

@@ -23,8 +23,8 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import Ending
+from mlobs_client.launch.options import EXPLODED, Options, Outcome
 from mlobs_client.launch.progress import Status
-from mlobs_client.launch.supervision import EXPLODED, Options, Outcome
 
 LINE_EVERY = 10.0  # seconds, where there is no terminal
 

@@ -66,15 +66,15 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
     return None
 
 
-def set_aside(ipi: IpiInput, why: str = "of an earlier run", since: float = 0.0) -> None:
+def set_aside(ipi: IpiInput, why: str, beyond: int | None = None) -> None:
     """Rename files to ``#NAME#0#``, ``#NAME#1#``, ..., as i-PI does with outputs.
 
     Args:
-        ipi: an input that begins at step 0.
+        ipi: the input of the run.
         why: nobody shall go on from them.
-        since: seconds since the epoch; what was written before stays.
+        beyond: a step; what begins with it or an earlier one stays, and what a kill has cut.
     """
-    for path in [path for path in _files(ipi) if path.stat().st_mtime >= since]:
+    for path in [path for path in _files(ipi) if beyond is None or _is_beyond(path, beyond)]:
         names = (path.with_name(f"#{path.name}#{k}#") for k in itertools.count())
         kept = next(name for name in names if not name.exists())
         path.rename(kept)
@@ -88,6 +88,13 @@ def _files(ipi: IpiInput) -> Iterator[Path]:
         path = ipi.file(name)
         yield from path.parent.glob(glob.escape(path.name))
         yield from path.parent.glob(f"{glob.escape(path.name)}_[0-9]*")
+
+
+def _is_beyond(path: Path, step: int) -> bool:
+    try:
+        return ipi_input.read(path).step > step
+    except ConfigError:
+        return False
 
 
 def _belongs(checkpoint: IpiInput, ipi: IpiInput) -> bool:

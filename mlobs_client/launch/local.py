@@ -16,12 +16,13 @@ from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses, sockets_prefix
 from mlobs_client.launch.checkpoints import set_aside
 from mlobs_client.launch.locks import hold
+from mlobs_client.launch.options import Options, Outcome, Server
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
 from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
-from mlobs_client.launch.supervision import EXIT, Options, Outcome, Server, Supervision
+from mlobs_client.launch.supervision import EXIT, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def run(
     ):
         free_addresses(replace(ipi, sockets_prefix=prefix))
         if ipi.step == 0:
-            set_aside(ipi)
+            set_aside(ipi, "of an earlier run")
         server = Server(prefix, lock, clients if ipi.is_mpi_job else ())
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:

@@ -7,16 +7,15 @@ clients to look after. If one of them dies, MPI ends them all.
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch.processes import find_program
 
+PACKAGE: Final = "mlobs[mpi]"
 PLUG_IN: Final = "mlobs_pes.py"
 """In the folder of the input, as for ``<ffdirect>``; ``mlobs init ffmpi`` writes it."""
 
@@ -37,7 +36,7 @@ def check(ipi: IpiInput, clients: Sequence[ClientFile]) -> None:
             f"{ipi.path.parent / PLUG_IN} is missing, which the drivers of <ffmpi> need; "
             "'mlobs init ffmpi' writes it"
         )
-    _find("mpirun")
+    find_program("mpirun", PACKAGE)
 
 
 def command(ipi: IpiInput, client: ClientFile, server: Sequence[str]) -> list[str]:
@@ -52,18 +51,6 @@ def command(ipi: IpiInput, client: ClientFile, server: Sequence[str]) -> list[st
         LaunchError: MPI is not installed.
     """
     file = os.path.relpath(client.path.absolute(), ipi.path.parent.absolute())
-    driver = [_find("i-pi-driver-py"), "--mpi", "-m", "custom", "-P", PLUG_IN]
+    driver = [find_program("i-pi-driver-py", "ipi"), "--mpi", "-m", "custom", "-P", PLUG_IN]
     processes = ["-n", "1", *server, ":", "-n", str(client.n_processes), *driver]
-    return [_find("mpirun"), *processes, "-o", f"client={file}"]
-
-
-def _find(program: str) -> str:
-    """Beside the running Python, where pip puts it, else anywhere on the PATH."""
-    beside = Path(sys.executable).parent
-    found = shutil.which(program, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
-    if found is None:
-        raise LaunchError(
-            f"the command {program} is neither beside {sys.executable} nor on the PATH; install it "
-            "with: pip install 'mlobs[mpi]'"
-        )
-    return found
+    return [find_program("mpirun", PACKAGE), *processes, "-o", f"client={file}"]

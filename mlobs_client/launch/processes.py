@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -116,3 +118,23 @@ class Child:
             with contextlib.suppress(ValueError):
                 return f"killed by {signal.Signals(-status).name}"
         return lines[-1].strip() if lines else f"ended with status {status}"
+
+
+def find_program(name: str, package: str) -> str:
+    """Return the path of a program: beside the running Python, where pip puts it, else anywhere.
+
+    Args:
+        name: of the program.
+        package: which has it, as pip calls it.
+
+    Raises:
+        LaunchError: it is not installed.
+    """
+    beside = Path(sys.executable).parent
+    found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise LaunchError(
+            f"the command {name} is neither beside {sys.executable} nor on the PATH; install it "
+            f"with: pip install '{package}'"
+        )
+    return found

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +22,9 @@ from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.deaths import Deaths
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
+from mlobs_client.launch.options import Options, Outcome, Server
 from mlobs_client.launch.places import Place
-from mlobs_client.launch.processes import SRUN, Child
+from mlobs_client.launch.processes import SRUN, Child, find_program
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
@@ -40,65 +40,11 @@ CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
 STEP_PATIENCE: Final = 5.0  # for Slurm, to end a step
 FAREWELL: Final = 10.0  # between EXIT to a client and the end of i-PI
 MAX_SILENCES: Final = 3  # in a row; the clients are replaced at each
-EXPLODED: Final = 1e5  # K: no molecules any more
 BLOWN_UP: Final = "RESTART-blown-up"
 CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
 # A client that is killed before it has read its request resets the connection. In i-PI 3.3.1
 # that ends the thread which talks to clients (sockets.py, _recv_forces_bulk), not the process.
 DEAF: Final = "Exception in thread poll_"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run may be told.
-
-    Attributes:
-        others_serve: sockets without a client file are served by other programs.
-        srun: clients are started by Slurm, on the nodes of the allocation that we are in.
-        listen: name or IPv4 address of this machine where clients from elsewhere may come in;
-            with ``srun`` the name of this machine by default.
-        max_temperature: K; the run is stopped beyond.
-        stall: seconds without a step after which all clients are replaced; None: as
-            :class:`~mlobs_client.launch.heartbeat.Heartbeat` finds right.
-    """
-
-    others_serve: bool = False
-    srun: bool = False
-    listen: str | None = None
-    max_temperature: float = EXPLODED
-    stall: float | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended, when it did not fail.
-
-    Attributes:
-        ending: finished or stopped.
-        reason: why it stopped, in i-PI's words.
-        signal: that stopped it, if any.
-        restart: the RESTART that this run wrote, if any.
-    """
-
-    ending: Ending
-    reason: str
-    signal: signal.Signals | None
-    restart: Path | None
-
-
-@dataclass(frozen=True)
-class Server:
-    """How i-PI is started.
-
-    Attributes:
-        prefix: what it puts before the addresses of unix sockets.
-        lock: descriptor of the lock of the folder, which it shall hold, too.
-        drivers: client files of drivers that are started with it, in one MPI job.
-    """
-
-    prefix: str
-    lock: int
-    drivers: Sequence[ClientFile] = ()
 
 
 class Supervision:
@@ -133,7 +79,8 @@ class Supervision:
         self._files = files
         self._sources = Sources(files.values())
         self._places = places
-        self._since = self._last_cool = time.time()
+        self._since = time.time()
+        self._last_cool = ipi.step  # the last step that was not too hot
         self._deaths = Deaths()
         self._heartbeat = Heartbeat(options.stall)
         self._silences: list[int] = []  # how many steps had been made, for each
@@ -208,7 +155,7 @@ class Supervision:
             client.wait(max(0.0, deadline - time.monotonic()))
 
     def _start_server(self, file: str) -> Child:
-        command = [find_ipi(), "-S", self._how.prefix, file]
+        command = [find_program("i-pi", "ipi"), "-S", self._how.prefix, file]
         environment = {}
         for driver in self._how.drivers:
             command = mpi.command(self._ipi, driver, command)
@@ -286,13 +233,13 @@ class Supervision:
             self._stop_server()
             if (restart := self._restart) is not None:  # nobody shall go on from it
                 restart.replace(restart.with_name(BLOWN_UP))
-            set_aside(self._ipi, "from after the explosion", self._last_cool)
+            set_aside(self._ipi, "from after the explosion", beyond=self._last_cool)
             raise LaunchError(
                 f"the temperature is {status.temperature:.2g} K at step {status.step}, more than "
                 f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, at "
                 f"the last frames and at {BLOWN_UP}, where it has stopped"
             )
-        self._last_cool = time.time()
+        self._last_cool = status.step or self._last_cool
         self._heartbeat.beat(status.step)
         if self._is_loading():
             self._heartbeat.forgive()
@@ -386,19 +333,3 @@ class Supervision:
                 f"{self._advice()}"
             )
         return Outcome(ending, reason, None, restart)
-
-
-def find_ipi() -> str:
-    """Return the path of ``i-pi``: beside the running Python, else anywhere on the PATH.
-
-    Raises:
-        LaunchError: it is not installed.
-    """
-    beside = Path(sys.executable).with_name("i-pi")
-    found = str(beside) if beside.exists() else shutil.which("i-pi")
-    if found is None:
-        raise LaunchError(
-            f"the command i-pi is neither beside {sys.executable} nor on the PATH; "
-            "install it with: pip install ipi"
-        )
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import Run
 
 from mlobs_client.structure import Array
 
@@ -106,3 +108,15 @@ def tcp_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def run(tmp_path: Path, unix_address: str) -> Iterator[Run]:
+    run = Run(tmp_path, unix_address)
+    yield run
+    if run.process is not None and run.process.poll() is None:
+        children = run.children()
+        run.process.kill()
+        run.process.wait()
+        for pid in children.values():
+            os.kill(pid, signal.SIGKILL)

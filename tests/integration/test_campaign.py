@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import slurm
 from campaigns import (
-    ROUNDING,
     find_processes,
     kill_all_in,
     largest_difference,
@@ -22,6 +21,7 @@ from campaigns import (
     wait_for_end,
     write_campaign,
 )
+from ipi_runs import ROUNDING
 
 from mlobs_client.campaign.campaign import load
 

@@ -55,7 +55,6 @@ def write_input(
 ) -> str:
     socket = ffsocket(address, batch)
     xml = make_input(OUTPUT, socket, steps, beads, mode="nvt")
-    xml = xml.replace("<simulation ", "<simulation floatformat='%25.16e' ")
     if mode in ("npt", "nst"):
         kind, reference = ("anisotropic", REFERENCE) if mode == "nst" else ("isotropic", "")
         barostat = BAROSTAT.format(mode=kind, reference=reference)

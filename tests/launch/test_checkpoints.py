@@ -99,17 +99,20 @@ def test_a_restart_that_is_the_input_is_no_news(ipi: IpiInput) -> None:
 def test_what_earlier_runs_left_is_set_aside_and_nothing_is_lost(ipi: IpiInput) -> None:
     for step in (40, 60):
         write(ipi, "RESTART", step)
-        set_aside(ipi)
+        set_aside(ipi, "of an earlier run")
     assert find_newest(ipi) is None
     steps = [ipi_input.read(ipi.path.with_name(f"#RESTART#{k}#")).step for k in (0, 1)]
     assert steps == [40, 60]
 
 
 def test_what_was_written_before_the_explosion_stays(ipi: IpiInput) -> None:
-    cool = write(ipi, "simulation.kept_1", 40, written=1000.0)
-    write(ipi, "simulation.kept_2", 60, written=2000.0)
-    set_aside(ipi, "from after the explosion", since=1500.0)
+    cool = write(ipi, "simulation.kept_1", 40, written=9.0)
+    write(ipi, "simulation.kept_2", 60, written=1.0)
+    cut = write(ipi, "simulation.kept_3", 80)
+    cut.write_text(cut.read_text()[:-30])
+    set_aside(ipi, "from after the explosion", beyond=59)
     found = find_newest(ipi)
     assert found is not None
     assert found.path == cool
     assert ipi.path.with_name("#simulation.kept_2#0#").exists()
+    assert cut.exists()

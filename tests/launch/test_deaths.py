@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,17 +6,6 @@ from mlobs_client.errors import LaunchError
 from mlobs_client.launch.deaths import MAX_DEATHS, WINDOW, Deaths
 
 LOG = Path("client-0.log")
-
-
-@pytest.fixture
-def sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    return sleep
 
 
 def die(deaths: Deaths, words: str, times: int, n_steps: int | None = 7, **more: bool) -> None:

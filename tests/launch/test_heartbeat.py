@@ -1,19 +1,6 @@
-from collections.abc import Callable
-
 import pytest
 
 from mlobs_client.launch.heartbeat import SHORTEST, TIMES, Heartbeat
-
-
-@pytest.fixture
-def sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    return sleep
 
 
 def test_nobody_is_blamed_before_it_is_known_how_long_a_step_takes(sleep) -> None:

@@ -7,7 +7,7 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import read
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch import local
-from mlobs_client.launch.supervision import Options
+from mlobs_client.launch.options import Options
 
 NO_OPTIONS = Options()
 CLIENT = """structure = "init.xyz"

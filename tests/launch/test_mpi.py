@@ -36,7 +36,7 @@ def client(tmp_path: Path) -> ClientFile:
 
 @pytest.fixture(autouse=True)
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpi.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("mpirun", "i-pi-driver-py"):
         (tmp_path / name).touch(0o755)

@@ -1,11 +1,13 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.processes import Child
+from mlobs_client.launch import processes
+from mlobs_client.launch.processes import Child, find_program
 
 
 @pytest.fixture
@@ -93,3 +95,14 @@ def test_a_stubborn_child_is_killed_after_the_patience(start):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(LaunchError, match="cannot be started"):
         Child("child", [sys.executable, "-c", ""], tmp_path / "gone")
+
+
+def test_a_program_is_found_beside_the_running_python():
+    assert Path(find_program("i-pi", "ipi")).parent == Path(sys.executable).parent
+
+
+def test_a_program_that_is_not_installed_is_an_error_with_its_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(processes.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LaunchError, match=r"pip install 'mlobs\[mpi\]'"):
+        find_program("mpirun", "mlobs[mpi]")

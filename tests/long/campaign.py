@@ -19,7 +19,6 @@ from report import Figure, run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaigns import (  # beside the other tests
-    ROUNDING,
     kill_all_in,
     largest_difference,
     said,
@@ -27,6 +26,7 @@ from campaigns import (  # beside the other tests
     wait_for_end,
     write_campaign,
 )
+from ipi_runs import ROUNDING
 
 N_KILLS = 10
 WRITE = {"temperatures": (280, 300, 320), "seeds": (1, 2, 3, 4), "steps": 1000, "at_once": 2}

@@ -86,10 +86,7 @@ def only_client_stopped_for_longer_than_the_timeout(folder: Path, undisturbed: U
     inputs = Inputs(seconds=0.05, n_steps=60, n_clients=1, timeout=3.0)
     with Launched(folder, inputs) as run:
         fault = begun(run)
-        client = run.children()["client-0"]
-        os.kill(client, signal.SIGSTOP)
-        time.sleep(5.0)
-        os.kill(client, signal.SIGCONT)
+        run.pause("client-0", 5.0)
         return finish(run, undisturbed, run.recover(fault))
 
 

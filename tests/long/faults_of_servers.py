@@ -51,10 +51,7 @@ def server_stopped(folder: Path, undisturbed: Undisturbed) -> Seen:
     """i-PI is stopped (SIGSTOP) for 3 s and continued"""
     with Launched(folder, Inputs()) as run:
         fault = begun(run)
-        server = run.children()["i-pi"]
-        os.kill(server, signal.SIGSTOP)
-        time.sleep(3.0)
-        os.kill(server, signal.SIGCONT)
+        run.pause("i-pi", 3.0)
         return finish(run, undisturbed, run.recover(fault))
 
 
@@ -76,9 +73,7 @@ def everything_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
     """mlobs run, i-PI and clients are killed (SIGKILL), then mlobs run --resume"""
     with Launched(folder, CHECKPOINTS) as run:
         fault = begun(run)
-        for pid in (run.process.pid, *run.children().values()):
-            os.kill(pid, signal.SIGKILL)
-        run.wait()
+        run.kill_all()
         run.start("--resume")
         return finish(run, undisturbed, run.recover(fault), r"going on from simulation\.kept")
 
@@ -111,9 +106,7 @@ def restart_cut(folder: Path, undisturbed: Undisturbed) -> Seen:
     """the newest checkpoint is cut in the middle"""
     with Launched(folder, CHECKPOINTS) as run:
         fault = begun(run)
-        for pid in (run.process.pid, *run.children().values()):
-            os.kill(pid, signal.SIGKILL)
-        run.wait()
+        run.kill_all()
         kept = folder.glob("simulation.kept_*")
         newest = max(kept, key=lambda path: int(path.name.rpartition("_")[2]))
         newest.write_bytes(newest.read_bytes()[:1000])

@@ -28,15 +28,13 @@ from mlobs_client.record import join_record, open_record
 from mlobs_client.structure import Array
 
 sys.path.append(str(ROOT / "tests"))
+from ipi_runs import ROUNDING as ROUNDING
 from ipi_runs import make_input
 
 MODELS = ROOT / "mlobs_client/models/water"
 DEADLINE = 60.0
 """Seconds that one run may take; one that hangs is ended."""
 TAIL = 1 << 12  # bytes at the end of a file that hold its last line
-ROUNDING = 1e-11
-"""RESTART has positions of beads, i-PI propagates normal modes: what goes on differs by that."""
-EXACT = "<simulation floatformat='%25.17e'"
 OUTPUT = """<output prefix='{prefix}'>
     <properties filename='out'>[step, temperature{{kelvin}}, conserved, potential,
       kinetic_md, atom_x(atom=0;bead=0), atom_x(atom=2;bead=1)]</properties>
@@ -177,7 +175,7 @@ class Inputs:
             shutil.copy(MODELS / f"{self.model}.model", folder / "potential.model")
         (folder / "noted_springs.py").write_text(CALCULATOR)
         (folder / "init.xyz").write_text(_water(self.n_molecules))
-        (folder / "input.xml").write_text(xml.replace("<simulation", EXACT, 1))
+        (folder / "input.xml").write_text(xml)
         (folder / "client.toml").write_text(client + tables + record)
 
 
@@ -373,6 +371,20 @@ class Launched:
     def signal(self, name: str, signum: int) -> None:
         """Send a signal to a child."""
         os.kill(self.children()[name], signum)
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Stop a child and continue it, if it is still there."""
+        pid = self.children()[name]
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+
+    def kill_all(self) -> None:
+        """Kill the command and its children."""
+        assert self.process is not None
+        for pid in (self.process.pid, *self.children().values()):
+            os.kill(pid, signal.SIGKILL)
+        self.wait()
 
     @property
     def socket(self) -> str:
