@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from csv_files import read_csv
 from PIL import Image
 
 from mlobs_client import plot
 from mlobs_client.analysis import Estimate, PolarizationCurve, Spectrum
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.units import EV, FEMTOSECOND
 
 
 def spectrum(center: float, members: bool = False, unit: str = "cm^-1") -> Spectrum:
@@ -40,18 +39,13 @@ def polarization_curve() -> PolarizationCurve:
     )
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_figure_is_written_with_its_numbers_beside_it(tmp_path: Path) -> None:
     given = {"classical": spectrum(3600.0), "TRPMD": spectrum(3400.0, members=True)}
     files = plot.save(plot.plot_spectra(given, low=3000, high=4000), tmp_path / "new" / "ir_300.5K")
     assert [file.name for file in files] == [
         f"ir_300.5K.{e}" for e in ("png", "pdf", "csv", "json")
     ]
-    rows = read(files[2])
+    rows = read_csv(files[2])
     assert list(rows[0]) == [
         "quantity", "unit", "curve", "wavenumber (cm^-1)", "intensity", "error", "member spread",
     ]  # fmt: skip
@@ -98,25 +92,11 @@ def test_axes_carry_units_and_the_legend_lies_outside() -> None:
     assert labels == ["a", "measured", "±1 standard error", "committee spread"]
 
 
-def test_the_drift_of_the_conserved_quantity_is_that_of_the_run(tmp_path: Path) -> None:
-    times = np.linspace(0.0, 10_000 * FEMTOSECOND, 500)
-    noise = np.random.default_rng(0).normal(0.0, 1e-7, 500)
-    values = -17.0 + noise + 3e-6 * EV * 10 * times / (1000 * FEMTOSECOND)  # 3 ueV/atom/ps
-    one = plot.plot_conserved({"run": (times, values)}, n_atoms=10)
-    drift = one.summary["drift"]["run"]  # type: ignore[index]
-    assert drift["value"] == pytest.approx(3.0, abs=4 * drift["error"])
-    assert drift["unit"] == "µeV/atom/ps"
-    rows = read(plot.save(one, tmp_path / "conserved")[2])
-    assert list(rows[0])[1:] == ["time (ps)", "conserved quantity from its start (meV/atom)"]
-    assert float(rows[-1]["time (ps)"]) == pytest.approx(10.0)
-    assert float(rows[0]["conserved quantity from its start (meV/atom)"]) == 0.0
-
-
 def test_polarization_is_drawn_with_its_errors_and_its_slope(tmp_path: Path) -> None:
     one = plot.plot_polarization({"classical": polarization_curve()})
     text = one.figure.legends[0].get_texts()[0].get_text()
     assert text == r"classical: $\chi$ = 2.310 ± 0.080"
-    rows = read(plot.save(one, tmp_path / "polarization")[2])
+    rows = read_csv(plot.save(one, tmp_path / "polarization")[2])
     assert [row["error (uC/cm^2)"] for row in rows] == ["0.1"] * 3
 
 

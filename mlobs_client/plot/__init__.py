@@ -1,0 +1,21 @@
+"""Figures, styled once, with the numbers beside them.
+
+Each function takes results of :mod:`mlobs_client.analysis` and returns a :class:`Plot`: a figure
+together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON of one stem.
+"""
+
+from mlobs_client.plot.conserved import plot_conserved
+from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
+from mlobs_client.plot.polarization import plot_polarization
+from mlobs_client.plot.spectra import plot_spectra
+
+__all__ = [
+    "COLORS",
+    "DASHES",
+    "STYLE",
+    "Plot",
+    "plot_conserved",
+    "plot_polarization",
+    "plot_spectra",
+    "save",
+]

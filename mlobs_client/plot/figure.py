@@ -1,0 +1,158 @@
+"""What all figures have in common: their style, and the numbers beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.csv_file import write_csv
+from mlobs_client.errors import RecordError
+from mlobs_client.structure import Array
+
+COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Of Okabe and Ito: told apart with every kind of colour vision."""
+
+DASHES: Final = ("-", "--", "-.", ":")
+"""Told apart in print without colours."""
+
+STYLE: Final[dict[str, object]] = {
+    "figure.figsize": (3.37, 2.3),  # inch: one column of a journal; legends add to the height
+    "figure.constrained_layout.use": True,
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.0,
+    "axes.formatter.use_mathtext": True,
+    "axes.autolimit_mode": "data",
+    "pdf.fonttype": 42,
+}
+
+UNITS: Final = {
+    "cm^-1": r"cm$^{-1}$",
+    "1/cm^-1": "cm",
+    "uC/cm^2": r"µC$\,$cm$^{-2}$",
+    "V/angstrom": r"V$\,$Å$^{-1}$",
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and the numbers in it.
+
+    Attributes:
+        figure: of matplotlib; not known to pyplot.
+        columns: all of one length, by headers with units; column ``curve`` names the curve.
+        summary: what the figure says in a few numbers, for JSON.
+    """
+
+    figure: Figure
+    columns: Mapping[str, Sequence[str | float]]
+    summary: Mapping[str, object]
+
+
+def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
+    """Write the figure and its numbers.
+
+    Args:
+        plot: what to write.
+        stem: path without an ending; ``.png``, ``.pdf``, ``.csv`` and ``.json`` are added.
+
+    Returns:
+        The four files.
+
+    Raises:
+        RecordError: a file cannot be written.
+    """
+    png, pdf, table, numbers = (Path(f"{stem}.{end}") for end in ("png", "pdf", "csv", "json"))
+    content = {"summary": plot.summary, "columns": dict(plot.columns)}
+    try:
+        png.parent.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+            plot.figure.savefig(png, dpi=300)
+            plot.figure.savefig(pdf, metadata={"CreationDate": None})
+        write_csv(table, plot.columns)
+        text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
+        numbers.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RecordError(f"cannot write the figure {stem}: {error}") from error
+    return png, pdf, table, numbers
+
+
+def new_figure(n_panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure of one column, with panels one above the other."""
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = Figure()
+        figure.set_figheight(figure.get_figheight() * (0.3 + 0.7 * n_panels))
+        all_axes = list(figure.subplots(n_panels, sharex=True, squeeze=False)[:, 0])
+        for axes in all_axes:
+            axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
+        return figure, all_axes
+
+
+def add_legend(
+    figure: Figure, axes: Axes, extra: list[Patch], title: str | None = None, n_columns: int = 2
+) -> None:
+    """Above the axes, where it hides nothing."""
+    handles = [*axes.get_legend_handles_labels()[0], *extra]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figure.legend(handles=handles, loc="outside upper center", ncols=n_columns, title=title)
+    n_rows = math.ceil(len(handles) / n_columns) + (title is not None)
+    figure.set_figheight(figure.get_figheight() + 0.15 * n_rows)
+
+
+def pretty(unit: str) -> str:
+    """A unit as an axis shows it."""
+    return UNITS.get(unit, unit)
+
+
+def with_error(estimate: Estimate) -> str:
+    """Value ± error without the unit, with a proper minus sign."""
+    return str(estimate).removesuffix(estimate.unit).strip().replace("-", "−")
+
+
+def extend(columns: dict[str, list[str | float]], label: str, *values: Array) -> None:
+    """Append the points of one curve."""
+    for column, added in zip(
+        columns.values(), ([label] * len(values[0]), *(v.tolist() for v in values)), strict=True
+    ):
+        column.extend(added)
+
+
+def as_json(estimate: Estimate) -> dict[str, float | str]:
+    """All of an estimate."""
+    return {
+        "value": estimate.value,
+        "error": estimate.error,
+        "unit": estimate.unit,
+        "n_independent": estimate.n_independent,
+    }
+
+
+def _without_nan(value: object) -> object:
+    """JSON has no NaN: null says "unknown"."""
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,69 @@
+"""Polarization against field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mlobs_client.analysis.polarization import PolarizationCurve
+from mlobs_client.errors import ConfigError
+from mlobs_client.plot.figure import (
+    COLORS,
+    DASHES,
+    Plot,
+    add_legend,
+    as_json,
+    extend,
+    new_figure,
+    pretty,
+    with_error,
+)
+
+
+def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
+    """Draw the mean polarization against the field, with errors and the linear response.
+
+    Args:
+        curves: by label.
+
+    Raises:
+        ConfigError: no curve.
+    """
+    if not curves:
+        raise ConfigError("no polarization curve was given to plot")
+    figure, (axes,) = new_figure()
+    columns: dict[str, list[str | float]] = {
+        "curve": [],
+        "field (V/angstrom)": [],
+        "polarization (uC/cm^2)": [],
+        "error (uC/cm^2)": [],
+    }
+    for i, (label, curve) in enumerate(curves.items()):
+        color = COLORS[i % len(COLORS)]
+        values = np.array([one.value for one in curve.polarization])
+        errors = np.array([one.error for one in curve.polarization])
+        text = rf"{label}: $\chi$ = {with_error(curve.susceptibility)}"
+        axes.errorbar(
+            curve.field, values, errors, color=color, fmt="osD^v"[i % 5], markersize=3.5,
+            capsize=2.0, linewidth=0.8, label=text,
+        )  # fmt: skip
+        ends = np.array([curve.field.min(), curve.field.max()])
+        line = curve.intercept.value + curve.slope.value * ends
+        axes.plot(ends, line, color=color, linestyle=DASHES[i % len(DASHES)], linewidth=0.8)
+        extend(columns, label, curve.field, values, errors)
+    axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")
+    axes.set_ylabel(f"polarization / {pretty('uC/cm^2')}")
+    add_legend(figure, axes, [], n_columns=1)
+    summary = {label: _curve_summary(curve) for label, curve in curves.items()}
+    return Plot(figure, columns, summary)
+
+
+def _curve_summary(curve: PolarizationCurve) -> dict[str, object]:
+    return {
+        "direction": curve.direction.tolist(),
+        "slope": as_json(curve.slope),
+        "intercept": as_json(curve.intercept),
+        "susceptibility": as_json(curve.susceptibility),
+        "chi_squared": curve.chi_squared,
+    }
