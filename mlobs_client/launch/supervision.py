@@ -114,8 +114,11 @@ class Supervision:
             self._server.wait(PAUSE)
         if received:
             self._stop_server()
-        report(progress.read(self._count_clients()))
-        return self._judge_end(received[0] if received else None)
+        try:
+            report(progress.read(self._count_clients()))
+            return self._judge_end(received[0] if received else None)
+        except OSError as error:  # a log that is gone, a terminal that was closed
+            raise LaunchError(f"{error}{self._advice()}") from error
 
     def end(self) -> None:
         """End whatever still runs."""
