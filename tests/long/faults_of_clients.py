@@ -103,9 +103,11 @@ def client_slow(folder: Path, undisturbed: Undisturbed) -> Seen:
         return finish(run, undisturbed, run.recover(fault))
 
 
-def ordered(run: Launched, undisturbed: Undisturbed, order: str, expected: str) -> Seen:
+def ordered(
+    run: Launched, undisturbed: Undisturbed, order: str, expected: str, fault: Mark | None = None
+) -> Seen:
     """Give an order to fail in the middle of a run."""
-    fault = begun(run)
+    fault = fault or begun(run)
     (run.folder / order).touch()
     run.wait_until(lambda: not (run.folder / order).exists())
     return finish(run, undisturbed, run.recover(fault), expected)
@@ -130,14 +132,13 @@ def client_out_of_memory(folder: Path, undisturbed: Undisturbed) -> Seen:
 
 
 def client_out_of_memory_in_a_cgroup(folder: Path, undisturbed: Undisturbed) -> Seen:
-    """a client is killed by the kernel, out of memory (in a cgroup)"""
-    with Launched(folder, Inputs()) as run, _cgroup() as group:
+    """the only client is killed by the kernel, out of memory (in a cgroup)"""
+    with Launched(folder, Inputs(n_clients=1, n_steps=150)) as run, _cgroup() as group:
         fault = begun(run)
-        pid = run.children()["client-0"]
-        (group / "cgroup.procs").write_text(str(pid))
+        # what it has is not counted, and it may need no more
+        (group / "cgroup.procs").write_text(str(run.children()["client-0"]))
         (group / "memory.limit_in_bytes").write_text("4096")
-        run.wait_until(lambda: run.children().get("client-0") != pid)
-        return finish(run, undisturbed, run.recover(fault), "killed by SIGKILL")
+        return ordered(run, undisturbed, "pages", "killed by SIGKILL", fault)
 
 
 @contextlib.contextmanager

@@ -114,6 +114,8 @@ class Springs(Calculator):
             forces = forces[:-1]
         if is_ordered("memory"):
             use_up_memory()
+        if is_ordered("pages"):
+            np.ones(2**23)
         self.results = {"energy": energy, "forces": forces}
 '''
 
