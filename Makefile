@@ -6,8 +6,9 @@ BIN    := $(VENV)/bin
 # What pip is told to install first. For torch's CPU build (200 MB in place of several GB with CUDA):
 #   make demo TORCH="torch --extra-index-url https://download.pytorch.org/whl/cpu"
 TORCH  ?= torch
-# Test files at once. In their own order: the long ones, which have few tests, would come last.
-TESTS_AT_ONCE ?= 2
+# Test files at once: much of their time is waiting. In their own order, for the long ones, which
+# have few tests, would come last.
+TESTS_AT_ONCE ?= 3
 # How long clients are killed.
 SECONDS ?= 1800
 # One thread per process: two processes with two threads each on two cores are 20 x slower.

@@ -9,13 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from mlobs_client import demo
+
+SCALE = 0.045
 EXPECTED = Path(__file__).parents[1] / "examples" / "water_in_field" / "expected.json"
 
 
 @pytest.fixture(scope="module")
 def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", "0.045", "-o", "out"]
+    for leg in demo.LEGS:
+        demo.write(leg, folder / "out" / leg.name, SCALE)
+        client = folder / "out" / leg.name / "client.toml"
+        client.write_text(client.read_text().replace("-*", "-[01]"))  # two members, for speed
+    command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", str(SCALE), "-o", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out"
