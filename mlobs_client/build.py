@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlobs_client.config import AseModel, ClientConfig, MaceTable, ToyModel
+from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.evaluate.precision import compare
@@ -87,14 +87,12 @@ def _mace(
     from mlobs_client.evaluate.compile.background import PATIENCE, Background
     from mlobs_client.evaluate.mace import MaceEvaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
-    from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
+    from mlobs_client.evaluate.oxidation import check_single_valued
 
     keep_freed_memory()
     background = Background(patience=math.inf) if config.compile else None
     dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
-    numbers = None
-    if dipole is not None and dipole.oxidation_numbers is not None:
-        numbers = OxidationNumbers(dipole.oxidation_numbers)
+    numbers = None if dipole is None else _oxidation_numbers(dipole, structure)
     evaluator = MaceEvaluator(
         **_committees(config, folder, numbers, background), batch=config.batch
     )
@@ -117,6 +115,21 @@ def _mace(
     if background is not None:  # not before: tests at the start need no programs
         background.patience = PATIENCE if compile_after is None else compile_after
     return evaluator
+
+
+def _oxidation_numbers(dipole: MaceDipole, structure: Structure) -> OxidationNumbers | None:
+    """The integers of a client file; None if it has none and may have none."""
+    from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+    said = dipole.oxidation_numbers
+    if said is None and any(structure.pbc):
+        raise ConfigError(
+            "[dipole] of a periodic structure has no oxidation_numbers: without an integer for "
+            "each atom, an ion that moves through the cell carries no charge, so a field does no "
+            "work on it and spectra miss its current; write for example oxidation_numbers = "
+            '{ O = -2, H = 1 }, or "none" if only neutral molecules move'
+        )
+    return None if said is None or said == "none" else OxidationNumbers(said)
 
 
 def _committees(

@@ -54,10 +54,11 @@ class MaceDipole(MaceTable):
     """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
 
     ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
+    A periodic structure needs them, or "none": no charge ever moves through the cell.
     """
 
     unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
-    oxidation_numbers: dict[str, int] | tuple[int, ...] | None = None
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
 
 
 class MacePolarizability(MaceTable):

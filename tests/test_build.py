@@ -30,6 +30,7 @@ kind = "mace"
 models = ["bundled:water/dipole-0"]
 oxidation_numbers = { O = -2, H = 1 }
 """
+NONE = 'oxidation_numbers = "none"\n'
 ANALYTIC = """
 structure = "init.xyz"
 [potential]
@@ -60,7 +61,7 @@ def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
 def test_two_precisions_of_the_same_networks_are_refused(tmp_path: Path) -> None:
     same = 'models = ["bundled:water/potential-[01]"]\ndtype = "float32"\n'
     with pytest.raises(ConfigError, match=r"dtype = 'float64' and 'float32'; say the same in both"):
-        assemble(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}')
+        assemble(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}{NONE}')
 
 
 def test_the_batch_of_the_client_file_reaches_the_networks(tmp_path: Path) -> None:
@@ -160,6 +161,17 @@ def test_the_same_network_under_two_names_is_refused(tmp_path: Path) -> None:
     text = WATER.replace("[01]", "0").replace('0"]', '0", "copy.model"]')
     with pytest.raises(ModelError, match=r"copy\.model are the same network.*name it once"):
         assemble(tmp_path, text)
+
+
+def test_a_periodic_dipole_without_integers_is_refused_unless_the_file_insists(
+    tmp_path: Path,
+) -> None:
+    without = WATER + "".join(DIPOLE.splitlines(keepends=True)[:-1])
+    with pytest.raises(ConfigError, match=r"carries no charge.*write for example.*or \"none\""):
+        assemble(tmp_path, without)
+    (insisting,) = assemble(tmp_path, without + NONE).evaluators
+    assert "dipole" in insisting.provides
+    assert assemble(tmp_path, without, box=None).structure.pbc == (False, False, False)
 
 
 def test_integers_that_add_up_to_a_charge_are_warned_of(

@@ -86,6 +86,10 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
             {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": {"O": -1.5}}},
             "dipole.oxidation_numbers.O = -1.5",
         ),
+        (
+            {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": "no"}},
+            "dipole.oxidation_numbers = 'no'",
+        ),
         ({"potential": None}, "neither [potential] nor [field]"),
         ({"structure": 3}, "structure = 3"),
         ({"mace": {}}, "unknown setting 'mace'; use one of"),

@@ -171,7 +171,8 @@ def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
 
 def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[Finding]:
     config = client.config
-    multivalued = isinstance(config.dipole, MaceDipole) and bool(config.dipole.oxidation_numbers)
+    numbers = config.dipole.oxidation_numbers if isinstance(config.dipole, MaceDipole) else None
+    multivalued = bool(numbers) and numbers != "none"
     if not multivalued and config.field is None:
         return
     reason = "a multi-valued dipole" if multivalued else "the energy in a field"
