@@ -15,6 +15,7 @@ from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
+from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM
@@ -63,7 +64,7 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
             evaluators.append(_analytic(table, config))
-    return Assembly(structure, tuple(evaluators), _terms(config))
+    return Assembly(structure, tuple(evaluators), _terms(config, structure))
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
@@ -252,11 +253,23 @@ def _restricted(
     return Restricted(evaluator, left)
 
 
-def _terms(config: ClientConfig) -> tuple[Term, ...]:
-    if config.field is None:
+def _terms(config: ClientConfig, structure: Structure) -> tuple[Term, ...]:
+    table = config.coupling
+    if table is None:
         return ()
-    field = UniformField(config.field.atomic_units, config.field.second_order)
-    return (field, UnwrappedPositions())
+    if not all(structure.pbc) and (table.reduced or config.displacement is not None):
+        where = "[field] reduced = true" if config.displacement is None else "[displacement]"
+        raise ConfigError(
+            f"{where} needs a structure that is periodic in all directions, but pbc is "
+            f"{list(structure.pbc)}; put pbc into {config.structure} or the client file"
+        )
+    cell = structure.cell if table.reduced else None
+    vector = table.atomic_units
+    term: Term = UniformField(vector, table.second_order, cell)
+    if config.displacement is not None:
+        is_fixed = config.displacement.is_fixed
+        term = FixedDisplacement(vector, table.second_order, cell, is_fixed)
+    return (term, UnwrappedPositions())
 
 
 def read_structure(config: ClientConfig, folder: Path) -> Structure:

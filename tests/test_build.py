@@ -17,6 +17,8 @@ from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.model_files import resolve
+from mlobs_client.terms.displacement import FixedDisplacement
+from mlobs_client.terms.field import UniformField, UnwrappedPositions
 
 WATER = """
 structure = "init.xyz"
@@ -181,6 +183,30 @@ def test_integers_that_add_up_to_a_charge_are_warned_of(
     assert "add up" not in caplog.text
     assemble(tmp_path, WATER + DIPOLE.replace("H = 1", "H = 2"))
     assert "oxidation_numbers add up to +2 e" in caplog.text
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_a_displacement_of_a_client_file_is_a_term_with_the_guard_of_positions(
+    tmp_path: Path, reduced: bool
+) -> None:
+    table = f'[displacement]\nvector = [0, 0, 1]\nunit = "atomic_unit"\nreduced = {reduced}\n'
+    text = ANALYTIC + table.lower()
+    term, guard = assemble(tmp_path, text).terms
+    assert isinstance(term, FixedDisplacement)
+    assert term.displacement.tolist() == [0.0, 0.0, 1.0]
+    assert (term.reference_cell is not None) == reduced
+    assert isinstance(guard, UnwrappedPositions)
+    with pytest.raises(ConfigError, match=r"\[displacement\] needs a structure that is periodic"):
+        assemble(tmp_path, text, box=None)
+
+
+def test_fixed_voltages_need_a_cell(tmp_path: Path) -> None:
+    table = '[field]\nvector = [0, 0, 1]\nunit = "V/nm"\nreduced = true\n'
+    (term, _) = assemble(tmp_path, ANALYTIC + table).terms
+    assert isinstance(term, UniformField)
+    assert term.reference_cell is not None
+    with pytest.raises(ConfigError, match=r"reduced = true needs a structure that is periodic"):
+        assemble(tmp_path, ANALYTIC + table, box=None)
 
 
 def test_a_structure_with_numbers_that_are_none_is_named_with_its_file(tmp_path: Path) -> None:

@@ -136,11 +136,13 @@ def _address(ipi: IpiInput, client: ClientFile, service: Service) -> Iterator[Fi
 def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
     if not ipi.is_driven:
         return
-    if client.config.field is not None:
+    config = client.config
+    if config.coupling is not None:
+        table = "[field]" if config.displacement is None else "[displacement]"
         yield error(
-            f"the field would be coupled twice: by [field] in {client.path.name} and by "
+            f"the field would be coupled twice: by {table} in {client.path.name} and by "
             f"driven_dynamics in {ipi.path.name}",
-            "remove [field] (time-dependent field) or use <motion mode='dynamics'> (static field)",
+            f"remove {table} (time-dependent field) or use <motion mode='dynamics'> (static field)",
         )
     if ipi.takes_born_charges and "BEC" not in client.extras:
         yield error(
@@ -173,7 +175,7 @@ def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[
     config = client.config
     numbers = config.dipole.oxidation_numbers if isinstance(config.dipole, MaceDipole) else None
     multivalued = bool(numbers) and numbers != "none"
-    if not multivalued and config.field is None:
+    if not multivalued and config.coupling is None:
         return
     reason = "a multi-valued dipole" if multivalued else "the energy in a field"
     tag = f"<{ff.kind} name='{ff.name}'>"

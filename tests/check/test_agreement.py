@@ -70,8 +70,9 @@ def test_a_pressure_without_a_virial_is_a_warning(case, texts):
     assert "'pressure_md'" in texts(case.judge_agreement(), "warning")[0]
 
 
-def test_wrapped_positions_in_a_field_are_an_error_and_silence_is_a_warning(case, texts):
-    case.add_field()
+@pytest.mark.parametrize("name", ["field", "displacement"])
+def test_wrapped_positions_in_a_field_are_an_error_and_silence_is_a_warning(case, texts, name):
+    case.add_field(name)
     assert texts(case.judge_agreement(), "error") == []
     case.replace(case.input, "pbc='False'", "pbc='True'")
     assert "write pbc='False'" in texts(case.judge_agreement(), "error")[0]
