@@ -17,6 +17,7 @@ from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
+from mlobs_client.terms.sum_rule import AcousticSumRule
 from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM
 
@@ -254,9 +255,20 @@ def _restricted(
 
 
 def _terms(config: ClientConfig, structure: Structure) -> tuple[Term, ...]:
+    field = _field(config, structure)
+    terms: list[Term] = [] if field is None else [field, UnwrappedPositions()]
+    if config.observables.sum_rule is not None:
+        dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
+        numbers = None if dipole is None else _oxidation_numbers(dipole, structure)
+        terms.append(AcousticSumRule(0 if numbers is None else int(numbers.of(structure).sum())))
+    return tuple(terms)
+
+
+def _field(config: ClientConfig, structure: Structure) -> Term | None:
+    """What acts on the dipole."""
     table = config.coupling
     if table is None:
-        return ()
+        return None
     if not all(structure.pbc) and (table.reduced or config.displacement is not None):
         where = "[field] reduced = true" if config.displacement is None else "[displacement]"
         raise ConfigError(
@@ -265,11 +277,9 @@ def _terms(config: ClientConfig, structure: Structure) -> tuple[Term, ...]:
         )
     cell = structure.cell if table.reduced else None
     vector = table.atomic_units
-    term: Term = UniformField(vector, table.second_order, cell)
-    if config.displacement is not None:
-        is_fixed = config.displacement.is_fixed
-        term = FixedDisplacement(vector, table.second_order, cell, is_fixed)
-    return (term, UnwrappedPositions())
+    if config.displacement is None:
+        return UniformField(vector, table.second_order, cell)
+    return FixedDisplacement(vector, table.second_order, cell, config.displacement.is_fixed)
 
 
 def read_structure(config: ClientConfig, folder: Path) -> Structure:

@@ -132,13 +132,15 @@ class Observables(Table):
     ``every`` is how many steps of i-PI lie between two evaluations of an observable: one number
     for all of them, or numbers by name (1 for the others). What is recorded shares one number,
     because a row has all columns. It takes effect where the client can count the steps of i-PI:
-    see :mod:`mlobs_client.check.counting`.
+    see :mod:`mlobs_client.check.counting`. ``sum_rule = "restore"`` makes Born charges add up to
+    the sum of the oxidation numbers, as ``driven_dynamics`` wants them.
     """
 
     extras: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
     every: StrictInt | dict[str, StrictInt] = 1
     record_file: str = "observables.h5"
+    sum_rule: Literal["restore"] | None = None
 
     @property
     def strides(self) -> dict[str, int]:
@@ -247,6 +249,17 @@ class ClientConfig(Table):
     def coupling(self) -> UniformFieldTable | None:
         """[field] or [displacement]: what acts on the dipole."""
         return self.displacement or self.field
+
+    @model_validator(mode="after")
+    def _restored_charges_are_those_of_the_models(self) -> ClientConfig:
+        induced = self.coupling is not None and self.coupling.second_order
+        if induced and self.observables.sum_rule is not None:
+            raise ValueError(
+                f"sum_rule = {self.observables.sum_rule!r} is for fields of i-PI's "
+                "driven_dynamics; with second_order the client changes the charges itself: remove "
+                "one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _charges_in_a_field_are_due_with_what_they_need(self) -> ClientConfig:

@@ -15,6 +15,7 @@ from ase.build import molecule
 from mlobs_client.build import Assembly, build
 from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.model_files import resolve
 from mlobs_client.terms.displacement import FixedDisplacement
@@ -198,6 +199,18 @@ def test_a_displacement_of_a_client_file_is_a_term_with_the_guard_of_positions(
     assert isinstance(guard, UnwrappedPositions)
     with pytest.raises(ConfigError, match=r"\[displacement\] needs a structure that is periodic"):
         assemble(tmp_path, text, box=None)
+
+
+def test_restored_charges_add_up_to_the_oxidation_numbers(tmp_path: Path) -> None:
+    rule = '[observables]\nextras = ["born_charges"]\nsum_rule = "restore"\n'
+    for numbers, charge in (("O = -2, H = 1", 0), ("O = -1, H = 1", 1)):
+        text = WATER + DIPOLE.replace("O = -2, H = 1", numbers) + rule
+        assembly = assemble(tmp_path, text)
+        (prediction,) = predict(
+            [assembly.structure], assembly.evaluators, assembly.terms, frozenset({"born_charges"})
+        )
+        found = prediction.observables["born_charges"].sum(axis=0)
+        assert found == pytest.approx(charge * np.eye(3), abs=1e-14)
 
 
 def test_fixed_voltages_need_a_cell(tmp_path: Path) -> None:

@@ -116,6 +116,13 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
             {"displacement": {"vector": [0, 0, 1], "unit": "V/nm", "axes": "z", "reduced": True}},
             "all faces of the cell, but axes = 'z'; remove one",
         ),
+        (
+            {
+                "field": {"vector": [0, 0, 1], "unit": "V/nm", "second_order": True},
+                "observables": {"sum_rule": "restore"},
+            },
+            "is for fields of i-PI's driven_dynamics",
+        ),
         ({"potential": None}, "neither [potential] nor [field]"),
         ({"structure": 3}, "structure = 3"),
         ({"mace": {}}, "unknown setting 'mace'; use one of"),

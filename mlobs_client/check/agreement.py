@@ -144,11 +144,20 @@ def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
             f"driven_dynamics in {ipi.path.name}",
             f"remove {table} (time-dependent field) or use <motion mode='dynamics'> (static field)",
         )
-    if ipi.takes_born_charges and "BEC" not in client.extras:
+    if not ipi.takes_born_charges:
+        return
+    if "BEC" not in client.extras:
         yield error(
             f"driven_dynamics takes the Born charges from the client (<bec mode='driver'>), but "
             f"{client.path.name} does not send them",
             f'add "born_charges" to [observables] extras of {client.path.name}',
+        )
+    elif not ipi.writes_asr_threshold and config.observables.sum_rule is None:
+        yield warning(
+            "asr_threshold has its default 1e-8, below the rounding errors of most models: "
+            "i-PI stops when the sum of the Born charges exceeds it",
+            f'write sum_rule = "restore" into [observables] of {client.path.name}, or '
+            "<asr_threshold> 1e-6 </asr_threshold> into <driven_dynamics>",
         )
 
 
