@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
+from mlobs_client.evaluate.fuse import observe
 from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
-from mlobs_client.terms.displacement import FixedDisplacement
+from mlobs_client.terms.displacement import FOUR_PI, FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.sum_rule import AcousticSumRule
 from mlobs_client.terms.term import Term
-from mlobs_client.units import ANGSTROM
+from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
 if TYPE_CHECKING:
     from mlobs_client.evaluate.compile.background import Background
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 logger = logging.getLogger(__name__)
+
+LARGE_FIELD: Final = 1.0
+"""V/angstrom; water dissociates at about a third of it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,11 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
             evaluators.append(_analytic(table, config))
-    return Assembly(structure, tuple(evaluators), _terms(config, structure))
+    terms = _terms(config, structure)
+    for term in terms:
+        if isinstance(term, FixedDisplacement):
+            _report_field(term, evaluators, structure)
+    return Assembly(structure, tuple(evaluators), terms)
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
@@ -280,6 +289,26 @@ def _field(config: ClientConfig, structure: Structure) -> Term | None:
     if config.displacement is None:
         return UniformField(vector, table.second_order, cell)
     return FixedDisplacement(vector, table.second_order, cell, config.displacement.is_fixed)
+
+
+def _report_field(
+    term: FixedDisplacement, evaluators: Sequence[Evaluator], structure: Structure
+) -> None:
+    """Say which field a displacement begins with: that of another branch ruins a run."""
+    if not term.needs <= frozenset[str]().union(*(one.provides for one in evaluators)):
+        return  # which is an error of its own
+    (values,) = observe([structure], evaluators, term.needs)
+    field = term.field(structure, values) / VOLT_PER_ANGSTROM
+    said = "[displacement]: the field on the structure of the client file is %s V/angstrom"
+    if np.linalg.norm(field) < LARGE_FIELD:
+        logger.info(said, field.round(4).tolist())
+        return
+    logger.warning(
+        f"{said}, which few materials bear; make molecules whole that the boundary has split, or "
+        "choose a vector nearer to D = 4 pi P = %s V/angstrom",
+        field.round(4).tolist(),
+        (FOUR_PI * values["dipole"] / structure.volume / VOLT_PER_ANGSTROM).round(4).tolist(),
+    )
 
 
 def read_structure(config: ClientConfig, folder: Path) -> Structure:

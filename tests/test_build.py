@@ -33,6 +33,10 @@ kind = "mace"
 models = ["bundled:water/dipole-0"]
 oxidation_numbers = { O = -2, H = 1 }
 """
+IONS = """
+name = "charged_oscillators"
+parameters = { sites = [[0, 0, 0], [1, 1, 0], [1, -1, 0]], charges = [-2, 1, 1] }
+"""
 NONE = 'oxidation_numbers = "none"\n'
 ANALYTIC = """
 structure = "init.xyz"
@@ -191,7 +195,7 @@ def test_a_displacement_of_a_client_file_is_a_term_with_the_guard_of_positions(
     tmp_path: Path, reduced: bool
 ) -> None:
     table = f'[displacement]\nvector = [0, 0, 1]\nunit = "atomic_unit"\nreduced = {reduced}\n'
-    text = ANALYTIC + table.lower()
+    text = ANALYTIC.replace('name = "qtip4pf"\n', IONS) + table.lower()
     term, guard = assemble(tmp_path, text).terms
     assert isinstance(term, FixedDisplacement)
     assert term.displacement.tolist() == [0.0, 0.0, 1.0]
@@ -199,6 +203,24 @@ def test_a_displacement_of_a_client_file_is_a_term_with_the_guard_of_positions(
     assert isinstance(guard, UnwrappedPositions)
     with pytest.raises(ConfigError, match=r"\[displacement\] needs a structure that is periodic"):
         assemble(tmp_path, text, box=None)
+
+
+def test_a_displacement_far_from_the_branch_of_the_structure_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = '[displacement]\nvector = [0.0, 0.0, 0.1]\nunit = "V/angstrom"\n'
+    assemble(tmp_path, WATER + DIPOLE + table)
+    assert "few materials bear" not in caplog.text
+    atoms = ase.io.read(tmp_path / "init.xyz")
+    atoms.positions[1] += atoms.cell[0]  # an H, as if the boundary had split the molecule
+    ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
+    build(load(tmp_path / "client.toml"), tmp_path)
+    (warning,) = (record.message for record in caplog.records)
+    quantum = 4.0 * np.pi * 14.3996 * atoms.cell[0, 0] / atoms.get_volume()  # e^2 in eV angstrom
+    found = re.search(r"is \[(\S+),.*4 pi P = \[(\S+),", warning)
+    assert found is not None
+    # in the field of a molecule, 0.2 V/angstrom
+    assert [-float(found[1]), float(found[2])] == pytest.approx([quantum] * 2, abs=0.3)
 
 
 def test_restored_charges_add_up_to_the_oxidation_numbers(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ class FixedDisplacement:
             with a ``reference_cell``.
 
     Source:
-        Stengel, Spaldin, Vanderbilt, Nature Physics 5, 304 (2009).
+        Stengel, Spaldin, Vanderbilt, Nature Physics 5, 304 (2009); for molecular dynamics Zhang and
+        Sprik, Phys. Rev. B 93, 144201 (2016).
     """
 
     displacement: Array
