@@ -112,7 +112,7 @@ def main() -> None:
         equilibrate(box, rng)
         boxes[name] = Atoms(box.numbers, box.positions, cell=box.cell, pbc=True)
     for folder in sorted(path.parent for path in HERE.glob("*/input.xml")):
-        box = boxes["triclinic" if folder.name == "water-npt" else "cubic"]
+        box = boxes["triclinic" if folder.name.startswith("water-npt") else "cubic"]
         ase.io.write(folder / "init.xyz", box, format="extxyz")
 
 

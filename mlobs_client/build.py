@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mlobs_client.config import AseModel, ClientConfig, MaceTable, ToyModel
+from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
+from mlobs_client.evaluate.fuse import observe
 from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
+from mlobs_client.terms.displacement import FOUR_PI, FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
+from mlobs_client.terms.sum_rule import AcousticSumRule
 from mlobs_client.terms.term import Term
-from mlobs_client.units import ANGSTROM
+from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
 if TYPE_CHECKING:
     from mlobs_client.evaluate.compile.background import Background
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
     from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 logger = logging.getLogger(__name__)
+
+LARGE_FIELD: Final = 1.0
+"""V/angstrom; water dissociates at about a third of it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,11 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
             evaluators.append(_analytic(table, config))
-    return Assembly(structure, tuple(evaluators), _terms(config))
+    terms = _terms(config, structure)
+    for term in terms:
+        if isinstance(term, FixedDisplacement):
+            _report_field(term, evaluators, structure)
+    return Assembly(structure, tuple(evaluators), terms)
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
@@ -87,14 +98,12 @@ def _mace(
     from mlobs_client.evaluate.compile.background import PATIENCE, Background
     from mlobs_client.evaluate.mace import MaceEvaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
-    from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
+    from mlobs_client.evaluate.oxidation import check_single_valued
 
     keep_freed_memory()
     background = Background(patience=math.inf) if config.compile else None
     dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
-    numbers = None
-    if dipole is not None and dipole.oxidation_numbers is not None:
-        numbers = OxidationNumbers(dipole.oxidation_numbers)
+    numbers = None if dipole is None else _oxidation_numbers(dipole, structure)
     evaluator = MaceEvaluator(
         **_committees(config, folder, numbers, background), batch=config.batch
     )
@@ -117,6 +126,21 @@ def _mace(
     if background is not None:  # not before: tests at the start need no programs
         background.patience = PATIENCE if compile_after is None else compile_after
     return evaluator
+
+
+def _oxidation_numbers(dipole: MaceDipole, structure: Structure) -> OxidationNumbers | None:
+    """The integers of a client file; None if it has none and may have none."""
+    from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+    said = dipole.oxidation_numbers
+    if said is None and any(structure.pbc):
+        raise ConfigError(
+            "[dipole] of a periodic structure has no oxidation_numbers: without an integer for "
+            "each atom, an ion that moves through the cell carries no charge, so a field does no "
+            "work on it and spectra miss its current; write for example oxidation_numbers = "
+            '{ O = -2, H = 1 }, or "none" if only neutral molecules move'
+        )
+    return None if said is None or said == "none" else OxidationNumbers(said)
 
 
 def _committees(
@@ -239,11 +263,52 @@ def _restricted(
     return Restricted(evaluator, left)
 
 
-def _terms(config: ClientConfig) -> tuple[Term, ...]:
-    if config.field is None:
-        return ()
-    field = UniformField(config.field.atomic_units, config.field.second_order)
-    return (field, UnwrappedPositions())
+def _terms(config: ClientConfig, structure: Structure) -> tuple[Term, ...]:
+    field = _field(config, structure)
+    terms: list[Term] = [] if field is None else [field, UnwrappedPositions()]
+    if config.observables.sum_rule is not None:
+        dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
+        numbers = None if dipole is None else _oxidation_numbers(dipole, structure)
+        terms.append(AcousticSumRule(0 if numbers is None else int(numbers.of(structure).sum())))
+    return tuple(terms)
+
+
+def _field(config: ClientConfig, structure: Structure) -> Term | None:
+    """What acts on the dipole."""
+    table = config.coupling
+    if table is None:
+        return None
+    if not all(structure.pbc) and (table.reduced or config.displacement is not None):
+        where = "[field] reduced = true" if config.displacement is None else "[displacement]"
+        raise ConfigError(
+            f"{where} needs a structure that is periodic in all directions, but pbc is "
+            f"{list(structure.pbc)}; put pbc into {config.structure} or the client file"
+        )
+    cell = structure.cell if table.reduced else None
+    vector = table.atomic_units
+    if config.displacement is None:
+        return UniformField(vector, table.second_order, cell)
+    return FixedDisplacement(vector, table.second_order, cell, config.displacement.is_fixed)
+
+
+def _report_field(
+    term: FixedDisplacement, evaluators: Sequence[Evaluator], structure: Structure
+) -> None:
+    """Say which field a displacement begins with: that of another branch ruins a run."""
+    if not term.needs <= frozenset[str]().union(*(one.provides for one in evaluators)):
+        return  # which is an error of its own
+    (values,) = observe([structure], evaluators, term.needs)
+    field = term.field(structure, values) / VOLT_PER_ANGSTROM
+    said = "[displacement]: the field on the structure of the client file is %s V/angstrom"
+    if np.linalg.norm(field) < LARGE_FIELD:
+        logger.info(said, field.round(4).tolist())
+        return
+    logger.warning(
+        f"{said}, which few materials bear; make molecules whole that the boundary has split, or "
+        "choose a vector nearer to D = 4 pi P = %s V/angstrom",
+        field.round(4).tolist(),
+        (FOUR_PI * values["dipole"] / structure.volume / VOLT_PER_ANGSTROM).round(4).tolist(),
+    )
 
 
 def read_structure(config: ClientConfig, folder: Path) -> Structure:

@@ -54,10 +54,11 @@ class MaceDipole(MaceTable):
     """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
 
     ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
+    A periodic structure needs them, or "none": no charge ever moves through the cell.
     """
 
     unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
-    oxidation_numbers: dict[str, int] | tuple[int, ...] | None = None
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
 
 
 class MacePolarizability(MaceTable):
@@ -83,16 +84,46 @@ class ToyModel(Table):
 
 
 class UniformFieldTable(Table):
-    """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``)."""
+    """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``).
+
+    With ``reduced``, ``vector`` is the field in the cell of ``structure``; while the cell changes,
+    the voltages E.a along its vectors are fixed, and E is not.
+    """
 
     vector: Vector
     unit: str
     second_order: bool = False
+    reduced: bool = False
 
     @property
     def atomic_units(self) -> Array:
         """Shape ``(3,)``, Eh/(e bohr)."""
         return np.array(self.vector) * units.factor(self.unit, units.FIELD_UNITS, "[field] unit")
+
+
+class DisplacementTable(UniformFieldTable):
+    """[displacement]: a fixed electric displacement, H = H0 + V/(8 pi) |D - 4 pi P|^2.
+
+    ``vector`` is D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of a field. With
+    ``reduced`` the flux of D through the faces of the cell is fixed, that of ``vector`` in the cell
+    of ``structure``. ``axes``: along which D is fixed; along the others E is zero.
+    """
+
+    axes: str = Field(default="xyz", pattern="^(x?y?z?)$", min_length=1)
+
+    @property
+    def is_fixed(self) -> tuple[bool, bool, bool]:
+        """Along which axes D is fixed."""
+        return ("x" in self.axes, "y" in self.axes, "z" in self.axes)
+
+    @model_validator(mode="after")
+    def _fluxes_are_fixed_together(self) -> DisplacementTable:
+        if self.reduced and not all(self.is_fixed):
+            raise ValueError(
+                f"reduced = true fixes the flux through all faces of the cell, but axes = "
+                f"{self.axes!r}; remove one of the two"
+            )
+        return self
 
 
 class Observables(Table):
@@ -101,13 +132,15 @@ class Observables(Table):
     ``every`` is how many steps of i-PI lie between two evaluations of an observable: one number
     for all of them, or numbers by name (1 for the others). What is recorded shares one number,
     because a row has all columns. It takes effect where the client can count the steps of i-PI:
-    see :mod:`mlobs_client.check.counting`.
+    see :mod:`mlobs_client.check.counting`. ``sum_rule = "restore"`` makes Born charges add up to
+    the sum of the oxidation numbers, as ``driven_dynamics`` wants them.
     """
 
     extras: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
     every: StrictInt | dict[str, StrictInt] = 1
     record_file: str = "observables.h5"
+    sum_rule: Literal["restore"] | None = None
 
     @property
     def strides(self) -> dict[str, int]:
@@ -194,15 +227,37 @@ class ClientConfig(Table):
     dipole: Dipole | None = None
     polarizability: MacePolarizability | None = None
     field: UniformFieldTable | None = None
+    displacement: DisplacementTable | None = None
     observables: Observables = Observables()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _something_gives_forces(self) -> ClientConfig:
-        if self.potential is None and self.field is None:
+        if self.potential is None and self.coupling is None:
             raise ValueError(
-                "neither [potential] nor [field] is there, so i-PI would get no forces; "
-                "add one of them"
+                "neither [potential] nor [field] nor [displacement] is there, so i-PI would get no "
+                "forces; add one of them"
+            )
+        if self.field is not None and self.displacement is not None:
+            raise ValueError(
+                "[field] and [displacement] exclude each other: a fixed displacement makes its own "
+                "field; remove one of them"
+            )
+        return self
+
+    @property
+    def coupling(self) -> UniformFieldTable | None:
+        """[field] or [displacement]: what acts on the dipole."""
+        return self.displacement or self.field
+
+    @model_validator(mode="after")
+    def _restored_charges_are_those_of_the_models(self) -> ClientConfig:
+        induced = self.coupling is not None and self.coupling.second_order
+        if induced and self.observables.sum_rule is not None:
+            raise ValueError(
+                f"sum_rule = {self.observables.sum_rule!r} is for fields of i-PI's "
+                "driven_dynamics; with second_order the client changes the charges itself: remove "
+                "one of them"
             )
         return self
 
@@ -211,8 +266,8 @@ class ClientConfig(Table):
         charges, gradient = "born_charges", "polarizability_gradient"
         every = self.observables.strides
         if (
-            self.field is None
-            or not self.field.second_order
+            self.coupling is None
+            or not self.coupling.second_order
             or not {charges, gradient} <= set(every)
         ):
             return self
@@ -249,6 +304,7 @@ def parse(content: dict[str, Any], where: str) -> ClientConfig:
         ConfigError: one line for the first thing that is wrong.
     """
     config = validate(ClientConfig, content, where)
-    if config.field is not None:
-        units.factor(config.field.unit, units.FIELD_UNITS, f"{where}: [field] unit")
+    for name in ("field", "displacement"):
+        if (table := getattr(config, name)) is not None:
+            units.factor(table.unit, units.FIELD_UNITS, f"{where}: [{name}] unit")
     return config

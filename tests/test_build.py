@@ -15,8 +15,11 @@ from ase.build import molecule
 from mlobs_client.build import Assembly, build
 from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.mace import MaceEvaluator
 from mlobs_client.evaluate.model_files import resolve
+from mlobs_client.terms.displacement import FixedDisplacement
+from mlobs_client.terms.field import UniformField, UnwrappedPositions
 
 WATER = """
 structure = "init.xyz"
@@ -30,6 +33,11 @@ kind = "mace"
 models = ["bundled:water/dipole-0"]
 oxidation_numbers = { O = -2, H = 1 }
 """
+IONS = """
+name = "charged_oscillators"
+parameters = { sites = [[0, 0, 0], [1, 1, 0], [1, -1, 0]], charges = [-2, 1, 1] }
+"""
+NONE = 'oxidation_numbers = "none"\n'
 ANALYTIC = """
 structure = "init.xyz"
 [potential]
@@ -60,7 +68,7 @@ def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
 def test_two_precisions_of_the_same_networks_are_refused(tmp_path: Path) -> None:
     same = 'models = ["bundled:water/potential-[01]"]\ndtype = "float32"\n'
     with pytest.raises(ConfigError, match=r"dtype = 'float64' and 'float32'; say the same in both"):
-        assemble(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}')
+        assemble(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}{NONE}')
 
 
 def test_the_batch_of_the_client_file_reaches_the_networks(tmp_path: Path) -> None:
@@ -162,6 +170,17 @@ def test_the_same_network_under_two_names_is_refused(tmp_path: Path) -> None:
         assemble(tmp_path, text)
 
 
+def test_a_periodic_dipole_without_integers_is_refused_unless_the_file_insists(
+    tmp_path: Path,
+) -> None:
+    without = WATER + "".join(DIPOLE.splitlines(keepends=True)[:-1])
+    with pytest.raises(ConfigError, match=r"carries no charge.*write for example.*or \"none\""):
+        assemble(tmp_path, without)
+    (insisting,) = assemble(tmp_path, without + NONE).evaluators
+    assert "dipole" in insisting.provides
+    assert assemble(tmp_path, without, box=None).structure.pbc == (False, False, False)
+
+
 def test_integers_that_add_up_to_a_charge_are_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -169,6 +188,60 @@ def test_integers_that_add_up_to_a_charge_are_warned_of(
     assert "add up" not in caplog.text
     assemble(tmp_path, WATER + DIPOLE.replace("H = 1", "H = 2"))
     assert "oxidation_numbers add up to +2 e" in caplog.text
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_a_displacement_of_a_client_file_is_a_term_with_the_guard_of_positions(
+    tmp_path: Path, reduced: bool
+) -> None:
+    table = f'[displacement]\nvector = [0, 0, 1]\nunit = "atomic_unit"\nreduced = {reduced}\n'
+    text = ANALYTIC.replace('name = "qtip4pf"\n', IONS) + table.lower()
+    term, guard = assemble(tmp_path, text).terms
+    assert isinstance(term, FixedDisplacement)
+    assert term.displacement.tolist() == [0.0, 0.0, 1.0]
+    assert (term.reference_cell is not None) == reduced
+    assert isinstance(guard, UnwrappedPositions)
+    with pytest.raises(ConfigError, match=r"\[displacement\] needs a structure that is periodic"):
+        assemble(tmp_path, text, box=None)
+
+
+def test_a_displacement_far_from_the_branch_of_the_structure_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = '[displacement]\nvector = [0.0, 0.0, 0.1]\nunit = "V/angstrom"\n'
+    assemble(tmp_path, WATER + DIPOLE + table)
+    assert "few materials bear" not in caplog.text
+    atoms = ase.io.read(tmp_path / "init.xyz")
+    atoms.positions[1] += atoms.cell[0]  # an H, as if the boundary had split the molecule
+    ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
+    build(load(tmp_path / "client.toml"), tmp_path)
+    (warning,) = (record.message for record in caplog.records)
+    quantum = 4.0 * np.pi * 14.3996 * atoms.cell[0, 0] / atoms.get_volume()  # e^2 in eV angstrom
+    found = re.search(r"is \[(\S+),.*4 pi P = \[(\S+),", warning)
+    assert found is not None
+    # in the field of a molecule, 0.2 V/angstrom
+    assert [-float(found[1]), float(found[2])] == pytest.approx([quantum] * 2, abs=0.3)
+
+
+def test_restored_charges_add_up_to_the_oxidation_numbers(tmp_path: Path) -> None:
+    rule = '[observables]\nextras = ["born_charges"]\nsum_rule = "restore"\n'
+    for numbers, charge in (("O = -2, H = 1", 0), ("O = -1, H = 1", 1)):
+        text = WATER + DIPOLE.replace("O = -2, H = 1", numbers) + rule
+        assembly = assemble(tmp_path, text)
+        (prediction,) = predict(
+            [assembly.structure], assembly.evaluators, assembly.terms, frozenset({"born_charges"})
+        )
+        found = prediction.observables["born_charges"].sum(axis=0)
+        assert found == pytest.approx(charge * np.eye(3), abs=1e-14)
+
+
+def test_fixed_voltages_need_a_cell(tmp_path: Path) -> None:
+    table = '[field]\nvector = [0, 0, 1]\nunit = "V/nm"\nreduced = true\n'
+    (term, _) = assemble(tmp_path, ANALYTIC + table).terms
+    assert isinstance(term, UniformField)
+    assert term.reference_cell is not None
+    with pytest.raises(ConfigError, match=r"reduced = true needs a structure that is periodic"):
+        assemble(tmp_path, ANALYTIC + table, box=None)
 
 
 def test_a_structure_with_numbers_that_are_none_is_named_with_its_file(tmp_path: Path) -> None:

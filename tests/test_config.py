@@ -32,6 +32,16 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
     np.testing.assert_allclose(config.field.atomic_units, [0, 0, 1], atol=1e-8)
 
 
+def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> None:
+    table = {"vector": [0.0, 0.0, 0.1], "unit": "V/angstrom"}
+    found = []
+    for axes in ({}, {"axes": "z"}, {"axes": "xz"}):
+        config = parse({**MINIMAL, "displacement": {**table, **axes}}, "client.toml")
+        assert config.displacement is not None
+        found.append(config.displacement.is_fixed)
+    assert found == [(True, True, True), (False, False, True), (True, False, True)]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -85,6 +95,33 @@ def test_a_field_in_volt_per_angstrom_becomes_atomic_units() -> None:
         (
             {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": {"O": -1.5}}},
             "dipole.oxidation_numbers.O = -1.5",
+        ),
+        (
+            {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": "no"}},
+            "dipole.oxidation_numbers = 'no'",
+        ),
+        (
+            {
+                "field": {"vector": [0, 0, 1], "unit": "V/nm"},
+                "displacement": {"vector": [0, 0, 1], "unit": "V/nm"},
+            },
+            "[field] and [displacement] exclude each other",
+        ),
+        ({"displacement": {"vector": [0, 0, 1], "unit": "V"}}, "[displacement] unit: unknown unit"),
+        (
+            {"displacement": {"vector": [0, 0, 1], "unit": "V/nm", "axes": "zx"}},
+            "displacement.axes = 'zx'",
+        ),
+        (
+            {"displacement": {"vector": [0, 0, 1], "unit": "V/nm", "axes": "z", "reduced": True}},
+            "all faces of the cell, but axes = 'z'; remove one",
+        ),
+        (
+            {
+                "field": {"vector": [0, 0, 1], "unit": "V/nm", "second_order": True},
+                "observables": {"sum_rule": "restore"},
+            },
+            "is for fields of i-PI's driven_dynamics",
         ),
         ({"potential": None}, "neither [potential] nor [field]"),
         ({"structure": 3}, "structure = 3"),

@@ -22,6 +22,8 @@ from mlobs_client.cli.init import copy_kind, find_kinds
 README = Path(__file__).parents[1] / "ipi_inputs" / "README.md"
 OPTIONS = {"ffdirect": ["-n", "0"], "ffmpi": ["-n", "2"]}
 PROGRAMS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+PREFIXES = {"water-remd-field": "r2_simulation"}
+"""Of outputs, where it is not that of the others."""
 CAMPAIGNS = ["campaign-temperatures"]
 RUNS = [kind for kind in find_kinds() if kind not in CAMPAIGNS]
 
@@ -87,10 +89,11 @@ def test_an_input_runs_and_writes_finite_numbers(kind: str, tmp_path: Path, addr
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    properties = np.loadtxt(tmp_path / "simulation.out")
+    prefix = PREFIXES.get(kind, "simulation")
+    properties = np.loadtxt(tmp_path / f"{prefix}.out")
     assert properties[:, 0].tolist() == [0.0, 1.0, 2.0]
     assert np.isfinite(properties).all()
-    dipoles = np.loadtxt(tmp_path / "simulation.dipole_0")
+    dipoles = np.loadtxt(tmp_path / f"{prefix}.dipole_0")
     assert dipoles.shape == (3, 3)
     assert np.isfinite(dipoles).all()
 

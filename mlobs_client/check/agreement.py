@@ -136,17 +136,28 @@ def _address(ipi: IpiInput, client: ClientFile, service: Service) -> Iterator[Fi
 def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
     if not ipi.is_driven:
         return
-    if client.config.field is not None:
+    config = client.config
+    if config.coupling is not None:
+        table = "[field]" if config.displacement is None else "[displacement]"
         yield error(
-            f"the field would be coupled twice: by [field] in {client.path.name} and by "
+            f"the field would be coupled twice: by {table} in {client.path.name} and by "
             f"driven_dynamics in {ipi.path.name}",
-            "remove [field] (time-dependent field) or use <motion mode='dynamics'> (static field)",
+            f"remove {table} (time-dependent field) or use <motion mode='dynamics'> (static field)",
         )
-    if ipi.takes_born_charges and "BEC" not in client.extras:
+    if not ipi.takes_born_charges:
+        return
+    if "BEC" not in client.extras:
         yield error(
             f"driven_dynamics takes the Born charges from the client (<bec mode='driver'>), but "
             f"{client.path.name} does not send them",
             f'add "born_charges" to [observables] extras of {client.path.name}',
+        )
+    elif not ipi.writes_asr_threshold and config.observables.sum_rule is None:
+        yield warning(
+            "asr_threshold has its default 1e-8, below the rounding errors of most models: "
+            "i-PI stops when the sum of the Born charges exceeds it",
+            f'write sum_rule = "restore" into [observables] of {client.path.name}, or '
+            "<asr_threshold> 1e-6 </asr_threshold> into <driven_dynamics>",
         )
 
 
@@ -171,8 +182,9 @@ def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
 
 def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[Finding]:
     config = client.config
-    multivalued = isinstance(config.dipole, MaceDipole) and bool(config.dipole.oxidation_numbers)
-    if not multivalued and config.field is None:
+    numbers = config.dipole.oxidation_numbers if isinstance(config.dipole, MaceDipole) else None
+    multivalued = bool(numbers) and numbers != "none"
+    if not multivalued and config.coupling is None:
         return
     reason = "a multi-valued dipole" if multivalued else "the energy in a field"
     tag = f"<{ff.kind} name='{ff.name}'>"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.ipi_input import DRIVEN, IpiInput
+from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
 
 # Without driven_dynamics these end the run when they are written for the first time.
@@ -90,12 +90,6 @@ def _addresses(ipi: IpiInput) -> Iterator[Finding]:
 
 def _driven(ipi: IpiInput) -> Iterator[Finding]:
     if ipi.is_driven:
-        if ipi.takes_born_charges and not ipi.writes_asr_threshold:
-            yield warning(
-                "asr_threshold has its default 1e-8, below the rounding errors of most models: "
-                "i-PI stops when the sum of the Born charges exceeds it",
-                f"write <asr_threshold> 1e-6 </asr_threshold> into <{DRIVEN}>",
-            )
         return
     for properties in ipi.properties:
         for name in sorted(DRIVEN_PROPERTIES.intersection(properties.names)):

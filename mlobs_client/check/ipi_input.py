@@ -159,11 +159,22 @@ def read(path: Path) -> IpiInput:
         ConfigError: it is missing, is not XML, or a number in it is none, or impossible.
     """
     root = _parse(path)
+    _fill_templates(root)
     try:
         _check_numbers(root)
         return _read(path, root)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
+
+
+def _fill_templates(root: ET.Element) -> None:
+    """Put the first instance into a ``<system_template>``; the others are alike."""
+    for template in root.iter("system_template"):
+        labels, values = (_list(_text(template, name, "")) for name in ("labels", "instance"))
+        pairs = sorted(zip(labels, values, strict=False), reverse=True)  # INDEX10 before INDEX1
+        for tag in template.iter():
+            for label, value in pairs:
+                tag.text = (tag.text or "").replace(label, value)
 
 
 def _sockets_prefix(root: ET.Element) -> str:

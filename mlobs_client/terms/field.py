@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.errors import EvaluationError, MissingObservable
-from mlobs_client.evaluate.evaluation import Values
+from mlobs_client.evaluate.evaluation import Gradient, Values
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.term import Coupling
 
@@ -30,13 +30,23 @@ class UniformField:
     :math:`\mu + \alpha F` and its gradient. The dipoles of committee members stay those at zero
     field.
 
+    Under strain two conditions differ. F is fixed as a vector; or (``reference_cell``) its voltages
+    :math:`F \cdot a_i` along the lattice vectors are, those of electrodes that move with the cell,
+    and F follows the cell. At fixed F an ion that has moved through the cell by a lattice vector
+    changes the virial, by the work on its quantum, as its way becomes longer under strain; at
+    fixed voltages it does not. The first is the "improper", the second the "proper" piezoelectric
+    response.
+
     Attributes:
         field: shape ``(3,)``, Eh/(e bohr).
         second_order: whether the field polarizes the electrons.
+        reference_cell: shape ``(3, 3)``, bohr: fixes the voltages that ``field`` has along the
+            lattice vectors of this cell; None fixes the vector.
     """
 
     field: Array
     second_order: bool = False
+    reference_cell: Array | None = None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -48,27 +58,41 @@ class UniformField:
         Raises:
             MissingObservable: Born charges in the field need the gradient of the polarizability.
         """
-        field = self.field
+        field = self._field(structure)
         energy = -float(values["dipole"] @ field)
         cotangents = {"dipole": -field}
         if not self.second_order:
-            return Coupling(energy, cotangents)
+            return Coupling(energy, cotangents, self._explicit(structure, values["dipole"]))
         induced = _symmetric(values["polarizability"]) @ field
         energy -= 0.5 * float(induced @ field)
         cotangents["polarizability"] = -0.5 * field[:, None] * field
-        updated = {"dipole": values["dipole"] + induced}
+        dipole = values["dipole"] + induced
+        updated = {"dipole": dipole}
         if "born_charges" in values:
-            updated["born_charges"] = values["born_charges"] + self._induced_charges(values)
-        return Coupling(energy, cotangents, updated=updated)
+            updated["born_charges"] = values["born_charges"] + _induced_charges(values, field)
+        return Coupling(energy, cotangents, self._explicit(structure, dipole), updated)
 
-    def _induced_charges(self, values: Values) -> Array:
-        if "polarizability_gradient" not in values:
-            raise MissingObservable(
-                "born_charges in a field of second order need polarizability_gradient; add it to "
-                "[observables], or remove born_charges there"
-            )
-        gradient = _symmetric(values["polarizability_gradient"], axes=(1, 2))
-        return np.asarray(np.einsum("Iikj,k->Iij", gradient, self.field))
+    def _field(self, structure: Structure) -> Array:
+        if self.reference_cell is None:
+            return self.field
+        return np.asarray(np.linalg.solve(structure.cell, self.reference_cell @ self.field))
+
+    def _explicit(self, structure: Structure, dipole: Array) -> Gradient | None:
+        """What the change of the field with the cell adds."""
+        if self.reference_cell is None:
+            return None
+        strain = dipole[:, None] * self._field(structure)
+        return Gradient(np.zeros_like(structure.positions), strain)
+
+
+def _induced_charges(values: Values, field: Array) -> Array:
+    if "polarizability_gradient" not in values:
+        raise MissingObservable(
+            "born_charges in a field of second order need polarizability_gradient; add it to "
+            "[observables], or remove born_charges there"
+        )
+    gradient = _symmetric(values["polarizability_gradient"], axes=(1, 2))
+    return np.asarray(np.einsum("Iikj,k->Iij", gradient, field))
 
 
 def _symmetric(tensor: Array, axes: tuple[int, int] = (0, 1)) -> Array:

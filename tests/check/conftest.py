@@ -49,8 +49,8 @@ class Case:
         assert old in text
         path.write_text(text.replace(old, new))
 
-    def add_field(self) -> None:
-        self.client.write_text(CLIENT + FIELD)
+    def add_field(self, name: str = "field") -> None:
+        self.client.write_text(CLIENT + FIELD.replace("[field]", f"[{name}]"))
 
     def judge_input(self) -> list[Finding]:
         return list(check_input(ipi_input.read(self.input)))

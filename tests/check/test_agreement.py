@@ -41,12 +41,13 @@ def test_a_socket_without_a_client_file_is_a_warning(case, texts):
     assert "waits for ever" in texts(case.judge_agreement(), "warning")[0]
 
 
-def test_a_field_on_both_sides_is_an_error(case, texts):
-    case.add_field()
+@pytest.mark.parametrize("name", ["field", "displacement"])
+def test_a_field_on_both_sides_is_an_error(case, texts, name):
+    case.add_field(name)
     text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
     case.input.write_text(text)
     (error,) = texts(case.judge_agreement(), "error")
-    assert "coupled twice" in error
+    assert f"coupled twice: by [{name}]" in error
 
 
 def test_driven_dynamics_with_charges_from_the_client_wants_them_in_its_extras(case, texts):
@@ -55,6 +56,19 @@ def test_driven_dynamics_with_charges_from_the_client_wants_them_in_its_extras(c
     assert '"born_charges"' in texts(case.judge_agreement(), "error")[0]
     case.replace(case.client, '["dipole"]', '["dipole", "born_charges"]')
     assert texts(case.judge_agreement(), "error") == []
+
+
+def test_the_default_of_the_acoustic_sum_rule_wants_charges_that_obey_it(case, texts):
+    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
+    case.input.write_text(text.replace("<timestep", "<bec mode='driver'/> <timestep"))
+    case.replace(case.client, '["dipole"]', '["dipole", "born_charges"]')
+    assert "asr_threshold" in texts(case.judge_agreement(), "warning")[0]
+    as_given = case.client.read_text()
+    case.client.write_text(as_given + 'sum_rule = "restore"\n')
+    assert texts(case.judge_agreement(), "warning") == []
+    case.client.write_text(as_given)
+    case.replace(case.input, "<timestep", "<asr_threshold> 1e-6 </asr_threshold> <timestep")
+    assert texts(case.judge_agreement(), "warning") == []
 
 
 def test_constant_pressure_without_a_virial_is_an_error(case, texts):
@@ -70,8 +84,9 @@ def test_a_pressure_without_a_virial_is_a_warning(case, texts):
     assert "'pressure_md'" in texts(case.judge_agreement(), "warning")[0]
 
 
-def test_wrapped_positions_in_a_field_are_an_error_and_silence_is_a_warning(case, texts):
-    case.add_field()
+@pytest.mark.parametrize("name", ["field", "displacement"])
+def test_wrapped_positions_in_a_field_are_an_error_and_silence_is_a_warning(case, texts, name):
+    case.add_field(name)
     assert texts(case.judge_agreement(), "error") == []
     case.replace(case.input, "pbc='False'", "pbc='True'")
     assert "write pbc='False'" in texts(case.judge_agreement(), "error")[0]

@@ -41,14 +41,6 @@ def test_the_same_properties_are_right_with_driven_dynamics(case, texts):
     assert texts(case.judge_input(), "error") == []
 
 
-def test_the_default_of_the_acoustic_sum_rule_is_a_warning_with_charges_from_a_client(case, texts):
-    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
-    case.input.write_text(text.replace("<timestep", "<bec mode='driver'/> <timestep"))
-    assert "asr_threshold" in texts(case.judge_input(), "warning")[0]
-    case.replace(case.input, "<timestep", "<asr_threshold> 1e-6 </asr_threshold> <timestep")
-    assert texts(case.judge_input(), "warning") == []
-
-
 def test_a_weight_of_zero_is_a_warning(case, texts):
     case.replace(case.input, "forcefield='mlobs'/>", "forcefield='mlobs' weight='0.0'/>")
     assert "weight='0'" in texts(case.judge_input(), "warning")[0]

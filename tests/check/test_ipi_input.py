@@ -88,6 +88,19 @@ def test_systems_and_super_motions_are_seen(case):
     assert read(case.input).n_systems == 0
 
 
+def test_a_template_of_systems_is_read_with_its_first_instance(case):
+    text = case.input.read_text()
+    begin, end = text.index("<system>"), text.index("</system>") + len("</system>")
+    system = text[begin:end].replace("> 300 <", "> T <").replace("> 0.25 <", "> T1 <")
+    template = (
+        "<system_template> <labels> [ T, T1 ] </labels> <instance> [ 280, 0.5 ] </instance>"
+        f"<instance> [ 300, 1.0 ] </instance> <template> {system} </template> </system_template>"
+    )
+    case.input.write_text(text[:begin] + template + text[end:])
+    assert read(case.input).timestep == ("0.5", "femtosecond")
+    assert [force.forcefield for force in read(case.input).forces] == ["mlobs"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -16,6 +16,7 @@ from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 
 CELL = np.array([[9.0, 1.0, 0.5], [-0.7, 8.0, 1.2], [0.3, -1.1, 10.0]])
+REFERENCE = CELL @ (np.eye(3) + np.arange(9.0).reshape(3, 3) * 0.01)
 FIELD = np.array([0.01, -0.02, 0.03])
 CHARGES = np.array([1, -2, 3, -2])
 
@@ -43,9 +44,13 @@ def oscillators() -> ChargedOscillators:
 EVERYTHING = oscillators().provides - {"energy"}
 
 
+@pytest.mark.parametrize("reference_cell", [None, REFERENCE], ids=["field", "voltages"])
 @pytest.mark.parametrize("second_order", [False, True])
-def test_forces_virial_and_cotangents_are_derivatives_of_the_energy(second_order: bool) -> None:
-    report = check_term(UniformField(FIELD, second_order), [oscillators()], structure())
+def test_forces_virial_and_cotangents_are_derivatives_of_the_energy(
+    second_order: bool, reference_cell: Array | None
+) -> None:
+    term = UniformField(FIELD, second_order, reference_cell)
+    report = check_term(term, [oscillators()], structure())
     assert report.passed, str(report)
 
 
@@ -114,6 +119,32 @@ def test_a_lattice_translation_costs_the_work_of_its_quantum_and_no_force() -> N
     before, after = predict(pair, [oscillators()], [UniformField(FIELD)])
     assert after.energy - before.energy == pytest.approx(-CHARGES[1] * CELL[0] @ FIELD, rel=1e-12)
     assert after.forces == pytest.approx(before.forces, abs=1e-14)
+
+
+def test_fixed_voltages_drop_along_the_lattice_vectors_of_any_cell() -> None:
+    charge = {"dipole": CELL[1]}  # e times a lattice vector: its energy is minus the voltage
+    term = UniformField(FIELD, reference_cell=REFERENCE)
+    assert term(structure(), charge).energy == pytest.approx(-REFERENCE[1] @ FIELD, rel=1e-12)
+
+
+def field_virial(term: UniformField, structure: Structure) -> Array:
+    with_field, without = (predict([structure], [oscillators()], t)[0] for t in ([term], []))
+    assert with_field.virial is not None
+    assert without.virial is not None
+    return with_field.virial - without.virial
+
+
+def test_the_branch_changes_the_virial_at_a_fixed_field_and_not_at_fixed_voltages() -> None:
+    moved = structure().positions.copy()
+    moved[1] += CELL[0]
+    pair = [structure(), replace(structure(), positions=moved)]
+    before, after = (field_virial(UniformField(FIELD), one) for one in pair)
+    work = CHARGES[1] * np.outer(CELL[0], FIELD)  # the way of the ion follows the strain
+    assert after - before == pytest.approx(work, rel=1e-10)
+    # ions that follow the cell and voltages that follow it too: no work at all
+    for one in pair:
+        voltages = UniformField(FIELD, reference_cell=REFERENCE)
+        assert field_virial(voltages, one) == pytest.approx(0.0, abs=1e-13)
 
 
 # --- conservation ---

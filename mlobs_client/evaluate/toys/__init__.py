@@ -16,6 +16,7 @@ from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.toys.crystal import HarmonicCrystal, random_crystal
 from mlobs_client.evaluate.toys.diatomic import MorseMolecule
 from mlobs_client.evaluate.toys.oscillators import ChargedOscillators
+from mlobs_client.evaluate.toys.piezoelectric import PiezoelectricCrystal
 from mlobs_client.evaluate.toys.water import Qtip4pf
 from mlobs_client.evaluate.toys.wells import ExternalPotential, double_well, eckart, morse_wall
 
@@ -25,6 +26,7 @@ __all__ = [
     "ExternalPotential",
     "HarmonicCrystal",
     "MorseMolecule",
+    "PiezoelectricCrystal",
     "Qtip4pf",
     "double_well",
     "eckart",
@@ -40,6 +42,7 @@ TOYS: Final[Mapping[str, Callable[..., Evaluator]]] = {
     "harmonic_crystal": HarmonicCrystal,
     "morse_molecule": MorseMolecule,
     "morse_wall": morse_wall,
+    "piezoelectric_crystal": PiezoelectricCrystal,
     "qtip4pf": Qtip4pf,
 }
 

@@ -94,6 +94,14 @@ def test_every_toy_can_be_made_from_a_client_file() -> None:
     required = {
         "harmonic_crystal": {"sites": [[0.0, 0.0, 0.0]], "hessian": np.eye(3).tolist()},
         "charged_oscillators": {"sites": [[0.0, 0.0, 0.0]], "charges": [1]},
+        "piezoelectric_crystal": {
+            "sites": [[0.0, 0.0, 0.0]],
+            "charges": [1],
+            "reference_cell": np.eye(3).tolist(),
+            "bulk_modulus": 0.1,
+            "shear_modulus": 0.1,
+            "spring_constant": 0.1,
+        },
     }
     for name in TOYS:
         assert "energy" in make_toy(name, required.get(name, {})).provides
