@@ -32,13 +32,16 @@ from mlobs_client.analysis.statistics import (
     statistical_inefficiency,
 )
 from mlobs_client.analysis.vdos import partial_vdos, vdos
+from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_number, wind
 
 __all__ = [
     "Estimate",
     "LinearFit",
+    "OxidationNumber",
     "PolarizationCurve",
     "Spectrum",
     "SpectrumSettings",
+    "Winding",
     "add_member_spread",
     "average_beads",
     "block_mean",
@@ -52,10 +55,12 @@ __all__ = [
     "jackknife",
     "mean",
     "member_peaks",
+    "oxidation_number",
     "partial_vdos",
     "peak",
     "polarization_against_field",
     "statistical_inefficiency",
     "unwrap_dipole",
     "vdos",
+    "wind",
 ]

@@ -8,6 +8,7 @@ from mlobs_client.plot.conserved import plot_conserved
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
 from mlobs_client.plot.polarization import plot_polarization
 from mlobs_client.plot.spectra import plot_spectra
+from mlobs_client.plot.winding import plot_winding
 
 __all__ = [
     "COLORS",
@@ -17,5 +18,6 @@ __all__ = [
     "plot_conserved",
     "plot_polarization",
     "plot_spectra",
+    "plot_winding",
     "save",
 ]
