@@ -4,6 +4,13 @@ Arrays are in Hartree atomic units; results are in the units of their readers (c
 V/angstrom, ...) and say which.
 """
 
+from mlobs_client.analysis.dielectric import (
+    DielectricFunction,
+    Permittivity,
+    dielectric_from_fluctuations,
+    dielectric_from_relaxation,
+    permittivity_from_fluctuations,
+)
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
@@ -35,9 +42,11 @@ from mlobs_client.analysis.vdos import partial_vdos, vdos
 from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_number, wind
 
 __all__ = [
+    "DielectricFunction",
     "Estimate",
     "LinearFit",
     "OxidationNumber",
+    "Permittivity",
     "PolarizationCurve",
     "Spectrum",
     "SpectrumSettings",
@@ -46,6 +55,8 @@ __all__ = [
     "average_beads",
     "block_mean",
     "bootstrap",
+    "dielectric_from_fluctuations",
+    "dielectric_from_relaxation",
     "drift",
     "find_equilibration",
     "fit_line",
@@ -58,6 +69,7 @@ __all__ = [
     "oxidation_number",
     "partial_vdos",
     "peak",
+    "permittivity_from_fluctuations",
     "polarization_against_field",
     "statistical_inefficiency",
     "unwrap_dipole",
