@@ -18,6 +18,7 @@ from mlobs_client.analysis.polarization import (
     polarization_against_field,
     unwrap_dipole,
 )
+from mlobs_client.analysis.reweighting import FieldEnsemble, Reweighted, reweight
 from mlobs_client.analysis.spectra import (
     Spectrum,
     SpectrumSettings,
@@ -44,10 +45,12 @@ from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_nu
 __all__ = [
     "DielectricFunction",
     "Estimate",
+    "FieldEnsemble",
     "LinearFit",
     "OxidationNumber",
     "Permittivity",
     "PolarizationCurve",
+    "Reweighted",
     "Spectrum",
     "SpectrumSettings",
     "Winding",
@@ -71,6 +74,7 @@ __all__ = [
     "peak",
     "permittivity_from_fluctuations",
     "polarization_against_field",
+    "reweight",
     "statistical_inefficiency",
     "unwrap_dipole",
     "vdos",

@@ -123,7 +123,7 @@ def polarization_against_field(
         )
     if not (np.isfinite(volume) and volume > 0.0):
         raise RecordError(f"volume = {volume} bohr^3: must be a positive, finite number")
-    direction, strength = _along(fields)
+    direction, strength = along_one_line(fields)
     order = np.argsort(strength, kind="stable")
     strength = strength[order]
     series = [check_series(dipoles[i], f"dipoles of field {i}", least=4) for i in order]
@@ -154,8 +154,15 @@ def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> Pol
     )
 
 
-def _along(fields: Array) -> tuple[Array, Array]:
-    """Direction of the strongest field, and the signed strength of all along it."""
+def along_one_line(fields: Array) -> tuple[Array, Array]:
+    """Direction of the strongest field, and the signed strength of all along it.
+
+    Args:
+        fields: shape ``(n_fields, 3)``, Eh/(e bohr).
+
+    Raises:
+        RecordError: all are zero, or they are not on one line.
+    """
     norms = np.linalg.norm(fields, axis=1)
     strongest = int(np.argmax(norms))
     if norms[strongest] == 0.0:

@@ -7,6 +7,7 @@ together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON
 from mlobs_client.plot.conserved import plot_conserved
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
 from mlobs_client.plot.polarization import plot_polarization
+from mlobs_client.plot.reweighting import plot_reweighting
 from mlobs_client.plot.spectra import plot_spectra
 from mlobs_client.plot.winding import plot_winding
 
@@ -17,6 +18,7 @@ __all__ = [
     "Plot",
     "plot_conserved",
     "plot_polarization",
+    "plot_reweighting",
     "plot_spectra",
     "plot_winding",
     "save",
