@@ -73,7 +73,7 @@ def command(
     reweighted; several are joined by the multistate Bennett acceptance ratio. An average that
     rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv, .json.
     """
-    from mlobs_client.plot import plot_reweighting, save
+    from mlobs_client.plot import plot_against_field, save
     from mlobs_client.units import VOLT_PER_ANGSTROM
 
     length = float(np.linalg.norm(direction))
@@ -92,7 +92,7 @@ def command(
     from mlobs_client.analysis.statistics import mean
 
     simulated = tuple(mean(one, unit) for one in values)
-    figure = plot_reweighting(
+    figure = plot_against_field(
         {
             "simulated": (np.array(fields), simulated),
             "reweighted": (np.array(list(found)), tuple(found.values())),

@@ -1,4 +1,4 @@
-"""Simulated and reweighted averages share a figure."""
+"""Averages against the field: simulated and reweighted ones share a figure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlobs_client.errors import ConfigError
 
 def test_each_average_has_its_error_and_its_effective_samples(tmp_path: Path) -> None:
     one, other = Estimate(1.5, 0.1, "uC/cm^2", 400.0), Estimate(2.5, 0.3, "uC/cm^2", 60.0)
-    made = plot.plot_reweighting(
+    made = plot.plot_against_field(
         {"simulated": (np.array([0.1]), (one,)), "reweighted": (np.array([0.2]), (other,))},
         "polarization",
     )
@@ -27,4 +27,4 @@ def test_each_average_has_its_error_and_its_effective_samples(tmp_path: Path) ->
 
 def test_nothing_is_not_drawn() -> None:
     with pytest.raises(ConfigError, match="no average"):
-        plot.plot_reweighting({"reweighted": (np.array([]), ())}, "polarization")
+        plot.plot_against_field({"reweighted": (np.array([]), ())}, "polarization")

@@ -1,4 +1,4 @@
-"""An average against the field, simulated and reweighted."""
+"""An average against the field, from several sources: simulated, reweighted, up and down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Curve = tuple[Array, tuple[Estimate, ...]]
 """Fields, V/angstrom, and the average in each of them."""
 
 
-def plot_reweighting(curves: Mapping[str, Curve], what: str) -> Plot:
+def plot_against_field(curves: Mapping[str, Curve], what: str) -> Plot:
     """Draw averages against the field with errors, each curve with a mark of its own.
 
     Args:
