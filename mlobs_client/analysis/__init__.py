@@ -4,6 +4,13 @@ Arrays are in Hartree atomic units; results are in the units of their readers (c
 V/angstrom, ...) and say which.
 """
 
+from mlobs_client.analysis.dielectric import (
+    DielectricFunction,
+    Permittivity,
+    dielectric_from_fluctuations,
+    dielectric_from_relaxation,
+    permittivity_from_fluctuations,
+)
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
@@ -11,6 +18,7 @@ from mlobs_client.analysis.polarization import (
     polarization_against_field,
     unwrap_dipole,
 )
+from mlobs_client.analysis.reweighting import FieldEnsemble, Reweighted, reweight
 from mlobs_client.analysis.spectra import (
     Spectrum,
     SpectrumSettings,
@@ -32,17 +40,26 @@ from mlobs_client.analysis.statistics import (
     statistical_inefficiency,
 )
 from mlobs_client.analysis.vdos import partial_vdos, vdos
+from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_number, wind
 
 __all__ = [
+    "DielectricFunction",
     "Estimate",
+    "FieldEnsemble",
     "LinearFit",
+    "OxidationNumber",
+    "Permittivity",
     "PolarizationCurve",
+    "Reweighted",
     "Spectrum",
     "SpectrumSettings",
+    "Winding",
     "add_member_spread",
     "average_beads",
     "block_mean",
     "bootstrap",
+    "dielectric_from_fluctuations",
+    "dielectric_from_relaxation",
     "drift",
     "find_equilibration",
     "fit_line",
@@ -52,10 +69,14 @@ __all__ = [
     "jackknife",
     "mean",
     "member_peaks",
+    "oxidation_number",
     "partial_vdos",
     "peak",
+    "permittivity_from_fluctuations",
     "polarization_against_field",
+    "reweight",
     "statistical_inefficiency",
     "unwrap_dipole",
     "vdos",
+    "wind",
 ]

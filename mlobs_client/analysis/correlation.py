@@ -176,6 +176,16 @@ def lag_for_line_width(name: str, width: float, timestep: float) -> int:
     return max_lag
 
 
+def points_for_line_width(width: float, timestep: float) -> int:
+    """Return how many frequencies show a line of this width with ten points.
+
+    Args:
+        width: full width at half maximum, radian per unit of ``timestep``.
+        timestep: between samples.
+    """
+    return 1 + int(np.ceil(10.0 * np.pi / (timestep * width)))
+
+
 def cosine_transform(correlation: Array, timestep: float, n_points: int) -> Array:
     r"""Transform an even function of time, known from lag 0 on, to angular frequencies.
 

@@ -23,6 +23,7 @@ from mlobs_client.analysis.spectra import (
     SpectrumSettings,
     as_runs,
     check_positive,
+    check_temperature,
 )
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
@@ -154,7 +155,7 @@ def infrared_from_currents(
     """
     settings = settings or SpectrumSettings()
     check_positive("volume", volume, "bohr^3")
-    _check_temperature(temperature)
+    check_temperature(temperature)
     runs = as_runs(currents, ("t", "3"), "currents")
     density = SpectralDensity.of(runs, timestep, settings)
     omega = density.wavenumber * INVERSE_CM
@@ -222,12 +223,3 @@ def _members(
 def _differentiate(dipoles: Array, timestep: float, cell: Array | None) -> Array:
     continuous = dipoles if cell is None else unwrap_dipole(dipoles, cell)
     return np.diff(continuous, axis=0) / timestep
-
-
-def _check_temperature(temperature: float) -> None:
-    check_positive("temperature", temperature, "Eh")
-    if temperature > 0.1:
-        raise ConfigError(
-            f"temperature = {temperature} Eh is {temperature / KELVIN:.3g} K; multiply kelvin by "
-            "mlobs_client.units.KELVIN"
-        )

@@ -48,12 +48,15 @@ class PolarizationCurve:
     chi_squared: float
 
 
-def unwrap_dipole(dipoles: Array, cell: Array) -> Array:
+def unwrap_dipole(
+    dipoles: Array, cell: Array, remedy: str = "write the dipole more often"
+) -> Array:
     """Take jumps by e x lattice vectors out of a series of dipoles.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; the same at all times.
+        remedy: what the error advises.
 
     Returns:
         Shape ``(t, 3)``, on the branch of the first sample.
@@ -62,10 +65,10 @@ def unwrap_dipole(dipoles: Array, cell: Array) -> Array:
         RecordError: a step between samples is too large to tell a jump from motion.
     """
     checked = check_series(dipoles, "dipoles", least=1)
-    quanta = _in_quanta(checked, cell)  # [t, lattice vector]
+    quanta = in_quanta(checked, cell)  # [t, lattice vector]
     steps = np.diff(quanta, axis=0)
     jumps = np.rint(steps)
-    _check_resolved(steps - jumps, "sample", "write the dipole more often")
+    _check_resolved(steps - jumps, "sample", remedy)
     removed = np.vstack([np.zeros(3), np.cumsum(jumps, axis=0)])
     return np.asarray(checked - removed @ cell)
 
@@ -89,7 +92,7 @@ def average_beads(dipoles: Array, cell: Array | None = None) -> Array:
         raise RecordError(f"dipoles of beads must have shape (n_beads, t, 3), got {checked.shape}")
     if cell is None:
         return np.asarray(checked.mean(axis=0))
-    from_first = _in_quanta(checked - checked[0], cell)
+    from_first = in_quanta(checked - checked[0], cell)
     jumps = np.rint(from_first)
     _check_resolved(from_first - jumps, "bead", "give dipoles from unwrapped positions")
     return np.asarray((checked - jumps @ cell).mean(axis=0))
@@ -120,7 +123,7 @@ def polarization_against_field(
         )
     if not (np.isfinite(volume) and volume > 0.0):
         raise RecordError(f"volume = {volume} bohr^3: must be a positive, finite number")
-    direction, strength = _along(fields)
+    direction, strength = along_one_line(fields)
     order = np.argsort(strength, kind="stable")
     strength = strength[order]
     series = [check_series(dipoles[i], f"dipoles of field {i}", least=4) for i in order]
@@ -151,8 +154,15 @@ def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> Pol
     )
 
 
-def _along(fields: Array) -> tuple[Array, Array]:
-    """Direction of the strongest field, and the signed strength of all along it."""
+def along_one_line(fields: Array) -> tuple[Array, Array]:
+    """Direction of the strongest field, and the signed strength of all along it.
+
+    Args:
+        fields: shape ``(n_fields, 3)``, Eh/(e bohr).
+
+    Raises:
+        RecordError: all are zero, or they are not on one line.
+    """
     norms = np.linalg.norm(fields, axis=1)
     strongest = int(np.argmax(norms))
     if norms[strongest] == 0.0:
@@ -176,7 +186,7 @@ def _on_one_branch(series: list[Array], strength: Array, cell: Array) -> list[Ar
     upwards = [(i, i - 1) for i in range(start + 1, len(series))]
     downwards = [(i, i + 1) for i in range(start - 1, -1, -1)]
     for this, neighbour in upwards + downwards:
-        step = _in_quanta(result[this].mean(axis=0) - result[neighbour].mean(axis=0), cell)
+        step = in_quanta(result[this].mean(axis=0) - result[neighbour].mean(axis=0), cell)
         jump = np.rint(step)
         _check_resolved(
             (step - jump)[None], "field", "use smaller steps of the field, or unwrapped positions"
@@ -185,7 +195,16 @@ def _on_one_branch(series: list[Array], strength: Array, cell: Array) -> list[Ar
     return result
 
 
-def _in_quanta(dipoles: Array, cell: Array) -> Array:
+def in_quanta(dipoles: Array, cell: Array) -> Array:
+    """Components along the lattice vectors: of dipoles in quanta, of positions in fractions.
+
+    Args:
+        dipoles: shape ``(..., 3)``, e bohr.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+
+    Raises:
+        RecordError: wrong shapes, or a cell without volume.
+    """
     cell = np.asarray(cell, dtype=np.float64)
     if cell.shape != (3, 3) or not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-6:
         raise RecordError(

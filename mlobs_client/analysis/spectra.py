@@ -16,7 +16,7 @@ from mlobs_client.analysis import correlation
 from mlobs_client.analysis.statistics import Estimate, check_series, jackknife
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import INVERSE_CM
+from mlobs_client.units import INVERSE_CM, KELVIN
 
 Runs = Array | Sequence[Array]
 """One run, or a sequence of independent runs (they may differ in length)."""
@@ -156,7 +156,7 @@ class SpectralDensity:
         _check_length(length, max_lag, sum(map(len, runs)), settings)
         lagged = np.stack([correlation.autocorrelation(b, max_lag, weights) for b in blocks])
         window = correlation.lag_window(settings.window, max_lag)
-        n_points = 1 + int(np.ceil(10.0 * np.pi / (timestep * width)))  # 10 per line width
+        n_points = correlation.points_for_line_width(width, timestep)
         # the biased autocorrelation is itself cut by a triangle
         effective = window * (1.0 - np.arange(max_lag + 1) / length)
         return cls(
@@ -260,6 +260,23 @@ def check_positive(name: str, value: float, unit: str) -> None:
     """
     if not (np.isfinite(value) and value > 0.0):
         raise ConfigError(f"{name} = {value} {unit}: must be a positive, finite number")
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse a temperature that is impossible, or in kelvin.
+
+    Args:
+        temperature: Eh.
+
+    Raises:
+        ConfigError: with the value, and what to multiply it with.
+    """
+    check_positive("temperature", temperature, "Eh")
+    if temperature > 0.1:
+        raise ConfigError(
+            f"temperature = {temperature} Eh is {temperature / KELVIN:.3g} K; multiply kelvin by "
+            "mlobs_client.units.KELVIN"
+        )
 
 
 def _upper_half(wavenumber: Array, intensity: Array) -> slice:

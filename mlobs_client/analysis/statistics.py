@@ -101,7 +101,7 @@ def statistical_inefficiency(series: Array) -> float:
     if np.ptp(checked) == 0.0:
         return 1.0
     # not fast=True: thinning out the sum over lags overestimates g, by 14 % for g = 9
-    return float(_timeseries().statistical_inefficiency(checked))
+    return float(import_pymbar().timeseries.statistical_inefficiency(checked))
 
 
 def find_equilibration(series: Array) -> int:
@@ -120,7 +120,7 @@ def find_equilibration(series: Array) -> int:
     """
     checked = check_series(series, "series", least=10)
     stride = max(1, len(checked) // 100)
-    start, _, _ = _timeseries().detect_equilibration(checked, fast=True, nskip=stride)
+    start, _, _ = import_pymbar().timeseries.detect_equilibration(checked, fast=True, nskip=stride)
     return int(start)
 
 
@@ -294,6 +294,18 @@ def add_member_spread(statistical: Estimate, members: Array) -> Estimate:
     return replace(statistical, error=float(np.hypot(statistical.error, spread)))
 
 
+def import_pymbar() -> ModuleType:
+    """Import pymbar late, and without what it says at import (that JAX is absent)."""
+    logger = logging.getLogger("pymbar")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        import pymbar
+    finally:
+        logger.setLevel(level)
+    return pymbar  # type: ignore[no-any-return]
+
+
 def _fit_weighted(
     x: Array, y: Array, errors: Array
 ) -> tuple[tuple[float, float], tuple[float, float], float]:
@@ -307,15 +319,3 @@ def _fit_weighted(
     chi_squared = float(np.sum(pulls**2)) / freedom if freedom else float("nan")
     slope_error, intercept_error = np.sqrt(np.diag(covariance))
     return (slope, slope_error), (intercept, intercept_error), chi_squared
-
-
-def _timeseries() -> ModuleType:
-    """Import pymbar late, and without what it says at import (that JAX is absent)."""
-    logger = logging.getLogger("pymbar")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        from pymbar import timeseries
-    finally:
-        logger.setLevel(level)
-    return timeseries  # type: ignore[no-any-return]

@@ -29,6 +29,9 @@ COMMANDS: Final[dict[str, str]] = {
     "observe": "Evaluate observables afterwards along any trajectory.",
     "vdos": "Vibrational density of states from velocities, with error bars.",
     "ir": "Infrared absorption n(w)alpha(w) from dipoles, with error bars.",
+    "dielectric": "Dielectric function from fluctuations, and from a field switched off.",
+    "reweight": "Averages in fields that were not simulated, with their effective samples.",
+    "oxidation": "Oxidation number of an atom from the dipole along a closed path.",
     "model": "Show model files and say which of them you trust.",
 }
 

@@ -15,6 +15,8 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import COLORS, DASHES, Plot, add_legend, new_figure, pretty
 
 SHORT: Final = {
+    "dielectric function, imaginary": r"$\epsilon''(\omega)$",
+    "dielectric function, real": r"$\epsilon'(\omega)$",
     "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
     "vibrational density of states": "VDOS",
 }
@@ -25,6 +27,7 @@ def plot_spectra(
     low: float = 0.0,
     high: float = 4500.0,
     marks: Mapping[str, Sequence[float]] | None = None,
+    logarithmic: bool = False,
 ) -> Plot:
     """Draw spectra with bands of one standard error and of the committee.
 
@@ -34,16 +37,22 @@ def plot_spectra(
         low: left end, cm^-1.
         high: right end, cm^-1.
         marks: wavenumbers to mark at the top, by label, for example measured ones.
+        logarithmic: whether equal factors of the wavenumber are equally wide.
 
     Raises:
-        ConfigError: no spectrum, spectra of different units in one panel, or an empty range.
+        ConfigError: no spectrum, spectra of different units in one panel, or an empty range (on
+            a logarithmic axis also one that begins at zero).
     """
     if not panels or not all(panels):
         raise ConfigError("no spectrum was given to plot")
+    if logarithmic and low <= 0.0:
+        raise ConfigError(f"a logarithmic axis cannot begin at {low:g} cm^-1; begin above zero")
     shown = [{label: one.between(low, high) for label, one in panel.items()} for panel in panels]
     figure, all_axes = new_figure(len(panels))
     for axes, panel in zip(all_axes, shown, strict=True):
         _draw_panel(axes, panel, marks or {})
+        if logarithmic:
+            axes.set_xscale("log")
         axes.set_xlim(low, high)
     all_axes[-1].set_xlabel(rf"wavenumber / {pretty('cm^-1')}")
     bands = [Patch(color="0.5", alpha=0.55, linewidth=0, label="±1 standard error")]
@@ -67,9 +76,11 @@ def _draw_panel(
         _draw_spectrum(axes, one, 10.0**-power, label, color, dashes)
     axes.axhline(0.0, color="0.6", linewidth=0.4, zorder=0)
     axes.margins(y=0.14 if marks else 0.04)
-    axes.set_ylim(bottom=-0.03 * highest / 10.0**power)
+    lowest = min(float(np.min(one.intensity)) for one in panel.values())
+    axes.set_ylim(bottom=min(-0.03 * highest, 1.05 * lowest) / 10.0**power)
     scale = rf"10$^{{{power}}}\,$" if power else ""
-    axes.set_ylabel(f"{_short(first.quantity)} / {scale}{pretty(first.unit)}")
+    unit = f"{scale}{'' if first.unit == '1' else pretty(first.unit)}"
+    axes.set_ylabel(_short(first.quantity) + (f" / {unit}" if unit else ""))
     _mark(axes, marks)
 
 

@@ -15,6 +15,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.toys.crystal import HarmonicCrystal, random_crystal
 from mlobs_client.evaluate.toys.diatomic import MorseMolecule
+from mlobs_client.evaluate.toys.ferroelectric import FerroelectricCrystal
 from mlobs_client.evaluate.toys.oscillators import ChargedOscillators
 from mlobs_client.evaluate.toys.piezoelectric import PiezoelectricCrystal
 from mlobs_client.evaluate.toys.water import Qtip4pf
@@ -24,6 +25,7 @@ __all__ = [
     "TOYS",
     "ChargedOscillators",
     "ExternalPotential",
+    "FerroelectricCrystal",
     "HarmonicCrystal",
     "MorseMolecule",
     "PiezoelectricCrystal",
@@ -39,6 +41,7 @@ TOYS: Final[Mapping[str, Callable[..., Evaluator]]] = {
     "charged_oscillators": ChargedOscillators,
     "double_well": double_well,
     "eckart": eckart,
+    "ferroelectric_crystal": FerroelectricCrystal,
     "harmonic_crystal": HarmonicCrystal,
     "morse_molecule": MorseMolecule,
     "morse_wall": morse_wall,

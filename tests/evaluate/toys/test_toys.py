@@ -11,6 +11,7 @@ from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.toys import (
     TOYS,
     ChargedOscillators,
+    FerroelectricCrystal,
     MorseMolecule,
     Qtip4pf,
     double_well,
@@ -54,6 +55,17 @@ def oscillators(reference_cell: Array | None = TRICLINIC) -> ChargedOscillators:
     )
 
 
+def ferroelectric(reference_cell: Array | None = TRICLINIC) -> FerroelectricCrystal:
+    return FerroelectricCrystal(
+        crystal_site().positions,
+        [1, -2, 3],
+        [2, 0],
+        direction=[1.0, -2.0, 0.5],
+        born_charges=[1.4, -3.1, 4.2],
+        reference_cell=reference_cell,
+    )
+
+
 def water_cluster() -> Structure:
     random = np.random.default_rng(4)
     turn, _ = np.linalg.qr(random.normal(size=(3, 3)))
@@ -69,6 +81,8 @@ CASES: list[tuple[str, Evaluator, Structure]] = [
     ("crystal", random_crystal(crystal_site()), displaced(crystal_site())),
     ("oscillators", oscillators(), displaced(crystal_site())),
     ("pinned", oscillators(None), displaced(crystal_site())),
+    ("ferroelectric", ferroelectric(), displaced(crystal_site())),
+    ("pinned_ferroelectric", ferroelectric(None), displaced(crystal_site())),
     ("double_well", double_well(), displaced(crystal_site())),
     ("eckart", eckart(axis=1, charge=-2.0), displaced(crystal_site())),
     ("morse_wall", morse_wall(centre=0.3), displaced(crystal_site())),
@@ -102,6 +116,7 @@ def test_every_toy_can_be_made_from_a_client_file() -> None:
             "shear_modulus": 0.1,
             "spring_constant": 0.1,
         },
+        "ferroelectric_crystal": {"sites": [[0.0, 0.0, 0.0]], "charges": [1], "polar": [0]},
     }
     for name in TOYS:
         assert "energy" in make_toy(name, required.get(name, {})).provides

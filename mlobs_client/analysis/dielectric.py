@@ -1,0 +1,338 @@
+r"""The dielectric function: static and frequency-dependent, from fluctuations and from a response.
+
+A field that is uniform in the cell, as that of the enthalpy H - mu.E, is the macroscopic field:
+there are no depolarization fields ("tin-foil" boundaries), and with P = mu/V
+
+.. math:: P = \epsilon_0 (\epsilon - \epsilon_\infty) E .
+
+Signs are those of :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsilon''`, and
+:math:`\epsilon'' > 0` absorbs. Both ways lead over the relaxation function
+
+.. math::
+
+    \Phi(t) = \frac{\langle \delta\mu(0) \cdot \delta\mu(t) \rangle}{3 V k_B T \epsilon_0}
+            = \frac{\langle \mu(t) - \mu_\mathrm{rest} \rangle \cdot \hat E}{V \epsilon_0 E},
+    \qquad
+    \epsilon(\omega) = \epsilon_\infty - \int_0^\infty \dot\Phi(t)\, e^{i \omega t}\, dt,
+
+on the left from equilibrium without a field, on the right after a static field E has been
+switched off at t = 0 (a step is the cleanest pulse that a client has: run in the field, and go on
+without it from several of its checkpoints). They agree for a response that is linear: the field
+has to be weak.
+
+Quantum nuclei: the mean over beads from RPMD or TRPMD approximates the Kubo-transformed
+correlation, which obeys this classical formula exactly, as the response of the centroid does. The
+same numbers from classical dynamics are the classical limit (the ``harmonic`` correction of
+:mod:`~mlobs_client.analysis.infrared`); no other correction keeps fluctuations and response equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.signal import hilbert
+
+from mlobs_client.analysis import correlation
+from mlobs_client.analysis.spectra import (
+    Runs,
+    SpectralDensity,
+    Spectrum,
+    SpectrumSettings,
+    as_runs,
+    check_positive,
+    check_temperature,
+)
+from mlobs_client.analysis.statistics import Estimate, block_mean, check_series, jackknife
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.structure import Array
+from mlobs_client.units import ANGSTROM, INVERSE_CM, KELVIN, VOLT_PER_ANGSTROM
+
+INVERSE_EPSILON_0: Final = 4.0 * np.pi
+"""In Hartree atomic units."""
+
+
+@dataclass(frozen=True)
+class Permittivity:
+    """The static dielectric tensor.
+
+    Attributes:
+        tensor: shape ``(3, 3)``, symmetric, without a unit.
+        errors: shape ``(3, 3)``, one sigma.
+        mean: a third of the trace: of a liquid, the dielectric constant.
+    """
+
+    tensor: Array
+    errors: Array
+    mean: Estimate
+
+
+@dataclass(frozen=True)
+class DielectricFunction:
+    """The dielectric function, its real and its imaginary part.
+
+    Attributes:
+        real: epsilon', with one curve for each block or run.
+        imaginary: epsilon'', likewise; positive where power is absorbed.
+        static: epsilon' at zero frequency.
+    """
+
+    real: Spectrum
+    imaginary: Spectrum
+    static: Estimate
+
+
+def permittivity_from_fluctuations(
+    dipoles: Runs,
+    volume: float,
+    temperature: float,
+    *,
+    n_blocks: int = 10,
+    electronic: float = 1.0,
+) -> Permittivity:
+    r"""Static dielectric tensor from the fluctuations of the dipole without a field.
+
+    .. math:: \epsilon_{ik} = \epsilon_\infty \delta_{ik}
+              + \frac{\langle \mu_i \mu_k \rangle - \langle \mu_i \rangle \langle \mu_k \rangle}
+                     {V k_B T \epsilon_0}
+
+    The mean is that of all runs: all must be on one branch. It is known from the same samples,
+    which makes the fluctuations too small by one part in the number of independent samples.
+
+    Args:
+        dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for path
+            integrals the mean over beads.
+        volume: of the cell, bohr^3.
+        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        n_blocks: longer than the relaxation each, for a jackknife error.
+        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+
+    Raises:
+        ConfigError: an impossible parameter.
+        RecordError: wrong shapes, too short, or not finite.
+    """
+    scale = _scale(volume, temperature)
+    runs = _fluctuations(as_runs(dipoles, ("t", "3"), "dipoles"))
+    blocks = correlation.split_blocks(runs, n_blocks)
+    moments = np.array(
+        [np.column_stack([block.mean(axis=0), block.T @ block / len(block)]) for block in blocks]
+    )  # [block, i, (mean, i k)]
+
+    def element(i: int, k: int) -> Estimate:
+        return jackknife(moments, lambda m: scale * float(m[i, 1 + k] - m[i, 0] * m[k, 0]))
+
+    def third_of_trace(m: Array) -> float:
+        return scale * float(np.trace(m[:, 1:]) - m[:, 0] @ m[:, 0]) / 3.0
+
+    elements = [[element(i, k) for k in range(3)] for i in range(3)]
+    mean = jackknife(moments, third_of_trace)
+    return Permittivity(
+        electronic * np.eye(3) + np.array([[one.value for one in row] for row in elements]),
+        np.array([[one.error for one in row] for row in elements]),
+        Estimate(electronic + mean.value, mean.error, "1", mean.n_independent),
+    )
+
+
+def dielectric_from_fluctuations(
+    dipoles: Runs,
+    timestep: float,
+    volume: float,
+    temperature: float,
+    *,
+    settings: SpectrumSettings | None = None,
+    direction: Array | None = None,
+    electronic: float = 1.0,
+) -> DielectricFunction:
+    """Dielectric function from the autocorrelation of the dipole without a field.
+
+    What relaxes more slowly than the resolution allows is shown as if it took that long; the
+    static value is right all the same.
+
+    Args:
+        dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs on one branch;
+            for path integrals the mean over beads.
+        timestep: between samples, atu.
+        volume: of the cell, bohr^3.
+        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        settings: resolution, blocks, window.
+        direction: shape ``(3,)``; the response along it, in place of the mean over x, y and z.
+        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+
+    Raises:
+        ConfigError: an impossible parameter.
+        RecordError: wrong shapes, not finite, or too short for the resolution.
+    """
+    settings = settings or SpectrumSettings()
+    check_positive("timestep", timestep, "atu")
+    scale = _scale(volume, temperature)
+    runs = _fluctuations(as_runs(dipoles, ("t", "3"), "dipoles"))
+    if direction is None:
+        scale /= 3.0
+    else:
+        unit = _unit_vector(direction)
+        runs = [run @ unit[:, None] for run in runs]
+    density = SpectralDensity.of(runs, timestep, settings)
+    details = {
+        **density.details,
+        "from": "fluctuations",
+        "temperature (K)": temperature / KELVIN,
+        "volume (angstrom^3)": volume / ANGSTROM**3,
+    }
+    return _respond(
+        density.wavenumber, scale * density.blocks, density.resolution, electronic, details
+    )
+
+
+def dielectric_from_relaxation(
+    dipoles: Runs,
+    fields: Array,
+    rest: Array,
+    timestep: float,
+    volume: float,
+    *,
+    settings: SpectrumSettings | None = None,
+    electronic: float = 1.0,
+) -> DielectricFunction:
+    """Dielectric function along a field, from what happens after it has been switched off.
+
+    Each run is one of the samples that give the error. With as many runs from +E as from -E,
+    errors of ``rest``, and what is quadratic in the field, cancel in the mean.
+
+    Args:
+        dipoles: several runs of shape ``(t, 3)``, e bohr; sample 0 is in equilibrium with the
+            field, which is absent from then on.
+        fields: in which each run began, shape ``(n_runs, 3)``, Eh/(e bohr), all along one line
+            and of one strength.
+        rest: mean dipole without a field, shape ``(3,)``, e bohr, on the same branch.
+        timestep: between samples, atu.
+        volume: of the cell, bohr^3.
+        settings: resolution and window; the number of blocks is that of the runs.
+        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+
+    Raises:
+        ConfigError: an impossible parameter.
+        RecordError: fewer than two runs, fields that do not fit, wrong shapes, not finite, or
+            too short for the resolution.
+    """
+    settings = settings or SpectrumSettings()
+    check_positive("timestep", timestep, "atu")
+    check_positive("volume", volume, "bohr^3")
+    runs = as_runs(dipoles, ("t", "3"), "dipoles")
+    signed, strength = _fields(fields, len(runs))
+    width = settings.resolution * INVERSE_CM
+    max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
+    _check_length(min(map(len, runs)), max_lag, settings)
+    scale = INVERSE_EPSILON_0 / (volume * strength)
+    relaxation = scale * np.stack(
+        [(run[: max_lag + 1] - rest) @ unit for run, unit in zip(runs, signed, strict=True)]
+    )  # [run, t]
+    window = correlation.lag_window(settings.window, max_lag)
+    n_points = correlation.points_for_line_width(width, timestep)
+    return _respond(
+        np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points),
+        correlation.cosine_transform(relaxation * window, timestep, n_points),
+        correlation.line_width(window, timestep) / INVERSE_CM,
+        electronic,
+        {
+            "from": "relaxation",
+            "runs": len(runs),
+            "window": settings.window,
+            "longest lag (samples)": max_lag,
+            "field (V/angstrom)": strength / VOLT_PER_ANGSTROM,
+            "volume (angstrom^3)": volume / ANGSTROM**3,
+        },
+    )
+
+
+def kramers_kronig(imaginary: Array) -> Array:
+    r"""Real part of a causal response from its imaginary part.
+
+    .. math:: \chi'(\omega) = \frac{2}{\pi} P\!\!\int_0^\infty
+              \frac{\omega' \chi''(\omega')}{\omega'^2 - \omega^2}\, d\omega'
+
+    Args:
+        imaginary: shape ``(..., k)``, at equal steps of the frequency from 0 on; zero beyond.
+
+    Returns:
+        Shape ``(..., k)``.
+    """
+    n_points = imaginary.shape[-1]
+    # zeros keep the periodic images, which a discrete transform adds, away
+    odd = np.zeros((*imaginary.shape[:-1], 16 * (n_points - 1)))
+    odd[..., :n_points] = imaginary
+    odd[..., 1 - n_points :] = -imaginary[..., :0:-1]
+    return np.asarray(-np.imag(hilbert(odd, axis=-1))[..., :n_points])
+
+
+def _respond(
+    wavenumber: Array,
+    transforms: Array,
+    resolution: float,
+    electronic: float,
+    details: Mapping[str, str | float],
+) -> DielectricFunction:
+    """From transforms of the relaxation function over all times: [block, k], atu."""
+    check_positive("epsilon_infinity", electronic, "")
+    imaginary = 0.5 * INVERSE_CM * wavenumber * transforms
+    real = electronic + kramers_kronig(imaginary)
+    more = {**details, "epsilon_infinity": electronic}
+
+    def part(name: str, blocks: Array) -> Spectrum:
+        return Spectrum(f"dielectric function, {name} part", wavenumber, blocks, "1", resolution,
+                        details=more)  # fmt: skip
+
+    static = block_mean(real[:, 0], n_blocks=len(real))
+    return DielectricFunction(part("real", real), part("imaginary", imaginary), static)
+
+
+def _scale(volume: float, temperature: float) -> float:
+    check_positive("volume", volume, "bohr^3")
+    check_temperature(temperature)
+    return INVERSE_EPSILON_0 / (volume * temperature)
+
+
+def _fluctuations(runs: list[Array]) -> list[Array]:
+    mean = np.concatenate(runs).mean(axis=0)
+    return [run - mean for run in runs]
+
+
+def _unit_vector(direction: Array) -> Array:
+    vector = check_series(direction, "direction", least=3)
+    norm = float(np.linalg.norm(vector))
+    if vector.shape != (3,) or norm == 0.0:
+        raise ConfigError(f"direction = {vector.tolist()}: must be a vector that is not zero")
+    return np.asarray(vector / norm)
+
+
+def _fields(fields: Array, n_runs: int) -> tuple[Array, float]:
+    """Signed unit vector of each run's field, and the strength that all have."""
+    checked = check_series(fields, "fields", least=2)
+    if checked.shape != (n_runs, 3):
+        raise RecordError(
+            f"fields must have shape ({n_runs}, 3), one for each run, got {checked.shape}"
+        )
+    norms = np.linalg.norm(checked, axis=1)
+    if norms[0] == 0.0:
+        raise RecordError("fields[0] is zero: nothing relaxes without a field before")
+    signed = checked / norms[0]
+    if not np.allclose(np.abs(signed @ signed[0]), 1.0, atol=1e-6) or not np.allclose(
+        norms, norms[0], rtol=1e-6
+    ):
+        raise RecordError(
+            f"the fields {checked.tolist()} Eh/(e bohr) are not +E or -E of one vector; treat runs "
+            "from other fields by themselves"
+        )
+    return signed, float(norms[0])
+
+
+def _check_length(length: int, max_lag: int, settings: SpectrumSettings) -> None:
+    if length > max_lag:
+        return
+    finest = settings.resolution * (max_lag + 1) / length
+    raise RecordError(
+        f"the shortest run has {length} samples after the field, {max_lag + 1} are needed for a "
+        f"resolution of {settings.resolution:g} cm^-1; run longer, or ask for a resolution of "
+        f"{np.ceil(finest):g} cm^-1"
+    )

@@ -1,0 +1,172 @@
+"""``mlobs oxidation``: an oxidation number from the dipole along a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlobs_client.analysis.winding import CLOSED, TOLERANCE
+from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.errors import RecordError
+from mlobs_client.units import ANGSTROM, DIPOLE_UNITS
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from mlobs_client.structure import Array
+
+AT_ONCE = 16
+"""Images evaluated together."""
+
+
+@click.command(
+    epilog="Examples:  mlobs oxidation path.extxyz --atom 4   |   "
+    "mlobs oxidation path.extxyz --atom 4 --client client.toml -o winding"
+)
+@click.argument("path", metavar="PATH.extxyz", type=click.Path(path_type=Path))
+@click.option(
+    "--atom", required=True, type=click.IntRange(0),
+    help="The one that has moved into an image of itself; the first is 0.",
+)  # fmt: skip
+@click.option("--key", default="dipole", show_default=True, help="Of the labels in PATH.extxyz.")
+@click.option(
+    "--unit", type=click.Choice(list(DIPOLE_UNITS)), default="e*angstrom", show_default=True,
+    help="Of the labels.",
+)  # fmt: skip
+@click.option(
+    "--client", type=click.Path(path_type=Path),
+    help="Take the dipoles from the models of this CLIENT.toml, and no labels.",
+)  # fmt: skip
+@click.option(
+    "--tolerance", default=TOLERANCE, show_default=True, type=FiniteRange(0.0, 0.5),
+    help="How far the number may be from an integer.",
+)  # fmt: skip
+@click.option(
+    "--closed", default=CLOSED / ANGSTROM, show_default=True, type=FiniteRange(0.0),
+    help="How far atoms may be from where the path has to end, angstrom.",
+)  # fmt: skip
+@click.option("-o", "--output", type=ResultName(), help="Name of a figure, without ending.")
+def command(
+    path: Path,
+    atom: int,
+    key: str,
+    unit: str,
+    client: Path | None,
+    tolerance: float,
+    closed: float,
+    output: Path | None,
+) -> None:
+    """Oxidation number N of an atom: its path into a periodic image of itself changes the dipole
+    of the cell by N e times the lattice vector by which it has moved.
+
+    PATH.extxyz holds the images of the path in their order, with the total dipole of each, on any
+    branch: jumps by quanta are taken out step by step. All other atoms end where they began. With
+    -o, writes OUTPUT.png, .pdf, .csv, .json.
+    """
+    from mlobs_client.analysis.winding import oxidation_number
+
+    images = _read(path)
+    scale = DIPOLE_UNITS[unit]
+    dipoles = _labels(images, path, key) * scale if client is None else _evaluate(images, client)
+    found = oxidation_number(
+        _positions(images, path),
+        dipoles,
+        images[0].cell.array * ANGSTROM,
+        atom,
+        tolerance=tolerance,
+        closed=closed * ANGSTROM,
+    )
+    symbol = images[0].symbols[atom]
+    moved = ", ".join(str(count) for count in found.images)
+    click.echo(
+        f"N = {found.value:+d}: oxidation number of {symbol} (atom {atom}, counted from 0), "
+        f"{found.before_rounding:+.4f} before rounding; it has moved by ({moved}) lattice vectors"
+    )
+    if output is not None:
+        from mlobs_client.plot import plot_winding, save
+
+        label = f"{symbol} (atom {atom}): N = {found.value:+d}".replace("-", "−")
+        for written in save(plot_winding({label: found.along}), output):
+            click.echo(written)
+
+
+def _read(path: Path) -> list[Atoms]:
+    import ase.io
+
+    try:
+        images: list[Atoms] = ase.io.read(path, ":", format="extxyz")
+    except Exception as error:  # ASE's readers raise anything
+        raise RecordError(f"{path}: cannot be read as extended xyz: {error}") from error
+    if len(images) < 2:
+        raise RecordError(f"{path}: {len(images)} images are no path; give all of them in one file")
+    return images
+
+
+def _positions(images: list[Atoms], path: Path) -> Array:
+    """Shape ``(t, n_atoms, 3)``, bohr."""
+    import numpy as np
+
+    first = images[0]
+    for i, image in enumerate(images):
+        if not np.array_equal(image.numbers, first.numbers):
+            raise RecordError(f"{path}: image {i} has other atoms, or another order, than image 0")
+        if not np.allclose(image.cell.array, first.cell.array, atol=1e-6):
+            raise RecordError(
+                f"{path}: image {i} has another cell than image 0; quanta are compared in one cell"
+            )
+    return np.array([image.positions for image in images]) * ANGSTROM
+
+
+def _labels(images: list[Atoms], path: Path, key: str) -> Array:
+    """Shape ``(t, 3)``, in their own unit."""
+    import numpy as np
+
+    labels = []
+    for i, image in enumerate(images):
+        known = dict(image.info)
+        if image.calc is not None:  # where ASE puts what it knows as results
+            known.update(image.calc.results)
+        if np.shape(known.get(key, 0.0)) != (3,):
+            raise RecordError(
+                f"{path}: image {i} has no {key!r} of three numbers; it has "
+                f"{', '.join(known) or 'no labels'}: choose with --key, or evaluate with --client"
+            )
+        labels.append(known[key])
+    return np.array(labels, dtype=np.float64)
+
+
+def _evaluate(images: list[Atoms], client: Path) -> Array:
+    """Shape ``(t, 3)``, e bohr."""
+    import numpy as np
+    from rich.progress import track
+
+    from mlobs_client import config as client_file
+
+    config = client_file.load(client)
+    os.environ["OMP_NUM_THREADS"] = str(config.threads)
+    # torch is loaded from here on
+    from mlobs_client.build import build
+    from mlobs_client.observe import observe_batch
+    from mlobs_client.structure import Structure
+
+    assembly = build(config, client.parent)
+    structures = [
+        Structure(
+            image.numbers,
+            image.positions * ANGSTROM,
+            image.cell.array * ANGSTROM,
+            assembly.structure.pbc,
+        )
+        for image in images
+    ]
+    starts = range(0, len(structures), AT_ONCE)
+    return np.array([
+        values["dipole"]
+        for start in track(starts, "images", transient=True)
+        for values in observe_batch(
+            structures[start : start + AT_ONCE], assembly.evaluators, (), ("dipole",)
+        )
+    ])  # fmt: skip

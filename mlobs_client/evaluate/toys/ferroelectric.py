@@ -1,0 +1,118 @@
+"""An ionic crystal that is polarized one way or the other, and whose dipole is multi-valued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.evaluation import TabulatedEvaluation
+from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.sites import Sites, array
+from mlobs_client.structure import Array, Structure
+
+
+class FerroelectricCrystal:
+    r"""Ions about their sites; some have a double well along one direction.
+
+    .. math::
+
+        E &= \sum_{I} \tfrac12 K |u_I^{\perp}|^2
+             + \sum_{I\,\mathrm{polar}} B \left[ (s_I/s_0)^2 - 1 \right]^2
+             + \sum_{I\,\mathrm{other}} \tfrac12 K s_I^2, \qquad s_I = \hat n \cdot u_I \\
+        \mu &= \sum_I N_I R_I + (Z_I - N_I)\, u_I
+
+    with the displacements :math:`u_I` from the sites. An ion that moves by a lattice vector
+    :math:`a` changes the dipole by :math:`N_I a`; one that moves about its site by Z times the way.
+    From one minimum to the other the dipole changes by :math:`2 s_0 \sum Z_I \hat n`, which is no
+    quantum. A field E along n turns all over where :math:`Z E > 8 B / (3 \sqrt 3 s_0)`. All
+    Hartree atomic units.
+
+    Args:
+        sites: shape ``(n_atoms, 3)``, bohr.
+        charges: N, shape ``(n_atoms,)``, integers, e.
+        polar: indices of the atoms with a double well.
+        minimum: s_0, bohr.
+        barrier: B, Eh.
+        spring_constant: K, Eh/bohr^2.
+        direction: n, of any length.
+        born_charges: Z, shape ``(n_atoms,)``, e; the integers if absent.
+        reference_cell: shape ``(3, 3)``, bohr; makes the sites follow the cell, which gives the
+            energy a strain derivative; None pins them in space.
+
+    Raises:
+        ConfigError: wrong shapes, charges that are not integers, or no such atom.
+    """
+
+    provides = frozenset({"energy", "dipole", "born_charges"})
+
+    def __init__(
+        self,
+        sites: npt.ArrayLike,
+        charges: npt.ArrayLike,
+        polar: npt.ArrayLike,
+        minimum: float = 0.4,
+        barrier: float = 0.002,
+        spring_constant: float = 0.1,
+        direction: npt.ArrayLike = (0.0, 0.0, 1.0),
+        born_charges: npt.ArrayLike | None = None,
+        reference_cell: npt.ArrayLike | None = None,
+    ) -> None:
+        self._sites = Sites(sites, reference_cell)
+        n_atoms = len(self._sites.positions)
+        self._charges = array("charges", charges, (n_atoms,))
+        if not np.array_equal(self._charges, np.round(self._charges)):
+            raise ConfigError(
+                f"charges must be integers, got {self._charges.tolist()}: only these give a "
+                "dipole whose jumps are quanta; born_charges can be any numbers"
+            )
+        self._born = array("born_charges", charges if born_charges is None else born_charges,
+                           (n_atoms,))  # fmt: skip
+        self._polar = np.isin(np.arange(n_atoms), polar)
+        if np.count_nonzero(self._polar) != np.size(polar):
+            raise ConfigError(
+                f"polar = {np.asarray(polar).tolist()}: must name different ones of {n_atoms} atoms"
+            )
+        along = array("direction", direction, (3,))
+        self._direction = along / np.linalg.norm(along)
+        self._minimum = minimum
+        self._barrier = barrier
+        self._spring_constant = spring_constant
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> TabulatedEvaluation:
+        return tabulate([self._observe(structure) for structure in structures], wanted)
+
+    def _observe(self, structure: Structure) -> dict[str, Jet]:
+        u = self._sites.displacements(structure)
+        energy, gradient = self._energy(u)
+        learned = self._born - self._charges
+        value = self._charges @ structure.positions + learned @ u
+        by_images, by_displacements = (
+            np.moveaxis(charges[:, None, None] * np.eye(3), 0, -2)
+            for charges in (self._charges, learned)
+        )
+        by_strain = self._sites.strain_derivative(u, by_displacements)
+        if by_strain is not None:
+            by_strain = by_strain + strain_derivative(structure.positions, by_images)
+        return {
+            "energy": Jet(energy, gradient, self._sites.strain_derivative(u, gradient)),
+            "dipole": Jet(value, by_images + by_displacements, by_strain),
+            "born_charges": Jet(self._born[:, None, None] * np.eye(3)),
+        }
+
+    def _energy(self, u: Array) -> tuple[Array, Array]:
+        along = u @ self._direction
+        harmonic = self._spring_constant * u
+        harmonic[self._polar] -= self._spring_constant * np.outer(
+            along[self._polar], self._direction
+        )
+        y = along[self._polar] / self._minimum
+        wells = self._barrier * (y**2 - 1.0) ** 2
+        slopes = 4.0 * self._barrier / self._minimum * (y**3 - y)
+        gradient = harmonic.copy()
+        gradient[self._polar] += np.outer(slopes, self._direction)
+        return np.asarray(0.5 * np.sum(harmonic * u) + np.sum(wells)), gradient

@@ -1,0 +1,250 @@
+"""Fluctuations and responses of systems whose dielectric function is known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mlobs_client.analysis.dielectric import (
+    DielectricFunction,
+    dielectric_from_fluctuations,
+    dielectric_from_relaxation,
+    kramers_kronig,
+    permittivity_from_fluctuations,
+)
+from mlobs_client.analysis.infrared import infrared
+from mlobs_client.analysis.polarization import polarization_against_field
+from mlobs_client.analysis.spectra import SpectrumSettings
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.units import (
+    ANGSTROM,
+    DALTON,
+    FEMTOSECOND,
+    INVERSE_CM,
+    KELVIN,
+    SPEED_OF_LIGHT,
+    VOLT_PER_ANGSTROM,
+)
+
+Array = npt.NDArray[np.float64]
+Complex = npt.NDArray[np.complex128]
+TIMESTEP = 2.0 * FEMTOSECOND
+VOLUME = (9.0 * ANGSTROM) ** 3
+TEMPERATURE = 300.0 * KELVIN
+DIRECTION = np.array([2.0, -1.0, 2.0]) / 3.0
+FIELD = 0.01 * VOLT_PER_ANGSTROM * DIRECTION
+REST = np.array([3.0, -40.0, 7.0])
+STEP = 5.0
+"""What the relaxation adds to the static dielectric constant."""
+
+
+def relaxing(shape: Array) -> list[Array]:
+    """Dipoles after +E and -E have been switched off, from P = STEP epsilon_0 E shape(t)."""
+    response = STEP * VOLUME / (4.0 * np.pi) * shape[:, None] * FIELD
+    return [REST + response, REST - response]
+
+
+def from_relaxation(shape: Array, resolution: float) -> DielectricFunction:
+    return dielectric_from_relaxation(
+        relaxing(shape), np.array([FIELD, -FIELD]), REST, TIMESTEP, VOLUME,
+        settings=SpectrumSettings(resolution=resolution), electronic=1.7,
+    )  # fmt: skip
+
+
+def angular(function: DielectricFunction) -> Array:
+    return function.real.wavenumber * INVERSE_CM
+
+
+def oscillator(omega: Array, omega_0: float, friction: float) -> Complex:
+    return np.asarray(STEP * omega_0**2 / (omega_0**2 - omega**2 - 1j * omega * friction))
+
+
+def test_an_exponential_relaxation_gives_the_function_of_debye() -> None:
+    tau = 300.0 * FEMTOSECOND
+    found = from_relaxation(np.exp(-TIMESTEP * np.arange(12_000) / tau), 2.0)
+    exact = 1.7 + STEP / (1.0 - 1j * angular(found) * tau)
+    low = found.real.wavenumber < 800.0
+    # the window cuts 6 (tau / longest lag)^2 = 2e-3 of the slow part; trapezoids (w dt)^2 / 12
+    np.testing.assert_allclose(found.real.intensity[low], exact.real[low], atol=3e-3 * STEP)
+    np.testing.assert_allclose(found.imaginary.intensity[low], exact.imag[low], atol=3e-3 * STEP)
+    assert found.static.value == pytest.approx(1.7 + STEP, abs=1e-3)
+    loss = found.imaginary
+    assert loss.wavenumber[np.argmax(loss.intensity)] == pytest.approx(
+        17.69, abs=0.5
+    )  # 1/(2 pi c tau)
+
+
+def test_a_ringing_relaxation_gives_the_function_of_a_damped_oscillator() -> None:
+    omega_0, friction = 700.0 * INVERSE_CM, 150.0 * INVERSE_CM
+    ringing = np.sqrt(omega_0**2 - 0.25 * friction**2)
+    t = TIMESTEP * np.arange(6000)
+    shape = np.exp(-0.5 * friction * t) * (
+        np.cos(ringing * t) + 0.5 * friction / ringing * np.sin(ringing * t)
+    )
+    found = from_relaxation(shape, 4.0)
+    exact = 1.7 + oscillator(angular(found), omega_0, friction)
+    below = found.real.wavenumber < 3000.0
+    scale = np.abs(exact).max()
+    # epsilon' is negative above the resonance
+    assert found.real.intensity[below].min() < -5.0
+    np.testing.assert_allclose(found.real.intensity[below], exact.real[below], atol=5e-3 * scale)
+    np.testing.assert_allclose(
+        found.imaginary.intensity[below], exact.imag[below], atol=5e-3 * scale
+    )
+
+
+def test_the_real_part_follows_from_the_imaginary_part() -> None:
+    omega = np.linspace(0.0, 40.0, 8001)
+    exact = oscillator(omega, 2.0, 0.3)
+    found = kramers_kronig(np.stack([exact.imag, 2.0 * exact.imag]))
+    # what lies beyond 40 is left out: STEP x 2^2 x 0.3 / 40^3
+    np.testing.assert_allclose(found[0, :4000], exact.real[:4000], atol=2e-3)
+    np.testing.assert_allclose(found[1], 2.0 * found[0])
+
+
+@pytest.fixture(scope="module")
+def thermal(langevin: Callable[..., tuple[Array, Array]]) -> list[Array]:
+    """Ten independent runs of an isotropic charge on a damped spring of 400 cm^-1: (t, 3)."""
+    frequency, friction = 400.0 * INVERSE_CM, 200.0 * INVERSE_CM
+    x, _ = langevin(frequency, friction, TEMPERATURE / DALTON, TIMESTEP, 20_000, 30, seed=5)
+    charge = np.sqrt(STEP * VOLUME * DALTON / (4.0 * np.pi)) * frequency
+    return [REST + charge * x[:, i : i + 3] for i in range(0, 30, 3)]
+
+
+def test_fluctuations_of_an_oscillator_give_its_dielectric_function_within_the_errors(
+    thermal: list[Array],
+) -> None:
+    settings = SpectrumSettings(resolution=20.0, n_blocks=20)
+    exact_static, pulls = 1.0 + STEP, []
+    for direction in (None, DIRECTION):
+        found = dielectric_from_fluctuations(
+            thermal, TIMESTEP, VOLUME, TEMPERATURE, settings=settings, direction=direction
+        )
+        exact = 1.0 + oscillator(angular(found), 400.0 * INVERSE_CM, 200.0 * INVERSE_CM)
+        some = slice(20, 1000, 20)  # 40 to 2000 cm^-1, one point in two line widths
+        for spectrum, right in ((found.real, exact.real), (found.imaginary, exact.imag)):
+            pulls.append((spectrum.intensity - right)[some] / spectrum.error[some])
+        assert found.static.value == pytest.approx(exact_static, abs=4 * found.static.error)
+        assert found.static.error < 0.1
+    # broadening by 20 cm^-1 changes lines of 200 by less than these errors
+    assert np.sqrt(np.mean(np.square(pulls))) == pytest.approx(1.1, abs=0.35)
+
+
+def test_relaxation_from_a_field_agrees_with_fluctuations_without_it(thermal: list[Array]) -> None:
+    t = TIMESTEP * np.arange(2000)
+    ringing = np.sqrt(400.0**2 - 100.0**2) * INVERSE_CM
+    shape = np.exp(-100.0 * INVERSE_CM * t) * (
+        np.cos(ringing * t) + 100.0 / np.sqrt(400.0**2 - 100.0**2) * np.sin(ringing * t)
+    )
+    # the equation is linear: thermal noise, and the mean that decays from the response to E
+    starts = [run[i : i + 2000] for run in thermal for i in range(0, 20_000, 2000)]
+    field = 20.0 * FIELD
+    signs = np.tile([1.0, -1.0], 50)
+    response = STEP * VOLUME / (4.0 * np.pi) * shape[:, None] * field
+    runs = [start + sign * response for start, sign in zip(starts, signs, strict=True)]
+    settings = SpectrumSettings(resolution=20.0)
+    relaxed = dielectric_from_relaxation(
+        runs, signs[:, None] * field, REST, TIMESTEP, VOLUME, settings=settings
+    )
+    fluctuating = dielectric_from_fluctuations(
+        thermal, TIMESTEP, VOLUME, TEMPERATURE, settings=settings, direction=DIRECTION
+    )
+    some = slice(20, 500, 20)
+    for one, other in (
+        (relaxed.real, fluctuating.real), (relaxed.imaginary, fluctuating.imaginary)
+    ):  # fmt: skip
+        np.testing.assert_allclose(one.wavenumber, other.wavenumber)
+        error = np.hypot(one.error, other.error)[some]
+        pulls = (one.intensity - other.intensity)[some] / error
+        assert np.sqrt(np.mean(pulls**2)) < 1.6
+    assert relaxed.static.value == pytest.approx(1.0 + STEP, abs=4 * relaxed.static.error)
+
+
+def test_the_infrared_absorption_is_that_of_the_imaginary_part(thermal: list[Array]) -> None:
+    settings = SpectrumSettings(resolution=10.0)
+    function = dielectric_from_fluctuations(
+        thermal, TIMESTEP, VOLUME, TEMPERATURE, settings=settings
+    ).imaginary
+    absorption = infrared(thermal, TIMESTEP, VOLUME, TEMPERATURE, settings=settings)
+    # n alpha = (w/c) epsilon''
+    implied = (
+        function.intensity * function.wavenumber * INVERSE_CM / SPEED_OF_LIGHT * ANGSTROM * 1e8
+    )
+    some = slice(0, 1500)  # to 1500 cm^-1: noise of the velocities is folded from above Nyquist
+    # the same samples: what differs is where the window is applied
+    np.testing.assert_allclose(
+        implied[some], absorption.intensity[some], atol=0.03 * absorption.intensity.max()
+    )
+
+
+SPRINGS = np.array([[0.10, 0.02, -0.01], [0.02, 0.15, 0.03], [-0.01, 0.03, 0.20]])
+
+
+def draw(field: Array, n_samples: int, seed: int) -> Array:
+    """Dipole of 20 harmonic charges in a field, drawn from its exact distribution."""
+    covariance = 20 * TEMPERATURE * np.linalg.inv(SPRINGS)
+    mean = REST + 20 * np.linalg.solve(SPRINGS, field)
+    return np.random.default_rng(seed).multivariate_normal(mean, covariance, n_samples)
+
+
+def test_the_tensor_and_its_errors_are_those_of_harmonic_charges() -> None:
+    exact = 1.5 * np.eye(3) + 4.0 * np.pi * 20 * np.linalg.inv(SPRINGS) / VOLUME
+    pulls = []
+    for seed in range(60):
+        found = permittivity_from_fluctuations(
+            [draw(np.zeros(3), 1500, seed), draw(np.zeros(3), 500, 1000 + seed)],
+            VOLUME, TEMPERATURE, n_blocks=20, electronic=1.5,
+        )  # fmt: skip
+        pulls.append((found.tensor - exact) / found.errors)
+        assert found.mean.value == pytest.approx(np.trace(found.tensor) / 3.0)
+    # 60 pulls of width 1.05 (Student, 19 degrees of freedom) in each element
+    assert np.abs(np.mean(pulls, axis=0)).max() < 0.5
+    assert np.std(pulls) == pytest.approx(1.05, abs=0.12)
+
+
+def test_fluctuations_and_the_polarization_in_fields_agree_on_the_exact_number() -> None:
+    exact = 4.0 * np.pi * 20 * DIRECTION @ np.linalg.inv(SPRINGS) @ DIRECTION / VOLUME
+    fields = np.outer([-0.2, -0.1, 0.0, 0.1, 0.2], DIRECTION) * VOLT_PER_ANGSTROM
+    runs = [draw(field, 2000, seed) for seed, field in enumerate(fields)]
+    response = polarization_against_field(fields, runs, VOLUME).susceptibility
+    fluctuations = permittivity_from_fluctuations(draw(np.zeros(3), 10_000, 9), VOLUME, TEMPERATURE)
+    along = DIRECTION @ fluctuations.tensor @ DIRECTION - 1.0
+    error = float(np.max(fluctuations.errors))
+    assert response.value == pytest.approx(exact, abs=3.5 * response.error)
+    assert along == pytest.approx(exact, abs=3.5 * error)
+    assert response.error < 0.05 * exact
+    assert error < 0.05 * exact
+
+
+def test_runs_on_an_offset_are_as_good_as_without() -> None:
+    near = permittivity_from_fluctuations(draw(np.zeros(3), 500, 1) - REST, VOLUME, TEMPERATURE)
+    far = permittivity_from_fluctuations(
+        draw(np.zeros(3), 500, 1) + 1e5, VOLUME, TEMPERATURE
+    )  # the mean is taken out before squares are
+    np.testing.assert_allclose(far.tensor, near.tensor, rtol=1e-8)
+
+
+def test_impossible_input_is_refused(thermal: list[Array]) -> None:
+    def relax(runs: Any = None, fields: Any = None, **options: Any) -> DielectricFunction:
+        some = [run[:500] for run in thermal[:2]] if runs is None else runs
+        given = np.array([FIELD, -FIELD]) if fields is None else fields
+        return dielectric_from_relaxation(some, given, REST, TIMESTEP, VOLUME, **options)
+
+    with pytest.raises(RecordError, match=r"has 500 samples .* ask for a resolution of 43 cm\^-1"):
+        relax(settings=SpectrumSettings(resolution=10.0))
+    with pytest.raises(RecordError, match=r"fields must have shape \(2, 3\)"):
+        relax(fields=np.array([FIELD, FIELD, FIELD]))
+    with pytest.raises(RecordError, match=r"not \+E or -E of one vector"):
+        relax(fields=np.array([FIELD, 2.0 * FIELD]))
+    with pytest.raises(RecordError, match=r"fields\[0\] is zero"):
+        relax(fields=np.zeros((2, 3)))
+    with pytest.raises(ConfigError, match="epsilon_infinity = -1"):
+        relax(settings=SpectrumSettings(resolution=100.0), electronic=-1.0)
+    with pytest.raises(ConfigError, match=r"300.0 Eh is"):
+        permittivity_from_fluctuations(thermal, VOLUME, 300.0)
+    with pytest.raises(ConfigError, match="direction = "):
+        dielectric_from_fluctuations(thermal, TIMESTEP, VOLUME, TEMPERATURE, direction=np.zeros(3))

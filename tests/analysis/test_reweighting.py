@@ -1,0 +1,142 @@
+"""Harmonic charges in a field: every average is known in every other field."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mlobs_client.analysis.reweighting import FieldEnsemble, reweight
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
+
+Array = npt.NDArray[np.float64]
+TEMPERATURE = 300.0 * KELVIN
+SPRINGS = np.array([[0.10, 0.02, -0.01], [0.02, 0.15, 0.03], [-0.01, 0.03, 0.20]])
+RESPONSE = 20 * np.linalg.inv(SPRINGS)
+"""d<mu>/dE of 20 charges; times kT, the covariance."""
+REST = np.array([30.0, -4.0, 7.0])
+DIRECTION = np.array([2.0, -1.0, 2.0]) / 3.0
+
+
+def strength(field: float) -> Array:
+    return np.asarray(field * VOLT_PER_ANGSTROM * DIRECTION)
+
+
+def draw(field: Array, n_samples: int, seed: int, keep: float = 0.0) -> Array:
+    """Dipoles in a field, each with ``keep`` of the one before."""
+    rng = np.random.default_rng(seed)
+    root = np.linalg.cholesky(TEMPERATURE * RESPONSE)
+    series = rng.normal(size=(n_samples, 3))
+    for t in range(1, n_samples):
+        series[t] = keep * series[t - 1] + np.sqrt(1.0 - keep**2) * series[t]
+    return np.asarray(REST + RESPONSE @ field + series @ root.T)
+
+
+def exact(field: Array) -> float:
+    return float((REST + RESPONSE @ field) @ DIRECTION)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.8])
+def test_the_error_bars_of_another_field_cover_the_exact_average(keep: float) -> None:
+    here, there = strength(0.05), strength(0.12)
+    pulls, effective = [], []
+    for seed in range(80):
+        run = draw(here, 4000, seed, keep)
+        found = reweight(run @ DIRECTION, run, there - here, TEMPERATURE)
+        pulls.append((found.estimate.value - exact(there)) / found.estimate.error)
+        effective.append(found.estimate.n_independent)
+    # 80 pulls: mean to 0.11, width to 8 %; the estimate of g adds to the width
+    assert abs(np.mean(pulls)) < 0.4
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
+    # exp(-var(ln w)) for a Gaussian, over g = (1 + keep)/(1 - keep)
+    variance = (there - here) @ RESPONSE @ (there - here) / TEMPERATURE
+    right = 4000 * np.exp(-variance) * (1.0 - keep) / (1.0 + keep)
+    assert np.mean(effective) == pytest.approx(right, rel=0.1)
+
+
+def test_the_average_at_the_field_of_the_run_is_its_own() -> None:
+    run = draw(strength(0.1), 1000, 1)
+    found = reweight(run[:, 2] ** 2, run, np.zeros(3), TEMPERATURE, unit="e^2 bohr^2")
+    assert found.estimate.value == pytest.approx(np.mean(run[:, 2] ** 2))
+    assert found.kish == pytest.approx(1.0)
+    assert found.estimate.unit == "e^2 bohr^2"
+
+
+def test_a_field_too_far_away_is_refused_with_what_is_left() -> None:
+    run = draw(strength(0.0), 4000, 2)
+    with pytest.raises(RecordError, match=r"only [\d.]+ effective samples are left, 50 are needed"):
+        reweight(run @ DIRECTION, run, strength(0.5), TEMPERATURE)
+    found = reweight(run @ DIRECTION, run, strength(0.5), TEMPERATURE, least=1.0)
+    assert found.estimate.n_independent < 50
+    # the average that would have been given is far off: never was a sample like those there
+    assert abs(found.estimate.value - exact(strength(0.5))) > 3.0 * found.estimate.error
+
+
+def test_the_bead_mean_of_a_ring_polymer_reweighs_it_exactly() -> None:
+    # two beads, each harmonic and bound to the other: <mean dipole> follows the classical response
+    rng = np.random.default_rng(8)
+    pulls = []
+    for _ in range(40):
+        mean = REST + rng.multivariate_normal(np.zeros(3), TEMPERATURE * RESPONSE, 3000)
+        apart = rng.normal(scale=0.3, size=(3000, 3))
+        beads = np.stack([mean + apart, mean - apart])
+        found = reweight(
+            (beads @ DIRECTION).mean(axis=0), beads.mean(axis=0), strength(0.05), TEMPERATURE
+        )
+        pulls.append((found.estimate.value - exact(strength(0.05))) / found.estimate.error)
+    assert abs(np.mean(pulls)) < 0.6
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.35)
+
+
+FIELDS = np.array([strength(x) for x in (0.2, 0.0, 0.1)])
+
+
+def ensemble(seed: int, keep: float = 0.0, n_samples: int = 1000) -> FieldEnsemble:
+    runs = [draw(field, n_samples, 10 * seed + k, keep) for k, field in enumerate(FIELDS)]
+    return FieldEnsemble.of([run @ DIRECTION for run in runs], runs, FIELDS, TEMPERATURE)
+
+
+def test_several_runs_give_the_averages_between_their_fields_within_the_errors() -> None:
+    pulls, errors = [], []
+    for seed in range(30):
+        joined = ensemble(seed)
+        for x in (-0.03, 0.05, 0.1, 0.17):
+            found = joined.expect(strength(x)).estimate
+            pulls.append((found.value - exact(strength(x))) / found.error)
+            errors.append(found.error)
+    # 30 independent runs
+    assert abs(np.mean(pulls)) < 0.6
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.3)
+    # better than one run at this very field
+    alone = np.sqrt(TEMPERATURE * DIRECTION @ RESPONSE @ DIRECTION / 1000)
+    assert np.mean(errors) < alone
+
+
+def test_correlated_runs_are_thinned_before_they_are_joined() -> None:
+    joined = ensemble(1, keep=0.8, n_samples=3000)
+    # g = 9 of 3000 samples each
+    assert 3 * 3000 / 9 * 0.6 < len(joined.dipoles) < 3 * 3000 / 9 * 1.3
+    found = joined.expect(strength(0.15)).estimate
+    assert found.value == pytest.approx(exact(strength(0.15)), abs=4 * found.error)
+
+
+def test_runs_that_do_not_overlap_and_fields_outside_are_refused() -> None:
+    far = np.array([strength(0.0), strength(0.6)])
+    runs = [draw(field, 1000, 3) for field in far]
+    with pytest.raises(RecordError, match=r"overlap by .* at least 0.03"):
+        FieldEnsemble.of([run @ DIRECTION for run in runs], runs, far, TEMPERATURE)
+    with pytest.raises(RecordError, match="run at a field in between"):
+        ensemble(2).expect(strength(0.6))
+
+
+def test_impossible_input_is_refused() -> None:
+    run = draw(strength(0.0), 100, 1)
+    with pytest.raises(ConfigError, match=r"300 Eh is"):
+        reweight(run[:, 0], run, strength(0.0), 300)
+    with pytest.raises(RecordError, match=r"observable must have shape \(100,\)"):
+        reweight(run[1:, 0], run, strength(0.0), TEMPERATURE)
+    with pytest.raises(ConfigError, match="least = 0"):
+        reweight(run[:, 0], run, strength(0.0), TEMPERATURE, least=0.0)
+    with pytest.raises(RecordError, match="3 runs need one field"):
+        FieldEnsemble.of([run[:, 0]] * 3, [run] * 3, FIELDS[:2], TEMPERATURE)

@@ -1,0 +1,88 @@
+"""``mlobs reweight`` on the files of runs of harmonic charges."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from written_runs import write_run
+
+from mlobs_client.cli.reweight import command
+from mlobs_client.errors import RecordError
+from mlobs_client.units import ANGSTROM, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+
+LENGTH = 10.0 * ANGSTROM
+RESPONSE = 150.0
+"""d<mu>/dE along the field, bohr^3."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, field in enumerate((0.0, 0.1)):
+        rng = np.random.default_rng(seed)
+        dipoles = rng.normal(scale=np.sqrt(RESPONSE * 300.0 * KELVIN), size=(3000, 3))
+        dipoles[:, 1] += RESPONSE * field * VOLT_PER_ANGSTROM
+        write_run(folder / f"{field}" / "simulation", dipoles, LENGTH)
+    return folder
+
+
+def exact(field: float) -> float:
+    return RESPONSE * field * VOLT_PER_ANGSTROM / LENGTH**3 / MICROCOULOMB_PER_CM2
+
+
+def reweighted(output: Path) -> dict[str, Any]:
+    summary = json.loads(output.with_suffix(".json").read_text())["summary"]
+    found: dict[str, Any] = summary["reweighted"]
+    return found
+
+
+@pytest.mark.parametrize("fields", [("0.1",), ("0.0", "0.1")])
+def test_the_polarization_in_another_field_comes_with_its_error(
+    fields: tuple[str, ...], runs: Path, tmp_path: Path
+) -> None:
+    arguments = [str(runs / field / "simulation") for field in fields]
+    for field in fields:
+        arguments += ["--field", field]
+    arguments += ["--to", "0.05", "--to", "3", "--direction", "0", "2", "0"]
+    arguments += ["--temperature", "300", "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "3 V/angstrom  refused: only" in done.output
+    found = reweighted(tmp_path / "out")
+    assert list(found) == ["0.05 V/angstrom"]
+    one = found["0.05 V/angstrom"]
+    assert one["value"] == pytest.approx(exact(0.05), abs=4 * one["error"])
+    assert one["error"] < 0.1 * exact(0.05)
+
+
+def test_a_column_of_the_properties_is_averaged_too(runs: Path, tmp_path: Path) -> None:
+    arguments = [str(runs / "0.1" / "simulation"), "--field", "0.1", "--to", "0.1"]
+    arguments += ["--direction", "0", "1", "0", "--temperature", "300", "--observable", "step"]
+    arguments += ["--least", "1"]  # steps grow all the time: few are independent
+    done = CliRunner().invoke(
+        command, [*arguments, "-o", str(tmp_path / "out")], catch_exceptions=False
+    )
+    assert done.exit_code == 0, done.output
+    # steps 0, 4, ... 11996
+    assert reweighted(tmp_path / "out")["0.1 V/angstrom"]["value"] == pytest.approx(5998.0)
+
+
+def test_where_all_is_refused_there_is_no_figure(runs: Path, tmp_path: Path) -> None:
+    arguments = [str(runs / "0.1" / "simulation"), "--field", "0.1", "--to", "3"]
+    arguments += ["--direction", "0", "1", "0", "--temperature", "300", "-o", str(tmp_path / "out")]
+    with pytest.raises(RecordError, match="effective samples are left"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_each_run_needs_its_field(runs: Path) -> None:
+    prefix = str(runs / "0.1" / "simulation")
+    arguments = [prefix, prefix, "--field", "0.1", "--to", "3", "--temperature", "300", "-o", "x"]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 2
+    assert "2 PREFIX need as many --field, not 1" in done.output

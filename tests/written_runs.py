@@ -1,0 +1,34 @@
+"""Files of a run as i-PI writes them, with dipoles that a test has made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mlobs_client.units import FEMTOSECOND
+
+
+def write_run(prefix: Path, dipoles: np.ndarray, length: float) -> None:
+    """Properties, extras every fourth step of 0.5 fs, and a cubic cell.
+
+    Args:
+        prefix: of the outputs.
+        dipoles: shape ``(t, 3)``, e bohr.
+        length: of the cell, bohr.
+    """
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    steps = 4 * np.arange(len(dipoles))
+    times = 0.5 * FEMTOSECOND * steps
+    header = "# column   1     --> step\n# column   2     --> time\n"
+    rows = "".join(f"{step} {time:.10e}\n" for step, time in zip(steps, times, strict=True))
+    prefix.with_name(f"{prefix.name}.out").write_text(header + rows)
+    frames = [
+        f" #EXTRAS(dipole)# Step:  {step:10d} \n{x:.12e} {y:.12e} {z:.12e}\n"
+        for step, (x, y, z) in zip(steps, dipoles, strict=True)
+    ]
+    prefix.with_name(f"{prefix.name}.dipole_0").write_text("".join(frames))
+    prefix.with_name(f"{prefix.name}.pos_0.xyz").write_text(
+        f"1\n# CELL(abcABC): {length:.8f} {length:.8f} {length:.8f} 90.0 90.0 90.0  Step: 0  "
+        "Bead: 0 positions{atomic_unit}  cell{atomic_unit}\nH 0 0 0\n"
+    )
