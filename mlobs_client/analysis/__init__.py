@@ -4,11 +4,26 @@ Arrays are in Hartree atomic units; results are in the units of their readers (c
 V/angstrom, ...) and say which.
 """
 
+from mlobs_client.analysis.diffusion import (
+    Diffusion,
+    correct_for_size,
+    diffusion_from_displacements,
+    diffusion_from_velocities,
+)
+from mlobs_client.analysis.distributions import (
+    Distribution,
+    find_bonds,
+    histogram,
+    radial_distribution,
+)
+from mlobs_client.analysis.freezing import Onset, find_onset
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
+from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
     average_beads,
     polarization_against_field,
+    susceptibility_from_fluctuations,
     unwrap_dipole,
 )
 from mlobs_client.analysis.spectra import (
@@ -34,8 +49,12 @@ from mlobs_client.analysis.statistics import (
 from mlobs_client.analysis.vdos import partial_vdos, vdos
 
 __all__ = [
+    "Diffusion",
+    "Distribution",
     "Estimate",
     "LinearFit",
+    "Onset",
+    "Orientation",
     "PolarizationCurve",
     "Spectrum",
     "SpectrumSettings",
@@ -43,19 +62,29 @@ __all__ = [
     "average_beads",
     "block_mean",
     "bootstrap",
+    "correct_for_size",
+    "diffusion_from_displacements",
+    "diffusion_from_velocities",
     "drift",
+    "find_bisectors",
+    "find_bonds",
     "find_equilibration",
+    "find_onset",
     "fit_line",
+    "histogram",
     "infrared",
     "infrared_from_currents",
     "integrate",
     "jackknife",
     "mean",
     "member_peaks",
+    "orientation",
     "partial_vdos",
     "peak",
     "polarization_against_field",
+    "radial_distribution",
     "statistical_inefficiency",
+    "susceptibility_from_fluctuations",
     "unwrap_dipole",
     "vdos",
 ]
