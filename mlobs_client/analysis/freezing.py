@@ -58,11 +58,11 @@ class Onset:
     def __str__(self) -> str:
         below, beyond = self.last_liquid, self.first_frozen
         if beyond is None:
-            end = f"up to {self.field.max():g} V/angstrom it does not, with certainty"
+            end = f"at no field up to {self.field.max():g} V/angstrom with certainty"
         elif below is None:
-            end = f"it does at {beyond:g} V/angstrom and perhaps before"
+            end = f"from {beyond:g} V/angstrom on, and perhaps before"
         else:
-            end = f"it does between {below:g} and {beyond:g} V/angstrom"
+            end = f"from a field between {below:g} and {beyond:g} V/angstrom on"
         return f"D below {self.fraction:g} of its value at zero field: {end}"
 
 

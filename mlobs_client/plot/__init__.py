@@ -5,6 +5,7 @@ together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON
 """
 
 from mlobs_client.plot.conserved import plot_conserved
+from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
 from mlobs_client.plot.polarization import plot_polarization
 from mlobs_client.plot.spectra import plot_spectra
@@ -15,6 +16,8 @@ __all__ = [
     "STYLE",
     "Plot",
     "plot_conserved",
+    "plot_distributions",
+    "plot_field_scan",
     "plot_polarization",
     "plot_spectra",
     "save",

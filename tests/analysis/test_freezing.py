@@ -20,14 +20,14 @@ def test_the_onset_lies_between_the_last_liquid_and_the_first_frozen_field() -> 
     onset = find_onset(FIELDS, estimates([0.2, 0.15, 0.001, 0.0], 0.004))
     assert onset.verdicts == ("liquid", "liquid", "frozen", "frozen")
     assert (onset.last_liquid, onset.first_frozen) == (0.05, 0.1)
-    assert "between 0.05 and 0.1 V/angstrom" in str(onset)
+    assert "from a field between 0.05 and 0.1 V/angstrom on" in str(onset)
 
 
 def test_a_point_within_two_errors_of_the_fraction_decides_nothing() -> None:
     onset = find_onset(FIELDS, estimates([0.2, 0.15, 0.03, 0.025], 0.01))
     assert onset.verdicts == ("liquid", "liquid", "undecided", "undecided")
     assert onset.first_frozen is None
-    assert "up to 0.2 V/angstrom it does not, with certainty" in str(onset)
+    assert "at no field up to 0.2 V/angstrom with certainty" in str(onset)
 
 
 def test_the_error_of_a_ratio_has_both_errors() -> None:
