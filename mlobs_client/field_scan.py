@@ -21,6 +21,7 @@ from mlobs_client.analysis.diffusion import (
     correct_for_size,
     diffusion_from_displacements,
     diffusion_from_velocities,
+    growth,
 )
 from mlobs_client.analysis.distributions import (
     Distribution,
@@ -126,7 +127,8 @@ class Point:
         pairs: O-O radial distribution function.
         orientation: of the bisectors of the molecules to the direction of the scan.
         displacements: diffusion of the oxygen atoms, from how far they get.
-        velocities: the same from how long they keep their velocity.
+        growth: power of time with which they get farther; 1 where they diffuse.
+        velocities: the same diffusion from how long they keep their velocity.
         corrected: the first of these for an infinite cell; None without a viscosity, which is
             that at zero field.
     """
@@ -139,6 +141,7 @@ class Point:
     pairs: Distribution
     orientation: Orientation
     displacements: Diffusion
+    growth: Estimate
     velocities: Diffusion
     corrected: Estimate | None
 
@@ -182,6 +185,7 @@ class Curve:
                 "O-O peak": point.pairs.mode,
                 "O-O peak height": point.pairs.highest,
                 "D from displacements": point.displacements.coefficient,
+                "power of time of displacements": point.growth,
                 "D from velocities": point.velocities.coefficient,
                 "D of an infinite cell": point.corrected,
                 "D over D at zero field": ratios[i],
@@ -304,6 +308,7 @@ def _analyse_point(
         ),
         orientation=orientation(axes, direction, n_blocks),
         displacements=displacements,
+        growth=growth(displacements),
         velocities=diffusion_from_velocities(
             [sample.velocities for sample in leg],
             masses(numbers),

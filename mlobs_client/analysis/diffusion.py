@@ -15,7 +15,7 @@ from scipy import integrate, stats
 
 from mlobs_client.analysis.correlation import autocorrelation, split_blocks
 from mlobs_client.analysis.spectra import as_runs, check_positive
-from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.analysis.statistics import Estimate, jackknife
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, MILLIPASCAL_SECOND
@@ -118,6 +118,22 @@ def diffusion_from_velocities(
         return float(values.mean())
 
     return _diffusion(runs, masses, timestep, chosen, n_blocks, window, integral, plateau)
+
+
+def growth(displacements: Diffusion) -> Estimate:
+    """Power of time with which the mean squared displacement grows between the lags of the window.
+
+    It is 1 where atoms diffuse, 2 where they still fly, and less than 1 in the cages of their
+    neighbours: far from 1, the coefficient is none of diffusion, whatever its error.
+
+    Args:
+        displacements: from :func:`diffusion_from_displacements`.
+    """
+    used = (displacements.lags >= displacements.window[0]) & (displacements.lags > 0.0)
+    times = np.log(displacements.lags[used])
+    return jackknife(
+        displacements.blocks, lambda curve: float(np.polyfit(times, np.log(curve[used]), 1)[0])
+    )
 
 
 def mean_squared_displacement(positions: Array, max_lag: int) -> Array:

@@ -29,6 +29,7 @@ SHOWN = {
     "O-O peak": "O-O peak\nÅ",
     "O-O peak height": "height",
     "D from displacements": "D (MSD)\nÅ²/ps",
+    "power of time of displacements": "MSD ~ t^x\nx",
     "D from velocities": "D (VACF)\nÅ²/ps",
     "D over D at zero field": "D/D(0)",
 }
@@ -104,7 +105,8 @@ def command(
     that differ in nothing but their seeds are taken together.
 
     Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
-    length, orientation, diffusion against field) and OUTPUT-distributions (O-H lengths, O-O
+    length, orientation, diffusion against field; where displacements do not grow as t^1, D is none
+    of diffusion, and longer runs are needed) and OUTPUT-distributions (O-H lengths, O-O
     distances, orientations), each as .png, .pdf, .csv, .json.
     """
     campaign = load(file)

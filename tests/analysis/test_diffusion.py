@@ -10,6 +10,7 @@ from mlobs_client.analysis.diffusion import (
     correct_for_size,
     diffusion_from_displacements,
     diffusion_from_velocities,
+    growth,
     mean_squared_displacement,
 )
 from mlobs_client.analysis.statistics import Estimate
@@ -65,6 +66,20 @@ def test_both_ways_find_the_diffusion_of_langevin_particles_and_agree() -> None:
     # 12 independent pulls of width 1 (8 blocks: 1.2), each seen twice
     assert abs(np.mean(pulls)) < 1.1
     assert np.std(pulls) == pytest.approx(1.2, abs=0.7)
+
+
+def test_displacements_grow_as_the_square_of_time_first_and_then_in_proportion_to_it() -> None:
+    x, _ = brownian(4000, 0)
+    late = diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, 4, WINDOW)
+    # 2 D (t - tau (1 - exp(-t/tau))), from 10 to 20 tau: 1/(1 - tau/t) = 1.05 to 1.11
+    assert growth(late).value == pytest.approx(1.08, abs=4 * growth(late).error)
+    assert growth(late).error < 0.1
+    early = diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, 4, (0.0, 0.06))
+    straight = np.arange(4000)[:, None, None] * np.random.default_rng(0).normal(size=(24, 3))
+    flight = diffusion_from_displacements([straight], MASSES, TIMESTEP, EVERY, 4, WINDOW)
+    assert growth(flight).value == pytest.approx(2.0, abs=1e-9)
+    # the same formula from 0.1 to 0.3 tau
+    assert growth(early).value == pytest.approx(1.94, abs=0.03)
 
 
 def test_the_displacement_by_fft_is_the_sum_over_all_starts() -> None:
