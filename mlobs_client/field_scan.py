@@ -1,7 +1,6 @@
 """Runs of a liquid in static fields: what each of them says, and all of them together.
 
-The runs are those of a campaign, with one input.xml and client.toml each. What they were is read
-from there: the field from the client file, beads and temperature from the input.
+The liquid is water, or another one of molecules with an oxygen and two hydrogens.
 """
 
 from __future__ import annotations
@@ -10,12 +9,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
 
-from mlobs_client import config
 from mlobs_client.analysis.diffusion import (
     Diffusion,
     correct_for_size,
@@ -37,21 +34,15 @@ from mlobs_client.analysis.polarization import (
     susceptibility_from_fluctuations,
 )
 from mlobs_client.analysis.statistics import Estimate, mean
-from mlobs_client.campaign.campaign import Campaign
-from mlobs_client.campaign.results import Skip
-from mlobs_client.campaign.state import Run as RunOfCampaign
-from mlobs_client.check import ipi_input
+from mlobs_client.campaign.samples import Sample
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs.dimensions import factor
-from mlobs_client.outputs.trajectory import Trajectory
-from mlobs_client.runs import Run, masses
-from mlobs_client.structure import Array, Structure
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, VOLT_PER_ANGSTROM
+from mlobs_client.runs import masses
+from mlobs_client.structure import Array
+from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
 OXYGEN: Final = 8
-PICOSECOND: Final = 1000.0 * FEMTOSECOND
 BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
 """Bins of the O-H length, angstrom."""
 
@@ -74,44 +65,6 @@ class Settings:
     window: tuple[float, float] | None = None
     viscosity: float | None = None
     fraction: float = FRACTION
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one run wrote, after its equilibration, in atomic units.
-
-    Attributes:
-        field: shape ``(3,)``, Eh/(e bohr).
-        n_beads: of the ring polymer.
-        temperature: kT, Eh.
-        duration: of what is left, ps.
-        dipoles: ``[t, i]``, mean over beads, e bohr.
-        positions: ``[t, b, I, i]``, bohr, unwrapped, with cells.
-        positions_spacing: time between their samples, atu.
-        velocities: of the centroid, ``[t, I, i]``, bohr/atu.
-        velocities_spacing: time between their samples, atu.
-    """
-
-    field: Array
-    n_beads: int
-    temperature: float
-    duration: float
-    dipoles: Array
-    positions: Trajectory
-    positions_spacing: float
-    velocities: Array
-    velocities_spacing: float
-
-    @property
-    def start(self) -> Structure:
-        """The first frame of the first bead."""
-        first = self.positions
-        return Structure(first.numbers, first.values[0, 0], first.cells[0])
-
-    @property
-    def volume(self) -> float:
-        """Mean over the frames, bohr^3."""
-        return float(np.abs(np.linalg.det(self.positions.cells)).mean())
 
 
 @dataclass(frozen=True)
@@ -194,32 +147,6 @@ class Curve:
         ]
 
 
-def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
-    """Read all runs that have begun; those that have not ended are named in the log.
-
-    Raises:
-        ConfigError: the input or the client file of a run cannot be read.
-        RecordError: a run that is done cannot be read, or is too short, or there is none at all.
-    """
-    samples = []
-    for name, run in campaign.runs.items():
-        if not run.folder.exists():
-            logger.warning("%s has not begun", name)
-            continue
-        try:
-            samples.append(_read_sample(run, campaign.table.client_files, skip))
-        except RecordError as error:
-            if run.is_done:
-                raise
-            logger.warning("%s is not done, and cannot be read yet: %s", name, error)
-            continue
-        if not run.is_done:
-            logger.warning("%s is not done: %.3g ps so far", name, samples[-1].duration)
-    if not samples:
-        raise RecordError(f"{campaign.path}: no run has written anything yet")
-    return samples
-
-
 def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     """Make one curve for each number of beads; runs of the same field are taken together.
 
@@ -276,25 +203,9 @@ def _analyse_curve(
 def _analyse_point(
     field: float, leg: Sequence[Sample], direction: Array, settings: Settings
 ) -> Point:
-    numbers = leg[0].positions.numbers
-    oxygens = numbers == OXYGEN
-    cells = [sample.positions.cells for sample in leg]
-    bonds = [find_bonds(sample.start) for sample in leg]
-    vectors = [
-        bond.vectors(sample.positions.values, cell)
-        for bond, sample, cell in zip(bonds, leg, cells, strict=True)
-    ]
-    lengths = [np.linalg.norm(one, axis=-1) / ANGSTROM for one in vectors]
-    axes = [find_bisectors(*both) for both in zip(bonds, vectors, strict=True)]
-    n_blocks, window = settings.n_blocks, settings.window
-    displacements = diffusion_from_displacements(
-        [sample.positions.values.mean(axis=1) for sample in leg],
-        masses(numbers),
-        _common(leg, "positions_spacing"),
-        oxygens,
-        n_blocks,
-        window,
-    )
+    oxygens = leg[0].positions.numbers == OXYGEN
+    lengths, axes = zip(*map(_measure_molecules, leg), strict=True)
+    displacements, velocities = _measure_diffusion(leg, oxygens, settings)
     return Point(
         field=field,
         n_runs=len(leg),
@@ -302,23 +213,50 @@ def _analyse_point(
         bond_length=mean(
             np.concatenate([one.mean(axis=(1, 2)) for one in lengths]), unit="angstrom"
         ),
-        bonds=histogram(lengths, BOND_EDGES, n_blocks),
+        bonds=histogram(lengths, BOND_EDGES, settings.n_blocks),
         pairs=radial_distribution(
-            [sample.positions.values[:, :, oxygens] for sample in leg], cells, n_blocks
+            [sample.positions.values[:, :, oxygens] for sample in leg],
+            [sample.positions.cells for sample in leg],
+            settings.n_blocks,
         ),
-        orientation=orientation(axes, direction, n_blocks),
+        orientation=orientation(axes, direction, settings.n_blocks),
         displacements=displacements,
         growth=growth(displacements),
-        velocities=diffusion_from_velocities(
-            [sample.velocities for sample in leg],
-            masses(numbers),
-            _common(leg, "velocities_spacing"),
-            oxygens,
-            n_blocks,
-            displacements.window,
-        ),
+        velocities=velocities,
         corrected=_correct(displacements.coefficient, leg[0], settings.viscosity, field),
     )
+
+
+def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
+    """O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
+    bonds = find_bonds(sample.start)
+    vectors = bonds.vectors(sample.positions.values, sample.positions.cells)
+    lengths = np.linalg.norm(vectors, axis=-1) / ANGSTROM
+    return np.asarray(lengths), find_bisectors(bonds, vectors)
+
+
+def _measure_diffusion(
+    leg: Sequence[Sample], chosen: Array, settings: Settings
+) -> tuple[Diffusion, Diffusion]:
+    """From displacements and from velocities, with the same lags."""
+    weights = masses(leg[0].positions.numbers)
+    displacements = diffusion_from_displacements(
+        [sample.positions.values.mean(axis=1) for sample in leg],  # of the centroid
+        weights,
+        _common(leg, "positions_spacing"),
+        chosen,
+        settings.n_blocks,
+        settings.window,
+    )
+    velocities = diffusion_from_velocities(
+        [sample.velocities for sample in leg],
+        weights,
+        _common(leg, "velocities_spacing"),
+        chosen,
+        settings.n_blocks,
+        displacements.window,
+    )
+    return displacements, velocities
 
 
 def _correct(
@@ -343,47 +281,3 @@ def _attempt(what: str, make: Callable[[], T]) -> T | None:
     except RecordError as error:
         logger.warning("%s: %s", what, error)
         return None
-
-
-def _read_sample(run: RunOfCampaign, client_files: Sequence[str], skip: Skip) -> Sample:
-    ipi = ipi_input.read(run.folder / "input.xml")
-    outputs = Run(ipi.file("pos").with_suffix(""))
-    steps = outputs.properties["step"]
-    first = skip.count(outputs.properties)
-    if first >= len(steps) - 1:
-        raise RecordError(f"{run.folder}: shorter than what is skipped; run longer, or skip less")
-    positions, velocities, dipoles = outputs.positions(), outputs.velocities(), outputs.dipoles()
-    left = positions.steps >= steps[first]
-    duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
-    return Sample(
-        field=_read_field([run.folder / file for file in client_files]),
-        n_beads=ipi.n_beads,
-        temperature=_read_temperature(ipi),
-        duration=duration,
-        dipoles=dipoles.mean[dipoles.steps >= steps[first]],
-        positions=replace(
-            positions,
-            steps=positions.steps[left],
-            values=positions.values[left],
-            cells=positions.cells[left],
-        ),
-        positions_spacing=outputs.spacing(positions.steps),
-        velocities=velocities.values[velocities.steps >= steps[first]],
-        velocities_spacing=outputs.spacing(velocities.steps),
-    )
-
-
-def _read_field(client_files: Sequence[Path]) -> Array:
-    """The sum over all clients; zero without any."""
-    fields = [config.load(path).field for path in client_files]
-    known = [one.atomic_units for one in fields if one is not None]
-    return np.asarray(np.sum([np.zeros(3), *known], axis=0))
-
-
-def _read_temperature(ipi: ipi_input.IpiInput) -> float:
-    if ipi.temperature is None:
-        raise RecordError(
-            f"{ipi.path}: has no <temperature> in <ensemble>, which the linear response needs"
-        )
-    text, unit = ipi.temperature
-    return float(text) * factor("temperature", unit, str(ipi.path))

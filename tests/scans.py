@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mlobs_client.campaign.samples import Sample
 from mlobs_client.cli.init import copy_kind
-from mlobs_client.field_scan import Sample
 from mlobs_client.outputs import Trajectory
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
 

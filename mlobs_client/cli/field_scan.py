@@ -15,10 +15,11 @@ from mlobs_client.analysis.freezing import FRACTION
 from mlobs_client.analysis.statistics import Estimate
 from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
+from mlobs_client.campaign.samples import read_samples
 from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
-from mlobs_client.field_scan import Curve, Settings, analyse, read_samples
+from mlobs_client.field_scan import Curve, Settings, analyse
 from mlobs_client.plot import plot_distributions, plot_field_scan, save
 
 SHOWN = {
