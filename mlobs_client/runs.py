@@ -1,7 +1,8 @@
 """Everything that one i-PI run wrote, by its output prefix.
 
 The names of files are those of the shipped inputs: ``PREFIX.out`` for properties,
-``PREFIX.vel.xyz`` for centroid velocities, ``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras.
+``PREFIX.pos_0.xyz``, ... for positions of beads, ``PREFIX.vel.xyz`` for centroid velocities,
+``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mlobs_client.observe import read_observed
 from mlobs_client.outputs.continuation import find_bead_files
 from mlobs_client.outputs.extras import Extras, read_bead_extras
 from mlobs_client.outputs.properties import Properties, read_properties
-from mlobs_client.outputs.trajectory import Trajectory, open_trajectory
+from mlobs_client.outputs.trajectory import Trajectory, open_trajectory, read_beads
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import DALTON
 
@@ -113,6 +114,10 @@ class Run:
             raise RecordError(f"{record}: has no dipole; observe it with: mlobs observe -w dipole")
         members = observed.values.get("committee_dipoles")
         return Dipoles.of(observed.steps, observed.values["dipole"], members)
+
+    def positions(self) -> Trajectory:
+        """Of all beads, ``[step, bead, atom, 3]``, bohr, unwrapped."""
+        return read_beads(self._path("pos"))
 
     def velocities(self) -> Trajectory:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""

@@ -34,6 +34,11 @@ SPEED_OF_LIGHT: Final = _codata("inverse fine-structure constant")
 """In bohr/atu."""
 MICROCOULOMB_PER_CM2: Final = 1e-2 * _codata("Bohr radius") ** 2 / _codata("atomic unit of charge")
 
+MILLIPASCAL_SECOND: Final = (
+    1e-3 * _codata("Bohr radius") ** 3 / _codata("Hartree energy") / _codata("atomic unit of time")
+)
+"""Of a viscosity, Eh atu/bohr^3."""
+
 FIELD_UNITS: Final = {
     "V/angstrom": VOLT_PER_ANGSTROM,
     "V/nm": 0.1 * VOLT_PER_ANGSTROM,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -24,7 +25,11 @@ OPTIONS = {"ffdirect": ["-n", "0"], "ffmpi": ["-n", "2"]}
 PROGRAMS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 PREFIXES = {"water-remd-field": "r2_simulation"}
 """Of outputs, where it is not that of the others."""
-CAMPAIGNS = ["campaign-temperatures"]
+CAMPAIGNS = {
+    "campaign-temperatures": ("temperature", "[280, 300, 320]", "[280, 300]", "[1, 2]"),
+    "field-scan": ("field", "[0.0, 0.05, 0.1, 0.2]", "[0.0, 0.1]", "[1, 8]"),
+}
+"""A parameter, its values, two of them, and values of another of which the first will do."""
 RUNS = [kind for kind in find_kinds() if kind not in CAMPAIGNS]
 
 
@@ -100,22 +105,22 @@ def test_an_input_runs_and_writes_finite_numbers(kind: str, tmp_path: Path, addr
 
 @pytest.mark.parametrize("kind", CAMPAIGNS)
 def test_a_campaign_runs_and_collects_finite_numbers(kind: str, tmp_path: Path):
+    parameter, values, fewer, others = CAMPAIGNS[kind]
     copy_kind(kind, tmp_path)
-    shorten(tmp_path / "template", "campaign")
+    shorten(tmp_path / "template", kind.partition("-")[0])
     xml = tmp_path / "template" / "input.xml"
     xml.write_text(xml.read_text().replace("<total_steps> 2", "<total_steps> 6"))  # for averages
     campaign = tmp_path / "campaign.toml"
-    text = campaign.read_text().replace("[280, 300, 320]", "[280, 300]")
-    campaign.write_text(text.replace("[1, 2]", "[1]"))
+    text = campaign.read_text().replace(values, fewer)
+    campaign.write_text(text.replace(others, "[1]"))
     for words in (["run"], ["collect", "-o", "results"]):
         command = [sys.executable, "-m", "mlobs_client", "campaign", *words]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["temperature"], row["state"]) for row in rows] == [
-        ("280", "done"),
-        ("300", "done"),
+    assert [(float(row[parameter]), row["state"]) for row in rows] == [
+        (value, "done") for value in json.loads(fewer)
     ]
     assert all(np.isfinite(float(row["potential (electronvolt)"])) for row in rows)
 

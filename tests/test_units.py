@@ -37,6 +37,8 @@ def test_factors_agree_with_ase(ours: float, theirs: float) -> None:
         (0.5 * 300.0 * units.KELVIN / units.EV, 12.9260e-3, 1e-7),
         (1.0 / units.INVERSE_CM, 219474.63, 1e-2),
         (1.0 / units.FEMTOSECOND, 0.0241888, 1e-7),
+        # 1 Eh atu/bohr^3 = 29421.0 GPa x 2.41888e-17 s = 0.711659 mPa s
+        (1.0 / units.MILLIPASCAL_SECOND, 0.711659, 2e-5),
         (units.EV / units.INVERSE_CM, 8065.54, 1e-2),
         (units.SPEED_OF_LIGHT, 137.036, 1e-3),
         (0.01 / units.MICROCOULOMB_PER_CM2, 57.2148, 1e-4),  # e/bohr^2 in C/m^2

@@ -11,11 +11,26 @@ from mlobs_client.analysis.dielectric import (
     dielectric_from_relaxation,
     permittivity_from_fluctuations,
 )
+from mlobs_client.analysis.diffusion import (
+    Diffusion,
+    correct_for_size,
+    diffusion_from_displacements,
+    diffusion_from_velocities,
+)
+from mlobs_client.analysis.distributions import (
+    Distribution,
+    find_bonds,
+    histogram,
+    radial_distribution,
+)
+from mlobs_client.analysis.freezing import Onset, find_onset
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
+from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
     average_beads,
     polarization_against_field,
+    susceptibility_from_fluctuations,
     unwrap_dipole,
 )
 from mlobs_client.analysis.reweighting import FieldEnsemble, Reweighted, reweight
@@ -44,9 +59,13 @@ from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_nu
 
 __all__ = [
     "DielectricFunction",
+    "Diffusion",
+    "Distribution",
     "Estimate",
     "FieldEnsemble",
     "LinearFit",
+    "Onset",
+    "Orientation",
     "OxidationNumber",
     "Permittivity",
     "PolarizationCurve",
@@ -58,24 +77,34 @@ __all__ = [
     "average_beads",
     "block_mean",
     "bootstrap",
+    "correct_for_size",
     "dielectric_from_fluctuations",
     "dielectric_from_relaxation",
+    "diffusion_from_displacements",
+    "diffusion_from_velocities",
     "drift",
+    "find_bisectors",
+    "find_bonds",
     "find_equilibration",
+    "find_onset",
     "fit_line",
+    "histogram",
     "infrared",
     "infrared_from_currents",
     "integrate",
     "jackknife",
     "mean",
     "member_peaks",
+    "orientation",
     "oxidation_number",
     "partial_vdos",
     "peak",
     "permittivity_from_fluctuations",
     "polarization_against_field",
+    "radial_distribution",
     "reweight",
     "statistical_inefficiency",
+    "susceptibility_from_fluctuations",
     "unwrap_dipole",
     "vdos",
     "wind",

@@ -13,7 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.statistics import Estimate, check_series, fit_line, mean
+from mlobs_client.analysis.statistics import (
+    Estimate,
+    check_series,
+    fit_line,
+    mean,
+    statistical_inefficiency,
+)
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
@@ -21,6 +27,9 @@ from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 LARGEST_STEP: Final = 0.25
 """Largest change, in quanta, between neighbours that still tells on which branch they are: the
 other choice would be three times as far."""
+
+FEWEST: Final = 4
+"""Independent samples of a dipole that show how it fluctuates; a mere drift looks like three."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,46 @@ def polarization_against_field(
         mean(run @ direction / volume / MICROCOULOMB_PER_CM2, "uC/cm^2") for run in series
     )
     return _fit(strength / VOLT_PER_ANGSTROM, estimates, direction)
+
+
+def susceptibility_from_fluctuations(
+    dipoles: Array, volume: float, temperature: float, direction: Array | None = None
+) -> Estimate:
+    r"""Linear response of the polarization, from how the dipole fluctuates without a field.
+
+    .. math:: \chi = \frac{\langle \mu_d^2 \rangle - \langle \mu_d \rangle^2}{\epsilon_0 V k T}
+
+    Exact for classical nuclei, and for path integrals with the mean over beads, on which a static
+    field acts. It is what the slope of :func:`polarization_against_field` is at zero field.
+
+    Args:
+        dipoles: shape ``(t, 3)``, e bohr, at zero field, after equilibration, on one branch.
+        volume: of the cell, bohr^3.
+        temperature: kT, Eh.
+        direction: d, a unit vector; without, the mean over all directions (isotropic systems).
+
+    Returns:
+        Without a unit, as :attr:`PolarizationCurve.susceptibility`.
+
+    Raises:
+        RecordError: too short for a fluctuation to be seen, or not finite.
+    """
+    checked = check_series(dipoles, "dipoles", least=4)
+    along = checked if direction is None else (checked @ direction)[:, None]
+    squares = (along - along.mean(axis=0)) ** 2  # [t, d]
+    # the mean is one of the same samples: of n independent ones, the squares lack 1/n
+    lacking = [
+        squares[:, d].mean() * min(1.0, statistical_inefficiency(along[:, d]) / len(along))
+        for d in range(along.shape[1])
+    ]
+    seen = 1.0 - float(np.sum(lacking)) / float(squares.mean(axis=0).sum() or 1.0)
+    if seen < 1.0 - 1.0 / FEWEST:
+        raise RecordError(
+            f"the dipole fluctuates too slowly for the {len(along)} samples, which hold fewer than "
+            f"{FEWEST} independent ones; run longer"
+        )
+    # 1/epsilon_0 = 4 pi in atomic units
+    return mean(squares.mean(axis=1)) * (4.0 * np.pi / (volume * temperature * seen))
 
 
 def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> PolarizationCurve:

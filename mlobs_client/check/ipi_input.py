@@ -99,6 +99,7 @@ class IpiInput:
         writes_asr_threshold: whether ``asr_threshold`` is set.
         takes_born_charges: whether ``<bec mode='driver'>``.
         timestep: text and unit of the first one; None without dynamics.
+        temperature: text and unit of that of the first ensemble; None without.
         checkpoints: names of the files of all ``<checkpoint>``.
     """
 
@@ -120,6 +121,7 @@ class IpiInput:
     writes_asr_threshold: bool
     takes_born_charges: bool
     timestep: tuple[str, str] | None
+    temperature: tuple[str, str] | None
     checkpoints: tuple[str, ...]
 
     @property
@@ -218,7 +220,6 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
     outputs = ET.Element("output") if output is None else output
     dynamics = [tag for name in ("dynamics", DRIVEN) for tag in root.iter(name)]
     super_motion = root.find("smotion")
-    timestep = next(root.iter("timestep"), None)
     return IpiInput(
         path=path,
         prefix=outputs.get("prefix", "i-pi"),
@@ -239,13 +240,16 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         n_beads=_read_beads(root),
         writes_asr_threshold=next(root.iter("asr_threshold"), None) is not None,
         takes_born_charges=any(tag.get("mode") == "driver" for tag in root.iter("bec")),
-        timestep=None
-        if timestep is None
-        else ((timestep.text or "").strip(), timestep.get("units", "atomic_unit")),
+        timestep=_quantity(next(root.iter("timestep"), None)),
+        temperature=_quantity(root.find(".//ensemble/temperature")),
         checkpoints=tuple(
             tag.get("filename", "restart").strip() for tag in outputs.findall("checkpoint")
         ),
     )
+
+
+def _quantity(tag: ET.Element | None) -> tuple[str, str] | None:
+    return None if tag is None else ((tag.text or "").strip(), tag.get("units", "atomic_unit"))
 
 
 def _forcefields(root: ET.Element) -> Iterator[ET.Element]:

@@ -15,7 +15,7 @@ import click
 
 from mlobs_client.errors import MlobsError
 
-# command -> what `mlobs --help` says of it; the module has the same name
+# command -> what `mlobs --help` says of it; the module has the same name, with _ for -
 COMMANDS: Final[dict[str, str]] = {
     "demo": "Quantum water in an electric field: from nothing to figures in 8 minutes.",
     "init": "Write a ready input.xml and client.toml to start from.",
@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "run": "Run i-PI and N clients, here or on all nodes of a job.",
     "launch": "Write a run as a job of Slurm that goes on until all steps are done.",
     "campaign": "Carry out many runs with parameters, some from the ends of others.",
+    "field-scan": "Carry out runs in static fields: polarization, structure and diffusion.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables afterwards along any trajectory.",
     "vdos": "Vibrational density of states from velocities, with error bars.",
@@ -45,7 +46,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"mlobs_client.cli.{cmd_name}")
+        module = importlib.import_module(f"mlobs_client.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

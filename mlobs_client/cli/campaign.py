@@ -53,7 +53,8 @@ def command() -> None:
     """
 
 
-def _campaign_file(function: Callable[..., None]) -> Callable[..., None]:
+def campaign_file(function: Callable[..., None]) -> Callable[..., None]:
+    """The file that says which runs there are."""
     return click.argument(
         "file",
         metavar="[CAMPAIGN.toml]",
@@ -63,7 +64,7 @@ def _campaign_file(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @command.command()
-@_campaign_file
+@campaign_file
 def plan(file: Path) -> None:
     """Show all runs, and find mistakes before anything is started."""
     campaign = load(file)
@@ -72,7 +73,7 @@ def plan(file: Path) -> None:
 
 
 @command.command("run")
-@_campaign_file
+@campaign_file
 def run_command(file: Path) -> None:
     """Carry out all runs that are not done; 'run' and 'resume' are the same.
 
@@ -83,8 +84,25 @@ def run_command(file: Path) -> None:
     Exit status: 0 when all runs are done; 1 with one line that says what is wrong; 128 + n after
     signal n.
     """
+    complete(load(file), f"mlobs campaign resume {file}")
+
+
+command.add_command(run_command, "resume")
+
+
+def complete(campaign: Campaign, again: str) -> None:
+    """Carry out all runs that are not done, and say so.
+
+    Args:
+        campaign: with its runs.
+        again: the line that goes on where this one was stopped.
+
+    Raises:
+        ConfigError: the campaign file or the template says something impossible.
+        LaunchError: a run is not done.
+        SystemExit: a signal was received.
+    """
     console = log_to_console(logging.WARNING)
-    campaign = load(file)
     digests = campaign.plan()
     with received_signals() as received, _shown(console, campaign) as report:
         outcomes = execute(campaign, digests, received, report)
@@ -94,17 +112,17 @@ def run_command(file: Path) -> None:
         click.echo(f"finished: all {len(campaign.runs)} runs are done")
     elif received:
         click.echo(f"stopped: {received[0].name}; {done}, go on with:")
-        click.echo(f"mlobs campaign resume {file}")
+        click.echo(again)
         sys.exit(128 + received[0])
     else:
-        raise LaunchError(f"{done}, {_describe_failures(outcomes)}; go on with: {_again(file)}")
-
-
-command.add_command(run_command, "resume")
+        raise LaunchError(
+            f"{done}, {_describe_failures(outcomes)}; go on with: {again}, after you have removed "
+            "the reason"
+        )
 
 
 @command.command()
-@_campaign_file
+@campaign_file
 @click.option("--once", is_flag=True, help="Print it once, and do not watch.")
 def status(file: Path, once: bool) -> None:
     """Show how far all runs are, until all are done or Ctrl-C; without a terminal, once."""
@@ -123,7 +141,7 @@ def status(file: Path, once: bool) -> None:
             return
 
 
-class _SkipType(click.ParamType[Skip]):
+class SkipType(click.ParamType[Skip]):
     """Picoseconds, or a percentage of each run."""
 
     name = "PS|PERCENT%"
@@ -138,9 +156,9 @@ class _SkipType(click.ParamType[Skip]):
 
 
 @command.command("collect")
-@_campaign_file
+@campaign_file
 @click.option("-o", "--output", required=True, type=ResultName(), help="Name without ending.")
-@click.option("--skip", type=_SkipType(), default=Skip(), show_default="0",
+@click.option("--skip", type=SkipType(), default=Skip(), show_default="0",
               help="Left out at the start of each run: 2.5 (ps) or 20%.")  # fmt: skip
 def collect_command(file: Path, output: Path, skip: Skip) -> None:
     """Write one table of all results: OUTPUT.csv and OUTPUT.h5.
@@ -253,7 +271,3 @@ def _describe_failures(outcomes: Outcomes) -> str:
         return "and nothing says why the others are not"
     more = f", and {len(failed) - 1} more are not done" if len(failed) > 1 else ""
     return f"{first} failed: {failed[first]}{more}"
-
-
-def _again(file: Path) -> str:
-    return f"mlobs campaign run {file}, after you have removed the reason"

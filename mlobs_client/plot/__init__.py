@@ -6,6 +6,7 @@ together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON
 
 from mlobs_client.plot.against_field import plot_against_field
 from mlobs_client.plot.conserved import plot_conserved
+from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
 from mlobs_client.plot.polarization import plot_polarization
 from mlobs_client.plot.spectra import plot_spectra
@@ -18,6 +19,8 @@ __all__ = [
     "Plot",
     "plot_against_field",
     "plot_conserved",
+    "plot_distributions",
+    "plot_field_scan",
     "plot_polarization",
     "plot_spectra",
     "plot_winding",

@@ -53,6 +53,8 @@ UNITS: Final = {
     "1/cm^-1": "cm",
     "uC/cm^2": r"µC$\,$cm$^{-2}$",
     "V/angstrom": r"V$\,$Å$^{-1}$",
+    "angstrom": "Å",
+    "angstrom^2/ps": r"Å$^{2}\,$ps$^{-1}$",
 }
 
 
@@ -99,12 +101,12 @@ def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
     return png, pdf, table, numbers
 
 
-def new_figure(n_panels: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(n_panels: int = 1, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
     """An empty figure of one column, with panels one above the other."""
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure()
         figure.set_figheight(figure.get_figheight() * (0.3 + 0.7 * n_panels))
-        all_axes = list(figure.subplots(n_panels, sharex=True, squeeze=False)[:, 0])
+        all_axes = list(figure.subplots(n_panels, sharex=share_x, squeeze=False)[:, 0])
         for axes in all_axes:
             axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
         return figure, all_axes

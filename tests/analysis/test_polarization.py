@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mlobs_client.analysis.polarization import (
     average_beads,
     polarization_against_field,
+    susceptibility_from_fluctuations,
     unwrap_dipole,
 )
 from mlobs_client.errors import RecordError
@@ -136,6 +137,71 @@ def test_impossible_input_is_refused() -> None:
     runs[1][4, 2] = np.inf
     with pytest.raises(RecordError, match=r"dipoles of field 1\[4, 2\] is inf"):
         polarization_against_field(fields, runs, VOLUME)
+
+
+KT, CHARGE = 1e-3, 0.7
+CONSTANTS = np.array([0.02, 0.03, 0.06])  # of springs along x, y, z, Eh/bohr^2
+
+
+def ring_polymers(field: Array, n_beads: int, n_samples: int, seed: int) -> Array:
+    """Dipoles [b, t, i] of a charge in harmonic wells, drawn from their exact distribution."""
+    mass = 3000.0
+    spring = mass * (n_beads * KT) ** 2 if n_beads > 1 else 0.0
+    ring = spring * (
+        2 * np.eye(n_beads) - np.roll(np.eye(n_beads), 1, 0) - np.roll(np.eye(n_beads), -1, 0)
+    )
+    rng = np.random.default_rng(seed)
+    dipoles = np.empty((n_beads, n_samples, 3))
+    for i, constant in enumerate(CONSTANTS):
+        hessian = ring + constant * np.eye(n_beads)
+        beads = rng.multivariate_normal(
+            np.full(n_beads, CHARGE * field[i] / constant),
+            n_beads * KT * np.linalg.inv(hessian),
+            n_samples,
+        )
+        dipoles[:, :, i] = CHARGE * beads.T
+    return dipoles
+
+
+@pytest.mark.parametrize("n_beads", [1, 4])
+def test_fluctuations_without_a_field_give_the_response_to_it(n_beads: int) -> None:
+    # chi = 4 pi q^2/(k V), classical and quantum
+    exact = 4.0 * np.pi * CHARGE**2 / CONSTANTS / VOLUME
+    pulls = []
+    for seed in range(60):
+        free = average_beads(ring_polymers(np.zeros(3), n_beads, 300, seed))
+        for i, direction in enumerate(np.eye(3)):
+            found = susceptibility_from_fluctuations(free, VOLUME, KT, direction)
+            pulls.append((found.value - exact[i]) / found.error)
+        all_three = susceptibility_from_fluctuations(free, VOLUME, KT)
+        pulls.append((all_three.value - exact.mean()) / all_three.error)
+    # 180 independent pulls of width 1: mean to 0.08, width to 5 %
+    assert abs(np.mean(pulls)) < 0.35
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
+    fields = np.outer([0.0, 0.002, 0.004], DIRECTION)
+    runs = [average_beads(ring_polymers(field, n_beads, 4000, 7)) for field in fields]
+    curve = polarization_against_field(fields, runs, VOLUME)
+    along = DIRECTION**2 @ exact
+    assert curve.susceptibility.value == pytest.approx(along, abs=4 * curve.susceptibility.error)
+
+
+def test_a_few_correlated_samples_are_as_wide_as_many_on_average() -> None:
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(300):
+        steps = rng.normal(size=(200, 3))
+        series = np.zeros((200, 3))
+        series[0] = steps[0]
+        for t in range(1, 200):  # correlated over 10 samples: g = 20, ten independent ones
+            series[t] = 0.905 * series[t - 1] + np.sqrt(1.0 - 0.905**2) * steps[t]
+        values.append(susceptibility_from_fluctuations(series, 4.0 * np.pi, 1.0).value)
+    # without the correction for the mean of so few samples 0.90; 300 values give 1 to 0.015
+    assert np.mean(values) == pytest.approx(1.0, abs=0.06)
+
+
+def test_a_dipole_that_only_drifts_has_no_fluctuations_yet() -> None:
+    with pytest.raises(RecordError, match="fewer than 4 independent ones; run longer"):
+        susceptibility_from_fluctuations(np.outer(np.arange(50.0), np.ones(3)), VOLUME, KT)
 
 
 def test_one_microcoulomb_per_square_centimetre_is_that_of_codata() -> None:

@@ -16,6 +16,7 @@ def test_what_the_xml_says_is_read(case):
         False,
     )
     assert (ipi.step, ipi.total_steps, ipi.timestep) == (0, 10, ("0.25", "femtosecond"))
+    assert ipi.temperature == ("300", "kelvin")
     assert ipi.properties == (PropertiesOutput("out", 2, ("step", "temperature", "potential")),)
     assert ipi.trajectories == (TrajectoryOutput("dipole", 2, "extras", ("dipole",)),)
     assert ipi.forces == (Force("mlobs", 1.0, 0, (), False),)

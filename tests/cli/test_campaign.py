@@ -67,7 +67,7 @@ def test_a_failed_campaign_is_one_line_with_the_first_reason(campaign: Campaign)
     text = str(result.exception)
     assert text.startswith(f"0 of 2 runs are done, {FIRST} failed: ")
     assert "cannot be read as XML" in text
-    assert ", and 1 more are not done; go on with: mlobs campaign run" in text
+    assert ", and 1 more are not done; go on with: mlobs campaign resume" in text
     assert "\n" not in text
 
 

@@ -1,0 +1,248 @@
+"""Self-diffusion, from how far atoms get and from how long they keep their velocity.
+
+Both methods measure the same: the slope of the mean squared displacement at a lag is six times the
+integral of the velocity autocorrelation up to that lag. Path integrals: give the centroids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import integrate, stats
+
+from mlobs_client.analysis.correlation import autocorrelation, split_blocks
+from mlobs_client.analysis.spectra import as_runs, check_positive
+from mlobs_client.analysis.statistics import Estimate, jackknife
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.structure import Array
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, MILLIPASCAL_SECOND
+
+PICOSECOND: Final = 1000.0 * FEMTOSECOND
+UNIT: Final = "angstrom^2/ps"
+CUBIC: Final = 2.837297
+"""Of the lattice sum for a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""
+NEARLY: Final = 0.05
+"""How much lengths may differ, and how large cosines of angles may be, in a nearly cubic cell."""
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """A diffusion coefficient with the curve that it was read from.
+
+    Attributes:
+        coefficient: D, angstrom^2/ps; its error is from the scatter of the blocks.
+        lags: shape ``(n_lags,)``, ps.
+        blocks: shape ``(n_blocks, n_lags)``: mean squared displacement, angstrom^2, or integral of
+            the velocity autocorrelation up to each lag, angstrom^2/ps.
+        window: first and last lag that were used, ps.
+    """
+
+    coefficient: Estimate
+    lags: Array
+    blocks: Array
+    window: tuple[float, float]
+
+    @property
+    def curve(self) -> Array:
+        """Mean over blocks, shape ``(n_lags,)``."""
+        return np.asarray(self.blocks.mean(axis=0))
+
+
+def diffusion_from_displacements(
+    runs: Sequence[Array],
+    masses: Array,
+    timestep: float,
+    chosen: Array,
+    n_blocks: int = 4,
+    window: tuple[float, float] | None = None,
+) -> Diffusion:
+    """D from the slope of the mean squared displacement, Einstein's way.
+
+    Args:
+        runs: unwrapped positions of all atoms, each ``[t, I, i]``, bohr, evenly spaced.
+        masses: shape ``(n_atoms,)``; the center of mass of all atoms is held.
+        timestep: between samples, atu.
+        chosen: of which atoms, booleans of shape ``(n_atoms,)``.
+        n_blocks: for the error, at least this many.
+        window: lags between which the line is fitted, ps; from a quarter to half of a block, if it
+            is not given.
+
+    Raises:
+        ConfigError: a window outside of the blocks.
+        RecordError: wrong shapes, not finite or too short.
+    """
+
+    def displacement(block: Array, max_lag: int) -> Array:
+        return mean_squared_displacement(block, max_lag) / ANGSTROM**2
+
+    def slope(lags: Array, values: Array) -> float:
+        return float(np.polyfit(lags, values, 1)[0]) / 6.0
+
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, displacement, slope)
+
+
+def diffusion_from_velocities(
+    runs: Sequence[Array],
+    masses: Array,
+    timestep: float,
+    chosen: Array,
+    n_blocks: int = 4,
+    window: tuple[float, float] | None = None,
+) -> Diffusion:
+    """D from the integral of the velocity autocorrelation, the way of Green and Kubo.
+
+    Args:
+        runs: velocities of all atoms, each ``[t, I, i]``, bohr/atu, evenly spaced, and often
+            enough to follow them.
+        masses: shape ``(n_atoms,)``; the center of mass of all atoms is held.
+        timestep: between samples, atu.
+        chosen: of which atoms, booleans of shape ``(n_atoms,)``.
+        n_blocks: for the error, at least this many.
+        window: lags between which the integral up to each is averaged, ps; from a quarter to half
+            of a block, if it is not given.
+
+    Raises:
+        ConfigError: a window outside of the blocks.
+        RecordError: wrong shapes, not finite or too short.
+    """
+
+    def integral(block: Array, max_lag: int) -> Array:
+        products = autocorrelation(block, max_lag, biased=False) / (3.0 * block.shape[1])
+        summed = integrate.cumulative_trapezoid(products, dx=timestep, initial=0.0)
+        return np.asarray(summed * PICOSECOND / ANGSTROM**2)
+
+    def plateau(lags: Array, values: Array) -> float:
+        return float(values.mean())
+
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, integral, plateau)
+
+
+def growth(displacements: Diffusion) -> Estimate:
+    """Power of time with which the mean squared displacement grows between the lags of the window.
+
+    It is 1 where atoms diffuse, 2 where they still fly, and less than 1 in the cages of their
+    neighbours: far from 1, the coefficient is none of diffusion, whatever its error.
+
+    Args:
+        displacements: from :func:`diffusion_from_displacements`.
+    """
+    used = (displacements.lags >= displacements.window[0]) & (displacements.lags > 0.0)
+    times = np.log(displacements.lags[used])
+    return jackknife(
+        displacements.blocks, lambda curve: float(np.polyfit(times, np.log(curve[used]), 1)[0])
+    )
+
+
+def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
+    """Mean over atoms and over all starts, by FFT.
+
+    Args:
+        positions: ``[t, I, i]``, unwrapped.
+        max_lag: the longest lag, in samples.
+
+    Returns:
+        Shape ``(max_lag + 1,)``, in the square of the unit of ``positions``.
+
+    Raises:
+        RecordError: not more samples than ``max_lag``, or not finite.
+    """
+    centered = positions - positions.mean(axis=0)  # keeps differences of squares exact
+    products = autocorrelation(centered, max_lag, biased=False)
+    squares = np.sum(centered**2, axis=(1, 2))  # [t]
+    lags = np.arange(max_lag + 1)
+    of_starts = np.cumsum(squares)[len(squares) - 1 - lags]
+    of_ends = np.cumsum(squares[::-1])[len(squares) - 1 - lags]
+    means = (of_starts + of_ends) / (len(squares) - lags)
+    return np.asarray((means - 2.0 * products) / positions.shape[1])
+
+
+def correct_for_size(
+    coefficient: Estimate, temperature: float, viscosity: float, cell: Array
+) -> Estimate:
+    r"""D of an infinite system, by the correction of Yeh and Hummer.
+
+    .. math:: D_0 = D + \frac{2.837297\, k T}{6 \pi \eta L}
+
+    Args:
+        coefficient: angstrom^2/ps, of a periodic cell.
+        temperature: kT, Eh.
+        viscosity: eta, mPa s; 0.85 of water at 300 K. It does not depend on the size.
+        cell: shape ``(3, 3)``, bohr, rows.
+
+    Raises:
+        ConfigError: a viscosity that is not positive, or a cell that is not nearly cubic.
+
+    Source:
+        Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004).
+    """
+    check_positive("viscosity", viscosity, "mPa s")
+    lengths = np.linalg.norm(cell, axis=1)
+    directions = cell / lengths[:, None]
+    cosines = directions @ directions.T - np.eye(3)
+    if np.ptp(lengths) > NEARLY * lengths.min() or np.abs(cosines).max() > NEARLY:
+        raise ConfigError(
+            f"the correction for the size of the cell is for cubic cells; this one has the lengths "
+            f"{np.round(lengths / ANGSTROM, 2).tolist()} angstrom and angles whose cosines reach "
+            f"{np.abs(cosines).max():.2f}: leave the viscosity out, and compare several sizes"
+        )
+    length = float(abs(np.linalg.det(cell))) ** (1.0 / 3.0)
+    friction = 6.0 * np.pi * viscosity * MILLIPASCAL_SECOND * length
+    added = CUBIC * temperature / friction * PICOSECOND / ANGSTROM**2
+    return Estimate(coefficient.value + added, coefficient.error, UNIT, coefficient.n_independent)
+
+
+def _diffusion(
+    runs: Sequence[Array],
+    masses: Array,
+    timestep: float,
+    chosen: Array,
+    n_blocks: int,
+    window: tuple[float, float] | None,
+    make_curve: Callable[[Array, int], Array],
+    read: Callable[[Array, Array], float],
+) -> Diffusion:
+    check_positive("timestep", timestep, "atu")
+    blocks = split_blocks(as_runs(runs, ("t", "n_atoms", "3"), "atoms"), n_blocks)
+    if blocks[0].shape[1] != len(masses) or not chosen.any():
+        raise RecordError(
+            f"{blocks[0].shape[1]} atoms along the run, {len(masses)} masses, {chosen.sum()} atoms "
+            "of which the diffusion is wanted: these do not fit"
+        )
+    spacing = timestep / PICOSECOND
+    first, last = _find_window(window, spacing, len(blocks[0]))
+    curves = np.array(
+        [make_curve(_hold_center(block, masses)[:, chosen], last) for block in blocks]
+    )
+    lags: Array = np.linspace(0.0, spacing * last, last + 1)
+    used = slice(first, last + 1)
+    values = [read(lags[used], curve[used]) for curve in curves]
+    estimate = Estimate(float(np.mean(values)), float(stats.sem(values)), UNIT, len(values))
+    return Diffusion(estimate, lags, curves, (float(lags[first]), float(lags[last])))
+
+
+def _find_window(
+    window: tuple[float, float] | None, spacing: float, n_samples: int
+) -> tuple[int, int]:
+    if window is None:
+        first, last = n_samples // 4, n_samples // 2
+        if last - first < 2:
+            raise RecordError(
+                f"blocks of {n_samples} samples are too short to see diffusion; run longer"
+            )
+        return first, last
+    first, last = (round(time / spacing) for time in window)
+    if not 0 <= first < last - 1 < n_samples - 2:
+        raise ConfigError(
+            f"the window from {window[0]} to {window[1]} ps does not fit into a block of "
+            f"{(n_samples - 1) * spacing:.3g} ps with samples every {spacing:.3g} ps"
+        )
+    return first, last
+
+
+def _hold_center(values: Array, masses: Array) -> Array:
+    """Take the motion of the center of mass out: i-PI leaves it to thermostats and to rounding."""
+    center = np.einsum("tIi,I->ti", values, masses) / masses.sum()
+    return np.asarray(values - center[:, None])

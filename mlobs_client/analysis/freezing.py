@@ -1,0 +1,112 @@
+"""From which field on a liquid stops to flow.
+
+One criterion, stated plainly: the diffusion coefficient falls below a fraction of its value at zero
+field. It says nothing of why: a glass, a crystal and a run that is too short look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.structure import Array
+
+FRACTION: Final = 0.1
+"""Of the diffusion at zero field: below, the liquid counts as frozen."""
+CERTAIN: Final = 2.0
+"""Standard errors between a ratio and the fraction, with less the point decides nothing."""
+
+
+@dataclass(frozen=True)
+class Onset:
+    """Where the diffusion falls below a fraction of its value at zero field.
+
+    Attributes:
+        fraction: of the value at zero field.
+        field: shape ``(n_fields,)``, V/angstrom, increasing from 0.
+        ratio: of the diffusion coefficient to that at zero field, one for each field.
+        verdicts: ``liquid``, ``frozen`` or, within two standard errors, ``undecided``.
+    """
+
+    fraction: float
+    field: Array
+    ratio: tuple[Estimate, ...]
+    verdicts: tuple[str, ...]
+
+    @property
+    def last_liquid(self) -> float | None:
+        """The highest field below the onset; None if there is none that is certain."""
+        below = self.first_frozen
+        fields = [
+            field
+            for field, verdict in zip(self.field, self.verdicts, strict=True)
+            if verdict == "liquid" and (below is None or field < below)
+        ]
+        return float(max(fields)) if fields else None
+
+    @property
+    def first_frozen(self) -> float | None:
+        """The lowest field beyond the onset; None if there is none that is certain."""
+        frozen = np.array(self.verdicts) == "frozen"
+        return float(self.field[frozen].min()) if frozen.any() else None
+
+    def __str__(self) -> str:
+        below, beyond = self.last_liquid, self.first_frozen
+        if beyond is None:
+            end = f"at no field up to {self.field.max():g} V/angstrom with certainty"
+        elif below is None:
+            end = f"from {beyond:g} V/angstrom on, and perhaps before"
+        else:
+            end = f"from a field between {below:g} and {beyond:g} V/angstrom on"
+        return f"D below {self.fraction:g} of its value at zero field: {end}"
+
+
+def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float = FRACTION) -> Onset:
+    """Compare diffusion coefficients with the one at zero field.
+
+    Args:
+        field: strengths, shape ``(n_fields,)``, V/angstrom, among them 0.
+        coefficients: one for each field.
+        fraction: between 0 and 1.
+
+    Raises:
+        ConfigError: an impossible fraction.
+        RecordError: no zero field, or no diffusion there beyond two standard errors.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise ConfigError(f"fraction = {fraction}: must be between 0 and 1")
+    strengths = np.abs(np.asarray(field, dtype=np.float64))
+    if len(strengths) != len(coefficients) or not (strengths == 0.0).any():
+        raise RecordError(
+            f"an onset needs one diffusion coefficient for each field, and one at zero field; got "
+            f"{len(coefficients)} at the fields {strengths.tolist()} V/angstrom"
+        )
+    order = np.argsort(strengths, kind="stable")
+    zero = coefficients[order[0]]
+    if not zero.value > CERTAIN * zero.error:
+        raise RecordError(
+            f"the diffusion at zero field, {zero}, is not beyond {CERTAIN:g} standard errors; run "
+            "longer"
+        )
+    ratios = [Estimate(1.0, 0.0, "1", zero.n_independent)]
+    ratios += [_divide(coefficients[i], zero) for i in order[1:]]
+    verdicts = tuple(_judge(ratio, fraction) for ratio in ratios)
+    return Onset(fraction, strengths[order], tuple(ratios), verdicts)
+
+
+def _divide(one: Estimate, other: Estimate) -> Estimate:
+    """Of independent estimates, to first order in their errors."""
+    ratio = one.value / other.value
+    error = float(np.hypot(one.error, ratio * other.error)) / other.value
+    return Estimate(ratio, error, "1", min(one.n_independent, other.n_independent))
+
+
+def _judge(ratio: Estimate, fraction: float) -> str:
+    if abs(ratio.value - fraction) < CERTAIN * ratio.error:
+        return "undecided"
+    return "liquid" if ratio.value > fraction else "frozen"

@@ -1,0 +1,139 @@
+"""The trajectories of a campaign in static fields, as arrays.
+
+What a run was is read from its own files: the field from the client file, beads and temperature
+from the input.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mlobs_client import config
+from mlobs_client.campaign import state
+from mlobs_client.campaign.campaign import Campaign
+from mlobs_client.campaign.results import Skip
+from mlobs_client.check import ipi_input
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs.dimensions import factor
+from mlobs_client.outputs.trajectory import Trajectory
+from mlobs_client.runs import Run
+from mlobs_client.structure import Array, Structure
+from mlobs_client.units import FEMTOSECOND
+
+logger = logging.getLogger(__name__)
+
+PICOSECOND: Final = 1000.0 * FEMTOSECOND
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one run wrote, after its equilibration, in atomic units.
+
+    Attributes:
+        field: shape ``(3,)``, Eh/(e bohr).
+        n_beads: of the ring polymer.
+        temperature: kT, Eh.
+        duration: of what is left, ps.
+        dipoles: ``[t, i]``, mean over beads, e bohr.
+        positions: ``[t, b, I, i]``, bohr, unwrapped, with cells.
+        positions_spacing: time between their samples, atu.
+        velocities: of the centroid, ``[t, I, i]``, bohr/atu.
+        velocities_spacing: time between their samples, atu.
+    """
+
+    field: Array
+    n_beads: int
+    temperature: float
+    duration: float
+    dipoles: Array
+    positions: Trajectory
+    positions_spacing: float
+    velocities: Array
+    velocities_spacing: float
+
+    @property
+    def start(self) -> Structure:
+        """The first frame of the first bead."""
+        first = self.positions
+        return Structure(first.numbers, first.values[0, 0], first.cells[0])
+
+    @property
+    def volume(self) -> float:
+        """Mean over the frames, bohr^3."""
+        return float(np.abs(np.linalg.det(self.positions.cells)).mean())
+
+
+def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
+    """Read all runs that have begun; those that have not ended are named in the log.
+
+    Raises:
+        ConfigError: the input or the client file of a run cannot be read.
+        RecordError: a run that is done cannot be read, or is too short, or there is none at all.
+    """
+    samples = []
+    for name, run in campaign.runs.items():
+        if not run.folder.exists():
+            logger.warning("%s has not begun", name)
+            continue
+        try:
+            samples.append(_read_sample(run, campaign.table.client_files, skip))
+        except RecordError as error:
+            if run.is_done:
+                raise
+            logger.warning("%s is not done, and cannot be read yet: %s", name, error)
+            continue
+        if not run.is_done:
+            logger.warning("%s is not done: %.3g ps so far", name, samples[-1].duration)
+    if not samples:
+        raise RecordError(f"{campaign.path}: no run has written anything yet")
+    return samples
+
+
+def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sample:
+    ipi = ipi_input.read(run.folder / "input.xml")
+    outputs = Run(ipi.file("pos").with_suffix(""))
+    steps = outputs.properties["step"]
+    first = skip.count(outputs.properties)
+    if first >= len(steps) - 1:
+        raise RecordError(f"{run.folder}: shorter than what is skipped; run longer, or skip less")
+    positions, velocities, dipoles = outputs.positions(), outputs.velocities(), outputs.dipoles()
+    left = positions.steps >= steps[first]
+    duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
+    return Sample(
+        field=_read_field([run.folder / file for file in client_files]),
+        n_beads=ipi.n_beads,
+        temperature=_read_temperature(ipi),
+        duration=duration,
+        dipoles=dipoles.mean[dipoles.steps >= steps[first]],
+        positions=replace(
+            positions,
+            steps=positions.steps[left],
+            values=positions.values[left],
+            cells=positions.cells[left],
+        ),
+        positions_spacing=outputs.spacing(positions.steps),
+        velocities=velocities.values[velocities.steps >= steps[first]],
+        velocities_spacing=outputs.spacing(velocities.steps),
+    )
+
+
+def _read_field(client_files: Sequence[Path]) -> Array:
+    """The sum over all clients; zero without any."""
+    fields = [config.load(path).field for path in client_files]
+    known = [one.atomic_units for one in fields if one is not None]
+    return np.asarray(np.sum([np.zeros(3), *known], axis=0))
+
+
+def _read_temperature(ipi: ipi_input.IpiInput) -> float:
+    if ipi.temperature is None:
+        raise RecordError(
+            f"{ipi.path}: has no <temperature> in <ensemble>, which the linear response needs"
+        )
+    text, unit = ipi.temperature
+    return float(text) * factor("temperature", unit, str(ipi.path))

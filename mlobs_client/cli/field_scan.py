@@ -1,0 +1,152 @@
+"""``mlobs field-scan``: runs in static fields, and one analysis of all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mlobs_client.analysis.freezing import FRACTION
+from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.campaign.campaign import load
+from mlobs_client.campaign.results import Skip
+from mlobs_client.campaign.samples import read_samples
+from mlobs_client.cli.campaign import SkipType, campaign_file, complete
+from mlobs_client.cli.logs import log_to_console
+from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.field_scan import Curve, Settings, analyse
+from mlobs_client.plot import plot_distributions, plot_field_scan, save
+
+SHOWN = {
+    "polarization": "P\nµC/cm²",
+    "O-H length": "O-H\nÅ",
+    "P1": "<cos>",
+    "P2": "P2",
+    "O-O peak": "O-O peak\nÅ",
+    "O-O peak height": "height",
+    "D from displacements": "D (MSD)\nÅ²/ps",
+    "power of time of displacements": "MSD ~ t^x\nx",
+    "D from velocities": "D (VACF)\nÅ²/ps",
+    "D over D at zero field": "D/D(0)",
+}
+
+
+@click.command(
+    epilog="Examples:  mlobs init field-scan my-scan   |   "
+    "mlobs field-scan campaign.toml --skip 20% -o scan   |   "
+    "mlobs field-scan campaign.toml --no-run --skip 5 -o so-far"
+)
+@campaign_file
+@click.option(
+    "-o", "--output", required=True, type=ResultName(), help="Name of the results, without ending."
+)
+@click.option(
+    "--run/--no-run",
+    "is_run",
+    default=True,
+    show_default=True,
+    help="Carry out what is missing, or analyse what there is.",
+)
+@click.option(
+    "--skip",
+    type=SkipType(),
+    default=Skip(),
+    show_default="0",
+    help="Left out at the start of each run: 2.5 (ps) or 20%.",
+)
+@click.option(
+    "--blocks",
+    default=4,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Of the runs of one field; give the errors of D and of distributions.",
+)
+@click.option(
+    "--window",
+    nargs=2,
+    type=FiniteRange(0.0),
+    default=None,
+    help="Lags in ps between which D is read; a quarter to half of a block without.",
+)
+@click.option(
+    "--viscosity",
+    type=FiniteRange(0.0, min_open=True),
+    default=None,
+    help="At zero field, mPa s: corrects D there for the size of a cubic cell.",
+)
+@click.option(
+    "--fraction",
+    default=FRACTION,
+    show_default=True,
+    type=FiniteRange(0.0, 1.0, min_open=True, max_open=True),
+    help="Frozen is what diffuses less than this fraction of D at zero field.",
+)
+def command(
+    file: Path,
+    output: Path,
+    is_run: bool,
+    skip: Skip,
+    blocks: int,
+    window: tuple[float, float] | None,
+    viscosity: float | None,
+    fraction: float,
+) -> None:
+    """Carry out runs of a liquid in static fields, and say what the fields do to it.
+
+    CAMPAIGN.toml is that of 'mlobs campaign', with $field and $beads in its template. Interrupted
+    at any moment, the same line completes what is missing and repeats nothing.
+
+    Reads the field from [field] of each run's client.toml, beads and temperature from its
+    input.xml, and of i-PI's outputs out, pos, vel and dipole as in 'mlobs init field-scan'. Runs
+    that differ in nothing but their seeds are taken together.
+
+    Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
+    length, orientation, diffusion against field; where displacements do not grow as t^1, D is none
+    of diffusion, and longer runs are needed) and OUTPUT-distributions (O-H lengths, O-O
+    distances, orientations), each as .png, .pdf, .csv, .json.
+    """
+    campaign = load(file)
+    if is_run:
+        complete(campaign, f"mlobs field-scan {file} -o {output}, with the same options")
+    log_to_console(logging.WARNING)
+    settings = Settings(blocks, window, viscosity, fraction)
+    curves = analyse(read_samples(campaign, skip), settings)
+    _show(curves)
+    for path in (
+        *save(plot_field_scan(curves), output),
+        *save(plot_distributions(curves), output.with_name(f"{output.name}-distributions")),
+    ):
+        click.echo(path)
+
+
+def _show(curves: Sequence[Curve]) -> None:
+    table = Table("beads", "field\nV/Å", "time\nps", *SHOWN.values(), box=box.SIMPLE)
+    for curve in curves:
+        for point, row in zip(curve.points, curve.rows, strict=True):
+            cells = [_text(row[name]) for name in SHOWN]
+            table.add_row(str(curve.n_beads), f"{point.field:g}", f"{point.duration:.3g}", *cells)
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
+    for curve in curves:
+        if curve.susceptibility is not None:
+            found = _text(curve.susceptibility)
+            click.echo(f"{curve.label}: susceptibility from fluctuations at zero field {found}")
+        if curve.polarization is not None:
+            found = _text(curve.polarization.susceptibility)
+            misfit = curve.polarization.chi_squared
+            click.echo(
+                f"{curve.label}: susceptibility from a line through all fields {found}, with chi "
+                f"squared {misfit:.2g} per degree of freedom"
+            )
+        if curve.onset is not None:
+            click.echo(f"{curve.label}: {curve.onset}")
+
+
+def _text(estimate: Estimate | None) -> str:
+    """Value and error without the unit, which is in the header."""
+    return "" if estimate is None else str(estimate).removesuffix(estimate.unit).strip()

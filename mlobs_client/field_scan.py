@@ -1,0 +1,283 @@
+"""Runs of a liquid in static fields: what each of them says, and all of them together.
+
+The liquid is water, or another one of molecules with an oxygen and two hydrogens.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Final, TypeVar
+
+import numpy as np
+
+from mlobs_client.analysis.diffusion import (
+    Diffusion,
+    correct_for_size,
+    diffusion_from_displacements,
+    diffusion_from_velocities,
+    growth,
+)
+from mlobs_client.analysis.distributions import (
+    Distribution,
+    find_bonds,
+    histogram,
+    radial_distribution,
+)
+from mlobs_client.analysis.freezing import FRACTION, Onset, find_onset
+from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
+from mlobs_client.analysis.polarization import (
+    PolarizationCurve,
+    polarization_against_field,
+    susceptibility_from_fluctuations,
+)
+from mlobs_client.analysis.statistics import Estimate, mean
+from mlobs_client.campaign.samples import Sample
+from mlobs_client.errors import RecordError
+from mlobs_client.runs import masses
+from mlobs_client.structure import Array
+from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
+
+logger = logging.getLogger(__name__)
+
+OXYGEN: Final = 8
+BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
+"""Bins of the O-H length, angstrom."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the runs are analysed.
+
+    Attributes:
+        n_blocks: of all runs of one field together, for the errors of distributions and diffusion.
+        window: lags from which the diffusion is read, ps; a quarter to half of a block without.
+        viscosity: mPa s, at zero field, for the correction of the diffusion for the size of the
+            cell; without, there is none.
+        fraction: of the diffusion at zero field, below which the liquid counts as frozen.
+    """
+
+    n_blocks: int = 4
+    window: tuple[float, float] | None = None
+    viscosity: float | None = None
+    fraction: float = FRACTION
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the runs of one field and one number of beads say.
+
+    Attributes:
+        field: along the direction of the scan, V/angstrom.
+        n_runs: how many there are.
+        duration: of all together, without what was skipped, ps.
+        bond_length: mean O-H distance within molecules, angstrom.
+        bonds: distribution of these distances.
+        pairs: O-O radial distribution function.
+        orientation: of the bisectors of the molecules to the direction of the scan.
+        displacements: diffusion of the oxygen atoms, from how far they get.
+        growth: power of time with which they get farther; 1 where they diffuse.
+        velocities: the same diffusion from how long they keep their velocity.
+        corrected: the first of these for an infinite cell; None without a viscosity, which is
+            that at zero field.
+    """
+
+    field: float
+    n_runs: int
+    duration: float
+    bond_length: Estimate
+    bonds: Distribution
+    pairs: Distribution
+    orientation: Orientation
+    displacements: Diffusion
+    growth: Estimate
+    velocities: Diffusion
+    corrected: Estimate | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """All fields of one number of beads.
+
+    Attributes:
+        n_beads: 1 is classical.
+        points: with increasing field.
+        polarization: of the same points; None where there are fewer than 3 fields.
+        susceptibility: linear response, from the fluctuations at zero field; None where these are
+            unknown.
+        onset: from which field on the diffusion is small; None where that at zero field is unknown.
+    """
+
+    n_beads: int
+    points: tuple[Point, ...]
+    polarization: PolarizationCurve | None
+    susceptibility: Estimate | None
+    onset: Onset | None
+
+    @property
+    def label(self) -> str:
+        """As a figure names it."""
+        return "classical" if self.n_beads == 1 else f"{self.n_beads} beads"
+
+    @property
+    def rows(self) -> list[dict[str, Estimate | None]]:
+        """Everything that has an error bar, by names, for each point; None where it is unknown."""
+        unknown = (None,) * len(self.points)
+        polarization = unknown if self.polarization is None else self.polarization.polarization
+        ratios = unknown if self.onset is None else self.onset.ratio
+        return [
+            {
+                "polarization": polarization[i],
+                "O-H length": point.bond_length,
+                "P1": point.orientation.first,
+                "P2": point.orientation.second,
+                "O-O peak": point.pairs.mode,
+                "O-O peak height": point.pairs.highest,
+                "D from displacements": point.displacements.coefficient,
+                "power of time of displacements": point.growth,
+                "D from velocities": point.velocities.coefficient,
+                "D of an infinite cell": point.corrected,
+                "D over D at zero field": ratios[i],
+            }
+            for i, point in enumerate(self.points)
+        ]
+
+
+def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
+    """Make one curve for each number of beads; runs of the same field are taken together.
+
+    Raises:
+        RecordError: the runs cannot be of one scan, or are too short.
+    """
+    strongest = max(samples, key=lambda sample: float(np.linalg.norm(sample.field))).field
+    if not strongest.any():
+        raise RecordError("all fields are zero; a scan needs runs at different fields")
+    direction = strongest / np.linalg.norm(strongest)
+
+    def strength(sample: Sample) -> float:
+        return round(float(sample.field @ direction) / VOLT_PER_ANGSTROM, 9)
+
+    curves = []
+    for n_beads in sorted({sample.n_beads for sample in samples}):
+        of_beads = sorted((s for s in samples if s.n_beads == n_beads), key=strength)
+        legs = {field: list(leg) for field, leg in groupby(of_beads, strength)}
+        curves.append(_analyse_curve(n_beads, legs, direction, settings))
+    return curves
+
+
+def _analyse_curve(
+    n_beads: int, legs: Mapping[float, Sequence[Sample]], direction: Array, settings: Settings
+) -> Curve:
+    points = tuple(_analyse_point(field, leg, direction, settings) for field, leg in legs.items())
+    diffusion = [point.displacements.coefficient for point in points]
+    fields = np.array([leg[0].field for leg in legs.values()])
+    dipoles = {field: np.concatenate([s.dipoles for s in leg]) for field, leg in legs.items()}
+    one = next(iter(legs.values()))[0]
+
+    def respond() -> Estimate:
+        if 0.0 not in dipoles:
+            raise RecordError("no run is at zero field")
+        return susceptibility_from_fluctuations(
+            dipoles[0.0], one.volume, one.temperature, direction
+        )
+
+    curve = Curve(n_beads, points, None, None, None)
+    return replace(
+        curve,
+        polarization=_attempt(
+            f"{curve.label}: no polarization curve",
+            lambda: polarization_against_field(fields, list(dipoles.values()), one.volume),
+        ),
+        susceptibility=_attempt(f"{curve.label}: no linear response", respond),
+        onset=_attempt(
+            f"{curve.label}: no onset",
+            lambda: find_onset(np.array(list(legs)), diffusion, settings.fraction),
+        ),
+    )
+
+
+def _analyse_point(
+    field: float, leg: Sequence[Sample], direction: Array, settings: Settings
+) -> Point:
+    oxygens = leg[0].positions.numbers == OXYGEN
+    lengths, axes = zip(*map(_measure_molecules, leg), strict=True)
+    displacements, velocities = _measure_diffusion(leg, oxygens, settings)
+    return Point(
+        field=field,
+        n_runs=len(leg),
+        duration=sum(sample.duration for sample in leg),
+        bond_length=mean(
+            np.concatenate([one.mean(axis=(1, 2)) for one in lengths]), unit="angstrom"
+        ),
+        bonds=histogram(lengths, BOND_EDGES, settings.n_blocks),
+        pairs=radial_distribution(
+            [sample.positions.values[:, :, oxygens] for sample in leg],
+            [sample.positions.cells for sample in leg],
+            settings.n_blocks,
+        ),
+        orientation=orientation(axes, direction, settings.n_blocks),
+        displacements=displacements,
+        growth=growth(displacements),
+        velocities=velocities,
+        corrected=_correct(displacements.coefficient, leg[0], settings.viscosity, field),
+    )
+
+
+def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
+    """O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
+    bonds = find_bonds(sample.start)
+    vectors = bonds.vectors(sample.positions.values, sample.positions.cells)
+    lengths = np.linalg.norm(vectors, axis=-1) / ANGSTROM
+    return np.asarray(lengths), find_bisectors(bonds, vectors)
+
+
+def _measure_diffusion(
+    leg: Sequence[Sample], chosen: Array, settings: Settings
+) -> tuple[Diffusion, Diffusion]:
+    """From displacements and from velocities, with the same lags."""
+    weights = masses(leg[0].positions.numbers)
+    displacements = diffusion_from_displacements(
+        [sample.positions.values.mean(axis=1) for sample in leg],  # of the centroid
+        weights,
+        _common(leg, "positions_spacing"),
+        chosen,
+        settings.n_blocks,
+        settings.window,
+    )
+    velocities = diffusion_from_velocities(
+        [sample.velocities for sample in leg],
+        weights,
+        _common(leg, "velocities_spacing"),
+        chosen,
+        settings.n_blocks,
+        displacements.window,
+    )
+    return displacements, velocities
+
+
+def _correct(
+    coefficient: Estimate, sample: Sample, viscosity: float | None, field: float
+) -> Estimate | None:
+    if viscosity is None or field != 0.0:
+        return None
+    return correct_for_size(coefficient, sample.temperature, viscosity, sample.start.cell)
+
+
+def _common(leg: Sequence[Sample], name: str) -> float:
+    values = [float(getattr(sample, name)) for sample in leg]
+    if max(values) - min(values) > 1e-6 * values[0]:
+        raise RecordError(f"runs of one field differ in their {name}: {values} (a.u.)")
+    return values[0]
+
+
+def _attempt(what: str, make: Callable[[], T]) -> T | None:
+    """What runs that are too short do not give is said, and left out."""
+    try:
+        return make()
+    except RecordError as error:
+        logger.warning("%s: %s", what, error)
+        return None

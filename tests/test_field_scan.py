@@ -1,0 +1,122 @@
+"""A field scan of molecules that are drawn finds what they were drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scans import ANGLE, CELL, KT, MOMENT, N_MOLECULES, draw_sample
+
+from mlobs_client.errors import RecordError
+from mlobs_client.field_scan import Curve, Settings, analyse
+from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+
+FIELDS = (0.0, 0.05, 0.3)
+DIFFUSION = (0.2, 0.2, 0.001)  # angstrom^2/ps
+# without the motion of the center of mass
+HELD = 1.0 - 1.0 / N_MOLECULES
+
+
+def langevin(field: float) -> float:
+    """Mean cosine of a free dipole in a field of V/angstrom."""
+    x = field * VOLT_PER_ANGSTROM * MOMENT / KT
+    return float(1.0 / np.tanh(x) - 1.0 / x) if x > 0.0 else 0.0
+
+
+@pytest.fixture(scope="module")
+def curves() -> list[Curve]:
+    samples = [
+        draw_sample(field, diffusion, n_beads, seed=seed)
+        for seed, (n_beads, field, diffusion) in enumerate(
+            (n_beads, field, diffusion)
+            for n_beads in (2, 1)
+            for field, diffusion in zip(FIELDS, DIFFUSION, strict=True)
+        )
+    ]
+    samples += [draw_sample(field, 0.2, 1, seed=9) for field in (0.0, 0.05)]  # another seed
+    return analyse(samples, Settings(n_blocks=8, window=(0.05, 0.2), viscosity=0.85))
+
+
+def test_there_is_one_curve_for_each_number_of_beads(curves: list[Curve]) -> None:
+    assert [curve.label for curve in curves] == ["classical", "2 beads"]
+    for curve in curves:
+        np.testing.assert_allclose([point.field for point in curve.points], FIELDS)
+
+
+def test_runs_that_differ_in_their_seed_are_taken_together(curves: list[Curve]) -> None:
+    assert [point.n_runs for point in curves[0].points] == [2, 2, 1]
+    assert [point.duration for point in curves[0].points] == pytest.approx([8.0, 8.0, 4.0])
+
+
+def test_polarization_and_order_are_those_of_langevin(curves: list[Curve]) -> None:
+    volume = float(np.linalg.det(CELL))
+    for curve in curves:
+        assert curve.polarization is not None
+        for row, field in zip(curve.rows, FIELDS, strict=True):
+            exact = langevin(field)
+            assert row["P1"].value == pytest.approx(exact, abs=4 * row["P1"].error)
+            full = N_MOLECULES * MOMENT / volume / MICROCOULOMB_PER_CM2
+            polarization = row["polarization"]
+            assert polarization.unit == "uC/cm^2"
+            assert polarization.value == pytest.approx(exact * full, abs=4 * polarization.error)
+
+
+def test_the_linear_response_is_that_of_free_dipoles(curves: list[Curve]) -> None:
+    # 4 pi n mu^2/(3 V kT)
+    exact = 4 * np.pi * N_MOLECULES * MOMENT**2 / (3 * KT * np.linalg.det(CELL))
+    for curve in curves:
+        assert curve.susceptibility.value == pytest.approx(
+            exact, abs=4 * curve.susceptibility.error
+        )
+        assert curve.susceptibility.error < 0.15 * exact
+
+
+def test_molecules_keep_their_shape(curves: list[Curve]) -> None:
+    for curve in curves:
+        for point in curve.points:
+            assert point.bond_length.value == pytest.approx(0.975, abs=1e-6)
+            # all in one bin of 0.01 angstrom
+            assert point.bonds.values.max() == pytest.approx(100.0)
+    assert np.rad2deg(ANGLE) == pytest.approx(105.0)
+
+
+def test_both_diffusion_coefficients_are_those_of_the_steps(curves: list[Curve]) -> None:
+    for curve in curves:
+        for row, exact in zip(curve.rows, DIFFUSION, strict=True):
+            displacements, velocities = row["D from displacements"], row["D from velocities"]
+            assert displacements.value == pytest.approx(exact * HELD, abs=4 * displacements.error)
+            power = row["power of time of displacements"]
+            if exact > 0.1:  # slower ones are shaken by hydrogens, which move the center of mass
+                assert power.value == pytest.approx(1.0, abs=4 * power.error)
+            # the same sums over the same steps, but for their ends
+            assert velocities.value == pytest.approx(displacements.value, rel=0.2)
+
+
+def test_the_size_of_the_cell_is_corrected_at_zero_field_only(curves: list[Curve]) -> None:
+    for curve in curves:
+        first, *others = curve.points
+        # 0.07335 angstrom^2/ps in 10 angstrom, see the tests of diffusion
+        added = first.corrected.value - first.displacements.coefficient.value
+        assert added == pytest.approx(0.07335 * 10.0 / 9.0, abs=1e-4)
+        assert [point.corrected for point in others] == [None, None]
+
+
+def test_freezing_is_seen_where_the_steps_get_small(curves: list[Curve]) -> None:
+    for curve in curves:
+        assert curve.onset.verdicts == ("liquid", "liquid", "frozen")
+
+
+def test_what_cannot_be_one_scan_is_refused() -> None:
+    with pytest.raises(RecordError, match="all fields are zero"):
+        analyse([draw_sample(0.0, 0.1)], Settings())
+    tilted = draw_sample(0.1, 0.1)
+    tilted.field[0] = 0.0
+    curve = analyse([draw_sample(0.3, 0.1), draw_sample(0.0, 0.1), tilted], Settings())[0]
+    assert curve.polarization is None  # said in the log
+
+
+def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    (curve,) = analyse([draw_sample(0.1, 0.2), draw_sample(0.2, 0.2)], Settings())
+    assert (curve.polarization, curve.susceptibility, curve.onset) == (None, None, None)
+    for what in ("no polarization curve", "no linear response", "no onset"):
+        assert f"classical: {what}: " in caplog.text
+    assert [row["polarization"] for row in curve.rows] == [None, None]
