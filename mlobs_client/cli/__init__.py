@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "observe": "Evaluate observables afterwards along any trajectory.",
     "vdos": "Vibrational density of states from velocities, with error bars.",
     "ir": "Infrared absorption n(w)alpha(w) from dipoles, with error bars.",
+    "train": "Train committees of dipoles on any branch, polarizabilities, energies with dipoles.",
     "model": "Show model files and say which of them you trust.",
 }
 

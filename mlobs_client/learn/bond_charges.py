@@ -100,7 +100,7 @@ def fit_bond_charges(
     chosen = random.permutation(len(labels))[:MOST_STRUCTURES]
     features, labels = features[chosen], labels[chosen]
     quanta = [quanta[s] for s in chosen]
-    before = _rms(_folded(labels[:, None], quanta))[0]
+    before = float(_rms(_folded(labels[:, None], quanta))[0])
     nothing = FirstPrediction(np.zeros(features.shape[2]), before, before)
     if _is_clear(labels, quanta):
         return nothing

@@ -6,6 +6,7 @@ together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON
 
 from mlobs_client.plot.conserved import plot_conserved
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
+from mlobs_client.plot.parity import plot_parity
 from mlobs_client.plot.polarization import plot_polarization
 from mlobs_client.plot.spectra import plot_spectra
 
@@ -15,6 +16,7 @@ __all__ = [
     "STYLE",
     "Plot",
     "plot_conserved",
+    "plot_parity",
     "plot_polarization",
     "plot_spectra",
     "save",

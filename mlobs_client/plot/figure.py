@@ -53,6 +53,10 @@ UNITS: Final = {
     "1/cm^-1": "cm",
     "uC/cm^2": r"µC$\,$cm$^{-2}$",
     "V/angstrom": r"V$\,$Å$^{-1}$",
+    "e angstrom": r"$e\,$Å",
+    "eV/angstrom": r"eV$\,$Å$^{-1}$",
+    "angstrom^3": "Å$^3$",
+    "e": "$e$",
 }
 
 
