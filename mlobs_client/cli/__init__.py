@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, str]] = {
     "dielectric": "Dielectric function from fluctuations, and from a field switched off.",
     "reweight": "Averages in fields that were not simulated, with their effective samples.",
     "oxidation": "Oxidation number of an atom from the dipole along a closed path.",
+    "train": "Train committees of dipoles on any branch, polarizabilities, energies with dipoles.",
     "model": "Show model files and say which of them you trust.",
 }
 

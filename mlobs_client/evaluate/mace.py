@@ -7,6 +7,7 @@ they share is here: the graph of all structures, the species, the size of batche
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -269,7 +270,7 @@ class MaceEvaluator:
             if wanted & committee.provides(quantity)
         }
         self._used = tuple(needed.values())
-        record = derivatives or any(wanted.intersection(DERIVATIVES[name]) for name in needed)
+        record = derivatives or not wanted.isdisjoint(chain(*DERIVATIVES.values()))
         with torch.set_grad_enabled(record):
             return CommitteeEvaluation(self._build(structures), needed, wanted)
 

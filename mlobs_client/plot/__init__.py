@@ -8,6 +8,7 @@ from mlobs_client.plot.against_field import plot_against_field
 from mlobs_client.plot.conserved import plot_conserved
 from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
+from mlobs_client.plot.parity import plot_parity
 from mlobs_client.plot.polarization import plot_polarization
 from mlobs_client.plot.spectra import plot_spectra
 from mlobs_client.plot.winding import plot_winding
@@ -21,6 +22,7 @@ __all__ = [
     "plot_conserved",
     "plot_distributions",
     "plot_field_scan",
+    "plot_parity",
     "plot_polarization",
     "plot_spectra",
     "plot_winding",

@@ -55,6 +55,10 @@ UNITS: Final = {
     "V/angstrom": r"V$\,$Å$^{-1}$",
     "angstrom": "Å",
     "angstrom^2/ps": r"Å$^{2}\,$ps$^{-1}$",
+    "e angstrom": r"$e\,$Å",
+    "eV/angstrom": r"eV$\,$Å$^{-1}$",
+    "angstrom^3": "Å$^3$",
+    "e": "$e$",
 }
 
 

@@ -181,6 +181,16 @@ def test_forces_and_field_forces_come_from_one_pull_back(evaluator, beads) -> No
         np.testing.assert_allclose(one.positions, expected, atol=1e-13)
 
 
+def test_a_joint_network_gives_the_same_values_where_nothing_is_pulled_back(
+    together, beads_in_a_box
+) -> None:
+    wanted = frozenset({"energy", "dipole"})
+    first = together(beads_in_a_box, wanted, derivatives=False).values
+    for one, other in zip(first, together(beads_in_a_box, wanted).values, strict=True):
+        for name in wanted:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
 def test_a_joint_network_is_the_same_as_two_that_give_its_parts(
     network, together, beads_in_a_box
 ) -> None:

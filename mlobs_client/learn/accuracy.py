@@ -1,0 +1,234 @@
+"""How good a committee is on structures that it has not seen, and what became of the branches.
+
+Networks are evaluated as a client evaluates them. Errors of dipoles are modulo quanta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from ase.data import chemical_symbols
+
+from mlobs_client.evaluate import mace
+from mlobs_client.evaluate.fuse import observe
+from mlobs_client.learn.branches import BranchReport, report_branches
+from mlobs_client.learn.data_set import DataSet
+from mlobs_client.structure import Array, Integers
+from mlobs_client.units import ANGSTROM, EV
+
+COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "energy": ("energy",),
+    "forces": ("x", "y", "z"),
+    "dipole": ("x", "y", "z"),
+    "polarizability": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
+    "born_charges": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
+}
+UNITS: Final[Mapping[str, str]] = {
+    "energy": "eV/atom",
+    "forces": "eV/angstrom",
+    "dipole": "e angstrom",
+    "polarizability": "angstrom^3",
+    "born_charges": "e",
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One observable of the structures held out, of all of them together.
+
+    Attributes:
+        name: of ``UNITS``.
+        reference: shape ``(n_rows, n_components)``; dipoles less their integer part, on the branch
+            nearest to the mean of the committee.
+        members: shape ``(n_members, n_rows, n_components)``.
+        classes: what each row belongs to: the composition of its structure, or its species.
+    """
+
+    name: str
+    reference: Array
+    members: Array
+    classes: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.name]
+
+    @property
+    def curves(self) -> dict[str, tuple[Array, Array]]:
+        """Reference and mean of the committee, by class where there are several, by component."""
+        if len({*self.classes}) > 1 or self.reference.shape[1] == 1:
+            return {
+                one: (self.reference[kept].ravel(), self.mean[kept].ravel())
+                for one, kept in self._rows.items()
+            }
+        columns = zip(self.reference.T, self.mean.T, strict=True)
+        return dict(zip(COMPONENTS[self.name], columns, strict=True))
+
+    @property
+    def _rows(self) -> dict[str, npt.NDArray[np.bool_]]:
+        return {one: np.array([c == one for c in self.classes]) for one in sorted({*self.classes})}
+
+    @property
+    def mean(self) -> Array:
+        """Of the committee."""
+        return np.asarray(self.members.mean(axis=0))
+
+    def as_json(self) -> dict[str, Any]:
+        """Errors of the mean, by component and by class, of each member, and their spread."""
+        error = self.mean - self.reference
+        spread = None
+        if len(self.members) > 1:
+            spread = _rms(self.members.std(axis=0, ddof=1))
+        deviation = _rms(self.reference - self.reference.mean(axis=0))
+        names = COMPONENTS[self.name]
+        return {
+            "unit": self.unit,
+            "n_rows": len(error),
+            "rmse": _rms(error),
+            "standard_deviation": deviation,
+            "relative_percent": 100.0 * _rms(error) / deviation if deviation else None,
+            "components": {name: _rms(error[:, i]) for i, name in enumerate(names)},
+            "classes": {
+                one: {"n_rows": int(kept.sum()), "rmse": _rms(error[kept])}
+                for one, kept in self._rows.items()
+            },
+            "members": [_rms(member - self.reference) for member in self.members],
+            "committee_spread": spread,
+        }
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """All that is known of a committee.
+
+    Attributes:
+        compared: by the names of observables.
+        rmse_in_quanta: of the dipole along each lattice vector; None without quanta.
+        branches: of all structures; None without dipoles.
+    """
+
+    compared: Mapping[str, Compared]
+    rmse_in_quanta: tuple[float, float, float] | None = None
+    branches: BranchReport | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "held_out": {name: one.as_json() for name, one in self.compared.items()},
+            "dipole_rmse_in_quanta": self.rmse_in_quanta,
+            "branches": None if self.branches is None else self.branches.as_json(),
+        }
+
+
+def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accuracy:
+    """Compare a committee with labels.
+
+    Args:
+        data_set: that it was trained on.
+        networks: by the names of their files; they are converted in place.
+    """
+    if data_set.kind == "polarizability":
+        evaluator = mace.MaceEvaluator(polarizability=mace.polarizability(networks))
+        return Accuracy({"polarizability": _polarizabilities(evaluator, data_set)})
+    if data_set.kind == "dipole":
+        evaluator = mace.MaceEvaluator(dipole=mace.dipole(networks))
+    else:
+        both = mace.potential_and_dipole(networks)
+        evaluator = mace.MaceEvaluator(potential_and_dipole=both)
+    residuals = _residuals(evaluator, data_set)
+    compared = {"dipole": _dipoles(residuals, data_set)}
+    if data_set.kind == "energy-dipole":
+        compared |= _energies(evaluator, data_set)
+    if "born_charges" in data_set.targets[0]:
+        compared["born_charges"] = _born_charges(evaluator, data_set)
+    indices = [one.index for one in data_set.labelled]
+    branches = report_branches(indices, data_set.quanta, residuals.mean(axis=1))
+    in_quanta = None
+    if branches.n_periodic:
+        in_quanta = _rmse_in_quanta(residuals.mean(axis=1), data_set)
+    return Accuracy(compared, in_quanta, branches)
+
+
+def _residuals(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Array:
+    """Dipole labels as given less integer part and prediction, ``[s, m, i]``, e angstrom."""
+    everything = np.arange(len(data_set.labelled))
+    members = _observe(evaluator, data_set, everything, "committee_dipoles")
+    labels = np.array([one.remainder for one in data_set.labelled])
+    return np.asarray(labels[:, None] - np.array(members) / ANGSTROM)
+
+
+def _dipoles(residuals: Array, data_set: DataSet) -> Compared:
+    """Labels on the branch nearest to the mean of the committee."""
+    labels = np.array([one.remainder for one in data_set.labelled])
+    mean = residuals.mean(axis=1)
+    shifts = np.array([q.shifts(r) for q, r in zip(data_set.quanta, mean, strict=True)])
+    members = (labels[:, None] - residuals)[data_set.test]
+    reference = (labels - shifts)[data_set.test]
+    return Compared("dipole", reference, members.swapaxes(0, 1), _formulas(data_set))
+
+
+def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float, float, float]:
+    quanta = [data_set.quanta[s] for s in data_set.test]
+    folded = [q.fractions(q.fold(r)) for q, r in zip(quanta, residuals[data_set.test], strict=True)]
+    a, b, c = np.sqrt(np.mean(np.square(folded), axis=0)).tolist()
+    return a, b, c
+
+
+def _polarizabilities(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:
+    labels = [data_set.labelled[s].labels["polarizability"].ravel() for s in data_set.test]
+    name = "committee_polarizabilities"
+    members = np.array(_observe(evaluator, data_set, data_set.test, name)) / ANGSTROM**3
+    rows = members.reshape(*members.shape[:2], 9).swapaxes(0, 1)
+    return Compared("polarizability", np.array(labels), rows, _formulas(data_set))
+
+
+def _energies(evaluator: mace.MaceEvaluator, data_set: DataSet) -> dict[str, Compared]:
+    """Energies per atom, and forces."""
+    held_out = [data_set.labelled[s] for s in data_set.test]
+    sizes = np.array([one.structure.n_atoms for one in held_out])[:, None]
+    energies = np.array(_observe(evaluator, data_set, data_set.test, "committee_energies")) / EV
+    labels = np.array([one.labels["energy"] for one in held_out])[:, None]
+    rows = (energies / sizes).swapaxes(0, 1)[..., None]
+    forces = _observe(evaluator, data_set, data_set.test, "committee_forces")
+    return {
+        "energy": Compared("energy", labels / sizes, rows, _formulas(data_set)),
+        "forces": Compared(
+            "forces",
+            np.concatenate([one.labels["forces"] for one in held_out]),
+            np.concatenate(forces, axis=1) * ANGSTROM / EV,
+            _symbols(data_set),
+        ),
+    }
+
+
+def _born_charges(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:
+    """Of the mean of the committee, less oxidation numbers."""
+    predicted = _observe(evaluator, data_set, data_set.test, "born_charges")
+    reference = [data_set.targets[s]["born_charges"].reshape(-1, 9) for s in data_set.test]
+    mean = np.concatenate(predicted).reshape(1, -1, 9)
+    return Compared("born_charges", np.concatenate(reference), mean, _symbols(data_set))
+
+
+def _observe(
+    evaluator: mace.MaceEvaluator, data_set: DataSet, places: Integers, name: str
+) -> list[Array]:
+    structures = [data_set.labelled[s].structure for s in places]
+    return [values[name] for values in observe(structures, [evaluator], frozenset({name}))]
+
+
+def _formulas(data_set: DataSet) -> tuple[str, ...]:
+    return tuple(data_set.labelled[s].formula for s in data_set.test)
+
+
+def _symbols(data_set: DataSet) -> tuple[str, ...]:
+    numbers = [z for s in data_set.test for z in data_set.labelled[s].structure.numbers]
+    return tuple(chemical_symbols[z] for z in numbers)
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))

@@ -1,0 +1,76 @@
+"""Labelled structures as graphs of MACE, in single precision, several in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.learn.labels import Labelled
+from mlobs_client.structure import Array
+from mlobs_client.units import ANGSTROM
+
+with quiet_third_parties():
+    from mace import data
+    from mace.tools import AtomicNumberTable
+    from mace.tools.torch_geometric import Batch
+    from mace.tools.torch_tools import default_dtype
+
+PRECISION: Final = torch.float32
+
+Tensors = dict[str, torch.Tensor]
+
+
+def make_graph(
+    labelled: Labelled,
+    targets: dict[str, Array],
+    species: Sequence[int],
+    cutoff: float,
+    dtype: torch.dtype = PRECISION,
+) -> data.AtomicData:
+    """Neighbours, one-hot species and targets of one structure.
+
+    Args:
+        labelled: the structure.
+        targets: arrays that a batch has under the names ``target_NAME``, joined along their first
+            axis.
+        species: atomic numbers of the network.
+        cutoff: angstrom.
+        dtype: of all numbers.
+    """
+    structure = labelled.structure
+    atoms = Atoms(
+        structure.numbers,
+        structure.positions / ANGSTROM,
+        cell=structure.cell / ANGSTROM,
+        pbc=structure.pbc,
+    )
+    atoms.wrap()  # far from the origin, single precision would lose digits
+    with default_dtype(dtype):
+        graph = data.AtomicData.from_config(
+            data.config_from_atoms(atoms), z_table=AtomicNumberTable(list(species)), cutoff=cutoff
+        )
+    graph.place = torch.tensor(labelled.index)
+    for name, value in targets.items():
+        setattr(graph, f"target_{name}", torch.tensor(value, dtype=dtype))
+    return graph
+
+
+def join(graphs: Iterable[data.AtomicData], device: str = "cpu") -> Tensors:
+    """Several graphs as the input of a network; ``place`` has the indices of the structures."""
+    batch = Batch.from_data_list(list(graphs)).to_dict()
+    return {name: value.to(device) for name, value in batch.items() if torch.is_tensor(value)}
+
+
+def mean_neighbours(graphs: Sequence[data.AtomicData]) -> float:
+    """Mean number of edges of an atom."""
+    return float(np.mean([graph.edge_index.shape[1] / graph.num_nodes for graph in graphs]))
+
+
+def atoms_per_graph(batch: Tensors) -> torch.Tensor:
+    """Shape ``(n_graphs,)``."""
+    return torch.diff(batch["ptr"])

@@ -1,0 +1,195 @@
+"""Branches of dipoles: what is known up to quanta e a, brought next to a prediction.
+
+The dipole of a periodic structure is known modulo e times its lattice vectors a. Of the residual of
+a label, label - e sum N_I R_I - prediction, only the smallest representative means something.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from ase.geometry import complete_cell, minkowski_reduce
+
+from mlobs_client.errors import EvaluationError
+from mlobs_client.structure import Array, Integers, Structure
+from mlobs_client.units import ANGSTROM
+
+AMBIGUOUS: Final = 0.35
+"""Quanta; a residual beyond has a neighbouring branch that explains it nearly as well."""
+
+OUTLYING: Final = 8.0
+"""Times the median length of a residual."""
+
+N_BINS: Final = 20
+
+
+class Quanta:
+    """The quanta of one structure.
+
+    Args:
+        cell: shape ``(3, 3)``, lattice vectors are rows; a dipole is in e times their unit.
+        pbc: directions without periodicity have no quanta.
+
+    Raises:
+        EvaluationError: the periodic lattice vectors are not independent.
+    """
+
+    def __init__(self, cell: Array, pbc: Sequence[bool]) -> None:
+        self._periodic = np.array(pbc, dtype=bool)
+        lattice = cell * self._periodic[:, None]
+        if np.linalg.matrix_rank(lattice) < self._periodic.sum():
+            raise EvaluationError(
+                f"the cell {cell.tolist()} has no lattice vectors for the periodicity "
+                f"{tuple(pbc)}; correct the cell or pbc of the structure"
+            )
+        # Directions without periodicity get vectors across all others: nothing is projected.
+        self._cell = complete_cell(lattice)
+        self._reduced, self._operation = minkowski_reduce(self._cell, self._periodic)
+        self._inverse = np.linalg.inv(self._reduced)
+        # In a reduced cell the nearest lattice vector is the rounded one, or next to it.
+        steps = product(*((0, -1, 1) if periodic else (0,) for periodic in self._periodic))
+        self._steps = np.array(list(steps), dtype=np.int64)
+
+    @classmethod
+    def of(cls, structure: Structure) -> Quanta:
+        """In e angstrom."""
+        return cls(structure.cell / ANGSTROM, structure.pbc)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether the structure is periodic at all."""
+        return bool(self._periodic.any())
+
+    @property
+    def edge(self) -> float:
+        """Length of the longest reduced lattice vector; zero if there is none."""
+        return float(np.linalg.norm(self._reduced[self._periodic], axis=1).max(initial=0.0))
+
+    def nearest(self, vectors: npt.ArrayLike) -> Integers:
+        """The lattice vectors, as integers, that are nearest to vectors ``(..., 3)``."""
+        vectors = np.asarray(vectors, dtype=np.float64)
+        rounded = np.round(vectors @ self._inverse) * self._periodic
+        rests = vectors - rounded @ self._reduced
+        around = rests[..., None, :] - self._steps @ self._reduced
+        lengths = np.linalg.norm(around, axis=-1)
+        lengths[..., 1:] += 1e-9 * np.abs(self._reduced).max()  # of two that are equal, the first
+        best = rounded.astype(np.int64) + self._steps[lengths.argmin(axis=-1)]
+        return np.asarray(best @ self._operation, dtype=np.int64)
+
+    def shifts(self, vectors: npt.ArrayLike) -> Array:
+        """The same as vectors."""
+        return np.asarray(self.nearest(vectors) @ self._cell)
+
+    def fold(self, vectors: npt.ArrayLike) -> Array:
+        """The smallest representatives of vectors ``(..., 3)``."""
+        vectors = np.asarray(vectors, dtype=np.float64)
+        return np.asarray(vectors - self.shifts(vectors))
+
+    def fractions(self, vectors: npt.ArrayLike) -> Array:
+        """Vectors in quanta along each lattice vector; zero where there are none."""
+        fractions = np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(self._cell)
+        return np.asarray(fractions * self._periodic)
+
+
+@dataclass(frozen=True)
+class Unexplained:
+    """A label that no branch explains, or two branches.
+
+    Attributes:
+        index: of the structure in its file, from 0.
+        residual: shape ``(3,)``, quanta.
+        reason: in words.
+    """
+
+    index: int
+    residual: tuple[float, float, float]
+    reason: str
+
+
+@dataclass(frozen=True)
+class BranchReport:
+    """Whether the labels of a data set agree with predictions, up to quanta.
+
+    Attributes:
+        n_periodic: structures whose dipole has quanta.
+        moves: how many labels were moved by which quanta; those that stayed are not in it.
+        edges: shape ``(n_bins + 1,)`` of the histogram, quanta.
+        histogram: shape ``(3, n_bins)``, residuals along each lattice vector.
+        unexplained: the labels to look at; they are not left out.
+    """
+
+    n_periodic: int
+    moves: Mapping[tuple[int, int, int], int]
+    edges: Array
+    histogram: Integers
+    unexplained: tuple[Unexplained, ...]
+
+    @property
+    def n_moved(self) -> int:
+        return sum(self.moves.values())
+
+    def as_json(self) -> dict[str, object]:
+        """All of it."""
+        return {
+            "n_periodic": self.n_periodic,
+            "n_moved": self.n_moved,
+            "moves": [{"quanta": list(q), "labels": n} for q, n in self.moves.items()],
+            "histogram": {"edges": self.edges.tolist(), "counts": self.histogram.tolist()},
+            "unexplained": [
+                {"structure": one.index, "residual": list(one.residual), "reason": one.reason}
+                for one in self.unexplained
+            ],
+        }
+
+
+def report_branches(
+    indices: Sequence[int], quanta: Sequence[Quanta], residuals: Array
+) -> BranchReport:
+    """Judge labels by their residuals.
+
+    Args:
+        indices: of the structures in their file.
+        quanta: of each structure.
+        residuals: shape ``(n_structures, 3)``, label - e sum N R - prediction, labels as given.
+    """
+    moves: Counter[tuple[int, int, int]] = Counter()
+    fractions, lengths = np.zeros((len(residuals), 3)), np.zeros(len(residuals))
+    for s, (one, residual) in enumerate(zip(quanta, residuals, strict=True)):
+        i, j, k = one.nearest(residual).tolist()
+        moves[i, j, k] += 1
+        fractions[s] = one.fractions(one.fold(residual))
+        lengths[s] = np.linalg.norm(one.fold(residual))
+    del moves[0, 0, 0]
+    periodic = np.array([one.has_any for one in quanta], dtype=bool)
+    edges = np.linspace(-0.5, 0.5, N_BINS + 1)
+    inside = np.clip(fractions[periodic], -0.5, 0.5)
+    return BranchReport(
+        n_periodic=int(periodic.sum()),
+        moves=dict(moves.most_common()),
+        edges=edges,
+        histogram=np.array([np.histogram(inside[:, k], edges)[0] for k in range(3)]),
+        unexplained=tuple(_find_unexplained(indices, fractions, lengths)),
+    )
+
+
+def _find_unexplained(
+    indices: Sequence[int], fractions: Array, lengths: Array
+) -> list[Unexplained]:
+    limit = OUTLYING * float(np.median(lengths)) if len(lengths) else 0.0
+    found = []
+    for index, fraction, length in zip(indices, fractions, lengths, strict=True):
+        x, y, z = np.round(fraction, 4).tolist()
+        largest = float(np.abs(fraction).max())
+        if largest > AMBIGUOUS:
+            reason = f"{largest:.2f} quanta away: the branch next to it explains it as well"
+            found.append(Unexplained(int(index), (x, y, z), reason))
+        elif length > limit:
+            reason = f"{length / limit * OUTLYING:.0f} times the median residual away"
+            found.append(Unexplained(int(index), (x, y, z), reason))
+    return found

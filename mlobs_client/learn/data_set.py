@@ -1,0 +1,197 @@
+"""What all members of a committee share: targets, their scales, and the structures held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.learn.bond_charges import FirstPrediction, fit_bond_charges, pair_features
+from mlobs_client.learn.branches import Quanta
+from mlobs_client.learn.labels import Labelled, numbers_by_species, species_of
+from mlobs_client.learn.networks import Kind, count_species, fit_free_atoms
+from mlobs_client.structure import Array, Integers
+
+VALID_FRACTION: Final = 0.1
+FEWEST: Final = 5
+NO_QUANTA: Final = Quanta(np.zeros((3, 3)), (False, False, False))
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Labelled structures, prepared for training.
+
+    Attributes:
+        kind: of the networks.
+        labelled: all structures.
+        species: their atomic numbers, sorted.
+        quanta: of each structure; none where branches are kept as they are.
+        targets: of each structure, by the names of labels; what a network has to give: the dipole
+            less its integer part on the branch nearest to the first prediction, the energy less
+            that of free atoms, Born charges less oxidation numbers.
+        scales: what there is to learn, see :class:`mlobs_client.learn.objective.Objective`.
+        test: places of structures that no member may see.
+        rest: places of the others.
+        free_atoms: shape ``(n_species,)``, eV; None without energies.
+        first: the first prediction of the dipole; None without dipoles.
+    """
+
+    kind: Kind
+    labelled: tuple[Labelled, ...]
+    species: tuple[int, ...]
+    quanta: tuple[Quanta, ...]
+    targets: tuple[Mapping[str, Array], ...]
+    scales: Mapping[str, float]
+    test: Integers
+    rest: Integers
+    free_atoms: Array | None = None
+    first: FirstPrediction | None = None
+
+    @property
+    def oxidation_numbers(self) -> dict[str, int] | None:
+        """By species; None where atoms of one species differ."""
+        return numbers_by_species(self.labelled)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a report says of it; structures by their indices in the file."""
+        first = None
+        if self.first is not None:
+            first = {"rms_before": self.first.before, "rms_after": self.first.after}
+        return {
+            "n_structures": len(self.labelled),
+            "held_out": [self.labelled[s].index for s in self.test],
+            "species": [chemical_symbols[z] for z in self.species],
+            "oxidation_numbers": self.oxidation_numbers,
+            "scales": dict(self.scales),
+            "first_prediction": first,
+            "free_atoms_ev": None if self.free_atoms is None else self.free_atoms.tolist(),
+        }
+
+    def split(self, seed: int) -> tuple[Integers, Integers]:
+        """A member's own structures to learn from and to judge by, of those not held out."""
+        order = np.random.default_rng([seed, 7]).permutation(self.rest)
+        n_valid = max(1, round(VALID_FRACTION * len(order)))
+        return order[n_valid:], order[:n_valid]
+
+
+def prepare(
+    kind: Kind,
+    labelled: Sequence[Labelled],
+    *,
+    cutoff: float,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+    fold: bool = True,
+) -> DataSet:
+    """Hold structures out, and make targets; nothing is learned from labels that are held out.
+
+    Args:
+        kind: of the networks.
+        labelled: with the labels that the kind needs.
+        cutoff: of the networks, angstrom.
+        test_fraction: of the structures, to be held out.
+        seed: of what is held out.
+        fold: False says that all dipoles are on one branch already, and leaves them there.
+
+    Raises:
+        ConfigError: too few structures.
+    """
+    if len(labelled) < FEWEST:
+        raise ConfigError(
+            f"{len(labelled)} structures are too few to train, to choose and to test; give at "
+            f"least {FEWEST}"
+        )
+    order = np.random.default_rng([seed, 5]).permutation(len(labelled))
+    n_test = max(1, round(test_fraction * len(labelled)))
+    test, rest = np.sort(order[:n_test]), np.sort(order[n_test:])
+    species = species_of(labelled)
+    targets: list[dict[str, Array]] = [{} for _ in labelled]
+    quanta, first, free_atoms = [NO_QUANTA] * len(labelled), None, None
+    if kind == "polarizability":
+        for target, one in zip(targets, labelled, strict=True):
+            target["polarizability"] = one.labels["polarizability"][None]
+    else:
+        if fold:
+            quanta = [one.quanta for one in labelled]
+        first = _set_dipoles(targets, labelled, quanta, species, cutoff, rest, seed)
+    if kind == "energy-dipole":
+        free_atoms = _set_energies(targets, labelled, species, rest)
+    return DataSet(
+        kind=kind,
+        labelled=tuple(labelled),
+        species=species,
+        quanta=tuple(quanta),
+        targets=tuple(targets),
+        scales=_scales([targets[s] for s in rest], [labelled[s] for s in rest], species),
+        test=test,
+        rest=rest,
+        free_atoms=free_atoms,
+        first=first,
+    )
+
+
+def _set_dipoles(
+    targets: Sequence[dict[str, Array]],
+    labelled: Sequence[Labelled],
+    quanta: Sequence[Quanta],
+    species: Sequence[int],
+    cutoff: float,
+    rest: Integers,
+    seed: int,
+) -> FirstPrediction:
+    """Dipoles next to a first prediction, and Born charges where there are some."""
+    features = np.array([pair_features(one.structure, species, cutoff) for one in labelled])
+    labels = np.array([one.remainder for one in labelled])
+    first = fit_bond_charges(features[rest], labels[rest], [quanta[s] for s in rest], seed)
+    predictions = features @ first.charges
+    for s, one in enumerate(labelled):
+        residual = quanta[s].fold(labels[s] - predictions[s])
+        targets[s]["dipole"] = (predictions[s] + residual)[None]
+        if "born_charges" in one.labels:
+            integers = np.zeros(one.structure.n_atoms)
+            if one.oxidation_numbers is not None:
+                integers = one.oxidation_numbers.astype(np.float64)
+            born = one.labels["born_charges"] - integers[:, None, None] * np.eye(3)
+            targets[s]["born_charges"] = born
+    return first
+
+
+def _set_energies(
+    targets: Sequence[dict[str, Array]],
+    labelled: Sequence[Labelled],
+    species: Sequence[int],
+    rest: Integers,
+) -> Array:
+    counts = count_species([one.structure.numbers for one in labelled], species)
+    energies = np.array([one.labels["energy"] for one in labelled])
+    free_atoms = fit_free_atoms(counts[rest], energies[rest])
+    for target, one, left in zip(targets, labelled, energies - counts @ free_atoms, strict=True):
+        target["energy"] = np.array([left])
+        target["forces"] = one.labels["forces"]
+    return free_atoms
+
+
+def _scales(
+    targets: Sequence[Mapping[str, Array]],
+    labelled: Sequence[Labelled],
+    species: Sequence[int],
+) -> dict[str, float]:
+    """Root mean squares of what is left when what needs no structure is taken away."""
+    sizes = np.array([one.structure.n_atoms for one in labelled])
+    scales = {}
+    for name in targets[0]:
+        if name in ("forces", "born_charges"):
+            values = np.concatenate([target[name].ravel() for target in targets])
+        else:
+            rows = np.array([target[name].ravel() for target in targets])
+            if name == "polarizability":
+                counts = count_species([one.structure.numbers for one in labelled], species)
+                means = counts @ fit_free_atoms(counts, rows[:, ::4].mean(axis=1))
+                rows = rows - means[:, None] * np.eye(3).ravel()
+            values = rows / np.sqrt(sizes)[:, None]
+        scales[name] = float(np.sqrt(np.mean(values**2))) or 1.0
+    return scales

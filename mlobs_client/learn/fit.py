@@ -1,0 +1,195 @@
+"""The training of one network, which a kill at any moment does not harm.
+
+Adam with a one-cycle learning rate over a fixed number of steps, and a running average of the
+weights, of which the best check on validation structures is kept. Every check writes all that the
+rest depends on, so a fit that goes on ends where an undisturbed one does.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mace.data import AtomicData
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mlobs_client.errors import ModelError
+from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.learn.batches import join
+from mlobs_client.learn.objective import Objective
+
+Report = Callable[[int, float], None]
+"""Called with the step and the last validation error."""
+
+
+class Recipe(NamedTuple):
+    """How a network is optimized.
+
+    Attributes:
+        steps: of the optimizer; at least 4.
+        rate: highest learning rate.
+        batch: structures in a step.
+        settling: part of the steps after which labels may follow the network to other branches.
+        n_checks: how often validation structures are looked at.
+    """
+
+    steps: int
+    rate: float
+    batch: int
+    settling: float = 0.3
+    n_checks: int = 20
+
+
+class Check(NamedTuple):
+    """One look at the validation structures.
+
+    Attributes:
+        step: after which.
+        loss: mean over the steps since the last look.
+        error: root of the mean squared error of the averaged weights.
+    """
+
+    step: int
+    loss: float
+    error: float
+
+
+@dataclass
+class Fit:
+    """A network in training; afterwards it has the best weights.
+
+    Attributes:
+        network: to train.
+        objective: what to make small.
+        train: graphs to learn from.
+        valid: graphs that decide which weights are kept.
+        recipe: how.
+        seed: of the order of the structures.
+        checkpoint: file that the fit goes on from if it is there.
+        device: where the network is.
+    """
+
+    network: torch.nn.Module
+    objective: Objective
+    train: Sequence[AtomicData]
+    valid: Sequence[AtomicData]
+    recipe: Recipe
+    seed: int
+    checkpoint: Path
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        steps, rate = self.recipe.steps, self.recipe.rate
+        parameters = list(self.network.parameters())
+        self._optimizer = torch.optim.Adam(parameters, lr=rate, amsgrad=True)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer,
+            rate,
+            total_steps=steps,
+            pct_start=max(0.05, 2.0 / steps),
+            final_div_factor=100,
+        )
+        decay = min(0.99, max(0.5, 1.0 - 20.0 / steps))
+        with quiet_third_parties():  # a copy of the network goes through files in memory
+            self._average = AveragedModel(
+                self.network,
+                multi_avg_fn=get_ema_multi_avg_fn(decay),  # type: ignore[no-untyped-call]
+            )
+        self._random = np.random.default_rng([self.seed, 11])
+        self._step = 0
+        self._best: dict[str, torch.Tensor] = {}
+        self._checks: list[Check] = []
+
+    def run(self, report: Report) -> list[Check]:
+        """Train to the end.
+
+        Raises:
+            ModelError: the checkpoint cannot be read, or the errors became infinite.
+        """
+        self._resume()
+        every = max(1, self.recipe.steps // self.recipe.n_checks)
+        losses: list[float] = []
+        while self._step < self.recipe.steps:
+            losses.append(self._take_step())
+            if self._step % every == 0 or self._step == self.recipe.steps:
+                self._check(float(np.mean(losses)))
+                losses = []
+            report(self._step, self._checks[-1].error if self._checks else math.nan)
+        self.network.load_state_dict(self._best)
+        return self._checks
+
+    def _take_step(self) -> float:
+        n = min(self.recipe.batch, len(self.train))
+        chosen = self._random.choice(len(self.train), n, replace=False)
+        batch = join([self.train[i] for i in chosen], self.device)
+        loss = self.objective.loss(
+            self.network,
+            batch,
+            self._random,
+            branches_are_free=self._step >= self.recipe.settling * self.recipe.steps,
+        )
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        self._optimizer.step()
+        self._schedule.step()
+        self._average.update_parameters(self.network)
+        self._step += 1
+        return float(loss.detach())
+
+    def _check(self, loss: float) -> None:
+        average = self._average.module
+        squares = [
+            self.objective.error(average, join([graph], self.device)) for graph in self.valid
+        ]
+        error = float(np.sqrt(np.mean(squares)))
+        if not math.isfinite(error):
+            raise ModelError(
+                f"{self.checkpoint.stem}: the error is {error} after {self._step} steps; lower "
+                "the learning rate with --rate, and look for structures with wrong labels"
+            )
+        if not self._checks or error < min(check.error for check in self._checks):
+            self._best = copy.deepcopy(average.state_dict())
+        self._checks.append(Check(self._step, loss, error))
+        self._save()
+
+    def _save(self) -> None:
+        state = {
+            "step": self._step,
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "average": self._average.state_dict(),
+            "random": self._random.bit_generator.state,
+            "best": self._best,
+            "checks": [tuple(check) for check in self._checks],
+        }
+        unfinished = self.checkpoint.with_name(f"{self.checkpoint.name}.partial")
+        torch.save(state, unfinished)
+        unfinished.replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        try:
+            state: dict[str, Any] = torch.load(
+                self.checkpoint, map_location=self.device, weights_only=True
+            )
+            self.network.load_state_dict(state["network"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+            self._average.load_state_dict(state["average"])
+        except Exception as error:  # whatever is in a damaged file
+            raise ModelError(
+                f"{self.checkpoint}: no checkpoint of this training ({type(error).__name__}); "
+                "remove it to begin this member anew"
+            ) from error
+        self._random.bit_generator.state = state["random"]
+        self._step, self._best = state["step"], state["best"]
+        self._checks = [Check(*check) for check in state["checks"]]

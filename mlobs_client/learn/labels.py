@@ -1,0 +1,197 @@
+"""Labelled structures: what an extended xyz file says, checked, in the units of model files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from mlobs_client.errors import ConfigError, EvaluationError
+from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.learn.branches import Quanta
+from mlobs_client.structure import Array, Integers, Structure
+from mlobs_client.units import ANGSTROM
+
+SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
+    "energy": (),
+    "forces": (-1, 3),
+    "dipole": (3,),
+    "polarizability": (3, 3),
+    "born_charges": (-1, 3, 3),
+}
+"""-1 stands for the number of atoms."""
+
+INTEGER_ARRAYS: Final = ("oxn", "Qs")
+"""What oxidation numbers of atoms are called in data sets."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Where a label is found.
+
+    Attributes:
+        key: in the comment line, or of a column for what belongs to atoms.
+        unit: of its numbers, in e, angstrom and eV.
+    """
+
+    key: str
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One structure with what is known of it.
+
+    Attributes:
+        index: in its file, from 0.
+        structure: atomic units, as everywhere.
+        labels: by the names of ``SHAPES``; e, angstrom, eV. The dipole is on any branch,
+            polarizabilities are symmetric, Born charges add up to zero.
+        oxidation_numbers: shape ``(n_atoms,)``; None where no dipole is learned.
+    """
+
+    index: int
+    structure: Structure
+    labels: Mapping[str, Array]
+    oxidation_numbers: Integers | None = None
+
+    @property
+    def quanta(self) -> Quanta:
+        return Quanta.of(self.structure)
+
+    @property
+    def remainder(self) -> Array:
+        """The dipole less e sum N_I R_I, on the branch of the label, e angstrom."""
+        if self.oxidation_numbers is None:
+            return self.labels["dipole"]
+        return np.asarray(
+            self.labels["dipole"] - self.oxidation_numbers @ self.structure.positions / ANGSTROM
+        )
+
+    @property
+    def formula(self) -> str:
+        """Composition, such as ``H128O64``."""
+        return str(Atoms(self.structure.numbers).get_chemical_formula())
+
+
+def read_labelled(
+    path: Path,
+    wanted: Mapping[str, Label],
+    oxidation_numbers: OxidationNumbers | None = None,
+) -> list[Labelled]:
+    """Read all frames.
+
+    Args:
+        path: of an extended xyz file, or of any that ASE reads.
+        wanted: labels by the names of ``SHAPES``.
+        oxidation_numbers: of the species; without them, from the columns ``oxn`` or ``Qs``.
+
+    Raises:
+        ConfigError: the file cannot be read, a label is missing or has another shape, oxidation
+            numbers are missing, are no integers, or do not add up to zero.
+    """
+    try:
+        frames: list[Atoms] = ase.io.read(path, index=":")
+    except Exception as error:  # ASE's readers raise anything
+        raise ConfigError(f"{path}: ASE cannot read structures from it: {error}") from error
+    return list(_label(path, frames, wanted, oxidation_numbers))
+
+
+def species_of(labelled: Sequence[Labelled]) -> tuple[int, ...]:
+    """Atomic numbers of a data set, sorted."""
+    return tuple(sorted({int(z) for one in labelled for z in one.structure.numbers}))
+
+
+def numbers_by_species(labelled: Sequence[Labelled]) -> dict[str, int] | None:
+    """Oxidation numbers of a data set by species; None where atoms of one species differ."""
+    found: dict[int, int] = {}
+    for one in labelled:
+        integers = one.oxidation_numbers
+        if integers is None:
+            return None
+        for z, n in zip(one.structure.numbers.tolist(), integers.tolist(), strict=True):
+            if found.setdefault(z, n) != n:
+                return None
+    return {chemical_symbols[z]: n for z, n in sorted(found.items())}
+
+
+def _label(
+    path: Path,
+    frames: Sequence[Atoms],
+    wanted: Mapping[str, Label],
+    oxidation_numbers: OxidationNumbers | None,
+) -> Iterator[Labelled]:
+    for index, atoms in enumerate(frames):
+        where = f"{path}, structure {index} (counted from 0)"
+        try:
+            structure = Structure(
+                numbers=np.asarray(atoms.numbers, dtype=np.int64),
+                positions=atoms.positions * ANGSTROM,
+                cell=np.asarray(atoms.cell) * ANGSTROM,
+                pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+            )
+        except EvaluationError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        labels = {name: _find(atoms, name, label, where) for name, label in wanted.items()}
+        integers = None
+        if "dipole" in wanted:
+            integers = _integers(atoms, structure, oxidation_numbers, where)
+        yield Labelled(index, structure, labels, integers)
+
+
+def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
+    """ASE moves some keys into a calculator when it reads them."""
+    results: Mapping[str, Any] = atoms.calc.results if atoms.calc is not None else {}
+    places = (atoms.arrays if SHAPES[name][:1] == (-1,) else atoms.info, results)
+    value = next((place[label.key] for place in places if label.key in place), None)
+    if value is None:
+        known = sorted({*places[0], *results} - {"numbers", "positions"})
+        raise ConfigError(
+            f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}: "
+            f"say --key or --{name.replace('_', '-')}-key"
+        )
+    shape = tuple(len(atoms) if size == -1 else size for size in SHAPES[name])
+    array = np.array(value, dtype=np.float64) * label.unit
+    if array.size != np.prod(shape) or not np.isfinite(array).all():
+        raise ConfigError(f"{where}: {label.key!r} must be {shape} finite numbers, got {value!r}")
+    array = array.reshape(shape)
+    if name == "polarizability":
+        return np.asarray(0.5 * (array + array.T))
+    if name == "born_charges":
+        return np.asarray(array - array.mean(axis=0))
+    return array
+
+
+def _integers(
+    atoms: Atoms, structure: Structure, numbers: OxidationNumbers | None, where: str
+) -> Integers:
+    """One for each atom, neutral.
+
+    A charged cell has a dipole that depends on the origin, which no network can know.
+    """
+    if numbers is None:
+        column = next((name for name in INTEGER_ARRAYS if name in atoms.arrays), None)
+        if column is None and not any(structure.pbc):
+            return np.zeros(structure.n_atoms, dtype=np.int64)
+        if column is None:
+            raise ConfigError(
+                f"{where}: a periodic dipole is known up to quanta, so it needs oxidation numbers; "
+                "say --oxidation-numbers O=-2,H=1, or add a column oxn with one for each atom"
+            )
+        values = atoms.arrays[column]
+        if (np.asarray(values) != np.round(values)).any():
+            raise ConfigError(f"{where}: the column {column} has numbers that are no integers")
+        numbers = OxidationNumbers([int(value) for value in values])
+    integers = numbers.of(structure)
+    if charge := int(integers.sum()):
+        raise ConfigError(
+            f"{where}: the oxidation numbers add up to {charge:+d} e; the dipole of a charged "
+            "structure depends on the origin: correct --oxidation-numbers, or the column"
+        )
+    return integers

@@ -1,0 +1,145 @@
+"""Untrained networks of MACE, and the same weights in double precision."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.structure import Array, Integers
+
+with quiet_third_parties():
+    from mace import modules
+    from mace.modules.models import o3  # e3nn cannot be imported before mace
+    from mace.tools.torch_tools import default_dtype
+
+Kind = Literal["dipole", "polarizability", "energy-dipole"]
+
+
+class Size(NamedTuple):
+    """What decides about accuracy and cost.
+
+    Attributes:
+        channels: features of each degree.
+        layers: of messages.
+        correlation: order in the neighbours of one layer, less 1.
+        radial: widths of the network of the distance.
+    """
+
+    channels: int
+    layers: int
+    correlation: int
+    radial: tuple[int, ...]
+
+
+SIZES: Final = {
+    "small": Size(8, 2, 2, (16,)),
+    "medium": Size(16, 2, 3, (32, 32)),
+    "large": Size(32, 2, 3, (64, 64, 64)),
+}
+"""A small one suffices for one phase of one composition, such as liquid water."""
+
+
+class Build(NamedTuple):
+    """All that a network is made of before it has learned.
+
+    Attributes:
+        kind: what it gives.
+        size: see :class:`Size`.
+        species: atomic numbers, sorted.
+        cutoff: angstrom.
+        neighbours: mean number of edges of an atom, a normalisation.
+    """
+
+    kind: Kind
+    size: Size
+    species: tuple[int, ...]
+    cutoff: float
+    neighbours: float
+
+
+def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torch.nn.Module:
+    """Make a network with random weights.
+
+    Args:
+        one: what to build.
+        dtype: its constants are exact in this precision.
+        energies: shape ``(n_species,)``, eV, of the free atoms; zero if None.
+    """
+    n = one.size.channels
+    degrees = {"dipole": "{n}x0e+{n}x1o", "energy-dipole": "{n}x0e+{n}x1o"}
+    irreps = degrees.get(one.kind, "{n}x0e+{n}x1o+{n}x2e").format(n=n)
+    settings: dict[str, Any] = {
+        "r_max": one.cutoff,
+        "num_bessel": 8,
+        "num_polynomial_cutoff": 5,
+        "max_ell": 2,
+        "interaction_cls": modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        "interaction_cls_first": modules.interaction_classes["RealAgnosticInteractionBlock"],
+        "num_interactions": one.size.layers,
+        "num_elements": len(one.species),
+        "hidden_irreps": o3.Irreps(irreps),
+        "MLP_irreps": o3.Irreps(irreps),
+        "avg_num_neighbors": one.neighbours,
+        "atomic_numbers": list(one.species),
+        "correlation": one.size.correlation,
+        "radial_MLP": list(one.size.radial),
+        "gate": torch.nn.functional.silu,
+        "atomic_energies": None,
+    }
+    network: torch.nn.Module
+    with quiet_third_parties(), default_dtype(dtype):
+        warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn
+        if one.kind == "dipole":
+            # The last layer of AtomicDipolesMACE has no scalars: a gate that vanishes at 0 would
+            # silence its readout for ever; sigmoid(0) = 1/2 makes it a linear readout.
+            settings |= {"gate": torch.sigmoid, "MLP_irreps": o3.Irreps(f"{n}x1o")}
+            network = modules.AtomicDipolesMACE(**settings)
+        elif one.kind == "energy-dipole":
+            free = np.zeros(len(one.species)) if energies is None else energies
+            network = modules.EnergyDipolesMACE(**settings | {"atomic_energies": free})
+        else:
+            network = modules.AtomicDielectricMACE(**settings)
+    return network
+
+
+def scale_outputs(network: torch.nn.Module, factor: float) -> None:
+    """Multiply all that an untrained network gives."""
+    with torch.no_grad():
+        for readout in network.readouts:  # type: ignore[union-attr]
+            last = readout.linear if hasattr(readout, "linear") else readout.linear_2
+            last.weight.mul_(factor)
+
+
+def in_double(
+    network: torch.nn.Module, one: Build, energies: Array | None = None
+) -> torch.nn.Module:
+    """The same weights in a network built in double precision, on the CPU."""
+    exact = build(one, torch.float64, energies)
+    weights = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, parameter in exact.named_parameters():
+            parameter.copy_(weights[name])
+    return exact
+
+
+def fit_free_atoms(counts: Array, energies: Array) -> Array:
+    """Energies of the free atoms that leave least to be learned, eV.
+
+    Where compositions do not tell species apart, the smallest ones: differences between structures
+    of such compositions mean something, others do not.
+
+    Args:
+        counts: shape ``(n_structures, n_species)``.
+        energies: shape ``(n_structures,)``, eV.
+    """
+    return np.asarray(np.linalg.lstsq(counts, energies, rcond=None)[0])
+
+
+def count_species(numbers: Sequence[Integers], species: Sequence[int]) -> Array:
+    """Atoms of each species, shape ``(n_structures, n_species)``."""
+    return np.array([[float((z == one).sum()) for one in species] for z in numbers])

@@ -1,0 +1,111 @@
+"""What training makes small, and what decides which weights are best.
+
+All squared errors are in units of what there is to learn, so that 1 is a network that knows
+nothing, and learning rates serve every data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+
+from mlobs_client.learn.batches import Tensors, atoms_per_graph
+from mlobs_client.learn.branches import Quanta
+from mlobs_client.learn.networks import Kind
+
+BORN_WEIGHT: Final = 0.2
+ENERGY_WEIGHT: Final = 1.0
+"""Of the relative squared errors, where those of dipoles and forces have 1."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Squared errors of one kind of network.
+
+    Attributes:
+        kind: of the network.
+        scales: what there is to learn: standard deviations, by the names of targets; of the
+            energy, dipole and polarizability per square root of the number of atoms.
+        quanta: of each structure, by index.
+    """
+
+    kind: Kind
+    scales: Mapping[str, float]
+    quanta: Mapping[int, Quanta]
+
+    def loss(
+        self,
+        network: torch.nn.Module,
+        batch: Tensors,
+        random: np.random.Generator,
+        *,
+        branches_are_free: bool,
+    ) -> torch.Tensor:
+        """Mean squared error of a batch, differentiable by the weights.
+
+        Args:
+            network: in training.
+            batch: of :func:`mlobs_client.learn.batches.join`.
+            random: draws a direction of the dipole, if there are Born charges.
+            branches_are_free: labels follow the network to the branch nearest to its prediction.
+        """
+        output = self._evaluate(network, batch, training=True)
+        total = self._squares(output, batch, branches_are_free)
+        if "target_born_charges" in batch:
+            total = total + BORN_WEIGHT * self._born_square(output["dipole"], batch, random)
+        return total
+
+    def error(self, network: torch.nn.Module, batch: Tensors) -> float:
+        """Mean squared error on the nearest branches, for judging weights."""
+        output = self._evaluate(network, batch, training=False)
+        return float(self._squares(output, batch, branches_are_free=True).detach())
+
+    def _evaluate(self, network: torch.nn.Module, batch: Tensors, *, training: bool) -> Tensors:
+        output: Tensors = network(
+            batch, training=training, compute_force=self.kind == "energy-dipole"
+        )
+        return output
+
+    def _squares(self, output: Tensors, batch: Tensors, branches_are_free: bool) -> torch.Tensor:
+        sizes = atoms_per_graph(batch)
+        if self.kind == "polarizability":
+            error = output["polarizability"] - batch["target_polarizability"]
+            return self._mean_square("polarizability", error, sizes)
+        error = output["dipole"] - batch["target_dipole"]
+        if branches_are_free:
+            error = error - self._nearest_shifts(error, batch)
+        total = self._mean_square("dipole", error, sizes)
+        if self.kind == "energy-dipole":
+            forces = (output["forces"] - batch["target_forces"]) / self.scales["forces"]
+            error = output["energy"] - batch["target_energy"]
+            total = total + forces.square().mean()
+            total = total + ENERGY_WEIGHT * self._mean_square("energy", error, sizes)
+        return total
+
+    def _mean_square(self, name: str, error: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+        of_structures = error.flatten(1) if error.ndim > 1 else error.unsqueeze(1)
+        return (of_structures / sizes.sqrt()[:, None] / self.scales[name]).square().mean()
+
+    def _nearest_shifts(self, errors: torch.Tensor, batch: Tensors) -> torch.Tensor:
+        """Quanta: constant where an error stays on its branch, so they have no derivative."""
+        values = errors.detach().double().cpu().numpy()
+        places = batch["place"].tolist()
+        shifts = [self.quanta[place].shifts(v) for place, v in zip(places, values, strict=True)]
+        return torch.tensor(np.array(shifts), dtype=errors.dtype, device=errors.device)
+
+    def _born_square(
+        self, dipoles: torch.Tensor, batch: Tensors, random: np.random.Generator
+    ) -> torch.Tensor:
+        """Along a random direction of the dipole: one pass back in place of three."""
+        direction = random.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        along = torch.tensor(direction, dtype=dipoles.dtype, device=dipoles.device)
+        (gradient,) = torch.autograd.grad(
+            (dipoles @ along).sum(), batch["positions"], create_graph=True
+        )
+        target = torch.einsum("Iij,i->Ij", batch["target_born_charges"], along)
+        return ((gradient - target) / self.scales["born_charges"]).square().mean()

@@ -1,0 +1,280 @@
+"""Committees in a folder: each member once, whatever happens in between.
+
+::
+
+    FOLDER/settings.json          what the members are made of: another one, another folder
+    FOLDER/dipole-0.model         a member: an ordinary file of MACE, in double precision
+    FOLDER/dipole-0.json          how it was made; a member is done when this file is there
+    FOLDER/dipole-1.checkpoint    a member in the middle
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+
+from mlobs_client.errors import ConfigError, LaunchError, ModelError
+from mlobs_client.evaluate.model_files import digest, quiet_third_parties
+from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.launch.locks import hold
+from mlobs_client.learn.batches import join, make_graph, mean_neighbours
+from mlobs_client.learn.data_set import DataSet, prepare
+from mlobs_client.learn.fit import Fit, Recipe
+from mlobs_client.learn.labels import Label, read_labelled
+from mlobs_client.learn.networks import SIZES, Build, Kind, build, in_double, scale_outputs
+from mlobs_client.learn.objective import Objective
+from mlobs_client.tables import Table
+
+ATOMS_OF_A_STEP: Final = 200
+"""About; smaller structures are joined."""
+
+RATES: Final[Mapping[Kind, float]] = {
+    "dipole": 0.02,
+    "polarizability": 0.05,
+    "energy-dipole": 0.01,
+}
+STEPS: Final[Mapping[Kind, int]] = {
+    "dipole": 1000,
+    "polarizability": 3000,
+    "energy-dipole": 5000,
+}
+
+Report = Callable[[int, int, float], None]
+"""Called with member, step and last validation error."""
+
+
+class Settings(Table):
+    """All that decides about the members of a committee.
+
+    Attributes:
+        kind: of the networks.
+        data: sha256 of the file of structures.
+        labels: key and factor to our units, by the names of labels.
+        oxidation_numbers: by species; None for those of the file.
+        branches: whether dipoles are folded, or kept as they are.
+        size: one of ``SIZES``.
+        cutoff: angstrom.
+        steps: of the optimizer.
+        rate: highest learning rate.
+        batch: structures of a step; None for about 200 atoms.
+        test_fraction: of the structures, held out from all members.
+        seed: of what is held out, and of the first member; the others count on.
+    """
+
+    kind: Kind
+    data: str
+    labels: dict[str, tuple[str, float]]
+    oxidation_numbers: dict[str, int] | None
+    branches: Literal["fold", "keep"]
+    size: str
+    cutoff: float
+    steps: int
+    rate: float
+    batch: int | None
+    test_fraction: float
+    seed: int
+
+
+def data_digest(path: Path) -> str:
+    """The sha256 of a data set.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_data_set(settings: Settings, path: Path) -> DataSet:
+    """Read and prepare the structures of a committee.
+
+    Raises:
+        ConfigError: see :func:`mlobs_client.learn.labels.read_labelled` and
+            :func:`mlobs_client.learn.data_set.prepare`.
+    """
+    numbers = settings.oxidation_numbers
+    labelled = read_labelled(
+        path,
+        {name: Label(*place) for name, place in settings.labels.items()},
+        None if numbers is None else OxidationNumbers(numbers),
+    )
+    return prepare(
+        settings.kind,
+        labelled,
+        cutoff=settings.cutoff,
+        test_fraction=settings.test_fraction,
+        seed=settings.seed,
+        fold=settings.branches == "fold",
+    )
+
+
+def train_committee(
+    settings: Settings,
+    data_set: DataSet,
+    folder: Path,
+    n_members: int,
+    report: Report,
+    device: str = "cpu",
+) -> list[Path]:
+    """Train the members that are not there yet.
+
+    Args:
+        settings: of the committee.
+        data_set: made with these settings.
+        folder: of the committee; made if it is not there.
+        n_members: how many members there are to be.
+        report: is told how far it is.
+        device: to train on.
+
+    Returns:
+        The model files.
+
+    Raises:
+        ConfigError: the folder was begun with other settings, or somebody trains in it.
+        ModelError: a file was changed since it was written, or a training went wrong.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LaunchError(f"{folder}: cannot be made: {error.strerror}") from error
+    with hold(folder / "train.lock") as lock:
+        if lock is None:
+            raise ConfigError(f"{folder}: another process trains in it; wait, or name another one")
+        _agree(settings, folder / "settings.json")
+        paths = [member_file(folder, settings.kind, member) for member in range(n_members)]
+        for member, path in enumerate(paths):
+            if not read_record(path):
+                _train_member(settings, data_set, path, member, report, device)
+            report(member, settings.steps, read_record(path)["error"])
+    return paths
+
+
+def member_file(folder: Path, kind: Kind, member: int) -> Path:
+    """The model file of a member."""
+    return folder / f"{kind}-{member}.model"
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """How a member was made; nothing if it is not done.
+
+    Raises:
+        ModelError: the model file is not the one that was written then.
+    """
+    record = path.with_suffix(".json")
+    if not record.exists():
+        return {}
+    content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    if digest(path) != content["sha256"]:
+        raise ModelError(
+            f"{path}: is not the file that training wrote; remove {record.name} to train this "
+            "member again"
+        )
+    return content
+
+
+def load_member(path: Path) -> torch.nn.Module:
+    """Read a model that training wrote here: its sha256 is known.
+
+    Raises:
+        ModelError: it is another file.
+    """
+    read_record(path)
+    with quiet_third_parties():
+        network: torch.nn.Module = torch.load(path, weights_only=False)
+    return network
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file, or replace it, at once."""
+    unfinished = path.with_name(f"{path.name}.partial")
+    unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigError(f"--device {device}: cannot be used here ({reason})") from error
+
+
+def _agree(settings: Settings, path: Path) -> None:
+    """Remember the settings, or compare with those that are remembered."""
+    wanted = settings.model_dump(mode="json")
+    if not path.exists():
+        write_json(path, wanted)
+        return
+    begun = json.loads(path.read_text(encoding="utf-8"))
+    differing = [name for name in wanted if begun.get(name) != wanted[name]]
+    if differing:
+        said = "; ".join(f"{n} = {begun.get(n)!r}, not {wanted[n]!r}" for n in differing)
+        raise ConfigError(
+            f"{path.parent}: was begun with {said}: give the same, or train into another folder"
+        )
+
+
+def _train_member(
+    settings: Settings,
+    data_set: DataSet,
+    path: Path,
+    member: int,
+    report: Report,
+    device: str,
+) -> None:
+    seed = settings.seed + member
+    train, valid = (
+        [
+            make_graph(data_set.labelled[s], data_set.targets[s], data_set.species, settings.cutoff)
+            for s in places
+        ]
+        for places in data_set.split(seed)
+    )
+    size = SIZES[settings.size]
+    made_of = Build(settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train))
+    torch.manual_seed(seed)
+    network = _move(build(made_of, torch.float32), device)
+    n_atoms = sum(graph.num_nodes for graph in train) / len(train)
+    batch = settings.batch or max(1, round(ATOMS_OF_A_STEP / n_atoms))
+    quanta = {one.index: q for one, q in zip(data_set.labelled, data_set.quanta, strict=True)}
+    objective = Objective(settings.kind, data_set.scales, quanta)
+    # Outputs begin as large as what there is to learn.
+    squares = [objective.error(network, join([graph], device)) for graph in valid]
+    scale_outputs(network, 1.0 / max(1.0, float(np.sqrt(np.mean(squares)))))
+    fit = Fit(
+        network=network,
+        objective=objective,
+        train=train,
+        valid=valid,
+        recipe=Recipe(settings.steps, settings.rate, batch),
+        seed=seed,
+        checkpoint=path.with_suffix(".checkpoint"),
+        device=device,
+    )
+    start = time.perf_counter()
+    checks = fit.run(lambda step, error: report(member, step, error))
+    unfinished = path.with_name(f"{path.name}.partial")
+    with quiet_third_parties():
+        torch.save(in_double(network.cpu(), made_of, data_set.free_atoms), unfinished)
+    unfinished.replace(path)
+    record = {
+        "seed": seed,
+        "n_train": len(train),
+        "n_valid": len(valid),
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "error": min(check.error for check in checks),
+        "checks": [check._asdict() for check in checks],
+        "seconds": round(time.perf_counter() - start, 1),
+        "sha256": digest(path),
+    }
+    write_json(path.with_suffix(".json"), record)
+    fit.checkpoint.unlink(missing_ok=True)

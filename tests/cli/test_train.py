@@ -1,0 +1,81 @@
+"""``mlobs train`` from labels on random branches to a client file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from click.testing import CliRunner
+
+from mlobs_client import config
+from mlobs_client.build import build
+from mlobs_client.cli.train import command
+from mlobs_client.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Diatomics whose dipole is 0.8 e times the bond, on random branches."""
+    random = np.random.default_rng(0)
+    cell = np.array([[4.0, 0.3, 0], [0.5, 4.5, 0], [0, -0.4, 5]])
+    structures = []
+    for _ in range(12):
+        bond = random.normal(size=3)
+        bond *= random.uniform(0.9, 1.3) / np.linalg.norm(bond)
+        atoms = Atoms("LiH", [np.zeros(3), bond], cell=cell, pbc=True)
+        atoms.info["mu"] = -0.8 * bond + random.integers(-2, 3, size=3) @ cell
+        structures.append(atoms)
+    path = tmp_path_factory.mktemp("frames") / "frames.extxyz"
+    ase.io.write(path, structures)
+    return path
+
+
+@pytest.fixture(scope="module")
+def arguments(frames: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("trained") / "dipoles"
+    numbers = ["--oxidation-numbers", "Li=1,H=-1", "--key", "mu"]
+    size = ["--cutoff", "3", "--steps", "30", "--members", "2", "--test-fraction", "0.2"]
+    return ["dipole", str(frames), "-o", str(folder), *numbers, *size]
+
+
+def test_a_committee_is_trained_reported_and_ready_for_a_client(
+    arguments: list[str], frames: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    folder = Path(arguments[3])
+    report = json.loads((folder / "report.json").read_text())
+    assert report["held_out"]["dipole"]["relative_percent"] < 50.0
+    assert len(report["members"]) == 2
+    assert report["branches"]["n_moved"] > 6
+    assert (folder / "parity_dipole.png").exists()
+    table = done.output[done.output.index("[dipole]") :]
+    assert "oxidation_numbers = { H = -1, Li = 1 }" in table
+    client = tmp_path / "client.toml"
+    field = '[field]\nvector = [0.0, 0.0, 0.1]\nunit = "V/angstrom"'
+    client.write_text(f'structure = "{frames}"\n{field}\n{table}')
+    assembly = build(config.load(client), tmp_path)  # refuses what is not single-valued
+    assert "dipole" in assembly.evaluators[0].provides
+
+
+def test_the_same_line_repeats_nothing_and_other_settings_are_refused(
+    arguments: list[str],
+) -> None:
+    folder = Path(arguments[3])
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("*.model")}
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.model")} == written
+    with pytest.raises(ConfigError, match="seed = 0, not 1"):
+        CliRunner().invoke(command, [*arguments, "--seed", "1"], catch_exceptions=False)
+
+
+def test_numbers_that_are_no_integers_are_refused(frames: Path, tmp_path: Path) -> None:
+    arguments = ["dipole", str(frames), "-o", str(tmp_path / "o"), "--oxidation-numbers", "Li=half"]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 2
+    assert "write O=-2,H=1" in done.output

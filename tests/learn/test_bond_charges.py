@@ -1,0 +1,69 @@
+"""Charges along pairs find the branches of large dipoles, and leave small ones alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlobs_client.learn.bond_charges import fit_bond_charges, pair_features
+from mlobs_client.learn.branches import Quanta
+
+CUTOFF = 3.5  # angstrom
+
+
+@pytest.fixture(scope="module")
+def features(water) -> tuple[np.ndarray, list[Quanta]]:
+    structures = [water(3, seed=seed) for seed in range(60)]
+    rows = [pair_features(structure, (1, 8), CUTOFF) for structure in structures]
+    return np.array(rows), [Quanta.of(structure) for structure in structures]
+
+
+def on_random_branches(labels: np.ndarray, quanta: list[Quanta], seed: int = 0) -> np.ndarray:
+    """Shifted by quanta: folded far from where they were."""
+    random = np.random.default_rng(seed)
+    far = random.normal(0.0, 30.0, size=labels.shape)
+    shifts = [one.shifts(vector) for one, vector in zip(quanta, far, strict=True)]
+    return labels + np.array(shifts)
+
+
+def test_dipoles_beyond_half_a_quantum_are_put_on_branches_that_agree(features) -> None:
+    rows, quanta = features
+    charges = np.array([3.0, -1.0, 6.0, -1.5])
+    labels = rows @ charges
+    beyond = [np.abs(one.fractions(label)).max() for one, label in zip(quanta, labels, strict=True)]
+    assert np.mean(np.array(beyond) > 0.5) > 0.3  # else nothing is tested
+    first = fit_bond_charges(rows, on_random_branches(labels, quanta), quanta, seed=0)
+    np.testing.assert_allclose(rows @ first.charges, labels, atol=1e-3)  # of an iteration
+    assert first.after < 1e-3 < first.before
+
+
+def test_small_dipoles_stay_on_the_branch_nearest_to_zero(features) -> None:
+    rows, quanta = features
+    labels = 0.3 * np.random.default_rng(0).normal(size=(len(rows), 3))  # nothing to learn
+    first = fit_bond_charges(rows, on_random_branches(labels, quanta), quanta, seed=0)
+    predictions = rows @ first.charges
+    for one, label, prediction in zip(quanta, labels, predictions, strict=True):
+        assert not one.nearest(label - prediction).any()
+
+
+def test_features_are_vectors_that_translations_and_wrapping_do_not_change(water) -> None:
+    structure = water(3, seed=1)
+    expected = pair_features(structure, (1, 8), CUTOFF)
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    moved = structure.positions + 5.0
+    moved[2] += structure.cell[1]
+    turned = type(structure)(structure.numbers, moved @ rotation, structure.cell @ rotation)
+    found = pair_features(turned, (1, 8), CUTOFF)
+    np.testing.assert_allclose(found, rotation.T @ expected, atol=1e-12)
+
+
+def test_molecules_and_single_elements_need_no_first_prediction(water) -> None:
+    molecule = water(1, pbc=(False, False, False))
+    rows = pair_features(molecule, (1, 8), CUTOFF)[None]
+    first = fit_bond_charges(rows, np.array([[50.0, 1.0, 2.0]]), [Quanta.of(molecule)], seed=0)
+    np.testing.assert_array_equal(first.charges, 0.0)
+    element = pair_features(molecule, (8,), CUTOFF)
+    assert element.shape == (3, 0)
+    periodic = Quanta(6.0 * np.eye(3), (True, True, True))
+    nothing = fit_bond_charges(element[None], 2.9 * np.ones((1, 3)), [periodic], seed=0)
+    assert nothing.before == nothing.after

@@ -1,0 +1,64 @@
+"""Targets do not depend on the branches of labels, nor on what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.learn.data_set import prepare
+from mlobs_client.learn.training import read_data_set
+from mlobs_client.structure import Array
+
+
+@pytest.fixture(scope="module")
+def labelled(settings, frames):
+    return read_data_set(settings("dipole"), frames).labelled
+
+
+def dipoles(data_set) -> Array:
+    return np.array([target["dipole"][0] for target in data_set.targets])
+
+
+def test_targets_are_those_of_the_bonds_on_whatever_branch_the_labels_are(labelled) -> None:
+    data_set = prepare("dipole", labelled, cutoff=3.0)
+    bonds = []
+    for one in labelled:
+        molecules = one.structure.positions.reshape(-1, 3, 3)
+        bonds.append((molecules[:, 1:] - molecules[:, :1]).sum(axis=(0, 1)) * 0.529177210903)
+    # -0.6 e along each bond; the file has 8 digits
+    np.testing.assert_allclose(dipoles(data_set), -0.6 * np.array(bonds), atol=1e-6)
+
+
+def test_branches_that_are_kept_stay_as_given(labelled) -> None:
+    data_set = prepare("dipole", labelled, cutoff=3.0, fold=False)
+    given = np.array([one.remainder for one in labelled])
+    np.testing.assert_allclose(dipoles(data_set), given, atol=1e-10)
+
+
+def test_nothing_is_learned_from_labels_that_are_held_out(labelled) -> None:
+    data_set = prepare("dipole", labelled, cutoff=3.0)
+    secret = [
+        replace(one, labels={**one.labels, "dipole": one.labels["dipole"] + 0.7})
+        if place in data_set.test
+        else one
+        for place, one in enumerate(labelled)
+    ]
+    other = prepare("dipole", secret, cutoff=3.0)
+    assert other.scales == data_set.scales
+    np.testing.assert_array_equal(dipoles(other)[data_set.rest], dipoles(data_set)[data_set.rest])
+
+
+def test_every_structure_is_learned_from_or_judged_by_or_held_out(labelled) -> None:
+    data_set = prepare("dipole", labelled, cutoff=3.0, test_fraction=0.2)
+    train, valid = data_set.split(seed=3)
+    assert sorted([*train, *valid, *data_set.test]) == list(range(len(labelled)))
+    assert len(data_set.test) == 5
+    assert sorted(data_set.split(seed=4)[1]) != sorted(valid)
+
+
+def test_too_few_structures_are_refused(labelled) -> None:
+    with pytest.raises(ConfigError, match="4 structures are too few"):
+        prepare("dipole", labelled[:4], cutoff=3.0)

@@ -1,0 +1,105 @@
+"""Labels are found under their keys, in our units, with oxidation numbers that make sense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.learn.labels import (
+    Label,
+    numbers_by_species,
+    read_labelled,
+    species_of,
+)
+from mlobs_client.units import ANGSTROM
+
+WATER = OxidationNumbers({"O": -2, "H": 1})
+DIPOLE = {"dipole": Label("mu")}
+
+
+def molecule(**info: object) -> Atoms:
+    positions = [[0.0, 0, 0], [0.95, 0, 0], [-0.24, 0.92, 0]]
+    atoms = Atoms("OH2", positions, cell=[[5.0, 0, 0], [1, 6, 0], [-1, 2, 7]], pbc=True)
+    atoms.info.update(info)
+    return atoms
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(*frames: Atoms) -> Path:
+        ase.io.write(tmp_path / "frames.extxyz", frames)
+        return tmp_path / "frames.extxyz"
+
+    return write
+
+
+def test_the_remainder_is_the_label_less_the_integer_part(write) -> None:
+    atoms = molecule(mu=[0.3, 0.2, 0.1])
+    (one,) = read_labelled(write(atoms), DIPOLE, WATER)
+    expected = np.array([0.3, 0.2, 0.1]) - (0.95 - 0.24) * np.eye(3)[0] - 0.92 * np.eye(3)[1]
+    np.testing.assert_allclose(one.remainder, expected, atol=1e-7)  # digits of the file
+    np.testing.assert_allclose(one.structure.cell[2], np.array([-1, 2, 7]) * ANGSTROM)
+    assert one.formula == "H2O"
+
+
+def test_units_are_converted_and_keys_that_ase_takes_away_are_found(write) -> None:
+    atoms = molecule(dipole=[1.0, 2.0, 3.0], alpha=np.arange(9.0))
+    wanted = {"dipole": Label("dipole", 0.5), "polarizability": Label("alpha")}
+    (one,) = read_labelled(write(atoms), wanted, WATER)
+    np.testing.assert_allclose(one.labels["dipole"], [0.5, 1.0, 1.5])
+    symmetric = [[0, 2, 4], [2, 4, 6], [4, 6, 8]]
+    np.testing.assert_allclose(one.labels["polarizability"], symmetric)
+
+
+@pytest.mark.parametrize("column", ["oxn", "Qs"])
+def test_oxidation_numbers_of_atoms_come_from_the_file(column, write) -> None:
+    atoms = molecule(mu=np.zeros(3))
+    atoms.arrays[column] = np.array([-1, 0, 1])
+    (one,) = read_labelled(write(atoms), DIPOLE)
+    assert one.oxidation_numbers is not None
+    assert one.oxidation_numbers.tolist() == [-1, 0, 1]
+    assert numbers_by_species([one]) is None
+    (one,) = read_labelled(write(atoms), DIPOLE, WATER)
+    assert numbers_by_species([one]) == {"H": 1, "O": -2}
+    assert species_of([one]) == (1, 8)
+
+
+def test_born_charges_add_up_to_zero(write) -> None:
+    atoms = molecule(mu=np.zeros(3))
+    born = np.random.default_rng(0).normal(size=(3, 9))
+    atoms.arrays["apt"] = born
+    (one,) = read_labelled(write(atoms), {**DIPOLE, "born_charges": Label("apt")}, WATER)
+    charges = one.labels["born_charges"]
+    np.testing.assert_allclose(charges.sum(axis=0), 0.0, atol=1e-12)
+    difference = (charges[0] - charges[1]).ravel()
+    np.testing.assert_allclose(difference, born[0] - born[1], atol=1e-7)  # digits of the file
+
+
+def test_molecules_need_no_oxidation_numbers(write) -> None:
+    atoms = molecule(mu=[1.0, 2.0, 3.0])
+    atoms.pbc = False
+    (one,) = read_labelled(write(atoms), DIPOLE)
+    np.testing.assert_allclose(one.remainder, [1.0, 2.0, 3.0])
+
+
+def test_what_cannot_be_is_refused_with_its_place(write) -> None:
+    good, other = molecule(mu=np.zeros(3)), molecule(muu=np.zeros(3))
+    with pytest.raises(ConfigError, match=r"structure 1 .* no 'mu' for the dipole; it has muu"):
+        read_labelled(write(good, other), DIPOLE, WATER)
+    with pytest.raises(ConfigError, match="needs oxidation numbers; say --oxidation-numbers"):
+        read_labelled(write(good), DIPOLE)
+    with pytest.raises(ConfigError, match=r"add up to -1 e"):
+        read_labelled(write(good), DIPOLE, OxidationNumbers({"O": -1, "H": 0}))
+    with pytest.raises(ConfigError, match=r"must be \(3,\) finite numbers"):
+        read_labelled(write(molecule(mu=[1.0, np.nan, 0.0])), DIPOLE, WATER)
+    good.arrays["oxn"] = np.array([-2.0, 0.5, 1.5])
+    with pytest.raises(ConfigError, match="column oxn has numbers that are no integers"):
+        read_labelled(write(good), DIPOLE)
+    with pytest.raises(ConfigError, match="ASE cannot read structures"):
+        read_labelled(Path("nowhere.extxyz"), DIPOLE)

@@ -1,0 +1,72 @@
+"""A folder of a committee: what is done stays, what is missing is made, nothing is mixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.learn.training import (
+    data_digest,
+    load_member,
+    member_file,
+    read_data_set,
+    read_record,
+    train_committee,
+)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_the_same_call_completes_what_a_kill_has_left(settings, frames, tmp_path: Path) -> None:
+    wanted = settings("dipole", steps=6)
+    data_set = read_data_set(wanted, frames)
+    taken: list[tuple[int, int]] = []
+
+    def report(member: int, step: int, _: float) -> None:
+        taken.append((member, step))
+        if len(taken) == 10:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_committee(wanted, data_set, tmp_path, 2, report)
+    assert (tmp_path / "dipole-1.checkpoint").exists()
+    done = (tmp_path / "dipole-0.model").read_bytes()
+    paths = train_committee(wanted, data_set, tmp_path, 2, report)
+    assert [path.name for path in paths] == ["dipole-0.model", "dipole-1.model"]
+    # member 0 was only looked at, member 1 went on from its last check
+    assert taken[10:] == [(0, 6), (1, 4), (1, 5), (1, 6), (1, 6)]
+    assert (tmp_path / "dipole-0.model").read_bytes() == done
+    assert not (tmp_path / "dipole-1.checkpoint").exists()
+    assert read_record(paths[0])["seed"] != read_record(paths[1])["seed"]
+
+
+def test_a_folder_of_other_settings_is_refused(trained) -> None:
+    done = trained("dipole")
+    other = done.settings.model_copy(update={"steps": 61, "cutoff": 3.5})
+    with pytest.raises(ConfigError, match=r"cutoff = 3.0, not 3.5; steps = 50, not 61"):
+        train_committee(other, done.data_set, done.paths[0].parent, 1, lambda *_: None)
+
+
+def test_models_that_were_exchanged_are_noticed(settings, frames, trained, tmp_path: Path) -> None:
+    done = trained("dipole")
+    path = member_file(tmp_path, "dipole", 0)
+    path.with_suffix(".json").write_bytes(done.paths[0].with_suffix(".json").read_bytes())
+    path.write_bytes(done.paths[0].read_bytes()[:-1])
+    with pytest.raises(ModelError, match="is not the file that training wrote"):
+        load_member(path)
+
+
+def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.extxyz: cannot be read"):
+        data_digest(tmp_path / "nowhere.extxyz")
+
+
+def test_a_device_that_is_not_there_is_named(settings, frames, tmp_path: Path) -> None:
+    wanted = settings("dipole", steps=4)
+    data_set = read_data_set(wanted, frames)
+    with pytest.raises(ConfigError, match="--device nonsense: cannot be used here"):
+        train_committee(wanted, data_set, tmp_path, 1, lambda *_: None, device="nonsense")
