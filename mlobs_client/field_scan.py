@@ -43,6 +43,9 @@ from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 logger = logging.getLogger(__name__)
 
 OXYGEN: Final = 8
+NEARLY_ONE: Final = 0.1
+"""How far the power of time of displacements may be from 1, beyond two standard errors."""
+
 BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
 """Bins of the O-H length, angstrom."""
 
@@ -109,7 +112,7 @@ class Curve:
         polarization: of the same points; None where there are fewer than 3 fields.
         susceptibility: linear response, from the fluctuations at zero field; None where these are
             unknown.
-        onset: from which field on the diffusion is small; None where that at zero field is unknown.
+        onset: from which field on the diffusion is small; None where there is none at zero field.
     """
 
     n_beads: int
@@ -173,7 +176,6 @@ def _analyse_curve(
     n_beads: int, legs: Mapping[float, Sequence[Sample]], direction: Array, settings: Settings
 ) -> Curve:
     points = tuple(_analyse_point(field, leg, direction, settings) for field, leg in legs.items())
-    diffusion = [point.displacements.coefficient for point in points]
     fields = np.array([leg[0].field for leg in legs.values()])
     dipoles = {field: np.concatenate([s.dipoles for s in leg]) for field, leg in legs.items()}
     one = next(iter(legs.values()))[0]
@@ -195,9 +197,24 @@ def _analyse_curve(
         susceptibility=_attempt(f"{curve.label}: no linear response", respond),
         onset=_attempt(
             f"{curve.label}: no onset",
-            lambda: find_onset(np.array(list(legs)), diffusion, settings.fraction),
+            lambda: _find_onset(points, settings.fraction),
         ),
     )
+
+
+def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
+    for point in points:
+        excess = abs(point.growth.value - 1.0) - 2.0 * point.growth.error
+        if point.field == 0.0 and excess > NEARLY_ONE:
+            first, last = point.displacements.window
+            power = str(point.growth).removesuffix(point.growth.unit).strip()
+            raise RecordError(
+                f"without a field the atoms do not diffuse yet: from {first:.3g} to {last:.3g} ps "
+                f"their squared displacements grow as t^x with x = {power}, not 1; run longer, or "
+                "choose longer lags"
+            )
+    fields = np.array([point.field for point in points])
+    return find_onset(fields, [point.displacements.coefficient for point in points], fraction)
 
 
 def _analyse_point(

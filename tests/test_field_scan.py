@@ -105,6 +105,18 @@ def test_freezing_is_seen_where_the_steps_get_small(curves: list[Curve]) -> None
         assert curve.onset.verdicts == ("liquid", "liquid", "frozen")
 
 
+def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) -> None:
+    samples = [draw_sample(field, 0.0) for field in FIELDS]
+    for sample in samples:
+        speeds = np.random.default_rng(2).normal(size=(1, 1, N_MOLECULES, 1, 3))
+        flight = np.arange(400).reshape(-1, 1, 1, 1, 1) * 0.01 * speeds
+        sample.positions.values[:] += flight.repeat(3, axis=3).reshape(400, 1, -1, 3)
+    (curve,) = analyse(samples, Settings())
+    assert curve.onset is None
+    assert "the atoms do not diffuse yet: from 0.25 to 0.5 ps" in caplog.text
+    assert curve.points[0].growth.value == pytest.approx(2.0, abs=0.1)
+
+
 def test_what_cannot_be_one_scan_is_refused() -> None:
     with pytest.raises(RecordError, match="all fields are zero"):
         analyse([draw_sample(0.0, 0.1)], Settings())

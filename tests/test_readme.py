@@ -38,7 +38,7 @@ def test_the_campaign_file_and_the_client_file_are_valid() -> None:
 
 
 def test_every_command_that_it_names_exists() -> None:
-    named = set(re.findall(r"\bmlobs ([a-z]+)\b", README))
+    named = set(re.findall(r"\bmlobs ([a-z]+(?:-[a-z]+)*)\b", README))
     assert named - {"is", "check"} <= set(COMMANDS)
 
 

@@ -13,17 +13,17 @@ import pytest
 from csv_files import read_csv
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "field_scan"
-KEPT = ("beads=1_field=0.0_seed=1", "beads=1_field=0.2_seed=1", "beads=4_field=0.2_seed=1")
+KEPT = tuple(f'\nname = "{name}_seed=1"' for name in ("beads=1_field=0.0", "beads=4_field=0.2"))
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three runs of 36 steps that write each of them."""
+    """Two runs of 36 steps that write each of them."""
     folder = tmp_path_factory.mktemp("example") / "scan"
     shutil.copytree(EXAMPLE, folder)
     text = (folder / "campaign.toml").read_text()
     head, *runs = text.partition("[execution]")[0].split("[[runs]]")
-    kept = [run for run in runs if any(name in run for name in KEPT)]
+    kept = [run for run in runs if run.startswith(KEPT)]
     assert len(kept) == len(KEPT)
     short = re.sub(r"length = \d+", "length = 36", "[[runs]]".join([head, *kept]))
     (folder / "campaign.toml").write_text(short)
@@ -43,13 +43,12 @@ def test_the_table_has_the_columns_of_the_example(short: Path) -> None:
     assert list(rows[0]) == list(expected)
     assert [(row["curve"], row["field (V/angstrom)"]) for row in rows] == [
         ("classical", "0"),
-        ("classical", "0.2"),
         ("4 beads", "0.2"),
     ]
 
 
 def test_quantum_nuclei_have_begun_to_stretch_their_bonds(short: Path) -> None:
-    _, classical, quantum = (
+    classical, quantum = (
         float(row["O-H length (angstrom)"]) for row in read_csv(short / "short.csv")
     )
     # 18 fs: beads that start at one point have spread, 0.005 angstrom or more
