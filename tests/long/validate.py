@@ -21,6 +21,7 @@ STUDIES = {
     "double_well": exact.double_well,
     "anharmonic_kinetic_energy": exact.anharmonic_kinetic_energy,
     "dipole_in_a_field": exact.dipole_in_a_field,
+    "dielectric_constant": exact.dielectric_constant,
     "infrared_sum_rule": exact.infrared_sum_rule,
     "conservation": water.conservation,
     "held_out_errors": lambda folder: water.held_out_errors(),
