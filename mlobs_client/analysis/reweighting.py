@@ -5,10 +5,13 @@ The field enters the energy as -mu.E, so a sample at E counts at E' with the wei
 .. math:: w = e^{(E' - E) \cdot \mu / k_B T},
 
 where mu is the dipole or, with path integrals, its mean over the beads: the Boltzmann factor of a
-ring polymer has the mean energy of its beads. How many samples are left of ``n`` is Kish's
-:math:`(\sum w)^2 / \sum w^2`, over the statistical inefficiency. It falls as
-:math:`e^{-\mathrm{var}(\ln w)}`: where the mean dipole at E' was hardly ever seen at E, no length
-of the run helps, and the average and its error are both wrong. Such averages are refused.
+ring polymer has the mean energy of its beads. The runs are canonical, at one temperature and
+volume, and their fields are of first order (no polarizability in the energy).
+
+How many samples are left of ``n`` is Kish's :math:`(\sum w)^2 / \sum w^2`, over the statistical
+inefficiency. It falls as :math:`e^{-\mathrm{var}(\ln w)}`: where the mean dipole at E' was hardly
+ever seen at E, no length of the run helps, and the average and its error are both wrong. Such
+averages are refused.
 """
 
 from __future__ import annotations

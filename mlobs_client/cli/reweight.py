@@ -69,7 +69,8 @@ def command(
     """Average of an observable in other fields than those of the runs.
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions, all runs on one branch), PREFIX.out, and the cell in PREFIX.pos_0.xyz. One run is
+    positions, all runs on one branch), PREFIX.out (where the potential contains that of the run's
+    own field), and the cell in PREFIX.pos_0.xyz. Runs are canonical, at one volume. One run is
     reweighted; several are joined by the multistate Bennett acceptance ratio. An average that
     rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv, .json.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ase.io
@@ -16,7 +16,13 @@ import numpy as np
 from ase import Atoms
 from report import ROOT, Figure
 
+from mlobs_client.analysis.dielectric import (
+    dielectric_from_relaxation,
+    permittivity_from_fluctuations,
+)
 from mlobs_client.analysis.infrared import infrared_from_currents
+from mlobs_client.analysis.polarization import polarization_against_field
+from mlobs_client.analysis.reweighting import reweight
 from mlobs_client.analysis.spectra import SpectrumSettings, integrate
 from mlobs_client.analysis.statistics import Estimate, mean
 from mlobs_client.outputs import read_beads
@@ -50,6 +56,9 @@ class Simulation:
         beads: 1 is classical.
         n_steps: number of steps.
         timestep: fs.
+        begin: a checkpoint of another run to go on from, in place of ``start``.
+        checkpoints: steps between two that are kept; 0 keeps none.
+        seed: of the random numbers.
     """
 
     toy: str
@@ -58,6 +67,9 @@ class Simulation:
     beads: int = 1
     n_steps: int = 20000
     timestep: float = 0.5
+    begin: Path | None = None
+    checkpoints: int = 0
+    seed: int = 7
 
     def run(self, folder: Path) -> Run:
         """Write the inputs, run i-PI, return its outputs."""
@@ -76,26 +88,27 @@ class Simulation:
         return Run(folder / "simulation")
 
     def _xml(self) -> str:
-        masses = ", ".join(f"{self.mass:.10f}" for _ in range(N_COPIES))
+        checkpoint = (
+            f"<checkpoint filename='kept' stride='{self.checkpoints}' overwrite='False'/>"
+            if self.checkpoints
+            else ""
+        )
         return f"""<simulation verbosity='quiet'>
   <output prefix='simulation'>
     <properties filename='out' stride='5'>[step, time, kinetic_cv, potential]</properties>
     <trajectory filename='pos' stride='20'>positions</trajectory>
     <trajectory filename='vel' stride='5'>v_centroid</trajectory>
     <trajectory filename='dipole' stride='5' extra_type='dipole'>extras</trajectory>
+    {checkpoint}
   </output>
   <total_steps>{self.n_steps}</total_steps>
-  <prng><seed>7</seed></prng>
+  <prng><seed>{self.seed}</seed></prng>
   <ffdirect name='toy' pbc='False'><pes>custom</pes>
     <pes_path>{ROOT / "drivers" / "mlobs_pes.py"}</pes_path>
     <parameters>{{client: client.toml}}</parameters>
     <batch_size>{self.beads}</batch_size></ffdirect>
   <system>
-    <initialize nbeads='{self.beads}'>
-      <file mode='ase'>init.xyz</file>
-      <masses mode='manual'>[{masses}]</masses>
-      <velocities mode='thermal' units='kelvin'>300</velocities>
-    </initialize>
+    <initialize nbeads='{self.beads}'>{self._beginning()}</initialize>
     <forces><force forcefield='toy'/></forces>
     <ensemble><temperature units='kelvin'>300</temperature></ensemble>
     <motion mode='dynamics'><fixcom>False</fixcom><dynamics mode='nvt'>
@@ -104,6 +117,16 @@ class Simulation:
     </dynamics></motion>
   </system>
 </simulation>"""
+
+    def _beginning(self) -> str:
+        if self.begin is not None:
+            return f"<file mode='chk'>{self.begin}</file>"
+        masses = ", ".join(f"{self.mass:.10f}" for _ in range(N_COPIES))
+        return f"""
+      <file mode='ase'>init.xyz</file>
+      <masses mode='manual'>[{masses}]</masses>
+      <velocities mode='thermal' units='kelvin'>300</velocities>
+    """
 
 
 def oscillators(springs: Array, charge: int = 1, field: Array | None = None) -> str:
@@ -191,6 +214,58 @@ def dipole_in_a_field(folder: Path) -> list[Figure]:
             name = f"dipole in a field, {label}, {axis}"
             figures.append(compare(name, mean(along, "e bohr"), float(value), "K^-1 E"))
     return figures
+
+
+def dielectric_constant(folder: Path) -> list[Figure]:
+    """Of harmonic charges: fluctuations at rest, polarization in fields, relaxation after them."""
+    springs = np.array([[0.10, 0.02, -0.01], [0.02, 0.15, 0.03], [-0.01, 0.03, 0.20]])
+    fields = np.array([[-0.004, 0.0, 0.0], [0.0, 0.0, 0.0], [0.004, 0.0, 0.0]])
+    legs = []
+    for k, field in enumerate(fields):
+        toy = oscillators(springs, charge=-1, field=field if field.any() else None)
+        n_steps = 24000 if field.any() else 60000
+        leg = Simulation(toy, n_steps=n_steps, checkpoints=2000, seed=7 + k)
+        legs.append(leg.run(folder / f"{k}"))
+    dipoles = [equilibrated(leg.dipoles().mean) for leg in legs]
+    rest, volume = dipoles[1], legs[1].volume
+    fluctuations = permittivity_from_fluctuations(rest, volume, T)
+    along_x = Estimate(fluctuations.tensor[0, 0] - 1.0, fluctuations.errors[0, 0], "1", 10)
+    response = polarization_against_field(fields, dipoles, volume).susceptibility
+    between = np.array([0.001, 0.0, 0.0])
+    reweighted = reweight(rest[:, 0] / N_COPIES, rest, between, T, unit="e bohr")
+    relaxed = _relax(folder, springs, fields[[0, 2]], rest.mean(axis=0))
+    of_one = float(np.linalg.inv(springs)[0, 0])
+    exact = 4.0 * np.pi * N_COPIES * of_one / volume
+    return [
+        compare("dielectric constant - 1, fluctuations", along_x, exact, "4 pi n K^-1/V"),
+        compare("dielectric constant - 1, fields", response, exact, "4 pi n K^-1/V"),
+        compare("dielectric constant - 1, relaxation", relaxed, exact, "4 pi n K^-1/V"),
+        compare("dipole, reweighted to 0.001 a.u.", reweighted.estimate, 0.001 * of_one, "K^-1 E"),
+    ]
+
+
+def _relax(folder: Path, springs: Array, fields: Array, rest: Array) -> Estimate:
+    """Static dielectric constant, less 1, from runs that go on without a field, 10 from each."""
+    runs, before = [], []
+    for k, field in zip((0, 2), fields, strict=True):
+        for start in range(2, 12):
+            simulation = Simulation(
+                oscillators(springs, charge=-1),
+                n_steps=2000,
+                begin=folder / f"{k}" / f"simulation.kept_{start}",
+                seed=100 * k + start,
+            )
+            runs.append(simulation.run(folder / f"from-{k}-{start}"))
+            before.append(field)
+    function = dielectric_from_relaxation(
+        [run.dipoles().mean for run in runs],
+        np.array(before),
+        rest,
+        runs[0].spacing(runs[0].dipoles().steps),
+        runs[0].volume,
+        settings=SpectrumSettings(resolution=150.0),
+    )
+    return replace(function.static, value=function.static.value - 1.0)
 
 
 def infrared_sum_rule(folder: Path) -> list[Figure]:

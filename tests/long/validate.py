@@ -22,6 +22,7 @@ STUDIES = {
     "double_well": exact.double_well,
     "anharmonic_kinetic_energy": exact.anharmonic_kinetic_energy,
     "dipole_in_a_field": exact.dipole_in_a_field,
+    "dielectric_constant": exact.dielectric_constant,
     "infrared_sum_rule": exact.infrared_sum_rule,
     "fixed_displacement": fields.fixed_displacement,
     "strain_in_a_field": fields.strain_in_a_field,

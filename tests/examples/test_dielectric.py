@@ -1,0 +1,28 @@
+"""The example of the dielectric function, in its short form."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "dielectric"
+
+
+def test_runs_at_rest_in_a_field_and_after_it_become_a_dielectric_function(tmp_path: Path) -> None:
+    script = runpy.run_path(str(EXAMPLE / "respond.py"))
+    script["main"](tmp_path / "short", n_steps=3000, n_starts=1, resolution=400)
+    summary = json.loads((tmp_path / "short" / "dielectric.json").read_text())["summary"]
+    assert set(summary["static"]) == {"fluctuations", "relaxation"}
+    averages = json.loads((tmp_path / "short" / "reweighted.json").read_text())["summary"]
+    # a field of 0.2 V/angstrom is too far away
+    assert "0.2 V/angstrom" not in averages["reweighted"]
+
+
+def test_what_was_found_agrees_with_what_is_exact() -> None:
+    expected = json.loads((EXAMPLE / "expected.json").read_text())
+    exact = expected.pop("exact")
+    for value, error in expected.values():
+        assert value == pytest.approx(exact, abs=3.5 * error)
