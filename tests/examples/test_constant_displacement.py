@@ -1,4 +1,4 @@
-"""What the examples show is there, can be run, and is right."""
+"""The example of a fixed displacement is right, and runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
