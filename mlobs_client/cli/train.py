@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlobs_client.learn.accuracy import Accuracy
     from mlobs_client.learn.data_set import DataSet
     from mlobs_client.learn.networks import Kind
+    from mlobs_client.learn.training import Settings
 
 MOST_LINES: Final = 10
 """Of a list on the terminal."""
@@ -225,7 +226,39 @@ def _train(
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
 
-    settings = training.Settings(
+    settings = _settings(kind, labels, oxidation_numbers, branches, options)
+    with console.status("reading"):
+        data_set = training.read_data_set(settings, options.frames)
+    with _shown(console, options.members, settings.steps) as report:
+        paths = training.train_committee(
+            settings, data_set, options.output, options.members, report, options.device
+        )
+    with console.status("testing"):
+        networks = {str(path): training.load_member(path) for path in paths}
+        accuracy = assess(data_set, networks)
+    content = {
+        "settings": settings.model_dump(mode="json"),
+        "data": data_set.as_json(),
+        "members": {path.name: training.read_record(path) for path in paths},
+        **accuracy.as_json(),
+    }
+    training.write_json(options.output / "report.json", content)
+    for name, compared in accuracy.compared.items():
+        save(plot_parity(compared.curves, compared.quantity, compared.unit),
+             options.output / f"parity_{name}")  # fmt: skip
+    _print(Console(highlight=False), options.output, data_set, accuracy)
+
+
+def _settings(
+    kind: Kind,
+    labels: Mapping[str, tuple[str, float]],
+    oxidation_numbers: dict[str, int] | None,
+    branches: Literal["fold", "keep"],
+    options: Options,
+) -> Settings:
+    from mlobs_client.learn import training
+
+    return training.Settings(
         kind=kind,
         data=training.data_digest(options.frames),
         labels=dict(labels),
@@ -239,28 +272,6 @@ def _train(
         test_fraction=options.test_fraction,
         seed=options.seed,
     )
-    with console.status("reading"):
-        data_set = training.read_data_set(settings, options.frames)
-    with _shown(console, options.members, settings.steps) as report:
-        paths = training.train_committee(
-            settings, data_set, options.output, options.members, report, options.device
-        )
-    with console.status("testing"):
-        networks = {str(path): training.load_member(path) for path in paths}
-        accuracy = assess(data_set, networks)
-    training.write_json(
-        options.output / "report.json",
-        {
-            "settings": settings.model_dump(mode="json"),
-            "data": data_set.as_json(),
-            "members": {path.name: training.read_record(path) for path in paths},
-            **accuracy.as_json(),
-        },
-    )
-    for name, compared in accuracy.compared.items():
-        save(plot_parity(compared.curves, name.replace("_", " "), compared.unit),
-             options.output / f"parity_{name}")  # fmt: skip
-    _print(Console(highlight=False), options.output, data_set, accuracy)
 
 
 @contextmanager

@@ -36,6 +36,11 @@ UNITS: Final[Mapping[str, str]] = {
     "born_charges": "e",
 }
 
+QUANTITIES: Final[Mapping[str, str]] = {
+    "dipole": "dipole without integer part",
+    "born_charges": "Born charges without integers",
+}
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -53,6 +58,11 @@ class Compared:
     reference: Array
     members: Array
     classes: tuple[str, ...]
+
+    @property
+    def quantity(self) -> str:
+        """In words."""
+        return QUANTITIES.get(self.name, self.name)
 
     @property
     def unit(self) -> str:

@@ -232,6 +232,32 @@ def _train_member(
     device: str,
 ) -> None:
     seed = settings.seed + member
+    fit, made_of = _make_fit(settings, data_set, path.with_suffix(".checkpoint"), seed, device)
+    start = time.perf_counter()
+    checks = fit.run(lambda step, error: report(member, step, error))
+    network = fit.network.cpu()
+    unfinished = path.with_name(f"{path.name}.partial")
+    with quiet_third_parties():
+        torch.save(in_double(network, made_of, data_set.free_atoms), unfinished)
+    unfinished.replace(path)
+    record = {
+        "seed": seed,
+        "n_train": len(fit.train),
+        "n_valid": len(fit.valid),
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "error": min(check.error for check in checks),
+        "checks": [check._asdict() for check in checks],
+        "seconds": round(time.perf_counter() - start, 1),
+        "sha256": digest(path),
+    }
+    write_json(path.with_suffix(".json"), record)
+    fit.checkpoint.unlink(missing_ok=True)
+
+
+def _make_fit(
+    settings: Settings, data_set: DataSet, checkpoint: Path, seed: int, device: str
+) -> tuple[Fit, Build]:
+    """The training of a member from its beginning, and what its network is made of."""
     train, valid = (
         [
             make_graph(data_set.labelled[s], data_set.targets[s], data_set.species, settings.cutoff)
@@ -243,38 +269,12 @@ def _train_member(
     made_of = Build(settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train))
     torch.manual_seed(seed)
     network = _move(build(made_of, torch.float32), device)
-    n_atoms = sum(graph.num_nodes for graph in train) / len(train)
-    batch = settings.batch or max(1, round(ATOMS_OF_A_STEP / n_atoms))
     quanta = {one.index: q for one, q in zip(data_set.labelled, data_set.quanta, strict=True)}
     objective = Objective(settings.kind, data_set.scales, quanta)
     # Outputs begin as large as what there is to learn.
     squares = [objective.error(network, join([graph], device)) for graph in valid]
     scale_outputs(network, 1.0 / max(1.0, float(np.sqrt(np.mean(squares)))))
-    fit = Fit(
-        network=network,
-        objective=objective,
-        train=train,
-        valid=valid,
-        recipe=Recipe(settings.steps, settings.rate, batch),
-        seed=seed,
-        checkpoint=path.with_suffix(".checkpoint"),
-        device=device,
-    )
-    start = time.perf_counter()
-    checks = fit.run(lambda step, error: report(member, step, error))
-    unfinished = path.with_name(f"{path.name}.partial")
-    with quiet_third_parties():
-        torch.save(in_double(network.cpu(), made_of, data_set.free_atoms), unfinished)
-    unfinished.replace(path)
-    record = {
-        "seed": seed,
-        "n_train": len(train),
-        "n_valid": len(valid),
-        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "error": min(check.error for check in checks),
-        "checks": [check._asdict() for check in checks],
-        "seconds": round(time.perf_counter() - start, 1),
-        "sha256": digest(path),
-    }
-    write_json(path.with_suffix(".json"), record)
-    fit.checkpoint.unlink(missing_ok=True)
+    n_atoms = sum(graph.num_nodes for graph in train) / len(train)
+    batch = settings.batch or max(1, round(ATOMS_OF_A_STEP / n_atoms))
+    recipe = Recipe(settings.steps, settings.rate, batch)
+    return Fit(network, objective, train, valid, recipe, seed, checkpoint, device), made_of

@@ -87,9 +87,9 @@ LABELS: dict[Kind, dict[str, tuple[str, float]]] = {
 
 
 RECIPES: dict[Kind, dict[str, float]] = {
-    "dipole": {"steps": 50, "rate": 0.02},
-    "polarizability": {"steps": 60, "rate": 0.05},
-    "energy-dipole": {"steps": 70, "rate": 0.01},
+    "dipole": {"steps": 40, "rate": 0.02},
+    "polarizability": {"steps": 50, "rate": 0.05},
+    "energy-dipole": {"steps": 60, "rate": 0.01},
 }
 
 

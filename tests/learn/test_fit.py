@@ -39,9 +39,9 @@ def fit(prepared, tmp_path: Path):
     graphs, objective, network = prepared
     untrained = {name: value.clone() for name, value in network.state_dict().items()}
 
-    def make(name: str, steps: int = 40) -> Fit:
+    def make(name: str, steps: int = 24) -> Fit:
         network.load_state_dict(untrained)
-        recipe = Recipe(steps, 0.02, batch=3, n_checks=8)
+        recipe = Recipe(steps, 0.02, batch=3, n_checks=6)
         path = tmp_path / f"{name}.checkpoint"
         return Fit(network, objective, graphs[4:], graphs[:4], recipe, 1, path)
 
@@ -64,7 +64,7 @@ def test_a_fit_killed_twice_gives_the_same_bits(fit) -> None:
     undisturbed = fit("undisturbed")
     checks = undisturbed.run(lambda *_: None)
     expected = weights(undisturbed)
-    for when in (17, 33):
+    for when in (10, 19):
         with pytest.raises(KilledError):
             fit("killed").run(kill_at(when))
     killed = fit("killed")
