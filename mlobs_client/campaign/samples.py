@@ -97,7 +97,7 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
 
 def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sample:
     ipi = ipi_input.read(run.folder / "input.xml")
-    outputs = Run(ipi.file("pos").with_suffix(""))
+    outputs = Run(run.folder / ipi.prefix)
     steps = outputs.properties["step"]
     first = skip.count(outputs.properties)
     if first >= len(steps) - 1:

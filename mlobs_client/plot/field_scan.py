@@ -106,6 +106,7 @@ def plot_distributions(curves: Sequence[Curve]) -> Plot:
     panels[0].set_xlabel("O-H length / Å")
     panels[0].set_ylabel(r"density / Å$^{-1}$")
     panels[1].set_xlabel("O-O distance / Å")
+    panels[1].set_xlim(left=_closest(curves))
     panels[1].set_ylabel(r"$g_\mathrm{OO}(r)$")
     panels[2].set_xlabel(r"$\cos\theta$")
     panels[2].set_ylabel("density")
@@ -117,6 +118,12 @@ def plot_distributions(curves: Sequence[Curve]) -> Plot:
     add_legend(figure, panels[0], [], n_columns=3)
     n_blocks = {curve.label: len(curve.points[0].pairs.blocks) for curve in curves}
     return Plot(figure, columns, {"blocks": n_blocks})
+
+
+def _closest(curves: Sequence[Curve]) -> float:
+    """The first bin of any radial distribution that is not empty."""
+    pairs = [point.pairs for curve in curves for point in curve.points]
+    return min(float(one.centers[np.argmax(one.values > 0.0)]) for one in pairs)
 
 
 def _check(curves: Sequence[Curve]) -> None:
