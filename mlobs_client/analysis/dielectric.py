@@ -99,7 +99,9 @@ def permittivity_from_fluctuations(
                      {V k_B T \epsilon_0}
 
     The mean is that of all runs: all must be on one branch. It is known from the same samples,
-    which makes the fluctuations too small by one part in the number of independent samples.
+    which makes the fluctuations too small by one part in the number of independent samples; for
+    one short run and one number,
+    :func:`~mlobs_client.analysis.polarization.susceptibility_from_fluctuations` knows how small.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for path

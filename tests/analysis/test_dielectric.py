@@ -17,7 +17,10 @@ from mlobs_client.analysis.dielectric import (
     permittivity_from_fluctuations,
 )
 from mlobs_client.analysis.infrared import infrared
-from mlobs_client.analysis.polarization import polarization_against_field
+from mlobs_client.analysis.polarization import (
+    polarization_against_field,
+    susceptibility_from_fluctuations,
+)
 from mlobs_client.analysis.spectra import SpectrumSettings
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.units import (
@@ -218,6 +221,14 @@ def test_fluctuations_and_the_polarization_in_fields_agree_on_the_exact_number()
     assert along == pytest.approx(exact, abs=3.5 * error)
     assert response.error < 0.05 * exact
     assert error < 0.05 * exact
+
+
+def test_the_tensor_holds_the_susceptibility_along_any_direction() -> None:
+    run = draw(np.zeros(3), 4000, 3)
+    tensor = permittivity_from_fluctuations(run, VOLUME, TEMPERATURE).tensor
+    along = susceptibility_from_fluctuations(run, VOLUME, TEMPERATURE, DIRECTION)
+    # the mean of the same samples: one part in 4000
+    assert DIRECTION @ tensor @ DIRECTION - 1.0 == pytest.approx(along.value, rel=2e-3)
 
 
 def test_runs_on_an_offset_are_as_good_as_without() -> None:
