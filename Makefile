@@ -32,8 +32,8 @@ bench: $(VENV)/.ready
 	$(BIN)/python tests/long/tables.py README.md; exit $$((steps | costs))
 
 validate: $(VENV)/.ready
-	$(BIN)/python tests/long/validate.py; status=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$status
+	$(BIN)/python tests/long/validate.py; status=$$?; $(BIN)/python tests/long/validate_fields.py; fields=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$((status | fields))
 
 faults: $(VENV)/.ready
 	$(BIN)/python tests/long/faults.py; faults=$$?; $(BIN)/python tests/long/campaign.py; runs=$$?; \

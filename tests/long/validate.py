@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import exact
-import fields
 import water
 from report import run
 
@@ -22,10 +21,7 @@ STUDIES = {
     "double_well": exact.double_well,
     "anharmonic_kinetic_energy": exact.anharmonic_kinetic_energy,
     "dipole_in_a_field": exact.dipole_in_a_field,
-    "dielectric_constant": exact.dielectric_constant,
     "infrared_sum_rule": exact.infrared_sum_rule,
-    "fixed_displacement": fields.fixed_displacement,
-    "strain_in_a_field": fields.strain_in_a_field,
     "conservation": water.conservation,
     "held_out_errors": lambda folder: water.held_out_errors(),
 }
