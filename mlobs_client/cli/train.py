@@ -356,7 +356,9 @@ def _client_tables(folder: Path, data_set: DataSet) -> Iterator[str]:
         yield f"[potential]\n{models}"
     yield f"[dipole]\n{models}"
     numbers = data_set.oxidation_numbers
-    if numbers is None:
+    if numbers is not None and not any(numbers.values()) and not data_set.is_periodic:
+        yield "# for molecules only: no oxidation numbers were given"
+    elif numbers is None:
         yield "oxidation_numbers = [...]  # one for each atom, as in the file of structures"
     else:
         inside = ", ".join(f"{symbol} = {number}" for symbol, number in numbers.items())
