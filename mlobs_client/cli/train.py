@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MOST_LINES: Final = 10
 """Of a list on the terminal."""
 
+TOO_MANY: Final = 0.1
+"""Of the labels; then the branches were not found."""
+
 
 class _SpeciesNumbers(click.ParamType[dict[str, int]]):
     """Integers by species: O=-2,H=1."""
@@ -330,10 +333,16 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
         yield f"  {n_labels} by {quanta}"
     if len(branches.moves) > MOST_LINES:
         yield f"  and others: see report.json, {len(branches.moves)} different quanta"
+    n_unexplained = len(branches.unexplained)
+    if n_unexplained > TOO_MANY * branches.n_periodic:
+        yield (
+            f"{n_unexplained} labels agree with no branch: look at --key, --unit and the oxidation "
+            "numbers, or train longer; this committee should not be used"
+        )
     for one in branches.unexplained[:MOST_LINES]:
         yield f"  look at structure {one.index}: {one.reason}"
-    if len(branches.unexplained) > MOST_LINES:
-        yield f"  and {len(branches.unexplained) - MOST_LINES} more: see report.json"
+    if n_unexplained > MOST_LINES:
+        yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
 
 
 def _client_tables(folder: Path, data_set: DataSet) -> Iterator[str]:
@@ -347,7 +356,9 @@ def _client_tables(folder: Path, data_set: DataSet) -> Iterator[str]:
         yield f"[potential]\n{models}"
     yield f"[dipole]\n{models}"
     numbers = data_set.oxidation_numbers
-    if numbers is None:
+    if numbers is not None and not any(numbers.values()) and not data_set.is_periodic:
+        yield "# for molecules only: no oxidation numbers were given"
+    elif numbers is None:
         yield "oxidation_numbers = [...]  # one for each atom, as in the file of structures"
     else:
         inside = ", ".join(f"{symbol} = {number}" for symbol, number in numbers.items())

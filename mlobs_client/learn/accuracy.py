@@ -21,13 +21,16 @@ from mlobs_client.learn.data_set import DataSet
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM, EV
 
-COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "energy": ("energy",),
-    "forces": ("x", "y", "z"),
-    "dipole": ("x", "y", "z"),
-    "polarizability": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
-    "born_charges": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
+_VECTOR: Final = {"x": 0, "y": 1, "z": 2}
+COMPONENTS: Final[Mapping[str, Mapping[str, int]]] = {
+    "energy": {"energy": 0},
+    "forces": _VECTOR,
+    "dipole": _VECTOR,
+    "polarizability": {"xx": 0, "xy": 1, "xz": 2, "yy": 4, "yz": 5, "zz": 8},
+    "born_charges": {i + j: 3 * a + b for i, a in _VECTOR.items() for j, b in _VECTOR.items()},
 }
+"""Where components stand in a row; a symmetric tensor has each of them once."""
+
 UNITS: Final[Mapping[str, str]] = {
     "energy": "eV/atom",
     "forces": "eV/angstrom",
@@ -76,8 +79,10 @@ class Compared:
                 one: (self.reference[kept].ravel(), self.mean[kept].ravel())
                 for one, kept in self._rows.items()
             }
-        columns = zip(self.reference.T, self.mean.T, strict=True)
-        return dict(zip(COMPONENTS[self.name], columns, strict=True))
+        return {
+            name: (self.reference[:, i], self.mean[:, i])
+            for name, i in COMPONENTS[self.name].items()
+        }
 
     @property
     def _rows(self) -> dict[str, npt.NDArray[np.bool_]]:
@@ -95,14 +100,13 @@ class Compared:
         if len(self.members) > 1:
             spread = _rms(self.members.std(axis=0, ddof=1))
         deviation = _rms(self.reference - self.reference.mean(axis=0))
-        names = COMPONENTS[self.name]
         return {
             "unit": self.unit,
             "n_rows": len(error),
             "rmse": _rms(error),
             "standard_deviation": deviation,
             "relative_percent": 100.0 * _rms(error) / deviation if deviation else None,
-            "components": {name: _rms(error[:, i]) for i, name in enumerate(names)},
+            "components": {name: _rms(error[:, i]) for name, i in COMPONENTS[self.name].items()},
             "classes": {
                 one: {"n_rows": int(kept.sum()), "rmse": _rms(error[kept])}
                 for one, kept in self._rows.items()

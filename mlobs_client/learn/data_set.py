@@ -56,6 +56,11 @@ class DataSet:
         """By species; None where atoms of one species differ."""
         return numbers_by_species(self.labelled)
 
+    @property
+    def is_periodic(self) -> bool:
+        """Whether any structure is."""
+        return any(any(one.structure.pbc) for one in self.labelled)
+
     def as_json(self) -> dict[str, Any]:
         """What a report says of it; structures by their indices in the file."""
         first = None

@@ -74,6 +74,22 @@ def test_the_same_line_repeats_nothing_and_other_settings_are_refused(
         CliRunner().invoke(command, [*arguments, "--seed", "1"], catch_exceptions=False)
 
 
+def test_networks_for_molecules_are_not_offered_to_periodic_runs(
+    frames: Path, tmp_path: Path
+) -> None:
+    molecules = ase.io.read(frames, index=":")
+    for atoms in molecules:
+        atoms.pbc = False
+    path = tmp_path / "molecules.extxyz"
+    ase.io.write(path, molecules)
+    size = ["--cutoff", "3", "--steps", "4", "--members", "1"]
+    arguments = ["dipole", str(path), "-o", str(tmp_path / "o"), "--key", "mu", *size]
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "# for molecules only" in done.output
+    assert "oxidation_numbers =" not in done.output
+    assert "another branch" not in done.output
+
+
 def test_numbers_that_are_no_integers_are_refused(frames: Path, tmp_path: Path) -> None:
     arguments = ["dipole", str(frames), "-o", str(tmp_path / "o"), "--oxidation-numbers", "Li=half"]
     done = CliRunner().invoke(command, arguments)
