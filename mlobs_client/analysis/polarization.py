@@ -145,20 +145,21 @@ def polarization_against_field(
 
 
 def susceptibility_from_fluctuations(
-    dipoles: Array, volume: float, temperature: float, direction: Array | None = None
+    dipoles: Array, volume: float, temperature: float, direction: Array
 ) -> Estimate:
     r"""Linear response of the polarization, from how the dipole fluctuates without a field.
 
     .. math:: \chi = \frac{\langle \mu_d^2 \rangle - \langle \mu_d \rangle^2}{\epsilon_0 V k T}
 
     Exact for classical nuclei, and for path integrals with the mean over beads, on which a static
-    field acts. It is what the slope of :func:`polarization_against_field` is at zero field.
+    field acts. It is what the slope of :func:`polarization_against_field` is at zero field. For the
+    whole tensor there is :func:`~mlobs_client.analysis.dielectric.permittivity_from_fluctuations`.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr, at zero field, after equilibration, on one branch.
         volume: of the cell, bohr^3.
         temperature: kT, Eh.
-        direction: d, a unit vector; without, the mean over all directions (isotropic systems).
+        direction: d, a unit vector, that of the field of a curve.
 
     Returns:
         Without a unit, as :attr:`PolarizationCurve.susceptibility`.
@@ -167,21 +168,18 @@ def susceptibility_from_fluctuations(
         RecordError: too short for a fluctuation to be seen, or not finite.
     """
     checked = check_series(dipoles, "dipoles", least=4)
-    along = checked if direction is None else (checked @ direction)[:, None]
-    squares = (along - along.mean(axis=0)) ** 2  # [t, d]
+    along = checked @ direction
+    squares = (along - along.mean()) ** 2
     # the mean is one of the same samples: of n independent ones, the squares lack 1/n
-    lacking = [
-        squares[:, d].mean() * min(1.0, statistical_inefficiency(along[:, d]) / len(along))
-        for d in range(along.shape[1])
-    ]
-    seen = 1.0 - float(np.sum(lacking)) / float(squares.mean(axis=0).sum() or 1.0)
-    if seen < 1.0 - 1.0 / FEWEST:
+    n_independent = len(along) / statistical_inefficiency(along)
+    if n_independent < FEWEST:
         raise RecordError(
             f"the dipole fluctuates too slowly for the {len(along)} samples, which hold fewer than "
             f"{FEWEST} independent ones; run longer"
         )
+    seen = 1.0 - 1.0 / n_independent
     # 1/epsilon_0 = 4 pi in atomic units
-    return mean(squares.mean(axis=1)) * (4.0 * np.pi / (volume * temperature * seen))
+    return mean(squares) * (4.0 * np.pi / (volume * temperature * seen))
 
 
 def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> PolarizationCurve:
