@@ -38,14 +38,7 @@ if TYPE_CHECKING:
     help="That field, V/angstrom, x y z: once for all --response, or once for each.",
 )  # fmt: skip
 def command(
-    prefixes: tuple[Path, ...],
-    output: Path,
-    resolution: float,
-    blocks: int,
-    window: str,
-    skip: float,
-    low: float,
-    high: float,
+    wanted: spectrum.Wanted,
     temperature: float,
     electronic: float,
     responses: tuple[Path, ...],
@@ -69,8 +62,8 @@ def command(
         raise click.UsageError(
             f"{len(responses)} --response need one --field, or as many, not {len(fields)}"
         )
-    settings = spectrum.settings(resolution, blocks, window)
-    samples = _Samples.of(prefixes, skip)
+    settings = wanted.settings
+    samples = _Samples.of(wanted.prefixes, wanted.skip)
     before = np.array(fields if len(fields) == len(responses) else fields * len(responses))
     direction = before[0] if len(before) else None
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
@@ -82,8 +75,8 @@ def command(
     figure = plot_spectra(
         {label: one.real for label, one in curves.items()},
         {label: one.imaginary for label, one in curves.items()},
-        low=low or 0.5 * resolution,
-        high=high,
+        low=wanted.low or 0.5 * settings.resolution,
+        high=wanted.high,
         logarithmic=True,
     )
     more = {
@@ -91,7 +84,7 @@ def command(
         "tensor": static.tensor.tolist(),
         "errors of the tensor": static.errors.tolist(),
     }
-    for path in save(replace(figure, summary={**figure.summary, **more}), output):
+    for path in save(replace(figure, summary={**figure.summary, **more}), wanted.output):
         click.echo(path)
 
 

@@ -25,14 +25,7 @@ from mlobs_client.cli import spectrum
     help="Take dipoles from this output of mlobs observe, one for each PREFIX.",
 )  # fmt: skip
 def command(
-    prefixes: tuple[Path, ...],
-    output: Path,
-    resolution: float,
-    blocks: int,
-    window: str,
-    skip: float,
-    low: float,
-    high: float,
+    wanted: spectrum.Wanted,
     temperature: float,
     correction: str,
     observed: tuple[Path, ...],
@@ -48,15 +41,15 @@ def command(
     from mlobs_client.runs import Run
     from mlobs_client.units import KELVIN
 
-    if observed and len(observed) != len(prefixes):
+    if observed and len(observed) != len(wanted.prefixes):
         raise click.UsageError(
-            f"{len(prefixes)} PREFIX need as many --observed, not {len(observed)}"
+            f"{len(wanted.prefixes)} PREFIX need as many --observed, not {len(observed)}"
         )
-    sources = observed or (None,) * len(prefixes)
+    sources = observed or (None,) * len(wanted.prefixes)
     dipoles, members, spacings, volumes = [], [], [], []
-    for run, source in zip(map(Run, prefixes), sources, strict=True):
+    for run, source in zip(map(Run, wanted.prefixes), sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
-        left = spectrum.kept(run, samples.steps, skip)
+        left = spectrum.kept(run, samples.steps, wanted.skip)
         dipoles.append(samples.mean[left])
         if samples.members is not None:
             members.append(samples.members[:, left])
@@ -64,11 +57,11 @@ def command(
         volumes.append(run.volume)
     result = infrared(
         dipoles,
-        spectrum.common(spacings, "sampling times", prefixes),
-        spectrum.common(volumes, "volumes", prefixes),
+        spectrum.common(spacings, "sampling times", wanted.prefixes),
+        spectrum.common(volumes, "volumes", wanted.prefixes),
         temperature * KELVIN,
-        settings=spectrum.settings(resolution, blocks, window),
+        settings=wanted.settings,
         correction=correction,
         members=members if len(members) == len(dipoles) else None,
     )
-    spectrum.finish(result, prefixes[0].name, output, low, high)
+    spectrum.finish(result, wanted)

@@ -1,8 +1,10 @@
-"""What ``mlobs ir`` and ``mlobs vdos`` have in common: options, several runs, and the figure."""
+"""What the commands for spectra have in common: options, several runs, and the figure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,29 @@ from mlobs_client.units import FEMTOSECOND
 PICOSECOND = 1000.0 * FEMTOSECOND
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs, how to treat them, and where the result goes.
+
+    Attributes:
+        prefixes: i-PI's output prefix of each run.
+        output: path of the results without ending.
+        settings: resolution, blocks and window.
+        skip: ps left out at the start.
+        low: left end of the figure, cm^-1.
+        high: right end.
+    """
+
+    prefixes: tuple[Path, ...]
+    output: Path
+    settings: SpectrumSettings
+    skip: float
+    low: float
+    high: float
+
+
 def options(function: Callable[..., None]) -> Callable[..., None]:
-    """The runs, how to treat them, and where the result goes."""
+    """The options that make up :class:`Wanted`, the first argument of ``function``."""
     decorators: list[Callable[[Any], Any]] = [
         click.argument("prefixes", metavar="PREFIX...", nargs=-1, required=True,
                        type=click.Path(path_type=Path)),
@@ -37,14 +60,25 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--high", default=4500.0, show_default=True, type=FiniteRange(),
                      help="Right end, cm^-1."),
     ]  # fmt: skip
+
+    @wraps(function)
+    def called(
+        prefixes: tuple[Path, ...],
+        output: Path,
+        resolution: float,
+        blocks: int,
+        window: str,
+        skip: float,
+        low: float,
+        high: float,
+        **others: Any,
+    ) -> None:
+        settings = SpectrumSettings(resolution=resolution, n_blocks=blocks, window=window)
+        function(Wanted(prefixes, output, settings, skip, low, high), **others)
+
     for decorate in reversed(decorators):
-        function = decorate(function)
-    return function
-
-
-def settings(resolution: float, blocks: int, window: str) -> SpectrumSettings:
-    """Of the options with these names."""
-    return SpectrumSettings(resolution=resolution, n_blocks=blocks, window=window)
+        called = decorate(called)
+    return called
 
 
 def kept(run: Run, steps: Integers, skip: float) -> slice:
@@ -70,7 +104,9 @@ def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:
     return values[0]
 
 
-def finish(spectrum: Spectrum, label: str, output: Path, low: float, high: float) -> None:
+def finish(spectrum: Spectrum, wanted: Wanted) -> None:
     """Write figure and data, and say where."""
-    for path in save(plot_spectra({label: spectrum}, low=low, high=high), output):
+    label = wanted.prefixes[0].name
+    figure = plot_spectra({label: spectrum}, low=wanted.low, high=wanted.high)
+    for path in save(figure, wanted.output):
         click.echo(path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from mlobs_client.cli import spectrum
@@ -11,16 +9,7 @@ from mlobs_client.cli import spectrum
 
 @click.command(epilog="Example:  mlobs vdos run-1/simulation run-2/simulation --skip 1 -o vdos")
 @spectrum.options
-def command(
-    prefixes: tuple[Path, ...],
-    output: Path,
-    resolution: float,
-    blocks: int,
-    window: str,
-    skip: float,
-    low: float,
-    high: float,
-) -> None:
+def command(wanted: spectrum.Wanted) -> None:
     """Vibrational density of states of independent runs of one system, with error bars.
 
     PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz (velocities; of the centroid for path
@@ -30,16 +19,16 @@ def command(
     from mlobs_client.runs import Run, masses
 
     velocities, spacings, numbers = [], [], None
-    for run in map(Run, prefixes):
+    for run in map(Run, wanted.prefixes):
         trajectory = run.velocities()
-        velocities.append(trajectory.values[spectrum.kept(run, trajectory.steps, skip)])
+        velocities.append(trajectory.values[spectrum.kept(run, trajectory.steps, wanted.skip)])
         spacings.append(run.spacing(trajectory.steps))
         numbers = trajectory.numbers
     assert numbers is not None  # click wants one prefix at least
     result = vdos(
         velocities,
         masses(numbers),
-        spectrum.common(spacings, "sampling times", prefixes),
-        spectrum.settings(resolution, blocks, window),
+        spectrum.common(spacings, "sampling times", wanted.prefixes),
+        wanted.settings,
     )
-    spectrum.finish(result, prefixes[0].name, output, low, high)
+    spectrum.finish(result, wanted)

@@ -6,39 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from charged_ions import CELL, CHARGES, oscillators, structure
 
 from mlobs_client.conformance import check_term
 from mlobs_client.evaluate.fuse import observe, predict
-from mlobs_client.evaluate.toys import ChargedOscillators, HarmonicCrystal, random_crystal
+from mlobs_client.evaluate.toys import HarmonicCrystal, random_crystal
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField
 
-CELL = np.array([[9.0, 1.0, 0.5], [-0.7, 8.0, 1.2], [0.3, -1.1, 10.0]])
 REFERENCE = CELL @ (
     np.eye(3) + np.array([[0.05, 0.02, -0.01], [0.0, -0.04, 0.03], [0.01, 0, 0.06]])
 )
 D = np.array([0.01, -0.02, 0.03])
-CHARGES = np.array([1, -2, 3, -2])
-
-
-def structure() -> Structure:
-    random = np.random.default_rng(1)
-    return Structure(np.array([1, 8, 3, 8]), random.normal(size=(4, 3)) * 2.0, CELL)
-
-
-def ions() -> ChargedOscillators:
-    random = np.random.default_rng(2)
-    return ChargedOscillators(
-        structure().positions + random.normal(size=(4, 3)) * 0.1,
-        CHARGES,
-        spring_constant=[[0.1, 0.02, 0.0], [0.02, 0.2, 0.03], [0.0, 0.03, 0.3]],
-        cubic=0.02,
-        quartic=0.05,
-        polarizability=random.normal(size=(3, 3)) + 5.0 * np.eye(3),
-        polarizability_slope=random.normal(size=(3, 3, 3)),
-        reference_cell=CELL,
-    )
 
 
 TERMS = {
@@ -53,7 +33,7 @@ parametrized = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
 
 
 def field_of(term: FixedDisplacement, structure: Structure) -> Array:
-    (values,) = observe([structure], [ions()], term.needs)
+    (values,) = observe([structure], [oscillators()], term.needs)
     return term.field(structure, values)
 
 
@@ -61,7 +41,7 @@ def field_of(term: FixedDisplacement, structure: Structure) -> Array:
 def test_forces_virial_and_cotangents_are_derivatives_of_the_energy(
     term: FixedDisplacement,
 ) -> None:
-    report = check_term(term, [ions()], structure())
+    report = check_term(term, [oscillators()], structure())
     assert report.passed, str(report)
 
 
@@ -69,12 +49,12 @@ def test_forces_virial_and_cotangents_are_derivatives_of_the_energy(
 def test_forces_and_observables_are_those_in_the_field_that_it_produces(
     term: FixedDisplacement,
 ) -> None:
-    wanted = ions().provides - {"energy"}
+    wanted = oscillators().provides - {"energy"}
     field = field_of(term, structure())
     assert np.linalg.norm(field) > 0.01
     fixed_field = UniformField(field, term.second_order)
     at_displacement, in_field = (
-        predict([structure()], [ions()], [one], wanted)[0] for one in (term, fixed_field)
+        predict([structure()], [oscillators()], [one], wanted)[0] for one in (term, fixed_field)
     )
     # rounding of forces of the order of 0.1
     assert at_displacement.forces == pytest.approx(in_field.forces, abs=1e-14)
@@ -91,10 +71,10 @@ def test_the_derivative_of_the_energy_by_the_displacement_is_the_field(
     for axis in np.flatnonzero(term.is_fixed):
         shift = h * np.eye(3)[axis]
         plus, minus = (
-            predict([structure()], [ions()], [replace(at_rest, displacement=D + s)])[0].energy
-            for s in (shift, -shift)
+            predict([structure()], [oscillators()], [replace(at_rest, displacement=moved)])[0]
+            for moved in (D + shift, D - shift)
         )
-        found.append((plus - minus) / (2.0 * h))
+        found.append((plus.energy - minus.energy) / (2.0 * h))
     expected = structure().volume / (4.0 * np.pi) * field_of(at_rest, structure())
     # a parabola: central differences are exact up to rounding, 1e-15/h
     assert found == pytest.approx(expected[list(term.is_fixed)], abs=1e-10)
@@ -126,7 +106,7 @@ def test_an_ion_that_has_crossed_the_cell_has_charged_the_plates() -> None:
     before, after = (field_of(TERMS["vector"], one) for one in pair)
     quantum = CHARGES[2] * CELL[0] / structure().volume
     assert after - before == pytest.approx(-4.0 * np.pi * quantum, rel=1e-12)
-    forces = [p.forces for p in predict(pair, [ions()], [TERMS["vector"]])]
+    forces = [p.forces for p in predict(pair, [oscillators()], [TERMS["vector"]])]
     work = CHARGES[:, None] * (after - before)
     assert forces[1] - forces[0] == pytest.approx(work, abs=1e-13)
 

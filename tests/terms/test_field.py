@@ -6,39 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from charged_ions import CELL, CHARGES, oscillators, structure
 
 from mlobs_client.conformance import check_term
 from mlobs_client.errors import EvaluationError, MissingObservable
 from mlobs_client.evaluate.evaluation import Values
 from mlobs_client.evaluate.fuse import predict
-from mlobs_client.evaluate.toys import ChargedOscillators, random_crystal
+from mlobs_client.evaluate.toys import random_crystal
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 
-CELL = np.array([[9.0, 1.0, 0.5], [-0.7, 8.0, 1.2], [0.3, -1.1, 10.0]])
 REFERENCE = CELL @ (np.eye(3) + np.arange(9.0).reshape(3, 3) * 0.01)
 FIELD = np.array([0.01, -0.02, 0.03])
-CHARGES = np.array([1, -2, 3, -2])
-
-
-def structure() -> Structure:
-    random = np.random.default_rng(1)
-    return Structure(np.array([1, 8, 3, 8]), random.normal(size=(4, 3)) * 2.0, CELL)
-
-
-def oscillators() -> ChargedOscillators:
-    random = np.random.default_rng(2)
-    return ChargedOscillators(
-        structure().positions + random.normal(size=(4, 3)) * 0.1,
-        CHARGES,
-        spring_constant=[[0.1, 0.02, 0.0], [0.02, 0.2, 0.03], [0.0, 0.03, 0.3]],
-        cubic=0.02,
-        quartic=0.05,
-        polarizability=random.normal(size=(3, 3)) + 5.0 * np.eye(3),
-        polarizability_slope=random.normal(size=(3, 3, 3)),
-        polarizability_curvature=random.normal(size=(3, 3)),
-        reference_cell=CELL,
-    )
 
 
 EVERYTHING = oscillators().provides - {"energy"}
