@@ -20,7 +20,7 @@ demo: $(VENV)/.ready
 	$(BIN)/mlobs demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest tests -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml -q
+	$(BIN)/python -m pytest tests -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml --durations=20 -q
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
