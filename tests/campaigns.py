@@ -22,7 +22,7 @@ OUTPUT = """<output prefix='simulation'>
       [step, time{femtosecond}, conserved, temperature{kelvin}, potential{electronvolt}]
     </properties>
     <trajectory filename='pos' stride='10' format='xyz'>positions{angstrom}</trajectory>
-    <checkpoint filename='kept' stride='20' overwrite='true'/>
+    <checkpoint filename='kept' stride='20' overwrite='false'/>
   </output>"""
 CLIENT = """structure = "init.xyz"
 virial = "none"

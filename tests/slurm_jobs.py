@@ -20,7 +20,7 @@ from mlobs_client.outputs import read_properties
 OUTPUT = """<output prefix='simulation'>
     <properties filename='out'>[step, conserved, potential, kinetic_md]</properties>
     <trajectory filename='pos' stride='100' format='xyz'>positions</trajectory>
-    <checkpoint filename='kept' stride='50' overwrite='true'/>
+    <checkpoint filename='kept' stride='50' overwrite='false'/>
   </output>"""
 CLIENT = """structure = "init.xyz"
 virial = "none"
