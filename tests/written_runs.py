@@ -9,19 +9,27 @@ import numpy as np
 from mlobs_client.units import FEMTOSECOND
 
 
-def write_run(prefix: Path, dipoles: np.ndarray, length: float) -> None:
+def write_run(
+    prefix: Path, dipoles: np.ndarray, length: float, potential: np.ndarray | None = None
+) -> None:
     """Properties, extras every fourth step of 0.5 fs, and a cubic cell.
 
     Args:
         prefix: of the outputs.
         dipoles: shape ``(t, 3)``, e bohr.
         length: of the cell, bohr.
+        potential: shape ``(t,)``, Eh; zero by default.
     """
     prefix.parent.mkdir(parents=True, exist_ok=True)
     steps = 4 * np.arange(len(dipoles))
     times = 0.5 * FEMTOSECOND * steps
-    header = "# column   1     --> step\n# column   2     --> time\n"
-    rows = "".join(f"{step} {time:.10e}\n" for step, time in zip(steps, times, strict=True))
+    energies = np.zeros(len(steps)) if potential is None else potential
+    names = ("step", "time", "potential", "conserved")
+    header = "".join(f"# column   {k}     --> {name}\n" for k, name in enumerate(names, start=1))
+    rows = "".join(
+        f"{step} {time:.10e} {energy:.12e} {energy:.12e}\n"
+        for step, time, energy in zip(steps, times, energies, strict=True)
+    )
     prefix.with_name(f"{prefix.name}.out").write_text(header + rows)
     frames = [
         f" #EXTRAS(dipole)# Step:  {step:10d} \n{x:.12e} {y:.12e} {z:.12e}\n"

@@ -42,6 +42,7 @@ from mlobs_client.analysis.spectra import (
     Spectrum,
     SpectrumSettings,
     as_runs,
+    check_length,
     check_positive,
     check_temperature,
 )
@@ -199,14 +200,15 @@ def dielectric_from_relaxation(
 ) -> DielectricFunction:
     """Dielectric function along a field, from what happens after it has been switched off.
 
-    Each run is one of the samples that give the error. With as many runs from +E as from -E,
-    errors of ``rest``, and what is quadratic in the field, cancel in the mean.
+    Each run is one of the samples that give the error. There have to be as many runs from +E as
+    from -E: then the error of ``rest``, which all of them share, and what is quadratic in the
+    field, cancel in the mean.
 
     Args:
         dipoles: several runs of shape ``(t, 3)``, e bohr; sample 0 is in equilibrium with the
             field, which is absent from then on.
         fields: in which each run began, shape ``(n_runs, 3)``, Eh/(e bohr), all along one line
-            and of one strength.
+            and of one strength, with as many of each sign.
         rest: mean dipole without a field, shape ``(3,)``, e bohr, on the same branch.
         timestep: between samples, atu.
         volume: of the cell, bohr^3.
@@ -225,7 +227,8 @@ def dielectric_from_relaxation(
     signed, strength = _fields(fields, len(runs))
     width = settings.resolution * INVERSE_CM
     max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
-    _check_length(min(map(len, runs)), max_lag, settings)
+    shortest = min(map(len, runs))
+    check_length(shortest, max_lag, settings.resolution, "the shortest run after the field")
     scale = INVERSE_EPSILON_0 / (volume * strength)
     relaxation = scale * np.stack(
         [(run[: max_lag + 1] - rest) @ unit for run, unit in zip(runs, signed, strict=True)]
@@ -326,15 +329,10 @@ def _fields(fields: Array, n_runs: int) -> tuple[Array, float]:
             f"the fields {checked.tolist()} Eh/(e bohr) are not +E or -E of one vector; treat runs "
             "from other fields by themselves"
         )
+    n_alike = int((signed @ signed[0] > 0.0).sum())
+    if 2 * n_alike != n_runs:
+        raise RecordError(
+            f"{n_alike} runs are from one sign of the field and {n_runs - n_alike} from the other; "
+            "give as many of each: the error of the mean dipole at rest, which all share, cancels"
+        )
     return signed, float(norms[0])
-
-
-def _check_length(length: int, max_lag: int, settings: SpectrumSettings) -> None:
-    if length > max_lag:
-        return
-    finest = settings.resolution * (max_lag + 1) / length
-    raise RecordError(
-        f"the shortest run has {length} samples after the field, {max_lag + 1} are needed for a "
-        f"resolution of {settings.resolution:g} cm^-1; run longer, or ask for a resolution of "
-        f"{np.ceil(finest):g} cm^-1"
-    )

@@ -153,7 +153,8 @@ class SpectralDensity:
         max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
         blocks = correlation.split_blocks(runs, settings.n_blocks)
         length = len(blocks[0])
-        _check_length(length, max_lag, sum(map(len, runs)), settings)
+        what = f"each of {settings.n_blocks} blocks"
+        check_length(length, max_lag, settings.resolution, what)
         lagged = np.stack([correlation.autocorrelation(b, max_lag, weights) for b in blocks])
         window = correlation.lag_window(settings.window, max_lag)
         n_points = correlation.points_for_line_width(width, timestep)
@@ -305,12 +306,22 @@ def _vertex(wavenumber: Array, intensity: Array) -> float:
     return middle - 0.5 * float(slope / curvature)
 
 
-def _check_length(length: int, max_lag: int, n_samples: int, settings: SpectrumSettings) -> None:
+def check_length(length: int, max_lag: int, resolution: float, what: str) -> None:
+    """Refuse series that are shorter than the longest lag.
+
+    Args:
+        length: samples of the series.
+        max_lag: that the resolution asks for, in samples.
+        resolution: cm^-1.
+        what: how to call the series in the error.
+
+    Raises:
+        RecordError: says which resolution they allow.
+    """
     if length > max_lag:
         return
-    finest = settings.resolution * (max_lag + 1) / length
+    finest = resolution * (max_lag + 1) / length
     raise RecordError(
-        f"{n_samples} samples in {settings.n_blocks} blocks are too few for a resolution of "
-        f"{settings.resolution:g} cm^-1: each block has {length}, {max_lag + 1} are needed; run "
-        f"longer, or ask for a resolution of {np.ceil(finest):g} cm^-1 or for fewer blocks"
+        f"{what} has {length} samples, but {max_lag + 1} are needed for a resolution of "
+        f"{resolution:g} cm^-1; run longer, or ask for a resolution of {np.ceil(finest):g} cm^-1"
     )

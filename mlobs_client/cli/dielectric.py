@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--field", "fields", multiple=True, nargs=3, type=float,
-    help="That field, V/angstrom, x y z: once for all --response, or once for each.",
+    help="That field, V/angstrom, x y z; once for each --response.",
 )  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
@@ -53,18 +53,18 @@ def command(
     With --response, the same from the relaxation after a static field was switched off, along that
     field, for comparison: make a run in the field ([field] of client.toml) with <checkpoint
     overwrite='False'>, and start from several of its checkpoints, <file mode='chk'>, with a client
-    file without [field]; best as many from -E as from +E. The mean dipole of all PREFIX is where
+    file without [field]; as many from -E as from +E. The mean dipole of all PREFIX is where
     they relax to.
     """
     from mlobs_client.plot import plot_spectra, save
 
-    if bool(responses) != bool(fields) or len(fields) not in (1, len(responses), 0):
+    if len(fields) != len(responses):
         raise click.UsageError(
-            f"{len(responses)} --response need one --field, or as many, not {len(fields)}"
+            f"{len(responses)} --response need as many --field, not {len(fields)}"
         )
     settings = wanted.settings
     samples = _Samples.of(wanted.prefixes, wanted.skip)
-    before = np.array(fields if len(fields) == len(responses) else fields * len(responses))
+    before = np.array(fields)
     direction = before[0] if len(before) else None
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}

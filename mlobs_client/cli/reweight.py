@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 import numpy as np
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mlobs_client.structure import Array
 
 POLARIZATION = "polarization"
+POTENTIAL = "potential"
+OF_THE_RUN: Final = ("conserved", "pressure", "stress", "virial", "pot_", "vir_")
+"""Begins of the names of what contains the run's own field in a way that cannot be taken out."""
 
 
 @click.command(
@@ -45,7 +48,8 @@ POLARIZATION = "polarization"
 @click.option("--temperature", required=True, type=float, help="K.")
 @click.option(
     "--observable", default=POLARIZATION, show_default=True,
-    help="That along --direction in uC/cm^2, or a column of PREFIX.out in atomic units.",
+    help="That along --direction in uC/cm^2, or a column of PREFIX.out in atomic units; of the "
+    "potential, that without the energy -mu.E.",
 )  # fmt: skip
 @click.option(
     "--least", default=LEAST, show_default=True, type=FiniteRange(0.0, min_open=True),
@@ -69,10 +73,10 @@ def command(
     """Average of an observable in other fields than those of the runs.
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions, all runs on one branch), PREFIX.out (where the potential contains that of the run's
-    own field), and the cell in PREFIX.pos_0.xyz. Runs are canonical, at one volume. One run is
-    reweighted; several are joined by the multistate Bennett acceptance ratio. An average that
-    rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv, .json.
+    positions, all runs on one branch), PREFIX.out, and the cell in PREFIX.pos_0.xyz. Runs are
+    canonical, at one volume. One run is reweighted; several are joined by the multistate Bennett
+    acceptance ratio. An average that rests on too few effective samples is refused. Writes
+    OUTPUT.png, .pdf, .csv, .json.
     """
     from mlobs_client.plot import plot_against_field, save
     from mlobs_client.units import VOLT_PER_ANGSTROM
@@ -83,11 +87,14 @@ def command(
             f"{len(prefixes)} PREFIX need as many --field, not {len(fields)}, and a --direction"
         )
     unit_vector = np.array(direction) / length
-    data = [_samples(prefix, observable, unit_vector, skip) for prefix in prefixes]
-    dipoles, values = [one[0] for one in data], [one[1] for one in data]
     scale = VOLT_PER_ANGSTROM * unit_vector
-    unit = "uC/cm^2" if observable == POLARIZATION else "a.u."
     before = np.array([field * scale for field in fields])
+    data = [
+        _samples(prefix, observable, unit_vector, field, skip)
+        for prefix, field in zip(prefixes, before, strict=True)
+    ]
+    dipoles, values = [one[0] for one in data], [one[1] for one in data]
+    unit = "uC/cm^2" if observable == POLARIZATION else "a.u."
     expect = _expectation(values, dipoles, before, temperature, unit, least)
     found = _expect_all(expect, targets, scale)
     from mlobs_client.analysis.statistics import mean
@@ -104,8 +111,10 @@ def command(
         click.echo(path)
 
 
-def _samples(prefix: Path, observable: str, direction: Array, skip: float) -> tuple[Array, Array]:
-    """Dipoles and the observable of the same steps."""
+def _samples(
+    prefix: Path, observable: str, direction: Array, field: Array, skip: float
+) -> tuple[Array, Array]:
+    """Dipoles and the observable of the same steps, which must not know the field of the run."""
     from mlobs_client.runs import Run
     from mlobs_client.units import MICROCOULOMB_PER_CM2
 
@@ -115,12 +124,20 @@ def _samples(prefix: Path, observable: str, direction: Array, skip: float) -> tu
     steps, dipoles = read.steps[left], read.mean[left]
     if observable == POLARIZATION:
         return dipoles, dipoles @ direction / run.volume / MICROCOULOMB_PER_CM2
+    if observable.startswith(OF_THE_RUN):
+        raise RecordError(
+            f"{prefix}: {observable} contains the field of the run, and would be that of no other; "
+            f"average {POTENTIAL}, from which it is taken out, or what depends on positions only"
+        )
     _, here, there = np.intersect1d(
         steps, run.properties["step"].astype(np.int64), return_indices=True
     )
     if len(here) == 0:
         raise RecordError(f"{prefix}: no step has both a dipole and the properties of .out")
-    return dipoles[here], run.properties[observable][there]
+    values = run.properties[observable][there]
+    if observable == POTENTIAL:
+        values = values + dipoles[here] @ field
+    return dipoles[here], values
 
 
 def _expectation(

@@ -245,12 +245,14 @@ def test_impossible_input_is_refused(thermal: list[Array]) -> None:
         given = np.array([FIELD, -FIELD]) if fields is None else fields
         return dielectric_from_relaxation(some, given, REST, TIMESTEP, VOLUME, **options)
 
-    with pytest.raises(RecordError, match=r"has 500 samples .* ask for a resolution of 43 cm\^-1"):
+    with pytest.raises(RecordError, match=r"has 500 samples, .* ask for a resolution of 43 cm\^-1"):
         relax(settings=SpectrumSettings(resolution=10.0))
     with pytest.raises(RecordError, match=r"fields must have shape \(2, 3\)"):
         relax(fields=np.array([FIELD, FIELD, FIELD]))
     with pytest.raises(RecordError, match=r"not \+E or -E of one vector"):
         relax(fields=np.array([FIELD, 2.0 * FIELD]))
+    with pytest.raises(RecordError, match="as many of each"):
+        relax(fields=np.array([FIELD, FIELD]))
     with pytest.raises(RecordError, match=r"fields\[0\] is zero"):
         relax(fields=np.zeros((2, 3)))
     with pytest.raises(ConfigError, match="epsilon_infinity = -1"):

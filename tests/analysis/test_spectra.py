@@ -120,7 +120,7 @@ def test_a_run_that_is_too_short_says_which_resolution_fits() -> None:
     settings = SpectrumSettings(resolution=5.0, n_blocks=8)
     with pytest.raises(RecordError, match="ask for a resolution of 7 cm") as caught:
         SpectralDensity.of([signal], FEMTOSECOND, settings)
-    assert "8 blocks are too few" in str(caught.value)
+    assert "each of 8 blocks" in str(caught.value)
     SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(resolution=7.0, n_blocks=8))
 
 

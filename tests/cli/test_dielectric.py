@@ -82,4 +82,4 @@ def test_each_response_needs_a_field(runs: Path) -> None:
     arguments = [prefix, "--temperature", "300", "-o", "x", "--response", prefix]
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 2
-    assert "1 --response need one --field, or as many, not 0" in done.output
+    assert "1 --response need as many --field, not 0" in done.output

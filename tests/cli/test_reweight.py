@@ -27,7 +27,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rng = np.random.default_rng(seed)
         dipoles = rng.normal(scale=np.sqrt(RESPONSE * 300.0 * KELVIN), size=(3000, 3))
         dipoles[:, 1] += RESPONSE * field * VOLT_PER_ANGSTROM
-        write_run(folder / f"{field}" / "simulation", dipoles, LENGTH)
+        without = np.sum(dipoles**2, axis=1) / (2.0 * RESPONSE)
+        potential = without - dipoles[:, 1] * field * VOLT_PER_ANGSTROM
+        write_run(folder / f"{field}" / "simulation", dipoles, LENGTH, potential)
     return folder
 
 
@@ -70,6 +72,28 @@ def test_a_column_of_the_properties_is_averaged_too(runs: Path, tmp_path: Path) 
     assert done.exit_code == 0, done.output
     # steps 0, 4, ... 11996
     assert reweighted(tmp_path / "out")["0.1 V/angstrom"]["value"] == pytest.approx(5998.0)
+
+
+def test_the_potential_is_that_without_the_field_of_each_run(runs: Path, tmp_path: Path) -> None:
+    arguments = [str(runs / field / "simulation") for field in ("0.0", "0.1")]
+    arguments += ["--field", "0", "--field", "0.1", "--to", "0.05", "--direction", "0", "1", "0"]
+    arguments += ["--temperature", "300", "--observable", "potential"]
+    done = CliRunner().invoke(
+        command, [*arguments, "-o", str(tmp_path / "out")], catch_exceptions=False
+    )
+    assert done.exit_code == 0, done.output
+    found = reweighted(tmp_path / "out")["0.05 V/angstrom"]
+    expected = 1.5 * 300.0 * KELVIN + 0.5 * RESPONSE * (0.05 * VOLT_PER_ANGSTROM) ** 2
+    assert found["value"] == pytest.approx(expected, abs=4 * found["error"])
+    # half of what a field of 0.1 V/angstrom adds to the potential of its own run
+    assert found["error"] < 0.2 * RESPONSE * (0.1 * VOLT_PER_ANGSTROM) ** 2 / 2.0
+
+
+def test_what_contains_the_field_of_the_run_is_refused(runs: Path, tmp_path: Path) -> None:
+    arguments = [str(runs / "0.1" / "simulation"), "--field", "0.1", "--to", "0.1"]
+    arguments += ["--temperature", "300", "--observable", "conserved", "-o", str(tmp_path / "out")]
+    with pytest.raises(RecordError, match="contains the field of the run"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
 def test_where_all_is_refused_there_is_no_figure(runs: Path, tmp_path: Path) -> None:
