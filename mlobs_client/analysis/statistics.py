@@ -191,6 +191,8 @@ def bootstrap(
     """Value and error of a function of blocks, drawing blocks with replacement.
 
     For statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is cheaper.
+    Drawn blocks scatter about their mean with the variance over n, not over n - 1: the error is
+    larger than their scatter by sqrt(n/(n - 1)), which makes that of a mean its standard error.
 
     Args:
         blocks: shape ``(n_blocks, ...)``.
@@ -215,7 +217,9 @@ def bootstrap(
         method="percentile",
         rng=np.random.default_rng(seed),
     )
-    return Estimate(float(statistic(checked)), float(drawn.standard_error), unit, len(checked))
+    n_blocks = len(checked)
+    error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1))
+    return Estimate(float(statistic(checked)), float(error), unit, n_blocks)
 
 
 def fit_line(
