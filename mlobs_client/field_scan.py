@@ -43,7 +43,7 @@ from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 logger = logging.getLogger(__name__)
 
 OXYGEN: Final = 8
-NEARLY_ONE: Final = 0.1
+POWER_WITHIN: Final = 0.1
 """How far the power of time of displacements may be from 1, beyond two standard errors."""
 
 BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
@@ -205,7 +205,7 @@ def _analyse_curve(
 def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
     for point in points:
         excess = abs(point.growth.value - 1.0) - 2.0 * point.growth.error
-        if point.field == 0.0 and excess > NEARLY_ONE:
+        if point.field == 0.0 and excess > POWER_WITHIN:
             first, last = point.displacements.window
             power = str(point.growth).removesuffix(point.growth.unit).strip()
             raise RecordError(

@@ -24,7 +24,7 @@ PICOSECOND: Final = 1000.0 * FEMTOSECOND
 UNIT: Final = "angstrom^2/ps"
 CUBIC: Final = 2.837297
 """Of the lattice sum for a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""
-NEARLY: Final = 0.05
+CUBIC_WITHIN: Final = 0.05
 """How much lengths may differ, and how large cosines of angles may be, in a nearly cubic cell."""
 
 
@@ -182,7 +182,7 @@ def correct_for_size(
     lengths = np.linalg.norm(cell, axis=1)
     directions = cell / lengths[:, None]
     cosines = directions @ directions.T - np.eye(3)
-    if np.ptp(lengths) > NEARLY * lengths.min() or np.abs(cosines).max() > NEARLY:
+    if np.ptp(lengths) > CUBIC_WITHIN * lengths.min() or np.abs(cosines).max() > CUBIC_WITHIN:
         raise ConfigError(
             f"the correction for the size of the cell is for cubic cells; this one has the lengths "
             f"{np.round(lengths / ANGSTROM, 2).tolist()} angstrom and angles whose cosines reach "
