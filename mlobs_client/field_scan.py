@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Final, TypeVar
 
 import numpy as np
@@ -30,6 +29,7 @@ from mlobs_client.analysis.freezing import FRACTION, Onset, find_onset
 from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
+    along_one_line,
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
@@ -75,7 +75,8 @@ class Point:
     """What the runs of one field and one number of beads say.
 
     Attributes:
-        field: along the direction of the scan, V/angstrom.
+        field: along the direction of the scan, V/angstrom; the first component of this direction
+            that is not zero is positive.
         n_runs: how many there are.
         duration: of all together, without what was skipped, ps.
         bond_length: mean O-H distance within molecules, angstrom.
@@ -108,11 +109,13 @@ class Curve:
 
     Attributes:
         n_beads: 1 is classical.
-        points: with increasing field.
-        polarization: of the same points; None where there are fewer than 3 fields.
+        points: with increasing field, from negative ones on.
+        polarization: of the same points, in the same order; None where there are fewer than 3
+            fields.
         susceptibility: linear response, from the fluctuations at zero field; None where these are
             unknown.
-        onset: from which field on the diffusion is small; None where there is none at zero field.
+        onset: from which strength on the diffusion is small, with the same points in the same
+            order; None where there is none at zero field.
     """
 
     n_beads: int
@@ -156,18 +159,16 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     Raises:
         RecordError: the runs cannot be of one scan, or are too short.
     """
-    strongest = max(samples, key=lambda sample: float(np.linalg.norm(sample.field))).field
-    if not strongest.any():
-        raise RecordError("all fields are zero; a scan needs runs at different fields")
-    direction = strongest / np.linalg.norm(strongest)
-
-    def strength(sample: Sample) -> float:
-        return round(float(sample.field @ direction) / VOLT_PER_ANGSTROM, 9)
-
+    direction, strengths = along_one_line(
+        np.array([sample.field for sample in samples]), [sample.name for sample in samples]
+    )
+    fields = np.round(strengths / VOLT_PER_ANGSTROM, 9) + 0.0  # no -0.0
     curves = []
     for n_beads in sorted({sample.n_beads for sample in samples}):
-        of_beads = sorted((s for s in samples if s.n_beads == n_beads), key=strength)
-        legs = {field: list(leg) for field, leg in groupby(of_beads, strength)}
+        legs: dict[float, list[Sample]] = {}
+        for i in np.argsort(fields, kind="stable"):
+            if samples[i].n_beads == n_beads:
+                legs.setdefault(float(fields[i]), []).append(samples[i])
         curves.append(_analyse_curve(n_beads, legs, direction, settings))
     return curves
 
@@ -176,7 +177,7 @@ def _analyse_curve(
     n_beads: int, legs: Mapping[float, Sequence[Sample]], direction: Array, settings: Settings
 ) -> Curve:
     points = tuple(_analyse_point(field, leg, direction, settings) for field, leg in legs.items())
-    fields = np.array([leg[0].field for leg in legs.values()])
+    fields: Array = np.outer(list(legs), direction) * VOLT_PER_ANGSTROM
     dipoles = {field: np.concatenate([s.dipoles for s in leg]) for field, leg in legs.items()}
     one = next(iter(legs.values()))[0]
 

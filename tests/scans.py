@@ -53,7 +53,7 @@ def draw_sample(
     """Independent rigid molecules in a field: Langevin's orientations, Brownian steps.
 
     Args:
-        strength: of the field, V/angstrom, along DIRECTION.
+        strength: of the field, V/angstrom, along DIRECTION; negative, against it.
         diffusion: angstrom^2/ps.
         n_beads: all at the same place.
         n_samples: every 10 fs, independent but for the places of the molecules.
@@ -61,7 +61,8 @@ def draw_sample(
     """
     rng = np.random.default_rng(seed)
     field = strength * VOLT_PER_ANGSTROM * DIRECTION
-    axes = _draw_axes(float(field @ DIRECTION) * MOMENT / KT, n_samples, rng)
+    axes = _draw_axes(abs(float(field @ DIRECTION)) * MOMENT / KT, n_samples, rng)
+    axes *= np.copysign(1.0, strength)
     sideways = np.cross(axes, rng.normal(size=axes.shape))
     sideways /= np.linalg.norm(sideways, axis=-1, keepdims=True)
     steps = np.sqrt(2.0 * diffusion * ANGSTROM**2 * 0.01) * rng.normal(size=axes.shape)
@@ -71,6 +72,7 @@ def draw_sample(
     places = np.stack([oxygens, oxygens + bonds[0], oxygens + bonds[1]], axis=2)  # [t, m, OHH, i]
     positions = places.reshape(n_samples, 1, 3 * N_MOLECULES, 3).repeat(n_beads, axis=1)
     return Sample(
+        name=f"beads={n_beads}_field={strength:g}_seed={seed}",
         field=field,
         n_beads=n_beads,
         temperature=KT,

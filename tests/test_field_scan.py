@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scans import ANGLE, CELL, KT, MOMENT, N_MOLECULES, draw_sample
+from scans import ANGLE, CELL, DIRECTION, KT, MOMENT, N_MOLECULES, draw_sample
 
 from mlobs_client.errors import RecordError
 from mlobs_client.field_scan import Curve, Settings, analyse
@@ -19,7 +19,7 @@ HELD = 1.0 - 1.0 / N_MOLECULES
 def langevin(field: float) -> float:
     """Mean cosine of a free dipole in a field of V/angstrom."""
     x = field * VOLT_PER_ANGSTROM * MOMENT / KT
-    return float(1.0 / np.tanh(x) - 1.0 / x) if x > 0.0 else 0.0
+    return float(1.0 / np.tanh(x) - 1.0 / x) if x != 0.0 else 0.0
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,29 @@ def test_polarization_and_order_are_those_of_langevin(curves: list[Curve]) -> No
             polarization = row["polarization"]
             assert polarization.unit == "uC/cm^2"
             assert polarization.value == pytest.approx(exact * full, abs=4 * polarization.error)
+
+
+@pytest.mark.parametrize("fields", [(-0.2, 0.0, 0.1), (-0.1, 0.0, 0.1)])
+def test_fields_of_both_signs_keep_their_signs_and_their_rows(
+    fields: tuple[float, float, float],
+) -> None:
+    diffusion = dict(zip(fields, (0.001, 0.2, 0.1), strict=True))
+    given = (fields[1], fields[0], fields[2])
+    samples = [draw_sample(field, diffusion[field], seed=3) for field in given]
+    (curve,) = analyse(samples, Settings(n_blocks=8, window=(0.05, 0.2)))
+    assert [point.field for point in curve.points] == list(fields)
+    assert curve.onset is not None
+    assert curve.onset.verdicts == ("frozen", "liquid", "liquid")
+    full = N_MOLECULES * MOMENT / float(np.linalg.det(CELL)) / MICROCOULOMB_PER_CM2
+    for row, field in zip(curve.rows, fields, strict=True):
+        polarization, cosine = row["polarization"], row["P1"]
+        assert polarization.value == pytest.approx(
+            langevin(field) * full, abs=4 * polarization.error
+        )
+        assert cosine.value == pytest.approx(langevin(field), abs=4 * cosine.error)
+        ratio = row["D over D at zero field"]
+        exact = diffusion[field] / diffusion[0.0]
+        assert ratio.value == pytest.approx(exact, abs=max(4 * ratio.error, 0.05))
 
 
 def test_the_linear_response_is_that_of_free_dipoles(curves: list[Curve]) -> None:
@@ -120,10 +143,10 @@ def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) ->
 def test_what_cannot_be_one_scan_is_refused() -> None:
     with pytest.raises(RecordError, match="all fields are zero"):
         analyse([draw_sample(0.0, 0.1)], Settings())
-    tilted = draw_sample(0.1, 0.1)
-    tilted.field[0] = 0.0
-    curve = analyse([draw_sample(0.3, 0.1), draw_sample(0.0, 0.1), tilted], Settings())[0]
-    assert curve.polarization is None  # said in the log
+    across = draw_sample(0.0, 0.1, seed=5)
+    across.field[:] = 0.1 * VOLT_PER_ANGSTROM * np.cross(DIRECTION, [0.6, 0.0, 0.8])
+    with pytest.raises(RecordError, match=r"the field of beads=1_field=0_seed=5, .* is not along"):
+        analyse([draw_sample(0.3, 0.1), draw_sample(0.0, 0.1), across], Settings())
 
 
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:

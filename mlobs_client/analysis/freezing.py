@@ -28,9 +28,10 @@ class Onset:
 
     Attributes:
         fraction: of the value at zero field.
-        field: shape ``(n_fields,)``, V/angstrom, increasing from 0.
-        ratio: of the diffusion coefficient to that at zero field, one for each field.
-        verdicts: ``liquid``, ``frozen`` or, within two standard errors, ``undecided``.
+        field: shape ``(n_fields,)``, V/angstrom, signed, in the order in which they were given.
+        ratio: of the diffusion coefficient to that at zero field, in the same order.
+        verdicts: in the same order, ``liquid``, ``frozen`` or, within two standard errors,
+            ``undecided``.
     """
 
     fraction: float
@@ -40,25 +41,25 @@ class Onset:
 
     @property
     def last_liquid(self) -> float | None:
-        """The highest field below the onset; None if there is none that is certain."""
+        """The highest strength below the onset; None if there is none that is certain."""
         below = self.first_frozen
         fields = [
-            field
-            for field, verdict in zip(self.field, self.verdicts, strict=True)
-            if verdict == "liquid" and (below is None or field < below)
+            strength
+            for strength, verdict in zip(np.abs(self.field), self.verdicts, strict=True)
+            if verdict == "liquid" and (below is None or strength < below)
         ]
         return float(max(fields)) if fields else None
 
     @property
     def first_frozen(self) -> float | None:
-        """The lowest field beyond the onset; None if there is none that is certain."""
+        """The lowest strength beyond the onset; None if there is none that is certain."""
         frozen = np.array(self.verdicts) == "frozen"
-        return float(self.field[frozen].min()) if frozen.any() else None
+        return float(np.abs(self.field[frozen]).min()) if frozen.any() else None
 
     def __str__(self) -> str:
         below, beyond = self.last_liquid, self.first_frozen
         if beyond is None:
-            end = f"at no field up to {self.field.max():g} V/angstrom with certainty"
+            end = f"at no field up to {np.abs(self.field).max():g} V/angstrom with certainty"
         elif below is None:
             end = f"from {beyond:g} V/angstrom on, and perhaps before"
         else:
@@ -70,7 +71,7 @@ def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float =
     """Compare diffusion coefficients with the one at zero field.
 
     Args:
-        field: strengths, shape ``(n_fields,)``, V/angstrom, among them 0.
+        field: signed, shape ``(n_fields,)``, V/angstrom, among them 0.
         coefficients: one for each field.
         fraction: between 0 and 1.
 
@@ -80,23 +81,23 @@ def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float =
     """
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"fraction = {fraction}: must be between 0 and 1")
-    strengths = np.abs(np.asarray(field, dtype=np.float64))
-    if len(strengths) != len(coefficients) or not (strengths == 0.0).any():
+    field = np.asarray(field, dtype=np.float64)
+    if len(field) != len(coefficients) or not (field == 0.0).any():
         raise RecordError(
             f"an onset needs one diffusion coefficient for each field, and one at zero field; got "
-            f"{len(coefficients)} at the fields {strengths.tolist()} V/angstrom"
+            f"{len(coefficients)} at the fields {field.tolist()} V/angstrom"
         )
-    order = np.argsort(strengths, kind="stable")
-    zero = coefficients[order[0]]
+    at_zero = int(np.flatnonzero(field == 0.0)[0])
+    zero = coefficients[at_zero]
     if not zero.value > CERTAIN * zero.error:
         raise RecordError(
             f"the diffusion at zero field, {zero}, is not beyond {CERTAIN:g} standard errors; run "
             "longer"
         )
-    ratios = [Estimate(1.0, 0.0, "1", zero.n_independent)]
-    ratios += [_divide(coefficients[i], zero) for i in order[1:]]
+    ratios = [_divide(one, zero) for one in coefficients]
+    ratios[at_zero] = Estimate(1.0, 0.0, "1", zero.n_independent)
     verdicts = tuple(_judge(ratio, fraction) for ratio in ratios)
-    return Onset(fraction, strengths[order], tuple(ratios), verdicts)
+    return Onset(fraction, field, tuple(ratios), verdicts)
 
 
 def _divide(one: Estimate, other: Estimate) -> Estimate:

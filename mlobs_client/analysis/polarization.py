@@ -28,6 +28,9 @@ LARGEST_STEP: Final = 0.25
 """Largest change, in quanta, between neighbours that still tells on which branch they are: the
 other choice would be three times as far."""
 
+ON_LINE: Final = 1e-6
+"""How far fields may be from one line, of the strongest."""
+
 FEWEST: Final = 4
 """Independent samples of a dipole that show how it fluctuates; a mere drift looks like three."""
 
@@ -39,7 +42,7 @@ class PolarizationCurve:
     Attributes:
         field: shape ``(n_fields,)``, V/angstrom, along ``direction``, signed, increasing.
         polarization: one per field, uC/cm^2, along ``direction``.
-        direction: unit vector of the field.
+        direction: unit vector, see :func:`along_one_line`.
         slope: of the line fitted, uC/cm^2 per V/angstrom.
         intercept: polarization at zero field, of the line fitted.
         susceptibility: the slope over epsilon_0, without a unit. The field of an electric
@@ -201,11 +204,15 @@ def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> Pol
     )
 
 
-def along_one_line(fields: Array) -> tuple[Array, Array]:
-    """Direction of the strongest field, and the signed strength of all along it.
+def along_one_line(fields: Array, names: Sequence[str] | None = None) -> tuple[Array, Array]:
+    """Direction of the line that fields are on, and the signed strength of all along it.
+
+    The first component of the direction that is not zero is positive. So it is the same for any
+    fields on this line, and along an axis strengths have the signs that were written.
 
     Args:
         fields: shape ``(n_fields, 3)``, Eh/(e bohr).
+        names: how an error calls them; "field 0", ... without.
 
     Raises:
         RecordError: all are zero, or they are not on one line.
@@ -215,13 +222,16 @@ def along_one_line(fields: Array) -> tuple[Array, Array]:
     if norms[strongest] == 0.0:
         raise RecordError("all fields are zero; a response needs runs at different fields")
     direction = fields[strongest] / norms[strongest]
+    direction = direction * np.sign(direction[np.abs(direction) > ON_LINE][0])
     strength = fields @ direction
     off = np.linalg.norm(fields - np.outer(strength, direction), axis=1)
-    if (off > 1e-6 * norms[strongest]).any():
+    if (off > ON_LINE * norms[strongest]).any():
         i = int(np.argmax(off))
+        which = f"field {i}" if names is None else f"the field of {names[i]}"
+        written = np.round(fields[i] / VOLT_PER_ANGSTROM, 9).tolist()
         raise RecordError(
-            f"field {i}, {fields[i].tolist()} Eh/(e bohr), is not along {direction.tolist()} as "
-            "the strongest is; one curve needs fields on one line"
+            f"{which}, {written} V/angstrom, is not along "
+            f"{direction.tolist()} as the strongest is; one curve needs fields on one line"
         )
     return direction, strength
 

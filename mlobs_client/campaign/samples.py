@@ -36,6 +36,7 @@ class Sample:
     """What one run wrote, after its equilibration, in atomic units.
 
     Attributes:
+        name: of the run.
         field: shape ``(3,)``, Eh/(e bohr).
         n_beads: of the ring polymer.
         temperature: kT, Eh.
@@ -47,6 +48,7 @@ class Sample:
         velocities_spacing: time between their samples, atu.
     """
 
+    name: str
     field: Array
     n_beads: int
     temperature: float
@@ -106,6 +108,7 @@ def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sam
     left = positions.steps >= steps[first]
     duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
     return Sample(
+        name=run.name,
         field=_read_field([run.folder / file for file in client_files]),
         n_beads=ipi.n_beads,
         temperature=_read_temperature(ipi),

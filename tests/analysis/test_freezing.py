@@ -33,15 +33,21 @@ def test_a_point_within_two_errors_of_the_fraction_decides_nothing() -> None:
 def test_the_error_of_a_ratio_has_both_errors() -> None:
     # 0.1 +- 0.02 over 0.2 +- 0.02: 0.5 sqrt(0.2^2 + 0.1^2) = 0.1118
     onset = find_onset(np.array([0.1, 0.0]), estimates([0.1, 0.2], 0.02))
-    assert (onset.ratio[0].value, onset.ratio[0].error) == (1.0, 0.0)
-    assert onset.ratio[1].value == pytest.approx(0.5)
-    assert onset.ratio[1].error == pytest.approx(0.1118, abs=1e-4)
+    assert (onset.ratio[1].value, onset.ratio[1].error) == (1.0, 0.0)
+    assert onset.ratio[0].value == pytest.approx(0.5)
+    assert onset.ratio[0].error == pytest.approx(0.1118, abs=1e-4)
 
 
-def test_fields_of_both_signs_count_by_their_strength() -> None:
-    onset = find_onset(np.array([-0.1, 0.0, 0.1]), estimates([0.0, 0.2, 0.001], 0.002))
-    assert onset.field.tolist() == [0.0, 0.1, 0.1]
-    assert onset.first_frozen == 0.1
+def test_fields_of_both_signs_count_by_their_strength_and_keep_their_order() -> None:
+    fields = np.array([-0.2, -0.1, 0.0, 0.1])
+    onset = find_onset(fields, estimates([0.0, 0.14, 0.2, 0.16], 0.002))
+    assert onset.field.tolist() == fields.tolist()
+    assert [ratio.value for ratio in onset.ratio] == pytest.approx([0.0, 0.7, 1.0, 0.8])
+    assert onset.verdicts == ("frozen", "liquid", "liquid", "liquid")
+    assert (onset.last_liquid, onset.first_frozen) == (0.1, 0.2)
+    assert "between 0.1 and 0.2 V/angstrom on" in str(onset)
+    onset = find_onset(fields, estimates([0.1, 0.14, 0.2, 0.16], 0.002))
+    assert "at no field up to 0.2 V/angstrom with certainty" in str(onset)
 
 
 def test_impossible_input_is_refused() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlobs_client.analysis.polarization import (
+    along_one_line,
     average_beads,
     polarization_against_field,
     susceptibility_from_fluctuations,
@@ -88,6 +89,22 @@ def test_the_curve_is_sorted_signed_and_in_the_units_of_its_readers() -> None:
     assert curve.slope.unit == "uC/cm^2/(V/angstrom)"
     assert curve.polarization[0].unit == "uC/cm^2"
     assert curve.susceptibility.unit == "1"
+
+
+@pytest.mark.parametrize("line", [DIRECTION, np.array([0.0, 0.0, 1.0])])
+@pytest.mark.parametrize("strengths", [[-0.2, 0.0, 0.1], [-0.1, 0.0, 0.1], [-0.2, -0.1, 0.0]])
+def test_the_direction_of_a_line_does_not_depend_on_the_fields_along_it(
+    line: Array, strengths: list[float]
+) -> None:
+    direction, found = along_one_line(np.outer(strengths, line))
+    np.testing.assert_allclose(direction, line, atol=1e-12)
+    np.testing.assert_allclose(found, strengths, atol=1e-12)
+
+
+def test_a_field_off_the_line_is_named() -> None:
+    fields = np.array([[0.0, 0.0, 0.2], [0.1, 0.0, 0.0]]) * VOLT_PER_ANGSTROM
+    with pytest.raises(RecordError, match=r"the field of one, \[0.1, 0.0, 0.0\] V/angstrom"):
+        along_one_line(fields, ["strongest", "one"])
 
 
 def test_a_response_that_is_not_linear_shows_in_chi_squared() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from csv_files import read_csv
-from scans import draw_sample
+from scans import DIRECTION, draw_sample
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.field_scan import Curve, Settings, analyse
 from mlobs_client.plot import plot_distributions, plot_field_scan, save
+from mlobs_client.units import MICROCOULOMB_PER_CM2
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,17 @@ def test_the_line_in_the_first_panel_is_the_linear_response(curves: list[Curve])
     assert curves[0].susceptibility is not None
     # epsilon_0 x 1 V/angstrom = 8.8541878e-12 x 1e10 C/m^2 = 8.8541878 uC/cm^2
     assert (y1 - y0) / (x1 - x0) == pytest.approx(8.8541878 * curves[0].susceptibility.value)
+
+
+def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> None:
+    samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.0, -0.3, 0.1)]
+    (curve,) = analyse(samples, Settings())
+    polarization = plot_field_scan([curve]).figure.axes[0]
+    (line,) = [one for one in polarization.lines if one.get_linestyle() == "--"]
+    at_zero = dict(zip(*line.get_data(), strict=True))[0.0]
+    zero = samples[0]
+    exact = zero.dipoles.mean(axis=0) @ DIRECTION / zero.volume / MICROCOULOMB_PER_CM2
+    assert at_zero == pytest.approx(exact)
 
 
 def test_distributions_have_a_line_for_each_field_and_number_of_beads(
