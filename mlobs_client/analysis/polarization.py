@@ -111,14 +111,15 @@ def average_beads(dipoles: Array, cell: Array | None = None) -> Array:
 
 
 def polarization_against_field(
-    fields: Array, dipoles: Sequence[Array], volume: float, cell: Array | None = None
+    fields: Array, dipoles: Sequence[Array], volume: float | Array, cell: Array | None = None
 ) -> PolarizationCurve:
     """Mean polarization of runs at several static fields, and the line through them.
 
     Args:
         fields: shape ``(n_fields, 3)``, Eh/(e bohr), all along one line; 3 or more that differ.
         dipoles: for each field, shape ``(t, 3)``, e bohr, after equilibration.
-        volume: of the cell, bohr^3.
+        volume: of the cell, bohr^3; where a barostat changes it, the mean of each run, shape
+            ``(n_fields,)``.
         cell: shape ``(3, 3)``, bohr, rows; if given, jumps in time are taken out, and the means
             are brought to one branch, from the leg of the weakest field outwards. Leave it out
             where the dipoles are on one branch already.
@@ -133,7 +134,8 @@ def polarization_against_field(
             f"fields must have shape (n_fields, 3) with one run each, got {fields.shape} and "
             f"{len(dipoles)} runs"
         )
-    if not (np.isfinite(volume) and volume > 0.0):
+    volumes = np.asarray(volume, dtype=np.float64) * np.ones(len(fields))
+    if not (np.isfinite(volumes) & (volumes > 0.0)).all():
         raise RecordError(f"volume = {volume} bohr^3: must be a positive, finite number")
     direction, strength = along_one_line(fields)
     order = np.argsort(strength, kind="stable")
@@ -142,7 +144,8 @@ def polarization_against_field(
     if cell is not None:
         series = _on_one_branch([unwrap_dipole(run, cell) for run in series], strength, cell)
     estimates = tuple(
-        mean(run @ direction / volume / MICROCOULOMB_PER_CM2, "uC/cm^2") for run in series
+        mean(run @ direction / volumes[i] / MICROCOULOMB_PER_CM2, "uC/cm^2")
+        for i, run in zip(order, series, strict=True)
     )
     return _fit(strength / VOLT_PER_ANGSTROM, estimates, direction)
 

@@ -91,6 +91,18 @@ def test_the_curve_is_sorted_signed_and_in_the_units_of_its_readers() -> None:
     assert curve.susceptibility.unit == "1"
 
 
+def test_each_run_is_divided_by_its_own_volume() -> None:
+    fields = np.outer([0.1, -0.05, 0.05], DIRECTION) * VOLT_PER_ANGSTROM
+    runs = legs(fields, 7.0)
+    same = polarization_against_field(fields, runs, VOLUME)
+    found = polarization_against_field(fields, runs, VOLUME * np.array([2.0, 1.0, 1.0]))
+    ratios = [
+        one.value / other.value
+        for one, other in zip(found.polarization, same.polarization, strict=True)
+    ]
+    assert ratios == pytest.approx([1.0, 1.0, 0.5])  # with increasing field
+
+
 @pytest.mark.parametrize("line", [DIRECTION, np.array([0.0, 0.0, 1.0])])
 @pytest.mark.parametrize("strengths", [[-0.2, 0.0, 0.1], [-0.1, 0.0, 0.1], [-0.2, -0.1, 0.0]])
 def test_the_direction_of_a_line_does_not_depend_on_the_fields_along_it(
