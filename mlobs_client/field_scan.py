@@ -6,7 +6,9 @@ The liquid is water, or another one of molecules with an oxygen and two hydrogen
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -38,13 +40,17 @@ from mlobs_client.campaign.samples import Sample
 from mlobs_client.errors import RecordError
 from mlobs_client.runs import masses
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
 OXYGEN: Final = 8
 POWER_WITHIN: Final = 0.1
 """How far the power of time of displacements may be from 1, beyond two standard errors."""
+
+ALIKE_WITHIN: Final = 1e-5
+"""Of themselves: how far temperatures, cells and times of runs of one curve may be apart, which
+files give with few digits."""
 
 BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
 """Bins of the O-H length, angstrom."""
@@ -153,6 +159,30 @@ class Curve:
         ]
 
 
+@dataclass(frozen=True)
+class Leg:
+    """The runs of one field and one number of beads.
+
+    Attributes:
+        field: along the direction of the scan, V/angstrom.
+        samples: one for each run.
+    """
+
+    field: float
+    samples: tuple[Sample, ...]
+
+    @property
+    def dipoles(self) -> Array:
+        """Of all runs, one after the other, ``[t, i]``, e bohr."""
+        return np.concatenate([sample.dipoles for sample in self.samples])
+
+    @property
+    def volume(self) -> float:
+        """Mean along all runs, bohr^3."""
+        cells = np.concatenate([sample.positions.cells for sample in self.samples])
+        return float(np.abs(np.linalg.det(cells)).mean())
+
+
 def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     """Make one curve for each number of beads; runs of the same field are taken together.
 
@@ -165,42 +195,94 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     fields = np.round(strengths / VOLT_PER_ANGSTROM, 9) + 0.0  # no -0.0
     curves = []
     for n_beads in sorted({sample.n_beads for sample in samples}):
-        legs: dict[float, list[Sample]] = {}
-        for i in np.argsort(fields, kind="stable"):
-            if samples[i].n_beads == n_beads:
-                legs.setdefault(float(fields[i]), []).append(samples[i])
+        of_beads = np.array([sample.n_beads == n_beads for sample in samples])
+        legs = [
+            Leg(
+                float(field),
+                tuple(samples[i] for i in np.flatnonzero(of_beads & (fields == field))),
+            )
+            for field in np.unique(fields[of_beads])
+        ]
+        _check_alike(legs)
         curves.append(_analyse_curve(n_beads, legs, direction, settings))
     return curves
 
 
+def _check_alike(legs: Sequence[Leg]) -> None:
+    """Only fields and seeds may differ along a curve, and between runs of one field only seeds."""
+    groups = [([sample for leg in legs for sample in leg.samples], _differ_in_liquid)]
+    groups += [(list(leg.samples), _differ_in_spacing) for leg in legs]
+    for (first, *others), differ in groups:
+        for other in others:
+            if what := differ(first, other):
+                raise RecordError(
+                    f"{first.name} and {other.name} cannot be taken together, they differ in their "
+                    f"{what}; leave one of them out of the campaign, or repeat it like the others"
+                )
+
+
+def _differ_in_liquid(one: Sample, other: Sample) -> str | None:
+    if not math.isclose(one.temperature, other.temperature, rel_tol=ALIKE_WITHIN):
+        kelvin = [sample.temperature / KELVIN for sample in (one, other)]
+        return f"temperature ({kelvin[0]:.6g} and {kelvin[1]:.6g} K)"
+    species = [sample.positions.numbers.tolist() for sample in (one, other)]
+    if species[0] != species[1]:
+        counts = [Counter(numbers) for numbers in species]
+        first, second = (", ".join(f"{n} of Z = {z}" for z, n in c.items()) for c in counts)
+        return f"atoms or their order ({first} and {second})"
+    if one.has_barostat != other.has_barostat:
+        return "ensemble (one has a barostat, the other has none)"
+    cells = [sample.start.cell / ANGSTROM for sample in (one, other)]
+    largest = ALIKE_WITHIN * np.abs(cells[0]).max()
+    if not one.has_barostat and np.abs(cells[0] - cells[1]).max() > largest:
+        first, second = (np.round(cell, 4).tolist() for cell in cells)
+        return f"cell, though there is no barostat ({first} and {second} angstrom)"
+    return None
+
+
+def _differ_in_spacing(one: Sample, other: Sample) -> str | None:
+    for name in ("positions_spacing", "velocities_spacing"):
+        spacings = [getattr(sample, name) / FEMTOSECOND for sample in (one, other)]
+        if not math.isclose(*spacings, rel_tol=ALIKE_WITHIN):
+            return f"{name} ({spacings[0]:.6g} and {spacings[1]:.6g} fs)"
+    return None
+
+
 def _analyse_curve(
-    n_beads: int, legs: Mapping[float, Sequence[Sample]], direction: Array, settings: Settings
+    n_beads: int, legs: Sequence[Leg], direction: Array, settings: Settings
 ) -> Curve:
-    points = tuple(_analyse_point(field, leg, direction, settings) for field, leg in legs.items())
-    fields: Array = np.outer(list(legs), direction) * VOLT_PER_ANGSTROM
-    dipoles = {field: np.concatenate([s.dipoles for s in leg]) for field, leg in legs.items()}
-    one = next(iter(legs.values()))[0]
-
-    def respond() -> Estimate:
-        if 0.0 not in dipoles:
-            raise RecordError("no run is at zero field")
-        return susceptibility_from_fluctuations(
-            dipoles[0.0], one.volume, one.temperature, direction
-        )
-
+    points = tuple(_analyse_point(leg, direction, settings) for leg in legs)
     curve = Curve(n_beads, points, None, None, None)
     return replace(
         curve,
         polarization=_attempt(
-            f"{curve.label}: no polarization curve",
-            lambda: polarization_against_field(fields, list(dipoles.values()), one.volume),
+            f"{curve.label}: no polarization curve", lambda: _polarize(legs, direction)
         ),
-        susceptibility=_attempt(f"{curve.label}: no linear response", respond),
+        susceptibility=_attempt(
+            f"{curve.label}: no linear response", lambda: _respond(legs, direction)
+        ),
         onset=_attempt(
             f"{curve.label}: no onset",
             lambda: _find_onset(points, settings.fraction),
         ),
     )
+
+
+def _polarize(legs: Sequence[Leg], direction: Array) -> PolarizationCurve:
+    strengths: Array = np.array([leg.field for leg in legs]) * VOLT_PER_ANGSTROM
+    return polarization_against_field(
+        strengths[:, None] * direction,
+        [leg.dipoles for leg in legs],
+        np.array([leg.volume for leg in legs]),
+    )
+
+
+def _respond(legs: Sequence[Leg], direction: Array) -> Estimate:
+    for leg in legs:
+        if leg.field == 0.0:
+            temperature = leg.samples[0].temperature
+            return susceptibility_from_fluctuations(leg.dipoles, leg.volume, temperature, direction)
+    raise RecordError("no run is at zero field")
 
 
 def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
@@ -218,30 +300,29 @@ def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
     return find_onset(fields, [point.displacements.coefficient for point in points], fraction)
 
 
-def _analyse_point(
-    field: float, leg: Sequence[Sample], direction: Array, settings: Settings
-) -> Point:
-    oxygens = leg[0].positions.numbers == OXYGEN
-    lengths, axes = zip(*map(_measure_molecules, leg), strict=True)
-    displacements, velocities = _measure_diffusion(leg, oxygens, settings)
+def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
+    samples = leg.samples
+    oxygens = samples[0].positions.numbers == OXYGEN
+    lengths, axes = zip(*map(_measure_molecules, samples), strict=True)
+    displacements, velocities = _measure_diffusion(samples, oxygens, settings)
     return Point(
-        field=field,
-        n_runs=len(leg),
-        duration=sum(sample.duration for sample in leg),
+        field=leg.field,
+        n_runs=len(samples),
+        duration=sum(sample.duration for sample in samples),
         bond_length=mean(
             np.concatenate([one.mean(axis=(1, 2)) for one in lengths]), unit="angstrom"
         ),
         bonds=histogram(lengths, BOND_EDGES, settings.n_blocks),
         pairs=radial_distribution(
-            [sample.positions.values[:, :, oxygens] for sample in leg],
-            [sample.positions.cells for sample in leg],
+            [sample.positions.values[:, :, oxygens] for sample in samples],
+            [sample.positions.cells for sample in samples],
             settings.n_blocks,
         ),
         orientation=orientation(axes, direction, settings.n_blocks),
         displacements=displacements,
         growth=growth(displacements),
         velocities=velocities,
-        corrected=_correct(displacements.coefficient, leg[0], settings.viscosity, field),
+        corrected=_correct(displacements.coefficient, leg, settings.viscosity),
     )
 
 
@@ -254,22 +335,22 @@ def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
 
 
 def _measure_diffusion(
-    leg: Sequence[Sample], chosen: Array, settings: Settings
+    samples: Sequence[Sample], chosen: Array, settings: Settings
 ) -> tuple[Diffusion, Diffusion]:
     """From displacements and from velocities, with the same lags."""
-    weights = masses(leg[0].positions.numbers)
+    weights = masses(samples[0].positions.numbers)
     displacements = diffusion_from_displacements(
-        [sample.positions.values.mean(axis=1) for sample in leg],  # of the centroid
+        [sample.positions.values.mean(axis=1) for sample in samples],  # of the centroid
         weights,
-        _common(leg, "positions_spacing"),
+        samples[0].positions_spacing,
         chosen,
         settings.n_blocks,
         settings.window,
     )
     velocities = diffusion_from_velocities(
-        [sample.velocities for sample in leg],
+        [sample.velocities for sample in samples],
         weights,
-        _common(leg, "velocities_spacing"),
+        samples[0].velocities_spacing,
         chosen,
         settings.n_blocks,
         displacements.window,
@@ -277,19 +358,11 @@ def _measure_diffusion(
     return displacements, velocities
 
 
-def _correct(
-    coefficient: Estimate, sample: Sample, viscosity: float | None, field: float
-) -> Estimate | None:
-    if viscosity is None or field != 0.0:
+def _correct(coefficient: Estimate, leg: Leg, viscosity: float | None) -> Estimate | None:
+    if viscosity is None or leg.field != 0.0:
         return None
-    return correct_for_size(coefficient, sample.temperature, viscosity, sample.start.cell)
-
-
-def _common(leg: Sequence[Sample], name: str) -> float:
-    values = [float(getattr(sample, name)) for sample in leg]
-    if max(values) - min(values) > 1e-6 * values[0]:
-        raise RecordError(f"runs of one field differ in their {name}: {values} (a.u.)")
-    return values[0]
+    cells = np.concatenate([sample.positions.cells for sample in leg.samples])
+    return correct_for_size(coefficient, leg.samples[0].temperature, viscosity, cells.mean(axis=0))
 
 
 def _attempt(what: str, make: Callable[[], T]) -> T | None:

@@ -76,6 +76,7 @@ def draw_sample(
         field=field,
         n_beads=n_beads,
         temperature=KT,
+        has_barostat=False,
         duration=n_samples * SPACING / (1000.0 * FEMTOSECOND),
         dipoles=MOMENT * axes.sum(axis=1),
         positions=Trajectory(

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from scans import ANGLE, CELL, DIRECTION, KT, MOMENT, N_MOLECULES, draw_sample
 
 from mlobs_client.errors import RecordError
 from mlobs_client.field_scan import Curve, Settings, analyse
-from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 FIELDS = (0.0, 0.05, 0.3)
 DIFFUSION = (0.2, 0.2, 0.001)  # angstrom^2/ps
 # without the motion of the center of mass
 HELD = 1.0 - 1.0 / N_MOLECULES
+
+
+POSITIONS = draw_sample(0.3, 0.1, seed=7).positions
+DIFFERENCES: list[tuple[dict[str, Any], str]] = [
+    ({"temperature": 320.0 * KELVIN}, r"temperature \(300 and 320 K\)"),
+    ({"has_barostat": True}, r"ensemble \(one has a barostat"),
+    (
+        {"positions": replace(POSITIONS, cells=1.01 * POSITIONS.cells)},
+        r"cell, though there is no barostat \(\[\[9.0, .* and \[\[9.09, .* angstrom\)",
+    ),
+    (
+        {"positions": replace(POSITIONS, numbers=POSITIONS.numbers[:-3])},
+        r"atoms or their order \(8 of Z = 8, 16 of Z = 1 and 7 of Z = 8, 14 of Z = 1\)",
+    ),
+    ({"velocities_spacing": 20.0 * FEMTOSECOND}, r"velocities_spacing \(10 and 20 fs\)"),
+]
+"""Of runs of one curve or field, and how they are said."""
 
 
 def langevin(field: float) -> float:
@@ -83,6 +103,22 @@ def test_fields_of_both_signs_keep_their_signs_and_their_rows(
         assert ratio.value == pytest.approx(exact, abs=max(4 * ratio.error, 0.05))
 
 
+@pytest.mark.parametrize("of", [0, 1])
+def test_each_point_has_its_own_volume(of: int) -> None:
+    samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.0, 0.1, 0.3)]
+    samples = [replace(sample, has_barostat=True) for sample in samples]
+    (same,) = analyse(samples, Settings())
+    grown = replace(samples[of].positions, cells=1.1 * samples[of].positions.cells)
+    samples[of] = replace(samples[of], positions=grown)
+    (found,) = analyse(samples, Settings())
+    factors = [1.0, 1.0, 1.0]
+    factors[of] = 1.1**-3
+    for row, before, factor in zip(found.rows, same.rows, factors, strict=True):
+        assert row["polarization"].value == pytest.approx(factor * before["polarization"].value)
+    response = factors[0] * same.susceptibility.value  # of the fluctuations at zero field
+    assert found.susceptibility.value == pytest.approx(response)
+
+
 def test_the_linear_response_is_that_of_free_dipoles(curves: list[Curve]) -> None:
     # 4 pi n mu^2/(3 V kT)
     exact = 4 * np.pi * N_MOLECULES * MOMENT**2 / (3 * KT * np.linalg.det(CELL))
@@ -145,8 +181,14 @@ def test_what_cannot_be_one_scan_is_refused() -> None:
         analyse([draw_sample(0.0, 0.1)], Settings())
     across = draw_sample(0.0, 0.1, seed=5)
     across.field[:] = 0.1 * VOLT_PER_ANGSTROM * np.cross(DIRECTION, [0.6, 0.0, 0.8])
+    others = [draw_sample(0.0, 0.1), draw_sample(0.3, 0.1)]
     with pytest.raises(RecordError, match=r"the field of beads=1_field=0_seed=5, .* is not along"):
-        analyse([draw_sample(0.3, 0.1), draw_sample(0.0, 0.1), across], Settings())
+        analyse([*others, across], Settings())
+    for change, message in DIFFERENCES:
+        other = replace(draw_sample(0.3, 0.1, seed=7), **change)
+        with pytest.raises(RecordError, match=message) as raised:
+            analyse([*others, other], Settings())
+        assert "beads=1_field=0.3_seed=7 cannot be taken together" in str(raised.value)
 
 
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:

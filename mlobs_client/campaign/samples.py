@@ -19,6 +19,7 @@ from mlobs_client.campaign import state
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.results import Skip
 from mlobs_client.check import ipi_input
+from mlobs_client.check.agreement import BAROSTATTED
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.trajectory import Trajectory
@@ -40,6 +41,7 @@ class Sample:
         field: shape ``(3,)``, Eh/(e bohr).
         n_beads: of the ring polymer.
         temperature: kT, Eh.
+        has_barostat: whether the cell changes along the run.
         duration: of what is left, ps.
         dipoles: ``[t, i]``, mean over beads, e bohr.
         positions: ``[t, b, I, i]``, bohr, unwrapped, with cells.
@@ -52,6 +54,7 @@ class Sample:
     field: Array
     n_beads: int
     temperature: float
+    has_barostat: bool
     duration: float
     dipoles: Array
     positions: Trajectory
@@ -64,11 +67,6 @@ class Sample:
         """The first frame of the first bead."""
         first = self.positions
         return Structure(first.numbers, first.values[0, 0], first.cells[0])
-
-    @property
-    def volume(self) -> float:
-        """Mean over the frames, bohr^3."""
-        return float(np.abs(np.linalg.det(self.positions.cells)).mean())
 
 
 def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
@@ -112,6 +110,7 @@ def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sam
         field=_read_field([run.folder / file for file in client_files]),
         n_beads=ipi.n_beads,
         temperature=_read_temperature(ipi),
+        has_barostat=not BAROSTATTED.isdisjoint(ipi.dynamics),
         duration=duration,
         dipoles=dipoles.mean[dipoles.steps >= steps[first]],
         positions=replace(

@@ -43,13 +43,20 @@ def test_field_beads_and_temperature_are_those_of_the_files_of_the_run(
 ) -> None:
     (sample,) = read_samples(campaign, Skip())
     np.testing.assert_allclose(sample.field / VOLT_PER_ANGSTROM, [0.1, 0.0, -0.2])
-    assert sample.n_beads == 2
+    assert (sample.name, sample.n_beads, sample.has_barostat) == ("one", 2, False)
     # i-PI rounds its factors
     assert sample.temperature == pytest.approx(250.0 * KELVIN, rel=3e-6)
     assert sample.duration == pytest.approx(0.2)
     assert sample.positions.values.shape[1:] == (2, 3, 3)
     assert sample.start.numbers.tolist() == [8, 1, 1]
     assert sample.velocities_spacing == pytest.approx(1.0 * FEMTOSECOND, rel=1e-7)
+
+
+def test_a_run_with_a_barostat_is_known_from_its_input(campaign: Campaign) -> None:
+    xml = campaign.runs["one"].folder / "input.xml"
+    xml.write_text(xml.read_text().replace("<dynamics mode='nve'", "<dynamics mode='npt'"))
+    (sample,) = read_samples(campaign, Skip())
+    assert sample.has_barostat
 
 
 def test_what_is_skipped_is_missing_everywhere(campaign: Campaign) -> None:

@@ -6,9 +6,10 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from csv_files import read_csv
-from scans import DIRECTION, draw_sample
+from scans import CELL, DIRECTION, draw_sample
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.field_scan import Curve, Settings, analyse
@@ -66,7 +67,7 @@ def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> Non
     (line,) = [one for one in polarization.lines if one.get_linestyle() == "--"]
     at_zero = dict(zip(*line.get_data(), strict=True))[0.0]
     zero = samples[0]
-    exact = zero.dipoles.mean(axis=0) @ DIRECTION / zero.volume / MICROCOULOMB_PER_CM2
+    exact = zero.dipoles.mean(axis=0) @ DIRECTION / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
     assert at_zero == pytest.approx(exact)
 
 
