@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -187,7 +188,8 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     """Make one curve for each number of beads; runs of the same field are taken together.
 
     Raises:
-        RecordError: the runs cannot be of one scan, or are too short.
+        RecordError: the runs cannot be of one scan, or are all too short; where only some fields
+            have runs that are too short, these are left out and named in the log.
     """
     direction, strengths = along_one_line(
         np.array([sample.field for sample in samples]), [sample.name for sample in samples]
@@ -205,7 +207,9 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
         ]
         _check_alike(legs)
         curves.append(_analyse_curve(n_beads, legs, direction, settings))
-    return curves
+    if not any(curve.points for curve in curves):
+        raise RecordError("no field has runs that can be analysed, see the warnings; run longer")
+    return [curve for curve in curves if curve.points]
 
 
 def _check_alike(legs: Sequence[Leg]) -> None:
@@ -251,15 +255,25 @@ def _differ_in_spacing(one: Sample, other: Sample) -> str | None:
 def _analyse_curve(
     n_beads: int, legs: Sequence[Leg], direction: Array, settings: Settings
 ) -> Curve:
-    points = tuple(_analyse_point(leg, direction, settings) for leg in legs)
-    curve = Curve(n_beads, points, None, None, None)
+    curve = Curve(n_beads, (), None, None, None)
+    points, kept = [], []
+    for leg in legs:
+        names = ", ".join(sample.name for sample in leg.samples)
+        what = f"{curve.label}: {leg.field:g} V/angstrom is left out ({names})"
+        point = _attempt(what, partial(_analyse_point, leg, direction, settings))
+        if point is not None:
+            points.append(point)
+            kept.append(leg)
+    if not points:
+        return curve
     return replace(
         curve,
+        points=tuple(points),
         polarization=_attempt(
-            f"{curve.label}: no polarization curve", lambda: _polarize(legs, direction)
+            f"{curve.label}: no polarization curve", lambda: _polarize(kept, direction)
         ),
         susceptibility=_attempt(
-            f"{curve.label}: no linear response", lambda: _respond(legs, direction)
+            f"{curve.label}: no linear response", lambda: _respond(kept, direction)
         ),
         onset=_attempt(
             f"{curve.label}: no onset",

@@ -191,6 +191,24 @@ def test_what_cannot_be_one_scan_is_refused() -> None:
         assert "beads=1_field=0.3_seed=7 cannot be taken together" in str(raised.value)
 
 
+@pytest.mark.parametrize("window", [None, (0.05, 0.2)])
+def test_a_run_that_has_just_begun_is_left_out_by_its_name(
+    window: tuple[float, float] | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = [draw_sample(field, 0.2, seed=4) for field in (0.0, 0.1, 0.2)]
+    begun = [draw_sample(0.3, 0.2, n_beads, n_samples=12, seed=5) for n_beads in (1, 2)]
+    settings = Settings(window=window)
+    (curve,) = analyse([*samples, *begun], settings)
+    assert [point.field for point in curve.points] == [0.0, 0.1, 0.2]
+    assert curve.polarization is not None
+    assert len(curve.polarization.polarization) == len(curve.rows) == 3
+    for n_beads, label in ((1, "classical"), (2, "2 beads")):
+        name = f"beads={n_beads}_field=0.3_seed=5"
+        assert f"{label}: 0.3 V/angstrom is left out ({name}): " in caplog.text
+    with pytest.raises(RecordError, match="no field has runs that can be analysed"):
+        analyse(begun, settings)
+
+
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:
     (curve,) = analyse([draw_sample(0.1, 0.2), draw_sample(0.2, 0.2)], Settings())
     assert (curve.polarization, curve.susceptibility, curve.onset) == (None, None, None)

@@ -71,8 +71,8 @@ def diffusion_from_displacements(
             is not given.
 
     Raises:
-        ConfigError: a window outside of the blocks.
-        RecordError: wrong shapes, not finite or too short.
+        ConfigError: a window of fewer than three samples.
+        RecordError: wrong shapes, not finite, or too short, also for the window.
     """
 
     def displacement(block: Array, max_lag: int) -> Array:
@@ -105,8 +105,8 @@ def diffusion_from_velocities(
             of a block, if it is not given.
 
     Raises:
-        ConfigError: a window outside of the blocks.
-        RecordError: wrong shapes, not finite or too short.
+        ConfigError: a window of fewer than three samples.
+        RecordError: wrong shapes, not finite, or too short, also for the window.
     """
 
     def integral(block: Array, max_lag: int) -> Array:
@@ -234,10 +234,15 @@ def _find_window(
             )
         return first, last
     first, last = (round(time / spacing) for time in window)
-    if not 0 <= first < last - 1 < n_samples - 2:
+    if not 0 <= first < last - 1:
         raise ConfigError(
+            f"the window from {window[0]} to {window[1]} ps needs three samples or more, which are "
+            f"every {spacing:.3g} ps; choose a wider one"
+        )
+    if last > n_samples - 1:
+        raise RecordError(
             f"the window from {window[0]} to {window[1]} ps does not fit into a block of "
-            f"{(n_samples - 1) * spacing:.3g} ps with samples every {spacing:.3g} ps"
+            f"{(n_samples - 1) * spacing:.3g} ps; run longer, or choose shorter lags"
         )
     return first, last
 
