@@ -1,7 +1,7 @@
 """The trajectories of a campaign in static fields, as arrays.
 
-What a run was is read from its own files: the field from the client file, beads and temperature
-from the input.
+What a run was is read from its own files: the field from the client file, the weight of this
+field, beads, temperature and whether there is a barostat from the input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mlobs_client.campaign import state
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.results import Skip
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import BAROSTATTED
+from mlobs_client.check.agreement import BAROSTATTED, ClientFile, find_service
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.trajectory import Trajectory
@@ -74,15 +74,18 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
 
     Raises:
         ConfigError: the input or the client file of a run cannot be read.
-        RecordError: a run that is done cannot be read, or is too short, or there is none at all.
+        RecordError: a run that is done cannot be read, or is too short, or there is none at all,
+            or a run is not in a field, or in one of unknown strength.
     """
     samples = []
     for name, run in campaign.runs.items():
         if not run.folder.exists():
             logger.warning("%s has not begun", name)
             continue
+        ipi = ipi_input.read(run.folder / "input.xml")
+        field = _read_field(ipi, [run.folder / file for file in campaign.table.client_files])
         try:
-            samples.append(_read_sample(run, campaign.table.client_files, skip))
+            samples.append(_read_sample(run, ipi, field, skip))
         except RecordError as error:
             if run.is_done:
                 raise
@@ -95,8 +98,7 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
     return samples
 
 
-def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sample:
-    ipi = ipi_input.read(run.folder / "input.xml")
+def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Skip) -> Sample:
     outputs = Run(run.folder / ipi.prefix)
     steps = outputs.properties["step"]
     first = skip.count(outputs.properties)
@@ -107,7 +109,7 @@ def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sam
     duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
     return Sample(
         name=run.name,
-        field=_read_field([run.folder / file for file in client_files]),
+        field=field,
         n_beads=ipi.n_beads,
         temperature=_read_temperature(ipi),
         has_barostat=not BAROSTATTED.isdisjoint(ipi.dynamics),
@@ -125,11 +127,29 @@ def _read_sample(run: state.Run, client_files: Sequence[str], skip: Skip) -> Sam
     )
 
 
-def _read_field(client_files: Sequence[Path]) -> Array:
-    """The sum over all clients; zero without any."""
-    fields = [config.load(path).field for path in client_files]
-    known = [one.atomic_units for one in fields if one is not None]
-    return np.asarray(np.sum([np.zeros(3), *known], axis=0))
+def _read_field(ipi: ipi_input.IpiInput, client_files: Sequence[Path]) -> Array:
+    """The sum over all forces, with their weights, of the fields of their clients."""
+    clients = [ClientFile(path, config.load(path)) for path in client_files]
+    service = find_service(ipi, clients)
+    for client in clients:
+        if client.config.displacement is not None:
+            raise RecordError(
+                f"{client.path}: [displacement] holds no field, which changes along the run; a "
+                "field scan needs runs with [field]"
+            )
+        if client.config.field is not None and not any(
+            service.get(force.forcefield) is client for force in ipi.forces
+        ):
+            raise RecordError(
+                f"{client.path}: has [field], but serves no <force> of {ipi.path}, whose weight "
+                "says how strong it is; let a <force> name the forcefield of this client"
+            )
+    total = np.zeros(3)
+    for force in ipi.forces:
+        served = service.get(force.forcefield)
+        if served is not None and served.config.field is not None:
+            total += force.weight * served.config.field.atomic_units
+    return total
 
 
 def _read_temperature(ipi: ipi_input.IpiInput) -> float:

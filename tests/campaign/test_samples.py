@@ -91,6 +91,27 @@ def test_a_run_that_is_done_and_too_short_is_an_error(
         read_samples(campaign, Skip(picoseconds=1.0))
 
 
+def test_a_field_has_the_weight_of_its_force(campaign: Campaign) -> None:
+    xml = campaign.runs["one"].folder / "input.xml"
+    xml.write_text(xml.read_text().replace("<force ", "<force weight='0.5' "))
+    (sample,) = read_samples(campaign, Skip())
+    np.testing.assert_allclose(sample.field / VOLT_PER_ANGSTROM, [0.05, 0.0, -0.1])
+
+
+def test_a_field_that_no_force_applies_is_refused(campaign: Campaign) -> None:
+    xml = campaign.runs["one"].folder / "input.xml"
+    xml.write_text(xml.read_text().replace("<force forcefield='mlobs'", "<force forcefield='a'"))
+    with pytest.raises(RecordError, match=r"client.toml: has \[field\], but serves no <force>"):
+        read_samples(campaign, Skip())
+
+
+def test_a_fixed_displacement_is_no_field_and_refused(campaign: Campaign) -> None:
+    client = campaign.runs["one"].folder / "client.toml"
+    client.write_text(client.read_text().replace("[field]", "[displacement]"))
+    with pytest.raises(RecordError, match=r"client.toml: \[displacement\] holds no field"):
+        read_samples(campaign, Skip())
+
+
 def test_an_input_without_a_temperature_is_refused(campaign: Campaign) -> None:
     finish(campaign)
     xml = campaign.runs["one"].folder / "input.xml"
