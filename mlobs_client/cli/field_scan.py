@@ -103,7 +103,9 @@ def command(
 
     Reads the field from [field] of each run's client.toml, beads and temperature from its
     input.xml, and of i-PI's outputs out, pos, vel and dipole as in 'mlobs init field-scan'. Runs
-    that differ in nothing but their seeds are taken together.
+    that differ in nothing but their seeds are taken together. All fields must be along one line,
+    of both signs if you like; temperature, atoms and, without a barostat, cell must be the same for
+    all runs with the same beads. A field whose runs are too short is left out, with a warning.
 
     Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
     length, orientation, diffusion against field; where displacements do not grow as t^1, D is none
