@@ -326,7 +326,9 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
     if branches is None or not branches.n_periodic:
         return
     if accuracy.rmse_in_quanta is not None:
-        along = ", ".join(f"{100 * one:.2g}" for one in accuracy.rmse_in_quanta)
+        along = ", ".join(
+            "-" if one is None else f"{100 * one:.2g}" for one in accuracy.rmse_in_quanta
+        )
         yield f"dipole error along the lattice vectors: {along} % of a quantum"
     yield f"{branches.n_moved} of {branches.n_periodic} labels were moved to another branch"
     for quanta, n_labels in list(branches.moves.items())[:MOST_LINES]:
