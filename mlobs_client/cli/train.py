@@ -228,6 +228,7 @@ def _train(
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
+    from mlobs_client.learn.files import write_json
 
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
@@ -239,17 +240,17 @@ def _train(
     with console.status("testing"):
         networks = {str(path): training.load_member(path) for path in paths}
         accuracy = assess(data_set, networks)
+    _print(Console(highlight=False), options.output, data_set, accuracy)
     content = {
         "settings": settings.model_dump(mode="json"),
         "data": data_set.as_json(),
         "members": {path.name: training.read_record(path) for path in paths},
         **accuracy.as_json(),
     }
-    training.write_json(options.output / "report.json", content)
+    write_json(options.output / "report.json", content)
     for name, compared in accuracy.compared.items():
         save(plot_parity(compared.curves, compared.quantity, compared.unit),
              options.output / f"parity_{name}")  # fmt: skip
-    _print(Console(highlight=False), options.output, data_set, accuracy)
 
 
 def _settings(
