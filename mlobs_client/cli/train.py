@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,7 +240,7 @@ def _train(
     with console.status("testing"):
         networks = {str(path): training.load_member(path) for path in paths}
         accuracy = assess(data_set, networks)
-    _print(Console(highlight=False), options.output, data_set, accuracy)
+    _print(Console(highlight=False), paths, data_set, accuracy)
     content = {
         "settings": settings.model_dump(mode="json"),
         "data": data_set.as_json(),
@@ -294,7 +294,7 @@ def _shown(
         yield report
 
 
-def _print(console: Console, folder: Path, data_set: DataSet, accuracy: Accuracy) -> None:
+def _print(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:
     n_test = len(data_set.test)
     table = Table(title=f"root mean square errors on {n_test} structures held out")
     for name in ("", "of", "rows", "error", "unit", "% of deviation", "spread"):
@@ -303,7 +303,7 @@ def _print(console: Console, folder: Path, data_set: DataSet, accuracy: Accuracy
         for row in _rows(name, compared.as_json()):
             table.add_row(*row)
     console.print(table)
-    for line in (*_describe_branches(data_set, accuracy), *_client_tables(folder, data_set)):
+    for line in (*_describe_branches(data_set, accuracy), *_client_tables(paths, data_set)):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -348,10 +348,21 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
         yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
 
 
-def _client_tables(folder: Path, data_set: DataSet) -> Iterator[str]:
-    """Lines to be pasted."""
-    models = f'kind = "mace"\nmodels = ["{folder.resolve()}/{data_set.kind}-*.model"]'
-    yield f"\nfor a client file (trust the models first: mlobs model trust {folder}/*.model)"
+def _names(paths: Sequence[Path], kind: Kind) -> list[Path]:
+    """A glob if it means these files and no other, else all of them."""
+    glob = paths[0].with_name(f"{kind}-*.model")
+    if {*glob.parent.glob(glob.name)} == {*paths}:
+        return [glob]
+    return list(paths)
+
+
+def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
+    """Lines to be pasted, of the members that were tested."""
+    names = _names(paths, data_set.kind)
+    quoted = ", ".join(f'"{name.resolve()}"' for name in names)
+    models = f'kind = "mace"\nmodels = [{quoted}]'
+    trusted = " ".join(str(name) for name in names)
+    yield f"\nfor a client file (trust the models first: mlobs model trust {trusted})"
     if data_set.kind == "polarizability":
         yield f"[polarizability]\n{models}"
         return
