@@ -1,6 +1,6 @@
 """``mlobs train`` as it would be without a first prediction: labels begin next to zero.
 
-Usage: ``python without_prediction.py dipole FRAMES.extxyz -o FOLDER ...``.
+Usage: ``python without_prediction.py train dipole FRAMES.extxyz -o FOLDER ...``.
 """
 
 import numpy as np

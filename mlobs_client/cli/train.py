@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,6 +228,7 @@ def _train(
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
+    from mlobs_client.learn.files import write_json
 
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
@@ -239,17 +240,17 @@ def _train(
     with console.status("testing"):
         networks = {str(path): training.load_member(path) for path in paths}
         accuracy = assess(data_set, networks)
+    _print(Console(highlight=False), paths, data_set, accuracy)
     content = {
         "settings": settings.model_dump(mode="json"),
         "data": data_set.as_json(),
         "members": {path.name: training.read_record(path) for path in paths},
         **accuracy.as_json(),
     }
-    training.write_json(options.output / "report.json", content)
+    write_json(options.output / "report.json", content)
     for name, compared in accuracy.compared.items():
         save(plot_parity(compared.curves, compared.quantity, compared.unit),
              options.output / f"parity_{name}")  # fmt: skip
-    _print(Console(highlight=False), options.output, data_set, accuracy)
 
 
 def _settings(
@@ -293,7 +294,7 @@ def _shown(
         yield report
 
 
-def _print(console: Console, folder: Path, data_set: DataSet, accuracy: Accuracy) -> None:
+def _print(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:
     n_test = len(data_set.test)
     table = Table(title=f"root mean square errors on {n_test} structures held out")
     for name in ("", "of", "rows", "error", "unit", "% of deviation", "spread"):
@@ -302,7 +303,7 @@ def _print(console: Console, folder: Path, data_set: DataSet, accuracy: Accuracy
         for row in _rows(name, compared.as_json()):
             table.add_row(*row)
     console.print(table)
-    for line in (*_describe_branches(data_set, accuracy), *_client_tables(folder, data_set)):
+    for line in (*_describe_branches(data_set, accuracy), *_client_tables(paths, data_set)):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -326,7 +327,9 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
     if branches is None or not branches.n_periodic:
         return
     if accuracy.rmse_in_quanta is not None:
-        along = ", ".join(f"{100 * one:.2g}" for one in accuracy.rmse_in_quanta)
+        along = ", ".join(
+            "-" if one is None else f"{100 * one:.2g}" for one in accuracy.rmse_in_quanta
+        )
         yield f"dipole error along the lattice vectors: {along} % of a quantum"
     yield f"{branches.n_moved} of {branches.n_periodic} labels were moved to another branch"
     for quanta, n_labels in list(branches.moves.items())[:MOST_LINES]:
@@ -345,10 +348,21 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
         yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
 
 
-def _client_tables(folder: Path, data_set: DataSet) -> Iterator[str]:
-    """Lines to be pasted."""
-    models = f'kind = "mace"\nmodels = ["{folder.resolve()}/{data_set.kind}-*.model"]'
-    yield f"\nfor a client file (trust the models first: mlobs model trust {folder}/*.model)"
+def _names(paths: Sequence[Path], kind: Kind) -> list[Path]:
+    """A glob if it means these files and no other, else all of them."""
+    glob = paths[0].with_name(f"{kind}-*.model")
+    if {*glob.parent.glob(glob.name)} == {*paths}:
+        return [glob]
+    return list(paths)
+
+
+def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
+    """Lines to be pasted, of the members that were tested."""
+    names = _names(paths, data_set.kind)
+    quoted = ", ".join(f'"{name.resolve()}"' for name in names)
+    models = f'kind = "mace"\nmodels = [{quoted}]'
+    trusted = " ".join(str(name) for name in names)
+    yield f"\nfor a client file (trust the models first: mlobs model trust {trusted})"
     if data_set.kind == "polarizability":
         yield f"[polarizability]\n{models}"
         return

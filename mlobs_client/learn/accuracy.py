@@ -122,12 +122,13 @@ class Accuracy:
 
     Attributes:
         compared: by the names of observables.
-        rmse_in_quanta: of the dipole along each lattice vector; None without quanta.
+        rmse_in_quanta: of the dipole along each lattice vector, of the structures that have quanta
+            along it; None where no structure has.
         branches: of all structures; None without dipoles.
     """
 
     compared: Mapping[str, Compared]
-    rmse_in_quanta: tuple[float, float, float] | None = None
+    rmse_in_quanta: tuple[float | None, ...] | None = None
     branches: BranchReport | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -162,9 +163,7 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
         compared["born_charges"] = _born_charges(evaluator, data_set)
     indices = [one.index for one in data_set.labelled]
     branches = report_branches(indices, data_set.quanta, residuals.mean(axis=1))
-    in_quanta = None
-    if branches.n_periodic:
-        in_quanta = _rmse_in_quanta(residuals.mean(axis=1), data_set)
+    in_quanta = _rmse_in_quanta(residuals.mean(axis=1), data_set)
     return Accuracy(compared, in_quanta, branches)
 
 
@@ -186,11 +185,15 @@ def _dipoles(residuals: Array, data_set: DataSet) -> Compared:
     return Compared("dipole", reference, members.swapaxes(0, 1), _formulas(data_set))
 
 
-def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float, float, float]:
+def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float | None, ...] | None:
     quanta = [data_set.quanta[s] for s in data_set.test]
-    folded = [q.fractions(q.fold(r)) for q, r in zip(quanta, residuals[data_set.test], strict=True)]
-    a, b, c = np.sqrt(np.mean(np.square(folded), axis=0)).tolist()
-    return a, b, c
+    folded = np.array(
+        [q.fractions(q.fold(r)) for q, r in zip(quanta, residuals[data_set.test], strict=True)]
+    )
+    counted = np.array([q.along for q in quanta])
+    if not counted.any():
+        return None
+    return tuple(_rms(folded[counted[:, k], k]) if counted[:, k].any() else None for k in range(3))
 
 
 def _polarizabilities(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:

@@ -62,6 +62,11 @@ class Quanta:
         return cls(structure.cell / ANGSTROM, structure.pbc)
 
     @property
+    def along(self) -> npt.NDArray[np.bool_]:
+        """Whether there are quanta along each lattice vector."""
+        return self._periodic
+
+    @property
     def has_any(self) -> bool:
         """Whether the structure is periodic at all."""
         return bool(self._periodic.any())
@@ -120,7 +125,7 @@ class BranchReport:
         n_periodic: structures whose dipole has quanta.
         moves: how many labels were moved by which quanta; those that stayed are not in it.
         edges: shape ``(n_bins + 1,)`` of the histogram, quanta.
-        histogram: shape ``(3, n_bins)``, residuals along each lattice vector.
+        histogram: shape ``(3, n_bins)``, residuals along each lattice vector that has quanta.
         unexplained: the labels to look at; they are not left out.
     """
 
@@ -166,14 +171,15 @@ def report_branches(
         fractions[s] = one.fractions(one.fold(residual))
         lengths[s] = np.linalg.norm(one.fold(residual))
     del moves[0, 0, 0]
-    periodic = np.array([one.has_any for one in quanta], dtype=bool)
+    periodic = np.array([one.along for one in quanta], dtype=bool).reshape(-1, 3)
     edges = np.linspace(-0.5, 0.5, N_BINS + 1)
-    inside = np.clip(fractions[periodic], -0.5, 0.5)
+    inside = np.clip(fractions, -0.5, 0.5)
+    counts = [np.histogram(inside[periodic[:, k], k], edges)[0] for k in range(3)]
     return BranchReport(
-        n_periodic=int(periodic.sum()),
+        n_periodic=int(periodic.any(axis=1).sum()),
         moves=dict(moves.most_common()),
         edges=edges,
-        histogram=np.array([np.histogram(inside[:, k], edges)[0] for k in range(3)]),
+        histogram=np.array(counts),
         unexplained=tuple(_find_unexplained(indices, fractions, lengths)),
     )
 

@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.learn.batches import join
+from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.objective import Objective
 
 Report = Callable[[int, float], None]
@@ -110,7 +111,7 @@ class Fit:
         """Train to the end.
 
         Raises:
-            ModelError: the checkpoint cannot be read, or the errors became infinite.
+            ModelError: the checkpoint cannot be read or written, or the errors became infinite.
         """
         self._resume()
         every = max(1, self.recipe.steps // self.recipe.n_checks)
@@ -170,9 +171,7 @@ class Fit:
             "best": self._best,
             "checks": [tuple(check) for check in self._checks],
         }
-        unfinished = self.checkpoint.with_name(f"{self.checkpoint.name}.partial")
-        torch.save(state, unfinished)
-        unfinished.replace(self.checkpoint)
+        write_pickle(self.checkpoint, state)
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():

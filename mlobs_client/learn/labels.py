@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final
 
 import ase.io
@@ -96,10 +97,14 @@ def read_labelled(
         ConfigError: the file cannot be read, a label is missing or has another shape, oxidation
             numbers are missing, are no integers, or do not add up to zero.
     """
+    frames: list[Atoms] = []
     try:
-        frames: list[Atoms] = ase.io.read(path, index=":")
+        for atoms in ase.io.iread(path, index=":"):
+            frames.append(atoms)
     except Exception as error:  # ASE's readers raise anything
-        raise ConfigError(f"{path}: ASE cannot read structures from it: {error}") from error
+        raise ConfigError(
+            f"{path}: ASE cannot read structures from it, {len(frames)} were read before: {error}"
+        ) from error
     return list(_label(path, frames, wanted, oxidation_numbers))
 
 
@@ -157,14 +162,23 @@ def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
             f"say --key or --{name.replace('_', '-')}-key"
         )
     shape = tuple(len(atoms) if size == -1 else size for size in SHAPES[name])
-    array = np.array(value, dtype=np.float64) * label.unit
-    if array.size != np.prod(shape) or not np.isfinite(array).all():
-        raise ConfigError(f"{where}: {label.key!r} must be {shape} finite numbers, got {value!r}")
-    array = array.reshape(shape)
+    array = np.asarray(label.unit * _numbers(value, shape, f"{where}: {label.key!r}"))
     if name == "polarizability":
         return np.asarray(0.5 * (array + array.T))
     if name == "born_charges":
         return np.asarray(array - array.mean(axis=0))
+    return array
+
+
+def _numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
+    wanted = f"{what} must be {f'{shape} finite numbers' if shape else 'one finite number'}"
+    try:
+        array = np.array(value, dtype=np.float64).reshape(shape)
+    except (TypeError, ValueError) as error:  # text, or another number of them
+        raise ConfigError(f"{wanted}, got {shorten(repr(value), 80)}") from error
+    if not np.isfinite(array).all():
+        first = np.argwhere(~np.isfinite(array))[0]
+        raise ConfigError(f"{wanted}, got {array[tuple(first)]} at {first.tolist()}")
     return array
 
 
@@ -184,9 +198,13 @@ def _integers(
                 f"{where}: a periodic dipole is known up to quanta, so it needs oxidation numbers; "
                 "say --oxidation-numbers O=-2,H=1, or add a column oxn with one for each atom"
             )
-        values = atoms.arrays[column]
-        if (np.asarray(values) != np.round(values)).any():
-            raise ConfigError(f"{where}: the column {column} has numbers that are no integers")
+        values = _numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
+        broken = np.flatnonzero(values != np.round(values))
+        if len(broken):
+            raise ConfigError(
+                f"{where}: the column {column} has numbers that are no integers: "
+                f"{values[broken[0]]:g} for atom {broken[0]}"
+            )
         numbers = OxidationNumbers([int(value) for value in values])
     integers = numbers.of(structure)
     if charge := int(integers.sum()):

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -26,6 +27,7 @@ from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.launch.locks import hold
 from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.data_set import DataSet, prepare
+from mlobs_client.learn.files import write_json, write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.networks import SIZES, Build, Kind, build, in_double, scale_outputs
@@ -140,7 +142,9 @@ def train_committee(
 
     Raises:
         ConfigError: the folder was begun with other settings, or somebody trains in it.
-        ModelError: a file was changed since it was written, or a training went wrong.
+        LaunchError: the folder cannot be made, or nothing can be written there.
+        ModelError: a file was changed since it was written or cannot be written, or a training
+            went wrong.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -193,13 +197,6 @@ def load_member(path: Path) -> torch.nn.Module:
     return network
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file, or replace it, at once."""
-    unfinished = path.with_name(f"{path.name}.partial")
-    unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
-
-
 def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
     try:
         return network.to(device)
@@ -236,10 +233,8 @@ def _train_member(
     start = time.perf_counter()
     checks = fit.run(lambda step, error: report(member, step, error))
     network = fit.network.cpu()
-    unfinished = path.with_name(f"{path.name}.partial")
     with quiet_third_parties():
-        torch.save(in_double(network, made_of, data_set.free_atoms), unfinished)
-    unfinished.replace(path)
+        write_pickle(path, in_double(network, made_of, data_set.free_atoms))
     record = {
         "seed": seed,
         "n_train": len(fit.train),
@@ -251,7 +246,8 @@ def _train_member(
         "sha256": digest(path),
     }
     write_json(path.with_suffix(".json"), record)
-    fit.checkpoint.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the member is done without that
+        fit.checkpoint.unlink()
 
 
 def _make_fit(

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from mlobs_client import config
 from mlobs_client.build import build
 from mlobs_client.cli.train import command
-from mlobs_client.errors import ConfigError
+from mlobs_client.errors import ConfigError, ModelError
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,27 @@ def test_the_same_line_repeats_nothing_and_other_settings_are_refused(
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.model")} == written
     with pytest.raises(ConfigError, match="seed = 0, not 1"):
         CliRunner().invoke(command, [*arguments, "--seed", "1"], catch_exceptions=False)
+
+
+def test_the_client_gets_the_members_that_were_tested_and_no_other(arguments: list[str]) -> None:
+    folder = Path(arguments[3])
+    both = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert f'models = ["{folder}/dipole-*.model"]' in both.output
+    one = CliRunner().invoke(command, [*arguments, "--members", "1"], catch_exceptions=False)
+    assert len(json.loads((folder / "report.json").read_text())["members"]) == 1
+    assert f'models = ["{folder}/dipole-0.model"]' in one.output
+    assert f"mlobs model trust {folder}/dipole-0.model)" in one.output
+
+
+def test_a_report_that_cannot_be_written_is_shown_all_the_same(arguments: list[str]) -> None:
+    report = Path(arguments[3]) / "report.json"
+    report.unlink(missing_ok=True)
+    report.mkdir()
+    done = CliRunner().invoke(command, arguments)
+    report.rmdir()
+    assert isinstance(done.exception, ModelError)
+    assert "report.json: cannot be written" in str(done.exception)
+    assert "[dipole]" in done.output
 
 
 def test_networks_for_molecules_are_not_offered_to_periodic_runs(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mlobs_client.cli import group
 from mlobs_client.learn.branches import Quanta
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train_dipole"
@@ -55,3 +58,28 @@ def test_random_branches_cost_no_accuracy_in_the_results_that_are_shown() -> Non
     shown = (EXAMPLE / "README.md").read_text()
     for folder in ("one_branch", "random_branches"):
         assert f"{results['liquid'][folder]['rmse_e_angstrom']:.3g} e Å" in shown
+
+
+def test_every_training_of_the_page_is_a_command_line_and_collect_comes_last() -> None:
+    lines = [
+        line.strip().split("#")[0]
+        for line in (EXAMPLE / "README.md").read_text().splitlines()
+        if line.startswith("    ")
+    ]
+    variables = dict(re.findall(r'(\w+)="(.+)"', "\n".join(lines)))
+    made = set()
+    for line in lines:
+        for name, value in variables.items():
+            line = line.replace(f"${name}", value)
+        found = re.match(r"(?:mlobs|python \.\./\w+\.py) (train .*)", line)
+        if not found:
+            continue
+        words = shlex.split(found[1])
+        command = group.get_command(None, "train").commands[words[1]]
+        made.add(command.make_context(words[1], words[2:]).params["output"].name)
+    assert {"pairs_both", "pairs_energy", "pairs_dipole", "crystal_trained"} <= made
+    assert "collect.py" in lines[-1]
+
+
+def test_the_usage_of_a_script_that_is_mlobs_train_says_train() -> None:
+    assert "without_prediction.py train dipole" in (EXAMPLE / "without_prediction.py").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.learn.accuracy import Compared, assess
 from mlobs_client.learn.branches import Quanta
+from mlobs_client.learn.data_set import NO_QUANTA
 from mlobs_client.learn.training import load_member
 from mlobs_client.units import ANGSTROM
 
@@ -44,16 +47,22 @@ def test_the_file_is_one_of_plain_mace_and_the_model_is_single_valued(trained) -
         check_single_valued(evaluator, structure, NUMBERS)
 
 
-def test_errors_are_those_of_predictions_modulo_quanta(trained) -> None:
-    done = trained("dipole")
+def errors_held_out(done) -> list[np.ndarray]:
+    """Of dipoles on the branches of their labels, e angstrom."""
     committee = mace.dipole(load(done), oxidation_numbers=NUMBERS)
     evaluator = mace.MaceEvaluator(dipole=committee)
     errors = []
     for s in done.data_set.test:
         one = done.data_set.labelled[s]
         (values,) = evaluator([one.structure], frozenset({"dipole"})).values
-        error = one.labels["dipole"] - values["dipole"] / ANGSTROM
-        errors.append(Quanta.of(one.structure).fold(error))
+        errors.append(one.labels["dipole"] - values["dipole"] / ANGSTROM)
+    return errors
+
+
+def test_errors_are_those_of_predictions_modulo_quanta(trained) -> None:
+    done = trained("dipole")
+    quanta = [done.data_set.quanta[s] for s in done.data_set.test]
+    errors = [q.fold(e) for q, e in zip(quanta, errors_held_out(done), strict=True)]
     accuracy = assess(done.data_set, load(done))
     expected = float(np.sqrt(np.mean(np.square(errors))))
     assert accuracy.compared["dipole"].as_json()["rmse"] == pytest.approx(expected, rel=1e-9)
@@ -61,6 +70,23 @@ def test_errors_are_those_of_predictions_modulo_quanta(trained) -> None:
     assert accuracy.branches.n_periodic == 24
     assert accuracy.branches.n_moved > 20  # of the labels, 1 in 343 is not shifted
     assert accuracy.branches.unexplained == ()
+
+
+def test_errors_in_quanta_are_of_those_structures_that_have_quanta_there(trained) -> None:
+    done = trained("dipole")
+    molecule, *slabs = done.data_set.test
+    quanta = list(done.data_set.quanta)
+    quanta[molecule] = NO_QUANTA
+    for s in slabs:
+        cell = done.data_set.labelled[s].structure.cell / ANGSTROM
+        quanta[s] = Quanta(cell, (True, True, False))
+    accuracy = assess(replace(done.data_set, quanta=tuple(quanta)), load(done))
+    errors = [
+        quanta[s].fractions(quanta[s].fold(error))
+        for s, error in zip(slabs, errors_held_out(done)[1:], strict=True)
+    ]
+    a, b, _ = np.sqrt(np.mean(np.square(errors), axis=0))
+    assert accuracy.rmse_in_quanta == (pytest.approx(a), pytest.approx(b), None)
 
 
 def test_errors_by_component_class_and_member_add_up() -> None:

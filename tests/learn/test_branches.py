@@ -94,3 +94,13 @@ def test_the_report_counts_moves_and_lists_what_no_branch_explains() -> None:
     assert "the branch next to it" in report.unexplained[0].reason
     assert "times the median residual" in report.unexplained[1].reason
     assert report.histogram.sum(axis=1).tolist() == [40, 40, 40]
+
+
+def test_the_histogram_counts_only_directions_with_quanta() -> None:
+    cell = np.array([[10.0, 0, 0], [3.0, 9, 0], [-2.0, 1, 8]])
+    periodicities = [(True, True, True), (True, True, False), (False, False, False)]
+    report = report_branches(
+        range(3), [Quanta(cell, pbc) for pbc in periodicities], np.ones((3, 3))
+    )
+    assert report.n_periodic == 2
+    assert report.histogram.sum(axis=1).tolist() == [2, 2, 1]

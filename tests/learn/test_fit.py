@@ -87,3 +87,19 @@ def test_a_damaged_checkpoint_is_named(fit) -> None:
     one.checkpoint.write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match=r"damaged\.checkpoint: no checkpoint of this training"):
         one.run(lambda *_: None)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_named_and_the_one_before_goes_on(fit) -> None:
+    one = fit("full")
+    obstacle = one.checkpoint.with_name("full.checkpoint.partial")
+
+    def report(step: int, _: float) -> None:
+        if step == 10:
+            obstacle.mkdir()
+
+    with pytest.raises(ModelError, match=r"full\.checkpoint: cannot be written"):
+        one.run(report)
+    obstacle.rmdir()
+    steps: list[int] = []
+    fit("full").run(lambda step, _: steps.append(step))
+    assert steps[0] == 9  # after the check at 8

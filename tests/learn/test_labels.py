@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ase.io
@@ -99,7 +100,43 @@ def test_what_cannot_be_is_refused_with_its_place(write) -> None:
     with pytest.raises(ConfigError, match=r"must be \(3,\) finite numbers"):
         read_labelled(write(molecule(mu=[1.0, np.nan, 0.0])), DIPOLE, WATER)
     good.arrays["oxn"] = np.array([-2.0, 0.5, 1.5])
-    with pytest.raises(ConfigError, match="column oxn has numbers that are no integers"):
+    with pytest.raises(ConfigError, match=r"numbers that are no integers: 0\.5 for atom 1"):
         read_labelled(write(good), DIPOLE)
     with pytest.raises(ConfigError, match="ASE cannot read structures"):
         read_labelled(Path("nowhere.extxyz"), DIPOLE)
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ({"mu": "n/a"}, r"'mu' must be \(3,\) finite numbers, got 'n/a'"),
+        ({"mu": {"x": 1.0}}, r"'mu' must be \(3,\) finite numbers, got \{'x': 1.0\}"),
+        ({"mu": [1.0, 2.0]}, r"'mu' must be \(3,\) finite numbers, got array\(\[1\., 2\.\]\)"),
+        ({"mu": [1.0, np.inf, 0.0]}, r"'mu' must be \(3,\) finite numbers, got inf at \[1\]"),
+    ],
+)
+def test_a_label_that_is_no_number_is_one_line_with_its_place(label, said, write) -> None:
+    path = write(molecule(mu=np.zeros(3)), molecule(**label))
+    with pytest.raises(ConfigError, match=rf"frames\.extxyz, structure 1 .*: {said}") as caught:
+        read_labelled(path, DIPOLE, WATER)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["?", np.nan, np.inf])
+def test_a_column_that_is_no_number_is_one_line_with_its_place(value, write) -> None:
+    atoms = molecule(mu=np.zeros(3))
+    atoms.arrays["oxn"] = atoms.arrays["apt"] = np.array([-2, 1, value])
+    where = r"frames\.extxyz, structure 0 .*"
+    with pytest.raises(
+        ConfigError, match=rf"{where} the column oxn must be .* got .*{re.escape(str(value))}"
+    ):
+        read_labelled(write(atoms), DIPOLE)
+    with pytest.raises(ConfigError, match=rf"{where} 'apt' must be .* got ") as caught:
+        read_labelled(write(atoms), {**DIPOLE, "born_charges": Label("apt")}, WATER)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_ase_cannot_read_is_named_with_the_structures_before_it(write) -> None:
+    path = write(molecule(mu=np.zeros(3)), molecule(dipole="n/a"))
+    with pytest.raises(ConfigError, match=r"cannot read .*, 1 were read before: .*'n/a'"):
+        read_labelled(path, DIPOLE, WATER)

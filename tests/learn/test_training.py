@@ -70,3 +70,21 @@ def test_a_device_that_is_not_there_is_named(settings, frames, tmp_path: Path) -
     data_set = read_data_set(wanted, frames)
     with pytest.raises(ConfigError, match="--device nonsense: cannot be used here"):
         train_committee(wanted, data_set, tmp_path, 1, lambda *_: None, device="nonsense")
+
+
+def test_a_disk_that_is_full_at_the_end_costs_nothing(settings, frames, tmp_path: Path) -> None:
+    wanted = settings("dipole", steps=4)
+    data_set = read_data_set(wanted, frames)
+    taken: list[int] = []
+
+    def report(_: int, step: int, __: float) -> None:
+        taken.append(step)
+
+    path = member_file(tmp_path, "dipole", 0)
+    path.mkdir()  # cannot be replaced by a file
+    with pytest.raises(ModelError, match=r"dipole-0\.model: cannot be written"):
+        train_committee(wanted, data_set, tmp_path, 1, report)
+    assert taken == [1, 2, 3, 4]
+    path.rmdir()
+    train_committee(wanted, data_set, tmp_path, 1, report)
+    assert taken == [1, 2, 3, 4, 4]  # no step again; the last is of the member that is done
