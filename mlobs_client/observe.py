@@ -17,7 +17,7 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.evaluate.evaluation import Evaluator
-from mlobs_client.evaluate.fuse import observe, predict
+from mlobs_client.evaluate.fuse import observe_batch
 from mlobs_client.outputs.trajectory import Frame
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.record.header import Attributes
@@ -176,19 +176,6 @@ def _row(frame: Frame, pbc: Periodicity | None, value: Mapping[str, Array]) -> d
 def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
     while batch := list(islice(frames, size)):
         yield batch
-
-
-def observe_batch(
-    structures: Sequence[Structure],
-    evaluators: Sequence[Evaluator],
-    terms: Sequence[Term],
-    wanted: Sequence[str],
-) -> list[dict[str, Array]]:
-    """Evaluate what is wanted of some structures; see :func:`observe_trajectory`."""
-    names = frozenset(wanted) - {"positions", "cell"}
-    if terms:  # the forces are not needed, but only the terms know how they change observables
-        return [dict(p.observables) for p in predict(structures, evaluators, terms, names)]
-    return observe(structures, evaluators, names)
 
 
 def _place(frame: Frame, structure: Structure) -> dict[str, int]:

@@ -77,7 +77,7 @@ def _load(client: Path, wanted: tuple[str, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from mlobs_client import config
     from mlobs_client.build import build
-    from mlobs_client.observe import observe_batch
+    from mlobs_client.evaluate.fuse import observe_batch
 
     assembly = build(config.load(client), client.parent)
 

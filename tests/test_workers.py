@@ -13,7 +13,7 @@ import pytest
 from mlobs_client import config
 from mlobs_client.build import build, read_structure
 from mlobs_client.errors import EvaluationError
-from mlobs_client.observe import observe_batch
+from mlobs_client.evaluate.fuse import observe_batch
 from mlobs_client.structure import Structure
 from mlobs_client.workers import workers
 

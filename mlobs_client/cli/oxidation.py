@@ -149,7 +149,7 @@ def _evaluate(images: list[Atoms], client: Path) -> Array:
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
     from mlobs_client.build import build
-    from mlobs_client.observe import observe_batch
+    from mlobs_client.evaluate.fuse import observe_batch
     from mlobs_client.structure import Structure
 
     assembly = build(config, client.parent)

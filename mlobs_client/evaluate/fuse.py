@@ -65,6 +65,30 @@ def observe(
     ]
 
 
+def observe_batch(
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    terms: Sequence[Term],
+    wanted: Sequence[str],
+) -> list[dict[str, Array]]:
+    """Evaluate observables without forces, as the terms leave them.
+
+    Args:
+        structures: of any sizes.
+        evaluators: of the models.
+        terms: that may change observables, as a field of second order does.
+        wanted: names of observables; ``positions`` and ``cell`` are left out.
+
+    Raises:
+        MissingObservable: nobody provides something wanted.
+        ConfigError: two evaluators provide the same.
+    """
+    names = frozenset(wanted) - {"positions", "cell"}
+    if terms:  # the forces are not needed, but only the terms know how they change observables
+        return [dict(p.observables) for p in predict(structures, evaluators, terms, names)]
+    return observe(structures, evaluators, names)
+
+
 def batches(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator]
 ) -> Iterator[Sequence[Structure]]:
