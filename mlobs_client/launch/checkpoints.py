@@ -32,15 +32,16 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
 
     i-PI writes RESTART when it ends in good order; a run that was killed has its checkpoints. A
     file that a kill has cut, and one of other outputs or forcefields, is left out, with a warning.
+    A run that is known to have been cut off at its first checkpoints begins anew.
 
     Args:
         ipi: the input of the run.
         since: seconds since the epoch; what was not written after that is of an earlier run.
 
     Raises:
-        ConfigError: there are such files, but all of them are cut.
+        ConfigError: there are such files, but all of them are cut, and none is the first.
     """
-    found, unusable = [], []
+    found, unusable, is_early = [], [], False
     for path in _files(ipi):
         try:
             written = path.stat().st_mtime
@@ -50,15 +51,18 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
         except (ConfigError, OSError) as error:
             logger.warning("%s is not used: %s", path, error)
             unusable.append(path)
+            is_early |= path.name.endswith("_0")  # the first that is kept, of the first step
             continue
         if not _belongs(read, ipi):
             logger.warning("%s is not used: it is not of %s", path, ipi.path)
         elif read.step > ipi.step:
             found.append((read.step, written, path))
+        else:
+            is_early = True
     if found:
         step, _, path = max(found)
         return Checkpoint(path, step)
-    if unusable:
+    if unusable and not is_early:
         raise ConfigError(
             f"nothing to go on from: {', '.join(path.name for path in unusable)} in "
             f"{ipi.path.parent.resolve()} cannot be read; remove that to begin anew"

@@ -73,6 +73,16 @@ def test_where_all_are_cut_nobody_begins_anew_without_a_word(ipi: IpiInput) -> N
         find_newest(ipi)
 
 
+@pytest.mark.parametrize("cut", ["simulation.kept_0", "simulation.kept_1"])
+def test_a_run_that_was_cut_off_at_its_first_checkpoints_begins_anew(
+    ipi: IpiInput, cut: str
+) -> None:
+    write(ipi, "simulation.kept_0", 0)
+    path = write(ipi, cut, 5)
+    path.write_text(path.read_text()[:-30])
+    assert find_newest(ipi) is None
+
+
 @pytest.mark.parametrize(
     "change", [{"prefix='simulation'": "prefix='other'"}, {"name='mlobs'": "name='mace'"}]
 )
