@@ -215,7 +215,7 @@ def test_a_displacement_far_from_the_branch_of_the_structure_is_warned_of(
     atoms.positions[1] += atoms.cell[0]  # an H, as if the boundary had split the molecule
     ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
     build(load(tmp_path / "client.toml"), tmp_path)
-    (warning,) = (record.message for record in caplog.records)
+    (warning,) = (one.message for one in caplog.records if one.levelname == "WARNING")
     quantum = 4.0 * np.pi * 14.3996 * atoms.cell[0, 0] / atoms.get_volume()  # e^2 in eV angstrom
     found = re.search(r"is \[(\S+),.*4 pi P = \[(\S+),", warning)
     assert found is not None
