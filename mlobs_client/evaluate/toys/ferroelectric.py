@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
 from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
-from mlobs_client.evaluate.toys.sites import Sites, array
+from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
 
@@ -62,12 +62,7 @@ class FerroelectricCrystal:
     ) -> None:
         self._sites = Sites(sites, reference_cell)
         n_atoms = len(self._sites.positions)
-        self._charges = array("charges", charges, (n_atoms,))
-        if not np.array_equal(self._charges, np.round(self._charges)):
-            raise ConfigError(
-                f"charges must be integers, got {self._charges.tolist()}: only these give a "
-                "dipole whose jumps are quanta; born_charges can be any numbers"
-            )
+        self._charges = integer_charges(charges, len(self._sites.positions))
         self._born = array("born_charges", charges if born_charges is None else born_charges,
                            (n_atoms,))  # fmt: skip
         self._polar = np.isin(np.arange(n_atoms), polar)

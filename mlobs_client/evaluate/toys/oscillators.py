@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
 from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
-from mlobs_client.evaluate.toys.sites import Sites, array
+from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
 
@@ -60,12 +60,7 @@ class ChargedOscillators:
         reference_cell: npt.ArrayLike | None = None,
     ) -> None:
         self._sites = Sites(sites, reference_cell)
-        self._charges = array("charges", charges, (len(self._sites.positions),))
-        if not np.array_equal(self._charges, np.round(self._charges)):
-            raise ConfigError(
-                f"charges must be integers, got {self._charges.tolist()}: only these give a "
-                "dipole whose jumps are quanta"
-            )
+        self._charges = integer_charges(charges, len(self._sites.positions))
         if np.ndim(spring_constant) == 0:
             spring_constant = np.asarray(spring_constant) * np.eye(3)
         self._springs = array("spring_constant", spring_constant, (3, 3))

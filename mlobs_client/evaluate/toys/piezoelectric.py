@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
 from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
-from mlobs_client.evaluate.toys.sites import Sites, array
+from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
 
@@ -54,12 +53,7 @@ class PiezoelectricCrystal:
         softening: float = 0.0,
     ) -> None:
         self._sites = Sites(sites, reference_cell)
-        self._charges = array("charges", charges, (len(self._sites.positions),))
-        if not np.array_equal(self._charges, np.round(self._charges)):
-            raise ConfigError(
-                f"charges must be integers, got {self._charges.tolist()}: only these give a "
-                "dipole whose jumps are quanta"
-            )
+        self._charges = integer_charges(charges, len(self._sites.positions))
         self._reference = array("reference_cell", reference_cell, (3, 3))
         self._moduli = (bulk_modulus, shear_modulus)
         self._spring_constant = spring_constant

@@ -90,3 +90,18 @@ def array(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
             f"{name} must be finite numbers of shape {shape} (-1: any), got shape {result.shape}"
         )
     return result
+
+
+def integer_charges(value: npt.ArrayLike, n_atoms: int) -> Array:
+    """Read charges whose dipole jumps by quanta, shape ``(n_atoms,)``, e.
+
+    Raises:
+        ConfigError: they are not integers, or not one for each atom.
+    """
+    charges = array("charges", value, (n_atoms,))
+    if not np.array_equal(charges, np.round(charges)):
+        raise ConfigError(
+            f"charges must be integers, got {charges.tolist()}: only these give a dipole whose "
+            "jumps are quanta"
+        )
+    return charges
