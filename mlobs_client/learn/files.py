@@ -46,3 +46,18 @@ def _write(path: Path, content: bytes) -> None:
             f"{path}: cannot be written: {error.strerror}; mend that and give the same line again, "
             "which goes on from what is there"
         ) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_json` has written.
+
+    Raises:
+        ModelError: it is damaged, or cannot be read.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error}); put it back, or train into another folder"
+        ) from error
+    return content

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,7 +26,7 @@ from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.launch.locks import hold
 from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.data_set import DataSet, prepare
-from mlobs_client.learn.files import write_json, write_pickle
+from mlobs_client.learn.files import read_json, write_json, write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.networks import SIZES, Build, Kind, build, in_double, scale_outputs
@@ -176,7 +175,7 @@ def read_record(path: Path) -> dict[str, Any]:
     record = path.with_suffix(".json")
     if not record.exists():
         return {}
-    content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(record)
     if digest(path) != content["sha256"]:
         raise ModelError(
             f"{path}: is not the file that training wrote; remove {record.name} to train this "
@@ -211,7 +210,7 @@ def _agree(settings: Settings, path: Path) -> None:
     if not path.exists():
         write_json(path, wanted)
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = read_json(path)
     differing = [name for name in wanted if begun.get(name) != wanted[name]]
     if differing:
         said = "; ".join(f"{n} = {begun.get(n)!r}, not {wanted[n]!r}" for n in differing)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mlobs_client.errors import ModelError
-from mlobs_client.learn.files import write_json, write_pickle
+from mlobs_client.learn.files import read_json, write_json, write_pickle
 
 FULL = Path("/dev/full")  # every write says that no space is left
 WRITERS = (write_json, write_pickle)
@@ -47,3 +47,10 @@ def test_what_torch_writes_is_read_by_torch(tmp_path: Path) -> None:
     write_pickle(tmp_path / "it", {"weights": torch.arange(3.0)})
     found = torch.load(tmp_path / "it", weights_only=True)
     assert found["weights"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text("{")
+    with pytest.raises(ModelError, match=r"settings\.json: cannot be read .* another folder"):
+        read_json(path)
