@@ -123,14 +123,15 @@ def check_single_valued(
     evaluator: Evaluator,
     structure: Structure,
     oxidation_numbers: OxidationNumbers | None = None,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-6,
 ) -> None:
     """Refuse models that notice when an atom is moved by a lattice vector.
 
     One atom of each species is moved along each periodic direction. The dipole may only change
     by e N a; the energy, and the gradients of energy and dipole, not at all. A learned charge q
-    would do wrong by q a, with a of many bohr: far above the tolerance. Rounding stays far below
-    it, in float32 too, as networks see differences of positions that were taken in float64.
+    would do wrong by q a, with a of many bohr: far above the tolerance. Rounding stays below it, in
+    float32 too (3e-8 has been seen): networks get differences of positions that were taken in
+    float64, of which the last digit may change.
 
     Args:
         evaluator: with or without energy and dipole.
