@@ -92,10 +92,10 @@ def analyse(folder: Path) -> None:
     _call(folder, "field-scan", "campaign.toml", "--no-run", *SCAN, "--skip", SKIP, "-o", "scan")
     temperature = ("--temperature", "300", "--skip", SKIP)
     _call(folder, "dielectric", *prefixes, *temperature, "-o", "dielectric")
-    found: dict[str, object] = {
-        name: json.loads((folder / f"{name}.json").read_text())["summary"]
-        for name in ("scan", "dielectric")
-    }
+    scan, dielectric = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("scan", "dielectric")
+    )
+    found = {"scan": scan, "dielectric": dielectric["summary"]}
     found["at rest"] = look_at_rest([Run(run / "simulation") for run in rest])
     every = sorted(one for one in (folder / "runs").iterdir() if one.is_dir())
     found["drift of the conserved energy"] = {one.name: asdict(_drift(one)) for one in every}

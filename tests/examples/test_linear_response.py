@@ -115,7 +115,7 @@ def expected() -> dict[str, Any]:
 
 def test_fluctuations_and_response_agree_and_both_are_resolved(expected: dict[str, Any]) -> None:
     one, other = (
-        expected["scan"]["classical"][f"susceptibility from {what}"]
+        expected["scan"]["summary"]["classical"][f"susceptibility from {what}"]
         for what in ("fluctuations at zero field", "the slope over all fields")
     )
     error = np.hypot(one["error"], other["error"])
