@@ -139,8 +139,8 @@ def look_at_rest(runs: list[Run]) -> dict[str, object]:
     }
 
 
-def run_all(folder: Path, at_once: int, seconds: float) -> None:
-    """Complete all runs of the campaign there, or as much as there is time for."""
+def run_all(folder: Path, at_once: int, seconds: float) -> bool:
+    """Complete all runs of the campaign there, or as much as there is time for; return which."""
     campaign = load(folder / "campaign.toml")
     digests = campaign.plan()
     (folder / "runs").mkdir(exist_ok=True)
@@ -155,6 +155,7 @@ def run_all(folder: Path, at_once: int, seconds: float) -> None:
             one.result()
     finally:
         pool.shutdown(cancel_futures=True)
+    return all(run.is_done for run in campaign.runs.values())
 
 
 def main() -> None:
@@ -164,8 +165,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="then stop, to go on")
     chosen = parser.parse_args()
     folder = Path(__file__).parent
-    run_all(folder, chosen.at_once, chosen.seconds)
-    analyse(folder)
+    if run_all(folder, chosen.at_once, chosen.seconds):
+        analyse(folder)
+    else:
+        print("not done yet; the same line goes on")
 
 
 if __name__ == "__main__":
