@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from scipy.signal import hilbert
@@ -49,10 +48,7 @@ from mlobs_client.analysis.spectra import (
 from mlobs_client.analysis.statistics import Estimate, block_mean, check_series, jackknife
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, INVERSE_CM, KELVIN, VOLT_PER_ANGSTROM
-
-INVERSE_EPSILON_0: Final = 4.0 * np.pi
-"""In Hartree atomic units."""
+from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, VOLT_PER_ANGSTROM
 
 
 @dataclass(frozen=True)
