@@ -75,10 +75,10 @@ def command(
             f"{len(responses)} --response need as many --field, not {len(fields)}"
         )
     settings = wanted.settings
-    samples = _Samples.of(wanted.prefixes, wanted.skip)
     before = np.array(fields)
     driven = _PulseRuns.of(pulses) if pulses else None
     direction = _direction(before, driven)
+    samples = _Samples.of(wanted.prefixes, wanted.skip)
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}
     if responses:
