@@ -22,6 +22,7 @@ from mlobs_client.units import KELVIN
 
 HERE = Path(__file__).parent
 STRENGTH = 0.1  # V/angstrom, of the pulse, along z
+BLOCKS = 4  # of the run at rest: what is slow leaks into the bands as 1/(length of a block)
 BANDS = {"librations": (300, 1100), "bend": (1400, 1900), "stretch": (2800, 4200)}  # cm^-1
 THERMAL = """<file mode='ase'> init.xyz </file>
       <velocities mode='thermal' units='kelvin'> 300 </velocities>"""
@@ -54,9 +55,9 @@ def checkpoint(of: Run, k: int) -> Path:
 
 def compare(
     rest: Run, pulses: list[Run], temperature: float, resolution: float
-) -> dict[str, dict[str, str]]:
-    """Integrals of epsilon'' over the bands, from both, in cm^-1."""
-    settings = SpectrumSettings(resolution=resolution)
+) -> dict[str, dict[str, list[float]]]:
+    """Integrals of epsilon'' over the bands and their errors, from both, in cm^-1."""
+    settings = SpectrumSettings(resolution=resolution, n_blocks=BLOCKS)
     dipoles = rest.dipoles()
     at_rest = dielectric_from_fluctuations(
         dipoles.mean, rest.spacing(dipoles.steps), rest.volume, temperature,
@@ -68,19 +69,22 @@ def compare(
         [one.mean for one in driven], fields, pulses[0].spacing(driven[0].steps), rest.volume,
         settings=settings,
     )  # fmt: skip
-    return {
-        name: {
-            label: str(integrate(one.imaginary, *ends))
-            for label, one in (("fluctuations", at_rest), ("pulse", after))
-        }
-        for name, ends in BANDS.items()
-    }
+    curves = {"fluctuations": at_rest.imaginary, "pulse": after.imaginary}
+    numbers: dict[str, dict[str, list[float]]] = {name: {} for name in BANDS}
+    for name, ends in BANDS.items():
+        for label, curve in curves.items():
+            found = integrate(curve, *ends)
+            numbers[name][label] = [round(found.value, 1), round(found.error, 1)]
+    return numbers
 
 
-def deviation(strong: list[Run], weak: list[Run]) -> float:
+def deviation(strong: list[Run], weak: list[Run]) -> dict[str, float]:
     """Of the response to half of the pulse, doubled, from that to the pulse, relative, rms."""
     whole, half = (up.dipoles().mean - down.dipoles().mean for up, down in (strong, weak))
-    return float(np.linalg.norm(2.0 * half - whole) / np.linalg.norm(whole))
+    return {
+        name: float(np.linalg.norm((2.0 * half - whole)[part]) / np.linalg.norm(whole[part]))
+        for name, part in (("first 100 fs", slice(101)), ("whole run", slice(None)))
+    }
 
 
 def main(
@@ -125,8 +129,9 @@ def main(
     options = [
         word for one in pulses for word in ("--pulse", f"{one.prefix.parent.name}/simulation")
     ]
-    call(folder, "dielectric", "rest/simulation", "--temperature", f"{temperature / KELVIN:.1f}",
-         "--resolution", str(resolution), *options, "-o", "dielectric")  # fmt: skip
+    options += ["--resolution", str(resolution), "--blocks", str(BLOCKS), "-o", "dielectric"]
+    kelvin = f"{temperature / KELVIN:.1f}"
+    call(folder, "dielectric", "rest/simulation", "--temperature", kelvin, *options)
     numbers = {
         "temperature (K)": temperature / KELVIN,
         "pairs": len(pairs),
