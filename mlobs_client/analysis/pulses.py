@@ -43,7 +43,7 @@ WEAKEST: Final = 0.1
 """Amplitude of a pulse, of its largest, at which a response is still divided by it."""
 LONGEST: Final = 0.02
 """Sigma of a pulse, of the longest lag: the window is one of the response to the pulse, not of that
-to each moment of it, which is wrong by as much at the ends of a narrow band."""
+to each moment of it, which is wrong by up to twice as much where a line is at the end of a band."""
 
 
 @dataclass(frozen=True)

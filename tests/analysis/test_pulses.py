@@ -107,10 +107,10 @@ def test_any_pulse_gives_the_function_of_the_oscillator_with_the_resolution_of_t
     field = strength * gaussian(sigma, 5.0 * sigma + late, carrier, phase)
     found = function_of(*pairs(field), electronic=1.8)
     right = exact(found, 1.8)
-    # the window is one of the response to the pulse, not to each moment of it: LONGEST of the
+    # the window is one of the response to the pulse, not to each moment of it: twice LONGEST of the
     # maximum, 50, where the resonance is at the end of the band
-    np.testing.assert_allclose(found.real.intensity, right.real, atol=1.0)
-    np.testing.assert_allclose(found.imaginary.intensity, right.imag, atol=1.0)
+    np.testing.assert_allclose(found.real.intensity, right.real, atol=2.0)
+    np.testing.assert_allclose(found.imaginary.intensity, right.imag, atol=2.0)
 
 
 def test_the_shortest_pulse_is_exact_to_a_thousandth() -> None:
