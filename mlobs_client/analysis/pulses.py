@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mlobs_client.analysis import correlation
-from mlobs_client.analysis.dielectric import INVERSE_EPSILON_0, DielectricFunction
+from mlobs_client.analysis.dielectric import DielectricFunction
 from mlobs_client.analysis.spectra import (
     Runs,
     SpectrumSettings,
@@ -32,7 +32,13 @@ from mlobs_client.analysis.spectra import (
 )
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, INVERSE_CM, VOLT_PER_ANGSTROM
+from mlobs_client.units import (
+    ANGSTROM,
+    FEMTOSECOND,
+    INVERSE_CM,
+    INVERSE_EPSILON_0,
+    VOLT_PER_ANGSTROM,
+)
 
 ABSENT: Final = 1e-3
 """A pulse below this part of its maximum has not begun, or is over."""
