@@ -22,7 +22,6 @@ from mlobs_client.units import KELVIN
 
 HERE = Path(__file__).parent
 STRENGTH = 0.1  # V/angstrom, of the pulse, along z
-BLOCKS = 4  # of the run at rest: what is slow leaks into the bands as 1/(length of a block)
 BANDS = {"librations": (300, 1100), "bend": (1400, 1900), "stretch": (2800, 4200)}  # cm^-1
 THERMAL = """<file mode='ase'> init.xyz </file>
       <velocities mode='thermal' units='kelvin'> 300 </velocities>"""
@@ -57,7 +56,7 @@ def compare(
     rest: Run, pulses: list[Run], temperature: float, resolution: float
 ) -> dict[str, dict[str, list[float]]]:
     """Integrals of epsilon'' over the bands and their errors, from both, in cm^-1."""
-    settings = SpectrumSettings(resolution=resolution, n_blocks=BLOCKS)
+    settings = SpectrumSettings(resolution=resolution)
     dipoles = rest.dipoles()
     at_rest = dielectric_from_fluctuations(
         dipoles.mean, rest.spacing(dipoles.steps), rest.volume, temperature,
@@ -129,7 +128,7 @@ def main(
     options = [
         word for one in pulses for word in ("--pulse", f"{one.prefix.parent.name}/simulation")
     ]
-    options += ["--resolution", str(resolution), "--blocks", str(BLOCKS), "-o", "dielectric"]
+    options += ["--resolution", str(resolution), "-o", "dielectric"]
     kelvin = f"{temperature / KELVIN:.1f}"
     call(folder, "dielectric", "rest/simulation", "--temperature", kelvin, *options)
     numbers = {
