@@ -21,7 +21,7 @@ import numpy as np
 from mlobs_client.differences import Differences, differentiate, displace, rounding, sample
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.evaluation import Evaluator, Gradient, Values
-from mlobs_client.evaluate.fuse import observe, predict
+from mlobs_client.evaluate.fuse import observe, predict, total_energies
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.terms.term import Term
 
@@ -115,7 +115,7 @@ def check_evaluator(
         raise MissingObservable("no observable of this evaluator has a derivative to check")
     atoms = sample(structure, n_sampled, seed)
     differences = Differences(
-        lambda displaced: evaluator([displaced], names).values[0], structure, atoms, step
+        lambda displaced: observe(displaced, [evaluator], names), structure, atoms, step
     )
     rows = []
     for x, (weight, gradient) in pulled.items():
@@ -160,11 +160,12 @@ def check_term(
         MissingObservable: the evaluators do not give what the term needs.
     """
 
-    def energy(displaced: Structure) -> Values:
-        return {"energy": np.asarray(predict([displaced], evaluators, [term])[0].energy)}
+    def energies(displaced: Sequence[Structure]) -> list[Values]:
+        found = total_energies(displaced, evaluators, [term])
+        return [{"energy": np.asarray(energy)} for energy in found]
 
     atoms = sample(structure, n_sampled, seed)
-    differences = Differences(energy, structure, atoms, step)
+    differences = Differences(energies, structure, atoms, step)
     noise = differences.rounding("energy")
     prediction = predict([structure], evaluators, [term])[0]
     right = -differences.by_positions["energy"]

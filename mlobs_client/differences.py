@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ class Differences:
     """Derivatives of observables of one structure; the axes of derivatives come last.
 
     Args:
-        observe: gives the observables of a structure.
+        observe: gives the observables of each of some structures.
         structure: where to differentiate.
         atoms: indices of the atoms to differentiate by.
         step: bohr.
@@ -35,7 +36,7 @@ class Differences:
 
     def __init__(
         self,
-        observe: Callable[[Structure], Values],
+        observe: Callable[[Sequence[Structure]], Sequence[Values]],
         structure: Structure,
         atoms: Integers,
         step: float,
@@ -59,12 +60,15 @@ class Differences:
 
     def rounding(self, name: str) -> float:
         """How far off rounding alone may bring a derivative of this observable."""
-        return rounding(self._observe(self._structure)[name], self._step * _STRAIN_STEP)
+        (values,) = self._observe([self._structure])
+        return rounding(values[name], self._step * _STRAIN_STEP)
 
     def _differentiate(
         self, moves: Sequence[Callable[[float], Structure]], step: float, axes: tuple[int, int]
     ) -> dict[str, Array]:
-        columns = [self._along(move, step) for move in moves]
+        structures = [move(offset * step) for move in moves for offset in _WEIGHTS]
+        observed = iter(self._observe(structures))
+        columns = [_slope(list(islice(observed, len(_WEIGHTS))), step) for _ in moves]
         return {
             name: np.stack([column[name] for column in columns], axis=-1).reshape(
                 *np.shape(columns[0][name]), *axes
@@ -72,15 +76,17 @@ class Differences:
             for name in columns[0]
         }
 
-    def _along(self, move: Callable[[float], Structure], step: float) -> dict[str, Array]:
-        return differentiate(lambda amount: self._observe(move(amount)), step)
-
 
 def differentiate(function: Callable[[float], Values], step: float) -> dict[str, Array]:
     """Return the derivative of each value of ``function`` at zero."""
+    return _slope([function(offset * step) for offset in _WEIGHTS], step)
+
+
+def _slope(values: Sequence[Values], step: float) -> dict[str, Array]:
+    """The derivative of each value, from those at the offsets."""
     total: dict[str, Array] = {}
-    for offset, weight in _WEIGHTS.items():
-        for name, value in function(offset * step).items():
+    for weight, at_offset in zip(_WEIGHTS.values(), values, strict=True):
+        for name, value in at_offset.items():
             total[name] = total.get(name, np.zeros(())) + weight / step * value
     return total
 

@@ -115,6 +115,26 @@ class Run:
         members = observed.values.get("committee_dipoles")
         return Dipoles.of(observed.steps, observed.values["dipole"], members)
 
+    def fields(self, steps: Integers) -> Array:
+        """Field of ``driven_dynamics``, shape ``(t, 3)``, Eh/(e bohr), at steps of other outputs.
+
+        Raises:
+            RecordError: there is no column ``Efield``, or it was written at other steps.
+        """
+        written = self.properties["step"].astype(int)
+        if "Efield" not in self.properties.values:
+            raise RecordError(
+                f"{self._path('out')}: has no column Efield{{v/ang}}; add it to <properties> of a "
+                "run with driven_dynamics"
+            )
+        if not np.isin(steps, written).all():
+            strides = [int(np.median(np.diff(one))) for one in (written, steps)]
+            raise RecordError(
+                f"{self._path('out')}: has Efield at every {strides[0]} steps, but other outputs "
+                f"are at every {strides[1]}; give <properties> and the dipole the same stride"
+            )
+        return np.asarray(self.properties["Efield"][np.searchsorted(written, steps)])
+
     def positions(self) -> Trajectory:
         """Of all beads, ``[step, bead, atom, 3]``, bohr, unwrapped."""
         return read_beads(self._path("pos"))

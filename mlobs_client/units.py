@@ -9,6 +9,7 @@ results of ``analysis``, and the command line with its files.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from scipy.constants import physical_constants
@@ -23,6 +24,7 @@ def _codata(name: str) -> float:
 ANGSTROM: Final = 1e-10 / _codata("Bohr radius")
 EV: Final = 1.0 / _codata("Hartree energy in eV")
 FEMTOSECOND: Final = 1e-15 / _codata("atomic unit of time")
+PICOSECOND: Final = 1000.0 * FEMTOSECOND
 KELVIN: Final = _codata("kelvin-hartree relationship")
 DALTON: Final = _codata("atomic mass constant") / _codata("electron mass")
 DEBYE: Final = 1e-21 / 299792458.0 / _codata("atomic unit of electric dipole mom.")
@@ -32,6 +34,9 @@ INVERSE_CM: Final = 100.0 * _codata("inverse meter-hartree relationship")
 
 SPEED_OF_LIGHT: Final = _codata("inverse fine-structure constant")
 """In bohr/atu."""
+INVERSE_EPSILON_0: Final = 4.0 * math.pi
+"""One over the vacuum permittivity, in atomic units."""
+
 MICROCOULOMB_PER_CM2: Final = 1e-2 * _codata("Bohr radius") ** 2 / _codata("atomic unit of charge")
 
 MILLIPASCAL_SECOND: Final = (

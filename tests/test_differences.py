@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -29,9 +31,9 @@ def test_the_error_falls_with_the_fourth_power_of_the_step() -> None:
     assert error(0.2) / error(0.1) == pytest.approx(16.0, rel=0.02)
 
 
-def geometry(structure: Structure) -> Values:
+def geometry(structures: Sequence[Structure]) -> list[Values]:
     """The volume, whose derivatives are known, and the second atom itself."""
-    return {"energy": np.array(structure.volume), "dipole": structure.positions[1]}
+    return [{"energy": np.array(s.volume), "dipole": s.positions[1]} for s in structures]
 
 
 def test_axes_of_derivatives_come_last() -> None:

@@ -10,7 +10,11 @@ from mlobs_client.units import FEMTOSECOND
 
 
 def write_run(
-    prefix: Path, dipoles: np.ndarray, length: float, potential: np.ndarray | None = None
+    prefix: Path,
+    dipoles: np.ndarray,
+    length: float,
+    potential: np.ndarray | None = None,
+    field: np.ndarray | None = None,
 ) -> None:
     """Properties, extras every fourth step of 0.5 fs, and a cubic cell.
 
@@ -19,6 +23,7 @@ def write_run(
         dipoles: shape ``(t, 3)``, e bohr.
         length: of the cell, bohr.
         potential: shape ``(t,)``, Eh; zero by default.
+        field: shape ``(t, 3)``, V/angstrom; without, there is no column ``Efield``.
     """
     prefix.parent.mkdir(parents=True, exist_ok=True)
     steps = 4 * np.arange(len(dipoles))
@@ -26,9 +31,12 @@ def write_run(
     energies = np.zeros(len(steps)) if potential is None else potential
     names = ("step", "time", "potential", "conserved")
     header = "".join(f"# column   {k}     --> {name}\n" for k, name in enumerate(names, start=1))
+    if field is not None:
+        header += "# cols.    5-7     --> Efield{v/ang}\n"
+    driven = np.empty((len(steps), 0)) if field is None else field
     rows = "".join(
-        f"{step} {time:.10e} {energy:.12e} {energy:.12e}\n"
-        for step, time, energy in zip(steps, times, energies, strict=True)
+        f"{step} {time:.10e} {energy:.12e} {energy:.12e} {' '.join(f'{x:.8e}' for x in at)}\n"
+        for step, time, energy, at in zip(steps, times, energies, driven, strict=True)
     )
     prefix.with_name(f"{prefix.name}.out").write_text(header + rows)
     frames = [

@@ -33,6 +33,7 @@ from mlobs_client.analysis.polarization import (
     susceptibility_from_fluctuations,
     unwrap_dipole,
 )
+from mlobs_client.analysis.pulses import PulseResponse, dielectric_from_pulse
 from mlobs_client.analysis.reweighting import FieldEnsemble, Reweighted, reweight
 from mlobs_client.analysis.spectra import (
     Spectrum,
@@ -69,6 +70,7 @@ __all__ = [
     "OxidationNumber",
     "Permittivity",
     "PolarizationCurve",
+    "PulseResponse",
     "Reweighted",
     "Spectrum",
     "SpectrumSettings",
@@ -79,6 +81,7 @@ __all__ = [
     "bootstrap",
     "correct_for_size",
     "dielectric_from_fluctuations",
+    "dielectric_from_pulse",
     "dielectric_from_relaxation",
     "diffusion_from_displacements",
     "diffusion_from_velocities",

@@ -6,7 +6,7 @@ there are no depolarization fields ("tin-foil" boundaries), and with P = mu/V
 .. math:: P = \epsilon_0 (\epsilon - \epsilon_\infty) E .
 
 Signs are those of :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsilon''`, and
-:math:`\epsilon'' > 0` absorbs. Both ways lead over the relaxation function
+:math:`\epsilon'' > 0` absorbs. Two ways lead over the relaxation function
 
 .. math::
 
@@ -17,8 +17,9 @@ Signs are those of :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsi
 
 on the left from equilibrium without a field, on the right after a static field E has been
 switched off at t = 0 (a step is the cleanest pulse that a client has: run in the field, and go on
-without it from several of its checkpoints). They agree for a response that is linear: the field
-has to be weak.
+without it from several of its checkpoints). A third way, without relaxation function, is
+:mod:`~mlobs_client.analysis.pulses`. All agree for a response that is linear: the field has to be
+weak.
 
 Quantum nuclei: the mean over beads from RPMD or TRPMD approximates the Kubo-transformed
 correlation, which obeys this classical formula exactly, as the response of the centroid does. The
@@ -30,9 +31,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import hilbert
 
 from mlobs_client.analysis import correlation
@@ -47,12 +48,9 @@ from mlobs_client.analysis.spectra import (
     check_temperature,
 )
 from mlobs_client.analysis.statistics import Estimate, block_mean, check_series, jackknife
-from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, INVERSE_CM, KELVIN, VOLT_PER_ANGSTROM
-
-INVERSE_EPSILON_0: Final = 4.0 * np.pi
-"""In Hartree atomic units."""
+from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, VOLT_PER_ANGSTROM
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,42 @@ class DielectricFunction:
     """The dielectric function, its real and its imaginary part.
 
     Attributes:
-        real: epsilon', with one curve for each block or run.
+        real: epsilon', with one curve for each block, run, or pair of runs.
         imaginary: epsilon'', likewise; positive where power is absorbed.
-        static: epsilon' at zero frequency.
     """
 
     real: Spectrum
     imaginary: Spectrum
-    static: Estimate
+
+    @classmethod
+    def of(
+        cls,
+        wavenumber: Array,
+        blocks: NDArray[np.complex128],
+        resolution: float,
+        details: Mapping[str, str | float],
+    ) -> DielectricFunction:
+        """From complex numbers, shape ``(n_blocks, k)``, at wavenumbers in cm^-1."""
+
+        def part(name: str, of_blocks: Array) -> Spectrum:
+            return Spectrum(f"dielectric function, {name} part", wavenumber, of_blocks, "1",
+                            resolution, details=details)  # fmt: skip
+
+        return cls(part("real", blocks.real), part("imaginary", blocks.imag))
+
+    @property
+    def static(self) -> Estimate:
+        """epsilon' at zero frequency.
+
+        Raises:
+            MissingObservable: the curve begins above, as that from a pulse does.
+        """
+        if self.real.wavenumber[0] > 0.0:
+            raise MissingObservable(
+                f"this dielectric function begins at {self.real.wavenumber[0]:.4g} cm^-1 and has "
+                "no static value; take that from fluctuations"
+            )
+        return block_mean(self.real.blocks[:, 0], n_blocks=len(self.real.blocks))
 
 
 def permittivity_from_fluctuations(
@@ -176,7 +202,9 @@ def dielectric_from_fluctuations(
     else:
         unit = _unit_vector(direction)
         runs = [run @ unit[:, None] for run in runs]
-    density = SpectralDensity.of(runs, timestep, settings)
+    # the triangle of a biased one, with blocks of length T, would leave (eps(0) - 1)/(omega T) of
+    # what is slow at all frequencies: more than there is between the bands of a liquid
+    density = SpectralDensity.of(runs, timestep, settings, biased=False)
     details = {
         **density.details,
         "from": "fluctuations",
@@ -283,13 +311,7 @@ def _respond(
     imaginary = 0.5 * INVERSE_CM * wavenumber * transforms
     real = electronic + kramers_kronig(imaginary)
     more = {**details, "epsilon_infinity": electronic}
-
-    def part(name: str, blocks: Array) -> Spectrum:
-        return Spectrum(f"dielectric function, {name} part", wavenumber, blocks, "1", resolution,
-                        details=more)  # fmt: skip
-
-    static = block_mean(real[:, 0], n_blocks=len(real))
-    return DielectricFunction(part("real", real), part("imaginary", imaginary), static)
+    return DielectricFunction.of(wavenumber, real + 1j * imaginary, resolution, more)
 
 
 def _scale(volume: float, temperature: float) -> float:

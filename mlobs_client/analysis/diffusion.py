@@ -18,9 +18,8 @@ from mlobs_client.analysis.spectra import as_runs, check_positive
 from mlobs_client.analysis.statistics import Estimate, jackknife
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, MILLIPASCAL_SECOND
+from mlobs_client.units import ANGSTROM, MILLIPASCAL_SECOND, PICOSECOND
 
-PICOSECOND: Final = 1000.0 * FEMTOSECOND
 UNIT: Final = "angstrom^2/ps"
 CUBIC: Final = 2.837297
 """Of the lattice sum for a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""

@@ -27,7 +27,7 @@ from mlobs_client.analysis.spectra import (
 )
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, INVERSE_CM, KELVIN, SPEED_OF_LIGHT
+from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, SPEED_OF_LIGHT
 
 CORRECTIONS: Final[dict[str, Callable[[Array], Array]]] = {
     "harmonic": lambda x: 1.0 / exprel(-x),
@@ -160,7 +160,7 @@ def infrared_from_currents(
     density = SpectralDensity.of(runs, timestep, settings)
     omega = density.wavenumber * INVERSE_CM
     # 1/epsilon_0 = 4 pi in atomic units; 1/bohr -> 1/cm
-    prefactor = 4.0 * np.pi / (6.0 * SPEED_OF_LIGHT * volume * temperature) * 1e8 * ANGSTROM
+    prefactor = INVERSE_EPSILON_0 / (6.0 * SPEED_OF_LIGHT * volume * temperature) * 1e8 * ANGSTROM
     x = omega / temperature
     scale = prefactor * exprel(-x) * quantum_correction(correction, x)
     member_spectra = None

@@ -22,7 +22,7 @@ from mlobs_client.analysis.statistics import (
 )
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 LARGEST_STEP: Final = 0.25
 """Largest change, in quanta, between neighbours that still tells on which branch they are: the
@@ -185,7 +185,7 @@ def susceptibility_from_fluctuations(
         )
     seen = 1.0 - 1.0 / n_independent
     # 1/epsilon_0 = 4 pi in atomic units
-    return mean(squares) * (4.0 * np.pi / (volume * temperature * seen))
+    return mean(squares) * (INVERSE_EPSILON_0 / (volume * temperature * seen))
 
 
 def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> PolarizationCurve:
@@ -194,7 +194,7 @@ def _fit(field: Array, estimates: tuple[Estimate, ...], direction: Array) -> Pol
     known = errors if (errors > 0.0).all() else None
     line = fit_line(field, values, known, units=("V/angstrom", "uC/cm^2"))
     # chi = (1/epsilon_0) dP/dE, and 1/epsilon_0 = 4 pi in atomic units
-    per_slope = 4.0 * np.pi * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
+    per_slope = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
     scaled = line.slope * per_slope
     return PolarizationCurve(
         field=field,

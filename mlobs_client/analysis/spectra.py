@@ -136,6 +136,8 @@ class SpectralDensity:
         timestep: float,
         settings: SpectrumSettings,
         weights: Array | None = None,
+        *,
+        biased: bool = True,
     ) -> SpectralDensity:
         """Cut runs into blocks, correlate, window and transform.
 
@@ -144,6 +146,7 @@ class SpectralDensity:
             timestep: between samples, atu.
             settings: resolution, blocks, window.
             weights: of the components of the signal, shape ``(...)``.
+            biased: see :func:`~mlobs_client.analysis.correlation.autocorrelation`.
 
         Raises:
             ConfigError: an impossible parameter.
@@ -155,11 +158,13 @@ class SpectralDensity:
         length = len(blocks[0])
         what = f"each of {settings.n_blocks} blocks"
         check_length(length, max_lag, settings.resolution, what)
-        lagged = np.stack([correlation.autocorrelation(b, max_lag, weights) for b in blocks])
-        window = correlation.lag_window(settings.window, max_lag)
+        lagged = np.stack(
+            [correlation.autocorrelation(b, max_lag, weights, biased=biased) for b in blocks]
+        )
+        window = effective = correlation.lag_window(settings.window, max_lag)
         n_points = correlation.points_for_line_width(width, timestep)
-        # the biased autocorrelation is itself cut by a triangle
-        effective = window * (1.0 - np.arange(max_lag + 1) / length)
+        if biased:  # the autocorrelation is itself cut by a triangle
+            effective = window * (1.0 - np.arange(max_lag + 1) / length)
         return cls(
             wavenumber=np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points),
             blocks=correlation.cosine_transform(lagged * window, timestep, n_points),
@@ -227,7 +232,7 @@ def integrate(spectrum: Spectrum, low: float, high: float) -> Estimate:
         ConfigError: the range holds fewer than three points.
     """
     part = spectrum.between(low, high)
-    unit = f"{part.unit} cm^-1" if part.unit != "1/cm^-1" else "1"
+    unit = {"1/cm^-1": "1", "1": "cm^-1"}.get(part.unit, f"{part.unit} cm^-1")
     return jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.wavenumber)), unit)
 
 

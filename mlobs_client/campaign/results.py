@@ -19,9 +19,8 @@ from mlobs_client.csv_file import write_csv
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs import Properties, read_properties
 from mlobs_client.outputs.dimensions import factor
-from mlobs_client.units import FEMTOSECOND
+from mlobs_client.units import PICOSECOND
 
-PICOSECOND: Final = 1000.0 * FEMTOSECOND
 COUNTED: Final = ("step", "time")  # of no interest as an average
 
 

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -25,11 +24,9 @@ from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.trajectory import Trajectory
 from mlobs_client.runs import Run
 from mlobs_client.structure import Array, Structure
-from mlobs_client.units import FEMTOSECOND
+from mlobs_client.units import PICOSECOND
 
 logger = logging.getLogger(__name__)
-
-PICOSECOND: Final = 1000.0 * FEMTOSECOND
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,14 @@ def _read_field(ipi: ipi_input.IpiInput, client_files: Sequence[Path]) -> Array:
     """The sum over all forces, with their weights, of the fields of their clients."""
     clients = [ClientFile(path, config.load(path)) for path in client_files]
     service = find_service(ipi, clients)
+    has_barostat = not BAROSTATTED.isdisjoint(ipi.dynamics)
     for client in clients:
+        if client.config.field is not None and client.config.field.reduced and has_barostat:
+            raise RecordError(
+                f"{client.path}: [field] reduced = true holds the voltages, and {ipi.path} has a "
+                "barostat, so that the field changes along the run; a field scan at constant "
+                "pressure needs reduced = false"
+            )
         if client.config.displacement is not None:
             raise RecordError(
                 f"{client.path}: [displacement] holds no field, which changes along the run; a "

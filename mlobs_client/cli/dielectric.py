@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Examples:  mlobs dielectric simulation --temperature 300 -o dielectric   |   "
     "mlobs dielectric rest/simulation --temperature 300 --response up-1/simulation --response "
-    "down-1/simulation --field 0 0 0.02 --field 0 0 -0.02 -o dielectric"
+    "down-1/simulation --field 0 0 0.02 --field 0 0 -0.02 -o dielectric   |   "
+    "mlobs dielectric rest/simulation --temperature 300 --pulse up-1/simulation --pulse "
+    "down-1/simulation --pulse up-2/simulation --pulse down-2/simulation -o dielectric"
 )
 @spectrum.options
 @click.option("--temperature", required=True, type=float, help="K.")
@@ -37,12 +39,17 @@ if TYPE_CHECKING:
     "--field", "fields", multiple=True, nargs=3, type=float,
     help="That field, V/angstrom, x y z; once for each --response.",
 )  # fmt: skip
+@click.option(
+    "--pulse", "pulses", multiple=True, type=click.Path(path_type=Path),
+    help="Prefix of a run in a pulse of driven_dynamics, or in the opposite one; in any order.",
+)  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
     temperature: float,
     electronic: float,
     responses: tuple[Path, ...],
     fields: tuple[tuple[float, float, float], ...],
+    pulses: tuple[Path, ...],
 ) -> None:
     """Dielectric function of independent runs of one system without a field, with error bars.
 
@@ -55,6 +62,11 @@ def command(
     overwrite='False'>, and start from several of its checkpoints, <file mode='chk'>, with a client
     file without [field]; as many from -E as from +E. The mean dipole of all PREFIX is where
     they relax to.
+
+    With --pulse, the same from runs in a short pulse of i-PI's driven_dynamics, along that pulse:
+    start two of them from each of several checkpoints of PREFIX, with the same <efield> but for
+    the sign of <amp>. Which are the two of a checkpoint is seen from the dipoles, and the pulse
+    is read from Efield{v/ang} in <properties>, with the stride of the dipole.
     """
     from mlobs_client.plot import plot_spectra, save
 
@@ -63,14 +75,19 @@ def command(
             f"{len(responses)} --response need as many --field, not {len(fields)}"
         )
     settings = wanted.settings
-    samples = _Samples.of(wanted.prefixes, wanted.skip)
     before = np.array(fields)
-    direction = before[0] if len(before) else None
+    driven = _PulseRuns.of(pulses) if pulses else None
+    direction = _direction(before, driven)
+    samples = _Samples.of(wanted.prefixes, wanted.skip)
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}
     if responses:
         curves["relaxation"] = _relaxation(responses, before, samples, electronic, settings)
-    _show(static, curves, len(before) > 0)
+    whole = dict(curves)
+    if driven is not None:
+        curves["pulse"] = driven.function(electronic, settings)
+        _say_what_is_left_out(curves["pulse"].real.wavenumber, wanted)
+    _show(static, whole, direction is not None)
     # on a logarithmic axis, what is below the resolution is shown at its end
     figure = plot_spectra(
         {label: one.real for label, one in curves.items()},
@@ -80,7 +97,7 @@ def command(
         logarithmic=True,
     )
     more = {
-        "static": {label: str(one.static) for label, one in curves.items()},
+        "static": {label: str(one.static) for label, one in whole.items()},
         "tensor": static.tensor.tolist(),
         "errors of the tensor": static.errors.tolist(),
     }
@@ -110,6 +127,62 @@ class _Samples:
             dipoles,
             spectrum.common(spacings, "sampling times", prefixes),
             spectrum.common(volumes, "volumes", prefixes),
+        )
+
+
+@dataclass(frozen=True)
+class _PulseRuns:
+    """Dipoles of several runs in a pulse, and the pulse in each."""
+
+    samples: _Samples
+    fields: list[Array]
+
+    @classmethod
+    def of(cls, prefixes: tuple[Path, ...]) -> _PulseRuns:
+        from mlobs_client.runs import Run
+
+        fields = [run.fields(run.dipoles().steps) for run in map(Run, prefixes)]
+        return cls(_Samples.of(prefixes, skip=0.0), fields)
+
+    @property
+    def direction(self) -> Array:
+        """The largest field of the first run."""
+        first = self.fields[0]
+        return np.asarray(first[np.argmax(np.linalg.norm(first, axis=1))])
+
+    def function(self, electronic: float, settings: SpectrumSettings) -> DielectricFunction:
+        from mlobs_client.analysis.pulses import dielectric_from_pulse
+
+        return dielectric_from_pulse(
+            self.samples.dipoles,
+            self.fields,
+            self.samples.timestep,
+            self.samples.volume,
+            settings=settings,
+            electronic=electronic,
+        )
+
+
+def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:
+    """Of the responses; None without any."""
+    if driven is None:
+        return before[0] if len(before) else None
+    if len(before):
+        area = float(np.linalg.norm(np.cross(before[0], driven.direction)))
+        lengths = float(np.linalg.norm(before[0]) * np.linalg.norm(driven.direction))
+        if area > 1e-6 * lengths:
+            raise click.UsageError(
+                f"--field {before[0].tolist()} and the pulse {driven.direction.tolist()} are along "
+                "different lines; compare each with the fluctuations by itself"
+            )
+    return driven.direction
+
+
+def _say_what_is_left_out(wavenumber: Array, wanted: spectrum.Wanted) -> None:
+    if wanted.low < wavenumber[0] or wanted.high > wavenumber[-1]:
+        click.echo(
+            f"from the pulse only {wavenumber[0]:.0f} to {wavenumber[-1]:.0f} cm^-1: below the "
+            "resolution the runs are too short, and elsewhere the pulse is too weak"
         )
 
 

@@ -16,9 +16,7 @@ from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_spectra, save
 from mlobs_client.runs import Run
 from mlobs_client.structure import Integers
-from mlobs_client.units import FEMTOSECOND
-
-PICOSECOND = 1000.0 * FEMTOSECOND
+from mlobs_client.units import PICOSECOND
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,24 @@ def predict(
     ]
 
 
+def total_energies(
+    structures: Sequence[Structure], evaluators: Sequence[Evaluator], terms: Sequence[Term]
+) -> list[float]:
+    """The energies that :func:`predict` gives, without forces: in half of the time.
+
+    Raises:
+        MissingObservable: something needed by a term is provided by nobody.
+        EvaluationError: a model gave NaN or infinity, or cannot treat a structure.
+    """
+    needed = _needed(evaluators, terms, frozenset())
+    return [
+        _total_energy(values, [term(structure, values) for term in terms])
+        for structure, values in zip(
+            structures, observe(structures, evaluators, needed), strict=True
+        )
+    ]
+
+
 def observe(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator], wanted: frozenset[str]
 ) -> list[dict[str, Array]]:
@@ -214,8 +232,12 @@ def _prediction(
     for coupling in couplings:
         observables.update(coupling.updated)
     return Prediction(
-        energy=float(values.get("energy", 0.0)) + sum(coupling.energy for coupling in couplings),
+        energy=_total_energy(values, couplings),
         forces=-gradient.positions,
         virial=None if gradient.strain is None else -gradient.strain,
         observables={name: observables[name] for name in wanted if name in observables},
     )
+
+
+def _total_energy(values: Values, couplings: Sequence[Coupling]) -> float:
+    return float(values.get("energy", 0.0)) + sum(coupling.energy for coupling in couplings)

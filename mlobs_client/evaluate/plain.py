@@ -8,6 +8,7 @@ added here, in float64.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from ase.data import chemical_symbols
@@ -54,7 +55,12 @@ class PlainNetworks:
         graph = graph.within(self.cutoff)
         vectors = (graph.vectors / ANGSTROM).to(self.dtype)
         inputs = Inputs(vectors, self.attributes(graph.numbers), graph.edges)
-        contributions = torch.stack([network(*inputs) for network in self.members], dim=1)
+        # e3nn's parts are scripted; to optimize them takes seconds, and gains nothing on a CPU
+        scripted: AbstractContextManager[None] = nullcontext()
+        if self.device == "cpu":
+            scripted = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+        with scripted:
+            contributions = torch.stack([network(*inputs) for network in self.members], dim=1)
         totals = graph.sum_over_atoms(contributions.double())
         if self.members[0].has_charges:
             totals = totals[..., :3] + _charges(contributions[..., 3].double(), graph)

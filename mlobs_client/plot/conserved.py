@@ -18,7 +18,7 @@ from mlobs_client.plot.figure import (
     with_error,
 )
 from mlobs_client.structure import Array
-from mlobs_client.units import EV, FEMTOSECOND
+from mlobs_client.units import EV, PICOSECOND
 
 
 def plot_conserved(runs: Mapping[str, tuple[Array, Array]], n_atoms: int) -> Plot:
@@ -42,7 +42,7 @@ def plot_conserved(runs: Mapping[str, tuple[Array, Array]], n_atoms: int) -> Plo
     }
     drifts: dict[str, Estimate] = {}
     for i, (label, (times, values)) in enumerate(runs.items()):
-        picoseconds = np.asarray(times) / (1000.0 * FEMTOSECOND)
+        picoseconds = np.asarray(times) / PICOSECOND
         energies = 1000.0 * (np.asarray(values) - values[0]) / EV / n_atoms
         drifts[label] = drift(picoseconds, 1000.0 * energies, ("ps", "µeV/atom"))
         color = COLORS[i % len(COLORS)]

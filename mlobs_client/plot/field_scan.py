@@ -21,7 +21,7 @@ from mlobs_client.plot.figure import (
     new_figure,
     pretty,
 )
-from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 FIELD: Final = "field (V/angstrom)"
 UNITS: Final = {
@@ -34,7 +34,7 @@ UNITS: Final = {
 }
 """Of the columns; the others have none."""
 
-PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (4.0 * np.pi * MICROCOULOMB_PER_CM2)
+PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
 """epsilon_0 in uC/cm^2 per V/angstrom."""
 
 DISTRIBUTIONS: Final[Mapping[str, Callable[[Point], Distribution]]] = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.signal import lfilter
 
 from mlobs_client.analysis.dielectric import (
     DielectricFunction,
@@ -135,6 +136,23 @@ def test_fluctuations_of_an_oscillator_give_its_dielectric_function_within_the_e
         assert found.static.error < 0.1
     # broadening by 20 cm^-1 changes lines of 200 by less than these errors
     assert np.sqrt(np.mean(np.square(pulls))) == pytest.approx(1.1, abs=0.35)
+
+
+def test_short_blocks_leave_nothing_of_what_is_slow_at_high_wavenumbers() -> None:
+    tau = 300.0 * FEMTOSECOND
+    decay = np.exp(-TIMESTEP / tau)
+    kicks = np.random.default_rng(5).normal(size=(300_000, 3)) * np.sqrt(1.0 - decay**2)
+    dipoles = lfilter([1.0], [1.0, -decay], kicks, axis=0)
+    found = dielectric_from_fluctuations(
+        dipoles, TIMESTEP, VOLUME, TEMPERATURE,
+        settings=SpectrumSettings(resolution=60.0, n_blocks=400),
+    )  # fmt: skip
+    band = (found.real.wavenumber > 300.0) & (found.real.wavenumber < 800.0)
+    step = 4.0 * np.pi / (VOLUME * TEMPERATURE)
+    exact = (step / (1.0 - 1j * angular(found) * tau)).imag
+    ratio = found.imaginary.intensity[band].sum() / exact[band].sum()
+    # blocks of 1.5 ps, cut by a triangle, give 1.2
+    assert ratio == pytest.approx(1.0, abs=0.03)
 
 
 def test_relaxation_from_a_field_agrees_with_fluctuations_without_it(thermal: list[Array]) -> None:

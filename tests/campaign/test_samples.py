@@ -105,6 +105,18 @@ def test_a_field_that_no_force_applies_is_refused(campaign: Campaign) -> None:
         read_samples(campaign, Skip())
 
 
+def test_fixed_voltages_in_a_cell_that_changes_are_no_fixed_field_and_refused(
+    campaign: Campaign,
+) -> None:
+    folder = campaign.runs["one"].folder
+    client, xml = folder / "client.toml", folder / "input.xml"
+    client.write_text(client.read_text().replace("[field]\n", "[field]\nreduced = true\n"))
+    read_samples(campaign, Skip())  # the cell does not change
+    xml.write_text(xml.read_text().replace("<dynamics mode='nve'", "<dynamics mode='npt'"))
+    with pytest.raises(RecordError, match="reduced = true holds the voltages"):
+        read_samples(campaign, Skip())
+
+
 def test_a_fixed_displacement_is_no_field_and_refused(campaign: Campaign) -> None:
     client = campaign.runs["one"].folder / "client.toml"
     client.write_text(client.read_text().replace("[field]", "[displacement]"))

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from csv_files import read_csv
+from scipy.signal import lfilter
 from written_runs import write_run
 
 from mlobs_client.cli.dielectric import command
-from mlobs_client.units import ANGSTROM, KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.errors import RecordError
+from mlobs_client.runs import Run
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, INVERSE_CM, KELVIN, VOLT_PER_ANGSTROM
 
 LENGTH = 10.0 * ANGSTROM
 STEP = 4.0
@@ -83,3 +86,81 @@ def test_each_response_needs_a_field(runs: Path) -> None:
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 2
     assert "1 --response need as many --field, not 0" in done.output
+
+
+def in_a_pulse(sign: float, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dipoles that obey Debye after a pulse with a sigma of 5 fs, and the pulse, V/angstrom."""
+    t = 2.0 * np.arange(1000)  # fs
+    tau = 2.0 * DECAY
+    pulse = STRENGTH * np.exp(-0.5 * ((t - 30.0) / 5.0) ** 2)
+    fine = 0.01 * np.arange(200_000)
+    filtered = lfilter([0.01 / tau], [1.0, 0.01 / tau - 1.0], np.interp(fine, t, pulse))[::200]
+    size = sign * STEP * LENGTH**3 / (4.0 * np.pi) * VOLT_PER_ANGSTROM
+    motion = start + 0.01 * np.sin(0.05 * t)[:, None] * [1.0, 2.0, 3.0]
+    return motion + size * filtered[:, None] * [0.0, 1.0, 0.0], sign * pulse[:, None] * [0, 1, 0]
+
+
+@pytest.fixture(scope="module")
+def pulses(runs: Path) -> list[str]:
+    """Options that name four runs, whose partners are not neighbours."""
+    options = []
+    for k, start in enumerate((REST, REST + 0.3)):
+        for name, sign in (("plus", 1.0), ("minus", -1.0)):
+            prefix = runs / f"{name}-{k}" / "simulation"
+            dipoles, field = in_a_pulse(sign, start)
+            write_run(prefix, dipoles, LENGTH, field=field)
+            options.append(str(prefix))
+    return [word for k in (0, 2, 3, 1) for word in ("--pulse", options[k])]
+
+
+def at_300_kelvin(runs: Path, *more: str) -> Result:
+    arguments = [str(runs / "rest" / "simulation"), "--temperature", "300", "--resolution", "40"]
+    return CliRunner().invoke(command, [*arguments, *more])
+
+
+def test_pulses_give_the_same_function_along_with_the_others(
+    runs: Path, pulses: list[str], tmp_path: Path
+) -> None:
+    field = ["--field", "0", str(STRENGTH), "0", "--field", "0", str(-STRENGTH), "0"]
+    responses = [w for n in ("up", "down") for w in ("--response", str(runs / n / "simulation"))]
+    done = at_300_kelvin(runs, *pulses, *responses, *field, "-o", str(tmp_path / "eps"))
+    assert done.exit_code == 0, done.output
+    # exp(-(w 5 fs)^2/2) = 0.1 at 2276 cm^-1
+    assert "from the pulse only 40 to 2276 cm^-1" in done.output
+    curves = read_csv(tmp_path / "eps.csv")
+    assert {row["curve"] for row in curves} == {"fluctuations", "relaxation", "pulse"}
+    loss = [r for r in curves if r["curve"] == "pulse" and r["quantity"].endswith("imaginary part")]
+    at = np.array([float(row["wavenumber (cm^-1)"]) for row in loss])
+    found = np.array([float(row["intensity"]) for row in loss])
+    phase = at * INVERSE_CM * 2.0 * DECAY * FEMTOSECOND
+    # broadened by 40 cm^-1; a first-order filter of 0.01 fs
+    np.testing.assert_allclose(found, STEP * phase / (1.0 + phase**2), atol=0.02 * STEP)
+    summary = json.loads((tmp_path / "eps.json").read_text())["summary"]
+    assert set(summary["static"]) == {"fluctuations", "relaxation"}
+
+
+def test_a_pulse_is_along_the_field_of_the_responses(runs: Path, pulses: list[str]) -> None:
+    responses = [w for n in ("up", "down") for w in ("--response", str(runs / n / "simulation"))]
+    field = ["--field", "0.01", "0", "0", "--field", "-0.01", "0", "0"]
+    done = at_300_kelvin(runs, *pulses, *responses, *field, "-o", "x")
+    assert done.exit_code == 2
+    assert "are along different lines" in done.output
+
+
+def test_a_run_without_its_field_says_what_to_write(runs: Path) -> None:
+    prefix = str(runs / "up" / "simulation")
+    done = at_300_kelvin(runs, "--pulse", prefix, "-o", "x")
+    assert "simulation.out: has no column Efield{v/ang}; add it to <properties>" in str(
+        done.exception
+    )
+
+
+def test_a_field_at_other_steps_than_the_dipole_says_which(tmp_path: Path) -> None:
+    dipoles, field = in_a_pulse(1.0, REST)
+    write_run(tmp_path / "run", dipoles, LENGTH, field=field)
+    properties = (tmp_path / "run.out").read_text().splitlines(keepends=True)
+    header, rows = properties[:5], properties[5:]
+    (tmp_path / "run.out").write_text("".join(header + rows[::2]))
+    run = Run(tmp_path / "run")
+    with pytest.raises(RecordError, match=r"has Efield at every 8 steps, .* are at every 4; give"):
+        run.fields(run.dipoles().steps)

@@ -140,11 +140,11 @@ def test_learned_charges_are_refused_in_periodic_systems(network, water) -> None
     check_single_valued(evaluator, water(2, seed=1, pbc=(False, False, False)))
 
 
-def test_the_wrong_integers_are_noticed(network, water) -> None:
-    structure = water(2, seed=1)
-    wrong = OxidationNumbers({"O": -2, "H": 2})
+@pytest.mark.parametrize("wrong", [{"O": -2, "H": 2}, {"O": -3, "H": 2}])  # and right in sum
+def test_the_wrong_integers_are_noticed(wrong, network, water) -> None:
+    numbers = OxidationNumbers(wrong)
     with pytest.raises(ModelError, match=r"H \(atom 1, .* lattice vector 1 changes the dipole"):
-        check_single_valued(with_numbers(network, WATER), structure, wrong)
+        check_single_valued(with_numbers(network, WATER), water(2, seed=1), numbers)
 
 
 class WorkOnImages:

@@ -98,9 +98,14 @@ def key(identity: str, size: Size, device: str) -> str:
         "device": _device(device),
         "threads": torch.get_num_threads(),
         "angstrom": ANGSTROM,  # which new physical constants change
-        "versions": [version(name) for name in ("torch", "mace-torch", "e3nn", "scipy", "numpy")],
+        "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@cache
+def _versions() -> list[str]:
+    return [version(name) for name in ("torch", "mace-torch", "e3nn", "scipy", "numpy")]
 
 
 @cache
