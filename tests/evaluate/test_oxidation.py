@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import ase.io
 import numpy as np
 import pytest
-from ase import Atoms
 
-from mlobs_client.build import build
-from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.committee import CommitteeEvaluation
@@ -22,19 +17,6 @@ from mlobs_client.structure import Structure
 
 SINGLE = mace.Setting("float32")
 WATER = OxidationNumbers({"O": -2, "H": 1})
-LIQUID = Path(__file__).parents[2] / "examples" / "linear_response" / "template" / "init.xyz"
-BUNDLED = """
-structure = "init.xyz"
-[dipole]
-kind = "mace"
-dtype = "float32"
-models = ["bundled:water/dipole-0"]
-unit = "e*angstrom"
-oxidation_numbers = { O = -2, H = 1 }
-[field]
-vector = [0.0, 0.0, 0.02]
-unit = "V/angstrom"
-"""
 
 
 @pytest.fixture
@@ -122,15 +104,6 @@ def test_float32_models_pass_too(network, water) -> None:
         mace.dipole({"it": network("dipole")}, oxidation_numbers=WATER, setting=SINGLE),
     )
     check_single_valued(evaluator, water(2, seed=1), WATER)
-
-
-def test_rounding_in_float32_is_not_taken_for_a_charge(tmp_path: Path) -> None:
-    box = ase.io.read(LIQUID)
-    assert isinstance(box, Atoms)
-    box.wrap()  # bonds across the boundary: a last digit of their lengths may change with images
-    ase.io.write(tmp_path / "init.xyz", box)
-    (tmp_path / "client.toml").write_text(BUNDLED)
-    build(load(tmp_path / "client.toml"), tmp_path)  # checks it
 
 
 def test_learned_charges_are_refused_in_periodic_systems(network, water) -> None:
