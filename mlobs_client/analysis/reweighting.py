@@ -100,8 +100,8 @@ class FieldEnsemble:
     """Runs at several fields as one, by the multistate Bennett acceptance ratio (pymbar).
 
     Attributes:
-        fields: shape ``(n_fields, 3)``, Eh/(e bohr).
-        overlap: shape ``(n_fields, n_fields)``, between the runs: rows add up to 1.
+        fields: shape ``(n_fields, 3)``, Eh/(e bohr), all different.
+        overlap: shape ``(n_fields, n_fields)``, between the fields: rows add up to 1.
         dipoles: shape ``(n, 3)``, e bohr, of all samples that were kept as independent.
         observable: shape ``(n,)``, in ``unit``.
         unit: of the observable.
@@ -129,10 +129,10 @@ class FieldEnsemble:
         """Combine equilibrated runs.
 
         Args:
-            observables: for each field, shape ``(t,)``, in ``unit``.
-            dipoles: for each field, shape ``(t, 3)``, e bohr, all on one branch; for path
+            observables: for each run, shape ``(t,)``, in ``unit``.
+            dipoles: for each run, shape ``(t, 3)``, e bohr, all on one branch; for path
                 integrals the mean over beads.
-            fields: shape ``(n_fields, 3)``, Eh/(e bohr), different ones on one line.
+            fields: of each run, shape ``(n_runs, 3)``, Eh/(e bohr), on one line.
             temperature: Eh, of all runs.
             unit: of the observable.
 
@@ -150,16 +150,22 @@ class FieldEnsemble:
             )
         values = [_of_each_sample(one, run) for one, run in zip(observables, runs, strict=True)]
         kept = [_independent(one, run) for one, run in zip(values, runs, strict=True)]
-        samples = np.concatenate([run[some] for run, some in zip(runs, kept, strict=True)])
+        # runs in one field are one: apart, they would overlap the less, the more there are
+        fields, which = np.unique(fields.round(12), axis=0, return_inverse=True)
+        order = np.argsort(which, kind="stable")
+        counts = [sum(len(kept[i]) for i in np.flatnonzero(which == k)) for k in range(len(fields))]
+        samples = np.concatenate([runs[i][kept[i]] for i in order])
         # "robust": the first method of pymbar's default gives scipy options that it does not know
         mbar = import_pymbar().MBAR(
             -fields @ samples.T / temperature,
-            [len(some) for some in kept],
+            counts,
             solver_protocol="robust",
         )
-        overlap = np.asarray(mbar.compute_overlap()["matrix"])
-        _check_overlap(overlap, fields)
-        observable = np.concatenate([one[some] for one, some in zip(values, kept, strict=True)])
+        overlap = np.ones((1, 1))  # which pymbar does not compute
+        if len(fields) > 1:
+            overlap = np.asarray(mbar.compute_overlap()["matrix"])
+            _check_overlap(overlap, fields)
+        observable = np.concatenate([values[i][kept[i]] for i in order])
         return cls(fields, overlap, samples, observable, unit, temperature, mbar)
 
     def expect(self, field: Array, least: float = LEAST) -> Reweighted:

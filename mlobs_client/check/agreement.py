@@ -93,7 +93,7 @@ def find_service(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, Clie
 
 
 def check_agreement(
-    ipi: IpiInput, clients: Sequence[ClientFile], n_beads: int
+    ipi: IpiInput, clients: Sequence[ClientFile], n_beads: int, *, others_serve: bool = False
 ) -> Iterator[Finding]:
     """Find where the input and the client files contradict each other.
 
@@ -101,6 +101,7 @@ def check_agreement(
         ipi: the input.
         clients: all client files of the run.
         n_beads: of the ring polymer.
+        others_serve: sockets without a client file are served by other programs.
     """
     service = find_service(ipi, clients)
     for client in clients:
@@ -110,7 +111,7 @@ def check_agreement(
     for ff in ipi.forcefields:
         if ff.name in service:
             yield from _wrapping(ff, service[ff.name], resumed=ipi.step > 0)
-        elif ff in ipi.sockets:
+        elif ff in ipi.sockets and not others_serve:
             yield warning(
                 f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
                 "give its client file too; without a client i-PI waits for ever",

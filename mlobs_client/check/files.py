@@ -17,7 +17,11 @@ from mlobs_client.errors import MlobsError
 
 
 def check_files(
-    input_path: Path, client_paths: Sequence[Path], n_clients: Sequence[int] = ()
+    input_path: Path,
+    client_paths: Sequence[Path],
+    n_clients: Sequence[int] = (),
+    *,
+    others_serve: bool = False,
 ) -> Iterator[Finding]:
     """Check an input of i-PI and its client files without loading models.
 
@@ -27,6 +31,7 @@ def check_files(
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
+        others_serve: sockets without a client file are served by other programs.
     """
     clients = []
     for path, n in zip(client_paths, n_clients or [1] * len(client_paths), strict=True):
@@ -47,7 +52,8 @@ def check_files(
         yield from check_batches(ipi, parsed)
     except MlobsError as problem:
         yield from_error(problem)
-    yield from check_agreement(ipi, clients, 0 if parsed is None else parsed.n_beads)
+    n_beads = 0 if parsed is None else parsed.n_beads
+    yield from check_agreement(ipi, clients, n_beads, others_serve=others_serve)
     yield from check_strides(ipi, clients)
     for client in clients:
         try:

@@ -47,7 +47,12 @@ def command(
 
 
 def stop_at_errors(
-    input_xml: Path, clients: Sequence[Path], n_clients: Sequence[int], console: Console
+    input_xml: Path,
+    clients: Sequence[Path],
+    n_clients: Sequence[int],
+    console: Console,
+    *,
+    others_serve: bool = False,
 ) -> None:
     """Say what looks wrong in the files, without their models, before a run.
 
@@ -55,7 +60,7 @@ def stop_at_errors(
         ConfigError: the first error.
     """
     first = None
-    for finding in check_files(input_xml, clients, n_clients):
+    for finding in check_files(input_xml, clients, n_clients, others_serve=others_serve):
         if finding.level is Level.OK:
             continue
         text = f"{finding.what}; {finding.remedy}" if finding.remedy else finding.what

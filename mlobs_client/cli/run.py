@@ -94,7 +94,7 @@ def command(
             click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
             return
     if not no_check:
-        stop_at_errors(input_xml, clients, n_clients, console)
+        stop_at_errors(input_xml, clients, n_clients, console, others_serve=others_serve)
     ipi = ipi_input.read(input_xml)
     files = load_clients(clients, n_clients)
     with shown(console) as show:

@@ -113,6 +113,16 @@ def test_several_runs_give_the_averages_between_their_fields_within_the_errors()
     assert np.mean(errors) < alone
 
 
+@pytest.mark.parametrize("several", [[0.0] * 6, [0.1, 0.0, 0.1, 0.0, 0.1, 0.0, 0.1, 0.0]])
+def test_runs_in_one_field_count_as_one(several: list[float]) -> None:
+    fields = np.array([strength(x) for x in several])
+    runs = [draw(field, 500, seed) for seed, field in enumerate(fields)]
+    joined = FieldEnsemble.of([run @ DIRECTION for run in runs], runs, fields, TEMPERATURE)
+    assert len(joined.fields) == len(set(several))
+    found = joined.expect(strength(0.03)).estimate
+    assert found.value == pytest.approx(exact(strength(0.03)), abs=3 * found.error)
+
+
 def test_correlated_runs_are_thinned_before_they_are_joined() -> None:
     joined = ensemble(1, keep=0.8, n_samples=3000)
     # g = 9 of 3000 samples each

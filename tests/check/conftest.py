@@ -55,9 +55,10 @@ class Case:
     def judge_input(self) -> list[Finding]:
         return list(check_input(ipi_input.read(self.input)))
 
-    def judge_agreement(self, *more: Path) -> list[Finding]:
+    def judge_agreement(self, *more: Path, others_serve: bool = False) -> list[Finding]:
         clients = [ClientFile(path, client_file.load(path)) for path in (self.client, *more)]
-        return list(check_agreement(ipi_input.read(self.input), clients, n_beads=4))
+        ipi = ipi_input.read(self.input)
+        return list(check_agreement(ipi, clients, n_beads=4, others_serve=others_serve))
 
     def judge_strides(self, n_clients: int = 1) -> list[Finding]:
         clients = [ClientFile(self.client, client_file.load(self.client), n_clients)]
