@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,13 @@ INPUT = make_input(OUTPUT, ffdirect(batch_size=2), steps=400, timestep=0.5)
 
 @pytest.fixture(scope="session", autouse=True)
 def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Nothing that the user has compiled is used, and nothing is left behind."""
-    cache = tmp_path_factory.mktemp("cache")
+    """Nothing that the user has compiled is used, and nothing is left behind.
+
+    It is one for all processes of pytest-xdist, as it would be for all clients of a user.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    cache = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
+    cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MPLCONFIGDIR", mpl.get_configdir())  # its fonts take long to find
         environment.setenv("XDG_CACHE_HOME", str(cache))
