@@ -128,10 +128,10 @@ class Run:
                 "run with driven_dynamics"
             )
         if not np.isin(steps, written).all():
-            strides = [int(np.median(np.diff(one))) for one in (written, steps)]
+            begins = [", ".join(map(str, one[:3])) for one in (written, steps)]
             raise RecordError(
-                f"{self._path('out')}: has Efield at every {strides[0]} steps, but other outputs "
-                f"are at every {strides[1]}; give <properties> and the dipole the same stride"
+                f"{self._path('out')}: has Efield at the steps {begins[0]} ..., but other outputs "
+                f"are at {begins[1]} ...; give <properties> and the dipole the same stride"
             )
         return np.asarray(self.properties["Efield"][np.searchsorted(written, steps)])
 

@@ -177,7 +177,7 @@ def dielectric_from_fluctuations(
     """Dielectric function from the autocorrelation of the dipole without a field.
 
     What relaxes more slowly than the resolution allows is shown as if it took that long; the
-    static value is right all the same.
+    static value is right all the same. Between bands epsilon'' may be negative, within its error.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs on one branch;

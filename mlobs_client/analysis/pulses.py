@@ -15,6 +15,7 @@ response, not of the dipole.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +52,11 @@ LONGEST: Final = 0.02
 """Sigma of a pulse, of the longest lag: the window is one of the response to the pulse, not of that
 to each moment of it, which is wrong by up to twice as much where a line is at the end of a band."""
 
+CLOCK: Final = (
+    "times of i-PI go on from a RESTART, so that a <peak> may be over; they begin at 0 with <file "
+    "mode='chk'> in a new input"
+)
+
 
 @dataclass(frozen=True)
 class PulseResponse:
@@ -67,7 +73,7 @@ class PulseResponse:
     dipoles: Array
 
     @classmethod
-    def of(cls, dipoles: Runs, fields: Runs) -> PulseResponse:
+    def of(cls, dipoles: Runs, fields: Runs, names: Sequence[str] | None = None) -> PulseResponse:
         """Find the pairs among runs in any order.
 
         A run in +E and one in -E are a pair if they begin with one dipole.
@@ -76,6 +82,7 @@ class PulseResponse:
             dipoles: of each run, shape ``(t, 3)``, e bohr.
             fields: in each run, shape ``(t, 3)``, Eh/(e bohr): one pulse along one line, or its
                 opposite. What runs have beyond the shortest is left out.
+            names: how an error calls the runs; "run 1", ... without.
 
         Raises:
             RecordError: fewer than two pairs, runs without partner, pulses that differ, have not
@@ -88,11 +95,13 @@ class PulseResponse:
                 f"dipoles of {[len(run) for run in runs]} samples need fields at the same times, "
                 f"got {[len(pulse) for pulse in pulses]}"
             )
+        names = names or [f"run {k}" for k in range(1, len(runs) + 1)]
         shortest = min(map(len, runs))
-        direction, along, signs = _common_pulse(np.stack([pulse[:shortest] for pulse in pulses]))
+        fields_at_once = np.stack([pulse[:shortest] for pulse in pulses])
+        direction, along, signs = _common_pulse(fields_at_once, names)
         _check_ends(along)
         begin = int(np.argmax(np.abs(along) > SAME * np.abs(along).max()))
-        pairs = _pairs(np.stack([run[:shortest] for run in runs]), signs, begin)
+        pairs = _pairs(np.stack([run[:shortest] for run in runs]), signs, begin, names)
         return cls(direction, along, 0.5 * pairs @ direction)
 
     @property
@@ -115,6 +124,7 @@ def dielectric_from_pulse(
     *,
     settings: SpectrumSettings | None = None,
     electronic: float = 1.0,
+    names: Sequence[str] | None = None,
 ) -> DielectricFunction:
     """Dielectric function along a field, from pairs of runs in a pulse E(t) and in -E(t).
 
@@ -133,6 +143,7 @@ def dielectric_from_pulse(
         volume: of the cell, bohr^3.
         settings: resolution and window; the number of blocks is that of the pairs.
         electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+        names: how an error calls the runs; "run 1", ... without.
 
     Raises:
         ConfigError: an impossible parameter.
@@ -143,7 +154,7 @@ def dielectric_from_pulse(
     check_positive("timestep", timestep, "atu")
     check_positive("volume", volume, "bohr^3")
     check_positive("epsilon_infinity", electronic, "")
-    pulse = PulseResponse.of(dipoles, fields)
+    pulse = PulseResponse.of(dipoles, fields, names)
     width = settings.resolution * INVERSE_CM
     max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
     _check_duration(pulse, max_lag, timestep)
@@ -179,21 +190,22 @@ def dielectric_from_pulse(
     )
 
 
-def _common_pulse(pulses: Array) -> tuple[Array, Array, Integers]:
+def _common_pulse(pulses: Array, names: Sequence[str]) -> tuple[Array, Array, Integers]:
     """Direction, field along it, and the sign of each run, from [run, t, i]."""
+    for pulse, name in zip(pulses, names, strict=True):
+        if not pulse.any():
+            raise RecordError(f"{name} has no pulse, its field is zero at all times; {CLOCK}")
     first = pulses[0]
     strengths = np.linalg.norm(first, axis=1)
     top = int(np.argmax(strengths))
-    if strengths[top] == 0.0:
-        raise RecordError("fields[0] is zero at all times: there is no pulse in this run")
     direction = first[top] / strengths[top]
     along = first @ direction
     signs = np.sign(pulses[:, top] @ direction).astype(int)
-    for k, (pulse, sign) in enumerate(zip(pulses, signs, strict=True)):
+    for pulse, sign, name in zip(pulses, signs, names, strict=True):
         wrong = float(np.abs(pulse - sign * along[:, None] * direction).max())
         if wrong > 1e-6 * strengths[top]:  # files have nine digits
             raise RecordError(
-                f"fields[{k}] is not +E(t) or -E(t) of fields[0] along one line: they differ by "
+                f"the field of {name} is not +E(t) or -E(t) of that of {names[0]}: they differ by "
                 f"{wrong / VOLT_PER_ANGSTROM:.3g} V/angstrom, of at most "
                 f"{strengths[top] / VOLT_PER_ANGSTROM:.3g}; treat other pulses by themselves"
             )
@@ -211,12 +223,11 @@ def _check_ends(field: Array) -> None:
         if part > ABSENT:
             raise RecordError(
                 f"the pulse {what}: it has {part:.3g} of its maximum there, and at most {ABSENT:g} "
-                f"is right; {remedy}; times of i-PI go on from a RESTART, not from <file "
-                "mode='chk'> of a new input"
+                f"is right; {remedy}; {CLOCK}"
             )
 
 
-def _pairs(runs: Array, signs: Integers, begin: int) -> Array:
+def _pairs(runs: Array, signs: Integers, begin: int, names: Sequence[str]) -> Array:
     """Differences (run in +E) - (run in -E) of pairs, [pair, t, i], from [run, t, i]."""
     up, down = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
     if len(up) != len(down):
@@ -234,8 +245,8 @@ def _pairs(runs: Array, signs: Integers, begin: int) -> Array:
         before, largest = float(size[: begin + 1].max()), float(size.max())
         if before > SAME * largest:
             raise RecordError(
-                f"run {a + 1} has no partner among those in the opposite field: the dipole that "
-                f"fits best, of run {b + 1}, differs by {before:.3g} e bohr before the pulse, and "
+                f"{names[a]} has no partner among those in the opposite field: the dipole that "
+                f"fits best, of {names[b]}, differs by {before:.3g} e bohr before the pulse, and "
                 f"by at most {largest:.3g} later; begin both at the same checkpoint, with its "
                 "momenta"
             )

@@ -172,6 +172,7 @@ class SpectralDensity:
             at_zero_lag=float(lagged[:, 0].mean()),
             details={
                 "window": settings.window,
+                "autocorrelation": "biased" if biased else "unbiased",
                 "blocks": len(blocks),
                 "samples per block": length,
                 "longest lag (samples)": max_lag,

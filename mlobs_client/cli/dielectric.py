@@ -77,17 +77,18 @@ def command(
     settings = wanted.settings
     before = np.array(fields)
     driven = _PulseRuns.of(pulses) if pulses else None
+    after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
     samples = _Samples.of(wanted.prefixes, wanted.skip)
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}
     if responses:
         curves["relaxation"] = _relaxation(responses, before, samples, electronic, settings)
-    whole = dict(curves)
-    if driven is not None:
-        curves["pulse"] = driven.function(electronic, settings)
-        _say_what_is_left_out(curves["pulse"].real.wavenumber, wanted)
-    _show(static, whole, direction is not None)
+    static_values = {label: str(one.static) for label, one in curves.items()}
+    _show(static, curves, direction is not None)
+    if after_pulse is not None:
+        curves["pulse"] = after_pulse
+        _say_what_is_left_out(after_pulse.real.wavenumber, wanted)
     # on a logarithmic axis, what is below the resolution is shown at its end
     figure = plot_spectra(
         {label: one.real for label, one in curves.items()},
@@ -97,7 +98,7 @@ def command(
         logarithmic=True,
     )
     more = {
-        "static": {label: str(one.static) for label, one in whole.items()},
+        "static": static_values,
         "tensor": static.tensor.tolist(),
         "errors of the tensor": static.errors.tolist(),
     }
@@ -134,6 +135,7 @@ class _Samples:
 class _PulseRuns:
     """Dipoles of several runs in a pulse, and the pulse in each."""
 
+    prefixes: tuple[Path, ...]
     samples: _Samples
     fields: list[Array]
 
@@ -142,7 +144,7 @@ class _PulseRuns:
         from mlobs_client.runs import Run
 
         fields = [run.fields(run.dipoles().steps) for run in map(Run, prefixes)]
-        return cls(_Samples.of(prefixes, skip=0.0), fields)
+        return cls(prefixes, _Samples.of(prefixes, skip=0.0), fields)
 
     @property
     def direction(self) -> Array:
@@ -160,6 +162,7 @@ class _PulseRuns:
             self.samples.volume,
             settings=settings,
             electronic=electronic,
+            names=[str(prefix) for prefix in self.prefixes],
         )
 
 

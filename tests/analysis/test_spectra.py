@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from collections.abc import Callable
 
 import numpy as np
@@ -82,6 +84,14 @@ def test_the_integral_of_a_line_is_its_area() -> None:
     assert estimate.error == pytest.approx(0.1 * estimate.value, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("unit", "of_the_integral"), [("1", "cm^-1"), ("1/cm^-1", "1"), ("eV", "eV cm^-1")]
+)
+def test_the_integral_has_its_unit(unit: str, of_the_integral: str) -> None:
+    curve = replace(spectrum([gaussian(1000)] * 2), unit=unit)
+    assert integrate(curve, 500, 1500).unit == of_the_integral
+
+
 def test_a_part_of_a_spectrum_keeps_everything_else() -> None:
     part = spectrum([gaussian(1000)] * 2, [gaussian(980)] * 2).between(900, 910)
     np.testing.assert_array_equal(part.wavenumber, [900, 902, 904, 906, 908, 910])
@@ -124,17 +134,18 @@ def test_a_run_that_is_too_short_says_which_resolution_fits() -> None:
     SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(resolution=7.0, n_blocks=8))
 
 
-def test_the_resolution_reported_is_the_width_of_a_sharp_line() -> None:
+@pytest.mark.parametrize(("biased", "widest"), [(True, 36.0), (False, 30.5)])
+def test_the_resolution_reported_is_the_width_of_a_sharp_line(biased: bool, widest: float) -> None:
     dt, n = FEMTOSECOND, 20_000
     settings = SpectrumSettings(resolution=30.0, n_blocks=8)
     line = np.cos(0.01 * dt * np.arange(n))[:, None]
-    density = SpectralDensity.of([line], dt, settings)
+    density = SpectralDensity.of([line], dt, settings, biased=biased)
     fine = np.linspace(density.wavenumber[0], density.wavenumber[-1], 20 * 10 * 1200)
     values = np.interp(fine, density.wavenumber, density.blocks.mean(axis=0))
     high = fine[values > 0.5 * values.max()]
     # between 10 points per width the interpolation is straight; blocks cut the cosine anywhere
     assert high[-1] - high[0] == pytest.approx(density.resolution, rel=0.06)
-    assert 30.0 < density.resolution < 36.0
+    assert 29.9 < density.resolution < widest
 
 
 def test_runs_of_wrong_shape_are_refused() -> None:

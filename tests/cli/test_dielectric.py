@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,16 @@ def test_a_run_without_its_field_says_what_to_write(runs: Path) -> None:
     )
 
 
+def test_a_pulse_that_was_over_before_the_run_is_named_with_its_run(
+    runs: Path, pulses: list[str], tmp_path: Path
+) -> None:
+    dipoles, field = in_a_pulse(1.0, REST)
+    late = tmp_path / "late" / "simulation"
+    write_run(late, dipoles, LENGTH, field=np.zeros_like(field))
+    done = at_300_kelvin(runs, *pulses, "--pulse", str(late), "-o", "x")
+    assert re.search(r"late/simulation has no pulse, .* RESTART", str(done.exception))
+
+
 def test_a_field_at_other_steps_than_the_dipole_says_which(tmp_path: Path) -> None:
     dipoles, field = in_a_pulse(1.0, REST)
     write_run(tmp_path / "run", dipoles, LENGTH, field=field)
@@ -162,5 +173,7 @@ def test_a_field_at_other_steps_than_the_dipole_says_which(tmp_path: Path) -> No
     header, rows = properties[:5], properties[5:]
     (tmp_path / "run.out").write_text("".join(header + rows[::2]))
     run = Run(tmp_path / "run")
-    with pytest.raises(RecordError, match=r"has Efield at every 8 steps, .* are at every 4; give"):
+    with pytest.raises(
+        RecordError, match=r"has Efield at the steps 0, 8, 16 .* at 0, 4, 8 .* stride"
+    ):
         run.fields(run.dipoles().steps)

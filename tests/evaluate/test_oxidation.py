@@ -113,7 +113,9 @@ def test_learned_charges_are_refused_in_periodic_systems(network, water) -> None
     check_single_valued(evaluator, water(2, seed=1, pbc=(False, False, False)))
 
 
-@pytest.mark.parametrize("wrong", [{"O": -2, "H": 2}, {"O": -3, "H": 2}])  # and right in sum
+@pytest.mark.parametrize(
+    "wrong", [{"O": -2, "H": 2}, {"O": -3, "H": 2}]
+)  # errors that cancel if moved alike
 def test_the_wrong_integers_are_noticed(wrong, network, water) -> None:
     numbers = OxidationNumbers(wrong)
     with pytest.raises(ModelError, match=r"H \(atom 1, .* lattice vector 1 changes the dipole"):
