@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mlobs_client.campaign.samples import Sample
 from mlobs_client.cli.init import copy_kind
 from mlobs_client.outputs import Trajectory
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]
 KT = 300.0 * KELVIN
@@ -77,7 +77,7 @@ def draw_sample(
         n_beads=n_beads,
         temperature=KT,
         has_barostat=False,
-        duration=n_samples * SPACING / (1000.0 * FEMTOSECOND),
+        duration=n_samples * SPACING / PICOSECOND,
         dipoles=MOMENT * axes.sum(axis=1),
         positions=Trajectory(
             np.arange(n_samples),

