@@ -19,7 +19,6 @@ from ase.build import molecule
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import FIRE
-from mace.calculators import MACECalculator
 
 HERE = Path(__file__).parent
 MODEL = files("mlobs_client") / "models" / "water" / "potential-0.model"
@@ -39,10 +38,23 @@ def pack(shape: np.ndarray, rng: np.random.Generator) -> Atoms:
     volume = mass / DENSITY * 1e24  # angstrom^3
     cell = shape * (volume / np.linalg.det(shape)) ** (1 / 3)
     corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) / 2
+    return fill(cell, np.concatenate([corners, corners + 0.25]) @ cell, rng)
+
+
+def fill(
+    cell: np.ndarray, sites: np.ndarray, rng: np.random.Generator, n_trials: int = 100
+) -> Atoms:
+    """Return a periodic box with a molecule at each site, as far as can be from those before it.
+
+    Args:
+        cell: shape ``(3, 3)``, angstrom, lattice vectors are rows.
+        sites: of the oxygens, shape ``(n_molecules, 3)``, angstrom.
+        rng: of the orientations.
+        n_trials: orientations of each molecule, of which the best is taken.
+    """
     box = Atoms(cell=cell, pbc=True)
-    for site in np.concatenate([corners, corners + 0.25]):
-        # the orientation that keeps the largest distance from the molecules that are there
-        trials = [box + turned_water(site @ cell, rng) for _ in range(100)]
+    for site in sites:
+        trials = [box + turned_water(site, rng) for _ in range(n_trials)]
         box = max(trials, key=smallest_distance)
     return box
 
@@ -65,6 +77,8 @@ def smallest_distance(box: Atoms) -> float:
 
 def equilibrate(box: Atoms, rng: np.random.Generator) -> None:
     """Relax the packing, then let it melt."""
+    from mace.calculators import MACECalculator  # takes seconds, and to fill a box needs none
+
     box.calc = MACECalculator(model_paths=str(MODEL), device="cpu", default_dtype="float64")
     FIRE(box, logfile=None).run(fmax=0.5, steps=200)
     MaxwellBoltzmannDistribution(box, temperature_K=TEMPERATURE, rng=rng)

@@ -82,7 +82,7 @@ class Run:
                 stderr=log,
             )
 
-    def wait(self, seconds: float = 40.0) -> int:
+    def wait(self, seconds: float = 120.0) -> int:
         assert self.process is not None
         try:
             return self.process.wait(seconds)
@@ -121,7 +121,7 @@ class Run:
         path = self.folder / "simulation.out"
         return np.loadtxt(path, ndmin=2)[:, 0].astype(int).tolist() if path.exists() else []
 
-    def wait_until(self, claim: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait_until(self, claim: Callable[[], bool], seconds: float = 120.0) -> None:
         assert self.process is not None
         deadline = time.monotonic() + seconds
         while not claim():

@@ -18,6 +18,7 @@ from ase.build import molecule
 
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.processes import find_program
+from mlobs_client.templates.water_box import fill
 
 HERE = Path(__file__).parent
 DENSITY = 0.997  # g/cm^3
@@ -50,25 +51,8 @@ def pack(n_molecules: int) -> Atoms:
     length = (mass / DENSITY * 1e24) ** (1 / 3)  # angstrom
     n = int(np.ceil(n_molecules ** (1 / 3)))
     sites = np.stack(np.meshgrid(*3 * [np.arange(n)], indexing="ij"), axis=-1).reshape(-1, 3)
-    box = Atoms(cell=3 * [length], pbc=True)
-    for site in sites[np.sort(rng.permutation(len(sites))[:n_molecules])]:
-        trials = [box + _turned(site * length / n, rng) for _ in range(50)]
-        box = max(trials, key=_smallest_distance)
-    return box
-
-
-def _turned(site: np.ndarray, rng: np.random.Generator) -> Atoms:
-    water = molecule("H2O")
-    water.euler_rotate(*rng.uniform(0.0, 360.0, 3))
-    water.translate(site - water.positions[0])
-    return water
-
-
-def _smallest_distance(box: Atoms) -> float:
-    """Of the last molecule from the others."""
-    if len(box) == 3:
-        return 0.0
-    return float(box.get_all_distances(mic=True)[-3:, :-3].min())
+    chosen = sites[np.sort(rng.permutation(len(sites))[:n_molecules])]
+    return fill(length * np.eye(3), chosen * length / n, rng, n_trials=50)
 
 
 def write_data(path: Path, box: Atoms) -> None:
