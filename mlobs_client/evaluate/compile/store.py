@@ -28,7 +28,7 @@ from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
 from mlobs_client.units import ANGSTROM
 
-FORMAT = 6
+FORMAT = 7
 """To be raised when what is traced or stored changes."""
 
 

@@ -20,6 +20,7 @@ from torch.fx.graph import CodeGen
 
 from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import bessel
+from mlobs_client.evaluate.compile.contraction import Contractions
 from mlobs_client.evaluate.compile.geometry import Geometry, take_near, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
@@ -32,6 +33,7 @@ with quiet_third_parties():
     import mace.tools.scatter
     from e3nn import o3
     from mace.modules.radial import BesselBasis
+    from mace.modules.symmetric_contraction import Contraction
 
 Graphs = tuple[torch.fx.GraphModule, torch.fx.GraphModule]
 
@@ -123,7 +125,7 @@ def _both_ways(
 
 def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., Any]:
     """One member, as a function of its inputs and of the tensors of these names."""
-    products = Products(network)
+    products, contractions = Products(network), Contractions(network, names)
     bases = [
         module
         for name, module in network.named_modules()
@@ -133,7 +135,7 @@ def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., A
     ]
 
     def evaluate(inputs: Sequence[torch.Tensor], *own: torch.Tensor) -> Any:
-        with _traceable(products, bases):
+        with _traceable(products, contractions, bases):
             state = dict(zip(names, own, strict=True))
             return torch.func.functional_call(network, state, tuple(inputs))
 
@@ -255,25 +257,34 @@ def _sum_by_products(graph: torch.fx.GraphModule, n_edges: int) -> None:
 
 
 @contextlib.contextmanager
-def _traceable(products: Products, bases: Sequence[torch.nn.Module]) -> Iterator[None]:
+def _traceable(
+    products: Products, contractions: Contractions, bases: Sequence[torch.nn.Module]
+) -> Iterator[None]:
     """MACE without what the tracer cannot follow, and without what is slow.
 
     It asks for derivatives with respect to positions, which are no argument here; it sums into
     tensors in place, which cannot be done for several members at once; messages have a layout that
-    is slow, see :mod:`mlobs_client.evaluate.compile.tensor_product`, and of the sines of multiples
-    of one angle only the first needs a sine.
+    is slow, see :mod:`mlobs_client.evaluate.compile.tensor_product`; its contractions multiply by
+    zeros, see :mod:`mlobs_client.evaluate.compile.contraction`; and of the sines of multiples of
+    one angle only the first needs a sine.
     """
     scripted: Callable[..., torch.Tensor] = _scatter_sum
-    of_e3nn = o3.TensorProduct.forward
+    of_e3nn, of_mace = o3.TensorProduct.forward, Contraction.forward
 
     def multiply(product: Any, *factors: Any) -> Any:
         return (products.multiply if product in products else of_e3nn)(product, *factors)
+
+    def contract(contraction: Any, *given: Any) -> Any:
+        return (contractions.contract if contraction in contractions else of_mace)(
+            contraction, *given
+        )
 
     places = (mace.modules.blocks, mace.modules.models, mace.modules.utils, mace.tools.scatter)
     with contextlib.ExitStack() as patches:
         for place in places:
             patches.enter_context(mock.patch.object(place, "scatter_sum", scripted))
         patches.enter_context(mock.patch.object(o3.TensorProduct, "forward", multiply))
+        patches.enter_context(mock.patch.object(Contraction, "forward", contract))
         for basis in bases:
             by_recurrence = partial(bessel.evaluate, basis)
             patches.enter_context(mock.patch.object(basis, "forward", by_recurrence))
