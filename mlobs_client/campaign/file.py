@@ -87,14 +87,16 @@ class CampaignTable(Table):
     """A campaign file.
 
     ``template`` is a folder with ``input.xml``, ``client_files`` and whatever they need.
-    ``clients`` is -n of ``mlobs run``. There are either ``parameters``, of which all
-    combinations are run, or ``runs``. With ``after``, a run starts where the one with the previous
-    value of this parameter has ended. ``start`` is what ``$start`` stands for in the others.
+    ``clients`` is -n of ``mlobs run``, ``beside`` its --beside, once for each text. There are
+    either ``parameters``, of which all combinations are run, or ``runs``. With ``after``, a run
+    starts where the one with the previous value of this parameter has ended. ``start`` is what
+    ``$start`` stands for in the others.
     """
 
     template: str = "template"
     clients: int = Field(default=1, ge=0)
     client_files: tuple[str, ...] = Field(default=("client.toml",), min_length=1)
+    beside: tuple[str, ...] = ()
     start: str | None = None
     after: str | None = None
     parameters: dict[str, tuple[_Checked, ...]] = Field(default_factory=dict)

@@ -109,6 +109,7 @@ def _run(campaign: Campaign, run: Run, lock: int) -> bool:
     """Let ``mlobs run`` do what is left; return whether all is done."""
     table = campaign.table
     files = ["input.xml", *table.client_files, "-n", str(table.clients), "--resume"]
+    files += [word for line in table.beside for word in ("--beside", line)]
     command = [sys.executable, "-m", "mlobs_client", "run", *files]
     child = Child(NAME, command, run.folder, inherited=[lock])
     was_told = False

@@ -182,7 +182,7 @@ def _fill_templates(root: ET.Element) -> None:
 def _sockets_prefix(root: ET.Element) -> str:
     """What the input says; a RESTART of ``mlobs run`` says a folder that went with its run."""
     prefix = root.get("sockets_prefix", PREFIX)
-    return PREFIX if re.fullmatch(rf".*/{PRIVATE}\w{{8}}/", prefix) else prefix
+    return PREFIX if re.fullmatch(rf".*{PRIVATE}\w{{8}}/", prefix) else prefix
 
 
 def _check_numbers(root: ET.Element) -> None:

@@ -31,11 +31,20 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 
 @click.command(
     epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
-    "mlobs run input.xml client.toml -n 4 --resume   |   mlobs run RESTART client.toml -n 4"
+    "mlobs run input.xml client.toml -n 4 --resume   |   mlobs run RESTART client.toml -n 4   |   "
+    "mlobs run input.xml client.toml --beside 'lmp -in lammps.in -var address {lammps}'"
 )
 @files_of_a_run
 @click.option("--resume", is_flag=True, help="Go on from the newest RESTART or <checkpoint>.")
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="COMMAND",
+    help="Start this program, too, which serves one of the remaining sockets, start it again when "
+    "it dies, and end it with the run; {NAME} in it is the address of <ffsocket name='NAME'>. May "
+    "be repeated.",
+)
 @click.option(
     "--srun",
     is_flag=True,
@@ -67,6 +76,7 @@ def command(
     n_clients: tuple[int, ...],
     resume: bool,
     others_serve: bool,
+    beside: tuple[str, ...],
     srun: bool,
     listen: str | None,
     max_temperature: float,
@@ -94,11 +104,12 @@ def command(
             click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
             return
     if not no_check:
-        stop_at_errors(input_xml, clients, n_clients, console, others_serve=others_serve)
+        others = others_serve or bool(beside)
+        stop_at_errors(input_xml, clients, n_clients, console, others_serve=others)
     ipi = ipi_input.read(input_xml)
     files = load_clients(clients, n_clients)
     with shown(console) as show:
-        options = Options(others_serve, srun, listen, max_temperature, stall)
+        options = Options(others_serve, beside, srun, listen, max_temperature, stall)
         outcome = local.run(ipi, files, show, options)
     _say_end(outcome, ipi)
     if outcome.signal is not None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlobs_client.check.agreement import ClientFile
-from mlobs_client.check.ipi_input import PRIVATE, Forcefield, IpiInput
+from mlobs_client.check.ipi_input import PREFIX, PRIVATE, Forcefield, IpiInput
 from mlobs_client.errors import LaunchError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,8 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
     """Find what i-PI and its clients shall put before the addresses of unix sockets.
 
     A folder that only its owner can enter, made for this run and removed after it: so runs with the
-    same addresses do not meet. It is what the input says where a client file has a whole path, and
+    same addresses do not meet. Its name begins as i-PI's default, for programs which always put
+    that before an address. It is what the input says where a client file has a whole path, and
     where forcefields stand inside of others: i-PI 3.3.1 does not tell them its option -S.
 
     Args:
@@ -41,7 +42,7 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
     # not in $TMPDIR, if that can be helped: paths of sockets have 107 characters at most
     short = "/tmp" if os.access("/tmp", os.W_OK) else None
     try:
-        folder = tempfile.TemporaryDirectory(prefix=PRIVATE, dir=short)
+        folder = tempfile.TemporaryDirectory(prefix=f"{Path(PREFIX).name}{PRIVATE}", dir=short)
     except OSError as error:
         raise LaunchError(
             f"no folder for sockets can be made in {short or tempfile.gettempdir()}: "
@@ -49,6 +50,21 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
         ) from error
     with folder:
         yield f"{folder.name}/"
+
+
+def is_listening(ipi: IpiInput) -> bool:
+    """Whether i-PI listens at the addresses of all of its sockets."""
+    return all(_is_open(ff, ipi.sockets_prefix) for ff in ipi.sockets)
+
+
+def _is_open(ff: Forcefield, prefix: str) -> bool:
+    if ff.mode == "unix":
+        return Path(prefix + ff.address).exists()
+    try:
+        _try_to_listen(ff)
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    return False
 
 
 def free_addresses(ipi: IpiInput) -> None:
@@ -102,14 +118,18 @@ def _describe_listener(probe: socket.socket) -> str:
 
 
 def _check_port(ff: Forcefield, ipi: IpiInput) -> None:
-    """Try to listen like i-PI: IPv4, with SO_REUSEADDR."""
+    try:
+        _try_to_listen(ff)
+    except OSError as error:
+        raise LaunchError(_describe_port(ff, ipi, error)) from error
+
+
+def _try_to_listen(ff: Forcefield) -> None:
+    """Like i-PI: IPv4, with SO_REUSEADDR."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ff.address, ff.port))
-            probe.listen()  # a second bind succeeds under SO_REUSEADDR, a second listen does not
-        except OSError as error:
-            raise LaunchError(_describe_port(ff, ipi, error)) from error
+        probe.bind((ff.address, ff.port))
+        probe.listen()  # a second bind succeeds under SO_REUSEADDR, a second listen does not
 
 
 def _describe_port(ff: Forcefield, ipi: IpiInput, error: OSError) -> str:

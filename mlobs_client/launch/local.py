@@ -14,6 +14,7 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses, sockets_prefix
+from mlobs_client.launch.beside import name_programs, names_all, read_commands
 from mlobs_client.launch.checkpoints import set_aside
 from mlobs_client.launch.locks import hold
 from mlobs_client.launch.options import Options, Outcome, Server
@@ -51,7 +52,8 @@ def run(
         LaunchError: an address is in use, a client cannot work, or i-PI failed; the text has the
             reason and the log.
     """
-    check_service(ipi, clients, others_serve=options.others_serve)
+    check_service(ipi, clients, others_serve=options.others_serve or bool(options.beside))
+    commands = read_commands(options.beside, ipi)
     if options.stall is not None and not ipi.writes_steps:
         raise LaunchError(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
@@ -62,7 +64,9 @@ def run(
         raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
     files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)
-    meets_others = options.others_serve and not options.listen
+    meets_others = (options.others_serve and not options.listen) or (
+        bool(commands) and not names_all(options.beside, ipi, clients)
+    )
     with (
         _alone(ipi.path.parent) as lock,
         received_signals() as received,
@@ -72,7 +76,8 @@ def run(
         free_addresses(replace(ipi, sockets_prefix=prefix))
         if ipi.step == 0:
             set_aside(ipi, "of an earlier run")
-        server = Server(prefix, lock, clients if ipi.is_mpi_job else ())
+        beside = name_programs(commands, ipi, prefix, files)
+        server = Server(prefix, lock, clients if ipi.is_mpi_job else (), beside)
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:
             return supervised.watch(received, report)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
 from typing import Final
@@ -20,6 +20,8 @@ class Options:
 
     Attributes:
         others_serve: sockets without a client file are served by other programs.
+        beside: command lines of such programs, which are started and ended with the run;
+            ``{NAME}`` in them is the address of this <ffsocket>.
         srun: clients are started by Slurm, on the nodes of the allocation that we are in.
         listen: name or IPv4 address of this machine where clients from elsewhere may come in;
             with ``srun`` the name of this machine by default.
@@ -29,6 +31,7 @@ class Options:
     """
 
     others_serve: bool = False
+    beside: Sequence[str] = ()
     srun: bool = False
     listen: str | None = None
     max_temperature: float = EXPLODED
@@ -60,8 +63,10 @@ class Server:
         prefix: what it puts before the addresses of unix sockets.
         lock: descriptor of the lock of the folder, which it shall hold, too.
         drivers: client files of drivers that are started with it, in one MPI job.
+        beside: words of the other programs, by the names of their processes.
     """
 
     prefix: str
     lock: int
     drivers: Sequence[ClientFile] = ()
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -30,6 +30,7 @@ class Child:
         folder: where it runs.
         environment: beside ours.
         inherited: files that it keeps open, by their descriptors.
+        with_group: whether it ends with all that it has started, for which a shell does not care.
 
     Attributes:
         name: what messages call it.
@@ -43,8 +44,11 @@ class Child:
         folder: Path,
         environment: Mapping[str, str] | None = None,
         inherited: Sequence[int] = (),
+        *,
+        with_group: bool = False,
     ) -> None:
         self.name = name
+        self._with_group = with_group
         self.log = folder / f"{name}.log"
         self._heard: set[str] = set()
         try:
@@ -83,14 +87,20 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to end cleanly."""
-        self._process.terminate()
+        self._send(signal.SIGTERM)
 
     def end(self, patience: float) -> None:
         """Ask it to end cleanly, wait, and kill it if that does not help."""
         self.terminate()
         if not self.wait(patience):
-            self._process.kill()
+            self._send(signal.SIGKILL)
             self._process.wait()
+
+    def _send(self, number: signal.Signals) -> None:
+        if not self._with_group:
+            self._process.send_signal(number)
+        elif self.status is None:  # else its number may be somebody else's by now
+            os.killpg(self.pid, number)
 
     def said(self) -> str:
         """Return what it has said since its start; of much, the end."""

@@ -17,7 +17,7 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import mpi
-from mlobs_client.launch.address import free_addresses
+from mlobs_client.launch.address import free_addresses, is_listening
 from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.deaths import Deaths
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
@@ -75,6 +75,7 @@ class Supervision:
         self._options = options
         self._how = server
         self._relay = relay
+        self._beside = server.beside
         self._folder = ipi.path.parent
         self._files = files
         self._sources = Sources(files.values())
@@ -169,8 +170,17 @@ class Supervision:
         """Start all clients of an i-PI that starts from this step."""
         meets_others = self._options.others_serve or self._options.listen is not None
         counting = frozenset() if meets_others else find_counting(self._ipi, self._files)
+        self._clients.clear()
         for name in self._files:
             self._clients[name] = self._start_client(name, step if name in counting else None)
+
+    def _start_beside(self) -> None:
+        """Start programs of others, which do not wait for their server, as soon as it listens."""
+        missing = [name for name in self._beside if name not in self._clients]
+        if missing and is_listening(replace(self._ipi, sockets_prefix=self._how.prefix)):
+            for name in missing:
+                words = self._beside[name]
+                self._clients[name] = Child(name, words, self._folder, with_group=True)
 
     def _start_client(self, name: str, step: int | None = None) -> Child:
         self._sources.check()
@@ -191,13 +201,16 @@ class Supervision:
         return sum(client.status is None for client in self._clients.values())
 
     def _look_after_clients(self) -> None:
-        for name, client in self._clients.items():
+        self._start_beside()
+        for name, client in list(self._clients.items()):
             if client.status is None or not self._is_missed(name, client):
                 continue
             if self._server.wait(1.0):  # its clients notice its death before we do
                 return
             self._judge_death(client)
-            self._clients[name] = self._start_client(name)
+            del self._clients[name]
+            if name in self._files:
+                self._clients[name] = self._start_client(name)
 
     def _is_missed(self, name: str, client: Child) -> bool:
         """Whether a client that has ended should not have.
@@ -254,12 +267,12 @@ class Supervision:
 
         Of others than ours we know only that they have come, when there is a first step.
         """
-        if not self._clients:
+        if not self._files:
             return self._heartbeat.n_steps == 0
         connected = {
             self._files[name].path
             for name, client in self._clients.items()
-            if client.has_said(CONNECTED)
+            if name in self._files and client.has_said(CONNECTED)
         }
         return any(file.path not in connected for file in self._files.values())
 
@@ -277,6 +290,7 @@ class Supervision:
             )
         logger.warning("%s: all clients are replaced; --stall sets how long to wait", words)
         self._end_clients()
+        self._clients.clear()
         for name in self._files:
             self._clients[name] = self._start_client(name)
         self._heartbeat.forgive()
@@ -307,6 +321,11 @@ class Supervision:
         return path if written else None
 
     def _judge_death(self, client: Child) -> None:
+        if client.name in self._beside:
+            words = f"{client.name} ended before i-PI: {client.last_words}"
+            self._deaths.count(words, client.log, self._n_steps, is_error=client.status != 0)
+            logger.warning("%s; it is started again; log: %s", words, client.log)
+            return
         if client.status == 0:
             logger.warning(
                 "i-PI has sent %s away, which was silent for longer than the <timeout> of its "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import runpy
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlobs_client.campaign.campaign import load
 from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.evaluation import Restricted
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.toys.water import Qtip4pf
+from mlobs_client.launch.deaths import MAX_DEATHS
 from mlobs_client.launch.processes import find_program
 from mlobs_client.outputs.properties import read_properties
 from mlobs_client.runs import Run
@@ -101,22 +103,13 @@ def short_copy(folder: Path, length: int) -> Path:
     return folder
 
 
-def carry_out(folder: Path, seconds: float) -> bool:
-    script = runpy.run_path(str(folder / "linear_response.py"))
-    return bool(script["run_all"](folder, at_once=1, seconds=seconds))
-
-
-@needs_lammps
-def test_a_run_that_was_stopped_is_not_done(tmp_path: Path) -> None:
-    folder = short_copy(tmp_path / "short", length=100_000)
-    assert not carry_out(folder, seconds=8.0)
-    (run,) = folder.glob("runs/field*")
-    assert not (run / "done.json").exists()
-    (run / "EXIT").touch()  # left over: taken away before it goes on
-    assert not carry_out(folder, seconds=8.0)
-    assert not (run / "EXIT").exists()
-    assert (run / "RESTART").exists()
-    assert "stopped: " in (run / "run.log").read_text()
+def carry_out(folder: Path) -> subprocess.CompletedProcess[str]:
+    assert LAMMPS is not None
+    path = f"{Path(LAMMPS).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "mlobs_client", "campaign", "run", "campaign.toml"],
+        cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 @needs_lammps
@@ -124,37 +117,21 @@ def test_a_lammps_that_cannot_run_is_not_started_for_ever(tmp_path: Path) -> Non
     folder = short_copy(tmp_path / "short", length=6)
     with (folder / "template" / "water.in").open("a") as stream:
         stream.write("no_such_command\n")
-    with pytest.raises(LaunchError, match="LAMMPS has failed, see lammps"):
-        carry_out(folder, seconds=100.0)
-    (log,) = folder.glob("runs/*/lammps.log")
-    assert log.read_text().count("Unknown command: no_such_command") == 3
-
-
-def test_two_copies_have_addresses_of_their_own(tmp_path: Path) -> None:
-    folder = short_copy(tmp_path / "short", length=6)
-    script = runpy.run_path(str(folder / "linear_response.py"))
-    campaign = load(folder / "campaign.toml")
-    (run,) = campaign.runs.values()
-    (folder / "runs").mkdir()
-    found = []
-    for _ in range(2):
-        script["make_folder"](campaign, run, "digest")
-        ours, lammps, ipi = (
-            re.findall(r"linear-response-\w+-3-\w+", (run.folder / name).read_text())
-            for name in ("client.toml", "lammps.in", "input.xml")
-        )
-        assert sorted(ours + lammps) == sorted(ipi)
-        found.append(ipi)
-        shutil.rmtree(run.folder)
-    assert not set(found[0]) & set(found[1])
+    done = carry_out(folder)
+    assert done.returncode == 1
+    assert "lmp-0 ended before i-PI: " in " ".join(done.stderr.split())
+    (log,) = folder.glob("runs/*/lmp-0.log")
+    # twice, for the campaign tries again
+    assert log.read_text().count("Unknown command: no_such_command") == 2 * MAX_DEATHS
 
 
 @needs_lammps
 def test_lammps_and_the_field_move_water_together(tmp_path: Path) -> None:
     folder = short_copy(tmp_path / "short", length=6)
-    assert carry_out(folder, seconds=100.0)
-    (done,) = (folder / "runs").glob("*/done.json")
-    prefix = done.parent / "simulation"
+    done = carry_out(folder)
+    assert done.returncode == 0, done.stderr
+    (found,) = (folder / "runs").glob("*/done.json")
+    prefix = found.parent / "simulation"
     out = read_properties(Path(f"{prefix}.out"))
     assert out["step"].tolist() == list(range(7))
     of_field = -Run(prefix).dipoles().mean[:, 2] * STRONG * VOLT_PER_ANGSTROM

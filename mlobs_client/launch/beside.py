@@ -1,0 +1,87 @@
+"""Programs of others that serve some of i-PI's sockets, started and ended with the run."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.check.agreement import ClientFile, find_service
+from mlobs_client.check.ipi_input import PREFIX, IpiInput
+from mlobs_client.errors import LaunchError
+
+_PLACE: Final = re.compile(r"\{([\w-]+)\}")
+
+
+def read_commands(commands: Sequence[str], ipi: IpiInput) -> list[list[str]]:
+    """Split command lines into words, as a shell does.
+
+    Args:
+        commands: in which ``{NAME}`` stands for the address of this <ffsocket>.
+        ipi: the input.
+
+    Raises:
+        LaunchError: there is no such program or socket, or the quotes do not match.
+    """
+    return [_read(command, ipi) for command in commands]
+
+
+def _read(command: str, ipi: IpiInput) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise LaunchError(f"--beside {command!r}: {error}") from error
+    if not words:
+        raise LaunchError("--beside '': there is no program in it")
+    # with a slash, a path as seen from the folder in which the program will run
+    program = ipi.path.parent.absolute() / words[0] if "/" in words[0] else words[0]
+    if shutil.which(program) is None:
+        raise LaunchError(f"--beside {command!r}: no such program; give its path, or set PATH")
+    names = [ff.name for ff in ipi.sockets]
+    for name in _PLACE.findall(command):
+        if name not in names:
+            raise LaunchError(
+                f"--beside {command!r}: {ipi.path.name} has no <ffsocket name={name!r}>, but "
+                f"{', '.join(map(repr, names)) or 'none at all'}"
+            )
+    return words
+
+
+def names_all(commands: Sequence[str], ipi: IpiInput, clients: Sequence[ClientFile]) -> bool:
+    """Whether all sockets that no client file serves are told to programs by their address.
+
+    Then nobody needs to know them before, and runs with the same input do not meet.
+    """
+    service = find_service(ipi, clients)
+    told = {name for command in commands for name in _PLACE.findall(command)}
+    return told >= {ff.name for ff in ipi.sockets if ff.name not in service}
+
+
+def name_programs(
+    commands: Sequence[list[str]], ipi: IpiInput, prefix: str, taken: Mapping[str, object]
+) -> dict[str, list[str]]:
+    """Name the processes to start: PROGRAM-0, PROGRAM-1 ..., and say addresses in their words.
+
+    Args:
+        commands: the words of each.
+        ipi: the input.
+        prefix: what i-PI puts before the addresses of unix sockets.
+        taken: names that others have.
+
+    Raises:
+        LaunchError: they would not reach an address.
+    """
+    addresses = {ff.name: ff.address for ff in ipi.sockets}
+    for ff in ipi.sockets:
+        if ff.mode == "unix":  # programs put i-PI's default before what they are given
+            addresses[ff.name] = f"{prefix}{ff.address}".removeprefix(PREFIX)
+    named: dict[str, list[str]] = {}
+    for words in commands:
+        names = (f"{Path(words[0]).stem}-{i}" for i in itertools.count())
+        name = next(name for name in names if name not in named and name not in taken)
+        named[name] = [_PLACE.sub(lambda found: addresses[found[1]], word) for word in words]
+    return named
