@@ -17,7 +17,7 @@ from mlobs_client.errors import MlobsError
 
 # command -> what `mlobs --help` says of it; the module has the same name, with _ for -
 COMMANDS: Final[dict[str, str]] = {
-    "demo": "Quantum water in an electric field: from nothing to figures in 8 minutes.",
+    "demo": "Quantum water in an electric field: from nothing to figures in about 8 minutes.",
     "init": "Write a ready input.xml and client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
     "compile": "Compile the networks of a client file ahead of its run.",

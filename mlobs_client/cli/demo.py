@@ -29,7 +29,7 @@ NOTE = (
 )  # fmt: skip
 @click.option(
     "--scale", default=1.0, show_default=True, type=FiniteRange(0.0, min_open=True),
-    help="Length of all runs; 1 takes at most 8 minutes on 2 cores.",
+    help="Length of all runs; 1 takes about 8 minutes on 2 cores.",
 )  # fmt: skip
 @click.option(
     "--at-once",

@@ -123,11 +123,11 @@ def pair(network, monkeypatch: pytest.MonkeyPatch) -> Pair:
     return Pair(network, most_sizes=2)
 
 
-def test_two_hundred_random_structures_agree_with_the_network(pair, water) -> None:
+def test_a_hundred_random_structures_agree_with_the_network(pair, water) -> None:
     random = np.random.default_rng(0)
-    for seed in range(200):
+    for seed in range(100):
         pair.evaluate(water(3, seed=seed, length=random.uniform(8.5, 10.5)))
-    assert pair.n_compiled > 150  # some have too many edges for both programs
+    assert pair.n_compiled > 75  # some have too many edges for both programs
     assert len(pair.sizes) >= 2
 
 

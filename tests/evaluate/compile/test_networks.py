@@ -265,7 +265,7 @@ def test_a_machine_without_a_compiler_is_said_once(
 ) -> None:
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    networks = CompiledNetworks(PlainNetworks(committee("dipole", 1)), background)
+    networks = CompiledNetworks(PlainNetworks(committee("dipole", 1, **SMALL)), background)
     assert not wait(networks, graph(0), background)
     assert networks(graph(0)) is None
     assert caplog.text.count("dipole: cannot be compiled") == 1

@@ -18,7 +18,7 @@ SIZE = Size(n_structures=4, n_atoms=14, n_pairs=900, n_edges=400)
     [*((kind, False) for kind in KINDS), ("dipole", True), ("unscaled potential", True)],
 )
 def test_padding_changes_no_number(kind, stacked, committee, graph) -> None:
-    networks = committee(kind, 3)
+    networks = committee(kind, 2)
     program = traced_program(networks, SIZE, stacked)
     found = sums(program, networks, SIZE, graph())
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=found.values.shape))
