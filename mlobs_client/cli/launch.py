@@ -17,6 +17,7 @@ from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run, load_clients
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch import slurm
+from mlobs_client.launch.beside import read_commands
 from mlobs_client.launch.service import check_relayed, check_service
 
 
@@ -46,6 +47,12 @@ from mlobs_client.launch.service import check_relayed, check_service
     "'mlobs run --listen'.  [default: its name]",
 )
 @click.option(
+    "--beside",
+    multiple=True,
+    metavar="COMMAND",
+    help="A program of others on the node of i-PI, with one core, as in 'mlobs run --beside'.",
+)
+@click.option(
     "--sbatch",
     "options",
     multiple=True,
@@ -64,6 +71,7 @@ def command(
     nodes: int,
     gpus: int | None,
     listen: str | None,
+    beside: tuple[str, ...],
     options: tuple[str, ...],
     no_check: bool,
     only_print: bool,
@@ -81,22 +89,24 @@ def command(
     if only_print and submit:
         raise click.UsageError("--print writes nothing that --submit could submit; give one")
     if not no_check:
-        stop_at_errors(input_xml, clients, n_clients, log_to_console(logging.WARNING))
+        console = log_to_console(logging.WARNING)
+        stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(beside))
     folder = input_xml.parent.resolve()
     files = load_clients(clients, n_clients)
     ipi = ipi_input.read(input_xml)
-    check_service(ipi, files, others_serve=False)
+    check_service(ipi, files, others_serve=bool(beside))
+    read_commands(beside, ipi)
     if nodes > 1:
         check_relayed(ipi)
     threads = [file.config.threads for file in files]
-    several = nodes > 1
+    several, n_others = nodes > 1, 1 + len(beside)  # with i-PI
     job = slurm.Job(
         name=input_xml.stem,
         time=time,
-        cpus=max(threads) if several else 1 + sum(map(operator.mul, n_clients, threads)),
+        cpus=max(threads) if several else n_others + sum(map(operator.mul, n_clients, threads)),
         gpus=int(any(file.uses_gpu for file in files)) if gpus is None else gpus,
         nodes=nodes,
-        tasks=1 + sum(n_clients) if several else 1,
+        tasks=n_others + sum(n_clients) if several else 1,
         options=options,
     )
     names = [os.path.relpath(path.resolve(), folder) for path in clients]
@@ -104,6 +114,7 @@ def command(
     run += [word for n in n_clients for word in ("-n", str(n))]
     run += ["--resume", *(["--srun"] if several else [])]
     run += ["--listen", listen] if listen else []
+    run += [word for one in beside for word in ("--beside", one)]
     text = slurm.script(job, folder, run)
     if only_print:
         click.echo(text, nl=False)

@@ -58,7 +58,7 @@ def is_listening(ipi: IpiInput) -> bool:
 
 
 def _is_open(ff: Forcefield, prefix: str) -> bool:
-    if ff.mode == "unix":
+    if ff.mode != "inet":
         return Path(prefix + ff.address).exists()
     try:
         _try_to_listen(ff)

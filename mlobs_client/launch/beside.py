@@ -52,13 +52,14 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
 
 
 def names_all(commands: Sequence[str], ipi: IpiInput, clients: Sequence[ClientFile]) -> bool:
-    """Whether all sockets that no client file serves are told to programs by their address.
+    """Whether all unix sockets that no client file serves are told to programs by their address.
 
     Then nobody needs to know them before, and runs with the same input do not meet.
     """
     service = find_service(ipi, clients)
     told = {name for command in commands for name in _PLACE.findall(command)}
-    return told >= {ff.name for ff in ipi.sockets if ff.name not in service}
+    foreign = {ff.name for ff in ipi.sockets if ff.mode != "inet" and ff.name not in service}
+    return told >= foreign
 
 
 def name_programs(
@@ -71,13 +72,10 @@ def name_programs(
         ipi: the input.
         prefix: what i-PI puts before the addresses of unix sockets.
         taken: names that others have.
-
-    Raises:
-        LaunchError: they would not reach an address.
     """
     addresses = {ff.name: ff.address for ff in ipi.sockets}
     for ff in ipi.sockets:
-        if ff.mode == "unix":  # programs put i-PI's default before what they are given
+        if ff.mode != "inet":  # programs put i-PI's default before what they are given
             addresses[ff.name] = f"{prefix}{ff.address}".removeprefix(PREFIX)
     named: dict[str, list[str]] = {}
     for words in commands:

@@ -48,6 +48,21 @@ def test_on_several_nodes_there_is_a_task_for_ipi_and_for_each_client(folder: Pa
     assert shlex.split(line)[-5:] == ["--resume", "--srun", "--listen", "ib0.node", "&"]
 
 
+def test_a_program_of_others_has_a_core_and_its_line_is_said_as_it_was_given(folder: Path) -> None:
+    socket = "<ffsocket name='springs' mode='unix'> <address> springs </address> </ffsocket>"
+    text = (folder / "input.xml").read_text()
+    (folder / "input.xml").write_text(text.replace("<system>", f"{socket} <system>", 1))
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    line = "sleep '1 0' {springs}"
+    result = CliRunner().invoke(command, ["--slurm", *files, "--beside", line, "--print"])
+    assert result.exit_code == 0, result.output
+    assert "--cpus-per-task=3" in asked(result.output)
+    (said,) = [line for line in result.output.splitlines() if line.endswith("&")]
+    assert shlex.split(said)[-3:] == ["--beside", line, "&"]
+    result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
+    assert "nobody would serve <ffsocket name='springs'>" in str(result.exception)
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:
     path = folder / "input.sh"
     path.mkdir()
