@@ -13,6 +13,7 @@ from typing import Final
 from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.check.ipi_input import PREFIX, IpiInput
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch.processes import search_path
 
 _PLACE: Final = re.compile(r"\{([\w-]+)\}")
 
@@ -39,7 +40,7 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
         raise LaunchError("--beside '': there is no program in it")
     # with a slash, a path as seen from the folder in which the program will run
     program = ipi.path.parent.absolute() / words[0] if "/" in words[0] else words[0]
-    if shutil.which(program) is None:
+    if shutil.which(program, path=search_path()) is None:
         raise LaunchError(f"--beside {command!r}: no such program; give its path, or set PATH")
     names = [ff.name for ff in ipi.sockets]
     for name in _PLACE.findall(command):

@@ -130,8 +130,13 @@ class Child:
         return lines[-1].strip() if lines else f"ended with status {status}"
 
 
+def search_path() -> str:
+    """Where programs are: beside the running Python, where pip puts them, else on the PATH."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
 def find_program(name: str, package: str) -> str:
-    """Return the path of a program: beside the running Python, where pip puts it, else anywhere.
+    """Return the path of a program in :func:`search_path`.
 
     Args:
         name: of the program.
@@ -140,8 +145,7 @@ def find_program(name: str, package: str) -> str:
     Raises:
         LaunchError: it is not installed.
     """
-    beside = Path(sys.executable).parent
-    found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    found = shutil.which(name, path=search_path())
     if found is None:
         raise LaunchError(
             f"the command {name} is neither beside {sys.executable} nor on the PATH; install it "

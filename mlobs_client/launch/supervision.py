@@ -24,7 +24,7 @@ from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_
 from mlobs_client.launch.heartbeat import Heartbeat
 from mlobs_client.launch.options import Options, Outcome, Server
 from mlobs_client.launch.places import Place
-from mlobs_client.launch.processes import SRUN, Child, find_program
+from mlobs_client.launch.processes import SRUN, Child, find_program, search_path
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
@@ -180,7 +180,8 @@ class Supervision:
         if missing and is_listening(replace(self._ipi, sockets_prefix=self._how.prefix)):
             for name in missing:
                 words = self._beside[name]
-                self._clients[name] = Child(name, words, self._folder, with_group=True)
+                path = {"PATH": search_path()}
+                self._clients[name] = Child(name, words, self._folder, path, with_group=True)
 
     def _start_client(self, name: str, step: int | None = None) -> Child:
         self._sources.check()
