@@ -127,7 +127,13 @@ class Run:
                 f"{self._path('out')}: has no column Efield{{v/ang}}; add it to <properties> of a "
                 "run with driven_dynamics"
             )
-        if not np.isin(steps, written).all():
+        missing = np.setdiff1d(steps, written)
+        if len(missing) and missing[0] > written.max(initial=-1):
+            raise RecordError(
+                f"{self._path('out')}: ends at step {written.max(initial=-1)}, but other outputs at "
+                f"{steps[-1]}: one of them was cut; complete the run with 'mlobs run --resume'"
+            )
+        if len(missing):
             begins = [", ".join(map(str, one[:3])) for one in (written, steps)]
             raise RecordError(
                 f"{self._path('out')}: has Efield at the steps {begins[0]} ..., but other outputs "

@@ -169,6 +169,20 @@ def test_a_pulse_that_was_over_before_the_run_is_named_with_its_run(
     assert re.search(r"late/simulation has no pulse, .* RESTART", str(done.exception))
 
 
+def test_a_field_that_was_cut_off_says_where(tmp_path: Path) -> None:
+    dipoles, field = in_a_pulse(1.0, REST)
+    write_run(tmp_path / "run", dipoles, LENGTH, field=field)
+    out = tmp_path / "run.out"
+    out.write_bytes(out.read_bytes()[:-30])
+    run = Run(tmp_path / "run")
+    steps = run.dipoles().steps
+    with pytest.raises(
+        RecordError,
+        match=rf"ends at step {steps[-2]}, but other outputs at {steps[-1]}: .*--resume",
+    ):
+        run.fields(steps)
+
+
 def test_a_field_at_other_steps_than_the_dipole_says_which(tmp_path: Path) -> None:
     dipoles, field = in_a_pulse(1.0, REST)
     write_run(tmp_path / "run", dipoles, LENGTH, field=field)
