@@ -128,10 +128,11 @@ class Run:
                 "run with driven_dynamics"
             )
         missing = np.setdiff1d(steps, written)
-        if len(missing) and missing[0] > written.max(initial=-1):
+        last = written.max(initial=-1)
+        if len(missing) and missing[0] > last:
             raise RecordError(
-                f"{self._path('out')}: ends at step {written.max(initial=-1)}, but other outputs at "
-                f"{steps[-1]}: one of them was cut; complete the run with 'mlobs run --resume'"
+                f"{self._path('out')}: ends at step {last}, but other outputs at {steps[-1]}: it was "
+                "cut; complete the run with 'mlobs run --resume'"
             )
         if len(missing):
             begins = [", ".join(map(str, one[:3])) for one in (written, steps)]
