@@ -131,8 +131,8 @@ class Run:
         last = written.max(initial=-1)
         if len(missing) and missing[0] > last:
             raise RecordError(
-                f"{self._path('out')}: ends at step {last}, but other outputs at {steps[-1]}: it was "
-                "cut; complete the run with 'mlobs run --resume'"
+                f"{self._path('out')}: ends at step {last}, but other outputs at {steps[-1]}: it "
+                "was cut; complete the run with 'mlobs run --resume'"
             )
         if len(missing):
             begins = [", ".join(map(str, one[:3])) for one in (written, steps)]
