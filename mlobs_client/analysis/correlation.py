@@ -18,7 +18,7 @@ import numpy as np
 from scipy import fft, optimize
 from scipy.signal import windows
 
-from mlobs_client.analysis.statistics import check_series
+from mlobs_client.analysis.estimate import check_series
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 

@@ -30,13 +30,14 @@ same numbers from classical dynamics are the classical limit (the ``harmonic`` c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import hilbert
 
 from mlobs_client.analysis import correlation
+from mlobs_client.analysis.fluctuations import covariance
 from mlobs_client.analysis.spectra import (
     Runs,
     SpectralDensity,
@@ -47,7 +48,7 @@ from mlobs_client.analysis.spectra import (
     check_positive,
     check_temperature,
 )
-from mlobs_client.analysis.statistics import Estimate, block_mean, check_series, jackknife
+from mlobs_client.analysis.statistics import Estimate, check_series, mean_of_independent
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, VOLT_PER_ANGSTROM
@@ -59,7 +60,7 @@ class Permittivity:
 
     Attributes:
         tensor: shape ``(3, 3)``, symmetric, without a unit.
-        errors: shape ``(3, 3)``, one sigma.
+        errors: shape ``(3, 3)``, one sigma; NaN where the runs are too short.
         mean: a third of the trace: of a liquid, the dielectric constant.
     """
 
@@ -108,7 +109,7 @@ class DielectricFunction:
                 f"this dielectric function begins at {self.real.wavenumber[0]:.4g} cm^-1 and has "
                 "no static value; take that from fluctuations"
             )
-        return block_mean(self.real.blocks[:, 0], n_blocks=len(self.real.blocks))
+        return mean_of_independent(self.real.blocks[:, 0])
 
 
 def permittivity_from_fluctuations(
@@ -116,8 +117,8 @@ def permittivity_from_fluctuations(
     volume: float,
     temperature: float,
     *,
-    n_blocks: int = 10,
     electronic: float = 1.0,
+    interval: float | None = None,
 ) -> Permittivity:
     r"""Static dielectric tensor from the fluctuations of the dipole without a field.
 
@@ -125,42 +126,29 @@ def permittivity_from_fluctuations(
               + \frac{\langle \mu_i \mu_k \rangle - \langle \mu_i \rangle \langle \mu_k \rangle}
                      {V k_B T \epsilon_0}
 
-    The mean is that of all runs: all must be on one branch. It is known from the same samples,
-    which makes the fluctuations too small by one part in the number of independent samples; for
-    one short run and one number,
-    :func:`~mlobs_client.analysis.polarization.susceptibility_from_fluctuations` knows how small.
+    The mean is that of all runs: all must be on one branch. That it is known from the same samples
+    only is corrected, see :mod:`~mlobs_client.analysis.fluctuations`: without, a run of T would
+    give fluctuations too small by :math:`2 \tau / T`.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for path
             integrals the mean over beads.
         volume: of the cell, bohr^3.
         temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        n_blocks: longer than the relaxation each, for a jackknife error.
         electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+        interval: between samples, ps, for what the mean says where it has no error.
 
     Raises:
         ConfigError: an impossible parameter.
         RecordError: wrong shapes, too short, or not finite.
     """
     scale = _scale(volume, temperature)
-    runs = _fluctuations(as_runs(dipoles, ("t", "3"), "dipoles"))
-    blocks = correlation.split_blocks(runs, n_blocks)
-    moments = np.array(
-        [np.column_stack([block.mean(axis=0), block.T @ block / len(block)]) for block in blocks]
-    )  # [block, i, (mean, i k)]
-
-    def element(i: int, k: int) -> Estimate:
-        return jackknife(moments, lambda m: scale * float(m[i, 1 + k] - m[i, 0] * m[k, 0]))
-
-    def third_of_trace(m: Array) -> float:
-        return scale * float(np.trace(m[:, 1:]) - m[:, 0] @ m[:, 0]) / 3.0
-
-    elements = [[element(i, k) for k in range(3)] for i in range(3)]
-    mean = jackknife(moments, third_of_trace)
+    found = covariance(as_runs(dipoles, ("t", "3"), "dipoles"), interval)
+    mean = found.mean * scale
     return Permittivity(
-        electronic * np.eye(3) + np.array([[one.value for one in row] for row in elements]),
-        np.array([[one.error for one in row] for row in elements]),
-        Estimate(electronic + mean.value, mean.error, "1", mean.n_independent),
+        electronic * np.eye(3) + scale * found.tensor,
+        scale * found.errors,
+        replace(mean, value=electronic + mean.value),
     )
 
 

@@ -203,7 +203,8 @@ def _of_each_sample(observable: Array, run: Array) -> Array:
 
 def _independent(values: Array, run: Array) -> Integers:
     """Indices of samples that do not know of each other, for the observable and the dipole."""
-    g = max(statistical_inefficiency(series) for series in (values, *run.T))
+    # of a vibration more than all samples count, but none can be taken twice
+    g = max(1.0, *(statistical_inefficiency(series) for series in (values, *run.T)))
     chosen = import_pymbar().timeseries.subsample_correlated_data(values, g=g)
     return np.asarray(list(chosen), dtype=np.int64)
 

@@ -1,48 +1,42 @@
 """Values with honest errors: means of correlated series, blocks, fits.
 
-Time series of a simulation are correlated: of ``n`` samples only ``n / g`` count, with the
-statistical inefficiency ``g = 1 + 2 tau``. Errors here are standard errors (one sigma).
+Time series of a simulation are correlated. The variance of their mean is their spectral density at
+zero frequency over the number of samples, whatever they contain: a vibration, which averages out
+better than independent samples do, a relaxation, or one on top of the other. Of ``n`` samples
+``n / g`` count, with the statistical inefficiency ``g = 1 + 2 tau``.
+
+Errors are standard errors (one sigma), widened by Student's t; a series of fewer than
+:data:`~mlobs_client.analysis.estimate.FEWEST` independent samples has none.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
-from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.analysis.correlation import split_blocks
+from mlobs_client.analysis.estimate import (
+    FEWEST_RUNS,
+    student,
+    too_few,
+)
+from mlobs_client.analysis.estimate import Estimate as Estimate
+from mlobs_client.analysis.estimate import check_series as check_series
+from mlobs_client.analysis.zero_frequency import FREEDOM, WINDOW, zero_frequency_density
+from mlobs_client.analysis.zero_frequency import (
+    statistical_inefficiency as statistical_inefficiency,
+)
+from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its standard error.
-
-    Attributes:
-        value: in ``unit``.
-        error: one sigma, in ``unit``; of the mean, not of one sample.
-        unit: written as for a reader, ``"1"`` where there is none.
-        n_independent: how many independent samples (or blocks) it rests on.
-    """
-
-    value: float
-    error: float
-    unit: str
-    n_independent: float
-
-    def __str__(self) -> str:
-        if not (np.isfinite(self.error) and self.error > 0):
-            return f"{self.value:.6g} {self.unit}"
-        decimals = max(0, 1 - int(np.floor(np.log10(self.error))))
-        return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f} {self.unit}"
-
-    def __mul__(self, factor: float) -> Estimate:
-        """Scale value and error; the unit stays, so give the result its own with ``replace``."""
-        return replace(self, value=self.value * factor, error=self.error * abs(factor))
+LONG: Final = 5.0
+"""Correlation times that a block of one run has to last to count as independent."""
 
 
 @dataclass(frozen=True)
@@ -59,49 +53,6 @@ class LinearFit:
     slope: Estimate
     intercept: Estimate
     chi_squared: float
-
-
-def check_series(values: Array, what: str, least: int = 2) -> Array:
-    """Return ``values`` as floats after checking that there are enough and all are finite.
-
-    Args:
-        values: the first axis is time.
-        what: how to call them in the error.
-        least: the smallest number of samples that makes sense.
-
-    Raises:
-        RecordError: fewer than ``least`` samples, NaN or infinity.
-    """
-    checked = np.asarray(values, dtype=np.float64)
-    if checked.ndim == 0 or len(checked) < least:
-        length = 0 if checked.ndim == 0 else len(checked)
-        raise RecordError(f"{what}: {length} samples, at least {least} are needed; run longer")
-    if not np.isfinite(checked).all():
-        index = [int(i) for i in np.argwhere(~np.isfinite(checked))[0]]
-        raise RecordError(
-            f"{what}{index} is {checked[tuple(index)]}, not a finite number; find the step in the "
-            "trajectory and cut it off before"
-        )
-    return checked
-
-
-def statistical_inefficiency(series: Array) -> float:
-    """Return g = 1 + 2 tau, the number of samples that count as one.
-
-    Args:
-        series: shape ``(t,)``; the estimate needs a series of many correlation times.
-
-    Returns:
-        At least 1; 1 for a constant series.
-
-    Raises:
-        RecordError: fewer than 4 samples, or not finite.
-    """
-    checked = check_series(series, "series", least=4)
-    if np.ptp(checked) == 0.0:
-        return 1.0
-    # not fast=True: thinning out the sum over lags overestimates g, by 14 % for g = 9
-    return float(import_pymbar().timeseries.statistical_inefficiency(checked))
 
 
 def find_equilibration(series: Array) -> int:
@@ -124,26 +75,42 @@ def find_equilibration(series: Array) -> int:
     return int(start)
 
 
-def mean(series: Array, unit: str = "1") -> Estimate:
-    """Mean of a correlated, stationary series, with the error from its statistical inefficiency.
+def mean(
+    series: Array | Sequence[Array], unit: str = "1", interval: float | None = None
+) -> Estimate:
+    """Mean of a correlated, stationary series, or of several independent ones.
+
+    The error is that of the spectral density at zero frequency. Where series are too short for it,
+    the scatter of three or more of them gives the error; one or two have none.
 
     Args:
-        series: shape ``(t,)``, after equilibration.
+        series: shape ``(t,)``, after equilibration; or one such for each independent run.
         unit: of the series.
+        interval: between samples, ps, for what the estimate says where it has no error.
 
     Raises:
         RecordError: fewer than 4 samples, or not finite.
     """
-    checked = check_series(series, "series", least=4)
-    n_independent = len(checked) / statistical_inefficiency(checked)
-    error = float(np.std(checked, ddof=1)) / np.sqrt(n_independent)
-    return Estimate(float(np.mean(checked)), float(error), unit, n_independent)
+    given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
+    runs = [check_series(run, "series", least=4) for run in given]
+    lengths = np.array([len(run) for run in runs], dtype=np.float64)
+    counts = lengths / [statistical_inefficiency(run) for run in runs]
+    if len(runs) >= FEWEST_RUNS and any(map(too_few, counts, map(len, runs))):
+        return _mean_of_runs(runs, unit)
+    n_samples, n_independent = float(lengths.sum()), float(counts.sum())
+    density = float(np.average([zero_frequency_density(run) for run in runs], weights=lengths))
+    freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(runs))
+    error = np.sqrt(density / n_samples) * student(freedom)
+    value = float(np.mean(np.concatenate(runs)))
+    reason = too_few(n_independent, int(n_samples), interval)
+    return Estimate(value, float(error), unit, n_independent).without_error(reason)
 
 
 def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
     """Mean of a series, with the error from the scatter of the means of ``n_blocks`` blocks.
 
     Right when a block is much longer than the correlation time; then independent of ``n_blocks``.
+    Where it is not longer than five of them, there is no error.
 
     Args:
         series: shape ``(t,)``; what is left over after equal blocks is dropped from the front.
@@ -154,12 +121,43 @@ def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
         ConfigError: fewer than two blocks.
         RecordError: fewer samples than blocks, or not finite.
     """
-    if n_blocks < 2:
-        raise ConfigError(f"n_blocks = {n_blocks}: an error needs at least 2 blocks")
-    checked = check_series(series, "series", least=n_blocks)
-    length = len(checked) // n_blocks
-    means = checked[-n_blocks * length :].reshape(n_blocks, length).mean(axis=1)
-    return Estimate(float(means.mean()), float(stats.sem(means)), unit, n_blocks)
+    checked = check_series(series, "series", least=4)
+    blocks = split_blocks([checked], n_blocks)
+    means = mean_of_independent(np.array([block.mean() for block in blocks]), unit)
+    return means.without_error(too_short([checked], len(blocks[0])))
+
+
+def mean_of_independent(values: Array, unit: str = "1") -> Estimate:
+    """Mean of independent numbers, such as blocks, with the error from their scatter.
+
+    Args:
+        values: shape ``(n,)``.
+        unit: of them.
+
+    Raises:
+        RecordError: fewer than two, or not finite.
+    """
+    checked = check_series(values, "blocks")
+    error = float(stats.sem(checked)) * student(len(checked) - 1)
+    return Estimate(float(checked.mean()), error, unit, len(checked))
+
+
+def too_short(runs: Sequence[Array], length: int, interval: float | None = None) -> str:
+    """Return why blocks do not count as independent; nothing if they do.
+
+    Args:
+        runs: what the blocks are cut from, each of shape ``(t, ...)``; the slowest component
+            decides.
+        length: of a block, samples.
+        interval: between samples, ps.
+    """
+    components = [column for run in runs for column in run.reshape(len(run), -1).T]
+    time = 0.5 * max(map(statistical_inefficiency, components))
+    if length >= LONG * time:
+        return ""
+    needed = LONG * time
+    amount = f"{needed:.2g} samples" if interval is None else f"{needed * interval:.2g} ps"
+    return f"blocks of {length / time:.1f} correlation times, each needs about {amount}"
 
 
 def jackknife(blocks: Array, statistic: Callable[[Array], float], unit: str = "1") -> Estimate:
@@ -177,8 +175,8 @@ def jackknife(blocks: Array, statistic: Callable[[Array], float], unit: str = "1
     n_blocks = len(checked)
     total = checked.sum(axis=0)
     left_out = [statistic((total - block) / (n_blocks - 1)) for block in checked]
-    variance = (n_blocks - 1) * float(np.var(left_out))
-    return Estimate(float(statistic(total / n_blocks)), float(np.sqrt(variance)), unit, n_blocks)
+    error = np.sqrt((n_blocks - 1) * np.var(left_out)) * student(n_blocks - 1)
+    return Estimate(float(statistic(total / n_blocks)), float(error), unit, n_blocks)
 
 
 def bootstrap(
@@ -218,7 +216,7 @@ def bootstrap(
         rng=np.random.default_rng(seed),
     )
     n_blocks = len(checked)
-    error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1))
+    error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1)) * student(n_blocks - 1)
     return Estimate(float(statistic(checked)), float(error), unit, n_blocks)
 
 
@@ -249,7 +247,9 @@ def fit_line(
     slope_unit = units[1] if units[0] == "1" else f"{units[1]}/{per}"
     if errors is None:
         fit = stats.linregress(x, y)
-        slope, intercept = (fit.slope, fit.stderr), (fit.intercept, fit.intercept_stderr)
+        widened = student(len(x) - 2)
+        slope = (fit.slope, fit.stderr * widened)
+        intercept = (fit.intercept, fit.intercept_stderr * widened)
         chi_squared = float("nan")
     else:
         slope, intercept, chi_squared = _fit_weighted(x, y, errors)
@@ -263,11 +263,11 @@ def fit_line(
 def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> Estimate:
     """Slope of a series against time, with an error that knows that neighbours are correlated.
 
-    Meant for the conserved quantity. The error of the least-squares line is multiplied by
-    sqrt(g), with the statistical inefficiency g of the residuals.
+    Meant for the conserved quantity. The error is that of a least-squares line through noise with
+    the spectral density of the residuals at zero frequency.
 
     Args:
-        times: shape ``(t,)``.
+        times: shape ``(t,)``, in equal steps.
         values: shape ``(t,)``.
         units: of the times and of the values.
 
@@ -277,8 +277,13 @@ def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> E
     check_series(times, "times", least=4)
     fit = fit_line(times, values, units=units)
     residuals = np.asarray(values) - fit.intercept.value - fit.slope.value * np.asarray(times)
-    g = statistical_inefficiency(residuals)
-    return replace(fit.slope, error=fit.slope.error * np.sqrt(g), n_independent=len(residuals) / g)
+    n_independent = len(residuals) / statistical_inefficiency(residuals)
+    spread = float(np.sqrt(len(times)) * np.std(times))
+    freedom = min(n_independent - 2.0, FREEDOM * WINDOW)
+    error = np.sqrt(zero_frequency_density(residuals, n_fitted=2)) / spread * student(freedom)
+    interval = abs(float(times[-1] - times[0])) / (len(times) - 1) if units[0] == "ps" else None
+    found = replace(fit.slope, error=float(error), n_independent=n_independent)
+    return found.without_error(too_few(n_independent, len(residuals), interval))
 
 
 def add_member_spread(statistical: Estimate, members: Array) -> Estimate:
@@ -323,3 +328,9 @@ def _fit_weighted(
     chi_squared = float(np.sum(pulls**2)) / freedom if freedom else float("nan")
     slope_error, intercept_error = np.sqrt(np.diag(covariance))
     return (slope, slope_error), (intercept, intercept_error), chi_squared
+
+
+def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:
+    """Of runs that are too short to know their own errors, from their scatter."""
+    scatter = mean_of_independent(np.array([run.mean() for run in runs]), unit)
+    return replace(scatter, value=float(np.mean(np.concatenate(runs))))

@@ -201,14 +201,14 @@ def _fluctuations(
         dielectric_from_fluctuations,
         permittivity_from_fluctuations,
     )
-    from mlobs_client.units import KELVIN
+    from mlobs_client.units import KELVIN, PICOSECOND
 
     static = permittivity_from_fluctuations(
         samples.dipoles,
         samples.volume,
         temperature * KELVIN,
-        n_blocks=settings.n_blocks,
         electronic=electronic,
+        interval=samples.timestep / PICOSECOND,
     )
     function = dielectric_from_fluctuations(
         samples.dipoles,
@@ -245,11 +245,11 @@ def _relaxation(
 
 
 def _show(static: Permittivity, curves: dict[str, DielectricFunction], along: bool) -> None:
-    click.echo(f"static dielectric constant (a third of the trace)  {str(static.mean)[:-2]}")
+    click.echo(f"static dielectric constant (a third of the trace)  {static.mean}")
     for row, errors in zip(static.tensor, static.errors, strict=True):
         click.echo(
             "  " + "  ".join(f"{x:8.3f} ± {e:.3f}" for x, e in zip(row, errors, strict=True))
         )
     if along:
         for label, one in curves.items():
-            click.echo(f"along the field, from {label}  {str(one.static)[:-2]}")
+            click.echo(f"along the field, from {label}  {one.static}")

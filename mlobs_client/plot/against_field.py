@@ -6,9 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot.figure import COLORS, Plot, add_legend, as_json, extend, new_figure, pretty
+from mlobs_client.plot.figure import (
+    COLORS,
+    Plot,
+    add_legend,
+    as_json,
+    draw_points,
+    explain_open_points,
+    extend,
+    new_figure,
+    pretty,
+)
 from mlobs_client.structure import Array
 
 Curve = tuple[Array, tuple[Estimate, ...]]
@@ -42,14 +52,13 @@ def plot_against_field(curves: Mapping[str, Curve], what: str) -> Plot:
             np.array([getattr(one, name) for one in estimates])
             for name in ("value", "error", "n_independent")
         )
-        axes.errorbar(
-            fields, values, errors, color=COLORS[i % len(COLORS)], fmt="osD^v"[i % 5],
-            markersize=3.5, capsize=2.0, linewidth=0.8, label=label,
-        )  # fmt: skip
+        color, marker = COLORS[i % len(COLORS)], "osD^v"[i % 5]
+        draw_points(axes, fields, estimates, color, marker, label=label)
         extend(columns, label, fields, values, errors, counts)
     axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")
     axes.set_ylabel(f"{what} / {pretty(unit)}" if unit != "1" else what)
-    add_legend(figure, axes, [])
+    every = [one for _, estimates in drawn.values() for one in estimates]
+    add_legend(figure, axes, explain_open_points(every))
     summary = {
         label: {f"{field:g} V/angstrom": as_json(one) for field, one in zip(*curve, strict=True)}
         for label, curve in drawn.items()

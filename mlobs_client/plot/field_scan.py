@@ -18,6 +18,8 @@ from mlobs_client.plot.figure import (
     Plot,
     add_legend,
     as_json,
+    draw_points,
+    explain_open_points,
     new_figure,
     pretty,
 )
@@ -48,7 +50,8 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     """Draw polarization, O-H length, orientation and diffusion against the field.
 
     Dashed in the first panel: the linear response that the fluctuations at zero field predict,
-    from the polarization there. In the last one, open symbols are from velocities.
+    from the polarization there. In the last one, triangles are from velocities. Open symbols have no
+    error.
 
     Args:
         curves: classical and quantum ones.
@@ -61,21 +64,22 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     for i, curve in enumerate(curves):
         color, marker = COLORS[i % len(COLORS)], "osD^v"[i % 5]
         _draw_linear_response(polarization, curve, color)
-        for axes, name, face in (
-            (polarization, "polarization", color),
-            (length, "O-H length", color),
-            (cosine, "P1", color),
-            (diffusion, "D from displacements", color),
-            (diffusion, "D from velocities", "white"),
+        for axes, name in (
+            (polarization, "polarization"),
+            (length, "O-H length"),
+            (cosine, "P1"),
+            (diffusion, "D from displacements"),
         ):
-            _draw_points(axes, curve, name, color, marker, face)
+            _draw_points(axes, curve, name, color, marker)
+        _draw_points(diffusion, curve, "D from velocities", color, "<>^v"[i % 4])
         diffusion.plot([], [], color=color, marker=marker, linestyle="none", label=curve.label)
     polarization.set_ylabel(f"P / {pretty('uC/cm^2')}")
     length.set_ylabel(r"$\langle r_\mathrm{OH} \rangle$ / Å")
     cosine.set_ylabel(r"$\langle \cos\theta \rangle$")
     diffusion.set_ylabel(f"D / {pretty('angstrom^2/ps')}")
     diffusion.set_xlabel(f"electric field / {pretty('V/angstrom')}")
-    add_legend(figure, diffusion, [], n_columns=len(curves))
+    every = [one for curve in curves for row in curve.rows for one in row.values() if one]
+    add_legend(figure, diffusion, explain_open_points(every), n_columns=max(2, len(curves)))
     return Plot(figure, _columns(curves), {curve.label: _summary(curve) for curve in curves})
 
 
@@ -143,19 +147,14 @@ def _draw_linear_response(axes: Axes, curve: Curve, color: str) -> None:
     axes.fill_between(fields, line - band, line + band, color=color, alpha=0.2, linewidth=0)
 
 
-def _draw_points(axes: Axes, curve: Curve, name: str, color: str, marker: str, face: str) -> None:
+def _draw_points(axes: Axes, curve: Curve, name: str, color: str, marker: str) -> None:
     known = [
         (point.field, estimate)
         for point, row in zip(curve.points, curve.rows, strict=True)
         if (estimate := row[name]) is not None
     ]
-    axes.errorbar(
-        [field for field, _ in known],
-        [one.value for _, one in known],
-        [one.error for _, one in known],
-        color=color, marker=marker, markersize=3.5, markerfacecolor=face, capsize=2.0,
-        linewidth=0.8, linestyle="none",
-    )  # fmt: skip
+    fields = np.array([field for field, _ in known])
+    draw_points(axes, fields, [one for _, one in known], color, marker)
 
 
 def _columns(curves: Sequence[Curve]) -> dict[str, list[str | float]]:

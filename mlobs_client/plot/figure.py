@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
 
-from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.csv_file import write_csv
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
@@ -117,7 +119,11 @@ def new_figure(n_panels: int = 1, *, share_x: bool = True) -> tuple[Figure, list
 
 
 def add_legend(
-    figure: Figure, axes: Axes, extra: list[Patch], title: str | None = None, n_columns: int = 2
+    figure: Figure,
+    axes: Axes,
+    extra: Sequence[Artist],
+    title: str | None = None,
+    n_columns: int = 2,
 ) -> None:
     """Above the axes, where it hides nothing."""
     handles = [*axes.get_legend_handles_labels()[0], *extra]
@@ -133,8 +139,53 @@ def pretty(unit: str) -> str:
 
 
 def with_error(estimate: Estimate) -> str:
-    """Value ± error without the unit, with a proper minus sign."""
-    return str(estimate).removesuffix(estimate.unit).strip().replace("-", "−")
+    """Value ± error without the unit, with a proper minus sign; says where there is no error."""
+    return estimate.text.replace("-", "−") + (" (no error)" if estimate.no_error else "")
+
+
+def draw_points(
+    axes: Axes,
+    x: Array,
+    estimates: Sequence[Estimate],
+    color: str,
+    marker: str,
+    label: str | None = None,
+) -> None:
+    """Points with error bars; open and without a bar where there is no error.
+
+    Args:
+        axes: to draw in.
+        x: one for each point.
+        estimates: their y.
+        color: of marks and bars.
+        marker: of matplotlib.
+        label: in the legend.
+    """
+    lacking = np.array([bool(one.no_error) for one in estimates], dtype=bool)
+    values = np.array([one.value for one in estimates])
+    errors = np.array([one.error for one in estimates])
+    style: dict[str, Any] = {
+        "color": color,
+        "marker": marker,
+        "markersize": 3.5,
+        "linestyle": "none",
+    }
+    axes.errorbar(
+        x[~lacking], values[~lacking], errors[~lacking], capsize=2.0, linewidth=0.8,
+        **style,
+    )  # fmt: skip
+    axes.plot(x[lacking], values[lacking], markerfacecolor="none", **style)
+    if label is not None:
+        face = "none" if lacking.all() else color
+        axes.plot([], [], markerfacecolor=face, label=label, **style)
+
+
+def explain_open_points(estimates: Iterable[Estimate]) -> list[Line2D]:
+    """A line of the legend for open points, if there are any."""
+    if not any(one.no_error for one in estimates):
+        return []
+    return [Line2D([], [], color="0.4", marker="o", markersize=3.5, markerfacecolor="none",
+                   linestyle="none", label="open: too short for an error")]  # fmt: skip
 
 
 def extend(columns: dict[str, list[str | float]], label: str, *values: Array) -> None:
@@ -145,14 +196,15 @@ def extend(columns: dict[str, list[str | float]], label: str, *values: Array) ->
         column.extend(added)
 
 
-def as_json(estimate: Estimate) -> dict[str, float | str]:
-    """All of an estimate."""
-    return {
+def as_json(estimate: Estimate) -> dict[str, float | str | None]:
+    """All of an estimate; its error is null where there is none, and why is said."""
+    content: dict[str, float | str | None] = {
         "value": estimate.value,
-        "error": estimate.error,
+        "error": None if estimate.no_error else estimate.error,
         "unit": estimate.unit,
         "n_independent": estimate.n_independent,
     }
+    return {**content, "no_error": estimate.no_error} if estimate.no_error else content
 
 
 def _without_nan(value: object) -> object:

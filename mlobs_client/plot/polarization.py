@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from mlobs_client.analysis.polarization import PolarizationCurve
 from mlobs_client.errors import ConfigError
@@ -14,6 +15,8 @@ from mlobs_client.plot.figure import (
     Plot,
     add_legend,
     as_json,
+    draw_points,
+    explain_open_points,
     extend,
     new_figure,
     pretty,
@@ -44,17 +47,19 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
         values = np.array([one.value for one in curve.polarization])
         errors = np.array([one.error for one in curve.polarization])
         text = rf"{label}: $\chi$ = {with_error(curve.susceptibility)}"
-        axes.errorbar(
-            curve.field, values, errors, color=color, fmt="osD^v"[i % 5], markersize=3.5,
-            capsize=2.0, linewidth=0.8, label=text,
-        )  # fmt: skip
+        draw_points(axes, curve.field, curve.polarization, color, "osD^v"[i % 5], label=text)
         ends = np.array([curve.field.min(), curve.field.max()])
+        if curve.symmetric:
+            ends = np.array([min(0.0, ends[0]), max(0.0, ends[1])])
         line = curve.intercept.value + curve.slope.value * ends
         axes.plot(ends, line, color=color, linestyle=DASHES[i % len(DASHES)], linewidth=0.8)
         extend(columns, label, curve.field, values, errors)
     axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")
     axes.set_ylabel(f"polarization / {pretty('uC/cm^2')}")
-    add_legend(figure, axes, [], n_columns=1)
+    symmetric = [Line2D([], [], linestyle="none", label="lines through 0 by symmetry")]
+    extra = symmetric if all(curve.symmetric for curve in curves.values()) else []
+    every = [one for curve in curves.values() for one in curve.polarization]
+    add_legend(figure, axes, [*extra, *explain_open_points(every)], n_columns=1)
     summary = {label: _curve_summary(curve) for label, curve in curves.items()}
     return Plot(figure, columns, summary)
 
@@ -66,4 +71,5 @@ def _curve_summary(curve: PolarizationCurve) -> dict[str, object]:
         "intercept": as_json(curve.intercept),
         "susceptibility": as_json(curve.susceptibility),
         "chi_squared": curve.chi_squared,
+        "zero without field by symmetry": curve.symmetric,
     }

@@ -1,0 +1,126 @@
+r"""How much a quantity fluctuates along correlated runs, with the errors of these variances.
+
+The mean is known from the same samples only, which takes the variance of that mean,
+:math:`S_{ij}(0)/n`, off the covariances at all lags; it is added again. The errors are those of
+Gaussian fluctuations, as of a sum over many molecules (Bartlett's formula),
+
+.. math:: \mathrm{var}(c_{ij})
+          = \frac{1}{n} \sum_k \left[C_{ii}(k)\, C_{jj}(k) + C_{ij}(k)^2\right],
+
+with less noise than those of the squares themselves.
+
+Source:
+    Bartlett, Suppl. J. R. Stat. Soc. 8, 27 (1946).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from mlobs_client.analysis.correlation import autocorrelation
+from mlobs_client.analysis.estimate import Estimate, check_series, student, too_few
+from mlobs_client.analysis.zero_frequency import (
+    FREEDOM,
+    WINDOW,
+    statistical_inefficiency,
+    zero_frequency_density,
+)
+from mlobs_client.structure import Array
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariances of the components of a vector.
+
+    Attributes:
+        tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
+        errors: shape ``(k, k)``, one sigma; NaN where the runs are too short.
+        mean: of the diagonal.
+    """
+
+    tensor: Array
+    errors: Array
+    mean: Estimate
+
+
+def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
+    """Covariance tensor of a vector along correlated, stationary runs.
+
+    Args:
+        runs: each of shape ``(t, k)``; their mean is that of all.
+        interval: between samples, ps, for what estimates say where they have no error.
+
+    Raises:
+        RecordError: fewer than 10 samples in a run, or not finite.
+    """
+    checked = [check_series(run, "series", least=WINDOW) for run in runs]
+    average = np.concatenate(checked).mean(axis=0)
+    deviations = [run - average for run in checked]
+    n_samples = sum(map(len, deviations))
+    max_lag = min(map(len, deviations)) // WINDOW
+    lagged = _of_pairs(deviations, lambda one: autocorrelation(one, 2 * max_lag))  # [i, j, lag]
+    densities = _of_pairs(deviations, lambda one: np.array([zero_frequency_density(one)]))[..., 0]
+    lagged = lagged + densities[..., None] / n_samples
+    tensor = lagged[..., 0]
+    alone = np.einsum("iin->in", lagged)
+    variances = _sum_over_lags(alone[:, None] * alone + lagged**2, max_lag) / n_samples
+    of_trace = _sum_over_lags(2.0 * np.sum(lagged**2, axis=(0, 1)), max_lag) / n_samples
+    n_independent = _count_slowest(deviations)
+    widened = student(min(n_independent - 1.0, FREEDOM * WINDOW * len(runs)))
+    reason = too_few(n_independent, n_samples, interval)
+    errors = np.sqrt(variances)
+    np.fill_diagonal(errors, _upper(np.diag(errors), np.diag(tensor)))
+    trace = float(np.trace(tensor))
+    mean = Estimate(trace, float(_upper(np.sqrt(of_trace), trace)) * widened, "1", n_independent)
+    return Covariance(
+        tensor,
+        np.full_like(errors, np.nan) if reason else errors * widened,
+        (mean * (1.0 / len(tensor))).without_error(reason),
+    )
+
+
+def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Array:
+    """What is quadratic in a series, for all pairs of components, ``[i, j, ...]``; symmetric.
+
+    Mean over runs, weighted by their lengths; of pairs from their sums and differences.
+    """
+    lengths = [len(run) for run in runs]
+
+    def of(series: Sequence[Array]) -> Array:
+        return np.asarray(np.average([function(one) for one in series], axis=0, weights=lengths))
+
+    n_components = runs[0].shape[1]
+    found = [[np.zeros(0)] * n_components for _ in range(n_components)]
+    for i, j in combinations_with_replacement(range(n_components), 2):
+        if i == j:
+            found[i][i] = of([run[:, i] for run in runs])
+            continue
+        sums = of([run[:, i] + run[:, j] for run in runs])
+        found[i][j] = found[j][i] = (sums - of([run[:, i] - run[:, j] for run in runs])) / 4.0
+    return np.array(found)
+
+
+def _sum_over_lags(products: Array, max_lag: int) -> Array:
+    """Over positive and negative lags, ``[..., lag]``, less the noise, which longer lags show."""
+    within = products[..., 0] + 2.0 * products[..., 1 : max_lag + 1].sum(axis=-1)
+    noise = 2.0 * products[..., max_lag + 1 :].sum(axis=-1)
+    return np.asarray(np.maximum(within - noise, 0.5 * within))
+
+
+def _upper(error: Array, value: Array | float) -> Array:
+    """Upper error of a positive number whose logarithm is off by the relative error: where by
+    chance it comes out small, its error does too, and would not reach up to the true value."""
+    return np.asarray(value * np.expm1(error / value))
+
+
+def _count_slowest(runs: Sequence[Array]) -> float:
+    """Independent samples of the slowest component."""
+    counts = [
+        sum(len(run) / statistical_inefficiency(run[:, i]) for run in runs)
+        for i in range(runs[0].shape[1])
+    ]
+    return float(min(counts))
