@@ -20,7 +20,6 @@ from mlobs_client.analysis.diffusion import (
     correct_for_size,
     diffusion_from_displacements,
     diffusion_from_velocities,
-    growth,
 )
 from mlobs_client.analysis.distributions import (
     Distribution,
@@ -28,6 +27,7 @@ from mlobs_client.analysis.distributions import (
     histogram,
     radial_distribution,
 )
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.freezing import FRACTION, Onset, find_onset
 from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.polarization import (
@@ -36,19 +36,16 @@ from mlobs_client.analysis.polarization import (
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
-from mlobs_client.analysis.statistics import Estimate, mean
+from mlobs_client.analysis.statistics import mean
 from mlobs_client.campaign.samples import Sample
 from mlobs_client.errors import RecordError
 from mlobs_client.runs import masses
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
 OXYGEN: Final = 8
-POWER_WITHIN: Final = 0.1
-"""How far the power of time of displacements may be from 1, beyond two standard errors."""
-
 ALIKE_WITHIN: Final = 1e-5
 """Of themselves: how far temperatures, cells and times of runs of one curve may be apart, which
 files give with few digits."""
@@ -91,7 +88,6 @@ class Point:
         pairs: O-O radial distribution function.
         orientation: of the bisectors of the molecules to the direction of the scan.
         displacements: diffusion of the oxygen atoms, from how far they get.
-        growth: power of time with which they get farther; 1 where they diffuse.
         velocities: the same diffusion from how long they keep their velocity.
         corrected: the first of these for an infinite cell; None without a viscosity, which is
             that at zero field.
@@ -105,7 +101,6 @@ class Point:
     pairs: Distribution
     orientation: Orientation
     displacements: Diffusion
-    growth: Estimate
     velocities: Diffusion
     corrected: Estimate | None
 
@@ -151,7 +146,7 @@ class Curve:
                 "O-O peak": point.pairs.mode,
                 "O-O peak height": point.pairs.highest,
                 "D from displacements": point.displacements.coefficient,
-                "power of time of displacements": point.growth,
+                "power of time of displacements": point.displacements.exponent,
                 "D from velocities": point.velocities.coefficient,
                 "D of an infinite cell": point.corrected,
                 "D over D at zero field": ratios[i],
@@ -173,9 +168,19 @@ class Leg:
     samples: tuple[Sample, ...]
 
     @property
-    def dipoles(self) -> Array:
-        """Of all runs, one after the other, ``[t, i]``, e bohr."""
-        return np.concatenate([sample.dipoles for sample in self.samples])
+    def dipoles(self) -> list[Array]:
+        """Of each run, ``[t, i]``, e bohr."""
+        return [sample.dipoles for sample in self.samples]
+
+    @property
+    def dipoles_interval(self) -> float:
+        """Time between their samples, ps."""
+        return self.samples[0].duration / (len(self.samples[0].dipoles) - 1)
+
+    @property
+    def positions_interval(self) -> float:
+        """Time between samples of positions, ps."""
+        return self.samples[0].positions_spacing / PICOSECOND
 
     @property
     def volume(self) -> float:
@@ -288,6 +293,7 @@ def _polarize(legs: Sequence[Leg], direction: Array) -> PolarizationCurve:
         strengths[:, None] * direction,
         [leg.dipoles for leg in legs],
         np.array([leg.volume for leg in legs]),
+        interval=legs[0].dipoles_interval,
     )
 
 
@@ -295,23 +301,19 @@ def _respond(legs: Sequence[Leg], direction: Array) -> Estimate:
     for leg in legs:
         if leg.field == 0.0:
             temperature = leg.samples[0].temperature
-            return susceptibility_from_fluctuations(leg.dipoles, leg.volume, temperature, direction)
+            return susceptibility_from_fluctuations(
+                leg.dipoles, leg.volume, temperature, direction, leg.dipoles_interval
+            )
     raise RecordError("no run is at zero field")
 
 
 def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
     for point in points:
-        excess = abs(point.growth.value - 1.0) - 2.0 * point.growth.error
-        if point.field == 0.0 and excess > POWER_WITHIN:
-            first, last = point.displacements.window
-            power = str(point.growth).removesuffix(point.growth.unit).strip()
-            raise RecordError(
-                f"without a field the atoms do not diffuse yet: from {first:.3g} to {last:.3g} ps "
-                f"their squared displacements grow as t^x with x = {power}, not 1; run longer, or "
-                "choose longer lags"
-            )
+        reason = point.displacements.coefficient.no_error
+        if point.field == 0.0 and reason:
+            raise RecordError(f"without a field, {reason}; run longer, or choose longer lags")
     fields = np.array([point.field for point in points])
-    return find_onset(fields, [point.displacements.coefficient for point in points], fraction)
+    return find_onset(fields, [point.displacements.rate for point in points], fraction)
 
 
 def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
@@ -319,22 +321,21 @@ def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
     oxygens = samples[0].positions.numbers == OXYGEN
     lengths, axes = zip(*map(_measure_molecules, samples), strict=True)
     displacements, velocities = _measure_diffusion(samples, oxygens, settings)
+    interval = leg.positions_interval
     return Point(
         field=leg.field,
         n_runs=len(samples),
         duration=sum(sample.duration for sample in samples),
-        bond_length=mean(
-            np.concatenate([one.mean(axis=(1, 2)) for one in lengths]), unit="angstrom"
-        ),
-        bonds=histogram(lengths, BOND_EDGES, settings.n_blocks),
+        bond_length=mean([one.mean(axis=(1, 2)) for one in lengths], "angstrom", interval),
+        bonds=histogram(lengths, BOND_EDGES, settings.n_blocks, interval=interval),
         pairs=radial_distribution(
             [sample.positions.values[:, :, oxygens] for sample in samples],
             [sample.positions.cells for sample in samples],
             settings.n_blocks,
+            interval=interval,
         ),
-        orientation=orientation(axes, direction, settings.n_blocks),
+        orientation=orientation(axes, direction, settings.n_blocks, interval=interval),
         displacements=displacements,
-        growth=growth(displacements),
         velocities=velocities,
         corrected=_correct(displacements.coefficient, leg, settings.viscosity),
     )

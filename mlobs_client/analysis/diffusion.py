@@ -2,20 +2,26 @@
 
 Both methods measure the same: the slope of the mean squared displacement at a lag is six times the
 integral of the velocity autocorrelation up to that lag. Path integrals: give the centroids.
+
+D is that of the frame in which the centre of mass of all atoms rests. In the frame of an endless
+liquid D is larger by :math:`1/(1 - m/M)`, with m the mass of one molecule and M that of all: 1.6 %
+for 64 molecules. The correction for the size of the cell, :func:`correct_for_size`, is for D as it
+is here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import integrate
 
 from mlobs_client.analysis.correlation import autocorrelation, split_blocks
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.spectra import as_runs, check_positive
-from mlobs_client.analysis.statistics import Estimate, jackknife
+from mlobs_client.analysis.statistics import jackknife, mean_of_independent
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, MILLIPASCAL_SECOND, PICOSECOND
@@ -23,6 +29,9 @@ from mlobs_client.units import ANGSTROM, MILLIPASCAL_SECOND, PICOSECOND
 UNIT: Final = "angstrom^2/ps"
 CUBIC: Final = 2.837297
 """Of the lattice sum for a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""
+DIFFUSIVE_WITHIN: Final = 0.2
+"""How far the power of time of displacements may be from 1, where that is certain."""
+
 CUBIC_WITHIN: Final = 0.05
 """How much lengths may differ, and how large cosines of angles may be, in a nearly cubic cell."""
 
@@ -32,17 +41,33 @@ class Diffusion:
     """A diffusion coefficient with the curve that it was read from.
 
     Attributes:
-        coefficient: D, angstrom^2/ps; its error is from the scatter of the blocks.
+        rate: D with the centre of mass at rest, as read between the lags of the window, whether or
+            not the motion is diffusive there, angstrom^2/ps; its error is from the scatter of the
+            blocks.
         lags: shape ``(n_lags,)``, ps.
         blocks: shape ``(n_blocks, n_lags)``: mean squared displacement, angstrom^2, or integral of
             the velocity autocorrelation up to each lag, angstrom^2/ps.
         window: first and last lag that were used, ps.
+        exponent: power of time with which the mean squared displacement grows there.
     """
 
-    coefficient: Estimate
+    rate: Estimate
     lags: Array
     blocks: Array
     window: tuple[float, float]
+    exponent: Estimate
+
+    @property
+    def coefficient(self) -> Estimate:
+        """The rate, as a diffusion coefficient: without an error where it is none."""
+        exponent = self.exponent
+        if abs(exponent.value - 1.0) <= DIFFUSIVE_WITHIN or not exponent.is_beyond(1.0):
+            return self.rate
+        first, last = self.window
+        return self.rate.without_error(
+            f"from {first:.3g} to {last:.3g} ps displacements grow as t^{exponent.text}, not t: "
+            "no diffusion yet"
+        )
 
     @property
     def curve(self) -> Array:
@@ -78,9 +103,9 @@ def diffusion_from_displacements(
         return mean_squared_displacement(block, max_lag) / ANGSTROM**2
 
     def slope(lags: Array, values: Array) -> float:
-        return float(np.polyfit(lags, values, 1)[0]) / 6.0
+        return _slope(lags, values) / 6.0
 
-    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, displacement, slope)
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, displacement, slope, _slope)
 
 
 def diffusion_from_velocities(
@@ -113,26 +138,10 @@ def diffusion_from_velocities(
         summed = integrate.cumulative_trapezoid(products, dx=timestep, initial=0.0)
         return np.asarray(summed * PICOSECOND / ANGSTROM**2)
 
-    def plateau(lags: Array, values: Array) -> float:
+    def plateau(_: Array, values: Array) -> float:
         return float(values.mean())
 
-    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, integral, plateau)
-
-
-def growth(displacements: Diffusion) -> Estimate:
-    """Power of time with which the mean squared displacement grows between the lags of the window.
-
-    It is 1 where atoms diffuse, 2 where they still fly, and less than 1 in the cages of their
-    neighbours: far from 1, the coefficient is none of diffusion, whatever its error.
-
-    Args:
-        displacements: from :func:`diffusion_from_displacements`.
-    """
-    used = (displacements.lags >= displacements.window[0]) & (displacements.lags > 0.0)
-    times = np.log(displacements.lags[used])
-    return jackknife(
-        displacements.blocks, lambda curve: float(np.polyfit(times, np.log(curve[used]), 1)[0])
-    )
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, integral, plateau, plateau)
 
 
 def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
@@ -190,7 +199,7 @@ def correct_for_size(
     length = float(abs(np.linalg.det(cell))) ** (1.0 / 3.0)
     friction = 6.0 * np.pi * viscosity * MILLIPASCAL_SECOND * length
     added = CUBIC * temperature / friction * PICOSECOND / ANGSTROM**2
-    return Estimate(coefficient.value + added, coefficient.error, UNIT, coefficient.n_independent)
+    return replace(coefficient, value=coefficient.value + added)
 
 
 def _diffusion(
@@ -202,6 +211,7 @@ def _diffusion(
     window: tuple[float, float] | None,
     make_curve: Callable[[Array, int], Array],
     read: Callable[[Array, Array], float],
+    rate: Callable[[Array, Array], float],
 ) -> Diffusion:
     check_positive("timestep", timestep, "atu")
     blocks = split_blocks(as_runs(runs, ("t", "n_atoms", "3"), "atoms"), n_blocks)
@@ -218,8 +228,34 @@ def _diffusion(
     lags: Array = np.linspace(0.0, spacing * last, last + 1)
     used = slice(first, last + 1)
     values = [read(lags[used], curve[used]) for curve in curves]
-    estimate = Estimate(float(np.mean(values)), float(stats.sem(values)), UNIT, len(values))
-    return Diffusion(estimate, lags, curves, (float(lags[first]), float(lags[last])))
+    exponent = _exponent(lags[used], curves[:, used], rate)
+    found = mean_of_independent(np.array(values), UNIT)
+    return Diffusion(found, lags, curves, (float(lags[first]), float(lags[last])), exponent)
+
+
+def _slope(lags: Array, values: Array) -> float:
+    return float(np.polyfit(lags, values, 1)[0])
+
+
+def _exponent(lags: Array, curves: Array, rate: Callable[[Array, Array], float]) -> Estimate:
+    """Power of time of the mean squared displacement, from how fast it grows in either half.
+
+    The rate is constant where atoms diffuse, also if they have flown before, which shifts the
+    line but does not tilt it.
+    """
+    middle = len(lags) // 2
+    early, late = slice(0, middle + 1), slice(middle, None)
+    times = [lags[part].mean() for part in (early, late)]
+
+    def exponent(curve: Array) -> float:
+        rates = [rate(lags[part], curve[part]) for part in (early, late)]
+        if min(rates) <= 0.0:
+            return float("nan")
+        return 1.0 + float(np.log(rates[1] / rates[0]) / np.log(times[1] / times[0]))
+
+    found = jackknife(curves, exponent)
+    unknown = not np.isfinite(found.value + found.error)
+    return found.without_error("displacements shrink within their noise" if unknown else "")
 
 
 def _find_window(

@@ -13,7 +13,8 @@ import matscipy.neighbours
 import numpy as np
 
 from mlobs_client.analysis.correlation import split_blocks
-from mlobs_client.analysis.statistics import Estimate, bootstrap, check_series
+from mlobs_client.analysis.estimate import Estimate, check_series, student
+from mlobs_client.analysis.statistics import bootstrap, count_blocks
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
@@ -30,11 +31,13 @@ class Distribution:
         centers: of the bins, shape ``(n_bins,)``, in ``unit``.
         blocks: shape ``(n_blocks, n_bins)``.
         unit: of ``centers``; a density is per this unit, a g(r) has none.
+        no_error: why there are no errors, for a reader; empty where there are.
     """
 
     centers: Array
     blocks: Array
     unit: str
+    no_error: str = ""
 
     @property
     def values(self) -> Array:
@@ -43,18 +46,23 @@ class Distribution:
 
     @property
     def errors(self) -> Array:
-        """Standard errors of :attr:`values`, from the scatter of the blocks."""
-        return np.asarray(self.blocks.std(axis=0, ddof=1) / np.sqrt(len(self.blocks)))
+        """Standard errors of :attr:`values`, from the scatter of the blocks; NaN without."""
+        if self.no_error:
+            return np.full(len(self.centers), np.nan)
+        n_blocks = len(self.blocks)
+        scatter = self.blocks.std(axis=0, ddof=1) / np.sqrt(n_blocks)
+        return np.asarray(scatter * student(n_blocks - 1))
 
     @property
     def highest(self) -> Estimate:
         """Height of the highest bin; noise makes it too high where bins are few samples wide."""
-        return bootstrap(self.blocks, lambda blocks: float(blocks.mean(axis=0).max()))
+        found = bootstrap(self.blocks, lambda blocks: float(blocks.mean(axis=0).max()))
+        return found.without_error(self.no_error)
 
     @property
     def mode(self) -> Estimate:
         """Where it is highest, from a parabola through the highest bin and its neighbours."""
-        return bootstrap(self.blocks, self._find_mode, self.unit)
+        return bootstrap(self.blocks, self._find_mode, self.unit).without_error(self.no_error)
 
     def _find_mode(self, blocks: Array) -> float:
         values = blocks.mean(axis=0)
@@ -128,7 +136,11 @@ def find_bonds(structure: Structure, center: int = 8, neighbour: int = 1) -> Bon
 
 
 def histogram(
-    runs: Sequence[Array], edges: Array, n_blocks: int, unit: str = "angstrom"
+    runs: Sequence[Array],
+    edges: Array,
+    n_blocks: int,
+    unit: str = "angstrom",
+    interval: float | None = None,
 ) -> Distribution:
     """Probability density of numbers along runs.
 
@@ -138,14 +150,20 @@ def histogram(
             missing in the integral.
         n_blocks: for the errors, at least this many.
         unit: of the numbers.
+        interval: between samples, ps, for what is said where there are no errors.
 
     Raises:
         RecordError: too few samples, or not finite.
     """
-    blocks = split_blocks([check_series(run, "samples", least=1) for run in runs], n_blocks)
+    checked = [check_series(run, "samples", least=4) for run in runs]
+    means = [run.reshape(len(run), -1).mean(axis=1) for run in checked]
+    n_blocks, reason = count_blocks(means, n_blocks, interval)
     width = float(edges[1] - edges[0])
-    densities = [np.histogram(block, edges)[0] / (block.size * width) for block in blocks]
-    return Distribution(_centers(edges), np.array(densities), unit)
+    densities = [
+        np.histogram(block, edges)[0] / (block.size * width)
+        for block in split_blocks(checked, n_blocks)
+    ]
+    return Distribution(_centers(edges), np.array(densities), unit, reason)
 
 
 def radial_distribution(
@@ -154,6 +172,7 @@ def radial_distribution(
     n_blocks: int,
     bin_width: float = 0.1 * ANGSTROM,
     reach: float | None = None,
+    interval: float | None = None,
 ) -> Distribution:
     r"""Radial distribution function of the atoms of one species, between atoms of one bead.
 
@@ -169,6 +188,7 @@ def radial_distribution(
         bin_width: bohr.
         reach: the longest distance, bohr; half of the smallest distance between two opposite faces
             of a cell, if it is not given, and never more.
+        interval: between samples, ps, for what is said where there are no errors.
 
     Raises:
         RecordError: fewer than two atoms, too few samples, or a cell smaller than two bins.
@@ -189,8 +209,10 @@ def radial_distribution(
         _count_pairs(run, cell, edges) / (n_atoms * (n_atoms - 1) * shells)
         for run, cell in zip(runs, cells, strict=True)
     ]
+    highest = int(np.argmax(np.concatenate(scaled).mean(axis=0)))
+    n_blocks, reason = count_blocks([run[:, highest] for run in scaled], n_blocks, interval)
     blocks = np.array([block.mean(axis=0) for block in split_blocks(scaled, n_blocks)])
-    return Distribution(_centers(edges) / ANGSTROM, blocks, "angstrom")
+    return Distribution(_centers(edges) / ANGSTROM, blocks, "angstrom", reason)
 
 
 def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:

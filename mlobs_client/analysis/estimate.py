@@ -47,6 +47,16 @@ class Estimate:
         """The value alone, with the reason for a reader; unchanged if there is no reason."""
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
+    def is_beyond(self, value: float) -> bool:
+        """Whether the true value differs from another one, with 95 % confidence.
+
+        Of few samples or blocks this takes more than two errors (Student's t). Never where there
+        is no error.
+        """
+        freedom = max(self.n_independent - 1.0, 1.0)
+        errors = float(stats.t.ppf(0.975, freedom)) / student(freedom)
+        return bool(abs(self.value - value) > errors * self.error)
+
     @property
     def text(self) -> str:
         """Value ± error, without unit; the value alone where there is no error."""

@@ -12,14 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 
 FRACTION: Final = 0.1
 """Of the diffusion at zero field: below, the liquid counts as frozen."""
-CERTAIN: Final = 2.0
-"""Standard errors between a ratio and the fraction, with less the point decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class Onset:
         fraction: of the value at zero field.
         field: shape ``(n_fields,)``, V/angstrom, signed, in the order in which they were given.
         ratio: of the diffusion coefficient to that at zero field, in the same order.
-        verdicts: in the same order, ``liquid``, ``frozen`` or, within two standard errors,
-            ``undecided``.
+        verdicts: in the same order, ``liquid``, ``frozen`` or, without 95 % confidence (Student's
+            t for the number of blocks) or without an error, ``undecided``.
     """
 
     fraction: float
@@ -77,7 +75,7 @@ def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float =
 
     Raises:
         ConfigError: an impossible fraction.
-        RecordError: no zero field, or no diffusion there beyond two standard errors.
+        RecordError: no zero field, or no diffusion there with 95 % confidence.
     """
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"fraction = {fraction}: must be between 0 and 1")
@@ -89,9 +87,9 @@ def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float =
         )
     at_zero = int(np.flatnonzero(field == 0.0)[0])
     zero = coefficients[at_zero]
-    if not zero.value > CERTAIN * zero.error:
+    if not (zero.value > 0.0 and zero.is_beyond(0.0)):
         raise RecordError(
-            f"the diffusion at zero field, {zero}, is not beyond {CERTAIN:g} standard errors; run "
+            f"the diffusion at zero field, {zero}, is not above zero with 95 % confidence; run "
             "longer"
         )
     ratios = [_divide(one, zero) for one in coefficients]
@@ -104,10 +102,11 @@ def _divide(one: Estimate, other: Estimate) -> Estimate:
     """Of independent estimates, to first order in their errors."""
     ratio = one.value / other.value
     error = float(np.hypot(one.error, ratio * other.error)) / other.value
-    return Estimate(ratio, error, "1", min(one.n_independent, other.n_independent))
+    n_independent = min(one.n_independent, other.n_independent)
+    return Estimate(ratio, error, "1", n_independent).without_error(one.no_error)
 
 
 def _judge(ratio: Estimate, fraction: float) -> str:
-    if abs(ratio.value - fraction) < CERTAIN * ratio.error:
+    if not ratio.is_beyond(fraction):
         return "undecided"
     return "liquid" if ratio.value > fraction else "frozen"

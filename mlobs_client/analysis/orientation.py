@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlobs_client.analysis.distributions import Bonds, Distribution, histogram
-from mlobs_client.analysis.statistics import Estimate, mean
+from mlobs_client.analysis.estimate import Estimate
+from mlobs_client.analysis.statistics import mean
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 
@@ -56,7 +57,11 @@ def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
 
 
 def orientation(
-    axes: Sequence[Array], direction: Array, n_blocks: int, n_bins: int = 40
+    axes: Sequence[Array],
+    direction: Array,
+    n_blocks: int,
+    n_bins: int = 40,
+    interval: float | None = None,
 ) -> Orientation:
     """Moments and distribution of the angle between molecules and a direction.
 
@@ -65,6 +70,7 @@ def orientation(
         direction: unit vector.
         n_blocks: for the errors of the distribution, at least this many.
         n_bins: of the distribution.
+        interval: between samples, ps, for what estimates say where they have no error.
 
     Raises:
         RecordError: too few samples, or not finite.
@@ -72,9 +78,11 @@ def orientation(
     cosines = [run @ direction for run in axes]
     per_sample = [run.reshape(len(run), -1) for run in cosines]
     return Orientation(
-        first=mean(np.concatenate([run.mean(axis=1) for run in per_sample])),
-        second=mean(np.concatenate([(1.5 * run**2 - 0.5).mean(axis=1) for run in per_sample])),
-        distribution=histogram(cosines, np.linspace(-1.0, 1.0, n_bins + 1), n_blocks, "1"),
+        first=mean([run.mean(axis=1) for run in per_sample], interval=interval),
+        second=mean([(1.5 * run**2 - 0.5).mean(axis=1) for run in per_sample], interval=interval),
+        distribution=histogram(
+            cosines, np.linspace(-1.0, 1.0, n_bins + 1), n_blocks, "1", interval
+        ),
     )
 
 

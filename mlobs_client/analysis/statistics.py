@@ -28,7 +28,7 @@ from mlobs_client.analysis.estimate import (
 )
 from mlobs_client.analysis.estimate import Estimate as Estimate
 from mlobs_client.analysis.estimate import check_series as check_series
-from mlobs_client.analysis.zero_frequency import FREEDOM, WINDOW, zero_frequency_density
+from mlobs_client.analysis.zero_frequency import FREEDOM, ROUNDING, WINDOW, zero_frequency_density
 from mlobs_client.analysis.zero_frequency import (
     statistical_inefficiency as statistical_inefficiency,
 )
@@ -102,7 +102,8 @@ def mean(
     freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(runs))
     error = np.sqrt(density / n_samples) * student(freedom)
     value = float(np.mean(np.concatenate(runs)))
-    reason = too_few(n_independent, int(n_samples), interval)
+    is_known = error <= ROUNDING * abs(value)  # of a constant series, however short
+    reason = "" if is_known else too_few(n_independent, int(n_samples), interval)
     return Estimate(value, float(error), unit, n_independent).without_error(reason)
 
 
@@ -152,12 +153,30 @@ def too_short(runs: Sequence[Array], length: int, interval: float | None = None)
         interval: between samples, ps.
     """
     components = [column for run in runs for column in run.reshape(len(run), -1).T]
-    time = 0.5 * max(map(statistical_inefficiency, components))
+    time = 0.5 * max(0.0, *(statistical_inefficiency(one) - 1.0 for one in components))
     if length >= LONG * time:
         return ""
     needed = LONG * time
     amount = f"{needed:.2g} samples" if interval is None else f"{needed * interval:.2g} ps"
     return f"blocks of {length / time:.1f} correlation times, each needs about {amount}"
+
+
+def count_blocks(
+    series: Sequence[Array], n_blocks: int, interval: float | None = None
+) -> tuple[int, str]:
+    """Return how many blocks to cut so that they are independent, and why errors are missing.
+
+    Blocks of one run count where they are long enough; otherwise whole runs do, three or more.
+
+    Args:
+        series: of each run, what tells how long it remembers, shape ``(t,)`` or ``(t, k)``.
+        n_blocks: that are wanted.
+        interval: between samples, ps.
+    """
+    reason = too_short(series, len(split_blocks(series, n_blocks)[0]), interval)
+    if reason and len(series) >= FEWEST_RUNS:
+        return len(series), ""
+    return n_blocks, reason
 
 
 def jackknife(blocks: Array, statistic: Callable[[Array], float], unit: str = "1") -> Estimate:

@@ -27,6 +27,9 @@ N_COARSE: Final = 50
 SLOWEST: Final = 0.97
 """Highest correlation between neighbouring blocks that is believed: 30 blocks are then one."""
 
+ROUNDING: Final = 1e-12
+"""Of the largest value: what scatters less is constant."""
+
 LEAST_DENSITY: Final = 1e-6
 """Of the variance: a vibration without any noise has a density of zero, and no last digit."""
 
@@ -71,7 +74,7 @@ def statistical_inefficiency(series: Array) -> float:
     """
     checked = check_series(series, "series", least=4)
     variance = float(np.var(checked, ddof=1))
-    if np.ptp(checked) == 0.0:
+    if np.sqrt(variance) <= ROUNDING * np.abs(checked).max():
         return 1.0
     return max(_windowed_density(checked, 1), LEAST_DENSITY * variance) / variance
 

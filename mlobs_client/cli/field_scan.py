@@ -108,9 +108,10 @@ def command(
     all runs with the same beads. A field whose runs are too short is left out, with a warning.
 
     Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
-    length, orientation, diffusion against field; where displacements do not grow as t^1, D is none
-    of diffusion, and longer runs are needed) and OUTPUT-distributions (O-H lengths, O-O
-    distances, orientations), each as .png, .pdf, .csv, .json.
+    length, orientation, diffusion against field) and OUTPUT-distributions (O-H lengths, O-O
+    distances, orientations), each as .png, .pdf, .csv, .json. D is that with the centre of mass
+    at rest. What rests on fewer than 20 independent samples, and D where displacements do not
+    grow as t^1, has no error.
     """
     campaign = load(file)
     if is_run:
@@ -151,4 +152,6 @@ def _show(curves: Sequence[Curve]) -> None:
 
 def _text(estimate: Estimate | None) -> str:
     """Value and error without the unit, which is in the header."""
-    return "" if estimate is None else str(estimate).removesuffix(estimate.unit).strip()
+    if estimate is None:
+        return ""
+    return f"{estimate.text} (no error)" if estimate.no_error else estimate.text

@@ -50,8 +50,8 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     """Draw polarization, O-H length, orientation and diffusion against the field.
 
     Dashed in the first panel: the linear response that the fluctuations at zero field predict,
-    from the polarization there. In the last one, triangles are from velocities. Open symbols have no
-    error.
+    from the polarization there. In the last one, triangles are from velocities. Open symbols have
+    no error.
 
     Args:
         curves: classical and quantum ones.
