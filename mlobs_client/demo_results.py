@@ -11,16 +11,17 @@ from typing import Final
 import numpy as np
 
 from mlobs_client import demo
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.infrared import infrared
 from mlobs_client.analysis.polarization import PolarizationCurve, polarization_against_field
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, peak
-from mlobs_client.analysis.statistics import Estimate, drift
+from mlobs_client.analysis.statistics import drift
 from mlobs_client.analysis.vdos import vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_conserved, plot_polarization, plot_spectra, save
 from mlobs_client.runs import Dipoles, Run, masses
 from mlobs_client.structure import Array
-from mlobs_client.units import EV, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.units import EV, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def _conserved(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
         curves[label] = (times, conserved)
         n_atoms = len(runs[leg].velocities().numbers)
         per_atom = 1e6 * conserved / EV / n_atoms
-        slope = drift(times / (1000 * FEMTOSECOND), per_atom, ("ps", "µeV/atom"))
+        slope = drift(times / PICOSECOND, per_atom, ("ps", "µeV/atom"))
         rows.append(Row(f"drift of the conserved energy, NVE, {label}", slope))
     save(plot_conserved(curves, n_atoms), folder / "conserved")
     return rows, [folder / "conserved.png"]
@@ -116,7 +117,7 @@ def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
         f"TRPMD, {demo.BEADS} beads": _curve(runs, (demo.QUANTUM, *demo.QUANTUM_FIELDS)),
     }
     rows = [
-        Row(f"polarization at {field:g} V/Å, {label}", polarization)
+        Row(f"change of polarization at {field:g} V/Å, {label}", polarization)
         for label, curve in curves.items()
         for field, polarization in zip(curve.field, curve.polarization, strict=True)
     ]
@@ -125,14 +126,22 @@ def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
 
 
 def _curve(runs: Runs, legs: Sequence[demo.Leg]) -> PolarizationCurve:
-    """All legs over the same time: they start alike, and drift alike."""
-    dipoles = [_dipoles(runs[leg], leg) for leg in legs]
-    end = min(one.steps[-1] for one in dipoles)
-    fields = np.array([[0.0, 0.0, leg.field] for leg in legs])
+    """Changes against the first leg, which begins at the same state without a field.
+
+    The dipole of so short a run is still that of its start. At the same step, this start is in
+    both runs, and their difference is what the field does. Without a field there is no
+    polarization, by symmetry: the liquid is isotropic.
+    """
+    (at_rest, *in_fields) = [_dipoles(runs[leg], leg) for leg in legs]
+    changes = []
+    for one in in_fields:
+        _, here, there = np.intersect1d(one.steps, at_rest.steps, return_indices=True)
+        changes.append(_equilibrated(one.mean[here] - at_rest.mean[there]))
+    fields = np.array([[0.0, 0.0, leg.field] for leg in legs[1:]])
+    first = runs[legs[0]]
+    interval = first.spacing(at_rest.steps) / PICOSECOND
     return polarization_against_field(
-        fields * VOLT_PER_ANGSTROM,
-        [_equilibrated(one.mean[one.steps <= end]) for one in dipoles],
-        runs[legs[0]].volume,
+        fields * VOLT_PER_ANGSTROM, changes, first.volume, interval=interval, symmetric=True
     )
 
 

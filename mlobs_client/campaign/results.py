@@ -22,6 +22,8 @@ from mlobs_client.outputs.dimensions import factor
 from mlobs_client.units import PICOSECOND
 
 COUNTED: Final = ("step", "time")  # of no interest as an average
+ENDINGS: Final = {"errors": "error", "no error": "no error"}
+"""Of the names of columns beside the means."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Column:
     """One column of the table.
 
     Attributes:
-        group: ``runs``, ``parameters``, ``means`` or ``errors`` (standard errors of the means).
+        group: ``runs``, ``parameters``, ``means``, ``errors`` (standard errors of the means) or
+            ``no error`` (why there is none).
         name: of what is in it.
         unit: as i-PI writes it; empty where there is none.
     """
@@ -65,7 +68,7 @@ class Column:
     @property
     def header(self) -> str:
         """A name that no other column has."""
-        name = f"{self.name} error" if self.group == "errors" else self.name
+        name = f"{self.name} {ENDINGS[self.group]}" if self.group in ENDINGS else self.name
         return f"{name} ({self.unit})" if self.unit else name
 
 
@@ -86,7 +89,7 @@ def collect(campaign: Campaign, skip: Skip) -> Table:
     """
     rows = [_describe(run, skip) for run in campaign.runs.values()]
     columns = dict.fromkeys(column for row in rows for column in row)
-    order = ("runs", "parameters", "means", "errors")
+    order = ("runs", "parameters", "means", "errors", "no error")
     by_kind = sorted(columns, key=lambda column: order.index(column.group))
     return {column: [row.get(column) for row in rows] for column in by_kind}
 
@@ -139,14 +142,15 @@ def _describe(run: Run, skip: Skip) -> dict[Column, Value | None]:
     return {**row, **(_average(run, skip) if state is State.DONE else {})}
 
 
-def _average(run: Run, skip: Skip) -> dict[Column, float]:
+def _average(run: Run, skip: Skip) -> dict[Column, Value]:
     ipi = ipi_input.read(run.folder / "input.xml")
     if not ipi.properties:
         return {}
     path = ipi.file(ipi.properties[0].filename)
     properties = read_properties(path)
     first = skip.count(properties)
-    found: dict[Column, float] = {}
+    interval = _interval(properties)
+    found: dict[Column, Value] = {}
     for name, values in properties.values.items():
         if name in COUNTED:
             continue
@@ -159,9 +163,19 @@ def _average(run: Run, skip: Skip) -> dict[Column, float]:
         )
         for part, series in parts.items():
             try:
-                estimate = mean(series[first:] * scale)
+                estimate = mean(series[first:] * scale, interval=interval)
             except RecordError as error:
                 raise RecordError(f"{path}: {part}: {error}, or skip less") from error
             found[Column("means", part, unit or "atomic_unit")] = estimate.value
             found[Column("errors", part, unit or "atomic_unit")] = estimate.error
+            if estimate.no_error:
+                found[Column("no error", part)] = estimate.no_error
     return found
+
+
+def _interval(properties: Properties) -> float | None:
+    """Between samples, ps; None where the properties have no time."""
+    if "time" not in properties.values:
+        return None
+    times = properties["time"]
+    return float(times[-1] - times[0]) / max(1, len(times) - 1) / PICOSECOND

@@ -164,8 +164,9 @@ def collect_command(file: Path, output: Path, skip: Skip) -> None:
     """Write one table of all results: OUTPUT.csv and OUTPUT.h5.
 
     It has a row for each run with its parameters, state and steps, and the average of each column
-    of its first <properties>, with standard errors for correlated samples. Runs that are not done
-    have empty cells.
+    of its first <properties>, with standard errors for correlated samples. Averages of fewer than
+    20 independent samples have no error, and a column that says how long a run is needed. Runs
+    that are not done have empty cells.
     """
     for path in write_table(collect(load(file), skip), output):
         click.echo(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -53,6 +52,7 @@ def command(output: Path, scale: float, at_once: int) -> None:
     # matplotlib and scipy are loaded from here on
     from mlobs_client.analysis.spectra import SpectrumSettings
     from mlobs_client.demo_results import analyse
+    from mlobs_client.plot.figure import as_json
 
     # a quick look is too short for more than two blocks, and for sharp lines
     n_blocks, resolution = (demo.BLOCKS, demo.RESOLUTION) if scale >= 1.0 else (2, 200.0 / scale)
@@ -61,10 +61,12 @@ def command(output: Path, scale: float, at_once: int) -> None:
     table = Table("", "value", "standard error", "unit")
     for row in rows:
         value = row.value
-        table.add_row(row.what, f"{value.value:.4g}", f"{value.error:.2g}", value.unit)
+        error = value.no_error and f"no error: {value.no_error}"
+        table.add_row(row.what, f"{value.value:.4g}", error or f"{value.error:.2g}", value.unit)
     console.print(table)
-    records = [{"what": row.what, **asdict(row.value)} for row in rows]
-    (output / "table.json").write_text(json.dumps(records, indent=1) + "\n")
+    records = [{"what": row.what, "no_error": "", **as_json(row.value)} for row in rows]
+    text = json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
+    (output / "table.json").write_text(text + "\n", encoding="utf-8")
     with (output / "table.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(records[0]))
         writer.writeheader()

@@ -55,9 +55,10 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
         axes.plot(ends, line, color=color, linestyle=DASHES[i % len(DASHES)], linewidth=0.8)
         extend(columns, label, curve.field, values, errors)
     axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")
-    axes.set_ylabel(f"polarization / {pretty('uC/cm^2')}")
     symmetric = [Line2D([], [], linestyle="none", label="lines through 0 by symmetry")]
     extra = symmetric if all(curve.symmetric for curve in curves.values()) else []
+    what = "change of polarization" if extra else "polarization"
+    axes.set_ylabel(f"{what} / {pretty('uC/cm^2')}")
     every = [one for curve in curves.values() for one in curve.polarization]
     add_legend(figure, axes, [*extra, *explain_open_points(every)], n_columns=1)
     summary = {label: _curve_summary(curve) for label, curve in curves.items()}

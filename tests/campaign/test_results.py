@@ -52,11 +52,23 @@ def test_a_run_is_a_row_with_its_parameters_and_averages(
     assert float(first["temperature (kelvin)"]) == pytest.approx(VALUES.mean(), rel=1e-9)
     # independent samples: sigma / sqrt(n), to the error of the statistical inefficiency
     expected = VALUES.std() / np.sqrt(len(VALUES))
-    assert float(first["temperature error (kelvin)"]) == pytest.approx(expected, rel=0.3)
+    assert float(first["temperature error (kelvin)"]) == pytest.approx(expected, rel=0.36)
     assert float(first["pair[1] (atomic_unit)"]) == pytest.approx(499.5)
     assert (second["state"], second["after"]) == ("planned", "temperature=280_seed=1")
     assert second["temperature (kelvin)"] == second["steps"] == ""
     assert not any("step (" in name or "time (f" in name for name in first)
+
+
+def test_an_average_that_drifts_has_no_error_and_says_how_long_a_run_is_needed(
+    campaign: Campaign, tmp_path: Path
+) -> None:
+    table, _ = write_table(collect(campaign, Skip()), tmp_path / "results")
+    first, second = read_csv(table)
+    assert first["pair[1] error (atomic_unit)"] == ""
+    # 0.5 ps of a straight line, the most correlated series that a window of a tenth can see
+    assert first["pair[1] no error"] == "13 independent samples, needs about 0.76 ps"
+    assert second["pair[1] no error"] == ""
+    assert "temperature no error (kelvin)" not in first
 
 
 def test_hdf5_has_the_same_columns_in_groups_with_their_units(
@@ -64,7 +76,7 @@ def test_hdf5_has_the_same_columns_in_groups_with_their_units(
 ) -> None:
     _, path = write_table(collect(campaign, Skip()), tmp_path / "results")
     with h5py.File(path) as file:
-        assert sorted(file) == ["errors", "means", "parameters", "runs"]
+        assert sorted(file) == ["errors", "means", "no error", "parameters", "runs"]
         assert file["parameters/temperature"][:].tolist() == [280, 300]
         assert file["means/temperature"].attrs["unit"] == "kelvin"
         np.testing.assert_allclose(file["means/temperature"][:], [VALUES.mean(), np.nan])
