@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import sem
 
 from mlobs_client.analysis import (
     Estimate,
     drift,
     mean,
+    mean_of_independent,
     permittivity_from_fluctuations,
     statistical_inefficiency,
     susceptibility_from_fluctuations,
@@ -43,7 +42,7 @@ def analyse(folder: Path) -> None:
     found = {"scan": scan, "dielectric": dielectric["summary"]}
     found["at rest"] = look_at_rest([Run(run / "simulation") for run in rest])
     every = sorted(one for one in (folder / "runs").iterdir() if one.is_dir())
-    found["drift of the conserved energy"] = {one.name: asdict(_drift(one)) for one in every}
+    found["drift of the conserved energy"] = {one.name: _drift(one).as_json() for one in every}
     (folder / "numbers.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -79,31 +78,28 @@ def look_at_rest(runs: list[Run]) -> dict[str, object]:
         molecules = positions.values[later, 0].reshape(later.sum(), -1, 3, 3)  # atoms O H H
         bonds = (molecules[:, :, 1:] - molecules[:, :, :1]).sum(axis=(1, 2))
         of_charges.append(CHARGE * bonds)
-    every = np.concatenate(dipoles)
-    polarization = every / runs[0].volume / MICROCOULOMB_PER_CM2
-    along = [
-        susceptibility_from_fluctuations(every, runs[0].volume, 300.0 * KELVIN, axis)
-        for axis in np.eye(3)
+    volume, kt = runs[0].volume, 300.0 * KELVIN
+    to_polarization = 1.0 / volume / MICROCOULOMB_PER_CM2
+    polarization = [
+        mean([to_polarization * one[:, axis] for one in dipoles], "uC/cm^2", spacing)
+        for axis in range(3)
     ]
-    charges = permittivity_from_fluctuations(of_charges, runs[0].volume, 300.0 * KELVIN)
+    along = [
+        susceptibility_from_fluctuations(dipoles, volume, kt, axis, spacing) for axis in np.eye(3)
+    ]
+    whole = permittivity_from_fluctuations(dipoles, volume, kt, interval=spacing)
+    charges = permittivity_from_fluctuations(of_charges, volume, kt)
     return {
-        "polarization along x, y, z": [asdict(mean(one, "uC/cm^2")) for one in polarization.T],
-        "susceptibility along x, y, z": [asdict(one) for one in along],
-        "dielectric constant, mean of these": asdict(
-            Estimate(
-                1.0 + float(np.mean([one.value for one in along])),
-                float(np.linalg.norm([one.error for one in along])) / 3.0,
-                "1",
-                3,
-            )
-        ),
-        "correlation time of the dipole, in one run": asdict(
-            Estimate(float(np.mean(times)), float(sem(times)), "ps", len(times))
-        ),
+        "polarization along x, y, z": [one.as_json() for one in polarization],
+        "susceptibility along x, y, z": [one.as_json() for one in along],
+        "dielectric constant, mean of these": whole.mean.as_json(),
+        "correlation time of the dipole, in one run": mean_of_independent(
+            np.array(times), "ps"
+        ).as_json(),
         "correlation times along x, y, z, in all runs (ps)": [
-            spacing * statistical_inefficiency(one) / 2.0 for one in every.T
+            spacing * statistical_inefficiency(one) / 2.0 for one in np.concatenate(dipoles).T
         ],
-        "dielectric constant from the charges of q-TIP4P/F": asdict(charges.mean),
+        "dielectric constant from the charges of q-TIP4P/F": charges.mean.as_json(),
     }
 
 

@@ -23,6 +23,8 @@ from mlobs_client.analysis.distributions import (
     histogram,
     radial_distribution,
 )
+from mlobs_client.analysis.estimate import Estimate
+from mlobs_client.analysis.fluctuations import Covariance, covariance
 from mlobs_client.analysis.freezing import Onset, find_onset
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
 from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
@@ -43,7 +45,6 @@ from mlobs_client.analysis.spectra import (
     peak,
 )
 from mlobs_client.analysis.statistics import (
-    Estimate,
     LinearFit,
     add_member_spread,
     block_mean,
@@ -53,12 +54,14 @@ from mlobs_client.analysis.statistics import (
     fit_line,
     jackknife,
     mean,
-    statistical_inefficiency,
+    mean_of_independent,
 )
 from mlobs_client.analysis.vdos import partial_vdos, vdos
 from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_number, wind
+from mlobs_client.analysis.zero_frequency import statistical_inefficiency, zero_frequency_density
 
 __all__ = [
+    "Covariance",
     "DielectricFunction",
     "Diffusion",
     "Distribution",
@@ -80,6 +83,7 @@ __all__ = [
     "block_mean",
     "bootstrap",
     "correct_for_size",
+    "covariance",
     "dielectric_from_fluctuations",
     "dielectric_from_pulse",
     "dielectric_from_relaxation",
@@ -97,6 +101,7 @@ __all__ = [
     "integrate",
     "jackknife",
     "mean",
+    "mean_of_independent",
     "member_peaks",
     "orientation",
     "oxidation_number",
@@ -111,4 +116,5 @@ __all__ = [
     "unwrap_dipole",
     "vdos",
     "wind",
+    "zero_frequency_density",
 ]

@@ -47,6 +47,16 @@ class Estimate:
         """The value alone, with the reason for a reader; unchanged if there is no reason."""
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
+    def as_json(self) -> dict[str, float | str | None]:
+        """All of it; the error is null where there is none, and why is said."""
+        content: dict[str, float | str | None] = {
+            "value": self.value,
+            "error": None if self.no_error else self.error,
+            "unit": self.unit,
+            "n_independent": self.n_independent,
+        }
+        return {**content, "no_error": self.no_error} if self.no_error else content
+
     def is_beyond(self, value: float) -> bool:
         """Whether the true value differs from another one, with 95 % confidence.
 

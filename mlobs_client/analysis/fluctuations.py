@@ -18,18 +18,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Final
 
 import numpy as np
 
 from mlobs_client.analysis.correlation import autocorrelation
 from mlobs_client.analysis.estimate import Estimate, check_series, student, too_few
 from mlobs_client.analysis.zero_frequency import (
-    FREEDOM,
     WINDOW,
     statistical_inefficiency,
     zero_frequency_density,
 )
 from mlobs_client.structure import Array
+
+PER_FREEDOM: Final = 5.0
+"""Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,16 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     variances = _sum_over_lags(alone[:, None] * alone + lagged**2, max_lag) / n_samples
     of_trace = _sum_over_lags(2.0 * np.sum(lagged**2, axis=(0, 1)), max_lag) / n_samples
     n_independent = _count_slowest(deviations)
-    widened = student(min(n_independent - 1.0, FREEDOM * WINDOW * len(runs)))
     reason = too_few(n_independent, n_samples, interval)
-    errors = np.sqrt(variances)
-    np.fill_diagonal(errors, _upper(np.diag(errors), np.diag(tensor)))
+    errors = np.sqrt(variances) * student(n_independent / PER_FREEDOM)
+    np.fill_diagonal(errors, _widen_skewed(np.diag(errors), np.diag(tensor)))
     trace = float(np.trace(tensor))
-    mean = Estimate(trace, float(_upper(np.sqrt(of_trace), trace)) * widened, "1", n_independent)
+    n_pairs = len(tensor) * (len(tensor) + 1) // 2
+    of_trace = np.sqrt(of_trace) * student(n_pairs * n_independent / PER_FREEDOM)
+    mean = Estimate(trace, float(_widen_skewed(of_trace, trace)), "1", n_independent)
     return Covariance(
         tensor,
-        np.full_like(errors, np.nan) if reason else errors * widened,
+        np.full_like(errors, np.nan) if reason else errors,
         (mean * (1.0 / len(tensor))).without_error(reason),
     )
 
@@ -111,10 +115,10 @@ def _sum_over_lags(products: Array, max_lag: int) -> Array:
     return np.asarray(np.maximum(within - noise, 0.5 * within))
 
 
-def _upper(error: Array, value: Array | float) -> Array:
-    """Upper error of a positive number whose logarithm is off by the relative error: where by
-    chance it comes out small, its error does too, and would not reach up to the true value."""
-    return np.asarray(value * np.expm1(error / value))
+def _widen_skewed(error: Array, value: Array | float) -> Array:
+    """Errors of variances, which are skewed: where one comes out small by chance, its error does
+    too, and would not reach up to the true value."""
+    return np.asarray(error * (1.0 + (error / value) ** 2))
 
 
 def _count_slowest(runs: Sequence[Array]) -> float:

@@ -80,8 +80,8 @@ def mean(
 ) -> Estimate:
     """Mean of a correlated, stationary series, or of several independent ones.
 
-    The error is that of the spectral density at zero frequency. Where series are too short for it,
-    the scatter of three or more of them gives the error; one or two have none.
+    The error is that of the spectral density at zero frequency. Where one of the series is too
+    short for it, the scatter of three or more gives the error; one or two have none.
 
     Args:
         series: shape ``(t,)``, after equilibration; or one such for each independent run.
@@ -95,16 +95,18 @@ def mean(
     runs = [check_series(run, "series", least=4) for run in given]
     lengths = np.array([len(run) for run in runs], dtype=np.float64)
     counts = lengths / [statistical_inefficiency(run) for run in runs]
-    if len(runs) >= FEWEST_RUNS and any(map(too_few, counts, map(len, runs))):
+    least = int(np.argmin(counts))
+    reason = too_few(float(counts[least]), len(runs[least]), interval)
+    if reason and len(runs) >= FEWEST_RUNS:
         return _mean_of_runs(runs, unit)
-    n_samples, n_independent = float(lengths.sum()), float(counts.sum())
+    n_independent = float(counts.sum())
     density = float(np.average([zero_frequency_density(run) for run in runs], weights=lengths))
     freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(runs))
-    error = np.sqrt(density / n_samples) * student(freedom)
+    error = float(np.sqrt(density / lengths.sum())) * student(freedom)
     value = float(np.mean(np.concatenate(runs)))
-    is_known = error <= ROUNDING * abs(value)  # of a constant series, however short
-    reason = "" if is_known else too_few(n_independent, int(n_samples), interval)
-    return Estimate(value, float(error), unit, n_independent).without_error(reason)
+    is_constant = error <= ROUNDING * abs(value)
+    found = Estimate(value, error, unit, n_independent)
+    return found if is_constant else found.without_error(reason)
 
 
 def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
@@ -153,7 +155,7 @@ def too_short(runs: Sequence[Array], length: int, interval: float | None = None)
         interval: between samples, ps.
     """
     components = [column for run in runs for column in run.reshape(len(run), -1).T]
-    time = 0.5 * max(0.0, *(statistical_inefficiency(one) - 1.0 for one in components))
+    time = max(map(_correlation_time, components))
     if length >= LONG * time:
         return ""
     needed = LONG * time
@@ -347,6 +349,13 @@ def _fit_weighted(
     chi_squared = float(np.sum(pulls**2)) / freedom if freedom else float("nan")
     slope_error, intercept_error = np.sqrt(np.diag(covariance))
     return (slope, slope_error), (intercept, intercept_error), chi_squared
+
+
+def _correlation_time(series: Array) -> float:
+    """In samples; nothing for a constant series."""
+    if statistical_inefficiency(series) == 1.0:
+        return 0.0
+    return 0.5 * max(0.0, zero_frequency_density(series) / float(np.var(series)) - 1.0)
 
 
 def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:

@@ -52,7 +52,6 @@ def command(output: Path, scale: float, at_once: int) -> None:
     # matplotlib and scipy are loaded from here on
     from mlobs_client.analysis.spectra import SpectrumSettings
     from mlobs_client.demo_results import analyse
-    from mlobs_client.plot.figure import as_json
 
     # a quick look is too short for more than two blocks, and for sharp lines
     n_blocks, resolution = (demo.BLOCKS, demo.RESOLUTION) if scale >= 1.0 else (2, 200.0 / scale)
@@ -64,7 +63,7 @@ def command(output: Path, scale: float, at_once: int) -> None:
         error = value.no_error and f"no error: {value.no_error}"
         table.add_row(row.what, f"{value.value:.4g}", error or f"{value.error:.2g}", value.unit)
     console.print(table)
-    records = [{"what": row.what, "no_error": "", **as_json(row.value)} for row in rows]
+    records = [{"what": row.what, "no_error": "", **row.value.as_json()} for row in rows]
     text = json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
     (output / "table.json").write_text(text + "\n", encoding="utf-8")
     with (output / "table.csv").open("w", newline="") as file:

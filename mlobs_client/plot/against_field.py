@@ -12,7 +12,6 @@ from mlobs_client.plot.figure import (
     COLORS,
     Plot,
     add_legend,
-    as_json,
     draw_points,
     explain_open_points,
     extend,
@@ -60,7 +59,7 @@ def plot_against_field(curves: Mapping[str, Curve], what: str) -> Plot:
     every = [one for _, estimates in drawn.values() for one in estimates]
     add_legend(figure, axes, explain_open_points(every))
     summary = {
-        label: {f"{field:g} V/angstrom": as_json(one) for field, one in zip(*curve, strict=True)}
+        label: {f"{field:g} V/angstrom": one.as_json() for field, one in zip(*curve, strict=True)}
         for label, curve in drawn.items()
     }
     return Plot(figure, columns, summary)

@@ -13,7 +13,6 @@ from mlobs_client.plot.figure import (
     COLORS,
     Plot,
     add_legend,
-    as_json,
     extend,
     new_figure,
     with_error,
@@ -57,5 +56,5 @@ def plot_conserved(runs: Mapping[str, tuple[Array, Array]], n_atoms: int) -> Plo
     axes.set_ylabel(r"$\Delta E_\mathrm{conserved}$ / meV$\,$atom$^{-1}$")
     axes.margins(x=0.0)
     add_legend(figure, axes, [], title=r"drift / µeV$\,$atom$^{-1}\,$ps$^{-1}$", n_columns=1)
-    summary = {"drift": {label: as_json(one) for label, one in drifts.items()}, "n_atoms": n_atoms}
+    summary = {"drift": {label: one.as_json() for label, one in drifts.items()}, "n_atoms": n_atoms}
     return Plot(figure, columns, summary)

@@ -17,7 +17,6 @@ from mlobs_client.plot.figure import (
     DASHES,
     Plot,
     add_legend,
-    as_json,
     draw_points,
     explain_open_points,
     new_figure,
@@ -182,10 +181,10 @@ def _summary(curve: Curve) -> dict[str, object]:
     return {
         "susceptibility from fluctuations at zero field": None
         if curve.susceptibility is None
-        else as_json(curve.susceptibility),
+        else curve.susceptibility.as_json(),
         "susceptibility from the slope over all fields": None
         if polarization is None
-        else as_json(polarization.susceptibility),
+        else polarization.susceptibility.as_json(),
         "chi_squared of the slope": None if polarization is None else polarization.chi_squared,
         "onset": None if onset is None else str(onset),
         "lags of the diffusion (ps)": {

@@ -196,17 +196,6 @@ def extend(columns: dict[str, list[str | float]], label: str, *values: Array) ->
         column.extend(added)
 
 
-def as_json(estimate: Estimate) -> dict[str, float | str | None]:
-    """All of an estimate; its error is null where there is none, and why is said."""
-    content: dict[str, float | str | None] = {
-        "value": estimate.value,
-        "error": None if estimate.no_error else estimate.error,
-        "unit": estimate.unit,
-        "n_independent": estimate.n_independent,
-    }
-    return {**content, "no_error": estimate.no_error} if estimate.no_error else content
-
-
 def _without_nan(value: object) -> object:
     """JSON has no NaN: null says "unknown"."""
     if isinstance(value, Mapping):

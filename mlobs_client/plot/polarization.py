@@ -14,7 +14,6 @@ from mlobs_client.plot.figure import (
     DASHES,
     Plot,
     add_legend,
-    as_json,
     draw_points,
     explain_open_points,
     extend,
@@ -68,9 +67,9 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
 def _curve_summary(curve: PolarizationCurve) -> dict[str, object]:
     return {
         "direction": curve.direction.tolist(),
-        "slope": as_json(curve.slope),
-        "intercept": as_json(curve.intercept),
-        "susceptibility": as_json(curve.susceptibility),
+        "slope": curve.slope.as_json(),
+        "intercept": curve.intercept.as_json(),
+        "susceptibility": curve.susceptibility.as_json(),
         "chi_squared": curve.chi_squared,
         "zero without field by symmetry": curve.symmetric,
     }

@@ -132,15 +132,44 @@ def test_statistical_error_and_member_spread_join_in_quadrature() -> None:
     assert (joined.value, joined.unit) == (10.0, "cm^-1")
 
 
-def test_an_estimate_shows_two_digits_of_its_error() -> None:
-    assert str(Estimate(3580.2371, 1.3456, "cm^-1", 9)) == "3580.2 ± 1.3 cm^-1"
-    assert str(Estimate(-0.12345, 0.00067, "eV", 9)) == "-0.12345 ± 0.00067 eV"
-    assert str(Estimate(1234.5, 250.0, "K", 9)) == "1234 ± 250 K"
-    assert str(Estimate(0.5, float("nan"), "K", 1)) == "0.5 K"
+def test_runs_that_are_too_short_for_their_own_errors_give_one_by_their_scatter() -> None:
+    runs = [correlated(60, seed) for seed in range(5)]
+    found = statistics.mean(runs, "K")
+    scatter = stats.sem([run.mean() for run in runs])
+    # Student: 1.1416 standard errors hold 68.27 % with 4 degrees of freedom
+    assert found.error == pytest.approx(1.1416 * scatter, rel=1e-3)
+    assert (found.n_independent, found.unit) == (5, "K")
+    assert found.value == pytest.approx(np.mean(runs))
 
 
-def test_scaling_an_estimate_scales_its_error() -> None:
-    assert Estimate(2.0, 0.5, "K", 3) * -4.0 == Estimate(-8.0, 2.0, "K", 3)
+def test_two_short_runs_have_no_error() -> None:
+    found = statistics.mean([correlated(60, seed) for seed in range(2)], interval=0.1)
+    assert np.isnan(found.error)
+    assert "independent samples, needs about" in found.no_error
+
+
+def test_long_runs_count_with_their_own_errors() -> None:
+    runs = [correlated(4000, seed) for seed in range(4)]
+    together = statistics.mean(runs)
+    # 16000 samples of g = 9 and variance 1/(1 - 0.8^2): 0.0395, known to 6 % by four runs
+    assert together.error == pytest.approx(0.0395, rel=0.25)
+    assert together.n_independent == pytest.approx(16_000 / 9, rel=0.4)
+
+
+def test_blocks_of_fewer_than_five_correlation_times_are_not_independent() -> None:
+    short = statistics.block_mean(correlated(400, 1), 40)  # of 10 samples, 5 are remembered
+    assert np.isnan(short.error)
+    assert "correlation times" in short.no_error
+    assert np.isfinite(statistics.block_mean(correlated(2000, 1), 10).error)
+
+
+def test_three_short_runs_are_three_blocks_and_two_are_none() -> None:
+    runs = [correlated(40, seed) for seed in range(3)]
+    assert statistics.count_blocks(runs, 10) == (3, "")
+    n_blocks, reason = statistics.count_blocks(runs[:2], 10, interval=0.5)
+    assert n_blocks == 10
+    assert "correlation times, each needs about" in reason
+    assert statistics.count_blocks([correlated(5000, 1)], 10) == (10, "")
 
 
 def test_statistics_say_nothing_on_the_terminal() -> None:

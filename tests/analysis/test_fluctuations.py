@@ -1,0 +1,67 @@
+"""Covariances along correlated runs are those of what was drawn, without the bias of the mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from error_bars import relaxation
+
+from mlobs_client.analysis.fluctuations import Covariance, covariance
+from mlobs_client.errors import RecordError
+
+MIXED = np.array([[1.0, 0.0, 0.0], [0.5, 0.8, 0.0], [-0.3, 0.4, 0.6]])
+EXACT = MIXED @ MIXED.T
+
+
+def draw(n_samples: int, random: np.random.Generator) -> np.ndarray:
+    """Correlated components that remember 10 samples."""
+    return relaxation(n_samples, 10.0, random, 3) @ MIXED.T
+
+
+@pytest.fixture(scope="module")
+def short() -> list[Covariance]:
+    random = np.random.default_rng(1)
+    return [covariance([draw(400, random)]) for _ in range(150)]
+
+
+def test_the_mean_of_the_same_samples_makes_no_fluctuation_too_small(
+    short: list[Covariance],
+) -> None:
+    found = np.mean([one.tensor for one in short], axis=0)
+    # 40 correlation times: without the correction 5 % less; 150 runs give a diagonal to 2 %
+    np.testing.assert_allclose(found, EXACT, atol=0.06)
+    np.testing.assert_allclose(np.diag(found), np.diag(EXACT), rtol=0.045)
+
+
+def test_errors_of_all_elements_are_the_scatter_over_repetitions() -> None:
+    random = np.random.default_rng(2)
+    found = [covariance([draw(2000, random)]) for _ in range(150)]
+    scatter = np.std([one.tensor for one in found], axis=0)
+    # scatter of 150 to 6 %
+    np.testing.assert_allclose(np.mean([one.errors for one in found], axis=0), scatter, rtol=0.25)
+    one = found[0]
+    assert one.mean.value == pytest.approx(np.trace(one.tensor) / 3.0)
+    assert (one.tensor == one.tensor.T).all()
+
+
+def test_several_runs_have_one_mean() -> None:
+    random = np.random.default_rng(3)
+    whole = draw(20_000, random)
+    together, cut = covariance([whole]), covariance([whole[:8000], whole[8000:]])
+    # the same products, but for those across the cut
+    np.testing.assert_allclose(cut.tensor, together.tensor, rtol=0.01, atol=0.003)
+    np.testing.assert_allclose(cut.errors, together.errors, rtol=0.3)
+    apart = covariance([whole[:8000], whole[8000:] + 5.0])
+    assert apart.tensor[0, 0] > 5.0
+
+
+def test_too_short_a_run_has_no_errors_and_says_why() -> None:
+    found = covariance([np.outer(np.arange(100.0), np.ones(3))], interval=0.5)
+    assert np.isnan(found.errors).all()
+    assert "independent samples, needs about" in str(found.mean)
+    assert np.isfinite(found.tensor).all()
+
+
+def test_a_series_that_is_too_short_to_have_lags_is_refused() -> None:
+    with pytest.raises(RecordError, match="9 samples, at least 10"):
+        covariance([np.zeros((9, 3))])
