@@ -20,11 +20,11 @@ from mlobs_client.analysis.dielectric import (
     dielectric_from_relaxation,
     permittivity_from_fluctuations,
 )
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.infrared import infrared_from_currents
 from mlobs_client.analysis.polarization import polarization_against_field
 from mlobs_client.analysis.reweighting import reweight
 from mlobs_client.analysis.spectra import SpectrumSettings, integrate
-from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.statistics import mean
 from mlobs_client.outputs import read_beads
 from mlobs_client.runs import Run
