@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,27 @@ def test_the_table_has_the_rows_of_the_example(quick_look: Path) -> None:
     assert [(row["what"], row["unit"]) for row in rows if "stretch" not in row["what"]] == [
         (row["what"], row["unit"]) for row in expected if "stretch" not in row["what"]
     ]
-    assert all(row["error"] > 0.0 for row in rows)
+    for row in rows:
+        if row["no_error"]:
+            assert row["error"] is None
+            assert "independent sample" in row["no_error"] or "points have none" in row["no_error"]
+        else:
+            assert row["error"] > 0.0
+
+
+def test_so_short_a_look_has_no_error_of_the_polarization_and_says_what_it_needs(
+    quick_look: Path,
+) -> None:
+    rows = json.loads((quick_look / "table.json").read_text())
+    polarizations = [row for row in rows if row["what"].startswith("change of polarization")]
+    assert len(polarizations) == 6
+    for row in polarizations:
+        assert row["error"] is None
+        assert re.search(r"^\d+ independent samples?, needs about [\d.]+ ps$", row["no_error"])
+    summary = json.loads((quick_look / "polarization.json").read_text())["summary"]
+    for curve in summary.values():
+        assert curve["zero without field by symmetry"] is True
+        assert curve["susceptibility"]["no_error"] == "3 of 3 points have none"
 
 
 @pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])

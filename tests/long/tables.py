@@ -84,7 +84,30 @@ def _by_fault(figures: list[dict[str, Any]]) -> list[str]:
     return [header, *rows]
 
 
-FORMS = {"bench": _by_case, "faults": _by_fault}
+def _by_estimate(figures: list[dict[str, Any]]) -> list[str]:
+    """One row for each estimate: how it was before -> how it is now; bold if out of its limits."""
+    path = RESULTS / "errors_before.json"
+    before = _cells(json.loads(path.read_text())["figures"])
+    now = _cells(figures)
+    names = ("within one error", "within two errors", "mean squared pull", "error / scatter")
+    rows = ["| | " + " | ".join((*names, "printed")) + " |\n", "|---" * 6 + "|\n"]
+    for case, cells in now.items():
+        changes = [f"{old} → {new}" for old, new in zip(before[case], cells, strict=True)]
+        rows.append("| " + " | ".join((case, *changes[1:], changes[0])) + " |\n")
+    return rows
+
+
+def _cells(figures: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Of each case, in the order in which its numbers were written."""
+    cases: dict[str, list[str]] = {}
+    for figure in figures:
+        case = figure["name"].split(": ")[0]
+        text = f"{figure['value']:.2f}"
+        cases.setdefault(case, []).append(f"**{text}**" if figure["passed"] is False else text)
+    return cases
+
+
+FORMS = {"bench": _by_case, "errors": _by_estimate, "faults": _by_fault}
 """How figures are shown, where not as a list."""
 
 
