@@ -3,6 +3,10 @@
 Shapes use ``n_atoms`` and ``n_members``. ``wire_name`` is the key in the JSON extras of i-PI;
 where it differs from ours, other programs already read that key. Large quantities go to the
 record, small ones may travel in the extras.
+
+Members are sent as i-PI's ffcommittee writes them, mean + alpha (member - mean), with the
+calibration ``alpha`` of their quantity, so that their standard deviation is the calibrated spread.
+An ffcommittee that reads them has an alpha of its own, which comes on top: leave it at 1.
 """
 
 from __future__ import annotations
@@ -36,19 +40,44 @@ _M, _N = "n_members", "n_atoms"
 
 _ROWS = (
     Quantity("energy", (), "Eh", "potential energy at zero field", "energy"),
-    Quantity("committee_energies", (_M,), "Eh", "energy of each member", "committee_pot"),
-    Quantity("energy_spread", (), "Eh", "alpha * std(ddof=1) over members", "energy_spread"),
-    Quantity("committee_forces", (_M, _N, 3), "Eh/bohr", "-dE_m/dR", "committee_force", large=True),
-    Quantity("committee_virials", (_M, 3, 3), "Eh", "-dE_m/d(strain)", "committee_virial"),
+    Quantity(
+        "committee_energies",
+        (_M,),
+        "Eh",
+        "E_m: energy of each member, spread out by alpha about the mean",
+        "committee_pot",
+    ),
+    Quantity("energy_spread", (), "Eh", "std(ddof=1) of the E_m: alpha is in it", "energy_spread"),
+    Quantity(
+        "committee_forces",
+        (_M, _N, 3),
+        "Eh/bohr",
+        "-dE_m/dR, with the alpha of the energies",
+        "committee_force",
+        large=True,
+    ),
+    Quantity(
+        "committee_virials",
+        (_M, 3, 3),
+        "Eh",
+        "-dE_m/d(strain), with the alpha of the energies",
+        "committee_virial",
+    ),
     Quantity("dipole", (3,), "e bohr", "of the cell, modulo e x lattice vector", "dipole"),
-    Quantity("committee_dipoles", (_M, 3), "e bohr", "dipole of each member", "committee_dipole"),
+    Quantity(
+        "committee_dipoles",
+        (_M, 3),
+        "e bohr",
+        "dipole of each member, spread out by alpha about the mean",
+        "committee_dipole",
+    ),
     Quantity("born_charges", (_N, 3, 3), "e", "[I,i,j] = d dipole_i/d R_Ij", "BEC", large=True),
     Quantity("polarizability", (3, 3), "bohr^3", "[i,k] = d dipole_i/d E_k", "polarizability"),
     Quantity(
         "committee_polarizabilities",
         (_M, 3, 3),
         "bohr^3",
-        "polarizability of each member",
+        "polarizability of each member, spread out by alpha about the mean",
         "committee_polarizability",
     ),
     Quantity(

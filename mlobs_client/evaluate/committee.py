@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final, Protocol
@@ -88,12 +88,13 @@ class Committee:
 
     Attributes:
         models: at least one.
-        alpha: calibration of the spread, see :func:`spread`.
+        alphas: by quantity, of :data:`MEMBERS`: by how much the members are spread out about their
+            mean, see :class:`Calibrated`; 1 for those that are not named.
         common: a known part that is added to every member.
     """
 
     models: tuple[Model, ...]
-    alpha: float = 1.0
+    alphas: Mapping[str, float] = field(default_factory=dict)
     common: Callable[[Graph], Output] | None = None
 
     def __call__(self, graph: Graph) -> Members:
@@ -194,7 +195,7 @@ class Mean:
         of_each: what each of them predicts.
     """
 
-    def __init__(self, of_each: Members | Part) -> None:
+    def __init__(self, of_each: EachMember) -> None:
         self.members = of_each.members
         values = of_each.values
         self.values = values.mean(dim=1) if values.shape[1] > 1 else values[:, 0]
@@ -212,28 +213,66 @@ class Mean:
         return self.members.pull_back(self.on_members(weights))
 
 
-class Spread:
-    """Calibrated standard deviation over the members, ``alpha * std(ddof=1)`` (a ``Statistic``).
+class Calibrated:
+    """Members with their spread scaled, ``mean + alpha (x_m - mean)`` (a ``Statistic``).
+
+    Their mean is that of the members as they are, and their standard deviation is the calibrated
+    spread. All that is sent of members is this, as i-PI's ``ffcommittee`` writes it.
 
     Args:
-        of_each: what each of at least two members predicts.
-        alpha: what makes the spread agree with errors seen on a test set.
+        of_each: what each of the members predicts.
+        alpha: what makes the spread agree with errors on labelled structures, see
+            :mod:`mlobs_client.analysis.calibration`.
+
+    Source:
+        Imbalzano et al., J. Chem. Phys. 154, 074102 (2021).
     """
 
     def __init__(self, of_each: Members | Part, alpha: float) -> None:
         self.members = of_each.members
         self._of_each = of_each
         self._alpha = alpha
+        self.values = _spread_out(of_each.values, alpha, dim=1)
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The map is symmetric, so the weights go back as the values came."""
+        return self._of_each.on_members(_spread_out(weights, self._alpha, dim=1))
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        return self.members.pull_back(self.on_members(weights))
+
+
+EachMember = Members | Part | Calibrated
+"""Anything that has one value for each member."""
+
+
+def _spread_out(of_each: torch.Tensor, alpha: float, dim: int) -> torch.Tensor:
+    """Scale the deviations from the mean along the axis of the members."""
+    mean = of_each.mean(dim=dim, keepdim=True)
+    return mean + alpha * (of_each - mean)
+
+
+class Spread:
+    """Standard deviation over the members, ``std(ddof=1)`` (a ``Statistic``).
+
+    Args:
+        of_each: what each of at least two members predicts.
+    """
+
+    def __init__(self, of_each: EachMember) -> None:
+        self.members = of_each.members
+        self._of_each = of_each
 
     @cached_property
     def values(self) -> torch.Tensor:
-        return self._alpha * self._of_each.values.std(dim=1, correction=1)
+        return self._of_each.values.std(dim=1, correction=1)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
         """By the chain rule; zero where all members agree."""
         values = self._of_each.values
         deviation = values - values.mean(dim=1, keepdim=True)
-        slope = self._alpha**2 * deviation / (values.shape[1] - 1)
+        slope = deviation / (values.shape[1] - 1)
         share = torch.where(self.values > 0.0, weights / self.values, 0.0)
         return self._of_each.on_members(slope * share.unsqueeze(1))
 
@@ -242,6 +281,8 @@ class CommitteeEvaluation:
     """What committees say about fixed structures, and the way back (an ``Evaluation``).
 
     Means, members and spread can all be pulled back: a term may be a function of any of them.
+    Members and their derivatives have alpha in them (:class:`Calibrated`), energy, forces and
+    virials the same one, so that forces of members are derivatives of their energies.
     Under ``torch.no_grad`` there are values only.
 
     Attributes:
@@ -260,24 +301,31 @@ class CommitteeEvaluation:
         self._recording = torch.is_grad_enabled()
         self._statistics: dict[str, Statistic] = {}
         self._members: dict[str, Members | Part] = {}
+        self._energy_alpha = 1.0
         for quantity, committee in committees.items():
-            members = committee(graph)
-            parts = COLUMNS.get(quantity)
-            if parts is None:
-                self._members[quantity] = members
-            else:
-                self._members |= {name: Part(members, place) for name, place in parts.items()}
-            if "energy_spread" in committee.provides(quantity):
-                spread = Spread(self._members["energy"], committee.alpha)
-                self._statistics["energy_spread"] = spread
-        for name, of_each in self._members.items():
-            self._statistics[name] = Mean(of_each)
-            self._statistics[MEMBERS[name]] = of_each
+            self._add(quantity, committee)
         self._jacobians: dict[str, Derivative] = {}
         columns = {name: self._value(name) for name in sorted(wanted)}
         self.values: list[dict[str, Array]] = [
             {name: column[s] for name, column in columns.items()} for s in range(graph.n_structures)
         ]
+
+    def _add(self, quantity: str, committee: Committee) -> None:
+        """Means, members and spread of what one committee predicts."""
+        members = committee(self._graph)
+        parts: dict[str, Members | Part] = {quantity: members}
+        if quantity in COLUMNS:
+            parts = {name: Part(members, place) for name, place in COLUMNS[quantity].items()}
+        self._members |= parts
+        for name, of_each in parts.items():
+            alpha = committee.alphas.get(name, 1.0)
+            calibrated = of_each if alpha == 1.0 else Calibrated(of_each, alpha)
+            self._statistics[name] = Mean(of_each)
+            self._statistics[MEMBERS[name]] = calibrated
+            if name == "energy":
+                self._energy_alpha = alpha
+                if committee.n_members > 1:
+                    self._statistics["energy_spread"] = Spread(calibrated)
 
     @torch.no_grad()
     def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
@@ -351,7 +399,9 @@ class CommitteeEvaluation:
         shape, device = members.values.shape, members.values.device
         each = torch.eye(shape[1], dtype=torch.float64, device=device)
         all_of_them = stack([members.pull_back(weights.expand(shape)) for weights in each])
-        self._jacobians["committee_energies"] = all_of_them
+        self._jacobians["committee_energies"] = Derivative(
+            *(_spread_out(d, self._energy_alpha, dim=0) for d in all_of_them)
+        )
         self._jacobians["energy"] = Derivative(*(d.mean(0, keepdim=True) for d in all_of_them))
 
 

@@ -82,7 +82,7 @@ def potential(
 
     Args:
         networks: by name; they are converted in place.
-        alpha: calibration of the spread.
+        alpha: of the energies, see :class:`mlobs_client.evaluate.committee.Calibrated`.
         setting: precision and device.
 
     Raises:
@@ -90,12 +90,13 @@ def potential(
         ModelError: a network is of another kind, or they are made for different species.
     """
     models = _models(networks, "energy", units.EV, setting)
-    return Committee(models, alpha)
+    return Committee(models, {"energy": alpha})
 
 
 def dipole(
     networks: Modules,
     *,
+    alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
     setting: Setting = PLAIN,
@@ -108,6 +109,7 @@ def dipole(
 
     Args:
         networks: by name; they are converted in place.
+        alpha: see :class:`mlobs_client.evaluate.committee.Calibrated`.
         unit: of what the networks give, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: the multi-valued part, added to every member.
         setting: precision and device.
@@ -118,13 +120,14 @@ def dipole(
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
     models = _models(networks, "dipole", factor, setting)
-    return Committee(models, common=oxidation_numbers)
+    return Committee(models, {"dipole": alpha}, oxidation_numbers)
 
 
 def potential_and_dipole(
     networks: Modules,
     *,
     alpha: float = 1.0,
+    dipole_alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
     setting: Setting = PLAIN,
@@ -136,7 +139,8 @@ def potential_and_dipole(
 
     Args:
         networks: by name; they are converted in place.
-        alpha: calibration of the spread of the energies.
+        alpha: of the energies, see :class:`mlobs_client.evaluate.committee.Calibrated`.
+        dipole_alpha: the same of the dipoles.
         unit: of the dipoles, see :func:`dipole`.
         oxidation_numbers: see :func:`dipole`.
         setting: precision and device.
@@ -148,9 +152,10 @@ def potential_and_dipole(
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
     of_each = [units.EV, factor, factor, factor]
     models = _models(networks, "energy_and_dipole", of_each, setting)
+    alphas = {"energy": alpha, "dipole": dipole_alpha}
     if oxidation_numbers is None:
-        return Committee(models, alpha)
-    return Committee(models, alpha, lambda graph: _BesideEnergy(oxidation_numbers(graph)))
+        return Committee(models, alphas)
+    return Committee(models, alphas, lambda graph: _BesideEnergy(oxidation_numbers(graph)))
 
 
 class _BesideEnergy(NamedTuple):
@@ -169,6 +174,7 @@ class _BesideEnergy(NamedTuple):
 def polarizability(
     networks: Modules,
     *,
+    alpha: float = 1.0,
     unit: str = "angstrom^3",
     setting: Setting = PLAIN,
 ) -> Committee:
@@ -176,6 +182,7 @@ def polarizability(
 
     Args:
         networks: by name; they are converted in place.
+        alpha: see :class:`mlobs_client.evaluate.committee.Calibrated`.
         unit: of what the networks give, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
         setting: precision and device.
 
@@ -185,7 +192,7 @@ def polarizability(
     """
     factor = units.factor(unit, units.POLARIZABILITY_UNITS, "[polarizability] unit")
     models = _models(networks, "polarizability", factor, setting)
-    return Committee(models)
+    return Committee(models, {"polarizability": alpha})
 
 
 class MaceEvaluator:

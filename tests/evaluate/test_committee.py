@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from ipi.engine.forcefields import FFCommittee
 
+from mlobs_client.conformance import check_evaluator
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.committee import Committee, CommitteeEvaluation
 from mlobs_client.evaluate.derivatives import Recorded
@@ -49,8 +52,8 @@ class PairDipole(PairEnergy):
 
 POTENTIALS = (PairEnergy(0.3), PairEnergy(0.5), PairEnergy(0.9))
 COMMITTEES = {
-    "energy": Committee(POTENTIALS, alpha=1.7),
-    "dipole": Committee((PairDipole(0.4), PairDipole(0.7))),
+    "energy": Committee(POTENTIALS, {"energy": 1.7}),
+    "dipole": Committee((PairDipole(0.4), PairDipole(0.7)), {"dipole": 2.5}),
 }
 
 
@@ -74,8 +77,10 @@ def test_mean_members_and_spread_are_those_of_the_separate_models(structures) ->
         ]
     )
     for s, values in enumerate(evaluate(structures).values):
-        np.testing.assert_allclose(values["committee_energies"], alone[:, s], rtol=1e-14)
-        np.testing.assert_allclose(values["energy"], np.mean(alone[:, s]), rtol=1e-14)
+        mean = np.mean(alone[:, s])
+        spread_out = mean + 1.7 * (alone[:, s] - mean)
+        np.testing.assert_allclose(values["committee_energies"], spread_out, rtol=1e-13)
+        np.testing.assert_allclose(values["energy"], mean, rtol=1e-14)
         expected = 1.7 * np.std(alone[:, s], ddof=1)
         np.testing.assert_allclose(values["energy_spread"], expected, rtol=1e-12)
 
@@ -89,7 +94,7 @@ def test_a_common_part_is_added_to_every_member(structures) -> None:
     def common(graph: Graph) -> Recorded:
         return Recorded(torch.arange(graph.n_structures, dtype=torch.float64) + 5.0, graph)
 
-    with_common = {"energy": Committee(POTENTIALS, common=common)}
+    with_common = {"energy": Committee(POTENTIALS, {"energy": 1.7}, common)}
     names = frozenset({"committee_energies"})
     pairs = zip(
         evaluate(structures, names, with_common).values,
@@ -103,7 +108,7 @@ def test_a_common_part_is_added_to_every_member(structures) -> None:
 
 def test_forces_and_virials_of_members_are_those_of_the_separate_models(structures) -> None:
     wanted = frozenset({"committee_forces", "committee_virials"})
-    together = evaluate(structures, wanted).values
+    together = evaluate(structures, wanted, {"energy": Committee(POTENTIALS)}).values
     for m, model in enumerate(POTENTIALS):
         alone = evaluate(structures, frozenset({"energy"}), {"energy": Committee((model,))})
         gradients = alone.pull_back([{"energy": np.ones(())}] * 2)
@@ -112,13 +117,71 @@ def test_forces_and_virials_of_members_are_those_of_the_separate_models(structur
             np.testing.assert_allclose(values["committee_virials"][m], -gradient.strain)
 
 
+class FromCommittee:
+    """An evaluator of the committees above."""
+
+    provides = frozenset().union(*(c.provides(name) for name, c in COMMITTEES.items()))
+
+    def __call__(
+        self, structures: list[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> CommitteeEvaluation:
+        return evaluate(list(structures), wanted)
+
+
+def test_every_derivative_of_calibrated_members_agrees_with_finite_differences(structures) -> None:
+    # of fourth order in a step of 0.003 bohr: the truncation is below 1e-7 of the derivatives
+    report = check_evaluator(FromCommittee(), structures[0], step=0.003, n_sampled=2)
+    assert report.passed, str(report)
+    assert {"committee_forces", "committee_virials"} <= {row.what for row in report.rows}
+    assert "committee_dipoles pulled back by strain" in {row.what for row in report.rows}
+
+
+def test_members_are_sent_as_the_ffcommittee_of_i_pi_writes_them(structures) -> None:
+    """Its own code makes the same numbers of the members without alpha."""
+    names = frozenset({"committee_energies", "committee_forces", "committee_virials"})
+    sent = evaluate(structures, names | {"energy_spread"}).values[0]
+    plain = evaluate(structures, names, {"energy": Committee(POTENTIALS)}).values[0]
+    results = [
+        [energy, forces.ravel(), virial, {}]
+        for energy, forces, virial in zip(*(plain[name] for name in sorted(names)), strict=True)
+    ]
+    members = [{"status": "Done", "result": result} for result in results]
+    request = {"pos": np.zeros(structures[0].positions.size), "ff_handles": members}
+    FFCommittee(fflist=[Mock() for _ in members], alpha=1.7).gather(request)
+    extras = request["result"][3]
+    # rounding of differences of energies of about 1 Eh
+    np.testing.assert_allclose(sent["committee_energies"], extras["committee_pot"], rtol=1e-13)
+    np.testing.assert_allclose(sent["energy_spread"], extras["committee_uncertainty"], rtol=1e-12)
+    for name, key in (("forces", "force"), ("virials", "virial")):
+        of_ipi = np.reshape(extras[f"committee_{key}"], sent[f"committee_{name}"].shape)
+        np.testing.assert_allclose(sent[f"committee_{name}"], of_ipi, atol=1e-13)
+
+
+def test_members_of_a_dipole_have_its_alpha_and_keep_its_mean(structures) -> None:
+    names = frozenset({"dipole", "committee_dipoles"})
+    (sent, _), (plain, _) = (
+        evaluate(structures, names, {"dipole": Committee(models.models, alphas)}).values
+        for models, alphas in ((COMMITTEES["dipole"], {"dipole": 2.5}), (COMMITTEES["dipole"], {}))
+    )
+    np.testing.assert_array_equal(sent["dipole"], plain["dipole"])
+    np.testing.assert_allclose(sent["committee_dipoles"].mean(axis=0), plain["dipole"], atol=1e-14)
+    first, second = plain["committee_dipoles"]
+    apart = sent["committee_dipoles"][0] - sent["committee_dipoles"][1]
+    np.testing.assert_allclose(apart, 2.5 * (first - second), rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "extra", [frozenset(), frozenset({"committee_forces", "born_charges"})], ids=["alone", "reused"]
 )
 def test_one_pull_back_adds_all_cotangents(extra, structures) -> None:
     rng = np.random.default_rng(0)
     cotangents = [
-        {"energy": np.array(1.0), "dipole": rng.normal(size=3), "energy_spread": np.array(0.5)}
+        {
+            "energy": np.array(1.0),
+            "dipole": rng.normal(size=3),
+            "energy_spread": np.array(0.5),
+            "committee_energies": rng.normal(size=3),
+        }
         for _ in structures
     ]
     evaluation = evaluate(structures, EVERYTHING | extra)

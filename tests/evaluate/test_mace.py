@@ -313,21 +313,27 @@ def calculate(model: torch.nn.Module, kind: str, structure: Structure):
     )
 
 
-def test_members_are_those_of_separate_evaluators(network, beads_in_a_box) -> None:
+def test_members_are_those_of_separate_evaluators_spread_out_by_alpha(
+    network, beads_in_a_box
+) -> None:
     networks = several(network, "potential", 3)
     together = MaceEvaluator(mace.potential(networks, alpha=2.0))
     wanted = frozenset({"energy", "energy_spread", "committee_energies", "committee_forces"})
     alone = [MaceEvaluator(mace.potential({name: networks[name]})) for name in networks]
-    energies = np.array(
-        [[v["energy"] for v in one(beads_in_a_box, ENERGY).values] for one in alone]
-    )
+    found = [one(beads_in_a_box, ENERGY) for one in alone]
+    energies = np.array([[v["energy"] for v in one.values] for one in found])
+    gradients = [one.pull_back([{"energy": np.ones(())}] * len(beads_in_a_box)) for one in found]
     for s, values in enumerate(together(beads_in_a_box, wanted).values):
-        np.testing.assert_allclose(values["committee_energies"], energies[:, s], rtol=1e-13)
-        np.testing.assert_allclose(values["energy"], energies[:, s].mean(), rtol=1e-13)
+        mean = energies[:, s].mean()
+        spread_out = 2.0 * energies[:, s] - mean
+        np.testing.assert_allclose(values["committee_energies"], spread_out, rtol=1e-13)
+        np.testing.assert_allclose(values["energy"], mean, rtol=1e-13)
         expected = 2.0 * energies[:, s].std(ddof=1)
         np.testing.assert_allclose(values["energy_spread"], expected, rtol=1e-9)
-        (gradient,) = alone[1]([beads_in_a_box[s]], ENERGY).pull_back([{"energy": 1.0}])
-        np.testing.assert_allclose(values["committee_forces"][1], -gradient.positions, atol=1e-13)
+        forces = np.array([-one[s].positions for one in gradients])
+        np.testing.assert_allclose(
+            values["committee_forces"], 2.0 * forces - forces.mean(axis=0), atol=1e-13
+        )
 
 
 def test_structures_of_any_kind_in_one_batch_are_the_same_as_alone(evaluator, water) -> None:
