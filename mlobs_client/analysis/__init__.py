@@ -4,6 +4,14 @@ Arrays are in Hartree atomic units; results are in the units of their readers (c
 V/angstrom, ...) and say which.
 """
 
+from mlobs_client.analysis.calibration import (
+    Calibration,
+    Coverage,
+    Errors,
+    Reliability,
+    calibrate,
+    reliability,
+)
 from mlobs_client.analysis.dielectric import (
     DielectricFunction,
     Permittivity,
@@ -61,10 +69,13 @@ from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_nu
 from mlobs_client.analysis.zero_frequency import statistical_inefficiency, zero_frequency_density
 
 __all__ = [
+    "Calibration",
     "Covariance",
+    "Coverage",
     "DielectricFunction",
     "Diffusion",
     "Distribution",
+    "Errors",
     "Estimate",
     "FieldEnsemble",
     "LinearFit",
@@ -74,6 +85,7 @@ __all__ = [
     "Permittivity",
     "PolarizationCurve",
     "PulseResponse",
+    "Reliability",
     "Reweighted",
     "Spectrum",
     "SpectrumSettings",
@@ -82,6 +94,7 @@ __all__ = [
     "average_beads",
     "block_mean",
     "bootstrap",
+    "calibrate",
     "correct_for_size",
     "covariance",
     "dielectric_from_fluctuations",
@@ -110,6 +123,7 @@ __all__ = [
     "permittivity_from_fluctuations",
     "polarization_against_field",
     "radial_distribution",
+    "reliability",
     "reweight",
     "statistical_inefficiency",
     "susceptibility_from_fluctuations",

@@ -1,0 +1,302 @@
+r"""Calibration of a committee: by how much its spread has to be scaled to tell its errors.
+
+With members :math:`x_m`, their mean, their variance :math:`s^2` (with :math:`M - 1`), and errors
+:math:`e` of the mean, the truth is taken for one more draw with :math:`\alpha` times the width of
+the members. The mean of M members has a width of its own, so
+
+.. math::  \langle e^2 \rangle = (\alpha^2 + 1/M) \langle s^2 \rangle,
+
+and :math:`e / \sqrt{\alpha^2 + 1/M}\, s` follows Student's t with M - 1 degrees of freedom. The
+mean of the ratios is then
+:math:`\langle e^2/s^2 \rangle = (\alpha^2 + 1/M)\,(M - 1)/(M - 3)`, which has no variance for
+M <= 5: alpha is always from the ratio of means, and from six members the other is told beside it.
+
+Source:
+    Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), without their limit of many members.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import stats
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.structure import Array, Integers
+
+FEWEST_MEMBERS: Final = 3
+"""The spread of two is below a tenth of the true width in 8 % of all cases, and nothing is left to
+judge a bin by."""
+
+MEAN_OF_RATIOS_FROM: Final = 6
+"""Members from which the mean of ratios has a variance."""
+
+FEWEST_FRAMES: Final = 5
+N_BOOTSTRAP: Final = 2000
+MOST_BINS: Final = 10
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of the mean of a committee and the deviations of its members from it.
+
+    A row is an atom, or a structure; its components are on an equal footing, so that a rotation
+    changes no sum of squares over them.
+
+    Attributes:
+        quantity: such as ``"forces"``.
+        unit: of all numbers.
+        errors: shape ``(n_rows, n_components)``, label less mean.
+        deviations: shape ``(n_members, n_rows, n_components)``, members less mean.
+        frames: shape ``(n_rows,)``, the labelled structure that a row belongs to, counted from 0.
+    """
+
+    quantity: str
+    unit: str
+    errors: Array
+    deviations: Array
+    frames: Integers
+
+    @property
+    def n_members(self) -> int:
+        return len(self.deviations)
+
+    @property
+    def n_frames(self) -> int:
+        return int(self.frames.max()) + 1
+
+    @property
+    def variances(self) -> Array:
+        """Of the members, with ``n_members - 1``, shape ``(n_rows, n_components)``."""
+        return np.asarray((self.deviations**2).sum(axis=0) / (self.n_members - 1))
+
+    @property
+    def row_spreads(self) -> Array:
+        """Spread of each row, pooled over its components, shape ``(n_rows,)``."""
+        return np.asarray(np.sqrt(self.variances.mean(axis=1)))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many errors are within a multiple of the calibrated spread, as fractions.
+
+    Attributes:
+        observed: of all components of all rows.
+        expected: by Student's t with ``n_members - 1`` degrees of freedom.
+    """
+
+    observed: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What labelled structures say about the spread of a committee.
+
+    Attributes:
+        alpha: the factor of the spread, from the ratio of means.
+        error: of alpha, standard error by bootstrap over the structures.
+        mean_of_ratios: alpha and its error from the mean of ratios; None below six members.
+        n_members: of the committee.
+        n_frames: labelled structures.
+        rms_error: of the mean.
+        rms_spread: of the members, not calibrated.
+        smallest_spread: of a row, pooled over its components, not calibrated.
+        largest_spread: the same.
+        coverage: within one and within two calibrated spreads.
+        rank_correlation: of Spearman, of the errors and spreads of rows; None for fewer than three
+            rows, or where all are equal.
+    """
+
+    alpha: float
+    error: float
+    mean_of_ratios: tuple[float, float] | None
+    n_members: int
+    n_frames: int
+    rms_error: float
+    rms_spread: float
+    smallest_spread: float
+    largest_spread: float
+    coverage: tuple[Coverage, Coverage]
+    rank_correlation: float | None
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability diagram: errors against calibrated spreads, by bins of rows.
+
+    Attributes:
+        spreads: shape ``(n_bins,)``, root mean square of alpha times the spread.
+        errors: shape ``(n_bins,)``, root mean square of the errors of the mean.
+        uncertainties: shape ``(n_bins,)``, of ``errors``, by bootstrap over the structures.
+        slope: error over spread of a perfect committee, sqrt(1 + 1/(M alpha^2)): the mean has an
+            error of its own.
+    """
+
+    spreads: Array
+    errors: Array
+    uncertainties: Array
+    slope: float
+
+
+def calibrate(data: Errors, seed: int = 0) -> Calibration:
+    """Estimate alpha, and judge the calibrated spread.
+
+    Args:
+        data: of at least three members and five structures that are independent of each other and
+            of the training.
+        seed: of the bootstrap.
+
+    Raises:
+        ConfigError: too few members or structures, members that all agree, or errors that are no
+            larger than the width of the mean of the members.
+    """
+    _check(data)
+    variances, squares = data.variances, data.errors**2
+    sums = [_by_frame(data, values.mean(axis=1)) for values in (squares, variances)]
+    weights = _bootstrap_weights(data.n_frames, seed)
+    width = 1.0 / data.n_members
+    found = _alpha(sums[0].sum() / sums[1].sum() - width, data)
+    resampled = np.sqrt(np.maximum((weights @ sums[0]) / (weights @ sums[1]) - width, 0.0))
+    return Calibration(
+        alpha=found,
+        error=_standard_error(resampled, data.n_frames),
+        mean_of_ratios=_mean_of_ratios(data, weights),
+        n_members=data.n_members,
+        n_frames=data.n_frames,
+        rms_error=float(np.sqrt(squares.mean())),
+        rms_spread=float(np.sqrt(variances.mean())),
+        smallest_spread=float(data.row_spreads.min()),
+        largest_spread=float(data.row_spreads.max()),
+        coverage=(coverage(data, found, 1.0), coverage(data, found, 2.0)),
+        rank_correlation=_rank_correlation(np.sqrt(squares.mean(axis=1)), data.row_spreads),
+    )
+
+
+def coverage(data: Errors, alpha: float, multiple: float) -> Coverage:
+    """How many errors are within ``multiple * alpha * spread``.
+
+    Args:
+        data: errors and deviations.
+        alpha: of the spread.
+        multiple: of the calibrated spread.
+    """
+    inside = np.abs(data.errors) <= multiple * alpha * np.sqrt(data.variances)
+    n_members = data.n_members
+    limit = multiple * alpha / np.sqrt(alpha**2 + 1.0 / n_members)
+    expected = 2.0 * stats.t.cdf(limit, n_members - 1) - 1.0
+    return Coverage(float(inside.mean()), float(expected))
+
+
+def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:
+    """Bin errors by spread, so that a perfect committee lies on a straight line.
+
+    The spread of few members is noisy, and rows that are sorted by it are sorted by its noise as
+    well: the slope of a perfect committee of five would be 0.74. So each row goes to a bin by the
+    spread of all members but one, pooled over its components, and the spread within a bin is
+    measured by the one that was left out, which knows nothing of that noise; every member is left
+    out once.
+
+    Args:
+        data: errors and deviations.
+        alpha: of the spread.
+        seed: of the bootstrap.
+    """
+    n_members, n_rows = data.n_members, len(data.errors)
+    squares = (data.errors**2).mean(axis=1)
+    own = (data.deviations**2).mean(axis=2)  # [m, row], pooled over components
+    left_out = own * n_members / (n_members - 1)
+    others = (own.sum(axis=0) - left_out) / (n_members - 2)
+    n_bins = int(np.clip(round(np.sqrt(n_rows)), 1, MOST_BINS))
+    edges = np.quantile(others, np.linspace(0.0, 1.0, n_bins + 1)[1:-1])
+    bins = np.searchsorted(edges, others)
+    place = (data.frames * n_bins + bins).ravel()
+
+    def sums(values: Array) -> Array:
+        counted = np.bincount(place, values.ravel(), data.n_frames * n_bins)
+        return np.asarray(counted.reshape(data.n_frames, n_bins))
+
+    of_errors = sums(np.broadcast_to(squares, others.shape))
+    of_spreads, counts = sums(left_out), sums(np.ones_like(others))
+    kept = counts.sum(axis=0) > 0
+    weights = _bootstrap_weights(data.n_frames, seed)
+    # a sample may have none of the rows of a small bin
+    resampled = np.sqrt((weights @ of_errors) / np.maximum(weights @ counts, 1.0))
+    uncertainties = np.array([_standard_error(r, data.n_frames) for r in resampled.T])
+    total = counts.sum(axis=0)[kept]
+    return Reliability(
+        spreads=alpha * np.sqrt(of_spreads.sum(axis=0)[kept] / total),
+        errors=np.sqrt(of_errors.sum(axis=0)[kept] / total),
+        uncertainties=uncertainties[kept],
+        slope=float(np.sqrt(1.0 + 1.0 / (n_members * alpha**2))),
+    )
+
+
+def _check(data: Errors) -> None:
+    if data.n_members < FEWEST_MEMBERS:
+        raise ConfigError(
+            f"{data.quantity}: {data.n_members} members cannot be calibrated, for their spread "
+            f"says next to nothing; give at least {FEWEST_MEMBERS} models"
+        )
+    if data.n_frames < FEWEST_FRAMES:
+        raise ConfigError(
+            f"{data.quantity}: {data.n_frames} labelled structures are too few to calibrate with; "
+            f"give at least {FEWEST_FRAMES}"
+        )
+    if not data.variances.any():
+        raise ConfigError(
+            f"{data.quantity}: all members agree, so no factor makes errors of their spread; give "
+            "models that were trained with different seeds or splits"
+        )
+
+
+def _alpha(squared: float, data: Errors) -> float:
+    if squared <= 0.0:
+        raise ConfigError(
+            f"{data.quantity}: the errors are smaller than the spread of {data.n_members} members "
+            f"allows for their mean: alpha^2 = {squared:.2g}; give more labelled structures, which "
+            "no member was trained on"
+        )
+    return float(np.sqrt(squared))
+
+
+def _mean_of_ratios(data: Errors, weights: Array) -> tuple[float, float] | None:
+    """Where members agree exactly, as by symmetry, there is no ratio."""
+    if data.n_members < MEAN_OF_RATIOS_FROM:
+        return None
+    variances = data.variances
+    differ = variances > 0.0
+    ratios = np.divide(data.errors**2, variances, out=np.zeros_like(variances), where=differ)
+    sums, counts = (_by_frame(data, values.sum(axis=1)) for values in (ratios, 1.0 * differ))
+    factor, width = (data.n_members - 3) / (data.n_members - 1), 1.0 / data.n_members
+    found = factor * sums.sum() / counts.sum() - width
+    resampled = factor * (weights @ sums) / np.maximum(weights @ counts, 1.0) - width
+    error = _standard_error(np.sqrt(np.maximum(resampled, 0.0)), data.n_frames)
+    return float(np.sqrt(max(found, 0.0))), error
+
+
+def _by_frame(data: Errors, values: Array) -> Array:
+    return np.asarray(np.bincount(data.frames, values, data.n_frames), dtype=np.float64)
+
+
+def _bootstrap_weights(n_frames: int, seed: int) -> Array:
+    """How often each structure was drawn, shape ``(n_bootstrap, n_frames)``.
+
+    Structures are drawn and not atoms: the errors within one belong together.
+    """
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(n_frames, np.full(n_frames, 1.0 / n_frames), size=N_BOOTSTRAP)
+    return drawn.astype(np.float64)
+
+
+def _standard_error(resampled: Array, n_frames: int) -> float:
+    """The bootstrap takes the samples for all there is, which makes few of them look certain."""
+    return float(resampled.std() * np.sqrt(n_frames / (n_frames - 1)))
+
+
+def _rank_correlation(errors: Array, spreads: Array) -> float | None:
+    if len(errors) < 3 or np.ptp(errors) == 0.0 or np.ptp(spreads) == 0.0:
+        return None
+    return float(stats.spearmanr(errors, spreads).statistic)
