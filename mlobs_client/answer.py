@@ -16,14 +16,17 @@ from typing import Self
 import numpy as np
 
 from mlobs_client import config as client_file
+from mlobs_client.alphas import read_alphas, report_alphas
 from mlobs_client.build import Assembly, build, model_files
 from mlobs_client.config import ClientConfig
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.model_files import digest
 from mlobs_client.limits import REFUSED, check_limits, keep_refused
+from mlobs_client.record.header import Attributes
 from mlobs_client.record.writer import RecordWriter, open_next_record
 from mlobs_client.schedule import Schedule
+from mlobs_client.spread_watch import SpreadWatch
 from mlobs_client.steps import StepCounter
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.wire import extras
@@ -57,7 +60,7 @@ class Answer:
         config: ClientConfig,
         assembly: Assembly,
         record_path: Path,
-        attributes: Mapping[str, str],
+        attributes: Attributes,
         step: int | None = None,
     ) -> None:
         self._assembly = assembly
@@ -70,6 +73,8 @@ class Answer:
         self._schedule = Schedule(config.observables.strides)
         self._steps = StepCounter(step)
         self._last: Structure | None = None  # of the request before
+        self._watch = SpreadWatch(assembly.alphas)
+        report_alphas(assembly.alphas, self._wanted(self._schedule.due(None)))
         if step is None and self._schedule.depends_on_step:
             logger.warning(
                 "[observables] every has no effect, because this client does not know the steps of "
@@ -157,10 +162,18 @@ class Answer:
         return self._steps.advance(len(structures), batch_size, repeats=repeats)
 
     def _predict(self, structures: Sequence[Structure], due: frozenset[str]) -> list[Prediction]:
-        wanted = due - {"positions"}
-        if self._limits.energy_spread is not None:
-            wanted |= {"energy_spread"}
-        return predict(structures, self._assembly.evaluators, self._assembly.terms, wanted)
+        terms = self._assembly.terms
+        wanted = self._wanted(due)
+        evaluated = wanted.union(*(term.needs for term in terms))
+        wanted |= self._watch.needs(evaluated)
+        predictions = predict(structures, self._assembly.evaluators, terms, wanted)
+        for prediction, structure in zip(predictions, structures, strict=True):
+            self._watch.check(prediction.observables, structure.n_atoms)
+        return predictions
+
+    def _wanted(self, due: frozenset[str]) -> frozenset[str]:
+        limited = self._limits.energy_spread is not None
+        return due - {"positions"} | ({"energy_spread"} if limited else frozenset())
 
     def _columns(self, prediction: Prediction, structure: Structure) -> dict[str, Array]:
         columns = {
@@ -210,10 +223,12 @@ class Answer:
         self.close()
 
 
-def describe(config: ClientConfig, path: Path) -> dict[str, str]:
-    """Where the numbers of a client come from: its file, its models and versions."""
+def describe(config: ClientConfig, path: Path) -> dict[str, str | float]:
+    """Where the numbers of a client come from: its file, its models, their alphas and versions."""
     models = model_files(config, path.parent)
+    alphas = read_alphas(config, path.parent)
     return {
+        **{f"alpha_{quantity}": alpha.value for quantity, alpha in alphas.items()},
         "client_file": path.read_text(encoding="utf-8"),
         "models": "\n".join(f"{digest(model)}  {model.name}" for model in models),
         "mlobs": version("mlobs"),

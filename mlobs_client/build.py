@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mlobs_client.alphas import Alpha, committees, read_alphas
 from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyModel
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
@@ -43,11 +44,13 @@ class Assembly:
             serve for tests at start-up only.
         evaluators: models, sharing graphs where they can.
         terms: extra force terms over the shared predictions.
+        alphas: of the spreads of committees, by quantity.
     """
 
     structure: Structure
     evaluators: tuple[Evaluator, ...]
     terms: tuple[Term, ...]
+    alphas: Mapping[str, Alpha] = field(default_factory=dict)
 
 
 def build(config: ClientConfig, folder: Path, compile_after: float | None = None) -> Assembly:
@@ -64,9 +67,10 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
     """
     structure = read_structure(config, folder)
     evaluators: list[Evaluator] = []
+    alphas = read_alphas(config, folder)
     tables = (config.potential, config.dipole, config.polarizability)
     if any(isinstance(table, MaceTable) for table in tables):
-        evaluators.append(_mace(config, folder, structure, compile_after))
+        evaluators.append(_mace(config, folder, structure, alphas, compile_after))
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
             evaluators.append(_analytic(table, config))
@@ -74,7 +78,7 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
     for term in terms:
         if isinstance(term, FixedDisplacement):
             _report_field(term, evaluators, structure)
-    return Assembly(structure, tuple(evaluators), terms)
+    return Assembly(structure, tuple(evaluators), terms, alphas)
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
@@ -83,16 +87,16 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
     Raises:
         ModelError: one is missing.
     """
-    from mlobs_client.evaluate.model_files import resolve
-
-    tables = (config.potential, config.dipole, config.polarizability)
-    patterns = [table.models for table in tables if isinstance(table, MaceTable)]
-    paths = [path for models in patterns for path in resolve(models, folder)]
+    paths = [path for _, _, models in committees(config, folder) for path in models]
     return list(dict.fromkeys(paths))
 
 
 def _mace(
-    config: ClientConfig, folder: Path, structure: Structure, compile_after: float | None
+    config: ClientConfig,
+    folder: Path,
+    structure: Structure,
+    alphas: Mapping[str, Alpha],
+    compile_after: float | None,
 ) -> MaceEvaluator:
     """All MACE models of the client in one evaluator, for they share graphs and backward pass."""
     from mlobs_client.evaluate.compile.background import PATIENCE, Background
@@ -105,7 +109,7 @@ def _mace(
     dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
     numbers = None if dipole is None else _oxidation_numbers(dipole, structure)
     evaluator = MaceEvaluator(
-        **_committees(config, folder, numbers, background), batch=config.batch
+        **_committees(config, folder, numbers, alphas, background), batch=config.batch
     )
     evaluator.check_species(structure)
     if (
@@ -147,10 +151,14 @@ def _committees(
     config: ClientConfig,
     folder: Path,
     numbers: OxidationNumbers | None,
+    alphas: Mapping[str, Alpha],
     background: Background | None,
 ) -> dict[str, Any]:
     """The arguments of a ``MaceEvaluator``."""
     from mlobs_client.evaluate import mace
+
+    def alpha(quantity: str) -> float:
+        return alphas[quantity].value if quantity in alphas else 1.0
 
     def setting(table: MaceTable) -> mace.Setting:
         return mace.Setting(table.dtype, table.device, background)
@@ -162,7 +170,8 @@ def _committees(
     if potential is not None and dipole is not None and _are_one(potential, dipole, folder):
         found["potential_and_dipole"] = mace.potential_and_dipole(
             _networks(potential, folder),
-            alpha=potential.alpha,
+            alpha=alpha("energy"),
+            dipole_alpha=alpha("dipole"),
             unit=dipole.unit,
             oxidation_numbers=numbers,
             setting=setting(potential),
@@ -170,11 +179,12 @@ def _committees(
         potential = dipole = None
     if potential is not None:
         found["potential"] = mace.potential(
-            _networks(potential, folder), alpha=potential.alpha, setting=setting(potential)
+            _networks(potential, folder), alpha=alpha("energy"), setting=setting(potential)
         )
     if dipole is not None:
         found["dipole"] = mace.dipole(
             _networks(dipole, folder),
+            alpha=alpha("dipole"),
             unit=dipole.unit,
             oxidation_numbers=numbers,
             setting=setting(dipole),
@@ -182,6 +192,7 @@ def _committees(
     if polarizability is not None:
         found["polarizability"] = mace.polarizability(
             _networks(polarizability, folder),
+            alpha=alpha("polarizability"),
             unit=polarizability.unit,
             setting=setting(polarizability),
         )

@@ -33,21 +33,22 @@ class Socket(Table):
 
 
 class MaceTable(Table):
-    """What all MACE committees have: files, precision and device."""
+    """What all MACE committees have: files, calibration, precision and device.
+
+    ``alpha`` scales the members about their mean, and so the spread (Imbalzano et al., J. Chem.
+    Phys. 154, 074102 (2021)). Without it, it is that of ``calibration.json`` beside the models,
+    which ``mlobs calibrate`` writes, or 1.
+    """
 
     kind: Literal["mace"]
     models: tuple[str, ...] = Field(min_length=1)
+    alpha: float | None = Field(default=None, gt=0.0)
     dtype: Precision = "float64"
     device: str = "cpu"
 
 
 class MacePotential(MaceTable):
-    """[potential] with kind = "mace": a committee of energy models.
-
-    ``alpha`` calibrates the spread (Imbalzano et al., J. Chem. Phys. 154, 074102 (2021)).
-    """
-
-    alpha: float = Field(default=1.0, gt=0.0)
+    """[potential] with kind = "mace": a committee of energy models."""
 
 
 class MaceDipole(MaceTable):
@@ -196,8 +197,8 @@ Dipole = Annotated[MaceDipole | ToyModel, Field(discriminator="kind")]
 class Limits(Table):
     """[limits]: a structure beyond gets no answer, so the run ends before it is ruined.
 
-    ``force`` on an atom, eV/angstrom; ``energy_spread`` of the committee (``alpha`` times its
-    standard deviation), eV.
+    ``force`` on an atom, eV/angstrom; ``energy_spread`` of the committee (with ``alpha`` in
+    it), eV.
     """
 
     force: float | None = Field(default=None, gt=0.0)

@@ -60,6 +60,7 @@ def command(
     config = client_file.load(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
+    from mlobs_client.alphas import report_alphas
     from mlobs_client.answer import describe
     from mlobs_client.build import build
     from mlobs_client.observe import export_extxyz, observe_trajectory
@@ -68,6 +69,7 @@ def command(
 
     n_frames, open_frames = _open(trajectory)
     assembly = build(config, client.parent)
+    report_alphas(assembly.alphas, frozenset(wanted))
     several = workers(client, wanted, at_once) if at_once > 1 else nullcontext()
     with _bar() as bar, several as elsewhere:
         task = bar.add_task("frames", total=n_frames)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlobs_client.build import model_files
+from mlobs_client.card import FILE
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.model_files import digest
@@ -20,7 +21,7 @@ class _Source:
 
 
 class Sources:
-    """The client files, structures and models of a run, as they are now.
+    """The client files, structures, models and their cards of a run, as they are now.
 
     Args:
         clients: of the run.
@@ -34,7 +35,8 @@ class Sources:
         for client in clients:
             folder = client.path.parent
             own = [client.path, folder / client.config.structure]
-            paths |= dict.fromkeys([*own, *model_files(client.config, folder)])
+            models = model_files(client.config, folder)
+            paths |= dict.fromkeys([*own, *models, *(model.with_name(FILE) for model in models)])
         # a client says itself what it misses
         there = [path for path in paths if path.is_file()]
         self._sources = [_Source(path, _stamp(path), digest(path)) for path in there]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
@@ -12,6 +13,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -22,6 +24,8 @@ from mlobs_client.units import ANGSTROM
 SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
     "energy": (),
     "forces": (-1, 3),
+    "virials": (3, 3),
+    "stress": (3, 3),
     "dipole": (3,),
     "polarizability": (3, 3),
     "born_charges": (-1, 3, 3),
@@ -53,7 +57,8 @@ class Labelled:
         index: in its file, from 0.
         structure: atomic units, as everywhere.
         labels: by the names of ``SHAPES``; e, angstrom, eV. The dipole is on any branch,
-            polarizabilities are symmetric, Born charges add up to zero.
+            polarizabilities are symmetric, Born charges add up to zero; virials are
+            -dE/d(strain) = -V stress.
         oxidation_numbers: shape ``(n_atoms,)``; None where no dipole is learned.
     """
 
@@ -85,6 +90,8 @@ def read_labelled(
     path: Path,
     wanted: Mapping[str, Label],
     oxidation_numbers: OxidationNumbers | None = None,
+    *,
+    with_integers: bool = True,
 ) -> list[Labelled]:
     """Read all frames.
 
@@ -92,6 +99,8 @@ def read_labelled(
         path: of an extended xyz file, or of any that ASE reads.
         wanted: labels by the names of ``SHAPES``.
         oxidation_numbers: of the species; without them, from the columns ``oxn`` or ``Qs``.
+        with_integers: False leaves oxidation numbers out; a model that is compared with dipoles
+            has its own.
 
     Raises:
         ConfigError: the file cannot be read, a label is missing or has another shape, oxidation
@@ -105,7 +114,20 @@ def read_labelled(
         raise ConfigError(
             f"{path}: ASE cannot read structures from it, {len(frames)} were read before: {error}"
         ) from error
-    return list(_label(path, frames, wanted, oxidation_numbers))
+    return list(_label(path, frames, wanted, oxidation_numbers, with_integers))
+
+
+def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
+    """Those of the labels that the first structure of a file has, by the names of ``SHAPES``.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        atoms = ase.io.read(path, index=0)
+    except Exception as error:  # ASE's readers raise anything
+        raise ConfigError(f"{path}: ASE cannot read structures from it: {error}") from error
+    return [name for name, label in labels.items() if _value(atoms, name, label) is not None]
 
 
 def species_of(labelled: Sequence[Labelled]) -> tuple[int, ...]:
@@ -131,6 +153,7 @@ def _label(
     frames: Sequence[Atoms],
     wanted: Mapping[str, Label],
     oxidation_numbers: OxidationNumbers | None,
+    with_integers: bool,
 ) -> Iterator[Labelled]:
     for index, atoms in enumerate(frames):
         where = f"{path}, structure {index} (counted from 0)"
@@ -145,22 +168,31 @@ def _label(
             raise ConfigError(f"{where}: {error}") from error
         labels = {name: _find(atoms, name, label, where) for name, label in wanted.items()}
         integers = None
-        if "dipole" in wanted:
+        if "dipole" in wanted and with_integers:
             integers = _integers(atoms, structure, oxidation_numbers, where)
         yield Labelled(index, structure, labels, integers)
 
 
-def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
+def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """ASE moves some keys into a calculator when it reads them."""
     results: Mapping[str, Any] = atoms.calc.results if atoms.calc is not None else {}
-    places = (atoms.arrays if SHAPES[name][:1] == (-1,) else atoms.info, results)
-    value = next((place[label.key] for place in places if label.key in place), None)
+    return (atoms.arrays if SHAPES[name][:1] == (-1,) else atoms.info, results)
+
+
+def _value(atoms: Atoms, name: str, label: Label) -> Any:
+    return next((place[label.key] for place in _places(atoms, name) if label.key in place), None)
+
+
+def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
+    value = _value(atoms, name, label)
     if value is None:
-        known = sorted({*places[0], *results} - {"numbers", "positions"})
+        known = sorted({*chain(*_places(atoms, name))} - {"numbers", "positions"})
         raise ConfigError(
-            f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}: "
-            f"say --key or --{name.replace('_', '-')}-key"
+            f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}: say "
+            f"--key or --{name.replace('_', '-')}-key (mlobs calibrate: --key {name}=KEY)"
         )
+    if name == "stress" and np.size(value) == 6:
+        value = voigt_6_to_full_3x3_stress(value)
     shape = tuple(len(atoms) if size == -1 else size for size in SHAPES[name])
     array = np.asarray(label.unit * _numbers(value, shape, f"{where}: {label.key!r}"))
     if name == "polarizability":

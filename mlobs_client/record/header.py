@@ -37,7 +37,7 @@ DATASET: Final = "observables"
 FORMAT: Final = "mlobs record 1"
 LARGEST_HEADER: Final = 1 << 20
 
-Attributes = Mapping[str, "str | list[int]"]
+Attributes = Mapping[str, "str | float | list[int]"]
 
 _ALIGNMENT: Final = 512
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -190,5 +190,7 @@ def _messages(head: bytes, start: int, size: int) -> Iterator[tuple[int, int]]:
         at += length
 
 
-def _plain(value: object) -> str | list[int]:
-    return value if isinstance(value, str) else [int(v) for v in np.asarray(value)]
+def _plain(value: object) -> str | float | list[int]:
+    if isinstance(value, str):
+        return value
+    return float(value) if isinstance(value, float) else [int(v) for v in np.asarray(value)]

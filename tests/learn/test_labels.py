@@ -9,11 +9,13 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.learn.labels import (
     Label,
+    find_labels,
     numbers_by_species,
     read_labelled,
     species_of,
@@ -56,6 +58,29 @@ def test_units_are_converted_and_keys_that_ase_takes_away_are_found(write) -> No
     np.testing.assert_allclose(one.labels["dipole"], [0.5, 1.0, 1.5])
     symmetric = [[0, 2, 4], [2, 4, 6], [4, 6, 8]]
     np.testing.assert_allclose(one.labels["polarizability"], symmetric)
+
+
+def test_stresses_are_found_as_six_numbers_and_as_nine(write) -> None:
+    nine = np.array([[1.0, 0.1, 0.2], [0.1, 2.0, 0.3], [0.2, 0.3, 3.0]])
+    atoms = molecule(REF_stress=nine.ravel())
+    atoms.calc = SinglePointCalculator(atoms, stress=[1.0, 2.0, 3.0, 0.3, 0.2, 0.1])
+    for key in ("stress", "REF_stress"):
+        (one,) = read_labelled(write(atoms), {"stress": Label(key)})
+        np.testing.assert_allclose(one.labels["stress"], nine)
+
+
+def test_the_labels_of_a_file_are_those_of_its_first_structure(write) -> None:
+    path = write(molecule(energy=1.0, mu=np.zeros(3)), molecule())
+    labels = {"energy": Label("energy"), "dipole": Label("mu"), "forces": Label("forces")}
+    assert find_labels(path, labels) == ["energy", "dipole"]
+    with pytest.raises(ConfigError, match="cannot read structures"):
+        find_labels(path.with_name("none.extxyz"), labels)
+
+
+def test_a_dipole_can_be_read_without_oxidation_numbers(write) -> None:
+    (one,) = read_labelled(write(molecule(mu=[1.0, 2.0, 3.0])), DIPOLE, with_integers=False)
+    assert one.oxidation_numbers is None
+    assert one.labels["dipole"].tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("column", ["oxn", "Qs"])

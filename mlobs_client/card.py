@@ -1,0 +1,131 @@
+"""The calibration card of committees: ``calibration.json`` beside their model files.
+
+A committee is known by the sha256 of all its members, so that no other one takes its alpha. Every
+quantity has the data that it was calibrated on, for they need not be in one file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from mlobs_client.errors import ModelError
+from mlobs_client.evaluate.model_files import digest
+from mlobs_client.tables import Table, validate
+
+FILE: Final = "calibration.json"
+
+LIMITS: Final = (
+    "alpha holds for structures like those of the data. A calibrated spread is blind far from the "
+    "training data: the alpha of the bundled water potentials would be 3.6 for protonated dimers, "
+    "and 8.5 for labels of another functional. A client warns of spreads that are more than twice "
+    "the largest one seen here."
+)
+
+
+class CalibratedQuantity(Table):
+    """One quantity of a committee.
+
+    ``alpha`` and its standard ``error``; ``formula`` and, from six members, the same by
+    ``mean_of_ratios``. Spreads are std(ddof=1) over the members, not calibrated, pooled over the
+    components of an atom or structure, in ``unit``; those of whole structures are scaled to
+    ``n_atoms`` by the square root of the number of atoms. ``coverage``: fractions of the errors
+    within one and two calibrated spreads, and those expected by Student's t.
+    """
+
+    alpha: float = Field(gt=0.0)
+    error: float = Field(ge=0.0)
+    formula: str
+    mean_of_ratios: tuple[float, float] | None = None
+    n_members: int
+    n_frames: int
+    n_atoms: float = Field(gt=0.0)
+    unit: str
+    rms_error: float
+    rms_spread: float
+    smallest_spread: float
+    largest_spread: float = Field(gt=0.0)
+    coverage: tuple[float, float]
+    expected_coverage: tuple[float, float]
+    rank_correlation: float | None = None
+    data: str
+    data_sha256: str
+    date: str
+    mlobs: str
+
+
+class _Committee(Table):
+    members: dict[str, str]
+    quantities: dict[str, CalibratedQuantity]
+
+
+class _Card(Table):
+    format: Literal["mlobs calibration 1"] = "mlobs calibration 1"
+    limits: str = LIMITS
+    committees: tuple[_Committee, ...] = ()
+
+
+def card_file(models: Sequence[Path]) -> Path:
+    """Where the card of a committee is: beside its first member."""
+    return models[0].with_name(FILE)
+
+
+def read_card(models: Sequence[Path]) -> dict[str, CalibratedQuantity]:
+    """What is known of a committee, by quantity; nothing for one that was not calibrated.
+
+    Args:
+        models: files of its members.
+
+    Raises:
+        ConfigError: the card is damaged.
+        ModelError: a file cannot be read.
+    """
+    digests = {digest(path) for path in models}
+    for committee in _read(card_file(models)).committees:
+        if set(committee.members.values()) == digests:
+            return dict(committee.quantities)
+    return {}
+
+
+def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuantity]) -> Path:
+    """Add quantities to the card of a committee, or replace them; what else it has stays.
+
+    Args:
+        models: files of its members.
+        quantities: by name.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the card that is there is damaged.
+        ModelError: it cannot be written.
+    """
+    from mlobs_client.learn.files import write_json
+
+    path = card_file(models)
+    card = _read(path)
+    members = {model.name: digest(model) for model in models}
+    all_known = {**read_card(models), **quantities}
+    others = [c for c in card.committees if set(c.members.values()) != set(members.values())]
+    committee = _Committee(members=members, quantities=all_known)
+    content = _Card(committees=(*others, committee)).model_dump(mode="json")
+    write_json(path, content)
+    return path
+
+
+def _read(path: Path) -> _Card:
+    if not path.exists():
+        return _Card()
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error}); remove it, and calibrate again with: mlobs "
+            "calibrate"
+        ) from error
+    return validate(_Card, content, str(path))

@@ -1,0 +1,180 @@
+"""Committees compared with labels: what :mod:`mlobs_client.analysis.calibration` needs.
+
+Energies have no common zero, and networks give them an offset of their own for each composition.
+What means something are differences between structures of one composition. So from each member
+the mean of its errors is taken away, composition by composition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.analysis.calibration import Errors, symmetric_components
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.fuse import observe
+from mlobs_client.learn.labels import Labelled
+from mlobs_client.structure import Array
+from mlobs_client.units import ANGSTROM, EV
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A quantity that can be calibrated.
+
+    Attributes:
+        observable: of each member, as a client evaluates it.
+        factor: its unit in atomic units.
+        unit: of labels and members.
+    """
+
+    observable: str
+    factor: float
+    unit: str
+
+
+QUANTITIES: Final[Mapping[str, Calibrated]] = {
+    "energy": Calibrated("committee_energies", EV, "eV"),
+    "forces": Calibrated("committee_forces", EV / ANGSTROM, "eV/angstrom"),
+    "virials": Calibrated("committee_virials", EV, "eV"),
+    "dipole": Calibrated("committee_dipoles", ANGSTROM, "e angstrom"),
+    "polarizability": Calibrated("committee_polarizabilities", ANGSTROM**3, "angstrom^3"),
+}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One structure: label ``[row, component]`` and members ``[m, row, component]``."""
+
+    one: Labelled
+    label: Array
+    members: Array
+
+
+def committee_errors(
+    evaluators: Sequence[Evaluator], labelled: Sequence[Labelled], quantities: Sequence[str]
+) -> dict[str, Errors]:
+    """Evaluate committees on labelled structures.
+
+    Numbers of whole structures are scaled to their mean number of atoms, by its square root.
+
+    Args:
+        evaluators: of a client whose alphas are all 1.
+        labelled: with the labels of these quantities; a stress serves for virials.
+        quantities: of :data:`QUANTITIES`.
+
+    Returns:
+        By quantity; without energies where no two structures have the same composition.
+
+    Raises:
+        EvaluationError: the models cannot treat a structure.
+    """
+    names = {quantity: QUANTITIES[quantity].observable for quantity in quantities}
+    structures = [one.structure for one in labelled]
+    values = observe(structures, evaluators, frozenset(names.values()))
+    found = {}
+    for quantity, name in names.items():
+        factor = QUANTITIES[quantity].factor
+        compared = [
+            _COMPARE[quantity](one, value[name] / factor)
+            for one, value in zip(labelled, values, strict=True)
+        ]
+        if quantity == "energy":
+            compared = _without_offsets(compared)
+        if not compared:
+            logger.warning(
+                "no two labelled structures have the same composition, so there are no differences "
+                "of energies to compare; give more structures to calibrate energies"
+            )
+            continue
+        found[quantity] = _join(quantity, compared)
+    return found
+
+
+def mean_size(labelled: Sequence[Labelled]) -> float:
+    """Mean number of atoms of structures, to which numbers of whole structures are scaled."""
+    return float(np.mean([one.structure.n_atoms for one in labelled]))
+
+
+def _energy(one: Labelled, members: Array) -> _Compared:
+    return _Compared(one, one.labels["energy"].reshape(1, 1), members.reshape(-1, 1, 1))
+
+
+def _forces(one: Labelled, members: Array) -> _Compared:
+    return _Compared(one, one.labels["forces"], members)
+
+
+def _virials(one: Labelled, members: Array) -> _Compared:
+    if "virials" in one.labels:
+        label = one.labels["virials"]
+    else:
+        label = -one.structure.volume / ANGSTROM**3 * one.labels["stress"]
+    return _tensor(one, label, members)
+
+
+def _dipole(one: Labelled, members: Array) -> _Compared:
+    """The label on the branch next to the mean of the committee."""
+    mean = members.mean(axis=0)
+    label = mean + one.quanta.fold(one.labels["dipole"] - mean)
+    return _Compared(one, label[None], members[:, None])
+
+
+def _polarizability(one: Labelled, members: Array) -> _Compared:
+    return _tensor(one, one.labels["polarizability"], members)
+
+
+def _tensor(one: Labelled, label: Array, members: Array) -> _Compared:
+    return _Compared(one, symmetric_components(label)[None], symmetric_components(members)[:, None])
+
+
+_COMPARE: Final[Mapping[str, Callable[[Labelled, Array], _Compared]]] = {
+    "energy": _energy,
+    "forces": _forces,
+    "virials": _virials,
+    "dipole": _dipole,
+    "polarizability": _polarizability,
+}
+
+
+def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
+    """Less the mean error of each member; a composition with one structure says nothing then."""
+    by_formula = defaultdict(list)
+    for each in compared:
+        by_formula[each.one.formula].append(each)
+    found = []
+    for alike in by_formula.values():
+        if len(alike) == 1:
+            continue
+        offsets = np.mean([each.members - each.label for each in alike], axis=0)
+        # less a mean of n, the others are smaller by sqrt(1 - 1/n)
+        stretch = np.sqrt(len(alike) / (len(alike) - 1))
+        for each in alike:
+            members = each.label + stretch * (each.members - each.label - offsets)
+            found.append(_Compared(each.one, each.label, members))
+    return found
+
+
+def _join(quantity: str, compared: Sequence[_Compared]) -> Errors:
+    """All structures together."""
+    size = mean_size([each.one for each in compared])
+    errors, deviations, frames = [], [], []
+    for k, each in enumerate(compared):
+        scale = 1.0 if quantity == "forces" else np.sqrt(size / each.one.structure.n_atoms)
+        mean = each.members.mean(axis=0)
+        errors.append(scale * (each.label - mean))
+        deviations.append(scale * (each.members - mean))
+        frames.append(np.full(len(each.label), k))
+    return Errors(
+        quantity=quantity,
+        unit=QUANTITIES[quantity].unit,
+        errors=np.concatenate(errors),
+        deviations=np.concatenate(deviations, axis=1),
+        frames=np.concatenate(frames),
+    )
