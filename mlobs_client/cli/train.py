@@ -314,6 +314,11 @@ def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     unit, n_rows = found["unit"], str(found["n_rows"])
     relative, spread = number(found["relative_percent"]), number(found["committee_spread"])
     yield name, "all", n_rows, number(found["rmse"]), unit, relative, spread
+    for one, part in found["parts"].items():
+        at_fixed_volume = part.get("percent_without_trend")
+        percent = number(at_fixed_volume or part["relative_percent"])
+        of = f"{one}, at fixed volume" if at_fixed_volume else one
+        yield "", of, n_rows, number(part["rmse"]), unit, percent, ""
     if len(found["components"]) > 1:
         for one, error in found["components"].items():
             yield "", one, n_rows, number(error), unit, "", ""

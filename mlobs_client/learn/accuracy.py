@@ -6,7 +6,7 @@ Networks are evaluated as a client evaluates them. Errors of dipoles are modulo 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.fuse import observe
 from mlobs_client.learn.branches import BranchReport, report_branches
 from mlobs_client.learn.data_set import DataSet
+from mlobs_client.learn.tensor_parts import composition_and_volume, tensor_parts
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM, EV
 
@@ -55,12 +56,14 @@ class Compared:
             nearest to the mean of the committee.
         members: shape ``(n_members, n_rows, n_components)``.
         classes: what each row belongs to: the composition of its structure, or its species.
+        parts: of tensors, what :func:`mlobs_client.learn.tensor_parts.tensor_parts` says.
     """
 
     name: str
     reference: Array
     members: Array
     classes: tuple[str, ...]
+    parts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def quantity(self) -> str:
@@ -94,18 +97,23 @@ class Compared:
         return np.asarray(self.members.mean(axis=0))
 
     def as_json(self) -> dict[str, Any]:
-        """Errors of the mean, by component and by class, of each member, and their spread."""
+        """Errors of the mean, by component and by class, of each member, and their spread.
+
+        Tensors have no percentage of the whole deviation, but percentages of their parts.
+        """
         error = self.mean - self.reference
         spread = None
         if len(self.members) > 1:
             spread = _rms(self.members.std(axis=0, ddof=1))
         deviation = _rms(self.reference - self.reference.mean(axis=0))
+        percent = 100.0 * _rms(error) / deviation if deviation else None
         return {
             "unit": self.unit,
             "n_rows": len(error),
             "rmse": _rms(error),
             "standard_deviation": deviation,
-            "relative_percent": 100.0 * _rms(error) / deviation if deviation else None,
+            "relative_percent": None if self.parts else percent,
+            "parts": {name: dict(part) for name, part in self.parts.items()},
             "components": {name: _rms(error[:, i]) for name, i in COMPONENTS[self.name].items()},
             "classes": {
                 one: {"n_rows": int(kept.sum()), "rmse": _rms(error[kept])}
@@ -197,11 +205,19 @@ def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float | None, 
 
 
 def _polarizabilities(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:
-    labels = [data_set.labelled[s].labels["polarizability"].ravel() for s in data_set.test]
+    """All labels show what there is to predict; the errors are of those held out."""
+    everything = np.array([one.labels["polarizability"] for one in data_set.labelled])
+    labels = everything[data_set.test]
     name = "committee_polarizabilities"
     members = np.array(_observe(evaluator, data_set, data_set.test, name)) / ANGSTROM**3
-    rows = members.reshape(*members.shape[:2], 9).swapaxes(0, 1)
-    return Compared("polarizability", np.array(labels), rows, _formulas(data_set))
+    trend = composition_and_volume([one.structure for one in data_set.labelled])
+    return Compared(
+        "polarizability",
+        labels.reshape(-1, 9),
+        members.reshape(*members.shape[:2], 9).swapaxes(0, 1),
+        _formulas(data_set),
+        tensor_parts(members.mean(axis=1) - labels, everything, trend),
+    )
 
 
 def _energies(evaluator: mace.MaceEvaluator, data_set: DataSet) -> dict[str, Compared]:

@@ -28,8 +28,14 @@ def load(committee) -> dict[str, torch.nn.Module]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_seconds_of_training_teach_more_than_nothing(kind, trained) -> None:
     accuracy = assess(trained(kind).data_set, load(trained(kind)))
-    for name in {"dipole", "polarizability", "forces"} & accuracy.compared.keys():
+    for name in {"dipole", "forces"} & accuracy.compared.keys():
         assert accuracy.compared[name].as_json()["relative_percent"] < 80.0, name
+    if "polarizability" in accuracy.compared:
+        found = accuracy.compared["polarizability"].as_json()
+        assert found["relative_percent"] is None
+        # the isotropic part hardly changes here, and seconds teach nothing of it
+        assert found["parts"]["isotropic"]["percent_without_trend"] > 100.0
+        assert found["parts"]["anisotropic"]["relative_percent"] < 80.0
 
 
 def test_the_file_is_one_of_plain_mace_and_the_model_is_single_valued(trained) -> None:
