@@ -28,7 +28,12 @@ SHOWN: Final[Mapping[str, frozenset[str]]] = {
 }
 """Observables that have the alpha of a quantity in them."""
 
-_TABLES: Final = {"energy": "potential", "dipole": "dipole", "polarizability": "polarizability"}
+TABLES: Final[Mapping[str, str]] = {
+    "energy": "potential",
+    "dipole": "dipole",
+    "polarizability": "polarizability",
+}
+"""Where the client file has the committee of a quantity."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTa
     """
     from mlobs_client.evaluate.model_files import resolve
 
-    for quantity, name in _TABLES.items():
+    for quantity, name in TABLES.items():
         table = getattr(config, name)
         if isinstance(table, MaceTable):
             yield quantity, table, resolve(table.models, folder)
@@ -110,5 +115,5 @@ def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
             logger.warning(
                 "the spread of [%s] is not calibrated, alpha = 1; mlobs calibrate finds it from "
                 "labelled structures, or set alpha there",
-                _TABLES[quantity],
+                TABLES[quantity],
             )

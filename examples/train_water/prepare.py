@@ -10,8 +10,9 @@ dielectric.extxyz      64 waters and gas-phase clusters: ``REF_remainder`` e ang
 born_charges.extxyz    128 waters: ``REF_apt`` e, ``[I, i, j] = d dipole_i / d R_Ij``
 =====================  =====================================================================
 
-Every frame has ``origin`` (where it is from) and ``split``: ``test`` for the random tenth that no
-training run may read, ``rest`` for the others.
+Every frame has ``origin`` (where it is from) and ``split``: ``calibrate`` and ``test`` for the two
+halves of the random tenth that no training run may read, ``rest`` for the others. The spreads of
+the committees are calibrated on the first half, and the cards give errors on the second.
 """
 
 import argparse
@@ -60,12 +61,14 @@ def make_molecules_whole(atoms: Atoms) -> tuple[Atoms, float]:
     return whole, longest
 
 
-def hold_out(frames: list[Atoms]) -> None:
-    """Mark a random tenth of the frames as ``test``."""
+def hold_out(frames: list[Atoms], calibrate: bool = True) -> None:
+    """Mark a random tenth of the frames: half of it as ``calibrate``, the others as ``test``."""
     order = np.random.default_rng(HELD_OUT_SEED).permutation(len(frames))
-    n_test = round(HELD_OUT_FRACTION * len(frames))
+    n_held_out = round(HELD_OUT_FRACTION * len(frames))
+    n_calibrate = n_held_out // 2 if calibrate else 0
     for rank, index in enumerate(order):
-        frames[index].info["split"] = "test" if rank < n_test else "rest"
+        held_out = "calibrate" if rank < n_calibrate else "test"
+        frames[index].info["split"] = held_out if rank < n_held_out else "rest"
 
 
 def symmetrised(tensor: np.ndarray) -> np.ndarray:
@@ -100,7 +103,7 @@ def prepare_gas_energies(data: Path) -> list[Atoms]:
             atoms.info["REF_energy"] = source.info["potential"] * Hartree
             atoms.info["origin"] = origin
             frames.append(atoms)
-    hold_out(frames)
+    hold_out(frames, calibrate=False)
     return frames
 
 
@@ -158,7 +161,7 @@ def prepare_born_charges(data: Path) -> list[Atoms]:
         atoms.arrays["REF_apt"] = (apt - apt.mean(axis=0)).reshape(-1, 9)
         atoms.info["origin"] = "born"
         frames.append(atoms)
-    hold_out(frames)
+    hold_out(frames, calibrate=False)
     return frames
 
 
@@ -182,8 +185,9 @@ def main() -> None:
         "born_charges": prepare_born_charges(arguments.data),
     }.items():
         ase.io.write(arguments.work / f"{name}.extxyz", frames)
-        n_test = sum(atoms.info["split"] == "test" for atoms in frames)
-        print(f"{name}: {len(frames)} frames, {n_test} held out")
+        splits = [atoms.info["split"] for atoms in frames]
+        n_calibrate, n_test = splits.count("calibrate"), splits.count("test")
+        print(f"{name}: {len(frames)} frames, {n_calibrate} to calibrate, {n_test} to test")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, str]] = {
     "reweight": "Averages in fields that were not simulated, with their effective samples.",
     "oxidation": "Oxidation number of an atom from the dipole along a closed path.",
     "train": "Train committees of dipoles on any branch, polarizabilities, energies with dipoles.",
+    "calibrate": "Calibrate the spread of committees on labelled structures.",
     "model": "Show model files and say which of them you trust.",
 }
 

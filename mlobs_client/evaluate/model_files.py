@@ -52,6 +52,11 @@ def resolve(patterns: Sequence[str], folder: Path) -> list[Path]:
     return list(found)
 
 
+def is_bundled(path: Path) -> bool:
+    """Whether a file comes with this package."""
+    return path.resolve().is_relative_to(_bundled_folder().resolve())
+
+
 def digest(path: Path) -> str:
     """The sha256 of a file, hexadecimal.
 

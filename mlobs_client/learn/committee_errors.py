@@ -79,6 +79,7 @@ def committee_errors(
     names = {quantity: QUANTITIES[quantity].observable for quantity in quantities}
     structures = [one.structure for one in labelled]
     values = observe(structures, evaluators, frozenset(names.values()))
+    size = mean_size(labelled)
     found = {}
     for quantity, name in names.items():
         factor = QUANTITIES[quantity].factor
@@ -94,7 +95,7 @@ def committee_errors(
                 "of energies to compare; give more structures to calibrate energies"
             )
             continue
-        found[quantity] = _join(quantity, compared)
+        found[quantity] = _join(quantity, compared, size)
     return found
 
 
@@ -161,9 +162,8 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
     return found
 
 
-def _join(quantity: str, compared: Sequence[_Compared]) -> Errors:
-    """All structures together."""
-    size = mean_size([each.one for each in compared])
+def _join(quantity: str, compared: Sequence[_Compared], size: float) -> Errors:
+    """All structures together, those of other sizes scaled to this number of atoms."""
     errors, deviations, frames = [], [], []
     for k, each in enumerate(compared):
         scale = 1.0 if quantity == "forces" else np.sqrt(size / each.one.structure.n_atoms)

@@ -10,6 +10,7 @@ from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
 from mlobs_client.plot.parity import plot_parity
 from mlobs_client.plot.polarization import plot_polarization
+from mlobs_client.plot.reliability import plot_reliability
 from mlobs_client.plot.spectra import plot_spectra
 from mlobs_client.plot.winding import plot_winding
 
@@ -24,6 +25,7 @@ __all__ = [
     "plot_field_scan",
     "plot_parity",
     "plot_polarization",
+    "plot_reliability",
     "plot_spectra",
     "plot_winding",
     "save",

@@ -1,0 +1,184 @@
+"""``mlobs calibrate``: alpha of committees from labelled structures."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from mlobs_client import config as client_file
+from mlobs_client import units
+from mlobs_client.cli.logs import log_to_console
+from mlobs_client.cli.options import ResultName
+
+if TYPE_CHECKING:
+    from mlobs_client.config import ClientConfig
+    from mlobs_client.learn.calibration import Calibrated
+    from mlobs_client.learn.labels import Label
+
+KEYS: Final = {
+    "energy": "energy",
+    "forces": "forces",
+    "virials": "virial",
+    "stress": "stress",
+    "dipole": "dipole",
+    "polarizability": "polarizability",
+}
+"""Where labels are if nothing else is said."""
+
+UNITS: Final = {
+    "dipole": (units.DIPOLE_UNITS, units.ANGSTROM),
+    "polarizability": (units.POLARIZABILITY_UNITS, units.ANGSTROM**3),
+}
+"""Units that may be said, and the one of the models; the others are in eV and angstrom."""
+
+
+@click.command(
+    epilog="Example:  mlobs calibrate client.toml held_out.extxyz --key energy=REF_energy "
+    "--key forces=REF_forces"
+)
+@click.argument("client", metavar="CLIENT.toml", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DATA.extxyz", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", default="reliability", show_default=True, type=ResultName(),
+    help="The reliability diagram: OUTPUT.png, .pdf, .csv, .json.",
+)  # fmt: skip
+@click.option(
+    "--key", "keys", multiple=True, metavar="QUANTITY=NAME",
+    help=f"Where labels are, in the comment lines or columns. QUANTITY: {', '.join(KEYS)}. "
+    "Without, those are used that the first structure has.",
+)  # fmt: skip
+@click.option(
+    "--unit", "given_units", multiple=True, metavar="QUANTITY=UNIT",
+    help="dipole=e*angstrom (also debye, atomic_unit); polarizability=angstrom^3 (also "
+    "atomic_unit). Energies are in eV, forces in eV/angstrom.",
+)  # fmt: skip
+def command(
+    client: Path, data: Path, output: Path, keys: tuple[str, ...], given_units: tuple[str, ...]
+) -> None:
+    """Find by how much the spreads of the committees of CLIENT.toml have to be scaled.
+
+    DATA.extxyz has labelled structures that no member was trained on, and that are not those of
+    the errors in a report: calibrate on one part, judge by another. They should be independent of
+    each other, and like those of the runs to come: far from the training data a calibrated spread
+    is blind.
+
+    alpha is written to calibration.json beside the models, for this committee alone, and used from
+    then on wherever a spread or a band is shown; alpha in CLIENT.toml wins. It is from the ratio
+    of means, <e^2>/<s^2> - 1/M, for M members; from 6 members the mean of ratios stands beside
+    it. Energies are compared without the mean error of each composition.
+    """
+    console = log_to_console(logging.WARNING)
+    config = client_file.load(client)
+    os.environ["OMP_NUM_THREADS"] = str(config.threads)
+    # torch is loaded from here on
+    from mlobs_client.learn.calibration import calibrate_client
+
+    labels = _labels(data, keys, given_units)
+    with console.status("evaluating"):
+        found = calibrate_client(config, client.parent, data, labels)
+    _check_output(output, found)
+    Console(highlight=False).print(_table(found))
+    for line in _write(config, data, found):
+        click.echo(line)
+    for path in _draw(found, output):
+        click.echo(path)
+
+
+def _labels(data: Path, keys: Sequence[str], given_units: Sequence[str]) -> dict[str, Label]:
+    """Those that were named, and of the others those that the file has."""
+    from mlobs_client.learn.labels import Label, find_labels
+
+    named = _pairs(keys, "--key", KEYS)
+    factors = dict.fromkeys(KEYS, 1.0)
+    for quantity, unit in _pairs(given_units, "--unit", UNITS).items():
+        known, own = UNITS[quantity]
+        factors[quantity] = units.factor(unit, known, f"--unit {quantity}") / own
+    labels = {name: Label(key, factors[name]) for name, key in {**KEYS, **named}.items()}
+    there = find_labels(data, labels)
+    # both are of the same quantity
+    labels.pop("virials" if "stress" in named or "virials" not in there else "stress")
+    return {name: label for name, label in labels.items() if name in named or name in there}
+
+
+def _pairs(given: Sequence[str], option: str, known: Mapping[str, object]) -> dict[str, str]:
+    found = {}
+    for pair in given:
+        quantity, _, value = pair.partition("=")
+        if quantity not in known or not value:
+            raise click.UsageError(
+                f"{option} {pair}: write QUANTITY=..., QUANTITY one of {', '.join(known)}"
+            )
+        found[quantity] = value
+    return found
+
+
+def _check_output(output: Path, found: Mapping[str, Calibrated]) -> None:
+    from mlobs_client.card import card_file
+
+    for one in found.values():
+        if output.with_name(f"{output.name}.json").resolve() == card_file(one.models).resolve():
+            raise click.UsageError(
+                f"-o {output}: {output.name}.json is the card of the models; give another name"
+            )
+
+
+def _table(found: Mapping[str, Calibrated]) -> Table:
+    table = Table(title="calibration")
+    heads = ("", "structures", "alpha", "mean of ratios", "rms error", "rms spread", "unit",
+             "within 1 spread (expected)", "within 2", "rank correlation")  # fmt: skip
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("", "unit") else "right")
+    for quantity, one in found.items():
+        c = one.calibration
+        ratios = "" if c.mean_of_ratios is None else "{:.2f} ± {:.2f}".format(*c.mean_of_ratios)
+        covered = [
+            f"{100 * part.observed:.0f} % ({100 * part.expected:.0f})" for part in c.coverage
+        ]
+        correlation = "" if c.rank_correlation is None else f"{c.rank_correlation:.2f}"
+        table.add_row(
+            quantity, str(c.n_frames), f"{c.alpha:.2f} ± {c.error:.2f}", ratios,
+            f"{c.rms_error:.3g}", f"{c.rms_spread:.3g}", one.errors.unit, *covered, correlation,
+        )  # fmt: skip
+    return table
+
+
+def _write(config: ClientConfig, data: Path, found: Mapping[str, Calibrated]) -> list[str]:
+    """Write the cards of models that are the user's own; say what takes effect."""
+    from mlobs_client.alphas import TABLES
+    from mlobs_client.evaluate.model_files import is_bundled
+    from mlobs_client.learn.calibration import write_cards
+
+    own = {name: one for name, one in found.items() if not is_bundled(one.models[0])}
+    lines = [f"{path}: alpha of this committee" for path in write_cards(own, data)]
+    for quantity, table in TABLES.items():
+        if quantity not in found:
+            continue
+        said = getattr(config, table).alpha
+        if quantity not in own:
+            lines.append(
+                f"[{table}]: bundled models keep their own card; to use what was found here, write "
+                f"alpha = {found[quantity].calibration.alpha:.3g} there"
+            )
+        elif said is not None:
+            lines.append(f"[{table}]: its alpha = {said:g} wins over the card; remove it there")
+    return lines
+
+
+def _draw(found: Mapping[str, Calibrated], output: Path) -> tuple[Path, ...]:
+    from mlobs_client.analysis.calibration import reliability
+    from mlobs_client.plot import plot_reliability, save
+
+    diagrams = {
+        quantity: (
+            one.calibration, reliability(one.errors, one.calibration.alpha), one.errors.unit
+        )
+        for quantity, one in found.items()
+    }  # fmt: skip
+    return save(plot_reliability(diagrams), output)

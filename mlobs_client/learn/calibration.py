@@ -1,0 +1,183 @@
+"""From a client file and labelled structures to calibrated committees, and to their cards."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.alphas import TABLES, committees
+from mlobs_client.analysis.calibration import FEWEST_MEMBERS, Calibration, Errors, calibrate
+from mlobs_client.build import build
+from mlobs_client.card import CalibratedQuantity, write_card
+from mlobs_client.config import ClientConfig, MaceTable
+from mlobs_client.errors import ConfigError
+from mlobs_client.learn.committee_errors import committee_errors, mean_size
+from mlobs_client.learn.files import read_json
+from mlobs_client.learn.labels import Label, read_labelled
+from mlobs_client.learn.training import data_digest
+
+logger = logging.getLogger(__name__)
+
+FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "energy": ("energy", "forces", "virials"),
+    "dipole": ("dipole",),
+    "polarizability": ("polarizability",),
+}
+"""What is calibrated of the committees of :func:`mlobs_client.alphas.committees`."""
+
+FORMULA: Final = "alpha^2 = <e^2>/<s^2> - 1/M"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """One quantity of one committee.
+
+    Attributes:
+        models: files of the members.
+        errors: of the labelled structures.
+        calibration: what they say.
+        n_atoms: mean number of the structures, to which numbers of whole structures are scaled.
+    """
+
+    models: tuple[Path, ...]
+    errors: Errors
+    calibration: Calibration
+    n_atoms: float
+
+
+def calibrate_client(
+    config: ClientConfig, folder: Path, data: Path, labels: Mapping[str, Label]
+) -> dict[str, Calibrated]:
+    """Calibrate all committees of a client that there are labels for.
+
+    Args:
+        config: the client file; its alphas are not used.
+        folder: where it lies.
+        data: labelled structures that no member was trained on.
+        labels: by the names of :data:`mlobs_client.learn.labels.SHAPES`.
+
+    Returns:
+        By quantity. What cannot be calibrated is left out, with a warning.
+
+    Raises:
+        ConfigError: no committee has labels, a committee has two members, it was trained on
+            these data, or nothing can be calibrated.
+    """
+    models = _models(config, folder, labels)
+    for paths in models.values():
+        _check_data(paths, data)
+    labelled = read_labelled(data, labels, with_integers=False)
+    assembly = build(_uncalibrated(config), folder)
+    found, reasons = {}, []
+    for quantity, errors in committee_errors(assembly.evaluators, labelled, list(models)).items():
+        try:
+            calibration = calibrate(errors)
+        except ConfigError as error:
+            reasons.append(str(error))
+            continue
+        size = mean_size(labelled)
+        found[quantity] = Calibrated(models[quantity], errors, calibration, size)
+    if not found:
+        raise ConfigError("; ".join(reasons) or f"{data}: nothing in it can be calibrated")
+    for reason in reasons:
+        logger.warning("not calibrated: %s", reason)
+    return found
+
+
+def write_cards(calibrated: Mapping[str, Calibrated], data: Path) -> list[Path]:
+    """Write what was found beside the models.
+
+    Args:
+        calibrated: by quantity.
+        data: the file that it came from.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ConfigError: the card that is there is damaged.
+        ModelError: a card cannot be written.
+    """
+    by_models: dict[tuple[Path, ...], dict[str, CalibratedQuantity]] = {}
+    for quantity, one in calibrated.items():
+        by_models.setdefault(one.models, {})[quantity] = _entry(one, data)
+    return list(dict.fromkeys(write_card(models, found) for models, found in by_models.items()))
+
+
+def _entry(one: Calibrated, data: Path) -> CalibratedQuantity:
+    found = one.calibration
+    first, second = found.coverage
+    return CalibratedQuantity(
+        alpha=found.alpha,
+        error=found.error,
+        formula=FORMULA,
+        mean_of_ratios=found.mean_of_ratios,
+        n_members=found.n_members,
+        n_frames=found.n_frames,
+        n_atoms=one.n_atoms,
+        unit=one.errors.unit,
+        rms_error=found.rms_error,
+        rms_spread=found.rms_spread,
+        smallest_spread=found.smallest_spread,
+        largest_spread=found.largest_spread,
+        coverage=(first.observed, second.observed),
+        expected_coverage=(first.expected, second.expected),
+        rank_correlation=found.rank_correlation,
+        data=data.name,
+        data_sha256=data_digest(data),
+        date=datetime.date.today().isoformat(),
+        mlobs=version("mlobs"),
+    )
+
+
+def _models(
+    config: ClientConfig, folder: Path, labels: Mapping[str, Label]
+) -> dict[str, tuple[Path, ...]]:
+    """Quantities that have labels and a committee, and the files of its members."""
+    names = {"virials" if name == "stress" else name for name in labels}
+    found: dict[str, tuple[Path, ...]] = {}
+    for family, _, paths in committees(config, folder):
+        kept = [quantity for quantity in FAMILIES[family] if quantity in names]
+        if kept and len(paths) < FEWEST_MEMBERS:
+            raise ConfigError(
+                f"[{TABLES[family]}] has {len(paths)} members, whose spread says next to nothing; "
+                f"give at least {FEWEST_MEMBERS} models to calibrate"
+            )
+        found |= dict.fromkeys(kept, tuple(paths))
+    if not found:
+        raise ConfigError(
+            f"the client file has no committee of MACE models for {', '.join(sorted(names))}; add "
+            "it, or name other labels with --key"
+        )
+    return found
+
+
+def _check_data(models: Sequence[Path], data: Path) -> None:
+    """Refuse the file that the members were trained on, as ``mlobs train`` has noted it."""
+    report = models[0].with_name("report.json")
+    if not report.is_file():
+        return
+    content = read_json(report)
+    if content.get("settings", {}).get("data") == data_digest(data):
+        held_out = content["data"]["held_out"]
+        raise ConfigError(
+            f"{data}: these models were trained on it, and would look better than they are; "
+            f"calibrate on structures that were held out, of which {report} names "
+            f"{len(held_out)} (data, held_out), and keep some of them for its errors"
+        )
+
+
+def _uncalibrated(config: ClientConfig) -> ClientConfig:
+    """The same client with all alphas 1."""
+    tables = {name: getattr(config, name) for name in TABLES.values()}
+    changed = {
+        name: table.model_copy(update={"alpha": 1.0})
+        for name, table in tables.items()
+        if isinstance(table, MaceTable)
+    }
+    return config.model_copy(update=changed)
