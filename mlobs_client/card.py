@@ -20,10 +20,10 @@ from mlobs_client.tables import Table, validate
 FILE: Final = "calibration.json"
 
 LIMITS: Final = (
-    "alpha holds for structures like those of the data. A calibrated spread is blind far from the "
-    "training data: the alpha of the bundled water potentials would be 3.6 for protonated dimers, "
-    "and 8.5 for labels of another functional. A client warns of spreads that are more than twice "
-    "the largest one seen here."
+    "alpha holds for structures and labels like those of the data. A calibrated spread is blind "
+    "far from them, and to what all members have in common, such as the functional of their "
+    "labels: there the right alpha may be several times larger. A client warns of spreads of more "
+    "than twice the largest one seen here."
 )
 
 

@@ -1,8 +1,9 @@
 """Measure the trained committees on held-out frames, and ship them with their cards.
 
 Usage: ``python evaluate.py [--work DIR] [--out DIR]``. Reads the ``*.model`` files of the work
-folder and writes to the output folder: the models, ``SHA256SUMS``, ``cards.json``, one Markdown
-card per committee; and a parity figure per committee beside this script.
+folder and their ``calibration.json``, and writes to the output folder: both, ``SHA256SUMS``,
+``cards.json``, one Markdown card per committee; and a parity figure per committee beside this
+script. All errors are of frames that were neither trained on nor used for the calibration.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import hashlib
 import json
 import platform
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from cards import plot_parity, write_card
+from cost import cost, edges_beyond_cutoff
 from networks import ARCHITECTURE, CUTOFF, KINDS, join, make_graph
 from prepare import (
     HELD_OUT_FRACTION,
@@ -29,6 +30,10 @@ from prepare import (
     WORK,
     oxidation_dipole,
 )
+from spreads import compare_energies, compare_forces, compare_vectors, judge_spreads
+
+from mlobs_client.analysis.calibration import symmetric_components
+from mlobs_client.learn.tensor_parts import tensor_parts
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
 N_MEMBERS = 4
@@ -42,24 +47,31 @@ def rmse(error: Array) -> float:
 
 
 def unseen_frames(work: Path, name: str, clusters: bool = False) -> list[Atoms]:
-    """The frames that no training run has read."""
+    """The frames that neither a training run nor the calibration has read."""
+    return held_out_frames(work, name, ("test",), clusters)
+
+
+def held_out_frames(
+    work: Path, name: str, splits: tuple[str, ...], clusters: bool = False
+) -> list[Atoms]:
+    """Frames of the liquid, or clusters, of some splits."""
     frames = ase.io.iread(work / f"{name}.extxyz")
-    held_out = [atoms for atoms in frames if atoms.info["split"] == "test"]
+    held_out = [atoms for atoms in frames if atoms.info["split"] in splits]
     return [atoms for atoms in held_out if (atoms.info["origin"] in CLUSTERS) == clusters]
 
 
 def distances_to_training(work: Path, name: str) -> Array:
-    """Of every held-out frame, the root mean square distance to the nearest other frame, angstrom.
+    """Of every test frame, the root mean square distance to the nearest training frame, angstrom.
 
     The same atoms are compared, in scaled positions where the cells differ.
     """
     frames = [a for a in ase.io.iread(work / f"{name}.extxyz") if a.info["origin"] == "liquid"]
     scaled = np.array([atoms.get_scaled_positions() for atoms in frames])
     edge = np.array([atoms.cell.volume ** (1 / 3) for atoms in frames])
-    held_out = np.array([atoms.info["split"] == "test" for atoms in frames])
+    splits = np.array([atoms.info["split"] for atoms in frames])
     nearest = []
-    for index in np.flatnonzero(held_out):
-        steps = scaled[~held_out] - scaled[index]
+    for index in np.flatnonzero(splits == "test"):
+        steps = scaled[splits == "rest"] - scaled[index]
         steps -= np.round(steps)
         nearest.append(edge[index] * np.sqrt((steps**2).sum(axis=-1).mean(axis=-1)).min())
     return np.array(nearest)
@@ -83,21 +95,6 @@ def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
     ]
     numbers = np.array([OXIDATION_NUMBERS[z] for z in atoms.numbers])
     return torch.stack(rows, dim=1).numpy() + numbers[:, None, None] * np.eye(3)
-
-
-def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:
-    """Least processor time of one evaluation: energy and forces, or the tensor alone."""
-    torch.set_default_dtype(dtype)
-    model = model.to(dtype)
-    batch = join([make_graph(atoms)])
-    times = []
-    for _ in range(25):
-        start = time.process_time()  # on a shared machine, the clock on the wall tells of others
-        with torch.set_grad_enabled(kind == "potential"):
-            model(batch)
-        times.append(time.process_time() - start)
-    torch.set_default_dtype(torch.float64)
-    return 1e3 * min(times)
 
 
 def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
@@ -144,6 +141,10 @@ def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, A
         "n_test": len(frames),
         "n_test_clusters": len(pairs),
         "parity": (forces.ravel(), all_forces.mean(axis=0).ravel()),
+        "spreads": {
+            "energy": compare_energies(energy, energies),
+            "forces": compare_forces(forces, all_forces),
+        },
     }
 
 
@@ -177,6 +178,7 @@ def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]
         "n_test_born_charges": len(born),
         "born_charges_transposed_rmse_e": rmse(apts.mean(axis=0).swapaxes(-1, -2) - apt),
         "parity": (total.ravel(), outputs.mean(axis=0).ravel()),
+        "spreads": {"dipole": compare_vectors(total, outputs)},
     }
 
 
@@ -193,32 +195,56 @@ def total_dipoles(work: Path) -> Array:
 
 
 def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
-    """Errors of the polarizability of the cell: all nine components, and the two kinds of them."""
-    frames = unseen_frames(work, "dielectric")
-    alpha = np.array([atoms.info["REF_polarizability"].reshape(3, 3) for atoms in frames])
-    labels = np.array([a.info["REF_polarizability"].reshape(3, 3) for a in liquid_frames(work)])
-    outputs = np.array([predict(model, frames, "polarizability")[0][:, 0] for model in models])
-    diagonal = np.eye(3, dtype=bool)
-    std = np.sqrt(labels.var(axis=0))  # per component, over the frames
+    """Errors of the polarizability of the cell, and of its irreducible parts."""
+    frames = held_out_frames(work, "dielectric", ("test", "calibrate"))
+    tested = np.array([atoms.info["split"] == "test" for atoms in frames])
+    held_out, (labels, trend) = polarizabilities(frames), liquid_polarizabilities(work)
+    alpha = held_out[tested]
+    of_all = np.array([predict(model, frames, "polarizability")[0][:, 0] for model in models])
+    outputs = of_all[:, tested]
 
     def errors(a: Array) -> dict[str, float]:
-        relative = (a - alpha) / std
+        parts = tensor_parts(a - alpha, labels, trend)
         return {
             "polarizability_rmse_A3": rmse(a - alpha),
-            "polarizability_relative_percent": 100 * rmse(a - alpha) / rmse(std),
-            "diagonal_relative_percent": 100 * rmse(relative[:, diagonal]),
-            "off_diagonal_relative_percent": 100 * rmse(relative[:, ~diagonal]),
+            "isotropic_rmse_A3": parts["isotropic"]["rmse"],
+            "isotropic_percent_at_fixed_volume": parts["isotropic"]["percent_without_trend"],
+            "anisotropic_rmse_A3": parts["anisotropic"]["rmse"],
+            "anisotropic_relative_percent": parts["anisotropic"]["relative_percent"],
         }
 
+    parts = tensor_parts(of_all.mean(axis=0) - held_out, labels, trend)
     return {
         "members": [errors(a) for a in outputs],
         "committee": errors(outputs.mean(axis=0)),
-        "diagonal_std_A3": rmse(std[diagonal]),
-        "off_diagonal_std_A3": rmse(std[~diagonal]),
+        "isotropic_std_A3": parts["isotropic"]["standard_deviation"],
+        "isotropic_std_at_fixed_volume_A3": parts["isotropic"]["deviation_without_trend"],
+        "anisotropic_std_A3": parts["anisotropic"]["standard_deviation"],
+        "with_the_frames_of_the_calibration": len(frames),
+        "isotropic_percent_with_these": parts["isotropic"]["percent_without_trend"],
+        "anisotropic_percent_with_these": parts["anisotropic"]["relative_percent"],
         "polarizability_spread_rms_A3": rmse(outputs.std(axis=0, ddof=1)),
-        "n_test": len(frames),
+        "n_test": int(tested.sum()),
         "parity": (alpha.ravel(), outputs.mean(axis=0).ravel()),
+        "spreads": {
+            "polarizability": compare_vectors(
+                symmetric_components(alpha), symmetric_components(outputs)
+            )
+        },
     }
+
+
+def polarizabilities(frames: list[Atoms]) -> Array:
+    """Labels, shape ``(n, 3, 3)``."""
+    return np.array([atoms.info["REF_polarizability"].reshape(3, 3) for atoms in frames])
+
+
+def liquid_polarizabilities(work: Path) -> tuple[Array, Array]:
+    """All labels, and what they differ by anyway: one of two conditions, and the volume."""
+    liquid = liquid_frames(work)
+    first = np.array([atoms.info["conditions"] == "training" for atoms in liquid], dtype=float)
+    trend = np.column_stack([first, 1.0 - first, [atoms.cell.volume for atoms in liquid]])
+    return polarizabilities(liquid), trend
 
 
 EVALUATE: dict[str, Callable[[list[torch.nn.Module], Path], dict[str, Any]]] = {
@@ -235,27 +261,6 @@ def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
     return facts | {"steps": notes["steps"]}
 
 
-def cost(kind: str, path: Path, work: Path) -> dict[str, float]:
-    """Of 64 molecules, one thread, eager torch; per atom in microseconds."""
-    atoms = unseen_frames(work, "potential")[0]
-    single = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float32)
-    double = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float64)
-    return {
-        "float64_us_per_atom": round(1e3 * double / len(atoms), 1),
-        "float32_us_per_atom": round(1e3 * single / len(atoms), 1),
-        "float64_ms_for_192_atoms": round(double, 1),
-        "float32_ms_for_192_atoms": round(single, 1),
-    }
-
-
-def edges_beyond_cutoff(kind: str, model: torch.nn.Module, atoms: Atoms) -> float:
-    """Largest change of the output when edges longer than the cutoff are added; must be 0."""
-    name = {"potential": "energy"}.get(kind, kind)
-    near = join([make_graph(atoms)])
-    far = join([make_graph(atoms, cutoff=CUTOFF + 1.0)])
-    return float((model(near)[name] - model(far)[name]).abs().max())
-
-
 def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
     """Evaluate, copy and describe one committee."""
     paths = [work / f"{kind}-{member}.model" for member in range(N_MEMBERS)]
@@ -266,6 +271,7 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
     errors, committee = result.pop("members"), result.pop("committee")
     members = [{**describe(kind, m, work), "errors": errors[m]} for m in range(N_MEMBERS)]
     distances = distances_to_training(work, "potential" if kind == "potential" else "dielectric")
+    spreads = judge_spreads(result.pop("spreads"), paths)
     leak = max(
         edges_beyond_cutoff(kind, model, unseen_frames(work, "potential")[0]) for model in models
     )
@@ -281,8 +287,9 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
         "members": members,
         "committee": committee,
         "context": result,
+        "calibration": spreads,
         "change_by_edges_beyond_cutoff": leak,
-        "cost": cost(kind, paths[0], work),
+        "cost": cost(kind, paths[0], unseen_frames(work, "potential")[0]),
         "cost_of": "energy and forces" if kind == "potential" else "forward pass only",
         "machine": f"{platform.machine()} CPU, torch {torch.__version__}",
     }
@@ -308,6 +315,7 @@ def main() -> None:
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
         for path in sorted(arguments.out.glob("*.model"))
     ]
+    shutil.copy(arguments.work / "calibration.json", arguments.out)
     (arguments.out / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     for kind in KINDS:
         print(kind, {name: round(value, 4) for name, value in cards[kind]["committee"].items()})

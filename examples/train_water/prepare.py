@@ -1,12 +1,15 @@
 """Turn the public water data into training files: whole molecules, our units, one held-out tenth.
 
-Usage: ``python prepare.py --data DIR [--work DIR]``. Writes three files to the work folder:
+Usage: ``python prepare.py --data DIR [--work DIR]``. Writes three files to the work folder, and
+``client.toml`` with ``calibrate_potential.extxyz`` and ``calibrate_dielectric.extxyz`` for ``mlobs
+calibrate``:
 
 =====================  =====================================================================
 potential.extxyz       64 waters (PBE0+TS): ``REF_energy`` eV, ``REF_forces`` eV/angstrom;
                        gas-phase clusters (CCSD): ``REF_energy`` only
 dielectric.extxyz      64 waters and gas-phase clusters: ``REF_remainder`` e angstrom (dipole less
-                       its oxidation-number part), ``REF_polarizability`` angstrom^3
+                       its oxidation-number part), ``REF_polarizability`` angstrom^3; of the
+                       liquid also ``REF_dipole``, and its ``conditions``, of two kinds
 born_charges.extxyz    128 waters: ``REF_apt`` e, ``[I, i, j] = d dipole_i / d R_Ij``
 =====================  =====================================================================
 
@@ -62,13 +65,16 @@ def make_molecules_whole(atoms: Atoms) -> tuple[Atoms, float]:
 
 
 def hold_out(frames: list[Atoms], calibrate: bool = True) -> None:
-    """Mark a random tenth of the frames: half of it as ``calibrate``, the others as ``test``."""
+    """Mark a random tenth of the frames: every second of it ``calibrate``, the others ``test``.
+
+    Frames are in the order of their trajectories and conditions, so both have some of each.
+    """
     order = np.random.default_rng(HELD_OUT_SEED).permutation(len(frames))
-    n_held_out = round(HELD_OUT_FRACTION * len(frames))
-    n_calibrate = n_held_out // 2 if calibrate else 0
-    for rank, index in enumerate(order):
-        held_out = "calibrate" if rank < n_calibrate else "test"
-        frames[index].info["split"] = held_out if rank < n_held_out else "rest"
+    held_out = np.sort(order[: round(HELD_OUT_FRACTION * len(frames))])
+    for atoms in frames:
+        atoms.info["split"] = "rest"
+    for rank, index in enumerate(held_out):
+        frames[index].info["split"] = "calibrate" if calibrate and rank % 2 == 0 else "test"
 
 
 def symmetrised(tensor: np.ndarray) -> np.ndarray:
@@ -121,6 +127,8 @@ def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
         remainder = source.info["dipole_eA"] - oxidation_dipole(atoms)
         np.testing.assert_allclose(remainder, -2 * source.info["wc_displacement_sum_A"], atol=1e-5)
         atoms.info["REF_remainder"] = remainder
+        atoms.info["REF_dipole"] = source.info["dipole_eA"]
+        atoms.info["conditions"] = source.info["set"]
         atoms.info["REF_polarizability"] = symmetrised(source.info["polarizability_A3"])
         atoms.info["origin"] = "liquid"
         frames.append(atoms)
@@ -165,8 +173,30 @@ def prepare_born_charges(data: Path) -> list[Atoms]:
     return frames
 
 
+CLIENT = """structure = "calibrate_potential.extxyz"
+[potential]
+kind = "mace"
+models = ["potential-*.model"]
+[dipole]
+kind = "mace"
+models = ["dipole-*.model"]
+oxidation_numbers = { O = -2, H = 1 }
+[polarizability]
+kind = "mace"
+models = ["polarizability-*.model"]
+"""
+
+
+def write_calibration_files(potential: list[Atoms], dielectric: list[Atoms], work: Path) -> None:
+    """What ``mlobs calibrate`` reads: the frames held out for it, and a client file."""
+    for name, frames in (("potential", potential), ("dielectric", dielectric)):
+        kept = [atoms for atoms in frames if atoms.info["split"] == "calibrate"]
+        ase.io.write(work / f"calibrate_{name}.extxyz", kept)
+    (work / "client.toml").write_text(CLIENT)
+
+
 def main() -> None:
-    """Write the three training files."""
+    """Write the files for training and calibration."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog=DATA_SETS,
@@ -179,8 +209,10 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     dielectric = prepare_liquid_dielectric(arguments.data) + prepare_gas_dielectric(arguments.data)
+    potential = prepare_potential(arguments.data) + prepare_gas_energies(arguments.data)
+    write_calibration_files(potential, dielectric, arguments.work)
     for name, frames in {
-        "potential": prepare_potential(arguments.data) + prepare_gas_energies(arguments.data),
+        "potential": potential,
         "dielectric": dielectric,
         "born_charges": prepare_born_charges(arguments.data),
     }.items():

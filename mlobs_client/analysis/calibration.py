@@ -97,7 +97,8 @@ class Calibration:
 
     Attributes:
         alpha: the factor of the spread, from the ratio of means.
-        error: of alpha, standard error by bootstrap over the structures.
+        error: of alpha, standard error by bootstrap over the structures, and not less than that of
+            normal errors.
         mean_of_ratios: alpha and its error from the mean of ratios; None below six members.
         n_members: of the committee.
         n_frames: labelled structures.
@@ -177,7 +178,7 @@ def calibrate(data: Errors, seed: int = 0) -> Calibration:
     resampled = np.sqrt(np.maximum((weights @ sums[0]) / (weights @ sums[1]) - width, 0.0))
     return Calibration(
         alpha=found,
-        error=_standard_error(resampled, data.n_frames),
+        error=max(_standard_error(resampled, data.n_frames), _least_error(data, found)),
         mean_of_ratios=_mean_of_ratios(data, weights),
         n_members=data.n_members,
         n_frames=data.n_frames,
@@ -275,6 +276,23 @@ def _alpha(squared: float, data: Errors) -> float:
             "no member was trained on"
         )
     return float(np.sqrt(squared))
+
+
+def _least_error(data: Errors, alpha: float) -> float:
+    """Standard error of alpha if errors and deviations were normal.
+
+    A few structures may look alike by luck, and their bootstrap certain. How many numbers of a
+    structure are independent, n, is seen from the deviations: the part r of a member in the sum of
+    squares of a structure, times M, has the variance (2 M - 4)/((M - 1) n + 2).
+    """
+    n_members, n_frames = data.n_members, data.n_frames
+    own = np.array([_by_frame(data, squares.mean(axis=1)) for squares in data.deviations**2])
+    total = own.sum(axis=0)
+    parts = n_members * own[:, total > 0.0] / total[total > 0.0]
+    scatter = float(np.mean((parts - 1.0) ** 2))
+    n_independent = max(((2 * n_members - 4) / scatter - 2) / (n_members - 1), 1.0)
+    relative = np.sqrt(2.0 * n_members / ((n_members - 1) * n_independent * n_frames))
+    return float(relative * (alpha**2 + 1.0 / n_members) / (2.0 * alpha))
 
 
 def _mean_of_ratios(data: Errors, weights: Array) -> tuple[float, float] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +38,11 @@ UNITS: Final = {
     "polarizability": (units.POLARIZABILITY_UNITS, units.ANGSTROM**3),
 }
 """Units that may be said, and the one of the models; the others are in eV and angstrom."""
+
+LEGEND: Final = """\
+error and spread: root mean squares, of the mean and of the members without alpha; one and two:
+percent of the errors within so many calibrated spreads (expected); rank: correlation of Spearman of
+errors and spreads"""
 
 
 @click.command(
@@ -85,7 +91,8 @@ def command(
         found = calibrate_client(config, client.parent, data, labels)
     _check_output(output, found)
     Console(highlight=False).print(_table(found))
-    for line in _write(config, data, found):
+    click.echo(LEGEND)
+    for line in (*_by_mean_of_ratios(found), *_write(config, data, found)):
         click.echo(line)
     for path in _draw(found, output):
         click.echo(path)
@@ -130,23 +137,29 @@ def _check_output(output: Path, found: Mapping[str, Calibrated]) -> None:
 
 
 def _table(found: Mapping[str, Calibrated]) -> Table:
-    table = Table(title="calibration")
-    heads = ("", "structures", "alpha", "mean of ratios", "rms error", "rms spread", "unit",
-             "within 1 spread (expected)", "within 2", "rank correlation")  # fmt: skip
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    heads = ("", "frames", "alpha", "error", "spread", "one", "two", "rank")
     for head in heads:
-        table.add_column(head, justify="left" if head in ("", "unit") else "right")
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for quantity, one in found.items():
         c = one.calibration
-        ratios = "" if c.mean_of_ratios is None else "{:.2f} ± {:.2f}".format(*c.mean_of_ratios)
-        covered = [
-            f"{100 * part.observed:.0f} % ({100 * part.expected:.0f})" for part in c.coverage
-        ]
+        covered = [f"{100 * part.observed:.0f} ({100 * part.expected:.0f})" for part in c.coverage]
         correlation = "" if c.rank_correlation is None else f"{c.rank_correlation:.2f}"
         table.add_row(
-            quantity, str(c.n_frames), f"{c.alpha:.2f} ± {c.error:.2f}", ratios,
-            f"{c.rms_error:.3g}", f"{c.rms_spread:.3g}", one.errors.unit, *covered, correlation,
+            f"{quantity}\n{one.errors.unit}", str(c.n_frames), f"{c.alpha:.2f} ± {c.error:.2f}",
+            f"{c.rms_error:.3g}", f"{c.rms_spread:.3g}", *covered, correlation,
         )  # fmt: skip
     return table
+
+
+def _by_mean_of_ratios(found: Mapping[str, Calibrated]) -> list[str]:
+    """The other formula, of committees for which it has a variance."""
+    lines = []
+    for quantity, one in found.items():
+        if one.calibration.mean_of_ratios is not None:
+            alpha, error = one.calibration.mean_of_ratios
+            lines.append(f"{quantity}: the mean of ratios gives alpha = {alpha:.2f} ± {error:.2f}")
+    return lines
 
 
 def _write(config: ClientConfig, data: Path, found: Mapping[str, Calibrated]) -> list[str]:

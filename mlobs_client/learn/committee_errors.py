@@ -154,12 +154,25 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
         if len(alike) == 1:
             continue
         offsets = np.mean([each.members - each.label for each in alike], axis=0)
+        _warn_of_offsets(offsets, np.array([each.members - each.label for each in alike]))
         # less a mean of n, the others are smaller by sqrt(1 - 1/n)
         stretch = np.sqrt(len(alike) / (len(alike) - 1))
         for each in alike:
             members = each.label + stretch * (each.members - each.label - offsets)
             found.append(_Compared(each.one, each.label, members))
     return found
+
+
+def _warn_of_offsets(offsets: Array, errors: Array) -> None:
+    """The spread that is shown has them in it; ``[m, 1, 1]`` and ``[structure, m, 1, 1]``."""
+    between, within = offsets.std(ddof=1), (errors - offsets).std(axis=1, ddof=1)
+    if between > np.sqrt(np.mean(within**2)):
+        logger.warning(
+            "energies of the members differ by constants of %.3g eV, more than by what structures "
+            "differ in: energy_spread shows the constants, and alpha is for differences of "
+            "energies; train with energies, or shift the members to one mean",
+            between,
+        )
 
 
 def _join(quantity: str, compared: Sequence[_Compared], size: float) -> Errors:

@@ -1,0 +1,43 @@
+"""What a network costs, and that nothing beyond its cutoff counts."""
+
+import time
+from pathlib import Path
+
+import torch
+from ase import Atoms
+from networks import CUTOFF, join, make_graph
+
+
+def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:
+    """Least processor time of one evaluation: energy and forces, or the tensor alone."""
+    torch.set_default_dtype(dtype)
+    model = model.to(dtype)
+    batch = join([make_graph(atoms)])
+    times = []
+    for _ in range(25):
+        start = time.process_time()  # on a shared machine, the clock on the wall tells of others
+        with torch.set_grad_enabled(kind == "potential"):
+            model(batch)
+        times.append(time.process_time() - start)
+    torch.set_default_dtype(torch.float64)
+    return 1e3 * min(times)
+
+
+def cost(kind: str, path: Path, atoms: Atoms) -> dict[str, float]:
+    """Of 64 molecules, one thread, eager torch; per atom in microseconds."""
+    single = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float32)
+    double = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float64)
+    return {
+        "float64_us_per_atom": round(1e3 * double / len(atoms), 1),
+        "float32_us_per_atom": round(1e3 * single / len(atoms), 1),
+        "float64_ms_for_192_atoms": round(double, 1),
+        "float32_ms_for_192_atoms": round(single, 1),
+    }
+
+
+def edges_beyond_cutoff(kind: str, model: torch.nn.Module, atoms: Atoms) -> float:
+    """Largest change of the output when edges longer than the cutoff are added; must be 0."""
+    name = {"potential": "energy"}.get(kind, kind)
+    near = join([make_graph(atoms)])
+    far = join([make_graph(atoms, cutoff=CUTOFF + 1.0)])
+    return float((model(near)[name] - model(far)[name]).abs().max())
