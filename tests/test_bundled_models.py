@@ -14,6 +14,7 @@ import pytest
 from ase import Atoms
 
 from mlobs_client.build import Assembly, build
+from mlobs_client.card import read_card
 from mlobs_client.config import load
 from mlobs_client.conformance import check_evaluator, check_term
 from mlobs_client.evaluate.fuse import predict
@@ -107,3 +108,13 @@ def test_every_committee_has_a_card_with_errors_on_frames_it_has_not_seen() -> N
         assert (MODELS / f"{name}.md").exists()
         assert cards[name]["n_test"] > 0
         assert len(cards[name]["members"]) == 4
+
+
+def test_the_calibration_of_the_cards_is_the_one_that_is_used_and_holds_on_a_third_set() -> None:
+    cards = json.loads((MODELS / "cards.json").read_text())
+    for name in ("potential", "dipole", "polarizability"):
+        used = read_card(sorted(MODELS.glob(f"{name}-*.model")))
+        for quantity, judged in cards[name]["calibration"].items():
+            assert judged["alpha"] == used[quantity].alpha
+            difference = abs(judged["alpha"] - judged["alpha_on_test"])
+            assert difference < 2.0 * np.hypot(judged["error"], judged["error_on_test"])

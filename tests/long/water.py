@@ -42,18 +42,29 @@ def conservation(folder: Path) -> list[Figure]:
     ]
 
 
-# what the committee means should reach on frames that they have not seen
+# what the means of the committees reach on frames that they have not seen, and should reach
 AIMS = (
     ("potential", "forces_rmse_meV_per_A", "force error of the bundled potentials", "meV/A", 60.0),
-    ("dipole", "dipole_relative_percent", "dipole error", "% of its spread", 5.0),
+    ("dipole", "dipole_relative_percent", "dipole error", "% of its deviation", 5.0),
     (
         "polarizability",
-        "polarizability_relative_percent",
-        "polarizability error",
-        "% of its spread",
-        20.0,
+        "isotropic_percent_at_fixed_volume",
+        "polarizability error, isotropic part",
+        "% of its deviation at fixed volume",
+        None,
+    ),
+    (
+        "polarizability",
+        "anisotropic_relative_percent",
+        "polarizability error, anisotropic part",
+        "% of its deviation",
+        None,
     ),
 )
+WITH_THOSE_OF_THE_CALIBRATION = {
+    "isotropic_percent_at_fixed_volume": "isotropic_percent_with_these",
+    "anisotropic_relative_percent": "anisotropic_percent_with_these",
+}
 
 
 def held_out_errors() -> list[Figure]:
@@ -62,8 +73,14 @@ def held_out_errors() -> list[Figure]:
     figures = []
     for kind, key, name, unit, aim in AIMS:
         value = cards[kind]["committee"][key]
-        reference = f"aim: below {aim:g}, on {cards[kind]['n_test']} frames not seen"
-        figures.append(Figure(name, value, None, unit, reference, bool(value < aim)))
+        reference, passed = f"on {cards[kind]['n_test']} frames not seen", None
+        if (together := WITH_THOSE_OF_THE_CALIBRATION.get(key)) is not None:
+            context = cards[kind]["context"]
+            n_frames = context["with_the_frames_of_the_calibration"]
+            reference += f"; {context[together]:.3g} on {n_frames}, with those of the calibration"
+        if aim is not None:
+            reference, passed = f"aim: below {aim:g}, {reference}", bool(value < aim)
+        figures.append(Figure(name, value, None, unit, reference, passed))
     return figures
 
 
