@@ -17,6 +17,7 @@ from mlobs_client import config as client_file
 from mlobs_client import units
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import ResultName
+from mlobs_client.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlobs_client.config import ClientConfig
@@ -109,6 +110,11 @@ def _labels(data: Path, keys: Sequence[str], given_units: Sequence[str]) -> dict
         factors[quantity] = units.factor(unit, known, f"--unit {quantity}") / own
     labels = {name: Label(key, factors[name]) for name, key in {**KEYS, **named}.items()}
     there = find_labels(data, labels)
+    if not there and not named:
+        raise ConfigError(
+            f"{data}: its first structure has none of the labels {', '.join(KEYS.values())}; say "
+            "where they are: --key energy=NAME"
+        )
     # both are of the same quantity
     labels.pop("virials" if "stress" in named or "virials" not in there else "stress")
     return {name: label for name, label in labels.items() if name in named or name in there}

@@ -187,6 +187,7 @@ def test_what_cannot_be_right_is_refused(folder, output, tmp_path) -> None:
         done = CliRunner().invoke(command, [client, *arguments, "-o", str(tmp_path / "figure")])
         return f"{done.output}{done.exception}"
 
+    assert "has none of the labels" in refused(frames)
     assert "write QUANTITY=" in refused(frames, "--key", "energies=REF_energy")
     assert "unknown unit 'statcoulomb'" in refused(frames, "--unit", "dipole=statcoulomb")
     assert "there is no 'nothing' for the energy" in refused(frames, "--key", "energy=nothing")

@@ -51,7 +51,11 @@ def together(network) -> MaceEvaluator:
     networks = several(network, "potential and dipole")
     return MaceEvaluator(
         potential_and_dipole=mace.potential_and_dipole(
-            networks, alpha=1.7, unit="debye", oxidation_numbers=OXIDATION_NUMBERS
+            networks,
+            alpha=1.7,
+            dipole_alpha=0.6,
+            unit="debye",
+            oxidation_numbers=OXIDATION_NUMBERS,
         )
     )
 
@@ -197,7 +201,12 @@ def test_a_joint_network_is_the_same_as_two_that_give_its_parts(
     kind = "potential and dipole"
     apart = MaceEvaluator(
         mace.potential(several(network, kind), alpha=1.7),
-        mace.dipole(several(network, kind), unit="debye", oxidation_numbers=OXIDATION_NUMBERS),
+        mace.dipole(
+            several(network, kind),
+            alpha=0.6,
+            unit="debye",
+            oxidation_numbers=OXIDATION_NUMBERS,
+        ),
     )
     assert apart.provides == together.provides
     first, second = (e(beads_in_a_box, apart.provides) for e in (apart, together))

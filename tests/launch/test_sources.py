@@ -19,6 +19,7 @@ def sources(tmp_path: Path) -> Sources:
     (tmp_path / "client.toml").write_text(CLIENT)
     (tmp_path / "init.xyz").write_text("atoms")
     (tmp_path / "one.model").write_text("network")
+    (tmp_path / "calibration.json").write_text("alpha")
     path = tmp_path / "client.toml"
     return Sources([ClientFile(path, client_file.load(path))])
 
@@ -29,7 +30,7 @@ def test_files_that_are_as_before_are_accepted(sources, tmp_path):
     sources.check()
 
 
-@pytest.mark.parametrize("name", ["client.toml", "init.xyz", "one.model"])
+@pytest.mark.parametrize("name", ["client.toml", "init.xyz", "one.model", "calibration.json"])
 def test_another_file_of_the_same_name_is_refused(sources, tmp_path, name):
     other = tmp_path / "other"
     other.write_text("something else")
