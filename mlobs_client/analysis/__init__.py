@@ -8,9 +8,7 @@ from mlobs_client.analysis.calibration import (
     Calibration,
     Coverage,
     Errors,
-    Reliability,
     calibrate,
-    reliability,
 )
 from mlobs_client.analysis.dielectric import (
     DielectricFunction,
@@ -44,6 +42,7 @@ from mlobs_client.analysis.polarization import (
     unwrap_dipole,
 )
 from mlobs_client.analysis.pulses import PulseResponse, dielectric_from_pulse
+from mlobs_client.analysis.reliability import Reliability, reliability
 from mlobs_client.analysis.reweighting import FieldEnsemble, Reweighted, reweight
 from mlobs_client.analysis.spectra import (
     Spectrum,

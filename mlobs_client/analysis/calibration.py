@@ -35,7 +35,6 @@ MEAN_OF_RATIOS_FROM: Final = 6
 
 FEWEST_FRAMES: Final = 5
 N_BOOTSTRAP: Final = 2000
-MOST_BINS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -124,24 +123,6 @@ class Calibration:
     rank_correlation: float | None
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """A reliability diagram: errors against calibrated spreads, by bins of rows.
-
-    Attributes:
-        spreads: shape ``(n_bins,)``, root mean square of alpha times the spread.
-        errors: shape ``(n_bins,)``, root mean square of the errors of the mean.
-        uncertainties: shape ``(n_bins,)``, of ``errors``, by bootstrap over the structures.
-        slope: error over spread of a perfect committee, sqrt(1 + 1/(M alpha^2)): the mean has an
-            error of its own.
-    """
-
-    spreads: Array
-    errors: Array
-    uncertainties: Array
-    slope: float
-
-
 def symmetric_components(tensors: Array) -> Array:
     """Six components of symmetric tensors whose squares add up to those of all nine.
 
@@ -172,13 +153,13 @@ def calibrate(data: Errors, seed: int = 0) -> Calibration:
     _check(data)
     variances, squares = data.variances, data.errors**2
     sums = [_by_frame(data, values.mean(axis=1)) for values in (squares, variances)]
-    weights = _bootstrap_weights(data.n_frames, seed)
+    weights = bootstrap_weights(data.n_frames, seed)
     width = 1.0 / data.n_members
     found = _alpha(sums[0].sum() / sums[1].sum() - width, data)
     resampled = np.sqrt(np.maximum((weights @ sums[0]) / (weights @ sums[1]) - width, 0.0))
     return Calibration(
         alpha=found,
-        error=max(_standard_error(resampled, data.n_frames), _least_error(data, found)),
+        error=max(standard_error(resampled, data.n_frames), _least_error(data, found)),
         mean_of_ratios=_mean_of_ratios(data, weights),
         n_members=data.n_members,
         n_frames=data.n_frames,
@@ -204,50 +185,6 @@ def coverage(data: Errors, alpha: float, multiple: float) -> Coverage:
     limit = multiple * alpha / np.sqrt(alpha**2 + 1.0 / n_members)
     expected = 2.0 * stats.t.cdf(limit, n_members - 1) - 1.0
     return Coverage(float(inside.mean()), float(expected))
-
-
-def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:
-    """Bin errors by spread, so that a perfect committee lies on a straight line.
-
-    The spread of few members is noisy, and rows that are sorted by it are sorted by its noise as
-    well: the slope of a perfect committee of five would be 0.74. So each row goes to a bin by the
-    spread of all members but one, pooled over its components, and the spread within a bin is
-    measured by the one that was left out, which knows nothing of that noise; every member is left
-    out once.
-
-    Args:
-        data: errors and deviations.
-        alpha: of the spread.
-        seed: of the bootstrap.
-    """
-    n_members, n_rows = data.n_members, len(data.errors)
-    squares = (data.errors**2).mean(axis=1)
-    own = (data.deviations**2).mean(axis=2)  # [m, row], pooled over components
-    left_out = own * n_members / (n_members - 1)
-    others = (own.sum(axis=0) - left_out) / (n_members - 2)
-    n_bins = int(np.clip(round(np.sqrt(n_rows)), 1, MOST_BINS))
-    edges = np.quantile(others, np.linspace(0.0, 1.0, n_bins + 1)[1:-1])
-    bins = np.searchsorted(edges, others)
-    place = (data.frames * n_bins + bins).ravel()
-
-    def sums(values: Array) -> Array:
-        counted = np.bincount(place, values.ravel(), data.n_frames * n_bins)
-        return np.asarray(counted.reshape(data.n_frames, n_bins))
-
-    of_errors = sums(np.broadcast_to(squares, others.shape))
-    of_spreads, counts = sums(left_out), sums(np.ones_like(others))
-    kept = counts.sum(axis=0) > 0
-    weights = _bootstrap_weights(data.n_frames, seed)
-    # a sample may have none of the rows of a small bin
-    resampled = np.sqrt((weights @ of_errors) / np.maximum(weights @ counts, 1.0))
-    uncertainties = np.array([_standard_error(r, data.n_frames) for r in resampled.T])
-    total = counts.sum(axis=0)[kept]
-    return Reliability(
-        spreads=alpha * np.sqrt(of_spreads.sum(axis=0)[kept] / total),
-        errors=np.sqrt(of_errors.sum(axis=0)[kept] / total),
-        uncertainties=uncertainties[kept],
-        slope=float(np.sqrt(1.0 + 1.0 / (n_members * alpha**2))),
-    )
 
 
 def _check(data: Errors) -> None:
@@ -306,7 +243,7 @@ def _mean_of_ratios(data: Errors, weights: Array) -> tuple[float, float] | None:
     factor, width = (data.n_members - 3) / (data.n_members - 1), 1.0 / data.n_members
     found = factor * sums.sum() / counts.sum() - width
     resampled = factor * (weights @ sums) / np.maximum(weights @ counts, 1.0) - width
-    error = _standard_error(np.sqrt(np.maximum(resampled, 0.0)), data.n_frames)
+    error = standard_error(np.sqrt(np.maximum(resampled, 0.0)), data.n_frames)
     return float(np.sqrt(max(found, 0.0))), error
 
 
@@ -314,18 +251,29 @@ def _by_frame(data: Errors, values: Array) -> Array:
     return np.asarray(np.bincount(data.frames, values, data.n_frames), dtype=np.float64)
 
 
-def _bootstrap_weights(n_frames: int, seed: int) -> Array:
+def bootstrap_weights(n_frames: int, seed: int) -> Array:
     """How often each structure was drawn, shape ``(n_bootstrap, n_frames)``.
 
     Structures are drawn and not atoms: the errors within one belong together.
+
+    Args:
+        n_frames: structures.
+        seed: of the drawing.
     """
     random = np.random.default_rng(seed)
     drawn = random.multinomial(n_frames, np.full(n_frames, 1.0 / n_frames), size=N_BOOTSTRAP)
     return drawn.astype(np.float64)
 
 
-def _standard_error(resampled: Array, n_frames: int) -> float:
-    """The bootstrap takes the samples for all there is, which makes few of them look certain."""
+def standard_error(resampled: Array, n_frames: int) -> float:
+    """Standard error of a bootstrap.
+
+    It takes the samples for all there is, which makes few of them look certain; this is corrected.
+
+    Args:
+        resampled: the estimate from each drawing.
+        n_frames: structures that were drawn from.
+    """
     return float(resampled.std() * np.sqrt(n_frames / (n_frames - 1)))
 
 

@@ -191,7 +191,7 @@ def _write(config: ClientConfig, data: Path, found: Mapping[str, Calibrated]) ->
 
 
 def _draw(found: Mapping[str, Calibrated], output: Path) -> tuple[Path, ...]:
-    from mlobs_client.analysis.calibration import reliability
+    from mlobs_client.analysis.reliability import reliability
     from mlobs_client.plot import plot_reliability, save
 
     diagrams = {

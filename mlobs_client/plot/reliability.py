@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from mlobs_client.analysis.calibration import Calibration, Reliability
+from mlobs_client.analysis.calibration import Calibration
+from mlobs_client.analysis.reliability import Reliability
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import COLORS, Plot, add_legend, extend, new_figure, pretty
 

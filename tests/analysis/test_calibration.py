@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlobs_client.analysis.calibration import (
-    Errors,
-    calibrate,
-    coverage,
-    reliability,
-)
+from mlobs_client.analysis.calibration import Errors, calibrate, coverage
+from mlobs_client.analysis.reliability import reliability
 from mlobs_client.errors import ConfigError
 
 

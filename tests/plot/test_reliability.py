@@ -9,7 +9,8 @@ import pytest
 from csv_files import read_csv
 
 from mlobs_client import plot
-from mlobs_client.analysis.calibration import Errors, calibrate, reliability
+from mlobs_client.analysis.calibration import Errors, calibrate
+from mlobs_client.analysis.reliability import reliability
 from mlobs_client.errors import ConfigError
 
 

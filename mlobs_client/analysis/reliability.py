@@ -1,0 +1,75 @@
+"""Reliability diagrams: errors against spreads, in bins that no noise of the spread chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.analysis.calibration import Errors, bootstrap_weights, standard_error
+from mlobs_client.structure import Array
+
+MOST_BINS: Final = 10
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability diagram: errors against calibrated spreads, by bins of rows.
+
+    Attributes:
+        spreads: shape ``(n_bins,)``, root mean square of alpha times the spread.
+        errors: shape ``(n_bins,)``, root mean square of the errors of the mean.
+        uncertainties: shape ``(n_bins,)``, of ``errors``, by bootstrap over the structures.
+        slope: error over spread of a perfect committee, sqrt(1 + 1/(M alpha^2)): the mean has an
+            error of its own.
+    """
+
+    spreads: Array
+    errors: Array
+    uncertainties: Array
+    slope: float
+
+
+def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:
+    """Bin errors by spread, so that a perfect committee lies on a straight line.
+
+    The spread of few members is noisy, and rows that are sorted by it are sorted by its noise as
+    well: the slope of a perfect committee of five would be 0.74. So each row goes to a bin by the
+    spread of all members but one, pooled over its components, and the spread within a bin is
+    measured by the one that was left out, which knows nothing of that noise; every member is left
+    out once.
+
+    Args:
+        data: errors and deviations.
+        alpha: of the spread.
+        seed: of the bootstrap.
+    """
+    n_members, n_rows = data.n_members, len(data.errors)
+    squares = (data.errors**2).mean(axis=1)
+    own = (data.deviations**2).mean(axis=2)  # [m, row], pooled over components
+    left_out = own * n_members / (n_members - 1)
+    others = (own.sum(axis=0) - left_out) / (n_members - 2)
+    n_bins = int(np.clip(round(np.sqrt(n_rows)), 1, MOST_BINS))
+    edges = np.quantile(others, np.linspace(0.0, 1.0, n_bins + 1)[1:-1])
+    bins = np.searchsorted(edges, others)
+    place = (data.frames * n_bins + bins).ravel()
+
+    def sums(values: Array) -> Array:
+        counted = np.bincount(place, values.ravel(), data.n_frames * n_bins)
+        return np.asarray(counted.reshape(data.n_frames, n_bins))
+
+    of_errors = sums(np.broadcast_to(squares, others.shape))
+    of_spreads, counts = sums(left_out), sums(np.ones_like(others))
+    kept = counts.sum(axis=0) > 0
+    weights = bootstrap_weights(data.n_frames, seed)
+    # a sample may have none of the rows of a small bin
+    resampled = np.sqrt((weights @ of_errors) / np.maximum(weights @ counts, 1.0))
+    uncertainties = np.array([standard_error(r, data.n_frames) for r in resampled.T])
+    total = counts.sum(axis=0)[kept]
+    return Reliability(
+        spreads=alpha * np.sqrt(of_spreads.sum(axis=0)[kept] / total),
+        errors=np.sqrt(of_errors.sum(axis=0)[kept] / total),
+        uncertainties=uncertainties[kept],
+        slope=float(np.sqrt(1.0 + 1.0 / (n_members * alpha**2))),
+    )
