@@ -30,6 +30,7 @@ from mlobs_client.analysis.distributions import (
     radial_distribution,
 )
 from mlobs_client.analysis.estimate import Estimate
+from mlobs_client.analysis.field_ensemble import FieldEnsemble
 from mlobs_client.analysis.fluctuations import Covariance, covariance
 from mlobs_client.analysis.freezing import Onset, find_onset
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
@@ -43,7 +44,7 @@ from mlobs_client.analysis.polarization import (
 )
 from mlobs_client.analysis.pulses import PulseResponse, dielectric_from_pulse
 from mlobs_client.analysis.reliability import Reliability, reliability
-from mlobs_client.analysis.reweighting import FieldEnsemble, Reweighted, reweight
+from mlobs_client.analysis.reweighting import Reweighted, reweight
 from mlobs_client.analysis.spectra import (
     Spectrum,
     SpectrumSettings,

@@ -149,7 +149,8 @@ def _expectation(
     least: float,
 ) -> Callable[[Array], Reweighted]:
     """What gives the average in a field, from one run or from several."""
-    from mlobs_client.analysis.reweighting import FieldEnsemble, reweight
+    from mlobs_client.analysis.field_ensemble import FieldEnsemble
+    from mlobs_client.analysis.reweighting import reweight
     from mlobs_client.units import KELVIN
 
     thermal = temperature * KELVIN

@@ -1,0 +1,284 @@
+"""Averages in a field from runs at several fields, which are joined.
+
+Joined by the multistate Bennett acceptance ratio (pymbar), which knows how often all runs together
+come by each sample; see :mod:`mlobs_client.analysis.reweighting` for the weights and their judge.
+
+Source:
+    M. R. Shirts and J. D. Chodera, J. Chem. Phys. 129, 124105 (2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from scipy.optimize import root
+from scipy.special import logsumexp, softmax
+
+from mlobs_client.analysis.estimate import Estimate, check_series
+from mlobs_client.analysis.polarization import along_one_line
+from mlobs_client.analysis.reweighting import (
+    LEAST,
+    N_BLOCKS,
+    Reweighted,
+    blocks_of,
+    inefficiency,
+    jackknife_error,
+    kish,
+    of_each_sample,
+    refuse_below,
+    symmetric,
+)
+from mlobs_client.analysis.spectra import as_runs, check_temperature
+from mlobs_client.analysis.statistics import import_pymbar
+from mlobs_client.errors import RecordError
+from mlobs_client.structure import Array, Integers
+
+LEAST_OVERLAP: Final = 0.03
+"""Between runs at neighbouring fields: Klimovich, Shirts, Mobley, JCAMD 29, 397 (2015)."""
+
+KEPT: Final = 4
+"""Samples that are kept for each independent one: one would lose a quarter of what a run knows,
+four lose 2 %. The blocks of the error know of the correlation."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of one or several runs, in one order.
+
+    Attributes:
+        dipoles: shape ``(n, 3)``, e bohr, without a field.
+        polarizabilities: symmetric, shape ``(n, 3, 3)``, bohr^3; None at first order.
+        temperature: Eh.
+    """
+
+    dipoles: Array
+    polarizabilities: Array | None
+    temperature: float
+
+    def dipoles_in(self, field: Array) -> Array:
+        """Dipoles in a field, shape ``(n, 3)``, e bohr; those without one at first order."""
+        if self.polarizabilities is None:
+            return self.dipoles
+        return np.asarray(self.dipoles + self.polarizabilities @ field)
+
+    def reduced_energy(self, field: Array) -> Array:
+        """Energy of a field, Eh/(e bohr), over kT, shape ``(n,)``."""
+        # -mu.E - E.alpha.E/2
+        halfway = 0.5 * (self.dipoles + self.dipoles_in(field))
+        return np.asarray(-halfway @ field / self.temperature)
+
+
+@dataclass(frozen=True)
+class FieldEnsemble:
+    """Runs at several fields as one.
+
+    Attributes:
+        fields: shape ``(n_fields, 3)``, Eh/(e bohr), all different.
+        overlap: shape ``(n_fields, n_fields)``, between the fields: rows add up to 1.
+        n_independent: shape ``(n_fields,)``, samples that do not know of each other.
+        samples: those that were kept.
+        of_field: shape ``(n,)``, in which of ``fields`` each was made.
+        observable: shape ``(n,)``, in ``unit``.
+        mixture: shape ``(1 + N_BLOCKS, n)``, logarithm of how often the runs come by a sample:
+            all runs, then without one block of each, where the samples of the block have inf.
+        unit: of the observable.
+    """
+
+    fields: Array
+    overlap: Array
+    n_independent: Array
+    samples: Samples
+    of_field: Integers
+    observable: Array
+    mixture: Array
+    unit: str
+
+    @classmethod
+    def of(
+        cls,
+        observables: Sequence[Array],
+        dipoles: Sequence[Array],
+        fields: Array,
+        temperature: float,
+        unit: str = "1",
+        polarizabilities: Sequence[Array] | None = None,
+    ) -> FieldEnsemble:
+        """Combine equilibrated runs.
+
+        Args:
+            observables: for each run, shape ``(t,)``, in ``unit``.
+            dipoles: for each run, shape ``(t, 3)``, e bohr, in its field, all on one branch; for
+                path integrals the mean over beads.
+            fields: of each run, shape ``(n_runs, 3)``, Eh/(e bohr), on one line.
+            temperature: Eh, of all runs.
+            unit: of the observable.
+            polarizabilities: for each run, shape ``(t, 3, 3)``, bohr^3, where the field is of
+                second order.
+
+        Raises:
+            ConfigError: an impossible temperature.
+            RecordError: wrong shapes, not finite, too short, or neighbours that do not overlap.
+        """
+        check_temperature(temperature)
+        fields = check_series(fields, "fields", least=2)
+        runs = as_runs(dipoles, ("t", "3"), "dipoles")
+        if fields.shape != (len(runs), 3) or len(observables) != len(runs):
+            raise RecordError(
+                f"{len(runs)} runs need one field of three numbers and one observable each, got "
+                f"fields of shape {fields.shape} and {len(observables)} observables"
+            )
+        values = [of_each_sample(one, run) for one, run in zip(observables, runs, strict=True)]
+        g = np.array([inefficiency(one, *run.T) for one, run in zip(values, runs, strict=True)])
+        kept = [_thin(len(run), one) for run, one in zip(runs, g, strict=True)]
+        # runs in one field are one: apart, they would overlap the less, the more there are
+        different, which = np.unique(fields.round(12), axis=0, return_inverse=True)
+        samples = _join(runs, kept, fields, temperature, polarizabilities)
+        of_field = np.repeat(which, [len(one) for one in kept])
+        blocks = np.concatenate([blocks_of(len(one)) for one in kept])
+        energies = np.array([samples.reduced_energy(field) for field in different])
+        mixture, overlap = _solve(energies, of_field, blocks)
+        _check_overlap(overlap, different)
+        lengths = np.array([len(run) for run in runs])
+        n_independent = np.asarray(np.bincount(which, lengths / g), dtype=np.float64)
+        observable = np.concatenate([one[i] for one, i in zip(values, kept, strict=True)])
+        return cls(different, overlap, n_independent, samples, of_field, observable, mixture, unit)
+
+    def expect(
+        self, field: Array, least: float = LEAST, observable: Array | None = None
+    ) -> Reweighted:
+        """Average of the observable in a field, one of the runs' or not.
+
+        Args:
+            field: shape ``(3,)``, Eh/(e bohr).
+            least: how many effective samples must be left.
+            observable: as it is in this field, shape ``(n,)``, in the order of ``samples``, where
+                it depends on the field as such; that of :meth:`of` without.
+
+        Raises:
+            RecordError: fewer are left.
+        """
+        field = np.asarray(field)
+        values = self.observable if observable is None else np.asarray(observable)
+        reduced = self.samples.reduced_energy(field)
+        weights = softmax(-reduced - self.mixture, axis=1)
+        average, *without = weights @ values
+        share = kish(weights[0])
+        seen = share * float(self.n_independent.sum())
+        # between two runs that overlap no tail can be missed
+        expected = seen if self._is_between(field) else self._expected(field, reduced)
+        nearest = np.argmin(np.linalg.norm(self.fields - field, axis=1))
+        refuse_below(least, expected, seen, field - self.fields[nearest])
+        left = min(expected, seen)
+        error = jackknife_error(np.array(without), left)
+        return Reweighted(Estimate(float(average), error, self.unit, left), share)
+
+    def _is_between(self, field: Array) -> bool:
+        ends = self.fields[[0, -1]]  # sorted, on one line
+        path = np.linalg.norm(ends - field, axis=1).sum()
+        return bool(path <= np.linalg.norm(ends[1] - ends[0]) * (1.0 + 1e-9))
+
+    def _expected(self, field: Array, reduced: Array) -> float:
+        """Effective samples of Gaussian work: the sum of those of each run alone.
+
+        Joined runs have at least as many: for any shares s_k that add up to 1, Cauchy's inequality
+        bounds (sum s_k)^2 / sum n_k p_k by sum s_k^2 / (n_k p_k); the best shares give the sum.
+        """
+        left = 0.0
+        for k, n in enumerate(self.n_independent):
+            work = self.samples.reduced_energy(self.fields[k]) - reduced
+            left += float(n * np.exp(-np.var(work[self.of_field == k])))
+        return left
+
+
+def _thin(n_samples: int, g: float) -> Integers:
+    """Indices of the samples that are kept.
+
+    Raises:
+        RecordError: too few for blocks.
+    """
+    kept = np.arange(0, n_samples, max(1, int(g / KEPT)))
+    if len(kept) < N_BLOCKS:
+        raise RecordError(
+            f"{n_samples} samples hold {n_samples / g:.2g} independent ones, too few to be joined "
+            "with others; run longer"
+        )
+    return kept
+
+
+def _join(
+    runs: Sequence[Array],
+    kept: Sequence[Integers],
+    fields: Array,
+    temperature: float,
+    polarizabilities: Sequence[Array] | None,
+) -> Samples:
+    chosen = [run[i] for run, i in zip(runs, kept, strict=True)]
+    if polarizabilities is None:
+        return Samples(np.concatenate(chosen), None, temperature)
+    tensors = [
+        symmetric(one, run)[i] for one, run, i in zip(polarizabilities, runs, kept, strict=True)
+    ]
+    without = [run - one @ field for run, one, field in zip(chosen, tensors, fields, strict=True)]
+    return Samples(np.concatenate(without), np.concatenate(tensors), temperature)
+
+
+def _solve(energies: Array, of_field: Integers, blocks: Integers) -> tuple[Array, Array]:
+    """Mixture and overlap of a :class:`FieldEnsemble`; energies are ``[field, sample]``."""
+    n_fields, n_samples = energies.shape
+    order = np.argsort(of_field, kind="stable")
+    counts = np.bincount(of_field)
+    # "robust": the first method of pymbar's default gives scipy options that it does not know
+    mbar = import_pymbar().MBAR(energies[:, order], counts, solver_protocol="robust")
+    # which pymbar does not compute of one field
+    overlap = np.asarray(mbar.compute_overlap()["matrix"]) if n_fields > 1 else np.ones((1, 1))
+    mixture = np.full((1 + N_BLOCKS, n_samples), np.inf)
+    mixture[0] = logsumexp(mbar.f_k[:, None] - energies, axis=0, b=counts[:, None])
+    for block in range(N_BLOCKS):
+        chosen = blocks != block
+        counts = np.bincount(of_field[chosen])
+        free = _free_energies(energies[:, chosen], counts, mbar.f_k)
+        mixture[1 + block, chosen] = logsumexp(
+            free[:, None] - energies[:, chosen], axis=0, b=counts[:, None]
+        )
+    return mixture, overlap
+
+
+def _free_energies(energies: Array, counts: Integers, start: Array) -> Array:
+    """Solve the equations of the method from a solution that is near, which pymbar cannot use.
+
+    They say that each field is found as often as there are samples of it.
+    """
+
+    def excess(free: Array) -> tuple[Array, Array]:
+        shifted = np.concatenate([start[:1], free])[:, None] - energies
+        found = softmax(shifted + np.log(counts)[:, None], axis=0)
+        sums = found.sum(axis=1)
+        return (sums - counts)[1:], (np.diag(sums) - found @ found.T)[1:, 1:]
+
+    if len(start) == 1:
+        return start
+    solution = root(excess, start[1:], jac=True)
+    if not solution.success:
+        raise RecordError(
+            f"the runs cannot be joined without one of {N_BLOCKS} blocks: "
+            f"{solution.message}; run longer"
+        )
+    return np.concatenate([start[:1], solution.x])
+
+
+def _check_overlap(overlap: Array, fields: Array) -> None:
+    if len(fields) == 1:
+        return
+    _, strength = along_one_line(fields)
+    order = np.argsort(strength)
+    for one, other in pairwise(order):
+        if overlap[one, other] < LEAST_OVERLAP:
+            raise RecordError(
+                f"the runs at {fields[one].tolist()} and {fields[other].tolist()} Eh/(e bohr) "
+                f"overlap by {overlap[one, other]:.2g}, at least {LEAST_OVERLAP} is needed to join "
+                "them; run at a field in between"
+            )

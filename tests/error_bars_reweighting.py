@@ -1,0 +1,89 @@
+"""Reweighted averages of dipoles whose averages are known: do their error bars cover them?
+
+The dipole is a Gaussian AR(1) process, its response to a field is its variance over kT. Lengths
+and shifts are those of the audit of errors: up to where averages have to be refused. Shifts and
+fields are in standard deviations of the work, the logarithm of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import numpy as np
+from scipy.signal import lfilter
+
+from mlobs_client.analysis import FieldEnsemble, reweight
+from mlobs_client.errors import RecordError
+from mlobs_client.structure import Array
+from mlobs_client.units import KELVIN
+
+SEED: Final = 16
+"""Chosen before the first run."""
+
+TEMPERATURE: Final = 300.0 * KELVIN
+SPREAD: Final = 5.0  # of the dipole, e bohr
+UNIT: Final = np.array([0.0, 0.0, TEMPERATURE / SPREAD])
+"""The field that gives the work a standard deviation of 1."""
+
+Outcome = tuple[float, float, float] | None
+"""Value, its error, and the exact value; None where the average is refused."""
+
+Case = Callable[[np.random.Generator], Outcome]
+
+
+def dipoles(rng: np.random.Generator, n_samples: int, time: float, field: float) -> Array:
+    """Shape ``(n_samples, 3)``; ``time`` is the correlation time in samples."""
+    keep = np.exp(-1.0 / time)
+    noise = rng.normal(size=(n_samples, 3))
+    noise[0] /= np.sqrt(1.0 - keep**2)
+    series = lfilter([1.0], [1.0, -keep], noise, axis=0) * np.sqrt(1.0 - keep**2)
+    series[:, 2] += field
+    return np.asarray(SPREAD * series)
+
+
+def of_one_run(n_samples: int, time: float, shift: float, rng: np.random.Generator) -> Outcome:
+    """The dipole along the field, from a run without a field."""
+    run = dipoles(rng, n_samples, time, 0.0)
+    try:
+        found = reweight(run[:, 2], run, shift * UNIT, TEMPERATURE).estimate
+    except RecordError:
+        return None
+    return found.value, found.error, SPREAD * shift
+
+
+def of_several_runs(
+    n_samples: int, time: float, fields: Sequence[float], target: float, rng: np.random.Generator
+) -> Outcome:
+    """The dipole along the field, from runs at several fields."""
+    runs = [dipoles(rng, n_samples, time, field) for field in fields]
+    try:
+        joined = FieldEnsemble.of(
+            [run[:, 2] for run in runs], runs, np.outer(fields, UNIT), TEMPERATURE
+        )
+        found = joined.expect(target * UNIT).estimate
+    except RecordError:
+        return None
+    return found.value, found.error, SPREAD * target
+
+
+LENGTHS: Final = ((4000, 5.0), (20000, 5.0), (4000, 20.0), (20000, 20.0))
+SHIFTS: Final = (0.5, 1.0, 1.5, 2.0)
+JOINED: Final = (
+    (1500, 5.0, (0.0, 1.5, 3.0), (0.0, 0.75, 2.25, 3.5)),
+    (4000, 5.0, (0.0, 2.5), (1.25, 2.5, 3.2)),
+    (6000, 20.0, (0.0, 1.5), (0.75, 1.5, 2.0)),
+)
+
+CASES: Final[Mapping[str, Case]] = {
+    f"one run, n = {n}, tau = {time:g}, shift {shift:g}": partial(of_one_run, n, time, shift)
+    for n, time in LENGTHS
+    for shift in SHIFTS
+} | {
+    f"{len(fields)} runs, n = {n}, tau = {time:g}, to {target:g}": partial(
+        of_several_runs, n, time, fields, target
+    )
+    for n, time, fields, targets in JOINED
+    for target in targets
+}
