@@ -77,8 +77,8 @@ class Run:
         return float((times[-1] - times[0]) / (steps[-1] - steps[0]))
 
     @cached_property
-    def volume(self) -> float:
-        """Of the cell, mean over the frames of positions, bohr^3.
+    def cells(self) -> Array:
+        """Of the frames of positions, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
 
         Raises:
             RecordError: there is no file of positions, or it has no cell.
@@ -87,7 +87,16 @@ class Run:
         cells = [frame.cell for frame in frames if frame.cell is not None]
         if not cells:
             raise RecordError(f"{self._path('pos')}: has no cell, so there is no volume")
-        return float(np.mean(np.abs(np.linalg.det(cells))))
+        return np.array(cells)
+
+    @cached_property
+    def volume(self) -> float:
+        """Of the cell, mean over the frames of positions, bohr^3.
+
+        Raises:
+            RecordError: there is no file of positions, or it has no cell.
+        """
+        return float(np.mean(np.abs(np.linalg.det(self.cells))))
 
     def extras(self, name: str) -> Extras:
         """One observable of all beads, ``[step, bead, ...]``, atomic units."""

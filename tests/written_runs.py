@@ -15,6 +15,7 @@ def write_run(
     length: float,
     potential: np.ndarray | None = None,
     field: np.ndarray | None = None,
+    polarizabilities: np.ndarray | None = None,
 ) -> None:
     """Properties, extras every fourth step of 0.5 fs, and a cubic cell.
 
@@ -24,6 +25,7 @@ def write_run(
         length: of the cell, bohr.
         potential: shape ``(t,)``, Eh; zero by default.
         field: shape ``(t, 3)``, V/angstrom; without, there is no column ``Efield``.
+        polarizabilities: shape ``(t, 3, 3)``, bohr^3; without, there is no such file.
     """
     prefix.parent.mkdir(parents=True, exist_ok=True)
     steps = 4 * np.arange(len(dipoles))
@@ -39,11 +41,16 @@ def write_run(
         for step, time, energy, at in zip(steps, times, energies, driven, strict=True)
     )
     prefix.with_name(f"{prefix.name}.out").write_text(header + rows)
-    frames = [
-        f" #EXTRAS(dipole)# Step:  {step:10d} \n{x:.12e} {y:.12e} {z:.12e}\n"
-        for step, (x, y, z) in zip(steps, dipoles, strict=True)
-    ]
-    prefix.with_name(f"{prefix.name}.dipole_0").write_text("".join(frames))
+    extras = {"dipole": dipoles, "polarizability": polarizabilities}
+    for name, values in extras.items():
+        if values is not None:
+            frames = [
+                f" #EXTRAS({name})# Step:  {step:10d} \n"
+                + " ".join(f"{number:.12e}" for number in value.ravel())
+                + "\n"
+                for step, value in zip(steps, values, strict=True)
+            ]
+            prefix.with_name(f"{prefix.name}.{name}_0").write_text("".join(frames))
     prefix.with_name(f"{prefix.name}.pos_0.xyz").write_text(
         f"1\n# CELL(abcABC): {length:.8f} {length:.8f} {length:.8f} 90.0 90.0 90.0  Step: 0  "
         "Bead: 0 positions{atomic_unit}  cell{atomic_unit}\nH 0 0 0\n"

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
 from mlobs_client.analysis.reweighting import LEAST
 from mlobs_client.cli import spectrum
+from mlobs_client.cli.field_samples import (
+    OF_POSITIONS,
+    POLARIZATION,
+    POTENTIAL,
+    FieldSamples,
+    read_field_samples,
+)
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 
@@ -19,11 +27,6 @@ if TYPE_CHECKING:
     from mlobs_client.analysis.reweighting import Reweighted
     from mlobs_client.analysis.statistics import Estimate
     from mlobs_client.structure import Array
-
-POLARIZATION = "polarization"
-POTENTIAL = "potential"
-OF_THE_RUN: Final = ("conserved", "pressure", "stress", "virial", "pot_", "vir_")
-"""Begins of the names of what contains the run's own field in a way that cannot be taken out."""
 
 
 @click.command(
@@ -48,8 +51,14 @@ OF_THE_RUN: Final = ("conserved", "pressure", "stress", "virial", "pot_", "vir_"
 @click.option("--temperature", required=True, type=float, help="K.")
 @click.option(
     "--observable", default=POLARIZATION, show_default=True,
-    help="That along --direction in uC/cm^2, or a column of PREFIX.out in atomic units; of the "
-    "potential, that without the energy -mu.E.",
+    help=f"{POLARIZATION}: along --direction, uC/cm^2. Or a column of PREFIX.out, in atomic "
+    f"units: {POTENTIAL} (without the energy of the field) or what depends on positions only: "
+    f"{', '.join(OF_POSITIONS)}.",
+)  # fmt: skip
+@click.option(
+    "--second-order", is_flag=True,
+    help="The runs had second_order = true in [field]: the energy of the field contains "
+    "-E.alpha.E/2, with the extras PREFIX.polarizability_*.",
 )  # fmt: skip
 @click.option(
     "--least", default=LEAST, show_default=True, type=FiniteRange(0.0, min_open=True),
@@ -66,6 +75,7 @@ def command(
     direction: tuple[float, float, float],
     temperature: float,
     observable: str,
+    second_order: bool,
     least: float,
     skip: float,
     output: Path,
@@ -74,10 +84,13 @@ def command(
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
     positions, all runs on one branch), PREFIX.out, and the cell in PREFIX.pos_0.xyz. Runs are
-    canonical, at one volume. One run is reweighted; several are joined by the multistate Bennett
-    acceptance ratio. An average that rests on too few effective samples is refused. Writes
-    OUTPUT.png, .pdf, .csv, .json.
+    canonical, at one volume, in a fixed field: the energies of a fixed displacement or of reduced
+    fields are other ones, and such runs are refused where their client files lie beside PREFIX.
+    One run is reweighted; several are joined by the multistate Bennett acceptance ratio. An
+    average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
+    .json.
     """
+    from mlobs_client.analysis.statistics import mean
     from mlobs_client.plot import plot_against_field, save
     from mlobs_client.units import VOLT_PER_ANGSTROM
 
@@ -88,18 +101,14 @@ def command(
         )
     unit_vector = np.array(direction) / length
     scale = VOLT_PER_ANGSTROM * unit_vector
-    before = np.array([field * scale for field in fields])
     data = [
-        _samples(prefix, observable, unit_vector, field, skip)
-        for prefix, field in zip(prefixes, before, strict=True)
+        read_field_samples(prefix, observable, field * scale, skip, second_order=second_order)
+        for prefix, field in zip(prefixes, fields, strict=True)
     ]
-    dipoles, values = [one[0] for one in data], [one[1] for one in data]
-    unit = "uC/cm^2" if observable == POLARIZATION else "a.u."
-    expect = _expectation(values, dipoles, before, temperature, unit, least)
-    found = _expect_all(expect, targets, scale)
-    from mlobs_client.analysis.statistics import mean
-
-    simulated = tuple(mean(one, unit) for one in values)
+    volume = spectrum.common([one.volume for one in data], "volume", prefixes)
+    wanted = Wanted(observable, unit_vector, volume, temperature, least)
+    found = _expect_all(_expectation(data, wanted), targets, scale)
+    simulated = tuple(mean(wanted.of(one.dipoles, one.values), wanted.unit) for one in data)
     figure = plot_against_field(
         {
             "simulated": (np.array(fields), simulated),
@@ -111,55 +120,73 @@ def command(
         click.echo(path)
 
 
-def _samples(
-    prefix: Path, observable: str, direction: Array, field: Array, skip: float
-) -> tuple[Array, Array]:
-    """Dipoles and the observable of the same steps, which must not know the field of the run."""
-    from mlobs_client.runs import Run
-    from mlobs_client.units import MICROCOULOMB_PER_CM2
+@dataclass(frozen=True)
+class Wanted:
+    """What to average, and when to refuse.
 
-    run = Run(prefix)
-    read = run.dipoles()
-    left = spectrum.kept(run, read.steps, skip)
-    steps, dipoles = read.steps[left], read.mean[left]
-    if observable == POLARIZATION:
-        return dipoles, dipoles @ direction / run.volume / MICROCOULOMB_PER_CM2
-    if observable.startswith(OF_THE_RUN):
-        raise RecordError(
-            f"{prefix}: {observable} contains the field of the run, and would be that of no other; "
-            f"average {POTENTIAL}, from which it is taken out, or what depends on positions only"
-        )
-    _, here, there = np.intersect1d(
-        steps, run.properties["step"].astype(np.int64), return_indices=True
-    )
-    if len(here) == 0:
-        raise RecordError(f"{prefix}: no step has both a dipole and the properties of .out")
-    values = run.properties[observable][there]
-    if observable == POTENTIAL:
-        values = values + dipoles[here] @ field
-    return dipoles[here], values
+    Attributes:
+        observable: its name.
+        direction: unit vector.
+        volume: bohr^3.
+        temperature: K.
+        least: effective samples.
+    """
+
+    observable: str
+    direction: Array
+    volume: float
+    temperature: float
+    least: float
+
+    @property
+    def unit(self) -> str:
+        return "uC/cm^2" if self.observable == POLARIZATION else "a.u."
+
+    def of(self, dipoles: Array, values: Array | None) -> Array:
+        """The observable of each sample: of the column, or of dipoles in the field in question."""
+        from mlobs_client.units import MICROCOULOMB_PER_CM2
+
+        if values is not None:
+            return values
+        return np.asarray(dipoles @ self.direction / self.volume / MICROCOULOMB_PER_CM2)
 
 
-def _expectation(
-    values: list[Array],
-    dipoles: list[Array],
-    fields: Array,
-    temperature: float,
-    unit: str,
-    least: float,
-) -> Callable[[Array], Reweighted]:
+def _expectation(data: list[FieldSamples], wanted: Wanted) -> Callable[[Array], Reweighted]:
     """What gives the average in a field, from one run or from several."""
     from mlobs_client.analysis.field_ensemble import FieldEnsemble
     from mlobs_client.analysis.reweighting import reweight
     from mlobs_client.units import KELVIN
 
-    thermal = temperature * KELVIN
-    if len(values) > 1:
-        ensemble = FieldEnsemble.of(values, dipoles, fields, thermal, unit)
-        return lambda field: ensemble.expect(field, least)
-    return lambda field: reweight(
-        values[0], dipoles[0], field - fields[0], thermal, unit=unit, least=least
+    thermal, unit = wanted.temperature * KELVIN, wanted.unit
+    if len(data) == 1:
+        (run,) = data
+
+        def from_one(field: Array) -> Reweighted:
+            change, tensors = field - run.field, run.polarizabilities
+            dipoles = run.dipoles if tensors is None else run.dipoles + tensors @ change
+            return reweight(
+                wanted.of(dipoles, run.values), run.dipoles, change, thermal,
+                unit=unit, least=wanted.least, polarizabilities=tensors,
+            )  # fmt: skip
+
+        return from_one
+    tensors = [run.polarizabilities for run in data if run.polarizabilities is not None]
+    ensemble = FieldEnsemble.of(
+        [wanted.of(run.dipoles, run.values) for run in data],
+        [run.dipoles for run in data],
+        np.array([run.field for run in data]),
+        thermal,
+        unit,
+        tensors or None,
     )
+
+    def from_several(field: Array) -> Reweighted:
+        if wanted.observable != POLARIZATION:
+            return ensemble.expect(field, wanted.least)
+        here = wanted.of(ensemble.samples.dipoles_in(field), None)
+        return ensemble.expect(field, wanted.least, here)
+
+    return from_several
 
 
 def _expect_all(

@@ -51,10 +51,11 @@ def test_the_error_bars_of_another_field_cover_the_exact_average(keep: float) ->
     # 80 pulls: mean to 0.11, width to 8 %; the estimate of g adds to the width
     assert abs(np.mean(pulls)) < 0.4
     assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
-    # exp(-var(ln w)) for a Gaussian, over g = (1 + keep)/(1 - keep)
+    # exp(-var(ln w)) for a Gaussian, over g = (1 + keep)/(1 - keep); the larger of two g, each
+    # known to 23 %, and at least 1, is too large by up to 20 %
     variance = (there - here) @ RESPONSE @ (there - here) / TEMPERATURE
     right = 4000 * np.exp(-variance) * (1.0 - keep) / (1.0 + keep)
-    assert np.mean(effective) == pytest.approx(right, rel=0.1)
+    assert 0.75 * right < np.mean(effective) < 1.05 * right
 
 
 def test_the_average_at_the_field_of_the_run_is_its_own() -> None:
@@ -187,13 +188,83 @@ def test_errors_of_correlated_dipoles_are_as_large_as_the_scatter(
 
 def test_what_joined_runs_leave_outside_their_fields_is_judged_by_the_variance() -> None:
     joined = ensemble(1)
-    beyond = strength(0.25)
-    found = joined.expect(beyond, least=1.0).estimate
-    # of Gaussian work: 1000 exp(-var) from the run at 0.2, and a little from the others
-    per_kt = RESPONSE / TEMPERATURE
-    left = [1000 * np.exp(-(beyond - field) @ per_kt @ (beyond - field)) for field in FIELDS]
-    assert found.n_independent == pytest.approx(sum(left), rel=0.2)
-    assert found.n_independent < 0.9 * joined.expect(beyond, least=1.0).kish * 3000
+    beyond = strength(0.42)
+    found = joined.expect(beyond, least=1e-3)
+    # of Gaussian work: exp(-var) of the 1000 from the run at 0.2; none of the others
+    far = beyond - strength(0.2)
+    left = 1000 * np.exp(-far @ RESPONSE @ far / TEMPERATURE)
+    # the variance of 1000 samples is known to 5 %, and 3.7 in the exponent of exp
+    assert found.estimate.n_independent == pytest.approx(left, rel=0.35)
+    # the weights themselves look better
+    assert found.kish * len(joined.observable) > 2.0 * left
+
+
+STIFFNESS, CHARGE = 0.05, 10.0
+
+
+def polarizability(x: Array) -> Array:
+    """Along the field, of a charge at ``x``."""
+    return np.asarray(3000.0 + 8000.0 * x + 10000.0 * x**2)
+
+
+def draw_polarizable(field: float, n_samples: int, seed: int) -> tuple[Array, Array]:
+    """Dipoles in the field and polarizabilities of a charge on a spring, field of second order."""
+    stiffness = STIFFNESS - 10000.0 * field**2  # the energy is a parabola again
+    mean = (CHARGE * field + 0.5 * 8000.0 * field**2) / stiffness
+    rng = np.random.default_rng(seed)
+    x = mean + rng.normal(scale=np.sqrt(TEMPERATURE / stiffness), size=n_samples)
+    tensors = np.zeros((n_samples, 3, 3))
+    tensors[:, 2, 2] = polarizability(x)
+    tensors[:, 0, 2], tensors[:, 2, 0] = 500.0, -500.0  # has no energy
+    dipoles = np.zeros((n_samples, 3))
+    dipoles[:, 2] = CHARGE * x + polarizability(x) * field
+    return dipoles, tensors
+
+
+def exact_polarizable(field: float) -> float:
+    """Mean dipole in the field, by quadrature."""
+    x = np.linspace(-3.0, 3.0, 20001)
+    energy = 0.5 * STIFFNESS * x**2 - CHARGE * x * field - 0.5 * polarizability(x) * field**2
+    weights = np.exp((energy.min() - energy) / TEMPERATURE)
+    return float(weights @ (CHARGE * x + polarizability(x) * field) / weights.sum())
+
+
+def test_a_field_of_second_order_is_reweighted_with_the_polarizability() -> None:
+    here, there = np.array([0.0, 0.0, 0.0004]), np.array([0.0, 0.0, 0.0009])
+    pulls, without = [], []
+    for seed in range(40):
+        run, tensors = draw_polarizable(here[2], 4000, seed)
+        along = run[:, 2] + tensors[:, 2, 2] * (there - here)[2]
+        of_second = reweight(along, run, there - here, TEMPERATURE, polarizabilities=tensors)
+        pulls.append(
+            (of_second.estimate.value - exact_polarizable(there[2])) / of_second.estimate.error
+        )
+        of_first = reweight(along, run, there - here, TEMPERATURE)
+        without.append(
+            (of_first.estimate.value - exact_polarizable(there[2])) / of_first.estimate.error
+        )
+    # 40 runs
+    assert abs(np.mean(pulls)) < 0.6
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.35)
+    assert np.mean(without) < -5.0
+
+
+def test_runs_of_second_order_are_joined() -> None:
+    fields = [np.array([0.0, 0.0, x]) for x in (0.0, 0.0008)]
+    there = np.array([0.0, 0.0, 0.0004])
+    pulls = []
+    for seed in range(15):
+        drawn = [draw_polarizable(field[2], 1000, 2 * seed + k) for k, field in enumerate(fields)]
+        runs, tensors = [one[0] for one in drawn], [one[1] for one in drawn]
+        joined = FieldEnsemble.of(
+            [run[:, 2] for run in runs], runs, np.array(fields), TEMPERATURE, "e bohr", tensors
+        )
+        along = joined.samples.dipoles_in(there)[:, 2]
+        found = joined.expect(there, observable=along).estimate
+        pulls.append((found.value - exact_polarizable(there[2])) / found.error)
+    # 15 runs
+    assert abs(np.mean(pulls)) < 0.9
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.55)
 
 
 def test_impossible_input_is_refused() -> None:
@@ -202,6 +273,8 @@ def test_impossible_input_is_refused() -> None:
         reweight(run[:, 0], run, strength(0.0), 300)
     with pytest.raises(RecordError, match=r"observable must have shape \(100,\)"):
         reweight(run[1:, 0], run, strength(0.0), TEMPERATURE)
+    with pytest.raises(RecordError, match=r"polarizabilities must have shape \(100, 3, 3\)"):
+        reweight(run[:, 0], run, strength(0.0), TEMPERATURE, polarizabilities=np.zeros((100, 3)))
     with pytest.raises(ConfigError, match="least = 0"):
         reweight(run[:, 0], run, strength(0.0), TEMPERATURE, least=0.0)
     with pytest.raises(RecordError, match="3 runs need one field"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from written_runs import write_run
 
 from mlobs_client.cli.reweight import command
@@ -62,16 +63,29 @@ def test_the_polarization_in_another_field_comes_with_its_error(
     assert one["error"] < 0.1 * exact(0.05)
 
 
-def test_a_column_of_the_properties_is_averaged_too(runs: Path, tmp_path: Path) -> None:
-    arguments = [str(runs / "0.1" / "simulation"), "--field", "0.1", "--to", "0.1"]
-    arguments += ["--direction", "0", "1", "0", "--temperature", "300", "--observable", "step"]
-    arguments += ["--least", "1"]  # steps grow all the time: few are independent
-    done = CliRunner().invoke(
-        command, [*arguments, "-o", str(tmp_path / "out")], catch_exceptions=False
-    )
+def copied(runs: Path, field: str, folder: Path, column: str = "potential") -> Path:
+    """The prefix of a copy of a run, with another name of the column of the potential."""
+    shutil.copytree(runs / field, folder)
+    out = folder / "simulation.out"
+    out.write_text(out.read_text().replace("potential", column))
+    return folder / "simulation"
+
+
+def run_command(*arguments: str | Path) -> Result:
+    fixed = ["--direction", "0", "1", "0", "--temperature", "300"]
+    return CliRunner().invoke(command, [*map(str, arguments), *fixed], catch_exceptions=False)
+
+
+def test_a_column_that_depends_on_positions_only_is_averaged_too(
+    runs: Path, tmp_path: Path
+) -> None:
+    prefix = copied(runs, "0.1", tmp_path / "run", "r_gyration(H)")
+    wanted = ["--observable", "r_gyration(H)", "-o", tmp_path / "out"]
+    done = run_command(prefix, "--field", "0.1", "--to", "0.1", *wanted)
     assert done.exit_code == 0, done.output
-    # steps 0, 4, ... 11996
-    assert reweighted(tmp_path / "out")["0.1 V/angstrom"]["value"] == pytest.approx(5998.0)
+    written = np.loadtxt(tmp_path / "run" / "simulation.out")[:, 2]
+    found = reweighted(tmp_path / "out")["0.1 V/angstrom"]
+    assert found["value"] == pytest.approx(written.mean())
 
 
 def test_the_potential_is_that_without_the_field_of_each_run(runs: Path, tmp_path: Path) -> None:
@@ -89,11 +103,104 @@ def test_the_potential_is_that_without_the_field_of_each_run(runs: Path, tmp_pat
     assert found["error"] < 0.2 * RESPONSE * (0.1 * VOLT_PER_ANGSTROM) ** 2 / 2.0
 
 
-def test_what_contains_the_field_of_the_run_is_refused(runs: Path, tmp_path: Path) -> None:
-    arguments = [str(runs / "0.1" / "simulation"), "--field", "0.1", "--to", "0.1"]
-    arguments += ["--temperature", "300", "--observable", "conserved", "-o", str(tmp_path / "out")]
-    with pytest.raises(RecordError, match="contains the field of the run"):
-        CliRunner().invoke(command, arguments, catch_exceptions=False)
+@pytest.mark.parametrize(
+    "column",
+    ["conserved", "forcemod", "kinetic_cv", "bead_potentials", "atom_f(0)", "kinetic_md", "spam"],
+)
+def test_what_may_contain_the_field_of_the_run_is_refused(
+    column: str, runs: Path, tmp_path: Path
+) -> None:
+    prefix = copied(runs, "0.1", tmp_path / "run", column)
+    wanted = ["--observable", column, "-o", tmp_path / "out"]
+    with pytest.raises(RecordError, match=r"may contain the field .* polarization, potential, kin"):
+        run_command(prefix, "--field", "0.1", "--to", "0.1", *wanted)
+
+
+COUPLING = '{}\nvector = [0.0, 0.1, 0.0]\nunit = "V/angstrom"\n{}'
+
+
+@pytest.mark.parametrize(
+    ("client", "flag", "refusal"),
+    [
+        (COUPLING.format("[displacement]", ""), [], r"has \[displacement\]: the energy"),
+        (COUPLING.format("[field]", "reduced = true"), [], r"has \[field\] with reduced = true"),
+        (COUPLING.format("[field]", "second_order = true"), [], "reweighted without --second"),
+        (COUPLING.format("[field]", ""), ["--second-order"], "reweighted with --second-order"),
+    ],
+)
+def test_runs_with_another_energy_of_the_field_are_refused(
+    client: str, flag: list[str], refusal: str, runs: Path, tmp_path: Path
+) -> None:
+    prefix = copied(runs, "0.1", tmp_path / "run")
+    (tmp_path / "run" / "client.toml").write_text(f'structure = "init.xyz"\n{client}\n')
+    with pytest.raises(RecordError, match=f"client.toml: .*{refusal}"):
+        run_command(prefix, "--field", "0.1", "--to", "0.1", *flag, "-o", tmp_path / "out")
+
+
+def test_the_client_file_of_a_field_of_first_order_is_no_reason_to_refuse(
+    runs: Path, tmp_path: Path
+) -> None:
+    prefix = copied(runs, "0.1", tmp_path / "run")
+    (tmp_path / "run" / "other.toml").write_text("[study]\nname = 1\n")
+    client = COUPLING.format("[field]", "")
+    (tmp_path / "run" / "client.toml").write_text(f'structure = "init.xyz"\n{client}\n')
+    # which is refused only as it is so far away
+    with pytest.raises(RecordError, match="effective samples are left"):
+        run_command(prefix, "--field", "0.1", "--to", "3", "-o", tmp_path / "out")
+
+
+def test_a_run_with_a_barostat_is_refused(runs: Path, tmp_path: Path) -> None:
+    prefix = copied(runs, "0.1", tmp_path / "run")
+    positions = tmp_path / "run" / "simulation.pos_0.xyz"
+    later = positions.read_text().replace("90.0  Step: 0", "90.0  Step: 4")
+    longer = later.replace(f"{LENGTH:.8f}", f"{1.001 * LENGTH:.8f}", 1)
+    positions.write_text(positions.read_text() + longer)
+    with pytest.raises(RecordError, match="the cell changes; only runs without a barostat"):
+        run_command(prefix, "--field", "0.1", "--to", "0.05", "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("observable", "fields"), [("polarization", ("0.02", "0.06")), ("potential", ("0.02",))]
+)
+def test_fields_of_second_order_take_the_polarizability(
+    observable: str, fields: tuple[str, ...], tmp_path: Path
+) -> None:
+    # a charge on a spring, whose polarizability grows with its place: a parabola in every field
+    stiffness, charge, constant, slope = 0.05, 10.0, 3000.0, 9000.0
+
+    def moved(strength: float) -> float:
+        return (charge * strength + 0.5 * slope * strength**2) / stiffness
+
+    arguments: list[str] = []
+    for seed, field in enumerate(fields):
+        strength = float(field) * VOLT_PER_ANGSTROM
+        rng = np.random.default_rng(seed)
+        thermal = rng.normal(scale=np.sqrt(300.0 * KELVIN / stiffness), size=2000)
+        place = moved(strength) + thermal
+        tensors = np.zeros((2000, 3, 3))
+        tensors[:, 1, 1] = constant + slope * place
+        dipoles = np.zeros((2000, 3))
+        dipoles[:, 1] = charge * place + tensors[:, 1, 1] * strength
+        energy = 0.5 * stiffness * place**2 - charge * place * strength
+        energy -= 0.5 * tensors[:, 1, 1] * strength**2
+        prefix = tmp_path / field / "simulation"
+        write_run(prefix, dipoles, LENGTH, energy, polarizabilities=tensors)
+        arguments += [str(prefix), "--field", field]
+    arguments += ["--to", "0.04", "--observable", observable, "--second-order"]
+    done = run_command(*arguments, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    there = 0.04 * VOLT_PER_ANGSTROM
+    place = moved(there)
+    polarization = (charge * place + (constant + slope * place) * there) / LENGTH**3
+    potential = 0.5 * 300.0 * KELVIN + 0.5 * stiffness * place**2
+    exact_values = {
+        "polarization": polarization / MICROCOULOMB_PER_CM2,
+        "potential": potential,
+    }
+    found = reweighted(tmp_path / "out")["0.04 V/angstrom"]
+    assert found["value"] == pytest.approx(exact_values[observable], abs=3.5 * found["error"])
+    # the induced dipole is two thirds of all, its energy in the run a quarter of this potential
+    assert found["error"] < 0.07 * exact_values[observable]
 
 
 def test_where_all_is_refused_there_is_no_figure(runs: Path, tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""What is reweighted: dipoles and an observable of runs in a static field.
+
+A run qualifies where its energy contains the field as -mu.E (- E.alpha.E/2 at second order) in one
+cell, and an observable where it does not contain the field, or the field can be taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mlobs_client import config
+from mlobs_client.cli import spectrum
+from mlobs_client.errors import RecordError
+from mlobs_client.runs import Run
+from mlobs_client.structure import Array, Integers
+from mlobs_client.tables import read_toml
+
+POLARIZATION: Final = "polarization"
+POTENTIAL: Final = "potential"
+OF_POSITIONS: Final = ("kinetic_td", "r_gyration", "spring")
+"""Properties of i-PI that are one number and depend on the positions of the beads only. Others
+contain forces, and so the field of the run (all other estimators of quantum kinetic energies,
+pressures, displaced paths), or velocities, on whose distribution a field has no effect."""
+
+SAME_CELL: Final = 1e-6
+"""Of the longest component: what i-PI prints of a fixed cell differs by less."""
+
+
+@dataclass(frozen=True)
+class FieldSamples:
+    """Of one run.
+
+    Attributes:
+        field: of the run, shape ``(3,)``, Eh/(e bohr).
+        volume: bohr^3.
+        dipoles: in this field, shape ``(t, 3)``, e bohr, mean over beads.
+        polarizabilities: symmetric, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at first
+            order.
+        values: of a column, shape ``(t,)``, atomic units; None for the polarization.
+    """
+
+    field: Array
+    volume: float
+    dipoles: Array
+    polarizabilities: Array | None
+    values: Array | None
+
+
+def read_field_samples(
+    prefix: Path, observable: str, field: Array, skip: float, *, second_order: bool
+) -> FieldSamples:
+    """Read the samples of the steps that all files of a run share.
+
+    Args:
+        prefix: of i-PI's outputs, with the extras ``dipole`` (and ``polarizability``).
+        observable: "polarization", "potential" (without the energy of the field), or a property
+            that depends on positions only.
+        field: of the run, shape ``(3,)``, Eh/(e bohr).
+        skip: ps left out at the start.
+        second_order: whether the field polarizes the electrons.
+
+    Raises:
+        RecordError: files are missing or share no step; the observable may contain the field; the
+            cell changes; a client file beside the outputs has another energy of the field.
+        ConfigError: such a client file is wrong.
+    """
+    if observable not in (POLARIZATION, POTENTIAL) and observable.split("(")[0] not in OF_POSITIONS:
+        raise RecordError(
+            f"{prefix}: {observable} cannot be reweighted, as it may contain the field of the run; "
+            f"what can: {POLARIZATION}, {POTENTIAL}, {', '.join(OF_POSITIONS)}"
+        )
+    _refuse_other_energies(prefix, second_order=second_order)
+    run = Run(prefix)
+    volume = _fixed_volume(run)
+    read = run.dipoles()
+    left = spectrum.kept(run, read.steps, skip)
+    steps, dipoles, tensors = read.steps[left], read.mean[left], None
+    if second_order:
+        extras = run.extras("polarizability")
+        here, there = _shared(steps, extras.steps, f"{prefix}.polarizability_*")
+        tensors = extras.values["polarizability"][there].mean(axis=1)
+        tensors = 0.5 * (tensors + tensors.swapaxes(1, 2))  # only this part has an energy
+        steps, dipoles = steps[here], dipoles[here]
+    if observable == POLARIZATION:
+        return FieldSamples(field, volume, dipoles, tensors, None)
+    written = run.properties["step"].astype(np.int64)
+    here, there = _shared(steps, written, f"{prefix}.out")
+    values = run.properties[observable][there]
+    tensors = None if tensors is None else tensors[here]
+    if observable == POTENTIAL:
+        values = values - _energy_of(field, dipoles[here], tensors)
+    return FieldSamples(field, volume, dipoles[here], tensors, values)
+
+
+def _energy_of(field: Array, dipoles: Array, tensors: Array | None) -> Array:
+    """Return -mu.E - E.alpha.E/2 from the dipoles in the field, mu + alpha.E."""
+    halfway = dipoles if tensors is None else dipoles - 0.5 * tensors @ field
+    return np.asarray(-halfway @ field)
+
+
+def _shared(steps: Integers, others: Integers, where: str) -> tuple[Integers, Integers]:
+    _, here, there = np.intersect1d(steps, others, return_indices=True)
+    if len(here) == 0:
+        raise RecordError(f"{where}: has no step at which there is a dipole; give both one stride")
+    return here, there
+
+
+def _refuse_other_energies(prefix: Path, *, second_order: bool) -> None:
+    """Refuse what the client files beside the outputs say against."""
+    for path in sorted(prefix.parent.glob("*.toml")):
+        content = read_toml(path, "is gone")
+        if not {"field", "displacement"} & set(content):
+            continue
+        table = config.parse(content, str(path)).coupling
+        if "displacement" in content or table is None or table.reduced:
+            what = "[displacement]" if "displacement" in content else "[field] with reduced = true"
+            raise RecordError(
+                f"{path}: has {what}: the energy of these runs is not -mu.E, and mlobs reweight "
+                "does not treat it"
+            )
+        if any(table.vector) and table.second_order != second_order:
+            said = "without" if table.second_order else "with"
+            raise RecordError(
+                f"{path}: has second_order = {str(table.second_order).lower()} in [field]; it "
+                f"cannot be reweighted {said} --second-order"
+            )
+
+
+def _fixed_volume(run: Run) -> float:
+    if np.ptp(run.cells, axis=0).max() > SAME_CELL * np.abs(run.cells).max():
+        raise RecordError(
+            f"{run.prefix}: the cell changes; only runs without a barostat can be reweighted"
+        )
+    return run.volume
