@@ -40,7 +40,13 @@ def call(folder: Path, *words: str) -> None:
     subprocess.run([sys.executable, "-m", "mlobs_client", *words], cwd=folder, check=True)
 
 
-def main(folder: Path, n_steps: int = 60000, n_starts: int = 12, resolution: int = 90) -> None:
+def main(
+    folder: Path,
+    n_steps: int = 60000,
+    n_starts: int = 12,
+    resolution: int = 90,
+    least: int = 100,
+) -> None:
     """All runs, and what two commands make of them."""
     run(folder / "rest", n_steps, 0.0)
     responses: list[str] = []
@@ -56,6 +62,7 @@ def main(folder: Path, n_steps: int = 60000, n_starts: int = 12, resolution: int
     width = ["--resolution", str(resolution), "--high", "3000"]
     call(folder, "dielectric", *common, *width, *responses, "-o", "dielectric")
     targets = ["--field", "0", "--to", "0.025", "--to", "0.05", "--to", "0.2"]
+    targets += ["--least", str(least)]
     call(folder, "reweight", *common, *targets, "-o", "reweighted")
 
 
