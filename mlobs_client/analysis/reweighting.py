@@ -16,7 +16,8 @@ fixed displacement nor fixed voltages in a cell that changes.
 How many samples are left of ``n`` is Kish's :math:`(\sum w)^2 / \sum w^2`, over the statistical
 inefficiency. But a run that has missed the samples with large weights does not know it: its weights
 look even. So the judge is what Gaussian work leaves, :math:`n e^{-\mathrm{var}(\ln w)}`, which
-needs no tail. Averages that rest on too few are refused.
+needs no tail. Averages that rest on too few are refused; of work with shorter tails than a
+Gaussian, such as that of a dipole with two states, so are some that would be right.
 """
 
 from __future__ import annotations

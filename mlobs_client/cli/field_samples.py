@@ -18,6 +18,7 @@ from mlobs_client.errors import RecordError
 from mlobs_client.runs import Run
 from mlobs_client.structure import Array, Integers
 from mlobs_client.tables import read_toml
+from mlobs_client.units import PICOSECOND
 
 POLARIZATION: Final = "polarization"
 POTENTIAL: Final = "potential"
@@ -37,6 +38,7 @@ class FieldSamples:
     Attributes:
         field: of the run, shape ``(3,)``, Eh/(e bohr).
         volume: bohr^3.
+        interval: between samples, ps.
         dipoles: in this field, shape ``(t, 3)``, e bohr, mean over beads.
         polarizabilities: symmetric, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at first
             order.
@@ -45,6 +47,7 @@ class FieldSamples:
 
     field: Array
     volume: float
+    interval: float
     dipoles: Array
     polarizabilities: Array | None
     values: Array | None
@@ -85,15 +88,16 @@ def read_field_samples(
         tensors = extras.values["polarizability"][there].mean(axis=1)
         tensors = 0.5 * (tensors + tensors.swapaxes(1, 2))  # only this part has an energy
         steps, dipoles = steps[here], dipoles[here]
+    interval = run.timestep / PICOSECOND * float(steps[-1] - steps[0]) / max(1, len(steps) - 1)
     if observable == POLARIZATION:
-        return FieldSamples(field, volume, dipoles, tensors, None)
+        return FieldSamples(field, volume, interval, dipoles, tensors, None)
     written = run.properties["step"].astype(np.int64)
     here, there = _shared(steps, written, f"{prefix}.out")
     values = run.properties[observable][there]
     tensors = None if tensors is None else tensors[here]
     if observable == POTENTIAL:
         values = values - _energy_of(field, dipoles[here], tensors)
-    return FieldSamples(field, volume, dipoles[here], tensors, values)
+    return FieldSamples(field, volume, interval, dipoles[here], tensors, values)
 
 
 def _energy_of(field: Array, dipoles: Array, tensors: Array | None) -> Array:

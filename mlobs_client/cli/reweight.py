@@ -108,7 +108,9 @@ def command(
     volume = spectrum.common([one.volume for one in data], "volume", prefixes)
     wanted = Wanted(observable, unit_vector, volume, temperature, least)
     found = _expect_all(_expectation(data, wanted), targets, scale)
-    simulated = tuple(mean(wanted.of(one.dipoles, one.values), wanted.unit) for one in data)
+    simulated = tuple(
+        mean(wanted.of(one.dipoles, one.values), wanted.unit, one.interval) for one in data
+    )
     figure = plot_against_field(
         {
             "simulated": (np.array(fields), simulated),
