@@ -132,7 +132,12 @@ class FieldEnsemble:
                 f"fields of shape {fields.shape} and {len(observables)} observables"
             )
         values = [of_each_sample(one, run) for one, run in zip(observables, runs, strict=True)]
-        g = np.array([inefficiency(one, *run.T) for one, run in zip(values, runs, strict=True)])
+        g = np.array(
+            [
+                inefficiency(one, *run.T, squares_of=run)
+                for one, run in zip(values, runs, strict=True)
+            ]
+        )
         kept = [_thin(len(run), one) for run, one in zip(runs, g, strict=True)]
         # runs in one field are one: apart, they would overlap the less, the more there are
         different, which = np.unique(fields.round(12), axis=0, return_inverse=True)

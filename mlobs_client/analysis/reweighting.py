@@ -103,7 +103,7 @@ def reweight(
     average = float(weights @ values)
     # to first order a ratio of means is the mean of these
     shifts = len(values) * weights * (values - average)
-    n = len(values) / inefficiency(work, shifts)
+    n = len(values) / inefficiency(work, shifts, squares_of=work)
     share = kish(weights)
     expected, seen = n * float(np.exp(-np.var(work))), n * share
     refuse_below(least, expected, seen, change)
@@ -149,12 +149,18 @@ def symmetric(polarizabilities: Array, run: Array) -> Array:
     return np.asarray(0.5 * (tensors + tensors.swapaxes(1, 2)))
 
 
-def inefficiency(*series: Array) -> float:
+def inefficiency(*series: Array, squares_of: Array) -> float:
     """Return the largest statistical inefficiency of several series, at least 1.
 
-    Of a vibration more than all samples count for its mean, but not for one with weights.
+    Of a vibration more than all samples count for its mean, but not for one with weights: these
+    depend on its amplitude, which changes slowly.
+
+    Args:
+        series: each of shape ``(t,)``.
+        squares_of: shape ``(t,)`` or ``(t, k)``; the squares of its deviations are series, too.
     """
-    return max(1.0, *(statistical_inefficiency(one) for one in series))
+    squares = (squares_of - squares_of.mean(axis=0)).reshape(len(squares_of), -1).T ** 2
+    return max(1.0, *(statistical_inefficiency(one) for one in (*series, *squares)))
 
 
 def blocks_of(n_samples: int) -> Integers:

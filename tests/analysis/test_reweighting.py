@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from error_bars_reweighting import CASES, SEED, Case
+from error_bars_reweighting import CASES, SEED, SPREAD, UNIT, Case
+from scipy.signal import lfilter
 
 from mlobs_client.analysis.field_ensemble import FieldEnsemble
 from mlobs_client.analysis.reweighting import reweight
@@ -170,6 +171,17 @@ def outcomes(case: Case, n_repeats: int) -> Array:
 def test_runs_that_missed_the_tail_are_refused() -> None:
     # 100 independent samples, of which exp(-1) would be left
     assert len(outcomes(CASES["one run, n = 4000, tau = 20, shift 1"], 60)) <= 3
+
+
+def test_a_vibration_counts_by_how_often_its_amplitude_is_another() -> None:
+    # of 4000 samples 20 damping times; its mean alone is known as well as from 4000 and more
+    damping, period = 200.0, 20.0
+    keep, turn = np.exp(-1.0 / damping), 2.0 * np.pi / period
+    noise = np.random.default_rng(SEED).normal(size=6000)
+    vibration = lfilter([1.0], [1.0, -2.0 * keep * np.cos(turn), keep**2], noise)[2000:]
+    run = np.outer(vibration / np.std(vibration), [0.0, 0.0, SPREAD])
+    with pytest.raises(RecordError, match="effective samples are left"):
+        reweight(run[:, 2], run, 0.3 * UNIT, TEMPERATURE)
 
 
 @pytest.mark.parametrize(
