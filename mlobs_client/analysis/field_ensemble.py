@@ -30,6 +30,7 @@ from mlobs_client.analysis.reweighting import (
     kish,
     of_each_sample,
     refuse_below,
+    squares,
     symmetric,
 )
 from mlobs_client.analysis.spectra import as_runs, check_temperature
@@ -132,13 +133,9 @@ class FieldEnsemble:
                 f"fields of shape {fields.shape} and {len(observables)} observables"
             )
         values = [of_each_sample(one, run) for one, run in zip(observables, runs, strict=True)]
-        g = np.array(
-            [
-                inefficiency(one, *run.T, squares_of=run)
-                for one, run in zip(values, runs, strict=True)
-            ]
-        )
-        kept = [_thin(len(run), one) for run, one in zip(runs, g, strict=True)]
+        g_mean = [inefficiency(one, *run.T) for one, run in zip(values, runs, strict=True)]
+        g_squares = [inefficiency(*map(squares, run.T)) for run in runs]
+        kept = [_thin(len(run), g) for run, g in zip(runs, g_mean, strict=True)]
         # runs in one field are one: apart, they would overlap the less, the more there are
         different, which = np.unique(fields.round(12), axis=0, return_inverse=True)
         samples = _join(runs, kept, fields, temperature, polarizabilities)
@@ -147,8 +144,8 @@ class FieldEnsemble:
         energies = np.array([samples.reduced_energy(field) for field in different])
         mixture, overlap = _solve(energies, of_field, blocks)
         _check_overlap(overlap, different)
-        lengths = np.array([len(run) for run in runs])
-        n_independent = np.asarray(np.bincount(which, lengths / g), dtype=np.float64)
+        counts = np.array([len(run) for run in runs]) / np.maximum(g_mean, g_squares)
+        n_independent = np.asarray(np.bincount(which, counts), dtype=np.float64)
         observable = np.concatenate([one[i] for one, i in zip(values, kept, strict=True)])
         return cls(different, overlap, n_independent, samples, of_field, observable, mixture, unit)
 

@@ -103,7 +103,7 @@ def reweight(
     average = float(weights @ values)
     # to first order a ratio of means is the mean of these
     shifts = len(values) * weights * (values - average)
-    n = len(values) / inefficiency(work, shifts, squares_of=work)
+    n = len(values) / inefficiency(work, shifts, squares(work))
     share = kish(weights)
     expected, seen = n * float(np.exp(-np.var(work))), n * share
     refuse_below(least, expected, seen, change)
@@ -149,18 +149,20 @@ def symmetric(polarizabilities: Array, run: Array) -> Array:
     return np.asarray(0.5 * (tensors + tensors.swapaxes(1, 2)))
 
 
-def inefficiency(*series: Array, squares_of: Array) -> float:
+def inefficiency(*series: Array) -> float:
     """Return the largest statistical inefficiency of several series, at least 1.
 
-    Of a vibration more than all samples count for its mean, but not for one with weights: these
-    depend on its amplitude, which changes slowly.
-
-    Args:
-        series: each of shape ``(t,)``.
-        squares_of: shape ``(t,)`` or ``(t, k)``; the squares of its deviations are series, too.
+    Of a vibration more than all samples count for its mean, but not for one with weights.
     """
-    squares = (squares_of - squares_of.mean(axis=0)).reshape(len(squares_of), -1).T ** 2
-    return max(1.0, *(statistical_inefficiency(one) for one in (*series, *squares)))
+    return max(1.0, *(statistical_inefficiency(one) for one in series))
+
+
+def squares(work: Array) -> Array:
+    """Return the squares of deviations from the mean, shape ``(t,)``.
+
+    Weights depend on the amplitude of a vibration, which changes slowly.
+    """
+    return np.asarray((work - work.mean()) ** 2)
 
 
 def blocks_of(n_samples: int) -> Integers:
