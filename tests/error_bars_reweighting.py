@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from scipy.signal import lfilter
+from error_bars import relaxation
 
 from mlobs_client.analysis import FieldEnsemble, reweight
 from mlobs_client.errors import RecordError
@@ -35,12 +35,7 @@ Case = Callable[[np.random.Generator], Outcome]
 
 def dipoles(rng: np.random.Generator, n_samples: int, time: float, field: float) -> Array:
     """Shape ``(n_samples, 3)``; ``time`` is the correlation time in samples."""
-    keep = np.exp(-1.0 / time)
-    noise = rng.normal(size=(n_samples, 3))
-    noise[0] /= np.sqrt(1.0 - keep**2)
-    series = lfilter([1.0], [1.0, -keep], noise, axis=0) * np.sqrt(1.0 - keep**2)
-    series[:, 2] += field
-    return np.asarray(SPREAD * series)
+    return SPREAD * (relaxation(n_samples, time, rng, 3) + np.array([0.0, 0.0, field]))
 
 
 def of_one_run(n_samples: int, time: float, shift: float, rng: np.random.Generator) -> Outcome:
