@@ -84,8 +84,8 @@ def command(
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
     positions, all runs on one branch), PREFIX.out, and the cell in PREFIX.pos_0.xyz. Runs are
-    canonical, at one volume, in a fixed field: the energies of a fixed displacement or of reduced
-    fields are other ones, and such runs are refused where their client files lie beside PREFIX.
+    canonical, at one volume, in a fixed field. A fixed displacement and reduced fields have other
+    energies and are not treated: such runs are refused where client files beside PREFIX name them.
     One run is reweighted; several are joined by the multistate Bennett acceptance ratio. An
     average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
     .json.
