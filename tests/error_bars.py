@@ -1,8 +1,8 @@
 """Repetitions of estimates whose exact values are known: are the printed errors right?
 
 One repetition is a function of a random generator that returns value, printed error and exact
-value. Errors that are not printed (NaN) are counted, not judged. The seeds were written down before
-the first run, and are not searched.
+value, or None where the estimate is refused. Errors that are not printed (NaN, None) are counted,
+not judged. The seeds were written down before the first run, and are not searched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 Array = npt.NDArray[np.float64]
 Repetition = tuple[float, float, float]
 """Value, printed error, exact value."""
-Case = Callable[[np.random.Generator], Repetition]
+Case = Callable[[np.random.Generator], Repetition | None]
 
 SEED: Final = 20261130
 MEMORY: Final = 10.0
@@ -69,8 +69,8 @@ class Judgement:
     relative_error: float
 
     @classmethod
-    def of(cls, repetitions: list[Repetition]) -> Judgement:
-        values, errors, exact = np.array(repetitions).T
+    def of(cls, repetitions: list[Repetition | None]) -> Judgement:
+        values, errors, exact = np.array([one or (np.nan,) * 3 for one in repetitions]).T
         has_error = np.isfinite(errors)
         if not has_error.any():
             return cls(0.0, *[float("nan")] * 4)
@@ -80,7 +80,7 @@ class Judgement:
             within_one=float(np.mean(pulls < 1.0)),
             within_two=float(np.mean(pulls < 2.0)),
             squared_pull=float(np.mean(pulls**2)),
-            relative_error=float(errors[has_error].mean() / values.std(ddof=1)),
+            relative_error=float(errors[has_error].mean() / np.nanstd(values, ddof=1)),
         )
 
 
