@@ -10,6 +10,7 @@ cut smoothly at a longest lag: the window decides the resolution.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -25,6 +26,9 @@ from mlobs_client.structure import Array
 WINDOWS: Final = ("parzen", "hann", "blackman", "bartlett", "boxcar")
 """``parzen`` and ``bartlett`` have transforms without negative parts: a spectrum from a biased
 autocorrelation stays positive. ``boxcar`` cuts hard: narrow lines with strong ripples."""
+
+SHORTEST_LAG: Final = 4
+"""Samples of an autocorrelation function from which a spectrum can be made."""
 
 _COMPONENTS_AT_ONCE: Final = 48  # bounds the memory of the transforms of many atoms
 
@@ -145,35 +149,83 @@ def line_width(weights: Array, timestep: float) -> float:
     return 2.0 * float(optimize.brentq(above_half, 0.0, 2.0 * np.pi / (len(lags) - 1))) / timestep
 
 
+def effective_window(name: str, max_lag: int, n_samples: int | None = None) -> Array:
+    """The lag window, times the triangle that a biased autocorrelation has by itself.
+
+    Args:
+        name: one of :data:`WINDOWS`.
+        max_lag: the longest lag, in samples.
+        n_samples: of a biased autocorrelation; None for an unbiased one, which has no triangle.
+
+    Returns:
+        Shape ``(max_lag + 1,)``, 1 at lag 0.
+
+    Raises:
+        ConfigError: unknown name, or no lag.
+    """
+    window = lag_window(name, max_lag)
+    return window if n_samples is None else window * (1.0 - np.arange(max_lag + 1) / n_samples)
+
+
 @cache
-def _width_times_lag(name: str) -> float:
+def _width_times_lag(name: str, biased: bool) -> float:
+    """The narrower limit of a biased one: its longest lag is the whole series."""
     n_lags = 1000
-    return line_width(lag_window(name, n_lags), 1.0) * n_lags
+    return line_width(effective_window(name, n_lags, n_lags if biased else None), 1.0) * n_lags
 
 
-def lag_for_line_width(name: str, width: float, timestep: float) -> int:
-    """Return the longest lag, in samples, for which a window is as wide as ``width``.
+def longest_lag_needed(name: str, width: float, timestep: float, *, biased: bool = False) -> int:
+    """Return the lag, in samples, without which no window is as narrow as ``width``.
 
     Args:
         name: one of :data:`WINDOWS`.
         width: full width at half maximum, radian per unit of ``timestep``.
         timestep: between samples.
+        biased: whether lines are also widened by the triangle of a biased autocorrelation of a
+            series that is just that long.
 
     Raises:
-        ConfigError: unknown window, or a width or time step that is not positive, or a width so
-            large that fewer than 4 samples are left.
+        ConfigError: unknown window, or a width or time step that is not positive.
     """
     lag_window(name, 1)
     for what, value in (("timestep", timestep), ("line width", width)):
         if not (np.isfinite(value) and value > 0.0):
             raise ConfigError(f"{what} = {value}: must be a positive, finite number")
-    max_lag = round(_width_times_lag(name) / (width * timestep))
-    if max_lag < 4:
+    return round(_width_times_lag(name, biased) / (width * timestep))
+
+
+def lag_for_line_width(
+    name: str, width: float, timestep: float, n_samples: int | None = None
+) -> int:
+    """Return the longest lag, in samples, that gives a sharp line this width.
+
+    The triangle of a biased autocorrelation widens lines; a longer lag makes up for it.
+
+    Args:
+        name: one of :data:`WINDOWS`.
+        width: full width at half maximum, radian per unit of ``timestep``.
+        timestep: between samples.
+        n_samples: of a biased autocorrelation, more than :func:`longest_lag_needed`; None for an
+            unbiased one.
+
+    Raises:
+        ConfigError: as :func:`longest_lag_needed`, or a width so large that fewer than
+            :data:`SHORTEST_LAG` samples are left.
+    """
+    shortest = longest_lag_needed(name, width, timestep)
+    if shortest < SHORTEST_LAG:
         raise ConfigError(
-            f"the resolution leaves {max_lag} samples of the autocorrelation function; ask for a "
+            f"the resolution leaves {shortest} samples of the autocorrelation function; ask for a "
             "finer one, or write the observable more often"
         )
-    return max_lag
+    if n_samples is None:
+        return shortest
+    possible = range(shortest, n_samples - 1)
+
+    def narrowness(max_lag: int) -> float:
+        return -line_width(effective_window(name, max_lag, n_samples), timestep)
+
+    return shortest + bisect_left(possible, -width, key=narrowness)
 
 
 def points_for_line_width(width: float, timestep: float) -> int:

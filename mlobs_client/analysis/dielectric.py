@@ -40,15 +40,23 @@ from mlobs_client.analysis import correlation
 from mlobs_client.analysis.fluctuations import covariance
 from mlobs_client.analysis.spectra import (
     Runs,
-    SpectralDensity,
     Spectrum,
     SpectrumSettings,
     as_runs,
-    check_length,
     check_positive,
     check_temperature,
 )
-from mlobs_client.analysis.statistics import Estimate, check_series, mean_of_independent
+from mlobs_client.analysis.spectral_density import (
+    SpectralDensity,
+    check_length,
+    correlation_left,
+)
+from mlobs_client.analysis.statistics import (
+    Estimate,
+    check_series,
+    mean_of_independent,
+    too_short,
+)
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, VOLT_PER_ANGSTROM
@@ -88,14 +96,26 @@ class DielectricFunction:
         blocks: NDArray[np.complex128],
         resolution: float,
         details: Mapping[str, str | float],
+        other_windows: NDArray[np.complex128],
     ) -> DielectricFunction:
-        """From complex numbers, shape ``(n_blocks, k)``, at wavenumbers in cm^-1."""
+        """From complex numbers at wavenumbers in cm^-1.
 
-        def part(name: str, of_blocks: Array) -> Spectrum:
+        Args:
+            wavenumber: shape ``(k,)``, cm^-1.
+            blocks: shape ``(n_blocks, k)``.
+            resolution: cm^-1.
+            details: of both parts.
+            other_windows: shape ``(2, k)``, as a :class:`Spectrum` has them.
+        """
+
+        def part(name: str, of_blocks: Array, of_others: Array) -> Spectrum:
             return Spectrum(f"dielectric function, {name} part", wavenumber, of_blocks, "1",
-                            resolution, details=details)  # fmt: skip
+                            resolution, details=details, other_windows=of_others)  # fmt: skip
 
-        return cls(part("real", blocks.real), part("imaginary", blocks.imag))
+        return cls(
+            part("real", blocks.real, other_windows.real),
+            part("imaginary", blocks.imag, other_windows.imag),
+        )
 
     @property
     def static(self) -> Estimate:
@@ -199,8 +219,9 @@ def dielectric_from_fluctuations(
         "temperature (K)": temperature / KELVIN,
         "volume (angstrom^3)": volume / ANGSTROM**3,
     }
+    blocks, others = _restore_mean(density, timestep, sum(map(len, runs)) * timestep)
     return _respond(
-        density.wavenumber, scale * density.blocks, density.resolution, electronic, details
+        density.wavenumber, scale * blocks, scale * others, density.resolution, electronic, details
     )
 
 
@@ -247,13 +268,21 @@ def dielectric_from_relaxation(
     check_length(shortest, max_lag, settings.resolution, "the shortest run after the field")
     scale = INVERSE_EPSILON_0 / (volume * strength)
     relaxation = scale * np.stack(
-        [(run[: max_lag + 1] - rest) @ unit for run, unit in zip(runs, signed, strict=True)]
+        [(run[:shortest] - rest) @ unit for run, unit in zip(runs, signed, strict=True)]
     )  # [run, t]
-    window = correlation.lag_window(settings.window, max_lag)
     n_points = correlation.points_for_line_width(width, timestep)
+
+    def transform(lag: int) -> Array:
+        if lag >= shortest:
+            return np.full((1, n_points), np.nan)
+        window = correlation.lag_window(settings.window, lag)
+        return correlation.cosine_transform(relaxation[:, : lag + 1] * window, timestep, n_points)
+
+    window = correlation.lag_window(settings.window, max_lag)
     return _respond(
         np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points),
-        correlation.cosine_transform(relaxation * window, timestep, n_points),
+        transform(max_lag),
+        np.stack([transform(lag).mean(axis=0) for lag in (max_lag // 2, 2 * max_lag)]),
         correlation.line_width(window, timestep) / INVERSE_CM,
         electronic,
         {
@@ -261,6 +290,7 @@ def dielectric_from_relaxation(
             "runs": len(runs),
             "window": settings.window,
             "longest lag (samples)": max_lag,
+            **correlation_left(relaxation[:, : max_lag + 1]),
             "field (V/angstrom)": strength / VOLT_PER_ANGSTROM,
             "volume (angstrom^3)": volume / ANGSTROM**3,
         },
@@ -290,16 +320,25 @@ def kramers_kronig(imaginary: Array) -> Array:
 def _respond(
     wavenumber: Array,
     transforms: Array,
+    other_windows: Array,
     resolution: float,
     electronic: float,
     details: Mapping[str, str | float],
 ) -> DielectricFunction:
-    """From transforms of the relaxation function over all times: [block, k], atu."""
+    """From transforms of the relaxation function over all times, atu.
+
+    They have shape ``(n_blocks, k)``, and ``(2, k)`` for the means with other windows.
+    """
     check_positive("epsilon_infinity", electronic, "")
-    imaginary = 0.5 * INVERSE_CM * wavenumber * transforms
-    real = electronic + kramers_kronig(imaginary)
+
+    def epsilon(transform: Array) -> NDArray[np.complex128]:
+        imaginary = 0.5 * INVERSE_CM * wavenumber * transform
+        return np.asarray(electronic + kramers_kronig(imaginary) + 1j * imaginary)
+
     more = {**details, "epsilon_infinity": electronic}
-    return DielectricFunction.of(wavenumber, real + 1j * imaginary, resolution, more)
+    return DielectricFunction.of(
+        wavenumber, epsilon(transforms), resolution, more, epsilon(other_windows)
+    )
 
 
 def _scale(volume: float, temperature: float) -> float:
@@ -311,6 +350,29 @@ def _scale(volume: float, temperature: float) -> float:
 def _fluctuations(runs: list[Array]) -> list[Array]:
     mean = np.concatenate(runs).mean(axis=0)
     return [run - mean for run in runs]
+
+
+def _restore_mean(
+    density: SpectralDensity, timestep: float, duration: float
+) -> tuple[Array, Array]:
+    """Add what the mean of the same samples has taken from the correlation at every lag.
+
+    That is the variance of the mean, S(0)/duration, where S(0) itself was made smaller by it.
+
+    Returns:
+        The transforms of the blocks, and those with other windows.
+    """
+
+    def restored(transforms: Array, n_windows: float) -> Array:
+        max_lag = round(n_windows * int(density.details["longest lag (samples)"]))
+        window = correlation.lag_window(str(density.details["window"]), max_lag)
+        shape = correlation.cosine_transform(window, timestep, len(density.wavenumber))
+        at_zero = float(np.mean(transforms[..., 0]))
+        return np.asarray(transforms + at_zero / (duration - shape[0]) * shape)
+
+    assert density.other_windows is not None  # of() has made them
+    shorter, longer = density.other_windows
+    return restored(density.blocks, 1.0), np.stack([restored(shorter, 0.5), restored(longer, 2.0)])
 
 
 def _unit_vector(direction: Array) -> Array:

@@ -9,7 +9,6 @@ classical one; the correction is then ``harmonic``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -18,13 +17,13 @@ from scipy.special import exprel
 from mlobs_client.analysis.polarization import unwrap_dipole
 from mlobs_client.analysis.spectra import (
     Runs,
-    SpectralDensity,
     Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
     check_temperature,
 )
+from mlobs_client.analysis.spectral_density import SpectralDensity
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, SPEED_OF_LIGHT
@@ -91,9 +90,7 @@ def infrared(
         members=member_runs,
     )
     half_phase = 0.5 * timestep * INVERSE_CM * spectrum.wavenumber
-    difference = np.sinc(half_phase / np.pi) ** -2
-    scaled = None if spectrum.members is None else spectrum.members * difference
-    return replace(spectrum, blocks=spectrum.blocks * difference, members=scaled)
+    return spectrum.scaled(np.asarray(np.sinc(half_phase / np.pi) ** -2))
 
 
 def infrared_from_currents(
@@ -166,21 +163,22 @@ def infrared_from_currents(
     member_spectra = None
     if members is not None:
         member_runs = as_runs(members, ("n_members", "t", "3"), "members")
-        member_spectra = scale * _members(member_runs, runs, timestep, settings)
+        member_spectra = _members(member_runs, runs, timestep, settings)
     return Spectrum(
         quantity="infrared absorption n(ω)α(ω)",
         wavenumber=density.wavenumber,
-        blocks=density.blocks * scale,
+        blocks=density.blocks,
         unit="cm^-1",
         resolution=density.resolution,
         members=member_spectra,
+        other_windows=density.other_windows,
         details={
             **density.details,
             "quantum correction": correction,
             "temperature (K)": temperature / KELVIN,
             "volume (angstrom^3)": volume / ANGSTROM**3,
         },
-    )
+    ).scaled(scale)
 
 
 def quantum_correction(name: str, x: Array) -> Array:
@@ -215,7 +213,8 @@ def _members(
         raise RecordError("members: 1 member, a spread needs at least 2")
     spectra = []
     for m in range(n_members):
-        density = SpectralDensity.of([run[m] for run in member_runs], timestep, settings)
+        of_one = [run[m] for run in member_runs]
+        density = SpectralDensity.of_one_window(of_one, timestep, settings)
         spectra.append(density.blocks.mean(axis=0))
     return np.stack(spectra)
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from mlobs_client.analysis import correlation
@@ -28,9 +29,9 @@ from mlobs_client.analysis.spectra import (
     Runs,
     SpectrumSettings,
     as_runs,
-    check_length,
     check_positive,
 )
+from mlobs_client.analysis.spectral_density import check_length
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import (
@@ -158,24 +159,26 @@ def dielectric_from_pulse(
     width = settings.resolution * INVERSE_CM
     max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
     _check_duration(pulse, max_lag, timestep)
-    centre = pulse.centre
-    left = len(pulse.field) - int(np.ceil(centre))
+    left = len(pulse.field) - int(np.ceil(pulse.centre))
     check_length(left, max_lag, settings.resolution, "the shortest run after the pulse's centre")
-    window = correlation.lag_window(settings.window, max_lag)
-    # the centre lies between two samples
-    lags = np.abs(np.arange(len(pulse.field)) - centre)
-    weights = np.interp(lags, np.arange(max_lag + 1), window, right=0.0)
-    kept = slice(max(0, int(centre) - max_lag), int(centre) + max_lag + 2)
     n_points = correlation.points_for_line_width(width, timestep)
-    n_padded = 2 * (n_points - 1)  # e^{-i omega t} of the library, so conjugate
-    moments = np.conj(np.fft.rfft((weights * pulse.dipoles)[:, kept], n_padded))
-    spectrum = np.conj(np.fft.rfft(pulse.field[kept], n_padded))
+    moments, spectrum = _transforms(pulse, settings.window, max_lag, n_points)
     wavenumber = np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points)
+    window = correlation.lag_window(settings.window, max_lag)
     resolution = correlation.line_width(window, timestep) / INVERSE_CM
     band = _band(wavenumber, np.abs(spectrum), resolution, timestep)
+
+    def epsilon(moments: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        ratio = INVERSE_EPSILON_0 / volume * moments[..., band] / spectrum[band]
+        return np.asarray(electronic + ratio)
+
+    others = np.full((2, n_points), np.nan, dtype=np.complex128)
+    for row, lag in zip(others, (max_lag // 2, 2 * max_lag), strict=True):
+        if lag < left:
+            row[:] = _transforms(pulse, settings.window, lag, n_points)[0].mean(axis=0)
     return DielectricFunction.of(
         wavenumber[band],
-        electronic + INVERSE_EPSILON_0 / volume * moments[:, band] / spectrum[band],
+        epsilon(moments),
         resolution,
         {
             "from": "pulse",
@@ -187,7 +190,23 @@ def dielectric_from_pulse(
             "volume (angstrom^3)": volume / ANGSTROM**3,
             "epsilon_infinity": electronic,
         },
+        epsilon(others),
     )
+
+
+def _transforms(
+    pulse: PulseResponse, name: str, max_lag: int, n_points: int
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """Of the response under the window, [pair, k], and of the pulse without one, [k]."""
+    centre = pulse.centre  # lies between two samples
+    lags = np.abs(np.arange(len(pulse.field)) - centre)
+    window = correlation.lag_window(name, max_lag)
+    weights = np.interp(lags, np.arange(max_lag + 1), window, right=0.0)
+    kept = slice(max(0, int(centre) - max_lag), int(centre) + max_lag + 2)
+    n_padded = 2 * (n_points - 1)
+    # e^{-i omega t} of the library, so conjugate
+    moments = np.conj(np.fft.rfft((weights * pulse.dipoles)[:, kept], n_padded))
+    return moments, np.conj(np.fft.rfft(pulse.field[kept], n_padded))
 
 
 def _common_pulse(pulses: Array, names: Sequence[str]) -> tuple[Array, Array, Integers]:

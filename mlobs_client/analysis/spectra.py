@@ -1,4 +1,4 @@
-"""Spectra with error bars: what they are, and how runs become spectral densities.
+"""Spectra with error bars: what they are, and what is read off them.
 
 Two errors are kept apart: the *statistical* one, from blocks of the trajectory, and the *spread
 over a committee* of models, which does not shrink with the length of the run.
@@ -10,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 from scipy.integrate import trapezoid
+from scipy.ndimage import uniform_filter1d
 
 from mlobs_client.analysis import correlation
+from mlobs_client.analysis.estimate import student
 from mlobs_client.analysis.statistics import Estimate, check_series, jackknife
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import INVERSE_CM, KELVIN
+from mlobs_client.units import KELVIN
 
 Runs = Array | Sequence[Array]
 """One run, or a sequence of independent runs (they may differ in length)."""
@@ -63,6 +67,8 @@ class Spectrum:
         members: shape ``(n_members, k)``, the intensity with each member of a committee; None
             without a committee.
         details: what else a reader needs to know, for the files beside a figure.
+        other_windows: shape ``(2, k)``, the intensity with a window half as long and with one
+            twice as long; NaN where the runs are too short. None if nobody has tried.
     """
 
     quantity: str
@@ -72,6 +78,7 @@ class Spectrum:
     resolution: float
     members: Array | None = None
     details: Mapping[str, str | float] = field(default_factory=dict)
+    other_windows: Array | None = None
 
     @property
     def intensity(self) -> Array:
@@ -80,8 +87,35 @@ class Spectrum:
 
     @property
     def error(self) -> Array:
-        """Standard error of the mean over blocks, shape ``(k,)``."""
-        return np.asarray(self.blocks.std(axis=0, ddof=1) / np.sqrt(len(self.blocks)))
+        """Standard error of the mean over blocks, shape ``(k,)``.
+
+        Widened by Student's t, so that one error holds 68 % of repetitions also for few blocks.
+        It says nothing about what depends on the window: see :attr:`window_bias`.
+        """
+        error = stats.sem(self.blocks, axis=0) * student(len(self.blocks) - 1)
+        return np.asarray(error, dtype=np.float64)
+
+    @property
+    def window_bias(self) -> NDArray[np.bool_] | None:
+        """Where the window shapes the spectrum more than its error says, shape ``(k,)``.
+
+        Marked is what moves by more than its error with a window twice as long (its mean over one
+        resolution: single points of a longer window are noise), what has moved by more than 1.5
+        errors from a window half as long (bias falls with the square of the length, so a third of
+        that is left), and all below the resolution. So are lines that are sharper than the
+        resolution: their height is one at this resolution. Noise alone marks about one point in
+        fifteen. None without other windows.
+        """
+        if self.other_windows is None:
+            return None
+        shorter, longer = self.other_windows
+        spacing = self.wavenumber[1] - self.wavenumber[0]
+        n_points = max(1, round(self.resolution / spacing))
+        ahead = uniform_filter1d(longer - self.intensity, n_points, mode="nearest")
+        behind = self.intensity - shorter
+        below = (self.wavenumber > 0.0) & (self.wavenumber < self.resolution)
+        moved = (np.abs(ahead) > self.error) | (np.abs(behind) > 1.5 * self.error)
+        return np.asarray(below | moved)
 
     @property
     def member_spread(self) -> Array | None:
@@ -101,92 +135,33 @@ class Spectrum:
                 f"reaches from {self.wavenumber[0]:g} to {self.wavenumber[-1]:g} in steps of "
                 f"{self.wavenumber[1] - self.wavenumber[0]:g}"
             )
-        members = None if self.members is None else self.members[:, kept]
         return replace(
             self,
             wavenumber=self.wavenumber[kept],
             blocks=self.blocks[:, kept],
-            members=members,
+            members=None if self.members is None else self.members[:, kept],
+            other_windows=None if self.other_windows is None else self.other_windows[:, kept],
         )
 
-
-@dataclass(frozen=True)
-class SpectralDensity:
-    r"""Transforms of the autocorrelations of a signal, with no physics yet.
-
-    Attributes:
-        wavenumber: shape ``(k,)``, cm^-1.
-        blocks: shape ``(n_blocks, k)``, :math:`\int C(t) \cos(\omega t)\, dt` over all t, in the
-            unit of the signal squared times atu.
-        resolution: full width at half maximum that a sharp line has, cm^-1.
-        at_zero_lag: mean square of the signal.
-        details: how it was made.
-    """
-
-    wavenumber: Array
-    blocks: Array
-    resolution: float
-    at_zero_lag: float
-    details: Mapping[str, str | float]
-
-    @classmethod
-    def of(
-        cls,
-        runs: Sequence[Array],
-        timestep: float,
-        settings: SpectrumSettings,
-        weights: Array | None = None,
-        *,
-        biased: bool = True,
-    ) -> SpectralDensity:
-        """Cut runs into blocks, correlate, window and transform.
-
-        Args:
-            runs: each of shape ``(t, ...)``.
-            timestep: between samples, atu.
-            settings: resolution, blocks, window.
-            weights: of the components of the signal, shape ``(...)``.
-            biased: see :func:`~mlobs_client.analysis.correlation.autocorrelation`.
-
-        Raises:
-            ConfigError: an impossible parameter.
-            RecordError: too short for the resolution, or not finite.
-        """
-        width = settings.resolution * INVERSE_CM
-        max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
-        blocks = correlation.split_blocks(runs, settings.n_blocks)
-        length = len(blocks[0])
-        what = f"each of {settings.n_blocks} blocks"
-        check_length(length, max_lag, settings.resolution, what)
-        lagged = np.stack(
-            [correlation.autocorrelation(b, max_lag, weights, biased=biased) for b in blocks]
-        )
-        window = effective = correlation.lag_window(settings.window, max_lag)
-        n_points = correlation.points_for_line_width(width, timestep)
-        if biased:  # the autocorrelation is itself cut by a triangle
-            effective = window * (1.0 - np.arange(max_lag + 1) / length)
-        return cls(
-            wavenumber=np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points),
-            blocks=correlation.cosine_transform(lagged * window, timestep, n_points),
-            resolution=correlation.line_width(effective, timestep) / INVERSE_CM,
-            at_zero_lag=float(lagged[:, 0].mean()),
-            details={
-                "window": settings.window,
-                "autocorrelation": "biased" if biased else "unbiased",
-                "blocks": len(blocks),
-                "samples per block": length,
-                "longest lag (samples)": max_lag,
-            },
+    def scaled(self, factor: Array | float) -> Spectrum:
+        """The same with every curve multiplied by a number, or by one for each wavenumber."""
+        return replace(
+            self,
+            blocks=self.blocks * factor,
+            members=None if self.members is None else self.members * factor,
+            other_windows=None if self.other_windows is None else self.other_windows * factor,
         )
 
 
 def peak(spectrum: Spectrum, low: float, high: float) -> Estimate:
     """Position of the band between two wavenumbers, with a jackknife error.
 
-    The centre of a Gaussian fitted to the upper half of the band: noise on a broad band, which
-    moves its highest point about, moves this by as much as the error says. For a skewed or
-    composed band it is the middle of the upper half rather than the highest point. The error is
-    statistical; see :func:`member_peaks` for that of the models.
+    A parabola through the logarithm of the upper half of the band, against the logarithm of the
+    wavenumber: noise on a broad band, which moves its highest point about, moves this by as much
+    as the error says. The velocity spectrum and the absorption of a damped oscillator are
+    symmetric there about its frequency, however broad. For a composed band it is the middle of
+    the upper half rather than the highest point. The error is statistical; see
+    :func:`member_peaks` for that of the models.
 
     Args:
         spectrum: of two or more blocks.
@@ -197,7 +172,7 @@ def peak(spectrum: Spectrum, low: float, high: float) -> Estimate:
         ConfigError: the range holds fewer than three points.
         RecordError: no maximum inside the range.
     """
-    part = spectrum.between(low, high)
+    part = _above_zero(spectrum, low, high)
     upper = _upper_half(part.wavenumber, part.intensity)
     x = part.wavenumber[upper]
     return jackknife(part.blocks[:, upper], lambda mean: _vertex(x, mean), "cm^-1")
@@ -211,7 +186,7 @@ def member_peaks(spectrum: Spectrum, low: float, high: float) -> Array:
         ConfigError: the range holds fewer than three points.
         RecordError: no maximum inside the range.
     """
-    part = spectrum.between(low, high)
+    part = _above_zero(spectrum, low, high)
     if part.members is None:
         raise MissingObservable("this spectrum has no committee members; give members= to infrared")
     positions = []
@@ -298,36 +273,21 @@ def _upper_half(wavenumber: Array, intensity: Array) -> slice:
     return slice(min(int(above[0]), top - 1), max(int(above[-1]), top + 1) + 1)
 
 
+def _above_zero(spectrum: Spectrum, low: float, high: float) -> Spectrum:
+    """The part between two wavenumbers, of which logarithms exist."""
+    part = spectrum.between(low, high)
+    return part if part.wavenumber[0] > 0.0 else part.between(part.wavenumber[1], high)
+
+
 def _vertex(wavenumber: Array, intensity: Array) -> float:
     """Of a parabola through the logarithm: the noise of spectra is relative, and lines are more
-    alike to Gaussians than to parabolas, so that the ends of the range do not hold the vertex."""
+    like Gaussians than like parabolas, so that the ends of the range do not hold the vertex."""
     middle = float(wavenumber.mean())
     logarithm = np.log(np.maximum(intensity, 0.1 * intensity.max()))
-    curvature, slope, _ = np.polyfit(wavenumber - middle, logarithm, 2)
+    curvature, slope, _ = np.polyfit(np.log(wavenumber / middle), logarithm, 2)
     if curvature >= 0.0:
         raise RecordError(
             f"no single band between {wavenumber[0]:g} and {wavenumber[-1]:g} cm^-1: the middle "
             "is lower than the ends; choose a range with one band"
         )
-    return middle - 0.5 * float(slope / curvature)
-
-
-def check_length(length: int, max_lag: int, resolution: float, what: str) -> None:
-    """Refuse series that are shorter than the longest lag.
-
-    Args:
-        length: samples of the series.
-        max_lag: that the resolution asks for, in samples.
-        resolution: cm^-1.
-        what: how to call the series in the error.
-
-    Raises:
-        RecordError: says which resolution they allow.
-    """
-    if length > max_lag:
-        return
-    finest = resolution * (max_lag + 1) / length
-    raise RecordError(
-        f"{what} has {length} samples, but {max_lag + 1} are needed for a resolution of "
-        f"{resolution:g} cm^-1; run longer, or ask for a resolution of {np.ceil(finest):g} cm^-1"
-    )
+    return middle * float(np.exp(-0.5 * slope / curvature))

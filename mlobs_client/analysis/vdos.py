@@ -11,12 +11,12 @@ import numpy as np
 
 from mlobs_client.analysis.spectra import (
     Runs,
-    SpectralDensity,
     Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
 )
+from mlobs_client.analysis.spectral_density import SpectralDensity
 from mlobs_client.analysis.statistics import check_series
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
@@ -110,21 +110,31 @@ def _vdos(
         name: SpectralDensity.of([run[:, kept] for run in runs], timestep, settings, weights[kept])
         for name, kept in groups.items()
     }
-    total = sum(density.at_zero_lag for density in densities.values())
+    totals = np.sum([density.at_zero_lag for density in densities.values()], axis=0)  # [block]
+    total = float(totals.mean())
     if total == 0.0:
         raise RecordError("velocities are zero throughout; is this the right file?")
-    scale = degrees_of_freedom / total * INVERSE_CM / np.pi
     return {
         name: Spectrum(
             quantity="vibrational density of states" + (f" of {name}" if name else ""),
             wavenumber=density.wavenumber,
-            blocks=density.blocks * scale,
+            blocks=_per_kinetic_energy(density.blocks, totals / total),
             unit="1/cm^-1",
             resolution=density.resolution,
             details={**density.details, "degrees of freedom": degrees_of_freedom},
-        )
+            other_windows=density.other_windows,
+        ).scaled(degrees_of_freedom / total * INVERSE_CM / np.pi)
         for name, density in densities.items()
     }
+
+
+def _per_kinetic_energy(blocks: Array, relative: Array) -> Array:
+    """Take from each block what its kinetic energy adds to it, relative to that of all blocks.
+
+    A density of states is a ratio, whose denominator fluctuates along: to first order, this leaves
+    the fluctuations of the ratio, about the same mean.
+    """
+    return np.asarray(blocks - np.outer(relative - 1.0, blocks.mean(axis=0)))
 
 
 def _check_masses(masses: Array) -> Array:
