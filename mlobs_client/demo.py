@@ -26,7 +26,7 @@ from mlobs_client.errors import LaunchError
 TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
 OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
 BLOCKS: Final = 4
-RESOLUTION: Final = 200.0  # cm^-1, what four blocks of 0.23 ps allow
+RESOLUTION: Final = 250.0  # cm^-1, what four blocks of 0.23 ps allow
 PAUSE: Final = 0.5  # seconds between two looks at a leg
 
 

@@ -33,20 +33,23 @@ class Dipoles:
         steps: shape ``(t,)``.
         mean: of the committee, shape ``(t, 3)``, e bohr.
         members: shape ``(n_members, t, 3)``, e bohr; None without committee.
+        n_beads: over which they are averaged.
     """
 
     steps: Integers
     mean: Array
     members: Array | None
+    n_beads: int
 
     @classmethod
     def of(cls, steps: Integers, dipoles: Array, members: Array | None) -> Dipoles:
         """From ``[step, bead, 3]`` and ``[step, bead, member, 3]``."""
         mean = average_beads(dipoles.swapaxes(0, 1))
+        n_beads = dipoles.shape[1]
         if members is None or members.shape[2] < 2:
-            return cls(steps, mean, None)
+            return cls(steps, mean, None, n_beads)
         of_each = [average_beads(members[:, :, m].swapaxes(0, 1)) for m in range(members.shape[2])]
-        return cls(steps, mean, np.array(of_each))
+        return cls(steps, mean, np.array(of_each), n_beads)
 
 
 @dataclass(frozen=True)

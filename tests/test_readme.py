@@ -67,7 +67,7 @@ def test_its_commands_work_one_after_the_other(tmp_path: Path) -> None:
             folder = folder / words[1]
             continue
         if words[1] in ("ir", "vdos"):
-            words += ["--resolution", "2500", "--blocks", "2"]  # the last one counts
+            words += ["--resolution", "3000", "--blocks", "2"]  # the last one counts
         command = [sys.executable, "-m", "mlobs_client", *words[1:]]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"

@@ -59,7 +59,14 @@ from mlobs_client.analysis.statistics import (
 )
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.units import (
+    ANGSTROM,
+    INVERSE_CM,
+    INVERSE_EPSILON_0,
+    KELVIN,
+    PICOSECOND,
+    VOLT_PER_ANGSTROM,
+)
 
 
 @dataclass(frozen=True)
@@ -84,10 +91,12 @@ class DielectricFunction:
     Attributes:
         real: epsilon', with one curve for each block, run, or pair of runs.
         imaginary: epsilon'', likewise; positive where power is absorbed.
+        no_static_error: why :attr:`static` has no error, for a reader; empty where it has one.
     """
 
     real: Spectrum
     imaginary: Spectrum
+    no_static_error: str = ""
 
     @classmethod
     def of(
@@ -129,7 +138,8 @@ class DielectricFunction:
                 f"this dielectric function begins at {self.real.wavenumber[0]:.4g} cm^-1 and has "
                 "no static value; take that from fluctuations"
             )
-        return mean_of_independent(self.real.blocks[:, 0])
+        found = mean_of_independent(self.real.blocks[:, 0])
+        return found.without_error(self.no_static_error)
 
 
 def permittivity_from_fluctuations(
@@ -220,9 +230,12 @@ def dielectric_from_fluctuations(
         "volume (angstrom^3)": volume / ANGSTROM**3,
     }
     blocks, others = _restore_mean(density, timestep, sum(map(len, runs)) * timestep)
-    return _respond(
+    function = _respond(
         density.wavenumber, scale * blocks, scale * others, density.resolution, electronic, details
     )
+    length = int(density.details["samples per block"])
+    reason = too_short(runs, length, timestep / PICOSECOND)
+    return replace(function, no_static_error=reason)
 
 
 def dielectric_from_relaxation(

@@ -3,7 +3,7 @@
 Path integrals: give the dipole averaged over the beads
 (:func:`~mlobs_client.analysis.polarization.average_beads`), from RPMD, TRPMD or CMD. Its
 autocorrelation function approximates the Kubo-transformed one, which has the symmetries of a
-classical one; the correction is then ``harmonic``.
+classical one; the correction is then ``harmonic``, and no other (:func:`check_correction`).
 """
 
 from __future__ import annotations
@@ -179,6 +179,23 @@ def infrared_from_currents(
             "volume (angstrom^3)": volume / ANGSTROM**3,
         },
     ).scaled(scale)
+
+
+def check_correction(name: str, n_beads: int) -> None:
+    """Refuse to correct the dipole of path integrals as if nuclei were classical.
+
+    Args:
+        name: one of :data:`CORRECTIONS`.
+        n_beads: over which the dipole was averaged.
+
+    Raises:
+        ConfigError: another one than ``harmonic``, for two beads or more.
+    """
+    if n_beads > 1 and name != "harmonic":
+        raise ConfigError(
+            f"correction = {name!r} for {n_beads} beads: the mean over beads approximates the "
+            "Kubo-transformed correlation function, for which harmonic is exact; take that one"
+        )
 
 
 def quantum_correction(name: str, x: Array) -> Array:

@@ -60,7 +60,7 @@ class Spectrum:
 
     Attributes:
         quantity: what the intensity is, for a reader.
-        wavenumber: shape ``(k,)``, cm^-1, in equal steps.
+        wavenumber: shape ``(k,)``, cm^-1, in equal steps unless a time step was corrected for.
         blocks: shape ``(n_blocks, k)``, the intensity from each block of the trajectory.
         unit: of the intensity.
         resolution: full width at half maximum, in cm^-1, that a sharp line has here.
@@ -96,15 +96,12 @@ class Spectrum:
         return np.asarray(error, dtype=np.float64)
 
     @property
-    def window_bias(self) -> NDArray[np.bool_] | None:
-        """Where the window shapes the spectrum more than its error says, shape ``(k,)``.
+    def window_shift(self) -> Array | None:
+        """How much of the intensity is the window's, as far as other windows show it: (k,).
 
-        Marked is what moves by more than its error with a window twice as long (its mean over one
-        resolution: single points of a longer window are noise), what has moved by more than 1.5
-        errors from a window half as long (bias falls with the square of the length, so a third of
-        that is left), and all below the resolution. So are lines that are sharper than the
-        resolution: their height is one at this resolution. Noise alone marks about one point in
-        fifteen. None without other windows.
+        The larger of two: what the mean over one resolution moves by with a window twice as long
+        (single points of a longer window are noise), and a third of what has moved from a window
+        half as long (bias falls with the square of the length). None without other windows.
         """
         if self.other_windows is None:
             return None
@@ -112,10 +109,23 @@ class Spectrum:
         spacing = self.wavenumber[1] - self.wavenumber[0]
         n_points = max(1, round(self.resolution / spacing))
         ahead = uniform_filter1d(longer - self.intensity, n_points, mode="nearest")
-        behind = self.intensity - shorter
+        return np.asarray(np.fmax(np.abs(ahead), np.abs(self.intensity - shorter) / 3.0))
+
+    @property
+    def window_bias(self) -> NDArray[np.bool_] | None:
+        """Where the window shapes the spectrum more than its error says, shape ``(k,)``.
+
+        Marked is what moves by more than its error with a window twice as long, what has moved by
+        more than 1.5 errors from one half as long (half an error is left then), and everything
+        below the resolution. So are lines that are sharper than the resolution: their height is
+        one at this resolution. Noise alone marks about one point in fifteen. None without other
+        windows.
+        """
+        if self.other_windows is None or self.window_shift is None:
+            return None
+        left = np.abs(self.intensity - self.other_windows[0]) / 3.0
         below = (self.wavenumber > 0.0) & (self.wavenumber < self.resolution)
-        moved = (np.abs(ahead) > self.error) | (np.abs(behind) > 1.5 * self.error)
-        return np.asarray(below | moved)
+        return np.asarray(below | (self.window_shift > self.error) | (left > 0.5 * self.error))
 
     @property
     def member_spread(self) -> Array | None:

@@ -18,6 +18,9 @@ from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_CM
 
+LEFT: Final = "correlation left at the longest lag"
+NOISE: Final = "noise of the correlation left"
+"""Names in the details of a spectrum, relative to lag 0."""
 LAST_LAGS: Final = 0.1
 """Part of the lags, at their end, in which the correlation that is left is measured: one lag alone
 may be a zero of an oscillation."""
@@ -162,8 +165,8 @@ def correlation_left(lagged: Array) -> dict[str, float]:
     end = lagged[:, -max(1, round(LAST_LAGS * n_lags)) :] / at_zero
     error = end.std(axis=0, ddof=1) / np.sqrt(n_blocks)
     return {
-        "correlation left at the longest lag": float(np.sqrt(np.mean(end.mean(axis=0) ** 2))),
-        "noise of the correlation left": float(np.sqrt(np.mean(error**2))),
+        LEFT: float(np.sqrt(np.mean(end.mean(axis=0) ** 2))),
+        NOISE: float(np.sqrt(np.mean(error**2))),
     }
 
 

@@ -54,7 +54,8 @@ def command(output: Path, scale: float, at_once: int) -> None:
     from mlobs_client.demo_results import analyse
 
     # a quick look is too short for more than two blocks, and for sharp lines
-    n_blocks, resolution = (demo.BLOCKS, demo.RESOLUTION) if scale >= 1.0 else (2, 200.0 / scale)
+    quick = scale < 1.0
+    n_blocks, resolution = (2, demo.RESOLUTION / scale) if quick else (demo.BLOCKS, demo.RESOLUTION)
     settings = SpectrumSettings(resolution=resolution, n_blocks=n_blocks)
     rows, figures = analyse(output, settings)
     table = Table("", "value", "standard error", "unit")

@@ -89,6 +89,9 @@ def command(
     if after_pulse is not None:
         curves["pulse"] = after_pulse
         _say_what_is_left_out(after_pulse.real.wavenumber, wanted)
+    for label, one in curves.items():
+        for line in spectrum.window_report(one.imaginary.between(wanted.low, wanted.high)):
+            click.echo(f"{label}, imaginary part: {line}")
     # on a logarithmic axis, what is below the resolution is shown at its end
     figure = plot_spectra(
         {label: one.real for label, one in curves.items()},

@@ -15,10 +15,11 @@ from mlobs_client.cli import spectrum
     "mlobs ir simulation --observed dipoles.h5 --temperature 300 -o ir"
 )
 @spectrum.options
+@spectrum.timestep_options
 @click.option("--temperature", required=True, type=float, help="K.")
 @click.option(
     "--correction", type=click.Choice(list(CORRECTIONS)), default="harmonic", show_default=True,
-    help="Classical (or Kubo) to quantum correlation function.",
+    help="Classical (or Kubo) to quantum correlation function; for beads harmonic alone is right.",
 )  # fmt: skip
 @click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
@@ -26,6 +27,7 @@ from mlobs_client.cli import spectrum
 )  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
+    integrator: spectrum.Integrator,
     temperature: float,
     correction: str,
     observed: tuple[Path, ...],
@@ -37,7 +39,7 @@ def command(
     band between the members; step and time in PREFIX.out; the cell in PREFIX.pos_0.xyz. Writes
     OUTPUT.png, .pdf, .csv, .json.
     """
-    from mlobs_client.analysis.infrared import infrared
+    from mlobs_client.analysis.infrared import check_correction, infrared
     from mlobs_client.runs import Run
     from mlobs_client.units import KELVIN
 
@@ -46,9 +48,11 @@ def command(
             f"{len(wanted.prefixes)} PREFIX need as many --observed, not {len(observed)}"
         )
     sources = observed or (None,) * len(wanted.prefixes)
+    runs = [Run(prefix) for prefix in wanted.prefixes]
     dipoles, members, spacings, volumes = [], [], [], []
-    for run, source in zip(map(Run, wanted.prefixes), sources, strict=True):
+    for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
+        check_correction(correction, samples.n_beads)
         left = spectrum.kept(run, samples.steps, wanted.skip)
         dipoles.append(samples.mean[left])
         if samples.members is not None:
@@ -64,4 +68,4 @@ def command(
         correction=correction,
         members=members if len(members) == len(dipoles) else None,
     )
-    spectrum.finish(result, wanted)
+    spectrum.finish(result, wanted, integrator, runs)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+import numpy as np
 
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings
+from mlobs_client.analysis.spectral_density import LEFT, NOISE
+from mlobs_client.analysis.timestep import correct_timestep, peak_shifts
 from mlobs_client.cli.options import FiniteRange, ResultName
-from mlobs_client.errors import RecordError
+from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.plot import plot_spectra, save
 from mlobs_client.runs import Run
 from mlobs_client.structure import Integers
-from mlobs_client.units import PICOSECOND
+from mlobs_client.units import FEMTOSECOND, PICOSECOND
+
+MOST_RANGES: Final = 5
+"""Ranges of wavenumbers that a line lists."""
+TINY: Final = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,59 @@ class Wanted:
     skip: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Integrator:
+    """What the time step has done to the wavenumbers, and whether to take it back.
+
+    Attributes:
+        timestep: fs, the innermost; that of the runs without.
+        corrects: whether to take it back.
+    """
+
+    timestep: float | None
+    corrects: bool
+
+    def treat(self, spectrum: Spectrum, wanted: Wanted, runs: Sequence[Run]) -> Spectrum:
+        """Say how far the peaks in the figure have moved, and correct what is to be corrected.
+
+        Raises:
+            ConfigError: a time step longer than that of the runs.
+        """
+        outer = common([run.timestep for run in runs], "time steps", wanted.prefixes)
+        step = outer if self.timestep is None else self.timestep * FEMTOSECOND
+        if step > outer * (1.0 + 1e-6):
+            raise ConfigError(
+                f"--timestep {self.timestep:g} fs is longer than the steps of the run, "
+                f"{outer / FEMTOSECOND:g} fs; give the innermost of multiple time steps"
+            )
+        peaks = peak_shifts(spectrum.between(wanted.low, wanted.high), step)
+        listed = ", ".join(f"{one.wavenumber:.1f} ({one.shift:+.1f})" for one in peaks)
+        remedy = "taken back" if self.corrects else "--correct-timestep takes that back"
+        click.echo(
+            f"peaks, and what a time step of {step / FEMTOSECOND:g} fs adds to them: "
+            + (f"{listed} cm^-1; {remedy}" if peaks else "none stands out of the noise")
+        )
+        return correct_timestep(spectrum, step) if self.corrects else spectrum
+
+
+def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that make up an :class:`Integrator`, the argument ``integrator``."""
+
+    @click.option(
+        "--timestep", type=FiniteRange(0.0, min_open=True),
+        help="fs, the innermost of multiple time steps; without, that of the run.",
+    )  # fmt: skip
+    @click.option(
+        "--correct-timestep", "corrects", is_flag=True,
+        help="Take back what the time step adds to the wavenumbers (velocity Verlet).",
+    )  # fmt: skip
+    @wraps(function)
+    def called(*arguments: Any, timestep: float | None, corrects: bool, **others: Any) -> None:
+        function(*arguments, integrator=Integrator(timestep, corrects), **others)
+
+    return called
 
 
 def options(function: Callable[..., None]) -> Callable[..., None]:
@@ -102,9 +162,42 @@ def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:
     return values[0]
 
 
-def finish(spectrum: Spectrum, wanted: Wanted) -> None:
-    """Write figure and data, and say where."""
+def finish(spectrum: Spectrum, wanted: Wanted, integrator: Integrator, runs: Sequence[Run]) -> None:
+    """Say what window and time step have done, write figure and data, and say where.
+
+    Raises:
+        ConfigError: a time step that the runs do not have.
+    """
+    shown = integrator.treat(spectrum, wanted, runs)
+    for line in window_report(shown.between(wanted.low, wanted.high)):
+        click.echo(line)
     label = wanted.prefixes[0].name
-    figure = plot_spectra({label: spectrum}, low=wanted.low, high=wanted.high)
+    figure = plot_spectra({label: shown}, low=wanted.low, high=wanted.high)
     for path in save(figure, wanted.output):
         click.echo(path)
+
+
+def window_report(spectrum: Spectrum) -> Iterator[str]:
+    """Say how much correlation the window cuts off, and where the spectrum depends on it."""
+    if LEFT in spectrum.details:  # of all but responses to a pulse
+        left, noise = (float(spectrum.details[name]) for name in (LEFT, NOISE))
+        yield f"correlation left at the longest lag: {left:.2g} of that at lag 0, noise {noise:.2g}"
+    marked, shift, others = spectrum.window_bias, spectrum.window_shift, spectrum.other_windows
+    if marked is None or shift is None or others is None:
+        return
+    if np.isnan(others[1]).all():
+        yield "window bias: the blocks are too short to try a window twice as long"
+    if not marked.any():
+        yield "window bias: none seen"
+        return
+    edges = np.flatnonzero(np.diff(marked, prepend=False, append=False)).reshape(-1, 2)
+    ends = [(spectrum.wavenumber[a], spectrum.wavenumber[b - 1]) for a, b in edges]
+    wide = [(low, high) for low, high in ends if high - low >= 0.5 * spectrum.resolution]
+    listed = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in wide[:MOST_RANGES])
+    more = f" and {len(wide) - MOST_RANGES} more" if len(wide) > MOST_RANGES else ""
+    where = f"at {listed}{more} cm^-1" if wide else "at single points"
+    worst = float(np.max((shift / np.maximum(spectrum.error, TINY))[marked]))
+    yield (
+        f"window bias: {marked.mean():.0%} of the points move by more than their errors, {where}, "
+        f"by {worst:.2g} errors at most"
+    )

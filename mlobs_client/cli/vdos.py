@@ -9,7 +9,8 @@ from mlobs_client.cli import spectrum
 
 @click.command(epilog="Example:  mlobs vdos run-1/simulation run-2/simulation --skip 1 -o vdos")
 @spectrum.options
-def command(wanted: spectrum.Wanted) -> None:
+@spectrum.timestep_options
+def command(wanted: spectrum.Wanted, integrator: spectrum.Integrator) -> None:
     """Vibrational density of states of independent runs of one system, with error bars.
 
     PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz (velocities; of the centroid for path
@@ -19,7 +20,8 @@ def command(wanted: spectrum.Wanted) -> None:
     from mlobs_client.runs import Run, masses
 
     velocities, spacings, numbers = [], [], None
-    for run in map(Run, wanted.prefixes):
+    runs = [Run(prefix) for prefix in wanted.prefixes]
+    for run in runs:
         trajectory = run.velocities()
         velocities.append(trajectory.values[spectrum.kept(run, trajectory.steps, wanted.skip)])
         spacings.append(run.spacing(trajectory.steps))
@@ -31,4 +33,4 @@ def command(wanted: spectrum.Wanted) -> None:
         spectrum.common(spacings, "sampling times", wanted.prefixes),
         wanted.settings,
     )
-    spectrum.finish(result, wanted)
+    spectrum.finish(result, wanted, integrator, runs)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mlobs_client.analysis.spectra import Spectrum
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import COLORS, DASHES, Plot, add_legend, new_figure, pretty
 
+FAINT: Final = 0.35
+"""Opacity of a curve with a window bias."""
 SHORT: Final = {
     "dielectric function, imaginary": r"$\epsilon''(\omega)$",
     "dielectric function, real": r"$\epsilon'(\omega)$",
@@ -30,6 +34,8 @@ def plot_spectra(
     logarithmic: bool = False,
 ) -> Plot:
     """Draw spectra with bands of one standard error and of the committee.
+
+    Curves are faint where they depend on the window.
 
     Args:
         panels: one above the other, each with spectra of one quantity by the label of the curve,
@@ -55,9 +61,11 @@ def plot_spectra(
             axes.set_xscale("log")
         axes.set_xlim(low, high)
     all_axes[-1].set_xlabel(rf"wavenumber / {pretty('cm^-1')}")
-    bands = [Patch(color="0.5", alpha=0.55, linewidth=0, label="±1 standard error")]
+    bands: list[Artist] = [Patch(color="0.5", alpha=0.55, linewidth=0, label="±1 standard error")]
     if any(one.members is not None for panel in shown for one in panel.values()):
         bands.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
+    if any(np.any(one.window_bias) for panel in shown for one in panel.values()):
+        bands.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
     add_legend(figure, all_axes[0], bands)
     return Plot(figure, _spectrum_columns(shown), _spectrum_summary(shown, marks or {}))
 
@@ -92,7 +100,14 @@ def _draw_spectrum(
         spread = scale * one.member_spread
         axes.fill_between(x, y - spread, y + spread, color=color, alpha=0.2, linewidth=0)
     axes.fill_between(x, y - error, y + error, color=color, alpha=0.45, linewidth=0)
-    axes.plot(x, y, color=color, linestyle=dashes, label=label, linewidth=0.9)
+    marked = one.window_bias
+    if marked is None:
+        marked = np.zeros(len(x), dtype=bool)
+    style: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 0.9}
+    axes.plot(x, np.where(marked, np.nan, y), label=label, **style)
+    # up to the points beside them, so that no gap is left
+    beside = np.convolve(marked, [True, True, True], mode="same") > 0
+    axes.plot(x, np.where(beside, y, np.nan), alpha=FAINT, **style)
 
 
 def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
@@ -114,12 +129,17 @@ def _short(quantity: str) -> str:
 def _spectrum_columns(
     panels: Sequence[Mapping[str, Spectrum]],
 ) -> dict[str, list[str | float]]:
-    names = ("quantity", "unit", "curve", "wavenumber (cm^-1)", "intensity", "error")
-    columns: dict[str, list[str | float]] = {name: [] for name in (*names, "member spread")}
+    names = (
+        "quantity", "unit", "curve", "wavenumber (cm^-1)", "intensity", "error", "member spread",
+        "window bias",
+    )  # fmt: skip
+    columns: dict[str, list[str | float]] = {name: [] for name in names}
     for label, one in ((label, one) for panel in panels for label, one in panel.items()):
         spread = one.member_spread
         if spread is None:
             spread = np.full_like(one.wavenumber, np.nan)
+        bias = one.window_bias
+        marked = np.full_like(one.wavenumber, np.nan) if bias is None else bias.astype(np.float64)
         n_points = len(one.wavenumber)
         columns["quantity"] += [one.quantity] * n_points
         columns["unit"] += [one.unit] * n_points
@@ -128,6 +148,7 @@ def _spectrum_columns(
         columns["intensity"] += one.intensity.tolist()
         columns["error"] += one.error.tolist()
         columns["member spread"] += spread.tolist()
+        columns["window bias"] += marked.tolist()
     return columns
 
 

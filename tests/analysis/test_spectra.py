@@ -32,9 +32,7 @@ def gaussian(center: float, width: float = 40.0) -> Array:
 
 def line(center: float, width: float = 40.0) -> Array:
     """Symmetric against the logarithm of the wavenumber, as bands of damped oscillators are."""
-    return np.asarray(
-        np.exp(-0.5 * (np.log(np.maximum(GRID, 1.0) / center) * center / width) ** 2)
-    )
+    return np.asarray(np.exp(-0.5 * (np.log(np.maximum(GRID, 1.0) / center) * center / width) ** 2))
 
 
 def spectrum(blocks: list[Array], members: list[Array] | None = None) -> Spectrum:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from csv_files import column
 
 from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.observe import command as observe
+from mlobs_client.errors import ConfigError
 
-SHORT = ["--resolution", "500", "--blocks", "2"]
+SHORT = ["--resolution", "600", "--blocks", "2"]
 
 
 def test_ir_from_extras_and_from_observed_dipoles_agree(finished_run: Path, tmp_path: Path) -> None:
@@ -34,3 +36,13 @@ def test_ir_needs_one_record_for_each_run(finished_run: Path) -> None:
     done = CliRunner().invoke(ir, arguments)
     assert done.exit_code == 2
     assert "2 PREFIX need as many --observed, not 1" in done.output
+
+
+@pytest.mark.parametrize("correction", ["standard", "schofield", "none"])
+def test_corrections_of_classical_dynamics_are_refused_for_beads(
+    finished_run: Path, tmp_path: Path, correction: str
+) -> None:
+    arguments = [str(finished_run / "simulation"), "--temperature", "300", *SHORT]
+    arguments += ["--correction", correction, "-o", str(tmp_path / "ir")]
+    with pytest.raises(ConfigError, match=f"'{correction}' for 2 beads: .* harmonic is exact"):
+        CliRunner().invoke(ir, arguments, catch_exceptions=False)

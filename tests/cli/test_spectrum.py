@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from csv_files import column
 
 from mlobs_client.cli.vdos import command as vdos
-from mlobs_client.errors import RecordError
+from mlobs_client.errors import ConfigError, RecordError
 
-SHORT = ["--resolution", "500", "--blocks", "2"]
+SHORT = ["--resolution", "600", "--blocks", "2"]
 
 
 @pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
@@ -30,7 +32,7 @@ def test_the_stretches_of_water_are_where_its_model_has_them(
     path = tmp_path / "vdos.csv"
     wavenumber, intensity = column(path, "wavenumber"), column(path, "intensity")
     stretch = (wavenumber > 3000) & (wavenumber < 4500)
-    # harmonic 3852 and 3920 cm^-1; anharmonic, and 500 cm^-1 of resolution
+    # harmonic 3852 and 3920 cm^-1; anharmonic, and 600 cm^-1 of resolution
     assert wavenumber[stretch][intensity[stretch].argmax()] == pytest.approx(3750, abs=200)
 
 
@@ -38,3 +40,36 @@ def test_skipping_more_than_there_is_names_the_run(finished_run: Path, tmp_path:
     arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "v"), "--skip", "1"]
     with pytest.raises(RecordError, match="shorter than the 1"):
         CliRunner().invoke(vdos, arguments, catch_exceptions=False)
+
+
+def test_the_shift_by_the_time_step_is_said_and_taken_back(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "v"), *SHORT]
+    simulated = CliRunner().invoke(vdos, arguments, catch_exceptions=False)
+    wavenumber = column(tmp_path / "v.csv", "wavenumber")
+    more = ["--correct-timestep", "--timestep", "0.25"]
+    corrected = CliRunner().invoke(vdos, [*arguments, *more], catch_exceptions=False)
+    assert "what a time step of 0.5 fs adds to them" in simulated.output
+    assert "--correct-timestep takes that back" in simulated.output
+    assert "0.25 fs adds to them" in corrected.output
+    moved = wavenumber[: len(column(tmp_path / "v.csv", "wavenumber"))]
+    at = int(np.argmin(np.abs(moved - 3700.0)))
+    # 18.99 cm^-1 at 3719 and 0.5 fs: a quarter at half of the time step, as the cube of wavenumbers
+    expected = 18.99 / 4.0 * (moved[at] / 3719.0) ** 3
+    shift = moved[at] - column(tmp_path / "v.csv", "wavenumber")[at]
+    assert shift == pytest.approx(expected, rel=0.02)
+    with pytest.raises(ConfigError, match=r"--timestep 2 fs is longer than .* 0.5 fs"):
+        CliRunner().invoke(vdos, [*arguments, "--timestep", "2"], catch_exceptions=False)
+
+
+def test_correlation_left_and_window_bias_are_said(finished_run: Path, tmp_path: Path) -> None:
+    arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "v"), *SHORT]
+    said = CliRunner().invoke(vdos, arguments, catch_exceptions=False).output
+    assert "correlation left at the longest lag: " in said
+    assert "the blocks are too short to try a window twice as long" in said
+    summary = json.loads((tmp_path / "v.json").read_text())["summary"]["curves"][0]
+    assert 0.0 < summary["correlation left at the longest lag"] < 1.0
+    assert summary["noise of the correlation left"] > 0.0
+    # lines of a molecule are sharper than 600 cm^-1
+    assert 1.0 in column(tmp_path / "v.csv", "window bias")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def test_a_figure_is_written_with_its_numbers_beside_it(tmp_path: Path) -> None:
     rows = read_csv(files[2])
     assert list(rows[0]) == [
         "quantity", "unit", "curve", "wavenumber (cm^-1)", "intensity", "error", "member spread",
+        "window bias",
     ]  # fmt: skip
     assert len(rows) == 2 * 101
     top = next(r for r in rows if r["curve"] == "TRPMD" and r["wavenumber (cm^-1)"] == "3400")
@@ -90,6 +92,25 @@ def test_axes_carry_units_and_the_legend_lies_outside() -> None:
     assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["a", "measured", "±1 standard error", "committee spread"]
+
+
+def test_a_window_bias_is_faint_and_in_the_legend_and_in_the_numbers(tmp_path: Path) -> None:
+    given = spectrum(3600.0)
+    others = np.stack([given.intensity, given.intensity])
+    others[0, 300:] *= 0.1  # from 3000 cm^-1 on
+    one = plot.plot_spectra({"a": replace(given, other_windows=others)})
+    labels = [text.get_text() for text in one.figure.legends[0].get_texts()]
+    assert labels == ["a", "±1 standard error", "window bias"]
+    sure, faint = one.figure.axes[0].get_lines()[:2]
+    assert faint.get_alpha() == pytest.approx(0.35)
+    drawn = np.isfinite(np.asarray(faint.get_ydata(), dtype=float))
+    assert not drawn[10:298].any()
+    # where three blocks do not know the line to the third of a factor of ten
+    assert drawn[350:370].all()
+    assert np.isnan(np.asarray(sure.get_ydata(), dtype=float)[350:370]).all()
+    rows = read_csv(plot.save(one, tmp_path / "ir")[2])
+    assert [row["window bias"] for row in rows[10:12]] == ["0", "0"]
+    assert [row["window bias"] for row in rows[358:361]] == ["1", "1", "1"]
 
 
 def test_polarization_is_drawn_with_its_errors_and_its_slope(tmp_path: Path) -> None:
