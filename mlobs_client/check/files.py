@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,13 +63,24 @@ def check_files(
             yield from_error(problem)
 
 
-def check_physics(client_paths: Sequence[Path]) -> Iterator[Finding]:
-    """Load the models of client files and test them; see :mod:`mlobs_client.check.physics`."""
+def check_physics(
+    client_paths: Sequence[Path], input_path: Path | None = None
+) -> Iterator[Finding]:
+    """Load the models of client files and test them; see :mod:`mlobs_client.check.physics`.
+
+    Args:
+        client_paths: the client files.
+        input_path: the XML, or a RESTART, for the digits that it writes of the energies.
+    """
     from mlobs_client.check.physics import check_models  # loads torch
 
+    floatformat = None
+    if input_path is not None:
+        with contextlib.suppress(MlobsError):  # check_files says it
+            floatformat = ipi_input.read(input_path).floatformat
     for path in client_paths:
         try:
-            yield from check_models(ClientFile(path, client_file.load(path)))
+            yield from check_models(ClientFile(path, client_file.load(path)), floatformat)
         except MlobsError as problem:
             yield from_error(problem)
 

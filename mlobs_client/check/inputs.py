@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from mlobs_client.check.digits import check_restart
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
@@ -20,6 +21,7 @@ def check_input(ipi: IpiInput) -> Iterator[Finding]:
     yield from _names(ipi)
     yield from _addresses(ipi)
     yield from _driven(ipi)
+    yield from check_restart(ipi)
     for force in ipi.forces:
         if force.weight == 0.0:
             yield warning(

@@ -87,6 +87,7 @@ class IpiInput:
     Attributes:
         path: of the file; i-PI runs in its folder.
         prefix: of the outputs.
+        floatformat: of all numbers that i-PI writes, but for xyz files.
         sockets_prefix: what i-PI puts before the address of a unix socket.
         step: where it starts, not 0 in a RESTART.
         total_steps: where it ends.
@@ -105,6 +106,7 @@ class IpiInput:
 
     path: Path
     prefix: str
+    floatformat: str
     sockets_prefix: str
     step: int
     total_steps: int
@@ -185,6 +187,18 @@ def _sockets_prefix(root: ET.Element) -> str:
     return PREFIX if re.fullmatch(rf".*{PRIVATE}\w{{8}}/", prefix) else prefix
 
 
+def _floatformat(path: Path, root: ET.Element) -> str:
+    written = root.get("floatformat", "%16.8e")
+    try:
+        float(written % 1.5)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{path}: <simulation floatformat='{written}'> does not format one number; write "
+            "'%25.17e', with all digits"
+        ) from None
+    return written
+
+
 def _check_numbers(root: ET.Element) -> None:
     """Refuse what i-PI would take for a number, or would not, by the name of its tag."""
     for tag in root.iter():
@@ -223,6 +237,7 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
     return IpiInput(
         path=path,
         prefix=outputs.get("prefix", "i-pi"),
+        floatformat=_floatformat(path, root),
         sockets_prefix=_sockets_prefix(root),
         step=int(_text(root, "step", "0")),
         total_steps=int(_text(root, "total_steps", "1000")),

@@ -10,10 +10,12 @@ import numpy as np
 
 from mlobs_client.build import Assembly, build
 from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.config import ClientConfig
 from mlobs_client.conformance import Report, check_evaluator, check_term, check_translations
 from mlobs_client.errors import MissingObservable
+from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term
 
@@ -23,11 +25,15 @@ STEPS: Final = {"float64": 0.01, "float32": 0.05}  # bohr
 TOLERANCES: Final = {"float64": 1e-4, "float32": 1e-2}
 
 
-def check_models(client: ClientFile) -> Iterator[Finding]:
+def check_models(client: ClientFile, floatformat: str | None = None) -> Iterator[Finding]:
     """Load the models and compare their derivatives with finite differences.
 
     Forces, field forces, virials, Born charges; and the dipole, which may change by its quanta
     only when an atom is moved by a lattice vector.
+
+    Args:
+        client: whose models.
+        floatformat: in which i-PI writes their energies; None leaves that out.
 
     Raises:
         ConfigError: settings do not fit the structure.
@@ -50,6 +56,9 @@ def check_models(client: ClientFile) -> Iterator[Finding]:
             n_sampled=N_SAMPLED,
         )
         yield from _judge(subject, report)
+        if floatformat is not None and "energy" in evaluator.provides:
+            energy = _energy(evaluator, assembly.structure)
+            yield from check_energy(energy, floatformat, subject)
         if any(structure.pbc):
             report = check_translations(
                 evaluator, structure, tolerance=TOLERANCES[dtype], n_sampled=1
@@ -99,6 +108,11 @@ def _judge(subject: str, report: Report) -> Iterator[Finding]:
                 f"{row.allowed:.1e} is allowed (atomic units)",
                 'do not run with this model; for single precision try dtype = "float64"',
             )
+
+
+def _energy(evaluator: Evaluator, structure: Structure) -> float:
+    found = evaluator([structure], frozenset({"energy"}), derivatives=False)
+    return float(found.values[0]["energy"])
 
 
 def _shaken(structure: Structure) -> Structure:

@@ -38,7 +38,7 @@ def command(
     """
     found = check_files(input_xml, clients, n_clients)
     if not no_models:
-        found = itertools.chain(found, check_physics(clients))
+        found = itertools.chain(found, check_physics(clients, input_xml))
     n_errors = _show(found, quiet=quiet)
     if n_errors:
         click.echo(f"{n_errors} error{'s' if n_errors > 1 else ''}: do not run this yet")

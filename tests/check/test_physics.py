@@ -1,5 +1,9 @@
+import pytest
+
+from mlobs_client.check.digits import check_energy
 from mlobs_client.check.files import check_physics
 from mlobs_client.check.finding import errors
+from mlobs_client.units import EV
 
 WRONG = '''
 import numpy as np
@@ -10,22 +14,25 @@ class Spring(Calculator):
 
     implemented_properties = ("energy", "forces")
 
-    def __init__(self, sign=1.0):
+    def __init__(self, sign=1.0, all_electrons=0.0):
         super().__init__()
         self.sign = sign
+        self.all_electrons = all_electrons
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
         forces = -atoms.positions.copy()
         forces[-1] *= self.sign
-        self.results = {"energy": 0.5 * float(np.sum(atoms.positions**2)), "forces": forces}
+        energy = 0.5 * float(np.sum(atoms.positions**2)) + self.all_electrons
+        self.results = {"energy": energy, "forces": forces}
 '''
 
 
-def use_spring(case, monkeypatch, sign):
+def use_spring(case, monkeypatch, sign, all_electrons=0.0):
     (case.folder / "wrong_spring.py").write_text(WRONG)
     monkeypatch.syspath_prepend(case.folder)
-    spring = f'kind = "ase"\ncalculator = "wrong_spring.Spring"\nparameters = {{ sign = {sign} }}'
+    parameters = f"{{ sign = {sign}, all_electrons = {all_electrons} }}"
+    spring = f'kind = "ase"\ncalculator = "wrong_spring.Spring"\nparameters = {parameters}'
     case.replace(case.client, 'kind = "toy"\nname = "qtip4pf"', spring)
     case.replace(case.client, '["dipole"]', "[]")
     case.replace(case.client, "structure =", 'virial = "none"\nstructure =')
@@ -50,3 +57,30 @@ def test_a_force_of_the_wrong_sign_is_found(case, monkeypatch):
     found = errors(check_physics([case.client]))
     assert found
     assert "do not run" in found[0].remedy
+
+
+def test_energies_of_all_electrons_in_nine_digits_are_a_warning_with_the_step(
+    case, texts, monkeypatch
+):
+    # 64 molecules of water: 64 x 76.4 Eh = 133 000 eV, of which the ninth digit is 1 meV
+    use_spring(case, monkeypatch, 1.0, all_electrons=-133_000.0)
+    case.replace(case.input, "floatformat='%25.17e'", "")
+    (warning,) = [
+        text
+        for text in texts(list(check_physics([case.client], case.input)), "warning")
+        if "conserved" in text
+    ]
+    assert "-132999 eV" in warning  # the springs have 1 eV
+    assert "steps of 1 meV" in warning
+    assert "floatformat='%25.17e'" in warning
+
+
+def test_all_digits_are_enough_for_all_electrons(case, texts, monkeypatch):
+    use_spring(case, monkeypatch, 1.0, all_electrons=-133_000.0)
+    warnings = texts(list(check_physics([case.client], case.input)), "warning")
+    assert [text for text in warnings if "conserved" in text] == []
+
+
+@pytest.mark.parametrize(("energy", "n_warnings"), [(-9999.0, 0), (-10_001.0, 1), (-12.0, 0)])
+def test_nine_digits_are_enough_up_to_ten_thousand_electronvolt(energy, n_warnings):
+    assert len(list(check_energy(energy * EV, "%16.8e", "potential"))) == n_warnings
