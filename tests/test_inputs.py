@@ -148,3 +148,15 @@ def test_every_dimensional_number_of_an_input_has_its_unit(kind: str, tmp_path: 
     ):
         for attributes in re.findall(rf"<{tag}\b([^>]*)>", text):
             assert "units='" in attributes, f"<{tag}{attributes}>"
+
+
+@pytest.mark.parametrize("kind", find_kinds())
+def test_an_input_says_what_its_time_step_does_to_spectra(kind: str, tmp_path: Path):
+    copy_kind(kind, tmp_path)
+    (path,) = tmp_path.rglob("input.xml")
+    text = path.read_text()
+    innermost = {"field-mts": 2.0 / 4}.get(kind, 0.5)
+    assert re.search(rf"<timestep[^>]*> {innermost * {'field-mts': 4}.get(kind, 1)} <", text)
+    # 18.99 cm^-1 at 3700 and 0.5 fs: tests/analysis/test_timestep.py
+    said = " ".join(text.split())
+    assert "move O-H stretches by +19 cm^-1" in said.replace("moves", "move")
