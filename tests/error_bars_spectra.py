@@ -39,9 +39,9 @@ SAMPLES_PER_TAU = 50
 TAU = SAMPLES_PER_TAU * TIMESTEP
 STEP = 70.0
 """What the relaxation of Debye adds to the dielectric constant."""
-AT: Array = np.arange(750.0, 1401.0, 50.0)
+AT = np.linspace(750.0, 1400.0, 14)
 """cm^-1: the band of the oscillator, its flanks and its wing."""
-PHASES: Array = np.array([0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0])
+PHASES = np.array([0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0])
 """Angular frequencies times the relaxation time, for the loss of Debye."""
 
 

@@ -64,6 +64,7 @@ from mlobs_client.analysis.statistics import (
     mean,
     mean_of_independent,
 )
+from mlobs_client.analysis.timestep import PeakShift, correct_timestep, peak_shifts
 from mlobs_client.analysis.vdos import partial_vdos, vdos
 from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_number, wind
 from mlobs_client.analysis.zero_frequency import statistical_inefficiency, zero_frequency_density
@@ -82,6 +83,7 @@ __all__ = [
     "Onset",
     "Orientation",
     "OxidationNumber",
+    "PeakShift",
     "Permittivity",
     "PolarizationCurve",
     "PulseResponse",
@@ -97,6 +99,7 @@ __all__ = [
     "calibrate",
     "correct_for_size",
     "covariance",
+    "correct_timestep",
     "dielectric_from_fluctuations",
     "dielectric_from_pulse",
     "dielectric_from_relaxation",
@@ -120,6 +123,7 @@ __all__ = [
     "oxidation_number",
     "partial_vdos",
     "peak",
+    "peak_shifts",
     "permittivity_from_fluctuations",
     "polarization_against_field",
     "radial_distribution",

@@ -27,8 +27,8 @@ from mlobs_client.units import FEMTOSECOND, INVERSE_CM
 
 PROMINENT: Final = 0.05
 """Of the highest point; a peak that stands out by less is not looked at."""
-CLEAR: Final = 3.0
-"""Errors by which a peak stands out."""
+CLEAR: Final = 6.0
+"""Errors by which a peak stands out: some hundreds of points of noise span five to six."""
 STEEPEST: Final = np.pi / 3.0
 """Phase, half of the seen frequency times the time step, up to which a spectrum is corrected: near
 a quarter of a period no motion is stable."""
@@ -65,7 +65,7 @@ def true_wavenumber(seen: Array, timestep: float) -> Array:
 def peak_shifts(spectrum: Spectrum, timestep: float) -> list[PeakShift]:
     """How far the time step has moved each clear maximum of a spectrum.
 
-    Clear is what stands out by three errors, and by 5 % of the highest maximum. The position is
+    Clear is what stands out by six errors, and by 5 % of the highest maximum. The position is
     that of a parabola through three points; :func:`~mlobs_client.analysis.spectra.peak` has one
     with an error.
 

@@ -23,7 +23,6 @@ from mlobs_client.units import FEMTOSECOND, PICOSECOND
 
 MOST_RANGES: Final = 5
 """Ranges of wavenumbers that a line lists."""
-TINY: Final = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,8 @@ def window_report(spectrum: Spectrum) -> Iterator[str]:
     listed = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in wide[:MOST_RANGES])
     more = f" and {len(wide) - MOST_RANGES} more" if len(wide) > MOST_RANGES else ""
     where = f"at {listed}{more} cm^-1" if wide else "at single points"
-    worst = float(np.max((shift / np.maximum(spectrum.error, TINY))[marked]))
+    known = marked & (spectrum.error > 0.0)  # a loss is zero at zero, without error
+    worst = float(np.max(shift[known] / spectrum.error[known], initial=0.0))
     yield (
         f"window bias: {marked.mean():.0%} of the points move by more than their errors, {where}, "
         f"by {worst:.2g} errors at most"
