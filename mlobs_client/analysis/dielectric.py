@@ -229,10 +229,11 @@ def dielectric_from_fluctuations(
         "temperature (K)": temperature / KELVIN,
         "volume (angstrom^3)": volume / ANGSTROM**3,
     }
-    blocks, others = _restore_mean(density, timestep, sum(map(len, runs)) * timestep)
+    density = density.restore_mean(timestep, sum(map(len, runs)) * timestep)
     function = _respond(
-        density.wavenumber, scale * blocks, scale * others, density.resolution, electronic, details
-    )
+        density.wavenumber, scale * density.blocks, scale * density.other_windows,
+        density.resolution, electronic, details,
+    )  # fmt: skip
     length = int(density.details["samples per block"])
     reason = too_short(runs, length, timestep / PICOSECOND)
     return replace(function, no_static_error=reason)
@@ -363,29 +364,6 @@ def _scale(volume: float, temperature: float) -> float:
 def _fluctuations(runs: list[Array]) -> list[Array]:
     mean = np.concatenate(runs).mean(axis=0)
     return [run - mean for run in runs]
-
-
-def _restore_mean(
-    density: SpectralDensity, timestep: float, duration: float
-) -> tuple[Array, Array]:
-    """Add what the mean of the same samples has taken from the correlation at every lag.
-
-    That is the variance of the mean, S(0)/duration, where S(0) itself was made smaller by it.
-
-    Returns:
-        The transforms of the blocks, and those with other windows.
-    """
-
-    def restored(transforms: Array, n_windows: float) -> Array:
-        max_lag = round(n_windows * int(density.details["longest lag (samples)"]))
-        window = correlation.lag_window(str(density.details["window"]), max_lag)
-        shape = correlation.cosine_transform(window, timestep, len(density.wavenumber))
-        at_zero = float(np.mean(transforms[..., 0]))
-        return np.asarray(transforms + at_zero / (duration - shape[0]) * shape)
-
-    assert density.other_windows is not None  # of() has made them
-    shorter, longer = density.other_windows
-    return restored(density.blocks, 1.0), np.stack([restored(shorter, 0.5), restored(longer, 2.0)])
 
 
 def _unit_vector(direction: Array) -> Array:

@@ -38,7 +38,7 @@ class SpectralDensity:
         at_zero_lag: mean square of the signal in each block, shape ``(n_blocks,)``.
         details: how it was made.
         other_windows: shape ``(2, k)``, the mean over blocks with a window half as long and with
-            one twice as long; NaN where the runs are too short for it.
+            one twice as long; NaN where the runs are too short for it, or nobody has tried.
     """
 
     wavenumber: Array
@@ -46,7 +46,7 @@ class SpectralDensity:
     resolution: float
     at_zero_lag: Array
     details: Mapping[str, str | float]
-    other_windows: Array | None = None
+    other_windows: Array
 
     @classmethod
     def of(
@@ -136,6 +136,31 @@ class SpectralDensity:
                 "longest lag (samples)": max_lag,
                 **correlation_left(lagged / triangle),
             },
+            other_windows=np.full((2, n_points), np.nan),
+        )
+
+    def restore_mean(self, timestep: float, duration: float) -> SpectralDensity:
+        """Add what the mean of the same samples has taken from the correlation at every lag.
+
+        That is the variance of the mean, S(0)/duration, where S(0) itself was made smaller by it.
+
+        Args:
+            timestep: between samples, atu.
+            duration: of all the samples that have the mean in common, atu.
+        """
+
+        def restored(transforms: Array, n_windows: float) -> Array:
+            max_lag = round(n_windows * int(self.details["longest lag (samples)"]))
+            window = correlation.lag_window(str(self.details["window"]), max_lag)
+            shape = correlation.cosine_transform(window, timestep, len(self.wavenumber))
+            at_zero = float(np.mean(transforms[..., 0]))
+            return np.asarray(transforms + at_zero / (duration - shape[0]) * shape)
+
+        shorter, longer = self.other_windows
+        return replace(
+            self,
+            blocks=restored(self.blocks, 1.0),
+            other_windows=np.stack([restored(shorter, 0.5), restored(longer, 2.0)]),
         )
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.interpolate import CubicSpline
 
 from mlobs_client.analysis.spectra import (
     Spectrum,
@@ -132,31 +131,6 @@ def test_ranges_without_a_maximum_are_refused() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         SpectrumSettings(**settings)  # type: ignore[arg-type]
-
-
-def test_a_run_that_is_too_short_says_which_resolution_fits() -> None:
-    signal = np.random.default_rng(0).normal(size=(50_000, 3))
-    settings = SpectrumSettings(resolution=5.0, n_blocks=8)
-    with pytest.raises(RecordError, match="ask for a resolution of 9 cm") as caught:
-        SpectralDensity.of([signal], FEMTOSECOND, settings)
-    assert "each of 8 blocks" in str(caught.value)
-    SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(resolution=9.0, n_blocks=8))
-
-
-@pytest.mark.parametrize("biased", [True, False])
-@pytest.mark.parametrize("resolution", [22.0, 24.0, 40.0])
-def test_a_sharp_line_has_the_width_that_was_asked_for(biased: bool, resolution: float) -> None:
-    dt, n = FEMTOSECOND, 20_000  # 22 cm^-1 is nearly the finest that blocks of 2.5 ps allow
-    settings = SpectrumSettings(resolution=resolution, n_blocks=8)
-    line = np.cos(0.01 * dt * np.arange(n))[:, None]
-    density = SpectralDensity.of([line], dt, settings, biased=biased)
-    values = CubicSpline(density.wavenumber, density.blocks.mean(axis=0))
-    fine = np.linspace(1000.0, 4000.0, 300_001)
-    high = fine[values(fine) > 0.5 * values(fine).max()]
-    # the longest lag is a whole number of samples, one of a thousand or more; unbiased blocks cut
-    # the cosine anywhere
-    assert high[-1] - high[0] == pytest.approx(resolution, rel=0.01)
-    assert density.resolution == pytest.approx(resolution, rel=2e-3)
 
 
 def test_runs_of_wrong_shape_are_refused() -> None:

@@ -72,7 +72,7 @@ def test_a_correction_keeps_the_degrees_of_freedom_of_each_line(simulated: Spect
         assert areas[1] == pytest.approx(areas[0], rel=1e-3)
 
 
-def test_noise_has_no_peaks(langevin: Callable[..., tuple[Array, Array]]) -> None:
+def test_a_noisy_band_has_one_peak(langevin: Callable[..., tuple[Array, Array]]) -> None:
     _, v = langevin(1000.0 * INVERSE_CM, 200.0 * INVERSE_CM, 1.0, FEMTOSECOND, 20_000, 9, seed=1)
     settings = SpectrumSettings(resolution=40.0, n_blocks=10)
     spectrum = vdos(v[:, :, None].repeat(3, axis=2), np.full(9, DALTON), FEMTOSECOND, settings)

@@ -1,9 +1,5 @@
-import pytest
-
-from mlobs_client.check.digits import check_energy
 from mlobs_client.check.files import check_physics
 from mlobs_client.check.finding import errors
-from mlobs_client.units import EV
 
 WRONG = '''
 import numpy as np
@@ -79,8 +75,3 @@ def test_all_digits_are_enough_for_all_electrons(case, texts, monkeypatch):
     use_spring(case, monkeypatch, 1.0, all_electrons=-133_000.0)
     warnings = texts(list(check_physics([case.client], case.input)), "warning")
     assert [text for text in warnings if "conserved" in text] == []
-
-
-@pytest.mark.parametrize(("energy", "n_warnings"), [(-9999.0, 0), (-10_001.0, 1), (-12.0, 0)])
-def test_nine_digits_are_enough_up_to_ten_thousand_electronvolt(energy, n_warnings):
-    assert len(list(check_energy(energy * EV, "%16.8e", "potential"))) == n_warnings
