@@ -2,14 +2,16 @@
 
 Each function draws one series, estimates, and returns values, their errors, and the exact values;
 one each of a peak or an integral, several of a spectrum, at wavenumbers further apart than the
-resolution. A loss is NaN where it is marked with a window bias; the others are compared with what
-the same window makes of the exact correlation. The series of an oscillator have 30 000 samples
-(60 ps, 10 blocks); those of Debye are given in relaxation times.
+resolution. A loss has no error (NaN) where it is marked with a window bias; the others are compared
+with what the same window makes of the exact correlation. The series of an oscillator have 30 000
+samples (60 ps, 10 blocks); those of Debye are given in relaxation times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -111,10 +113,18 @@ def debye_loss(rng: np.random.Generator, n_taus: int) -> Repetition:
     assert bias is not None
     values, errors, right = _points(loss, exact, PHASES / (TAU * INVERSE_CM))
     marked = bias[_nearest(loss, PHASES / (TAU * INVERSE_CM))]
-    return np.where(marked, np.nan, values), errors, right
+    return values, np.where(marked, np.nan, errors), right
 
 
-CASES = {
+def at_one(
+    rng: np.random.Generator, several: Callable[[np.random.Generator], Repetition], k: int = 0
+) -> tuple[float, float, float]:
+    """One of the points of a repetition."""
+    value, error, exact = several(rng)
+    return float(value[k]), float(error[k]), float(exact[k])
+
+
+CASES: Final = {
     "peak position": peak_position,
     "band integral": band_integral,
     "density of states": vdos_values,

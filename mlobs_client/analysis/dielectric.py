@@ -55,7 +55,6 @@ from mlobs_client.analysis.statistics import (
     Estimate,
     check_series,
     mean_of_independent,
-    too_short,
 )
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
@@ -91,12 +90,12 @@ class DielectricFunction:
     Attributes:
         real: epsilon', with one curve for each block, run, or pair of runs.
         imaginary: epsilon'', likewise; positive where power is absorbed.
-        no_static_error: why :attr:`static` has no error, for a reader; empty where it has one.
+        fluctuations: what the fluctuations themselves say of :attr:`static`; None for a response.
     """
 
     real: Spectrum
     imaginary: Spectrum
-    no_static_error: str = ""
+    fluctuations: Estimate | None = None
 
     @classmethod
     def of(
@@ -130,6 +129,9 @@ class DielectricFunction:
     def static(self) -> Estimate:
         """epsilon' at zero frequency.
 
+        From fluctuations, it is their size, whose error needs no blocks; from a response, the
+        first point of the curve.
+
         Raises:
             MissingObservable: the curve begins above, as that from a pulse does.
         """
@@ -138,8 +140,7 @@ class DielectricFunction:
                 f"this dielectric function begins at {self.real.wavenumber[0]:.4g} cm^-1 and has "
                 "no static value; take that from fluctuations"
             )
-        found = mean_of_independent(self.real.blocks[:, 0])
-        return found.without_error(self.no_static_error)
+        return self.fluctuations or mean_of_independent(self.real.blocks[:, 0])
 
 
 def permittivity_from_fluctuations(
@@ -215,11 +216,11 @@ def dielectric_from_fluctuations(
     check_positive("timestep", timestep, "atu")
     scale = _scale(volume, temperature)
     runs = _fluctuations(as_runs(dipoles, ("t", "3"), "dipoles"))
-    if direction is None:
-        scale /= 3.0
-    else:
+    if direction is not None:
         unit = _unit_vector(direction)
         runs = [run @ unit[:, None] for run in runs]
+    static = covariance(runs, timestep / PICOSECOND).mean * scale
+    scale /= runs[0].shape[1]
     # the triangle of a biased one, with blocks of length T, would leave (eps(0) - 1)/(omega T) of
     # what is slow at all frequencies: more than there is between the bands of a liquid
     density = SpectralDensity.of(runs, timestep, settings, biased=False)
@@ -234,9 +235,7 @@ def dielectric_from_fluctuations(
         density.wavenumber, scale * density.blocks, scale * density.other_windows,
         density.resolution, electronic, details,
     )  # fmt: skip
-    length = int(density.details["samples per block"])
-    reason = too_short(runs, length, timestep / PICOSECOND)
-    return replace(function, no_static_error=reason)
+    return replace(function, fluctuations=replace(static, value=electronic + static.value))
 
 
 def dielectric_from_relaxation(
