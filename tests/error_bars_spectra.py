@@ -133,6 +133,22 @@ CASES: Final = {
     "dielectric loss, 100 tau": partial(debye_loss, n_taus=100),
 }
 
+SINGLE: Final = {
+    "peak position, 10 blocks": partial(at_one, several=peak_position),
+    "band integral, 10 blocks": partial(at_one, several=band_integral),
+    "density of states, maximum": partial(at_one, several=vdos_values, k=5),
+    "density of states, wing": partial(at_one, several=vdos_values, k=13),
+    "infrared, maximum": partial(at_one, several=infrared_values, k=5),
+    "infrared, wing": partial(at_one, several=infrared_values, k=13),
+    **{
+        f"dielectric loss, Debye, {n} tau, at w tau = {PHASES[k]:g}": partial(
+            at_one, several=partial(debye_loss, n_taus=n), k=k
+        )
+        for n, k in ((40, 6), (40, 8), (100, 3), (100, 5))
+    },
+}
+"""One number of each, for the harness of all estimates."""
+
 
 def _propagator() -> Array:
     generator = np.array([[0.0, 1.0], [-(FREQUENCY**2), -FRICTION]])

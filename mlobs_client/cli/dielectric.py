@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ def command(
     )
     more = {
         "static": static_values,
-        "mean of the tensor": asdict(static.mean),
+        "mean of the tensor": static.mean.as_json(),
         "tensor": static.tensor.tolist(),
         "errors of the tensor": static.errors.tolist(),
     }
@@ -249,10 +249,13 @@ def _relaxation(
 
 def _show(static: Permittivity, curves: dict[str, DielectricFunction], along: bool) -> None:
     click.echo(f"static dielectric constant (a third of the trace)  {static.mean}")
+    click.echo(f"independent samples of the slowest component: {static.mean.n_independent:.0f}")
     for row, errors in zip(static.tensor, static.errors, strict=True):
-        click.echo(
-            "  " + "  ".join(f"{x:8.3f} ± {e:.3f}" for x, e in zip(row, errors, strict=True))
-        )
+        click.echo("  " + "  ".join(map(_element, row, errors)))
     if along:
         for label, one in curves.items():
             click.echo(f"along the field, from {label}  {one.static}")
+
+
+def _element(value: float, error: float) -> str:
+    return f"{value:8.3f}" if np.isnan(error) else f"{value:8.3f} ± {error:.3f}"
