@@ -104,62 +104,6 @@ def test_the_potential_is_that_without_the_field_of_each_run(runs: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "column",
-    ["conserved", "forcemod", "kinetic_cv", "bead_potentials", "atom_f(0)", "kinetic_md", "spam"],
-)
-def test_what_may_contain_the_field_of_the_run_is_refused(
-    column: str, runs: Path, tmp_path: Path
-) -> None:
-    prefix = copied(runs, "0.1", tmp_path / "run", column)
-    wanted = ["--observable", column, "-o", tmp_path / "out"]
-    with pytest.raises(RecordError, match=r"may contain the field .* polarization, potential, kin"):
-        run_command(prefix, "--field", "0.1", "--to", "0.1", *wanted)
-
-
-COUPLING = '{}\nvector = [0.0, 0.1, 0.0]\nunit = "V/angstrom"\n{}'
-
-
-@pytest.mark.parametrize(
-    ("client", "flag", "refusal"),
-    [
-        (COUPLING.format("[displacement]", ""), [], r"has \[displacement\]: the energy"),
-        (COUPLING.format("[field]", "reduced = true"), [], r"has \[field\] with reduced = true"),
-        (COUPLING.format("[field]", "second_order = true"), [], "reweighted without --second"),
-        (COUPLING.format("[field]", ""), ["--second-order"], "reweighted with --second-order"),
-    ],
-)
-def test_runs_with_another_energy_of_the_field_are_refused(
-    client: str, flag: list[str], refusal: str, runs: Path, tmp_path: Path
-) -> None:
-    prefix = copied(runs, "0.1", tmp_path / "run")
-    (tmp_path / "run" / "client.toml").write_text(f'structure = "init.xyz"\n{client}\n')
-    with pytest.raises(RecordError, match=f"client.toml: .*{refusal}"):
-        run_command(prefix, "--field", "0.1", "--to", "0.1", *flag, "-o", tmp_path / "out")
-
-
-def test_the_client_file_of_a_field_of_first_order_is_no_reason_to_refuse(
-    runs: Path, tmp_path: Path
-) -> None:
-    prefix = copied(runs, "0.1", tmp_path / "run")
-    (tmp_path / "run" / "other.toml").write_text("[study]\nname = 1\n")
-    client = COUPLING.format("[field]", "")
-    (tmp_path / "run" / "client.toml").write_text(f'structure = "init.xyz"\n{client}\n')
-    # which is refused only as it is so far away
-    with pytest.raises(RecordError, match="effective samples are left"):
-        run_command(prefix, "--field", "0.1", "--to", "3", "-o", tmp_path / "out")
-
-
-def test_a_run_with_a_barostat_is_refused(runs: Path, tmp_path: Path) -> None:
-    prefix = copied(runs, "0.1", tmp_path / "run")
-    positions = tmp_path / "run" / "simulation.pos_0.xyz"
-    later = positions.read_text().replace("90.0  Step: 0", "90.0  Step: 4")
-    longer = later.replace(f"{LENGTH:.8f}", f"{1.001 * LENGTH:.8f}", 1)
-    positions.write_text(positions.read_text() + longer)
-    with pytest.raises(RecordError, match="the cell changes; only runs without a barostat"):
-        run_command(prefix, "--field", "0.1", "--to", "0.05", "-o", tmp_path / "out")
-
-
-@pytest.mark.parametrize(
     ("observable", "fields"), [("polarization", ("0.02", "0.06")), ("potential", ("0.02",))]
 )
 def test_fields_of_second_order_take_the_polarizability(
