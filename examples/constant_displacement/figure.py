@@ -16,7 +16,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlobs_client.analysis.statistics import Estimate, mean
+from mlobs_client.analysis.estimate import Estimate
+from mlobs_client.analysis.statistics import mean
 from mlobs_client.evaluate.toys import double_well
 from mlobs_client.plot import COLORS, STYLE, Plot, save
 from mlobs_client.runs import Run

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from scipy.signal import hilbert
 
 from mlobs_client.analysis import correlation
+from mlobs_client.analysis.estimate import Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
 from mlobs_client.analysis.spectra import (
     Runs,
@@ -51,11 +52,7 @@ from mlobs_client.analysis.spectral_density import (
     check_length,
     correlation_left,
 )
-from mlobs_client.analysis.statistics import (
-    Estimate,
-    check_series,
-    mean_of_independent,
-)
+from mlobs_client.analysis.statistics import mean_of_independent
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import (

@@ -16,8 +16,8 @@ from scipy.integrate import trapezoid
 from scipy.ndimage import uniform_filter1d
 
 from mlobs_client.analysis import correlation
-from mlobs_client.analysis.estimate import student
-from mlobs_client.analysis.statistics import Estimate, check_series, jackknife
+from mlobs_client.analysis.estimate import Estimate, check_series, student
+from mlobs_client.analysis.statistics import jackknife
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import KELVIN

@@ -23,14 +23,17 @@ from scipy import stats
 from mlobs_client.analysis.correlation import split_blocks
 from mlobs_client.analysis.estimate import (
     FEWEST_RUNS,
+    Estimate,
+    check_series,
     student,
     too_few,
 )
-from mlobs_client.analysis.estimate import Estimate as Estimate
-from mlobs_client.analysis.estimate import check_series as check_series
-from mlobs_client.analysis.zero_frequency import FREEDOM, ROUNDING, WINDOW, zero_frequency_density
 from mlobs_client.analysis.zero_frequency import (
-    statistical_inefficiency as statistical_inefficiency,
+    FREEDOM,
+    ROUNDING,
+    WINDOW,
+    statistical_inefficiency,
+    zero_frequency_density,
 )
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers

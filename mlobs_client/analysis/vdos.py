@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mlobs_client.analysis.estimate import check_series
 from mlobs_client.analysis.spectra import (
     Runs,
     Spectrum,
@@ -17,7 +18,6 @@ from mlobs_client.analysis.spectra import (
     check_positive,
 )
 from mlobs_client.analysis.spectral_density import SpectralDensity
-from mlobs_client.analysis.statistics import check_series
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_CM

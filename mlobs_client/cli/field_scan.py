@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.freezing import FRACTION
-from mlobs_client.analysis.statistics import Estimate
 from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
 from mlobs_client.campaign.samples import read_samples

@@ -24,8 +24,8 @@ from mlobs_client.errors import RecordError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlobs_client.analysis.estimate import Estimate
     from mlobs_client.analysis.reweighting import Reweighted
-    from mlobs_client.analysis.statistics import Estimate
     from mlobs_client.structure import Array
 
 

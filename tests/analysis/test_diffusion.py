@@ -14,7 +14,7 @@ from mlobs_client.analysis.diffusion import (
     diffusion_from_velocities,
     mean_squared_displacement,
 )
-from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND
 

@@ -38,6 +38,14 @@ def test_the_window_hides_no_slow_relaxation(n_independent: int) -> None:
     assert 0.95 * exact < errors.mean() < 1.12 * exact
 
 
+def test_the_inefficiency_of_an_autoregressive_process_is_the_exact_one() -> None:
+    random = np.random.default_rng(6)
+    found = [statistical_inefficiency(relaxation(5000, 4.481, random)[:, 0]) for _ in range(100)]
+    # each sample keeps 0.8 of the one before: (1 + 0.8)/(1 - 0.8); 37 degrees of freedom: 23 %
+    # each, 2.3 % in all
+    assert np.mean(found) == pytest.approx(9, rel=0.07)
+
+
 def test_a_line_that_was_fitted_takes_no_density_away() -> None:
     random = np.random.default_rng(3)
     times = np.arange(4000.0)

@@ -9,7 +9,7 @@ import pytest
 from csv_files import read_csv
 
 from mlobs_client import plot
-from mlobs_client.analysis.statistics import Estimate
+from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ConfigError
 
 
