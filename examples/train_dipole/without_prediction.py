@@ -12,7 +12,7 @@ from mlobs_client.learn.bond_charges import FirstPrediction
 
 def predict_zero(features: np.ndarray, *_: object) -> FirstPrediction:
     """No charges; nobody has looked how large the labels are."""
-    return FirstPrediction(np.zeros(features.shape[2]), 0.0, 0.0)
+    return FirstPrediction(np.zeros(features.shape[2]), 0.0, 0.0, unseen=0.0)
 
 
 if __name__ == "__main__":

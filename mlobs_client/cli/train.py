@@ -233,6 +233,8 @@ def _train(
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
         data_set = training.read_data_set(settings, options.frames)
+    for line in _describe_labels(data_set):
+        console.print(line, markup=False, soft_wrap=True)
     with _shown(console, options.members, settings.steps) as report:
         paths = training.train_committee(
             settings, data_set, options.output, options.members, report, options.device
@@ -325,6 +327,18 @@ def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     if len(found["classes"]) > 1:
         for one, of_class in found["classes"].items():
             yield "", one, str(of_class["n_rows"]), number(of_class["rmse"]), unit, "", ""
+
+
+def _describe_labels(data_set: DataSet) -> Iterator[str]:
+    """What there is to say before the training."""
+    unsure = data_set.unsure
+    if unsure:
+        shown = ", ".join(map(str, unsure[:MOST_LINES]))
+        more = f" and {len(unsure) - MOST_LINES} more" if len(unsure) > MOST_LINES else ""
+        yield (
+            f"the branches of structures {shown}{more} are a guess: nothing in the other "
+            "structures is like them; leave them out, or add some that are"
+        )
 
 
 def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:

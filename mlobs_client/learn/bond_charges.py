@@ -8,40 +8,57 @@ searched through: charges that pass along pairs of atoms,
 
     \mu = \sum_{S < T} \sum_k q_{STk} \sum_{I \in S, J \in T} f_k(r_{IJ}) \, r_{IJ} .
 
-Fits from many random starts, each of which puts the labels on the branch that is nearest to its own
-prediction, find the branches that agree with each other. The network later refines them.
+The branches that agree with each other are those of labels y = A q + integers, in quanta. Whether
+they are the right ones is seen from structures that were left out: if a wrong choice explains the
+others, these are anywhere. The network later refines them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
 
 import matscipy.neighbours
 import numpy as np
+import numpy.typing as npt
 from ase.geometry import complete_cell
 
 from mlobs_client.learn.branches import Quanta
-from mlobs_client.structure import Array, Structure
+from mlobs_client.learn.integers import RANK, fold_integers, refine, search_integers
+from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
 REACHES: Final = (0.4, 0.6, 0.8, 1.0)
 """Of the functions f_k = (1 - (r / reach)^2)^2, in cutoffs."""
 
-KEPT: Final = (200, 20, 20)
-"""Starts of each round; the best go on to the next."""
+SCALES: Final = (1.0, 3.0, 9.0)
+"""Root mean squares of the dipoles that are looked for, quanta."""
 
-N_ITERATIONS: Final = 10
-FARTHEST: Final = 2.0
-"""Root mean square of the predictions that fits start from, in edges of the cell, at most."""
+KEPT: Final = (1000, 10000)
+"""Choices of the branches that are followed at once; more where fewer found nothing."""
 
-AS_GOOD: Final = 2.0
-"""Residuals within this factor of the smallest leave the choice to the size of the charges: where
-all structures are nearly the same, large charges can explain every branch."""
+N_REFINED: Final = 50
+"""Of each search, by least squares."""
+
+AS_GOOD: Final = 1.01
+"""Residuals within this factor of the smallest leave the choice to the size of the predictions."""
 
 CLEAR: Final = 0.25
 """Quanta; where no label is farther from zero, zero is the first prediction."""
+
+RANDOM: Final = 1.0 / np.sqrt(12.0)
+"""Root mean square that labels on random branches leave, quanta."""
+
+TELLING: Final = 0.5 * RANDOM
+"""At most; of normally distributed residuals, 5e-4 are then beyond half a quantum."""
+
+UNSURE: Final = 0.2
+"""Error of the prediction of one label from all others, quanta: every 80th is on a wrong branch."""
+
+N_PARTS: Final = 5
+"""Of the structures; each is predicted from the others."""
 
 MOST_STRUCTURES: Final = 300
 
@@ -53,11 +70,22 @@ class FirstPrediction(NamedTuple):
         charges: shape ``(n_features,)``, e.
         before: root mean square of the folded labels, e angstrom.
         after: the same of what these charges leave of them.
+        unseen: root mean square of what charges leave of labels that they were not fitted to,
+            quanta; where already the others leave more than :data:`TELLING`, of those.
+        unsure: places of labels whose branch no other label tells: the charges follow each of
+            these alone.
     """
 
     charges: Array
     before: float
     after: float
+    unseen: float
+    unsure: tuple[int, ...] = ()
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells branches from each other."""
+        return bool(self.unseen <= TELLING)
 
 
 def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -> Array:
@@ -94,64 +122,101 @@ def fit_bond_charges(
         features: shape ``(n_structures, 3, n_features)``, angstrom.
         labels: shape ``(n_structures, 3)``, label - e sum N R on any branch, e angstrom.
         quanta: of each structure.
-        seed: of the random starts.
+        seed: of which structures are taken where there are many, and of their parts.
     """
     random = np.random.default_rng([seed, 3])
     chosen = random.permutation(len(labels))[:MOST_STRUCTURES]
     features, labels = features[chosen], labels[chosen]
     quanta = [quanta[s] for s in chosen]
-    before = float(_rms(_folded(labels[:, None], quanta))[0])
-    nothing = FirstPrediction(np.zeros(features.shape[2]), before, before)
-    if _is_clear(labels, quanta):
-        return nothing
-    rows = features.reshape(labels.size, features.shape[2])
-    left, scales, right = np.linalg.svd(rows, full_matrices=False)
-    kept = scales > 1e-6 * max(scales, default=0.0)
-    if not kept.any():
-        return nothing
-    norm = np.sqrt(len(rows))
-    basis = norm * left[:, kept].reshape(*labels.shape, -1)  # predictions of unit mean square
-    starts = random.normal(size=(KEPT[0], basis.shape[2]))
-    largest = FARTHEST * max(one.edge for one in quanta)
-    lengths = random.uniform(0.0, largest, (len(starts), 1))
-    starts *= lengths / np.linalg.norm(starts, axis=1, keepdims=True)
-    starts[0] = 0.0
-    found, after = _search(basis, labels, quanta, starts)
-    return FirstPrediction((norm * found / scales[kept]) @ right[kept], before, after)
+    equations = _Equations.of(features, labels, quanta)
+    before = _rms_folded(labels, quanta)
+    left = equations.left(np.zeros(features.shape[2]))
+    if np.abs(left).max(initial=0.0) < CLEAR or not equations.rows.any():
+        return FirstPrediction(np.zeros(features.shape[2]), before, before, _rms(left))
+    charges = equations.solve()
+    after = _rms_folded(labels - features @ charges, quanta)
+    unsure = sorted({int(chosen[s]) for s in equations.structures[equations.unsure(charges)]})
+    return FirstPrediction(charges, before, after, _judge(equations, charges), tuple(unsure))
 
 
-def _is_clear(labels: Array, quanta: Sequence[Quanta]) -> bool:
-    """Whether every label has one branch that is near to zero, and no other."""
-    pairs = zip(labels, quanta, strict=True)
-    return all((np.abs(q.fractions(q.fold(label))) < CLEAR).all() for label, q in pairs)
+@dataclass(frozen=True)
+class _Equations:
+    """Of the components along lattice vectors: labels = rows @ charges, up to integers.
+
+    Attributes:
+        structures: that each belongs to, shape ``(n_labels,)``.
+        rows: shape ``(n_labels, n_features)``, quanta/e.
+        labels: shape ``(n_labels,)``, quanta.
+    """
+
+    structures: Integers
+    rows: Array
+    labels: Array
+
+    @classmethod
+    def of(cls, features: Array, labels: Array, quanta: Sequence[Quanta]) -> _Equations:
+        """Those that have quanta."""
+        along = np.array([one.along for one in quanta])
+        rows, right = np.empty((*along.shape, features.shape[2])), np.empty(along.shape)
+        for s, one in enumerate(quanta):
+            rows[s] = one.reduced_fractions(features[s].T).T
+            right[s] = one.reduced_fractions(labels[s])
+        return cls(np.nonzero(along)[0], rows[along], right[along])
+
+    def of_structures(self, kept: npt.NDArray[np.bool_]) -> _Equations:
+        """A part."""
+        chosen = kept[self.structures]
+        return _Equations(self.structures[chosen], self.rows[chosen], self.labels[chosen])
+
+    def left(self, charges: Array) -> Array:
+        """What charges leave of the labels, quanta."""
+        return fold_integers(self.labels - self.rows @ charges)
+
+    def solve(self) -> Array:
+        """The best charges of several searches, each with more choices than the one before."""
+        found = np.zeros((1, self.rows.shape[1]))
+        n_free = max(len(self.rows) - self.rows.shape[1], 0)
+        good = TELLING * np.sqrt(n_free / len(self.rows))  # wrong branches are fitted, too
+        for n_kept in KEPT:
+            starts = [search_integers(self.rows, self.labels, scale, n_kept) for scale in SCALES]
+            found = np.vstack([found, *(start[:N_REFINED] for start in starts)])
+            found, errors = refine(self.rows, self.labels, found)
+            if errors.min() <= good:
+                break
+        as_good = errors <= AS_GOOD * errors.min()
+        sizes = np.linalg.norm(found[as_good] @ self.rows.T, axis=1)
+        return np.asarray(found[as_good][sizes.argmin()])
+
+    def unsure(self, charges: Array) -> npt.NDArray[np.bool_]:
+        """Which labels all others predict with a larger error than :data:`UNSURE`."""
+        inverse = np.linalg.pinv(self.rows, rcond=RANK)
+        own = np.sum(self.rows * inverse.T, axis=1)  # of the fit at a label, what is due to it
+        n_free = max(len(own) - own.sum(), 1.0)
+        variance = np.sum(self.left(charges) ** 2) / n_free
+        return np.asarray(variance > UNSURE**2 * (1.0 - own))
 
 
-def _search(
-    basis: Array, labels: Array, quanta: Sequence[Quanta], fits: Array
-) -> tuple[Array, float]:
-    """Fits in turns with choosing the nearest branches; the best of many starts."""
-    for n_kept in KEPT:
-        fits = fits[:n_kept]
-        for _ in range(N_ITERATIONS):
-            residuals = _residuals(basis, labels, quanta, fits)
-            fits = fits + np.einsum("sik,sni->nk", basis, residuals) / labels.size
-        errors = _rms(_residuals(basis, labels, quanta, fits))
-        order = errors.argsort(kind="stable")
-        fits, errors = fits[order], errors[order]
-    as_good = errors <= AS_GOOD * errors[0]
-    smallest = np.linalg.norm(fits[as_good], axis=1).argmin()
-    return fits[smallest], float(errors[smallest])
+def _judge(equations: _Equations, charges: Array) -> float:
+    """See :attr:`FirstPrediction.unseen`."""
+    seen = _rms(equations.left(charges))
+    if seen > TELLING:
+        return seen
+    n_structures = equations.structures.max() + 1
+    parts, unseen = np.arange(n_structures) % N_PARTS, []
+    for part in range(min(N_PARTS, n_structures)):
+        others = equations.of_structures(parts != part)
+        charges = others.solve()
+        seen = _rms(others.left(charges))
+        if seen > TELLING:
+            return seen
+        unseen.append(equations.of_structures(parts == part).left(charges))
+    return _rms(np.concatenate(unseen))
 
 
-def _residuals(basis: Array, labels: Array, quanta: Sequence[Quanta], fits: Array) -> Array:
-    predictions = np.einsum("sik,nk->sni", basis, fits)
-    return _folded(labels[:, None] - predictions, quanta)
+def _rms_folded(labels: Array, quanta: Sequence[Quanta]) -> float:
+    pairs = zip(quanta, labels, strict=True)
+    return float(np.sqrt(np.mean([one.fold(label) ** 2 for one, label in pairs])))
 
 
-def _folded(residuals: Array, quanta: Sequence[Quanta]) -> Array:
-    return np.array([one.fold(r) for one, r in zip(quanta, residuals, strict=True)])
-
-
-def _rms(residuals: Array) -> Array:
-    """Of every fit, from ``(n_structures, n_fits, 3)``."""
-    return np.asarray(np.sqrt(np.mean(residuals**2, axis=(0, 2))))
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0

@@ -71,11 +71,6 @@ class Quanta:
         """Whether the structure is periodic at all."""
         return bool(self._periodic.any())
 
-    @property
-    def edge(self) -> float:
-        """Length of the longest reduced lattice vector; zero if there is none."""
-        return float(np.linalg.norm(self._reduced[self._periodic], axis=1).max(initial=0.0))
-
     def nearest(self, vectors: npt.ArrayLike) -> Integers:
         """The lattice vectors, as integers, that are nearest to vectors ``(..., 3)``."""
         vectors = np.asarray(vectors, dtype=np.float64)
@@ -99,6 +94,11 @@ class Quanta:
     def fractions(self, vectors: npt.ArrayLike) -> Array:
         """Vectors in quanta along each lattice vector; zero where there are none."""
         fractions = np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(self._cell)
+        return np.asarray(fractions * self._periodic)
+
+    def reduced_fractions(self, vectors: npt.ArrayLike) -> Array:
+        """The same along the shortest lattice vectors that span the same lattice."""
+        fractions = np.asarray(vectors, dtype=np.float64) @ self._inverse
         return np.asarray(fractions * self._periodic)
 
 

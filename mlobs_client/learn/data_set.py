@@ -10,7 +10,13 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.learn.bond_charges import FirstPrediction, fit_bond_charges, pair_features
+from mlobs_client.learn.bond_charges import (
+    RANDOM,
+    TELLING,
+    FirstPrediction,
+    fit_bond_charges,
+    pair_features,
+)
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.labels import Labelled, numbers_by_species, species_of
 from mlobs_client.learn.networks import Kind, count_species, fit_free_atoms
@@ -61,11 +67,22 @@ class DataSet:
         """Whether any structure is."""
         return any(any(one.structure.pbc) for one in self.labelled)
 
+    @property
+    def unsure(self) -> list[int]:
+        """Indices in the file, of structures whose branch is a guess: no other is like them."""
+        places = [] if self.first is None else [self.rest[s] for s in self.first.unsure]
+        return [self.labelled[s].index for s in places]
+
     def as_json(self) -> dict[str, Any]:
         """What a report says of it; structures by their indices in the file."""
         first = None
         if self.first is not None:
-            first = {"rms_before": self.first.before, "rms_after": self.first.after}
+            first = {
+                "rms_before": self.first.before,
+                "rms_after": self.first.after,
+                "unseen_quanta": self.first.unseen,
+                "unsure": self.unsure,
+            }
         return {
             "n_structures": len(self.labelled),
             "held_out": [self.labelled[s].index for s in self.test],
@@ -103,7 +120,7 @@ def prepare(
         fold: False says that all dipoles are on one branch already, and leaves them there.
 
     Raises:
-        ConfigError: too few structures.
+        ConfigError: too few structures, or the branches of their dipoles cannot be told.
     """
     if len(labelled) < FEWEST:
         raise ConfigError(
@@ -152,6 +169,14 @@ def _set_dipoles(
     features = np.array([pair_features(one.structure, species, cutoff) for one in labelled])
     labels = np.array([one.remainder for one in labelled])
     first = fit_bond_charges(features[rest], labels[rest], [quanta[s] for s in rest], seed)
+    if not first.tells:
+        raise ConfigError(
+            "on which branches the dipoles are cannot be told: charges that pass along pairs of "
+            f"atoms leave {first.unseen:.2f} quanta (root mean square) of labels that they were "
+            f"not fitted to, at most {TELLING:.2f} would do, labels on random branches leave "
+            f"{RANDOM:.2f}. Look at --key, --unit and the oxidation numbers; else give more "
+            "structures, smaller cells, or dipoles on one branch with --branches keep"
+        )
     predictions = features @ first.charges
     for s, one in enumerate(labelled):
         residual = quanta[s].fold(labels[s] - predictions[s])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from branch_sets import LabelledSet, crystals, oriented_water
 
 from mlobs_client.learn.bond_charges import fit_bond_charges, pair_features
 from mlobs_client.learn.branches import Quanta
@@ -44,6 +45,59 @@ def test_small_dipoles_stay_on_the_branch_nearest_to_zero(features) -> None:
     predictions = rows @ first.charges
     for one, label, prediction in zip(quanta, labels, predictions, strict=True):
         assert not one.nearest(label - prediction).any()
+
+
+def all_alike(moved: np.ndarray) -> bool:
+    """In a crystal all labels may be moved by the same quanta: that is one branch, as any."""
+    return bool((moved == moved[0]).all())
+
+
+@pytest.mark.parametrize(
+    ("n_molecules", "bias", "noise"), [(216, 2.0, 0.02), (512, 3.0, 0.02), (216, 2.0, 0.1)]
+)
+def test_no_label_of_an_oriented_liquid_is_wrong(
+    n_molecules: int, bias: float, noise: float
+) -> None:
+    water = oriented_water(n_molecules, bias, noise, n_structures=24, seed=1)
+    assert np.sqrt(np.mean(water.truth[:, 2] ** 2)) > 1.5 * water.edge  # else nothing is tested
+    first = water.fit()
+    assert first.tells
+    assert not water.moved(first).any()
+
+
+@pytest.mark.parametrize(
+    ("n_species", "amplitude", "noise"), [(2, 0.8, 0.1), (3, 0.8, 0.02), (4, 0.8, 0.02), (4, 2, 0)]
+)
+def test_no_label_of_a_crystal_of_up_to_four_species_is_wrong(
+    n_species: int, amplitude: float, noise: float
+) -> None:
+    labelled = crystals(n_species, amplitude, noise, n_structures=100, seed=1)
+    first = labelled.fit()
+    assert first.tells
+    assert all_alike(labelled.moved(first))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_five_species_with_much_noise_are_right_or_not_told(seed: int) -> None:
+    labelled = crystals(5, 3.0, 0.1, n_structures=60, seed=seed)
+    first = labelled.fit()
+    assert first.after < 0.2 * labelled.edge  # it looks well: random labels have 0.29 each way
+    assert all_alike(labelled.moved(first)) or not first.tells
+
+
+@pytest.mark.parametrize("n_species", [2, 3, 4])
+def test_random_labels_are_not_told_however_well_they_are_fitted(n_species: int) -> None:
+    labelled = crystals(n_species, 1.0, 0.0, n_structures=15, seed=0)
+    labels = np.random.default_rng(0).uniform(0.0, labelled.edge, labelled.truth.shape)
+    random = LabelledSet(labelled.features, labelled.truth, labels, labelled.edge)
+    assert not random.fit().tells
+
+
+def test_a_structure_like_no_other_is_named_for_its_branch_is_a_guess() -> None:
+    labelled = crystals(3, 0.8, 0.05, n_structures=40, seed=0)
+    assert labelled.fit().unsure == ()
+    labelled.features[17, 2, :] += [0, 0, 0, 0, 50.0, 0, 0, 0, 0, 0, 0, 0]
+    assert labelled.fit().unsure == (17,)
 
 
 def test_features_are_vectors_that_translations_and_wrapping_do_not_change(water) -> None:

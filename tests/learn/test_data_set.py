@@ -62,3 +62,14 @@ def test_every_structure_is_learned_from_or_judged_by_or_held_out(labelled) -> N
 def test_too_few_structures_are_refused(labelled) -> None:
     with pytest.raises(ConfigError, match="4 structures are too few"):
         prepare("dipole", labelled[:4], cutoff=3.0)
+
+
+def test_labels_that_no_charges_explain_are_refused_before_any_training(labelled) -> None:
+    random = np.random.default_rng(1)
+    lost = [
+        replace(one, labels={**one.labels, "dipole": random.uniform(-9.0, 9.0, 3)})
+        for one in labelled
+    ]
+    with pytest.raises(ConfigError, match=r"cannot be told: .* 0\.\d\d quanta .* --branches keep"):
+        prepare("dipole", lost, cutoff=3.0)
+    prepare("dipole", lost, cutoff=3.0, fold=False)

@@ -12,6 +12,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import branches
 import exact
 import water
 from report import run
@@ -22,6 +23,7 @@ STUDIES = {
     "anharmonic_kinetic_energy": exact.anharmonic_kinetic_energy,
     "dipole_in_a_field": exact.dipole_in_a_field,
     "infrared_sum_rule": exact.infrared_sum_rule,
+    "branches": lambda folder: branches.branches(),
     "conservation": water.conservation,
     "held_out_errors": lambda folder: water.held_out_errors(),
 }

@@ -1,0 +1,99 @@
+r"""Labels that are known up to integers, explained by few numbers: which integers are right?
+
+Of labels y = A c + n + noise with integers n, both c and n are unknown. Where c is normally
+distributed, each label that is put on a branch says what the next ones are, and with what error:
+the most certain comes next, and while several integers are possible, all are followed.
+
+Source:
+    The M-algorithm, Anderson and Mohan, IEEE Trans. Commun. 32, 169 (1984).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.structure import Array
+
+NOISE: Final = 0.05
+"""Standard deviation of the labels from the best numbers, quanta; 0.02 to 0.1 is found as well."""
+
+WITHIN: Final = 4.5
+"""Standard deviations between a label and the prediction from those before it, at most."""
+
+RANK: Final = 1e-6
+"""Of singular values, relative to the largest; below, numbers are said to change nothing."""
+
+N_ITERATIONS: Final = 20
+"""Of least squares and choices of the nearest integers; few change after the third."""
+
+
+def search_integers(rows: Array, labels: Array, scale: float, n_kept: int) -> Array:
+    """Return numbers that explain labels up to integers, the most probable ones first.
+
+    Args:
+        rows: A, shape ``(n_labels, n_numbers)``.
+        labels: shape ``(n_labels,)``, on any branch.
+        scale: root mean square of A c that is expected.
+        n_kept: how many choices of the integers are followed at once.
+
+    Returns:
+        c, shape ``(n_found, n_numbers)`` with at most ``n_kept`` rows.
+    """
+    variance = scale**2 * len(rows) / np.sum(rows**2)
+    covariances = variance * rows  # of labels with numbers, given the labels before
+    numbers, costs = np.zeros((1, rows.shape[1])), np.zeros(1)
+    left = np.ones(len(rows), dtype=bool)
+    for _ in range(len(rows)):
+        variances = np.where(left, np.sum(covariances * rows, axis=1) + NOISE**2, np.inf)
+        place = int(variances.argmin())
+        left[place] = False
+        gain = covariances[place] / variances[place]
+        deviation = float(np.sqrt(variances[place]))
+        kept, surprises = _branch(labels[place] - numbers @ rows[place], costs, deviation, n_kept)
+        numbers = numbers[kept] + surprises[:, None] * gain
+        costs = costs[kept] + (surprises / deviation) ** 2
+        covariances = covariances - np.outer(covariances @ rows[place], gain)
+    return np.asarray(numbers[costs.argsort(kind="stable")])
+
+
+def fold_integers(values: Array) -> Array:
+    """Less the nearest integers."""
+    return np.asarray(values - np.rint(values))
+
+
+def refine(rows: Array, labels: Array, numbers: Array) -> tuple[Array, Array]:
+    """Least squares in turns with choosing the nearest integers.
+
+    Args:
+        rows: A, shape ``(n_labels, n_numbers)``.
+        labels: shape ``(n_labels,)``.
+        numbers: to start from, shape ``(n_starts, n_numbers)``.
+
+    Returns:
+        c of each start, and the root mean squares of what it leaves of the labels.
+    """
+    inverse = np.linalg.pinv(rows, rcond=RANK)
+    for _ in range(N_ITERATIONS):
+        numbers = numbers + fold_integers(labels - numbers @ rows.T) @ inverse.T
+    left = fold_integers(labels - numbers @ rows.T)
+    return numbers, np.asarray(np.sqrt(np.mean(left**2, axis=1)))
+
+
+def _branch(
+    differences: Array, costs: Array, deviation: float, n_kept: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], Array]:
+    """Which choices go on, a choice as often as several integers are possible; and the residuals.
+
+    The nearest integer is always possible: a label may be an outlier.
+    """
+    n_around = int(np.ceil(max(0.0, WITHIN * deviation - 0.5)))
+    around = np.arange(-n_around, n_around + 1)
+    surprises = fold_integers(differences)[:, None] + around
+    grown = costs[:, None] + (surprises / deviation) ** 2
+    possible = (np.abs(surprises) <= WITHIN * deviation) | (around == 0)
+    places = np.flatnonzero(possible)
+    if len(places) > n_kept:
+        places = places[np.argpartition(grown.ravel()[places], n_kept)[:n_kept]]
+    return places // len(around), surprises.ravel()[places]
