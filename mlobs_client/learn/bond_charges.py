@@ -174,6 +174,8 @@ class _Equations:
 
     def solve(self) -> Array:
         """The best charges of several searches, each with more choices than the one before."""
+        if not self.rows.any():
+            return np.zeros(self.rows.shape[1])
         found = np.zeros((1, self.rows.shape[1]))
         n_free = max(len(self.rows) - self.rows.shape[1], 0)
         good = TELLING * np.sqrt(n_free / len(self.rows))  # wrong branches are fitted, too
