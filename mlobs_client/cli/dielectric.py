@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import numpy as np
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     "--pulse", "pulses", multiple=True, type=click.Path(path_type=Path),
     help="Prefix of a run in a pulse of driven_dynamics, or in the opposite one; in any order.",
 )  # fmt: skip
+@click.option(
+    "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
+    help="'keep': all PREFIX are on one branch of the dipole already.",
+)  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
     temperature: float,
@@ -50,12 +54,16 @@ def command(
     responses: tuple[Path, ...],
     fields: tuple[tuple[float, float, float], ...],
     pulses: tuple[Path, ...],
+    branches: Literal["align", "keep"],
 ) -> None:
     """Dielectric function of independent runs of one system without a field, with error bars.
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
     positions: pbc='False'), step and time in PREFIX.out; the cell in PREFIX.pos_0.xyz. Writes
     OUTPUT.png, .pdf, .csv, .json, and shows the static dielectric tensor.
+
+    Where the mean dipoles of several PREFIX differ by whole quanta, e times lattice vectors, runs
+    are moved to one branch, and it says so; where they differ by something between, it stops.
 
     With --response, the same from the relaxation after a static field was switched off, along that
     field, for comparison: make a run in the field ([field] of client.toml) with <checkpoint
@@ -80,6 +88,8 @@ def command(
     after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
     samples = _Samples.of(wanted.prefixes, wanted.skip)
+    if branches == "align":
+        samples = samples.aligned(wanted.prefixes)
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}
     if responses:
@@ -117,6 +127,7 @@ class _Samples:
     dipoles: list[Array]
     timestep: float
     volume: float
+    cell: Array
 
     @classmethod
     def of(cls, prefixes: tuple[Path, ...], skip: float) -> _Samples:
@@ -132,7 +143,22 @@ class _Samples:
             dipoles,
             spectrum.common(spacings, "sampling times", prefixes),
             spectrum.common(volumes, "volumes", prefixes),
+            np.asarray(run.cells.mean(axis=0)),
         )
+
+    def aligned(self, prefixes: tuple[Path, ...]) -> _Samples:
+        """All on the branch of the longest run; says which runs were moved."""
+        from mlobs_client.analysis.branches_of_runs import align_runs
+
+        remedy = "run longer, or say --branches keep if all are on one branch"
+        dipoles, away = align_runs(self.dipoles, self.cell, list(map(str, prefixes)), remedy)
+        for prefix, quanta in zip(prefixes, away.tolist(), strict=True):
+            if any(quanta):
+                click.echo(
+                    f"{prefix}: the mean dipole is {quanta} quanta (e x lattice vectors) from that "
+                    "of the longest run; moved by these to the same branch"
+                )
+        return replace(self, dipoles=dipoles)
 
 
 @dataclass(frozen=True)

@@ -194,3 +194,30 @@ def test_a_field_at_other_steps_than_the_dipole_says_which(tmp_path: Path) -> No
         RecordError, match=r"has Efield at the steps 0, 8, 16 .* at 0, 4, 8 .* stride"
     ):
         run.fields(run.dipoles().steps)
+
+
+@pytest.fixture(scope="module")
+def two_branches(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Halves of one long run, the second of them two quanta away."""
+    folder = tmp_path_factory.mktemp("branches")
+    first, second = np.split(at_rest(12_000), 2)
+    write_run(folder / "a" / "simulation", first, LENGTH)
+    write_run(folder / "b" / "simulation", second + LENGTH * np.array([0, -2, 0]), LENGTH)
+    return [str(folder / name / "simulation") for name in "ab"]
+
+
+def test_quanta_between_runs_are_no_fluctuations(two_branches: list[str], tmp_path: Path) -> None:
+    arguments = [*two_branches, "--temperature", "300", "--resolution", "20", "-o"]
+    found = {}
+    for branches in ("align", "keep"):
+        output = str(tmp_path / branches)
+        done = CliRunner().invoke(command, [*arguments, output, "--branches", branches])
+        assert done.exit_code == 0, done.output
+        summary = json.loads(Path(f"{output}.json").read_text())["summary"]
+        found[branches] = summary["mean of the tensor"]
+        said = f"{two_branches[1]}: the mean dipole is [0, -2, 0] quanta" in done.output
+        assert said == (branches == "align")
+    aligned = found["align"]
+    assert aligned["value"] == pytest.approx(1.0 + STEP, abs=4.0 * aligned["error"])
+    assert aligned["error"] < 0.6
+    assert found["keep"]["value"] > 100.0
