@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from mlobs_client import units
+from mlobs_client.cli import train_report
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.plot import plot_parity, save
 
 if TYPE_CHECKING:
-    from mlobs_client.learn.accuracy import Accuracy
-    from mlobs_client.learn.data_set import DataSet
     from mlobs_client.learn.networks import Kind
     from mlobs_client.learn.training import Settings
-
-MOST_LINES: Final = 10
-"""Of a list on the terminal."""
-
-TOO_MANY: Final = 0.1
-"""Of the labels; then the branches were not found."""
 
 
 class _SpeciesNumbers(click.ParamType[dict[str, int]]):
@@ -67,6 +59,7 @@ class Options:
     test_fraction: float
     device: str
     threads: int
+    transpose: bool = False
 
 
 def _options(function: Callable[..., None]) -> Callable[..., None]:
@@ -113,8 +106,9 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
                      type=click.Choice(["fold", "keep"]),
                      help="'keep': all dipoles are on one smooth branch already."),
         click.option("--born-charges-key",
-                     help="Column of nine numbers in e, [i, j] = d dipole_i / d R_j; learned "
-                     "along."),
+                     help="Column of nine numbers in e, [i, j] = d dipole_i / d R_j."),
+        click.option("--transpose", is_flag=True,
+                     help="Born charges are [j, i] in the file, the coordinate first."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -148,6 +142,7 @@ def dipole(
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
     born_charges_key: str | None,
+    transpose: bool,
     **others: Any,
 ) -> None:
     """Dipoles of periodic structures, with labels on any branch.
@@ -159,9 +154,8 @@ def dipole(
     labels moved, and which of them no branch explains; none is left out.
     """
     labels = {"dipole": (key, units.DIPOLE_UNITS[unit] / units.ANGSTROM)}
-    if born_charges_key is not None:
-        labels["born_charges"] = (born_charges_key, 1.0)
-    _train("dipole", labels, oxidation_numbers, branches, Options(**others))
+    _add_born_charges(labels, born_charges_key, transpose)
+    _train("dipole", labels, oxidation_numbers, branches, Options(**others, transpose=transpose))
 
 
 @command.command(epilog="Example:  mlobs train polarizability water.extxyz --key alpha -o alphas")
@@ -197,6 +191,7 @@ def energy_dipole(
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
     born_charges_key: str | None,
+    transpose: bool,
     energy_key: str,
     forces_key: str,
     **others: Any,
@@ -211,9 +206,18 @@ def energy_dipole(
         "energy": (energy_key, 1.0),
         "forces": (forces_key, 1.0),
     }
-    if born_charges_key is not None:
-        labels["born_charges"] = (born_charges_key, 1.0)
-    _train("energy-dipole", labels, oxidation_numbers, branches, Options(**others))
+    _add_born_charges(labels, born_charges_key, transpose)
+    options = Options(**others, transpose=transpose)
+    _train("energy-dipole", labels, oxidation_numbers, branches, options)
+
+
+def _add_born_charges(
+    labels: dict[str, tuple[str, float]], key: str | None, transpose: bool
+) -> None:
+    if key is not None:
+        labels["born_charges"] = (key, 1.0)
+    elif transpose:
+        raise click.UsageError("--transpose is of Born charges; give their --born-charges-key")
 
 
 def _train(
@@ -233,7 +237,7 @@ def _train(
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
         data_set = training.read_data_set(settings, options.frames)
-    for line in _describe_labels(data_set):
+    for line in train_report.describe_labels(data_set):
         console.print(line, markup=False, soft_wrap=True)
     with _shown(console, options.members, settings.steps) as report:
         paths = training.train_committee(
@@ -242,7 +246,7 @@ def _train(
     with console.status("testing"):
         networks = {str(path): training.load_member(path) for path in paths}
         accuracy = assess(data_set, networks)
-    _print(Console(highlight=False), paths, data_set, accuracy)
+    train_report.show(Console(highlight=False), paths, data_set, accuracy)
     content = {
         "settings": settings.model_dump(mode="json"),
         "data": data_set.as_json(),
@@ -268,6 +272,7 @@ def _settings(
         kind=kind,
         data=training.data_digest(options.frames),
         labels=dict(labels),
+        transpose=options.transpose,
         oxidation_numbers=oxidation_numbers,
         branches=branches,
         size=options.size,
@@ -294,105 +299,3 @@ def _shown(
             bar.update(tasks[member], completed=step, description=text)
 
         yield report
-
-
-def _print(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:
-    n_test = len(data_set.test)
-    table = Table(title=f"root mean square errors on {n_test} structures held out")
-    for name in ("", "of", "rows", "error", "unit", "% of deviation", "spread"):
-        table.add_column(name, justify="left" if name in ("", "of", "unit") else "right")
-    for name, compared in accuracy.compared.items():
-        for row in _rows(name, compared.as_json()):
-            table.add_row(*row)
-    console.print(table)
-    for line in (*_describe_branches(data_set, accuracy), *_client_tables(paths, data_set)):
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.3g}"
-
-    unit, n_rows = found["unit"], str(found["n_rows"])
-    relative, spread = number(found["relative_percent"]), number(found["committee_spread"])
-    yield name, "all", n_rows, number(found["rmse"]), unit, relative, spread
-    for one, part in found["parts"].items():
-        at_fixed_volume = part.get("percent_without_trend")
-        percent = number(at_fixed_volume or part["relative_percent"])
-        of = f"{one}, at fixed volume" if at_fixed_volume else one
-        yield "", of, n_rows, number(part["rmse"]), unit, percent, ""
-    if len(found["components"]) > 1:
-        for one, error in found["components"].items():
-            yield "", one, n_rows, number(error), unit, "", ""
-    if len(found["classes"]) > 1:
-        for one, of_class in found["classes"].items():
-            yield "", one, str(of_class["n_rows"]), number(of_class["rmse"]), unit, "", ""
-
-
-def _describe_labels(data_set: DataSet) -> Iterator[str]:
-    """What there is to say before the training."""
-    unsure = data_set.unsure
-    if unsure:
-        shown = ", ".join(map(str, unsure[:MOST_LINES]))
-        more = f" and {len(unsure) - MOST_LINES} more" if len(unsure) > MOST_LINES else ""
-        yield (
-            f"the branches of structures {shown}{more} are a guess: nothing in the other "
-            "structures is like them; leave them out, or add some that are"
-        )
-
-
-def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
-    branches = accuracy.branches
-    if branches is None or not branches.n_periodic:
-        return
-    if accuracy.rmse_in_quanta is not None:
-        along = ", ".join(
-            "-" if one is None else f"{100 * one:.2g}" for one in accuracy.rmse_in_quanta
-        )
-        yield f"dipole error along the lattice vectors: {along} % of a quantum"
-    yield f"{branches.n_moved} of {branches.n_periodic} labels were moved to another branch"
-    for quanta, n_labels in list(branches.moves.items())[:MOST_LINES]:
-        yield f"  {n_labels} by {quanta}"
-    if len(branches.moves) > MOST_LINES:
-        yield f"  and others: see report.json, {len(branches.moves)} different quanta"
-    n_unexplained = len(branches.unexplained)
-    if n_unexplained > TOO_MANY * branches.n_periodic:
-        yield (
-            f"{n_unexplained} labels agree with no branch: look at --key, --unit and the oxidation "
-            "numbers, or train longer; this committee should not be used"
-        )
-    for one in branches.unexplained[:MOST_LINES]:
-        yield f"  look at structure {one.index}: {one.reason}"
-    if n_unexplained > MOST_LINES:
-        yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
-
-
-def _names(paths: Sequence[Path], kind: Kind) -> list[Path]:
-    """A glob if it means these files and no other, else all of them."""
-    glob = paths[0].with_name(f"{kind}-*.model")
-    if {*glob.parent.glob(glob.name)} == {*paths}:
-        return [glob]
-    return list(paths)
-
-
-def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
-    """Lines to be pasted, of the members that were tested."""
-    names = _names(paths, data_set.kind)
-    quoted = ", ".join(f'"{name.resolve()}"' for name in names)
-    models = f'kind = "mace"\nmodels = [{quoted}]'
-    trusted = " ".join(str(name) for name in names)
-    yield f"\nfor a client file (trust the models first: mlobs model trust {trusted})"
-    if data_set.kind == "polarizability":
-        yield f"[polarizability]\n{models}"
-        return
-    if data_set.kind == "energy-dipole":
-        yield f"[potential]\n{models}"
-    yield f"[dipole]\n{models}"
-    numbers = data_set.oxidation_numbers
-    if numbers is not None and not any(numbers.values()) and not data_set.is_periodic:
-        yield "# for molecules only: no oxidation numbers were given"
-    elif numbers is None:
-        yield "oxidation_numbers = [...]  # one for each atom, as in the file of structures"
-    else:
-        inside = ", ".join(f"{symbol} = {number}" for symbol, number in numbers.items())
-        yield f"oxidation_numbers = {{ {inside} }}"

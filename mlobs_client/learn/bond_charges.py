@@ -20,15 +20,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
 
-import matscipy.neighbours
 import numpy as np
 import numpy.typing as npt
-from ase.geometry import complete_cell
 
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.integers import RANK, fold_integers, refine, search_integers
+from mlobs_client.learn.vector_features import Pairs
 from mlobs_client.structure import Array, Integers, Structure
-from mlobs_client.units import ANGSTROM
 
 REACHES: Final = (0.4, 0.6, 0.8, 1.0)
 """Of the functions f_k = (1 - (r / reach)^2)^2, in cutoffs."""
@@ -96,19 +94,12 @@ def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -
         species: atomic numbers of all structures.
         cutoff: angstrom.
     """
-    cell = structure.cell * np.array(structure.pbc)[:, None] / ANGSTROM
-    senders, receivers, lengths, vectors = matscipy.neighbours.neighbour_list(
-        "ijdD",
-        positions=structure.positions / ANGSTROM,
-        cell=complete_cell(cell),
-        pbc=np.array(structure.pbc),
-        cutoff=cutoff,
-    )
-    senders, receivers = structure.numbers[senders], structure.numbers[receivers]
+    pairs = Pairs.of(structure, cutoff)
+    senders, receivers = structure.numbers[pairs.senders], structure.numbers[pairs.receivers]
     columns = []
     for first, second in combinations(sorted(species), 2):
         kept = (senders == first) & (receivers == second)
-        r, v = lengths[kept], vectors[kept]
+        r, v = pairs.lengths[kept], pairs.vectors[kept]
         columns += [np.clip(1.0 - (r / (c * cutoff)) ** 2, 0.0, None) ** 2 @ v for c in REACHES]
     return np.array(columns).reshape(-1, 3).T
 

@@ -18,6 +18,7 @@ from mlobs_client.learn.bond_charges import (
     pair_features,
 )
 from mlobs_client.learn.branches import Quanta
+from mlobs_client.learn.index_order import IndexOrder, find_index_order
 from mlobs_client.learn.labels import Labelled, numbers_by_species, species_of
 from mlobs_client.learn.networks import Kind, count_species, fit_free_atoms
 from mlobs_client.structure import Array, Integers
@@ -44,6 +45,7 @@ class DataSet:
         rest: places of the others.
         free_atoms: shape ``(n_species,)``, eV; None without energies.
         first: the first prediction of the dipole; None without dipoles.
+        order: of the indices of Born charges; None without them.
     """
 
     kind: Kind
@@ -56,6 +58,7 @@ class DataSet:
     rest: Integers
     free_atoms: Array | None = None
     first: FirstPrediction | None = None
+    order: IndexOrder | None = None
 
     @property
     def oxidation_numbers(self) -> dict[str, int] | None:
@@ -90,6 +93,7 @@ class DataSet:
             "oxidation_numbers": self.oxidation_numbers,
             "scales": dict(self.scales),
             "first_prediction": first,
+            "order_of_born_charges": None if self.order is None else self.order.as_json(),
             "free_atoms_ev": None if self.free_atoms is None else self.free_atoms.tolist(),
         }
 
@@ -120,7 +124,8 @@ def prepare(
         fold: False says that all dipoles are on one branch already, and leaves them there.
 
     Raises:
-        ConfigError: too few structures, or the branches of their dipoles cannot be told.
+        ConfigError: too few structures, the branches of their dipoles cannot be told, or Born
+            charges have the coordinate as first index.
     """
     if len(labelled) < FEWEST:
         raise ConfigError(
@@ -153,6 +158,7 @@ def prepare(
         rest=rest,
         free_atoms=free_atoms,
         first=first,
+        order=_check_order([targets[s] for s in rest], [labelled[s] for s in rest]),
     )
 
 
@@ -188,6 +194,27 @@ def _set_dipoles(
             born = one.labels["born_charges"] - integers[:, None, None] * np.eye(3)
             targets[s]["born_charges"] = born
     return first
+
+
+def _check_order(
+    targets: Sequence[Mapping[str, Array]], labelled: Sequence[Labelled]
+) -> IndexOrder | None:
+    """Of the indices of Born charges, if there are some."""
+    if "born_charges" not in targets[0]:
+        return None
+    order = find_index_order(
+        [one.structure for one in labelled],
+        [target["born_charges"] for target in targets],
+        np.array([target["dipole"][0] for target in targets]),
+    )
+    if order.is_wrong:
+        raise ConfigError(
+            "the Born charges have the coordinate as first index: their antisymmetric parts "
+            f"correlate by {order.correlation:.2f} with those of a model that is fitted to "
+            "dipoles and symmetric parts. [i, j] = d dipole_i / d R_j is wanted: exchange the "
+            "indices by --transpose, or leave it out if it was given"
+        )
+    return order
 
 
 def _set_energies(

@@ -43,10 +43,12 @@ class Label:
     Attributes:
         key: in the comment line, or of a column for what belongs to atoms.
         unit: of its numbers, in e, angstrom and eV.
+        transposed: Born charges are [j, i] = d dipole_i / d R_j in the file.
     """
 
     key: str
     unit: float = 1.0
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
     if name == "polarizability":
         return np.asarray(0.5 * (array + array.T))
     if name == "born_charges":
+        array = array.swapaxes(1, 2) if label.transposed else array
         return np.asarray(array - array.mean(axis=0))
     return array
 

@@ -58,6 +58,7 @@ class Settings(Table):
         kind: of the networks.
         data: sha256 of the file of structures.
         labels: key and factor to our units, by the names of labels.
+        transpose: Born charges have the coordinate as first index in the file.
         oxidation_numbers: by species; None for those of the file.
         branches: whether dipoles are folded, or kept as they are.
         size: one of ``SIZES``.
@@ -72,6 +73,7 @@ class Settings(Table):
     kind: Kind
     data: str
     labels: dict[str, tuple[str, float]]
+    transpose: bool = False
     oxidation_numbers: dict[str, int] | None
     branches: Literal["fold", "keep"]
     size: str
@@ -105,7 +107,7 @@ def read_data_set(settings: Settings, path: Path) -> DataSet:
     numbers = settings.oxidation_numbers
     labelled = read_labelled(
         path,
-        {name: Label(*place) for name, place in settings.labels.items()},
+        {name: Label(*place, settings.transpose) for name, place in settings.labels.items()},
         None if numbers is None else OxidationNumbers(numbers),
     )
     return prepare(
@@ -211,6 +213,7 @@ def _agree(settings: Settings, path: Path) -> None:
         write_json(path, wanted)
         return
     begun = read_json(path)
+    begun.setdefault("transpose", False)  # of before there was such a choice
     differing = [name for name in wanted if begun.get(name) != wanted[name]]
     if differing:
         said = "; ".join(f"{n} = {begun.get(n)!r}, not {wanted[n]!r}" for n in differing)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from click.testing import CliRunner
+from polarizable_ions import dipole_and_born_charges, lithium_niobate
 
 from mlobs_client import config
 from mlobs_client.build import build
 from mlobs_client.cli.train import command
 from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.learn import training
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,47 @@ def test_numbers_that_are_no_integers_are_refused(frames: Path, tmp_path: Path) 
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 2
     assert "write O=-2,H=1" in done.output
+
+
+@pytest.fixture(scope="module")
+def coordinate_first(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command for Born charges whose first index is the coordinate, and dipoles."""
+    random = np.random.default_rng(0)
+    structures = []
+    for _ in range(24):
+        atoms = lithium_niobate()
+        atoms.positions += random.normal(0.0, 0.1, atoms.positions.shape)
+        dipole, born = dipole_and_born_charges(atoms)
+        atoms.info["mu"] = dipole + random.integers(-2, 3, size=3) @ atoms.cell.array
+        atoms.arrays["apt"] = born.swapaxes(1, 2).reshape(-1, 9)
+        structures.append(atoms)
+    folder = tmp_path_factory.mktemp("born")
+    ase.io.write(folder / "frames.extxyz", structures)
+    numbers = ["--oxidation-numbers", "Li=1,Nb=5,O=-2", "--key", "mu", "--born-charges-key", "apt"]
+    return ["dipole", str(folder / "frames.extxyz"), "-o", str(folder / "dipoles"), *numbers]
+
+
+class Began(Exception):
+    """The training."""
+
+
+def test_born_charges_in_the_other_order_are_refused_before_the_training_until_transposed(
+    coordinate_first: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(*_: object) -> None:
+        raise Began
+
+    monkeypatch.setattr(training, "train_committee", begin)
+    refused = CliRunner().invoke(command, coordinate_first)
+    assert isinstance(refused.exception, ConfigError)
+    assert "coordinate as first index" in str(refused.exception)
+    assert "--transpose" in str(refused.exception)
+    right = CliRunner().invoke(command, [*coordinate_first, "--transpose"])
+    assert isinstance(right.exception, Began)
+    assert "the Born charges are [i, j] = d dipole_i / d R_j" in right.output
+
+
+def test_transpose_is_of_born_charges_only(arguments: list[str]) -> None:
+    done = CliRunner().invoke(command, [*arguments, "--transpose"])
+    assert done.exit_code == 2
+    assert "give their --born-charges-key" in done.output

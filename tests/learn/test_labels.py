@@ -107,6 +107,17 @@ def test_born_charges_add_up_to_zero(write) -> None:
     np.testing.assert_allclose(difference, born[0] - born[1], atol=1e-7)  # digits of the file
 
 
+def test_born_charges_with_the_coordinate_first_are_transposed(write) -> None:
+    atoms = molecule(mu=np.zeros(3))
+    atoms.arrays["apt"] = np.random.default_rng(0).normal(size=(3, 9))
+    path, found = write(atoms), []
+    for transposed in (False, True):
+        wanted = {**DIPOLE, "born_charges": Label("apt", transposed=transposed)}
+        (one,) = read_labelled(path, wanted, WATER)
+        found.append(one.labels["born_charges"])
+    np.testing.assert_array_equal(found[1][1].T, found[0][1])
+
+
 def test_molecules_need_no_oxidation_numbers(write) -> None:
     atoms = molecule(mu=[1.0, 2.0, 3.0])
     atoms.pbc = False

@@ -1,0 +1,135 @@
+"""What ``mlobs train`` says of labels before the training, and of networks after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mlobs_client.learn.accuracy import Accuracy
+    from mlobs_client.learn.data_set import DataSet
+    from mlobs_client.learn.networks import Kind
+
+MOST_LINES: Final = 10
+"""Of a list on the terminal."""
+
+TOO_MANY: Final = 0.1
+"""Of the labels; then the branches were not found."""
+
+
+def show(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:
+    """Errors on structures held out, branches, and the tables for a client file."""
+    n_test = len(data_set.test)
+    table = Table(title=f"root mean square errors on {n_test} structures held out")
+    for name in ("", "of", "rows", "error", "unit", "% of deviation", "spread"):
+        table.add_column(name, justify="left" if name in ("", "of", "unit") else "right")
+    for name, compared in accuracy.compared.items():
+        for row in _rows(name, compared.as_json()):
+            table.add_row(*row)
+    console.print(table)
+    for line in (*_describe_branches(data_set, accuracy), *_client_tables(paths, data_set)):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3g}"
+
+    unit, n_rows = found["unit"], str(found["n_rows"])
+    relative, spread = number(found["relative_percent"]), number(found["committee_spread"])
+    yield name, "all", n_rows, number(found["rmse"]), unit, relative, spread
+    for one, part in found["parts"].items():
+        at_fixed_volume = part.get("percent_without_trend")
+        percent = number(at_fixed_volume or part["relative_percent"])
+        of = f"{one}, at fixed volume" if at_fixed_volume else one
+        yield "", of, n_rows, number(part["rmse"]), unit, percent, ""
+    if len(found["components"]) > 1:
+        for one, error in found["components"].items():
+            yield "", one, n_rows, number(error), unit, "", ""
+    if len(found["classes"]) > 1:
+        for one, of_class in found["classes"].items():
+            yield "", one, str(of_class["n_rows"]), number(of_class["rmse"]), unit, "", ""
+
+
+def describe_labels(data_set: DataSet) -> Iterator[str]:
+    """What there is to say before the training."""
+    order = data_set.order
+    if order is not None and order.reason:
+        yield (
+            "whether the Born charges are [i, j] = d dipole_i / d R_j, as is wanted, or [j, i] "
+            f"(--transpose) cannot be told: {order.reason}"
+        )
+    elif order is not None:
+        yield (
+            "the Born charges are [i, j] = d dipole_i / d R_j: their antisymmetric parts correlate "
+            f"by {order.correlation:.2f} with those of a model"
+        )
+    unsure = data_set.unsure
+    if unsure:
+        shown = ", ".join(map(str, unsure[:MOST_LINES]))
+        more = f" and {len(unsure) - MOST_LINES} more" if len(unsure) > MOST_LINES else ""
+        yield (
+            f"the branches of structures {shown}{more} are a guess: nothing in the other "
+            "structures is like them; leave them out, or add some that are"
+        )
+
+
+def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
+    branches = accuracy.branches
+    if branches is None or not branches.n_periodic:
+        return
+    if accuracy.rmse_in_quanta is not None:
+        along = ", ".join(
+            "-" if one is None else f"{100 * one:.2g}" for one in accuracy.rmse_in_quanta
+        )
+        yield f"dipole error along the lattice vectors: {along} % of a quantum"
+    yield f"{branches.n_moved} of {branches.n_periodic} labels were moved to another branch"
+    for quanta, n_labels in list(branches.moves.items())[:MOST_LINES]:
+        yield f"  {n_labels} by {quanta}"
+    if len(branches.moves) > MOST_LINES:
+        yield f"  and others: see report.json, {len(branches.moves)} different quanta"
+    n_unexplained = len(branches.unexplained)
+    if n_unexplained > TOO_MANY * branches.n_periodic:
+        yield (
+            f"{n_unexplained} labels agree with no branch: look at --key, --unit and the oxidation "
+            "numbers, or train longer; this committee should not be used"
+        )
+    for one in branches.unexplained[:MOST_LINES]:
+        yield f"  look at structure {one.index}: {one.reason}"
+    if n_unexplained > MOST_LINES:
+        yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
+
+
+def _names(paths: Sequence[Path], kind: Kind) -> list[Path]:
+    """A glob if it means these files and no other, else all of them."""
+    glob = paths[0].with_name(f"{kind}-*.model")
+    if {*glob.parent.glob(glob.name)} == {*paths}:
+        return [glob]
+    return list(paths)
+
+
+def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
+    """Lines to be pasted, of the members that were tested."""
+    names = _names(paths, data_set.kind)
+    quoted = ", ".join(f'"{name.resolve()}"' for name in names)
+    models = f'kind = "mace"\nmodels = [{quoted}]'
+    trusted = " ".join(str(name) for name in names)
+    yield f"\nfor a client file (trust the models first: mlobs model trust {trusted})"
+    if data_set.kind == "polarizability":
+        yield f"[polarizability]\n{models}"
+        return
+    if data_set.kind == "energy-dipole":
+        yield f"[potential]\n{models}"
+    yield f"[dipole]\n{models}"
+    numbers = data_set.oxidation_numbers
+    if numbers is not None and not any(numbers.values()) and not data_set.is_periodic:
+        yield "# for molecules only: no oxidation numbers were given"
+    elif numbers is None:
+        yield "oxidation_numbers = [...]  # one for each atom, as in the file of structures"
+    else:
+        inside = ", ".join(f"{symbol} = {number}" for symbol, number in numbers.items())
+        yield f"oxidation_numbers = {{ {inside} }}"
