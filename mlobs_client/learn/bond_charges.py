@@ -15,7 +15,7 @@ others, these are anywhere. The network later refines them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.integers import RANK, fold_integers, refine, search_integers
-from mlobs_client.learn.vector_features import Pairs
+from mlobs_client.learn.vector_features import Pairs, radial_functions
 from mlobs_client.structure import Array, Integers, Structure
 
 REACHES: Final = (0.4, 0.6, 0.8, 1.0)
@@ -95,17 +95,60 @@ def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -
         cutoff: angstrom.
     """
     pairs = Pairs.of(structure, cutoff)
-    senders, receivers = structure.numbers[pairs.senders], structure.numbers[pairs.receivers]
-    columns = []
-    for first, second in combinations(sorted(species), 2):
-        kept = (senders == first) & (receivers == second)
-        r, v = pairs.lengths[kept], pairs.vectors[kept]
-        columns += [np.clip(1.0 - (r / (c * cutoff)) ** 2, 0.0, None) ** 2 @ v for c in REACHES]
+    values, _ = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
+    columns = [values[kept].T @ pairs.vectors[kept] for kept in _kinds(structure, pairs, species)]
     return np.array(columns).reshape(-1, 3).T
 
 
+def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> Array:
+    """Derivatives ``[I, i, j, feature]`` of the sums over pairs with respect to R_Ij.
+
+    Args:
+        structure: any.
+        species: atomic numbers of all structures.
+        cutoff: angstrom.
+    """
+    pairs = Pairs.of(structure, cutoff)
+    radial = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
+    values, slopes = (one[:, None, None] for one in radial)
+    outer = pairs.vectors[:, :, None] * pairs.vectors[:, None]
+    changes = values * np.eye(3)[:, :, None] + slopes * outer[:, :, :, None]
+    kinds = list(_kinds(structure, pairs, species))
+    found = np.zeros((structure.n_atoms, 3, 3, len(kinds), len(REACHES)))
+    for k, kept in enumerate(kinds):
+        np.add.at(found[:, :, :, k], pairs.receivers[kept], changes[kept])
+        np.add.at(found[:, :, :, k], pairs.senders[kept], -changes[kept])
+    return found.reshape(structure.n_atoms, 3, 3, -1)
+
+
+def _kinds(
+    structure: Structure, pairs: Pairs, species: Sequence[int]
+) -> Iterator[npt.NDArray[np.bool_]]:
+    """Which pairs are of each two species, in one order."""
+    senders, receivers = structure.numbers[pairs.senders], structure.numbers[pairs.receivers]
+    for first, second in combinations(sorted(species), 2):
+        yield (senders == first) & (receivers == second)
+
+
+def charges_of_born_charges(slopes: Sequence[Array], born_charges: Sequence[Array]) -> Array:
+    """Charges of pairs whose Born charges are nearest to labels: these have no branches.
+
+    Args:
+        slopes: of each structure, see :func:`pair_slopes`.
+        born_charges: of each, less oxidation numbers times the unit matrix, e, shape
+            ``(n_atoms, 3, 3)``.
+    """
+    rows = np.concatenate([one.reshape(-1, one.shape[-1]) for one in slopes])
+    labels = np.concatenate([one.ravel() for one in born_charges])
+    return np.asarray(np.linalg.lstsq(rows, labels, rcond=RANK)[0])
+
+
 def fit_bond_charges(
-    features: Array, labels: Array, quanta: Sequence[Quanta], seed: int
+    features: Array,
+    labels: Array,
+    quanta: Sequence[Quanta],
+    seed: int,
+    start: Array | None = None,
 ) -> FirstPrediction:
     """Find charges whose predictions are near to some branch of every label.
 
@@ -114,16 +157,18 @@ def fit_bond_charges(
         labels: shape ``(n_structures, 3)``, label - e sum N R on any branch, e angstrom.
         quanta: of each structure.
         seed: of which structures are taken where there are many, and of their parts.
+        start: charges that are known from elsewhere, shape ``(n_features,)``.
     """
     random = np.random.default_rng([seed, 3])
     chosen = random.permutation(len(labels))[:MOST_STRUCTURES]
     features, labels = features[chosen], labels[chosen]
     quanta = [quanta[s] for s in chosen]
-    equations = _Equations.of(features, labels, quanta)
+    n_features = features.shape[2]
+    equations = _Equations.of(features, labels, quanta, start)
     before = _rms_folded(labels, quanta)
-    left = equations.left(np.zeros(features.shape[2]))
+    left = equations.left(np.zeros(n_features))
     if np.abs(left).max(initial=0.0) < CLEAR or not equations.rows.any():
-        return FirstPrediction(np.zeros(features.shape[2]), before, before, _rms(left))
+        return FirstPrediction(np.zeros(n_features), before, before, _rms(left))
     charges = equations.solve()
     after = _rms_folded(labels - features @ charges, quanta)
     unsure = sorted({int(chosen[s]) for s in equations.structures[equations.unsure(charges)]})
@@ -138,38 +183,47 @@ class _Equations:
         structures: that each belongs to, shape ``(n_labels,)``.
         rows: shape ``(n_labels, n_features)``, quanta/e.
         labels: shape ``(n_labels,)``, quanta.
+        start: charges that are known from elsewhere, if any.
     """
 
     structures: Integers
     rows: Array
     labels: Array
+    start: Array | None
 
     @classmethod
-    def of(cls, features: Array, labels: Array, quanta: Sequence[Quanta]) -> _Equations:
+    def of(
+        cls, features: Array, labels: Array, quanta: Sequence[Quanta], start: Array | None
+    ) -> _Equations:
         """Those that have quanta."""
         along = np.array([one.along for one in quanta])
         rows, right = np.empty((*along.shape, features.shape[2])), np.empty(along.shape)
         for s, one in enumerate(quanta):
             rows[s] = one.reduced_fractions(features[s].T).T
             right[s] = one.reduced_fractions(labels[s])
-        return cls(np.nonzero(along)[0], rows[along], right[along])
+        return cls(np.nonzero(along)[0], rows[along], right[along], start)
 
     def of_structures(self, kept: npt.NDArray[np.bool_]) -> _Equations:
         """A part."""
         chosen = kept[self.structures]
-        return _Equations(self.structures[chosen], self.rows[chosen], self.labels[chosen])
+        structures, rows = self.structures[chosen], self.rows[chosen]
+        return _Equations(structures, rows, self.labels[chosen], self.start)
 
     def left(self, charges: Array) -> Array:
         """What charges leave of the labels, quanta."""
         return fold_integers(self.labels - self.rows @ charges)
 
     def solve(self) -> Array:
-        """The best charges of several searches, each with more choices than the one before."""
+        """Charges that are known and explain labels, or the best ones of several searches."""
         if not self.rows.any():
             return np.zeros(self.rows.shape[1])
-        found = np.zeros((1, self.rows.shape[1]))
         n_free = max(len(self.rows) - self.rows.shape[1], 0)
         good = TELLING * np.sqrt(n_free / len(self.rows))  # wrong branches are fitted, too
+        if self.start is not None:
+            near, errors = refine(self.rows, self.labels, self.start[None])
+            if errors[0] <= good:
+                return np.asarray(near[0])
+        found = np.zeros((1, self.rows.shape[1]))
         for n_kept in KEPT:
             starts = [search_integers(self.rows, self.labels, scale, n_kept) for scale in SCALES]
             found = np.vstack([found, *(start[:N_REFINED] for start in starts)])

@@ -14,8 +14,10 @@ from mlobs_client.learn.bond_charges import (
     RANDOM,
     TELLING,
     FirstPrediction,
+    charges_of_born_charges,
     fit_bond_charges,
     pair_features,
+    pair_slopes,
 )
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.index_order import IndexOrder, find_index_order
@@ -25,6 +27,9 @@ from mlobs_client.structure import Array, Integers
 
 VALID_FRACTION: Final = 0.1
 FEWEST: Final = 5
+MOST_BORN: Final = 30
+"""Structures whose Born charges decide about a first prediction: each has many."""
+
 NO_QUANTA: Final = Quanta(np.zeros((3, 3)), (False, False, False))
 
 
@@ -171,29 +176,46 @@ def _set_dipoles(
     rest: Integers,
     seed: int,
 ) -> FirstPrediction:
-    """Dipoles next to a first prediction, and Born charges where there are some."""
+    """Born charges where there are some, and dipoles next to a first prediction."""
+    start = _set_born_charges(targets, labelled, species, cutoff, rest)
     features = np.array([pair_features(one.structure, species, cutoff) for one in labelled])
     labels = np.array([one.remainder for one in labelled])
-    first = fit_bond_charges(features[rest], labels[rest], [quanta[s] for s in rest], seed)
+    of_rest = [quanta[s] for s in rest]
+    first = fit_bond_charges(features[rest], labels[rest], of_rest, seed, start)
     if not first.tells:
         raise ConfigError(
             "on which branches the dipoles are cannot be told: charges that pass along pairs of "
             f"atoms leave {first.unseen:.2f} quanta (root mean square) of labels that they were "
             f"not fitted to, at most {TELLING:.2f} would do, labels on random branches leave "
             f"{RANDOM:.2f}. Look at --key, --unit and the oxidation numbers; else give more "
-            "structures, smaller cells, or dipoles on one branch with --branches keep"
+            "structures, smaller cells, Born charges with --born-charges-key, or dipoles on one "
+            "branch with --branches keep"
         )
     predictions = features @ first.charges
-    for s, one in enumerate(labelled):
-        residual = quanta[s].fold(labels[s] - predictions[s])
-        targets[s]["dipole"] = (predictions[s] + residual)[None]
-        if "born_charges" in one.labels:
-            integers = np.zeros(one.structure.n_atoms)
-            if one.oxidation_numbers is not None:
-                integers = one.oxidation_numbers.astype(np.float64)
-            born = one.labels["born_charges"] - integers[:, None, None] * np.eye(3)
-            targets[s]["born_charges"] = born
+    for target, prediction, label, one in zip(targets, predictions, labels, quanta, strict=True):
+        target["dipole"] = (prediction + one.fold(label - prediction))[None]
     return first
+
+
+def _set_born_charges(
+    targets: Sequence[dict[str, Array]],
+    labelled: Sequence[Labelled],
+    species: Sequence[int],
+    cutoff: float,
+    rest: Integers,
+) -> Array | None:
+    """Returns what they say of charges that pass along pairs; None where there are none."""
+    if "born_charges" not in labelled[0].labels:
+        return None
+    for target, one in zip(targets, labelled, strict=True):
+        integers = np.zeros(one.structure.n_atoms)
+        if one.oxidation_numbers is not None:
+            integers = one.oxidation_numbers.astype(np.float64)
+        born = one.labels["born_charges"] - integers[:, None, None] * np.eye(3)
+        target["born_charges"] = born
+    taken = rest[:MOST_BORN]
+    slopes = [pair_slopes(labelled[s].structure, species, cutoff) for s in taken]
+    return charges_of_born_charges(slopes, [targets[s]["born_charges"] for s in taken])
 
 
 def _check_order(

@@ -61,6 +61,12 @@ class Pairs:
         return cls(*found)
 
 
+def radial_functions(lengths: Array, reaches: Array) -> tuple[Array, Array]:
+    """f = (1 - (r/d)^2)^2 and f'/r, shape ``(n_pairs, n_reaches)``; zero beyond a reach."""
+    inside = np.clip(1.0 - (lengths[:, None] / reaches) ** 2, 0.0, None)
+    return inside**2, -4.0 * inside / reaches**2
+
+
 def vector_features(structure: Structure, species: Sequence[int]) -> tuple[Array, Array]:
     """The vectors v of a structure and their derivatives.
 
@@ -114,11 +120,9 @@ class _Bonds:
         own = csr_array((ones, (pairs.senders, order)), shape=shape)
         other = csr_array((ones, (pairs.receivers, order)), shape=shape)
         is_species = structure.numbers[pairs.receivers][:, None] == np.array(species)
-        reaches = np.array(REACHES)
-        inside = np.clip(1.0 - (pairs.lengths[:, None] / reaches) ** 2, 0.0, None)
         values, slopes = (
             (is_species[:, :, None] * one[:, None]).reshape(n_pairs, -1)
-            for one in (inside**2, -4.0 * inside / reaches**2)
+            for one in radial_functions(pairs.lengths, np.array(REACHES))
         )
         vectors = values[:, :, None] * pairs.vectors[:, None]
         tensors = vectors[:, :, :, None] * pairs.vectors[:, None, None]

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from branch_sets import LabelledSet, crystals, oriented_water
 
-from mlobs_client.learn.bond_charges import fit_bond_charges, pair_features
+from mlobs_client.learn.bond_charges import (
+    charges_of_born_charges,
+    fit_bond_charges,
+    pair_features,
+    pair_slopes,
+)
 from mlobs_client.learn.branches import Quanta
+from mlobs_client.units import ANGSTROM
 
 CUTOFF = 3.5  # angstrom
 
@@ -98,6 +104,36 @@ def test_a_structure_like_no_other_is_named_for_its_branch_is_a_guess() -> None:
     assert labelled.fit().unsure == ()
     labelled.features[17, 2, :] += [0, 0, 0, 0, 50.0, 0, 0, 0, 0, 0, 0, 0]
     assert labelled.fit().unsure == (17,)
+
+
+def test_slopes_are_those_of_central_differences(water) -> None:
+    structure, step = water(2, seed=1), 1e-4
+    slopes = pair_slopes(structure, (1, 8), CUTOFF)
+    ends = []
+    for sign in (1.0, -1.0):
+        positions = structure.positions.copy()
+        positions[4, 1] += sign * step * ANGSTROM
+        moved = type(structure)(structure.numbers, positions, structure.cell)
+        ends.append(pair_features(moved, (1, 8), CUTOFF))
+    # of the step
+    np.testing.assert_allclose(slopes[4, :, 1], (ends[0] - ends[1]) / (2.0 * step), atol=1e-5)
+
+
+def test_born_charges_tell_branches_that_dipoles_alone_do_not(water) -> None:
+    structures = [water(3, seed=seed) for seed in range(5)]
+    features = np.array([pair_features(one, (1, 8), CUTOFF) for one in structures])
+    slopes = [pair_slopes(one, (1, 8), CUTOFF) for one in structures[:2]]
+    quanta = [Quanta.of(one) for one in structures]
+    charges = np.array([300.0, -120.0, 160.0, 90.0])  # far beyond what is looked for
+    labels = on_random_branches(features @ charges, quanta)
+    assert not fit_bond_charges(features, labels, quanta, seed=0).tells
+    # of two structures, with the errors of another method
+    random = np.random.default_rng(0)
+    born_charges = [random.normal(one @ charges, 0.1) for one in slopes]
+    start = charges_of_born_charges(slopes, born_charges)
+    first = fit_bond_charges(features, labels, quanta, seed=0, start=start)
+    assert first.tells
+    np.testing.assert_allclose(features @ first.charges, features @ charges, atol=1e-6)
 
 
 def test_features_are_vectors_that_translations_and_wrapping_do_not_change(water) -> None:
