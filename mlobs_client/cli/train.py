@@ -107,8 +107,7 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
                      help="'keep': all dipoles are on one smooth branch already."),
         click.option("--born-charges-key",
                      help="Column of nine numbers in e, [i, j] = d dipole_i / d R_j."),
-        click.option("--transpose", is_flag=True,
-                     help="Born charges are [j, i] in the file, the coordinate first."),
+        click.option("--transpose", is_flag=True, help="Born charges are [j, i] in the file."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         function = decorate(function)
