@@ -185,8 +185,8 @@ def _set_dipoles(
     if not first.tells:
         raise ConfigError(
             "on which branches the dipoles are cannot be told: charges that pass along pairs of "
-            f"atoms leave {first.unseen:.2f} quanta (root mean square) of labels that they were "
-            f"not fitted to, at most {TELLING:.2f} would do, labels on random branches leave "
+            f"atoms leave {first.unseen:.2f} quanta (root mean square) of their labels, or of some "
+            f"that were left out; at most {TELLING:.2f} would do, and random branches leave "
             f"{RANDOM:.2f}. Look at --key, --unit and the oxidation numbers; else give more "
             "structures, smaller cells, Born charges with --born-charges-key, or dipoles on one "
             "branch with --branches keep"
