@@ -138,10 +138,8 @@ def _curve(runs: Runs, legs: Sequence[demo.Leg]) -> PolarizationCurve:
         _, here, there = np.intersect1d(one.steps, at_rest.steps, return_indices=True)
         changes.append(_equilibrated(one.mean[here] - at_rest.mean[there]))
     fields = np.array([[0.0, 0.0, leg.field] for leg in legs[1:]])
-    first = runs[legs[0]]
-    interval = first.spacing(at_rest.steps) / PICOSECOND
     return polarization_against_field(
-        fields * VOLT_PER_ANGSTROM, changes, first.volume, interval=interval, symmetric=True
+        fields * VOLT_PER_ANGSTROM, changes, runs[legs[0]].volume, paired=True
     )
 
 

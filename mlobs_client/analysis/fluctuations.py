@@ -26,7 +26,7 @@ from mlobs_client.analysis.correlation import autocorrelation
 from mlobs_client.analysis.estimate import Estimate, check_series, student, too_few
 from mlobs_client.analysis.zero_frequency import (
     WINDOW,
-    statistical_inefficiency,
+    count_independent,
     zero_frequency_density,
 )
 from mlobs_client.structure import Array
@@ -123,8 +123,5 @@ def _widen_skewed(error: Array, value: Array | float) -> Array:
 
 def _count_slowest(runs: Sequence[Array]) -> float:
     """Independent samples of the slowest component."""
-    counts = [
-        sum(len(run) / statistical_inefficiency(run[:, i]) for run in runs)
-        for i in range(runs[0].shape[1])
-    ]
+    counts = [sum(count_independent(run[:, i]) for run in runs) for i in range(runs[0].shape[1])]
     return float(min(counts))

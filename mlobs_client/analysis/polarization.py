@@ -13,10 +13,10 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.estimate import Estimate, check_series
+from mlobs_client.analysis.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
 from mlobs_client.analysis.spectra import Runs, as_runs
-from mlobs_client.analysis.statistics import LinearFit, fit_line, mean
+from mlobs_client.analysis.statistics import LinearFit, fit_line, mean, mean_of_independent
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
@@ -43,7 +43,8 @@ class PolarizationCurve:
             enthalpy H - mu.E is the macroscopic one, so the relative permittivity is 1 + this;
             a model of the dipole at zero field leaves out the electrons' own response.
         chi_squared: of the line, per degree of freedom: much above 1, the response is not linear.
-        symmetric: the polarization at zero field is zero by symmetry, and the line goes through it.
+        paired: the polarization is its change against a run without a field that began at the same
+            state; it is zero at zero field by symmetry, and the line goes through the origin.
     """
 
     field: Array
@@ -53,7 +54,7 @@ class PolarizationCurve:
     intercept: Estimate
     susceptibility: Estimate
     chi_squared: float
-    symmetric: bool = False
+    paired: bool = False
 
 
 def unwrap_dipole(
@@ -113,7 +114,7 @@ def polarization_against_field(
     cell: Array | None = None,
     *,
     interval: float | None = None,
-    symmetric: bool = False,
+    paired: bool = False,
 ) -> PolarizationCurve:
     """Mean polarization of runs at several static fields, and the line through them.
 
@@ -127,9 +128,11 @@ def polarization_against_field(
             are brought to one branch, from the leg of the weakest field outwards. Leave it out
             where the dipoles are on one branch already.
         interval: between samples, ps, for what estimates say where they have no error.
-        symmetric: there is no polarization without a field, by symmetry (an isotropic liquid):
-            the line goes through the origin. Dipoles may then be changes against one run without
-            a field, which all share: the errors of the points add up in that of the slope.
+        paired: dipoles are changes against runs without a field that began at the same states.
+            Such a response is not stationary: each pair of runs is one sample, and three or more
+            give an error. Without a field there is no polarization, by symmetry (an isotropic
+            liquid), and the line goes through the origin; as all fields share the runs without
+            one, the errors of the points add up in that of the slope.
 
     Raises:
         RecordError: fields that are not on one line, fewer than 3, runs that do not fit them, too
@@ -151,15 +154,15 @@ def polarization_against_field(
     if cell is not None:
         unwrapped = [[unwrap_dipole(run, cell) for run in runs] for runs in series]
         series = _on_one_branch(unwrapped, strength, cell)
-    estimates = tuple(
-        mean(
-            [run @ direction / volumes[i] / MICROCOULOMB_PER_CM2 for run in runs],
-            "uC/cm^2",
-            interval,
-        )
+    polarizations = [
+        [run @ direction / volumes[i] / MICROCOULOMB_PER_CM2 for run in runs]
         for i, runs in zip(order, series, strict=True)
+    ]
+    estimates = tuple(
+        _mean_of_pairs(runs) if paired else mean(runs, "uC/cm^2", interval)
+        for runs in polarizations
     )
-    return _fit(strength / VOLT_PER_ANGSTROM, estimates, direction, symmetric)
+    return _fit(strength / VOLT_PER_ANGSTROM, estimates, direction, paired)
 
 
 def susceptibility_from_fluctuations(
@@ -198,10 +201,20 @@ def susceptibility_from_fluctuations(
     return variance * (INVERSE_EPSILON_0 / (volume * temperature))
 
 
+def _mean_of_pairs(runs: Sequence[Array]) -> Estimate:
+    """Mean change, with the scatter between pairs of runs."""
+    means = np.array([run.mean() for run in runs])
+    if len(means) < FEWEST_RUNS:
+        pairs = "1 pair" if len(means) == 1 else f"{len(means)} pairs"
+        reason = f"{pairs} of runs, needs {FEWEST_RUNS}"
+        return Estimate(float(means.mean()), np.nan, "uC/cm^2", len(means), reason)
+    return mean_of_independent(means, "uC/cm^2")
+
+
 def _fit(
-    field: Array, estimates: tuple[Estimate, ...], direction: Array, symmetric: bool
+    field: Array, estimates: tuple[Estimate, ...], direction: Array, paired: bool
 ) -> PolarizationCurve:
-    line = _fit_origin(field, estimates) if symmetric else _fit_free(field, estimates)
+    line = _fit_origin(field, estimates) if paired else _fit_free(field, estimates)
     # chi = (1/epsilon_0) dP/dE, and 1/epsilon_0 = 4 pi in atomic units
     per_slope = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
     return PolarizationCurve(
@@ -212,7 +225,7 @@ def _fit(
         intercept=line.intercept,
         susceptibility=replace(line.slope * per_slope, unit="1"),
         chi_squared=line.chi_squared,
-        symmetric=symmetric,
+        paired=paired,
     )
 
 

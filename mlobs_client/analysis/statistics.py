@@ -32,6 +32,7 @@ from mlobs_client.analysis.zero_frequency import (
     FREEDOM,
     ROUNDING,
     WINDOW,
+    count_independent,
     statistical_inefficiency,
     zero_frequency_density,
 )
@@ -97,7 +98,7 @@ def mean(
     given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
     runs = [check_series(run, "series", least=4) for run in given]
     lengths = np.array([len(run) for run in runs], dtype=np.float64)
-    counts = lengths / [statistical_inefficiency(run) for run in runs]
+    counts = np.array([count_independent(run) for run in runs])
     least = int(np.argmin(counts))
     reason = too_few(float(counts[least]), len(runs[least]), interval)
     if reason and len(runs) >= FEWEST_RUNS:
@@ -301,7 +302,7 @@ def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> E
     check_series(times, "times", least=4)
     fit = fit_line(times, values, units=units)
     residuals = np.asarray(values) - fit.intercept.value - fit.slope.value * np.asarray(times)
-    n_independent = len(residuals) / statistical_inefficiency(residuals)
+    n_independent = count_independent(residuals)
     spread = float(np.sqrt(len(times)) * np.std(times))
     freedom = min(n_independent - 2.0, FREEDOM * WINDOW)
     error = np.sqrt(zero_frequency_density(residuals, n_fitted=2)) / spread * student(freedom)

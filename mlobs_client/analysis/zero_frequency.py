@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.analysis.correlation import autocorrelation, lag_window
-from mlobs_client.analysis.estimate import check_series
+from mlobs_client.analysis.estimate import FEWEST, check_series
 from mlobs_client.structure import Array
 
 WINDOW: Final = 10
@@ -26,6 +26,10 @@ N_COARSE: Final = 50
 
 SLOWEST: Final = 0.97
 """Highest correlation between neighbouring blocks that is believed: 30 blocks are then one."""
+
+TRUSTED: Final = 2.5
+"""Of the slowest part, how often it has relaxed is known to a third only: an error goes without
+where this number of times what was found is too few, and not where chance makes it so."""
 
 ROUNDING: Final = 1e-12
 """Of the largest value: what scatters less is constant."""
@@ -53,7 +57,7 @@ def zero_frequency_density(series: Array, n_fitted: int = 1) -> float:
         RecordError: fewer than 4 samples, or not finite.
     """
     checked = check_series(series, "series", least=4)
-    return _windowed_density(checked, n_fitted) * _correct_slow(checked, n_fitted)
+    return _windowed_density(checked, n_fitted) * _correct_slow(_block_means(checked), n_fitted)
 
 
 def statistical_inefficiency(series: Array) -> float:
@@ -79,6 +83,27 @@ def statistical_inefficiency(series: Array) -> float:
     return max(_windowed_density(checked, 1), LEAST_DENSITY * variance) / variance
 
 
+def count_independent(series: Array) -> float:
+    """Return how many independent samples a series holds: n/g, or that of its slowest part.
+
+    A slow relaxation below a fast vibration has little of the variance, and yet decides the error
+    of the mean. Means of blocks, from which the vibration is gone, tell how often it has relaxed;
+    where that is too rarely, it is what counts.
+
+    Args:
+        series: shape ``(t,)``.
+
+    Raises:
+        RecordError: fewer than 4 samples, or not finite.
+    """
+    count = len(series) / statistical_inefficiency(series)
+    means = _block_means(check_series(series, "series", least=4))
+    if np.ptp(means) <= ROUNDING * np.abs(series).max():
+        return count
+    slow = len(means) / statistical_inefficiency(means) / _correct_slow(means, 1) * TRUSTED
+    return min(count, slow) if slow < FEWEST else count
+
+
 def _windowed_density(series: Array, n_fitted: int) -> float:
     """Spectral density at zero frequency through a Parzen window of a tenth of the series."""
     max_lag = max(1, len(series) // WINDOW)
@@ -88,15 +113,19 @@ def _windowed_density(series: Array, n_fitted: int) -> float:
     return max(0.0, density) / (1.0 - LOST * n_fitted * max_lag / len(series))
 
 
-def _correct_slow(series: Array, n_fitted: int) -> float:
+def _correct_slow(means: Array, n_fitted: int) -> float:
     """By how much the window makes the density too small, at least 1 (Andrews and Monahan 1992)."""
-    length = max(1, len(series) // N_COARSE)
-    (run,) = [series[len(series) % length :]]
-    means = run.reshape(-1, length).mean(axis=1) - run.mean()
-    squares = float(means @ means)
-    seen = _windowed_density(means, n_fitted)
+    deviations = means - means.mean()
+    squares = float(deviations @ deviations)
+    seen = _windowed_density(deviations, n_fitted)
     if seen <= 0.0 or squares == 0.0:
         return 1.0
-    memory = min(float(means[1:] @ means[:-1]) / squares, SLOWEST)
-    white = _windowed_density(means[1:] - memory * means[:-1], n_fitted)
+    memory = min(float(deviations[1:] @ deviations[:-1]) / squares, SLOWEST)
+    white = _windowed_density(deviations[1:] - memory * deviations[:-1], n_fitted)
     return max(1.0, white / (1.0 - memory) ** 2 / seen)
+
+
+def _block_means(series: Array) -> Array:
+    """Of about :data:`N_COARSE` blocks; what is left over is dropped from the front."""
+    length = max(1, len(series) // N_COARSE)
+    return np.asarray(series[len(series) % length :].reshape(-1, length).mean(axis=1))

@@ -185,7 +185,7 @@ def explain_open_points(estimates: Iterable[Estimate]) -> list[Line2D]:
     if not any(one.no_error for one in estimates):
         return []
     return [Line2D([], [], color="0.4", marker="o", markersize=3.5, markerfacecolor="none",
-                   linestyle="none", label="open: too short for an error")]  # fmt: skip
+                   linestyle="none", label="open symbols: no error")]  # fmt: skip
 
 
 def extend(columns: dict[str, list[str | float]], label: str, *values: Array) -> None:

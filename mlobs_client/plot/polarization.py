@@ -48,14 +48,14 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
         text = rf"{label}: $\chi$ = {with_error(curve.susceptibility)}"
         draw_points(axes, curve.field, curve.polarization, color, "osD^v"[i % 5], label=text)
         ends = np.array([curve.field.min(), curve.field.max()])
-        if curve.symmetric:
+        if curve.paired:
             ends = np.array([min(0.0, ends[0]), max(0.0, ends[1])])
         line = curve.intercept.value + curve.slope.value * ends
         axes.plot(ends, line, color=color, linestyle=DASHES[i % len(DASHES)], linewidth=0.8)
         extend(columns, label, curve.field, values, errors)
     axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")
     symmetric = [Line2D([], [], linestyle="none", label="lines through 0 by symmetry")]
-    extra = symmetric if all(curve.symmetric for curve in curves.values()) else []
+    extra = symmetric if all(curve.paired for curve in curves.values()) else []
     what = "change of polarization" if extra else "polarization"
     axes.set_ylabel(f"{what} / {pretty('uC/cm^2')}")
     every = [one for curve in curves.values() for one in curve.polarization]
@@ -71,5 +71,5 @@ def _curve_summary(curve: PolarizationCurve) -> dict[str, object]:
         "intercept": curve.intercept.as_json(),
         "susceptibility": curve.susceptibility.as_json(),
         "chi_squared": curve.chi_squared,
-        "zero without field by symmetry": curve.symmetric,
+        "change against runs without a field": curve.paired,
     }

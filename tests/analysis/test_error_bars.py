@@ -12,7 +12,7 @@ SLOW = tuple(name for name in CASES if "8000 samples" in name)
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW])
 def test_two_of_three_values_lie_within_one_printed_error(name: str) -> None:
     found = repeat(name, CASES[name], N_REPETITIONS)
-    assert found.printed > 0.8
+    assert found.printed > 0.5
     # 60 repetitions show a share of 0.68 to 0.06, three of which; before, errors that were 2 to
     # 12 times too small or too large gave 0.25 and 1.0
     assert 0.5 < found.within_one < 0.87

@@ -238,3 +238,25 @@ def test_fluctuations_of_a_dipole_that_only_drifts_have_no_error() -> None:
 def test_one_microcoulomb_per_square_centimetre_is_that_of_codata() -> None:
     # 1 e/bohr^2 = 1.602176634e-19 C / (5.29177210544e-11 m)^2 = 57.2148 C/m^2
     assert pytest.approx(1.0, rel=1e-5) == 100.0 * MICROCOULOMB_PER_CM2 * 57.21476
+
+
+def test_changes_against_runs_without_a_field_take_three_pairs_for_an_error() -> None:
+    fields = np.outer([0.05, 0.1, 0.15], DIRECTION) * VOLT_PER_ANGSTROM
+    rng = np.random.default_rng(3)
+
+    def change(field: Array) -> Array:
+        """A response that still grows, with an error of its own in each pair."""
+        growing = np.linspace(0.5, 1.0, 60)[:, None] * 40.0 * field
+        return growing + rng.normal(scale=0.02, size=3)
+
+    few = [[change(field) for _ in range(2)] for field in fields]
+    found = polarization_against_field(fields, few, VOLUME, paired=True)
+    assert {one.no_error for one in found.polarization} == {"2 pairs of runs, needs 3"}
+    assert found.slope.no_error == "3 of 3 points have none"
+    many = [[change(field) for _ in range(8)] for field in fields]
+    found = polarization_against_field(fields, many, VOLUME, paired=True)
+    # the mean response of 0.75 times 40 bohr^3 for each e/E
+    exact = 4.0 * np.pi * 0.75 * 40.0 / VOLUME
+    assert found.susceptibility.value == pytest.approx(exact, abs=3 * found.susceptibility.error)
+    assert found.susceptibility.error < 0.2 * exact
+    assert (found.intercept.value, found.intercept.error) == (0.0, 0.0)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from error_bars import relaxation, vibration
 
-from mlobs_client.analysis.zero_frequency import statistical_inefficiency, zero_frequency_density
+from mlobs_client.analysis.zero_frequency import (
+    count_independent,
+    statistical_inefficiency,
+    zero_frequency_density,
+)
 from mlobs_client.errors import RecordError
 
 N_SERIES = 100
@@ -72,7 +76,7 @@ def test_a_pure_sine_has_a_small_but_positive_inefficiency() -> None:
 def test_a_series_that_never_decorrelates_holds_fewer_than_twenty_samples() -> None:
     random = np.random.default_rng(5)
     walks = np.cumsum(random.normal(size=(N_SERIES, 1000)), axis=1)
-    counts = [1000 / statistical_inefficiency(walk) for walk in walks]
+    counts = [count_independent(walk) for walk in walks]
     assert np.mean(np.array(counts) < 20.0) > 0.9
 
 
@@ -81,3 +85,15 @@ def test_bad_series_are_refused() -> None:
         zero_frequency_density(np.ones(3))
     with pytest.raises(RecordError, match=r"series\[1\] is nan"):
         statistical_inefficiency(np.array([1.0, np.nan, 2.0, 3.0]))
+
+
+def test_a_slow_process_below_a_vibration_counts_by_how_often_it_has_relaxed() -> None:
+    random = np.random.default_rng(7)
+
+    def counts(memory: float) -> np.ndarray:
+        slow = [0.3 * relaxation(10_000, memory, random)[:, 0] for _ in range(60)]
+        return np.array([count_independent(vibration(10_000, 5.0, 30.0, random) + s) for s in slow])
+
+    # a tenth of the variance each: n/g is above 200 in both; 5 relaxations are too few, 50 not
+    assert np.mean(counts(1000.0) < 20.0) > 0.75
+    assert np.mean(counts(100.0) < 20.0) < 0.05
