@@ -56,7 +56,7 @@ def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_ne
     summary = json.loads((quick_look / "polarization.json").read_text())["summary"]
     for curve in summary.values():
         assert curve["change against runs without a field"] is True
-        assert curve["susceptibility"]["no_error"] == "3 of 3 points have none"
+        assert curve["susceptibility"]["no_error"] == "1 pair of runs, needs 3"
 
 
 @pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])

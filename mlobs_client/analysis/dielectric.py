@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from scipy.signal import hilbert
 
 from mlobs_client.analysis import correlation
-from mlobs_client.analysis.estimate import Estimate, check_series
+from mlobs_client.analysis.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
 from mlobs_client.analysis.spectra import (
     Runs,
@@ -103,7 +103,7 @@ class DielectricFunction:
         details: Mapping[str, str | float],
         other_windows: NDArray[np.complex128],
     ) -> DielectricFunction:
-        """From complex numbers at wavenumbers in cm^-1.
+        """From complex numbers at wavenumbers in cm^-1; fewer than three curves have no errors.
 
         Args:
             wavenumber: shape ``(k,)``, cm^-1.
@@ -113,9 +113,13 @@ class DielectricFunction:
             other_windows: shape ``(2, k)``, as a :class:`Spectrum` has them.
         """
 
+        is_few = len(blocks) < FEWEST_RUNS
+        reason = f"{len(blocks)} curves, needs {FEWEST_RUNS}" if is_few else ""
+
         def part(name: str, of_blocks: Array, of_others: Array) -> Spectrum:
             return Spectrum(f"dielectric function, {name} part", wavenumber, of_blocks, "1",
-                            resolution, details=details, other_windows=of_others)  # fmt: skip
+                            resolution, details=details, other_windows=of_others,
+                            no_error=reason)  # fmt: skip
 
         return cls(
             part("real", blocks.real, other_windows.real),
@@ -193,7 +197,8 @@ def dielectric_from_fluctuations(
     """Dielectric function from the autocorrelation of the dipole without a field.
 
     What relaxes more slowly than the resolution allows is shown as if it took that long; the
-    static value is right all the same. Between bands epsilon'' may be negative, within its error.
+    static value is right all the same. Without an error of the static value there is none at all.
+    Between bands epsilon'' may be negative, within its error.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs on one branch;
@@ -232,7 +237,12 @@ def dielectric_from_fluctuations(
         density.wavenumber, scale * density.blocks, scale * density.other_windows,
         density.resolution, electronic, details,
     )  # fmt: skip
-    return replace(function, fluctuations=replace(static, value=electronic + static.value))
+    reason = static.no_error or function.real.no_error
+    return DielectricFunction(
+        replace(function.real, no_error=reason),
+        replace(function.imaginary, no_error=reason),
+        replace(static, value=electronic + static.value),
+    )
 
 
 def dielectric_from_relaxation(

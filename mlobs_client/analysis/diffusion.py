@@ -61,6 +61,8 @@ class Diffusion:
     def coefficient(self) -> Estimate:
         """The rate, as a diffusion coefficient: without an error where it is none."""
         exponent = self.exponent
+        if exponent.no_error:
+            return self.rate.without_error(exponent.no_error)
         if abs(exponent.value - 1.0) <= DIFFUSIVE_WITHIN or not exponent.is_beyond(1.0):
             return self.rate
         first, last = self.window

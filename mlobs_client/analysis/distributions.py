@@ -12,9 +12,8 @@ from typing import Final
 import matscipy.neighbours
 import numpy as np
 
-from mlobs_client.analysis.correlation import split_blocks
 from mlobs_client.analysis.estimate import Estimate, check_series, student
-from mlobs_client.analysis.statistics import bootstrap, count_blocks
+from mlobs_client.analysis.statistics import bootstrap, independent_blocks
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
@@ -157,12 +156,9 @@ def histogram(
     """
     checked = [check_series(run, "samples", least=4) for run in runs]
     means = [run.reshape(len(run), -1).mean(axis=1) for run in checked]
-    n_blocks, reason = count_blocks(means, n_blocks, interval)
+    blocks, reason = independent_blocks(checked, n_blocks, means, interval)
     width = float(edges[1] - edges[0])
-    densities = [
-        np.histogram(block, edges)[0] / (block.size * width)
-        for block in split_blocks(checked, n_blocks)
-    ]
+    densities = [np.histogram(block, edges)[0] / (block.size * width) for block in blocks]
     return Distribution(_centers(edges), np.array(densities), unit, reason)
 
 
@@ -210,9 +206,10 @@ def radial_distribution(
         for run, cell in zip(runs, cells, strict=True)
     ]
     highest = int(np.argmax(np.concatenate(scaled).mean(axis=0)))
-    n_blocks, reason = count_blocks([run[:, highest] for run in scaled], n_blocks, interval)
-    blocks = np.array([block.mean(axis=0) for block in split_blocks(scaled, n_blocks)])
-    return Distribution(_centers(edges) / ANGSTROM, blocks, "angstrom", reason)
+    memory = [run[:, highest] for run in scaled]
+    blocks, reason = independent_blocks(scaled, n_blocks, memory, interval)
+    means = np.array([block.mean(axis=0) for block in blocks])
+    return Distribution(_centers(edges) / ANGSTROM, means, "angstrom", reason)
 
 
 def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:

@@ -60,8 +60,8 @@ class Estimate:
     def is_beyond(self, value: float) -> bool:
         """Whether the true value differs from another one, with 95 % confidence.
 
-        Of few samples or blocks this takes more than two errors (Student's t). Never where there
-        is no error.
+        Of an estimate from few blocks or runs, for which it is made, this takes more than two
+        errors (Student's t). Never where there is no error.
         """
         freedom = max(self.n_independent - 1.0, 1.0)
         errors = float(stats.t.ppf(0.975, freedom)) / student(freedom)

@@ -23,7 +23,14 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.analysis.correlation import autocorrelation
-from mlobs_client.analysis.estimate import Estimate, check_series, student, too_few
+from mlobs_client.analysis.estimate import (
+    FEWEST_RUNS,
+    Estimate,
+    check_series,
+    student,
+    too_few,
+)
+from mlobs_client.analysis.statistics import jackknife
 from mlobs_client.analysis.zero_frequency import (
     WINDOW,
     count_independent,
@@ -53,6 +60,8 @@ class Covariance:
 def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
     """Covariance tensor of a vector along correlated, stationary runs.
 
+    Where one of three or more runs is too short, the scatter between the runs gives the errors.
+
     Args:
         runs: each of shape ``(t, k)``; their mean is that of all.
         interval: between samples, ps, for what estimates say where they have no error.
@@ -63,6 +72,16 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     checked = [check_series(run, "series", least=WINDOW) for run in runs]
     average = np.concatenate(checked).mean(axis=0)
     deviations = [run - average for run in checked]
+    counts = [min(map(count_independent, run.T)) for run in deviations]
+    least = int(np.argmin(counts))
+    reason = too_few(counts[least], len(deviations[least]), interval)
+    if reason and len(runs) >= FEWEST_RUNS:
+        return _of_short_runs(deviations)
+    return _of_gaussians(deviations, float(counts[least] if reason else sum(counts)), reason)
+
+
+def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str) -> Covariance:
+    """With the errors of Bartlett's formula; without, if there is a reason."""
     n_samples = sum(map(len, deviations))
     max_lag = min(map(len, deviations)) // WINDOW
     lagged = _of_pairs(deviations, lambda one: autocorrelation(one, 2 * max_lag))  # [i, j, lag]
@@ -72,8 +91,6 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     alone = np.einsum("iin->in", lagged)
     variances = _sum_over_lags(alone[:, None] * alone + lagged**2, max_lag) / n_samples
     of_trace = _sum_over_lags(2.0 * np.sum(lagged**2, axis=(0, 1)), max_lag) / n_samples
-    n_independent = _count_slowest(deviations)
-    reason = too_few(n_independent, n_samples, interval)
     errors = np.sqrt(variances) * student(n_independent / PER_FREEDOM)
     np.fill_diagonal(errors, _widen_skewed(np.diag(errors), np.diag(tensor)))
     trace = float(np.trace(tensor))
@@ -118,10 +135,29 @@ def _sum_over_lags(products: Array, max_lag: int) -> Array:
 def _widen_skewed(error: Array, value: Array | float) -> Array:
     """Errors of variances, which are skewed: where one comes out small by chance, its error does
     too, and would not reach up to the true value."""
-    return np.asarray(error * (1.0 + (error / value) ** 2))
+    relative = np.divide(error, value, out=np.zeros_like(error), where=np.asarray(value) > 0.0)
+    return np.asarray(error * (1.0 + relative**2))
 
 
-def _count_slowest(runs: Sequence[Array]) -> float:
-    """Independent samples of the slowest component."""
-    counts = [sum(count_independent(run[:, i]) for run in runs) for i in range(runs[0].shape[1])]
-    return float(min(counts))
+def _of_short_runs(runs: Sequence[Array]) -> Covariance:
+    """From three or more runs of which none knows its own errors, leaving out one at a time."""
+    means = np.array([run.mean(axis=0) for run in runs])
+    squares = np.array([run.T @ run / len(run) for run in runs])
+    of_means = means[:, :, None] * means[:, None, :]
+    moments = np.stack([squares, of_means, np.broadcast_to(means[:, :, None], squares.shape)], 1)
+
+    def tensor(average: Array) -> Array:
+        """The common mean is off by what means of runs scatter, over their number."""
+        common = np.outer(average[2, :, 0], average[2, :, 0])
+        return np.asarray(average[0] - common + (average[1] - common) / (len(runs) - 1))
+
+    def element(i: int, j: int) -> Estimate:
+        return jackknife(moments, lambda average: float(tensor(average)[i, j]))
+
+    k = range(means.shape[1])
+    elements = [[element(i, j) for j in k] for i in k]
+    return Covariance(
+        np.array([[one.value for one in row] for row in elements]),
+        np.array([[one.error for one in row] for row in elements]),
+        jackknife(moments, lambda average: float(np.trace(tensor(average))) / len(k)),
+    )

@@ -131,8 +131,8 @@ def polarization_against_field(
         paired: dipoles are changes against runs without a field that began at the same states.
             Such a response is not stationary: each pair of runs is one sample, and three or more
             give an error. Without a field there is no polarization, by symmetry (an isotropic
-            liquid), and the line goes through the origin; as all fields share the runs without
-            one, the errors of the points add up in that of the slope.
+            liquid), and the line goes through the origin. Pairs of all fields that began at one
+            state stand at one place of their lists.
 
     Raises:
         RecordError: fields that are not on one line, fewer than 3, runs that do not fit them, too
@@ -162,7 +162,20 @@ def polarization_against_field(
         _mean_of_pairs(runs) if paired else mean(runs, "uC/cm^2", interval)
         for runs in polarizations
     )
-    return _fit(strength / VOLT_PER_ANGSTROM, estimates, direction, paired)
+    field = strength / VOLT_PER_ANGSTROM
+    line = _fit_pairs(field, polarizations) if paired else _fit_free(field, estimates)
+    # chi = (1/epsilon_0) dP/dE, and 1/epsilon_0 = 4 pi in atomic units
+    per_slope = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
+    return PolarizationCurve(
+        field=field,
+        polarization=estimates,
+        direction=direction,
+        slope=line.slope,
+        intercept=line.intercept,
+        susceptibility=replace(line.slope * per_slope, unit="1"),
+        chi_squared=line.chi_squared,
+        paired=paired,
+    )
 
 
 def susceptibility_from_fluctuations(
@@ -201,32 +214,14 @@ def susceptibility_from_fluctuations(
     return variance * (INVERSE_EPSILON_0 / (volume * temperature))
 
 
-def _mean_of_pairs(runs: Sequence[Array]) -> Estimate:
+def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:
     """Mean change, with the scatter between pairs of runs."""
     means = np.array([run.mean() for run in runs])
     if len(means) < FEWEST_RUNS:
         pairs = "1 pair" if len(means) == 1 else f"{len(means)} pairs"
         reason = f"{pairs} of runs, needs {FEWEST_RUNS}"
-        return Estimate(float(means.mean()), np.nan, "uC/cm^2", len(means), reason)
-    return mean_of_independent(means, "uC/cm^2")
-
-
-def _fit(
-    field: Array, estimates: tuple[Estimate, ...], direction: Array, paired: bool
-) -> PolarizationCurve:
-    line = _fit_origin(field, estimates) if paired else _fit_free(field, estimates)
-    # chi = (1/epsilon_0) dP/dE, and 1/epsilon_0 = 4 pi in atomic units
-    per_slope = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
-    return PolarizationCurve(
-        field=field,
-        polarization=estimates,
-        direction=direction,
-        slope=line.slope,
-        intercept=line.intercept,
-        susceptibility=replace(line.slope * per_slope, unit="1"),
-        chi_squared=line.chi_squared,
-        paired=paired,
-    )
+        return Estimate(float(means.mean()), np.nan, unit, len(means), reason)
+    return mean_of_independent(means, unit)
 
 
 def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
@@ -243,17 +238,26 @@ def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
     )
 
 
-def _fit_origin(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
-    """A line through the origin; the errors of its points may be one, and are added."""
+def _fit_pairs(field: Array, polarizations: Sequence[Sequence[Array]]) -> LinearFit:
+    """A line through the origin for each state from which the runs of all fields began.
+
+    Its slopes are independent, though at each state all fields share the run without one.
+
+    Raises:
+        RecordError: fields have different numbers of pairs.
+    """
+    counts = sorted({len(runs) for runs in polarizations})
+    if len(counts) > 1:
+        raise RecordError(
+            f"the fields have {counts} pairs of runs; give each field the same starting states"
+        )
     weights = field / (field @ field)
-    slope = Estimate(
-        float(weights @ [one.value for one in estimates]),
-        float(np.abs(weights) @ [one.error for one in estimates]),
-        "uC/cm^2/(V/angstrom)",
-        len(field),
-    )
-    intercept = Estimate(0.0, 0.0, "uC/cm^2", len(field))
-    return LinearFit(slope.without_error(_lacking(estimates)), intercept, float("nan"))
+    slopes = [
+        np.array([weights @ [run.mean() for run in of_state]])
+        for of_state in zip(*polarizations, strict=True)
+    ]
+    slope = _mean_of_pairs(slopes, "uC/cm^2/(V/angstrom)")
+    return LinearFit(slope, Estimate(0.0, 0.0, "uC/cm^2", len(field)), float("nan"))
 
 
 def _lacking(estimates: Sequence[Estimate]) -> str:

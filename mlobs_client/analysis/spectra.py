@@ -69,6 +69,7 @@ class Spectrum:
         details: what else a reader needs to know, for the files beside a figure.
         other_windows: shape ``(2, k)``, the intensity with a window half as long and with one
             twice as long; NaN where the runs are too short. None if nobody has tried.
+        no_error: why there are no errors, for a reader; empty where there are.
     """
 
     quantity: str
@@ -79,6 +80,7 @@ class Spectrum:
     members: Array | None = None
     details: Mapping[str, str | float] = field(default_factory=dict)
     other_windows: Array | None = None
+    no_error: str = ""
 
     @property
     def intensity(self) -> Array:
@@ -87,11 +89,13 @@ class Spectrum:
 
     @property
     def error(self) -> Array:
-        """Standard error of the mean over blocks, shape ``(k,)``.
+        """Standard error of the mean over blocks, shape ``(k,)``; NaN where there is none.
 
         Widened by Student's t, so that one error holds 68 % of repetitions also for few blocks.
         It says nothing about what depends on the window: see :attr:`window_bias`.
         """
+        if self.no_error:
+            return np.full(len(self.wavenumber), np.nan)
         error = stats.sem(self.blocks, axis=0) * student(len(self.blocks) - 1)
         return np.asarray(error, dtype=np.float64)
 
@@ -119,13 +123,14 @@ class Spectrum:
         more than 1.5 errors from one half as long (half an error is left then), and everything
         below the resolution. So are lines that are sharper than the resolution: their height is
         one at this resolution. Noise alone marks about one point in fifteen. None without other
-        windows.
+        windows, or without errors.
         """
-        if self.other_windows is None or self.window_shift is None:
+        shift = self.window_shift
+        if self.other_windows is None or shift is None or self.no_error:
             return None
         left = np.abs(self.intensity - self.other_windows[0]) / 3.0
         below = (self.wavenumber > 0.0) & (self.wavenumber < self.resolution)
-        return np.asarray(below | (self.window_shift > self.error) | (left > 0.5 * self.error))
+        return np.asarray(below | (shift > self.error) | (left > 0.5 * self.error))
 
     @property
     def member_spread(self) -> Array | None:
@@ -185,7 +190,8 @@ def peak(spectrum: Spectrum, low: float, high: float) -> Estimate:
     part = _above_zero(spectrum, low, high)
     upper = _upper_half(part.wavenumber, part.intensity)
     x = part.wavenumber[upper]
-    return jackknife(part.blocks[:, upper], lambda mean: _vertex(x, mean), "cm^-1")
+    found = jackknife(part.blocks[:, upper], lambda mean: _vertex(x, mean), "cm^-1")
+    return found.without_error(spectrum.no_error)
 
 
 def member_peaks(spectrum: Spectrum, low: float, high: float) -> Array:
@@ -219,7 +225,8 @@ def integrate(spectrum: Spectrum, low: float, high: float) -> Estimate:
     """
     part = spectrum.between(low, high)
     unit = {"1/cm^-1": "1", "1": "cm^-1"}.get(part.unit, f"{part.unit} cm^-1")
-    return jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.wavenumber)), unit)
+    found = jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.wavenumber)), unit)
+    return found.without_error(spectrum.no_error)
 
 
 def as_runs(data: Runs, axes: tuple[str, ...], what: str) -> list[Array]:

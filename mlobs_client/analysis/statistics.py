@@ -22,6 +22,7 @@ from scipy import stats
 
 from mlobs_client.analysis.correlation import split_blocks
 from mlobs_client.analysis.estimate import (
+    FEWEST,
     FEWEST_RUNS,
     Estimate,
     check_series,
@@ -33,11 +34,13 @@ from mlobs_client.analysis.zero_frequency import (
     ROUNDING,
     WINDOW,
     count_independent,
-    statistical_inefficiency,
     zero_frequency_density,
 )
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
+
+MOST_SHORT: Final = 0.1
+"""Share of the samples in runs that are too short, up to which the others speak for them."""
 
 LONG: Final = 5.0
 """Correlation times that a block of one run has to last to count as independent."""
@@ -84,8 +87,9 @@ def mean(
 ) -> Estimate:
     """Mean of a correlated, stationary series, or of several independent ones.
 
-    The error is that of the spectral density at zero frequency. Where one of the series is too
-    short for it, the scatter of three or more gives the error; one or two have none.
+    The error is that of the spectral density at zero frequency. Where series are too short for it,
+    and hold more than a tenth of all samples, the scatter of three or more series gives the error;
+    one or two have none.
 
     Args:
         series: shape ``(t,)``, after equilibration; or one such for each independent run.
@@ -99,18 +103,22 @@ def mean(
     runs = [check_series(run, "series", least=4) for run in given]
     lengths = np.array([len(run) for run in runs], dtype=np.float64)
     counts = np.array([count_independent(run) for run in runs])
-    least = int(np.argmin(counts))
-    reason = too_few(float(counts[least]), len(runs[least]), interval)
-    if reason and len(runs) >= FEWEST_RUNS:
-        return _mean_of_runs(runs, unit)
-    n_independent = float(counts.sum())
-    density = float(np.average([zero_frequency_density(run) for run in runs], weights=lengths))
-    freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(runs))
+    value, is_long = float(np.mean(np.concatenate(runs))), counts >= FEWEST
+    if np.ptp(np.concatenate(runs)) <= ROUNDING * abs(value):
+        return Estimate(value, 0.0, unit, float(lengths.sum()))
+    if lengths[~is_long].sum() > MOST_SHORT * lengths.sum():
+        if len(runs) >= FEWEST_RUNS:
+            return _mean_of_runs(runs, unit)
+        least = int(np.argmin(counts))
+        reason = too_few(float(counts[least]), len(runs[least]), interval)
+        return Estimate(value, np.nan, unit, float(counts[least]), reason)
+    long_runs = [run for run, enough in zip(runs, is_long, strict=True) if enough]
+    densities = [zero_frequency_density(run) for run in long_runs]
+    density = float(np.average(densities, weights=lengths[is_long]))
+    n_independent = float(counts[is_long].sum())
+    freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(long_runs))
     error = float(np.sqrt(density / lengths.sum())) * student(freedom)
-    value = float(np.mean(np.concatenate(runs)))
-    is_constant = error <= ROUNDING * abs(value)
-    found = Estimate(value, error, unit, n_independent)
-    return found if is_constant else found.without_error(reason)
+    return Estimate(value, error, unit, n_independent)
 
 
 def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
@@ -137,6 +145,8 @@ def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
 def mean_of_independent(values: Array, unit: str = "1") -> Estimate:
     """Mean of independent numbers, such as blocks, with the error from their scatter.
 
+    Two of them have none.
+
     Args:
         values: shape ``(n,)``.
         unit: of them.
@@ -146,7 +156,9 @@ def mean_of_independent(values: Array, unit: str = "1") -> Estimate:
     """
     checked = check_series(values, "blocks")
     error = float(stats.sem(checked)) * student(len(checked) - 1)
-    return Estimate(float(checked.mean()), error, unit, len(checked))
+    found = Estimate(float(checked.mean()), error, unit, len(checked))
+    enough = len(checked) >= FEWEST_RUNS
+    return found if enough else found.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}")
 
 
 def too_short(runs: Sequence[Array], length: int, interval: float | None = None) -> str:
@@ -167,22 +179,30 @@ def too_short(runs: Sequence[Array], length: int, interval: float | None = None)
     return f"blocks of {length / time:.1f} correlation times, each needs about {amount}"
 
 
-def count_blocks(
-    series: Sequence[Array], n_blocks: int, interval: float | None = None
-) -> tuple[int, str]:
-    """Return how many blocks to cut so that they are independent, and why errors are missing.
+def independent_blocks(
+    runs: Sequence[Array],
+    n_blocks: int,
+    memory: Sequence[Array],
+    interval: float | None = None,
+) -> tuple[list[Array], str]:
+    """Cut runs into blocks that are independent, and say why errors are missing.
 
     Blocks of one run count where they are long enough; otherwise whole runs do, three or more.
 
     Args:
-        series: of each run, what tells how long it remembers, shape ``(t,)`` or ``(t, k)``.
+        runs: each of shape ``(t, ...)``.
         n_blocks: that are wanted.
+        memory: of each run, what tells how long it remembers, shape ``(t,)`` or ``(t, k)``.
         interval: between samples, ps.
+
+    Returns:
+        The blocks, and the reason; an empty one where they have errors.
     """
-    reason = too_short(series, len(split_blocks(series, n_blocks)[0]), interval)
-    if reason and len(series) >= FEWEST_RUNS:
-        return len(series), ""
-    return n_blocks, reason
+    blocks = split_blocks(runs, n_blocks)
+    reason = too_short(memory, len(blocks[0]), interval)
+    if reason and len(runs) >= FEWEST_RUNS:
+        return list(runs), ""
+    return blocks, reason
 
 
 def jackknife(blocks: Array, statistic: Callable[[Array], float], unit: str = "1") -> Estimate:
@@ -357,12 +377,17 @@ def _fit_weighted(
 
 def _correlation_time(series: Array) -> float:
     """In samples; nothing for a constant series."""
-    if statistical_inefficiency(series) == 1.0:
+    variance = float(np.var(series))
+    if np.sqrt(variance) <= ROUNDING * np.abs(series).max():
         return 0.0
-    return 0.5 * max(0.0, zero_frequency_density(series) / float(np.var(series)) - 1.0)
+    return 0.5 * max(0.0, zero_frequency_density(series) / variance - 1.0)
 
 
 def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:
     """Of runs that are too short to know their own errors, from their scatter."""
-    scatter = mean_of_independent(np.array([run.mean() for run in runs]), unit)
-    return replace(scatter, value=float(np.mean(np.concatenate(runs))))
+    weights = np.array([len(run) for run in runs], dtype=np.float64)
+    weights /= weights.sum()
+    means = np.array([run.mean() for run in runs])
+    value, n_runs = float(weights @ means), len(runs)
+    variance = n_runs / (n_runs - 1.0) * float(weights**2 @ (means - value) ** 2)
+    return Estimate(value, np.sqrt(variance) * student(n_runs - 1), unit, n_runs)

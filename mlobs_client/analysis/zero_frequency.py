@@ -88,7 +88,7 @@ def count_independent(series: Array) -> float:
 
     A slow relaxation below a fast vibration has little of the variance, and yet decides the error
     of the mean. Means of blocks, from which the vibration is gone, tell how often it has relaxed;
-    where that is too rarely, it is what counts.
+    where that is too rarely, it is what counts, without what the window hides.
 
     Args:
         series: shape ``(t,)``.
@@ -101,7 +101,7 @@ def count_independent(series: Array) -> float:
     if np.ptp(means) <= ROUNDING * np.abs(series).max():
         return count
     slow = len(means) / statistical_inefficiency(means) / _correct_slow(means, 1) * TRUSTED
-    return min(count, slow) if slow < FEWEST else count
+    return count if min(count, slow) >= FEWEST else min(count, slow / TRUSTED)
 
 
 def _windowed_density(series: Array, n_fitted: int) -> float:

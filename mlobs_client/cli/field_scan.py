@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -135,6 +135,8 @@ def _show(curves: Sequence[Curve]) -> None:
             table.add_row(str(curve.n_beads), f"{point.field:g}", f"{point.duration:.3g}", *cells)
     console = Console(highlight=False)
     (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
+    for reason in _reasons(curves):
+        click.echo(reason)
     for curve in curves:
         if curve.susceptibility is not None:
             found = _text(curve.susceptibility)
@@ -148,6 +150,17 @@ def _show(curves: Sequence[Curve]) -> None:
             )
         if curve.onset is not None:
             click.echo(f"{curve.label}: {curve.onset}")
+
+
+def _reasons(curves: Sequence[Curve]) -> Iterator[str]:
+    """Why what the table shows has no error."""
+    for curve in curves:
+        for point, row in zip(curve.points, curve.rows, strict=True):
+            for name in SHOWN:
+                estimate = row[name]
+                if estimate is not None and estimate.no_error:
+                    where = f"{curve.label}, {point.field:g} V/Å, {name}"
+                    yield f"{where}: no error: {estimate.no_error}"
 
 
 def _text(estimate: Estimate | None) -> str:

@@ -181,6 +181,8 @@ def window_report(spectrum: Spectrum) -> Iterator[str]:
     if LEFT in spectrum.details:  # of all but responses to a pulse
         left, noise = (float(spectrum.details[name]) for name in (LEFT, NOISE))
         yield f"correlation left at the longest lag: {left:.2g} of that at lag 0, noise {noise:.2g}"
+    if spectrum.no_error:
+        yield f"no error: {spectrum.no_error}"
     marked, shift, others = spectrum.window_bias, spectrum.window_shift, spectrum.other_windows
     if marked is None or shift is None or others is None:
         return
@@ -198,6 +200,6 @@ def window_report(spectrum: Spectrum) -> Iterator[str]:
     known = marked & (spectrum.error > 0.0)  # a loss is zero at zero, without error
     worst = float(np.max(shift[known] / spectrum.error[known], initial=0.0))
     yield (
-        f"window bias: {marked.mean():.0%} of the points move by more than their errors, {where}, "
-        f"by {worst:.2g} errors at most"
+        f"window bias: {marked.mean():.0%} of the points are marked, {where}; with other windows "
+        f"they move by {worst:.2g} errors at most, and below the resolution nothing is known"
     )

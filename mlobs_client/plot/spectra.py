@@ -77,7 +77,7 @@ def _draw_panel(
     if len({one.unit for one in panel.values()}) > 1:
         units = {label: one.unit for label, one in panel.items()}
         raise ConfigError(f"spectra of different units cannot share an axis: {units}")
-    highest = max(float(np.max(one.intensity + one.error)) for one in panel.values())
+    highest = max(float(np.max(one.intensity + np.nan_to_num(one.error))) for one in panel.values())
     power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
     for i, (label, one) in enumerate(panel.items()):
         color, dashes = COLORS[i % len(COLORS)], DASHES[i % len(DASHES)]
@@ -104,7 +104,8 @@ def _draw_spectrum(
     if marked is None:
         marked = np.zeros(len(x), dtype=bool)
     style: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 0.9}
-    axes.plot(x, np.where(marked, np.nan, y), label=label, **style)
+    said = f"{label} (no error)" if one.no_error else label
+    axes.plot(x, np.where(marked, np.nan, y), label=said, **style)
     # up to the points beside them, so that no gap is left
     beside = np.convolve(marked, [True, True, True], mode="same") > 0
     axes.plot(x, np.where(beside, y, np.nan), alpha=FAINT, **style)
@@ -162,6 +163,7 @@ def _spectrum_summary(
             "unit": one.unit,
             "resolution (cm^-1)": one.resolution,
             "members": 0 if one.members is None else len(one.members),
+            **({"no_error": one.no_error} if one.no_error else {}),
             **one.details,
         }
         for panel in panels

@@ -55,6 +55,34 @@ def test_several_runs_have_one_mean() -> None:
     assert apart.tensor[0, 0] > 5.0
 
 
+@pytest.mark.parametrize("n_runs", [3, 8])
+def test_runs_that_never_decorrelate_have_the_error_of_their_scatter(n_runs: int) -> None:
+    random = np.random.default_rng(4)
+    values, inside = [], []
+    for _ in range(200):
+        found = covariance([relaxation(40, 20.0, random, 3) for _ in range(n_runs)]).mean
+        values.append(found.value)
+        inside.append(abs(found.value - 1.0) < found.error)
+    # runs of two correlation times: less than the truth by chance of the common mean alone
+    assert np.mean(values) == pytest.approx(1.0, abs=0.12)
+    # 0.68 of 200 to 3 %; the scatter of few skewed numbers is too small now and then
+    assert 0.5 < np.mean(inside) < 0.8
+
+
+def test_two_runs_that_never_decorrelate_have_no_error() -> None:
+    random = np.random.default_rng(5)
+    found = [covariance([relaxation(40, 20.0, random, 3) for _ in range(2)]) for _ in range(50)]
+    assert np.mean([bool(one.mean.no_error) for one in found]) > 0.9
+
+
+def test_a_component_that_does_not_move_has_no_covariance_and_no_warning() -> None:
+    run = relaxation(2000, 10.0, np.random.default_rng(6), 3)
+    run[:, 1] = 0.3
+    found = covariance([run])
+    assert found.tensor[1, 1] == pytest.approx(0.0, abs=1e-25)
+    assert found.errors[1, 1] == pytest.approx(0.0, abs=1e-25)
+
+
 def test_too_short_a_run_has_no_errors_and_says_why() -> None:
     found = covariance([np.outer(np.arange(100.0), np.ones(3))], interval=0.5)
     assert np.isnan(found.errors).all()

@@ -252,7 +252,7 @@ def test_changes_against_runs_without_a_field_take_three_pairs_for_an_error() ->
     few = [[change(field) for _ in range(2)] for field in fields]
     found = polarization_against_field(fields, few, VOLUME, paired=True)
     assert {one.no_error for one in found.polarization} == {"2 pairs of runs, needs 3"}
-    assert found.slope.no_error == "3 of 3 points have none"
+    assert found.slope.no_error == "2 pairs of runs, needs 3"
     many = [[change(field) for _ in range(8)] for field in fields]
     found = polarization_against_field(fields, many, VOLUME, paired=True)
     # the mean response of 0.75 times 40 bohr^3 for each e/E

@@ -158,12 +158,31 @@ def test_blocks_of_fewer_than_five_correlation_times_are_not_independent() -> No
 
 
 def test_three_short_runs_are_three_blocks_and_two_are_none() -> None:
-    runs = [correlated(40, seed) for seed in range(3)]
-    assert statistics.count_blocks(runs, 10) == (3, "")
-    n_blocks, reason = statistics.count_blocks(runs[:2], 10, interval=0.5)
-    assert n_blocks == 10
+    runs = [correlated(n, seed) for seed, n in enumerate((40, 40, 120))]
+    blocks, reason = statistics.independent_blocks(runs, 20, runs)
+    assert ([len(block) for block in blocks], reason) == ([40, 40, 120], "")
+    blocks, reason = statistics.independent_blocks(runs[:2], 10, runs[:2], interval=0.5)
+    assert len(blocks) == 10
     assert "correlation times, each needs about" in reason
-    assert statistics.count_blocks([correlated(5000, 1)], 10) == (10, "")
+    long = [correlated(5000, 1)]
+    blocks, reason = statistics.independent_blocks(long, 10, long)
+    assert ({len(block) for block in blocks}, reason) == ({500}, "")
+
+
+def test_one_run_that_has_just_begun_does_not_spoil_the_error_of_long_ones() -> None:
+    runs = [correlated(4000, 1), correlated(4000, 2), correlated(60, 3)]
+    together, without = statistics.mean(runs), statistics.mean(runs[:2])
+    assert together.error == pytest.approx(without.error, rel=0.02)
+    # half of the samples in short runs: the scatter of runs, weighted by their lengths
+    halves = [correlated(120, 1), correlated(60, 2), correlated(60, 3)]
+    found = statistics.mean(halves)
+    assert found.value == pytest.approx(np.concatenate(halves).mean())
+    assert found.n_independent == 3
+
+
+def test_two_numbers_have_no_error() -> None:
+    found = statistics.mean_of_independent(np.array([1.0, 2.0]), "K")
+    assert str(found) == "1.5 K, no error: 2 values, needs 3"
 
 
 def test_statistics_say_nothing_on_the_terminal() -> None:
