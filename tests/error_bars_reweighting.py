@@ -63,22 +63,51 @@ def of_several_runs(
     return found.value, found.error, SPREAD * target
 
 
-LENGTHS: Final = ((4000, 5.0), (20000, 5.0), (4000, 20.0), (20000, 20.0))
-SHIFTS: Final = (0.5, 1.0, 1.5, 2.0)
+SHIFTS: Final = (
+    (4000, 5.0, (0.5, 1.0, 1.5)),
+    (20000, 5.0, (0.5, 1.0, 1.5, 2.0)),
+    (4000, 20.0, (0.5, 1.0)),
+    (20000, 20.0, (0.5, 1.0, 1.5)),
+)
+"""Farther away, fewer than 100 effective samples are left."""
+
 JOINED: Final = (
     (1500, 5.0, (0.0, 1.5, 3.0), (0.0, 0.75, 2.25, 3.5)),
     (4000, 5.0, (0.0, 2.5), (1.25, 2.5, 3.2)),
     (6000, 20.0, (0.0, 1.5), (0.75, 1.5, 2.0)),
 )
 
+SHORT: Final = {
+    "10 runs of half a correlation time each, in one field": (50, 100.0, (0.0,) * 10, 0.3),
+    "10 runs of 2 correlation times each, in one field": (100, 50.0, (0.0,) * 10, 0.3),
+    "6 runs of 40 correlation times each, in one field": (400, 10.0, (0.0,) * 6, 0.3),
+    "6 runs of 200 correlation times each, in one field": (2000, 10.0, (0.0,) * 6, 0.5),
+    "8 runs of 10 correlation times each, in 8 fields": (
+        100, 10.0, tuple(np.arange(8) / 4.0), 1.0,
+    ),
+    "5 runs of 50 correlation times each, in 5 fields": (
+        500, 10.0, tuple(np.arange(5) / 4.0), 0.5,
+    ),
+    "5 runs of 100 correlation times each, in 5 fields": (
+        1000, 10.0, tuple(np.arange(5) / 2.0), 1.25,
+    ),
+    "6 runs of 80 correlation times each, in 2 fields": (
+        800, 10.0, (0.0, 1.0) * 3, 0.5,
+    ),
+}  # fmt: skip
+
 CASES: Final[Mapping[str, Case]] = {
-    f"one run, n = {n}, tau = {time:g}, shift {shift:g}": partial(of_one_run, n, time, shift)
-    for n, time in LENGTHS
-    for shift in SHIFTS
-} | {
-    f"{len(fields)} runs, n = {n}, tau = {time:g}, to {target:g}": partial(
-        of_several_runs, n, time, fields, target
-    )
-    for n, time, fields, targets in JOINED
-    for target in targets
+    **{
+        f"one run, n = {n}, tau = {time:g}, shift {shift:g}": partial(of_one_run, n, time, shift)
+        for n, time, shifts in SHIFTS
+        for shift in shifts
+    },
+    **{
+        f"{len(fields)} runs, n = {n}, tau = {time:g}, to {target:g}": partial(
+            of_several_runs, n, time, fields, target
+        )
+        for n, time, fields, targets in JOINED
+        for target in targets
+    },
+    **{name: partial(of_several_runs, *how) for name, how in SHORT.items()},
 }

@@ -22,14 +22,15 @@ from mlobs_client.analysis.estimate import Estimate, check_series
 from mlobs_client.analysis.polarization import along_one_line
 from mlobs_client.analysis.reweighting import (
     LEAST,
-    N_BLOCKS,
     Reweighted,
     blocks_of,
-    inefficiency,
+    count_blocks,
+    independent,
     jackknife_error,
     kish,
     of_each_sample,
     refuse_below,
+    refuse_short,
     squares,
     symmetric,
 )
@@ -84,8 +85,8 @@ class FieldEnsemble:
         samples: those that were kept.
         of_field: shape ``(n,)``, in which of ``fields`` each was made.
         observable: shape ``(n,)``, in ``unit``.
-        mixture: shape ``(1 + N_BLOCKS, n)``, logarithm of how often the runs come by a sample:
-            all runs, then without one block of each, where the samples of the block have inf.
+        mixture: shape ``(1 + n_blocks, n)``, logarithm of how often the runs come by a sample:
+            all runs, then without one block of each field, where its samples have inf.
         unit: of the observable.
     """
 
@@ -107,6 +108,7 @@ class FieldEnsemble:
         temperature: float,
         unit: str = "1",
         polarizabilities: Sequence[Array] | None = None,
+        intervals: Sequence[float] | None = None,
     ) -> FieldEnsemble:
         """Combine equilibrated runs.
 
@@ -119,10 +121,12 @@ class FieldEnsemble:
             unit: of the observable.
             polarizabilities: for each run, shape ``(t, 3, 3)``, bohr^3, where the field is of
                 second order.
+            intervals: between samples of each run, ps; for the length that a refused one needs.
 
         Raises:
             ConfigError: an impossible temperature.
-            RecordError: wrong shapes, not finite, too short, or neighbours that do not overlap.
+            RecordError: wrong shapes, not finite, neighbours that do not overlap, or a run of fewer
+                than :data:`~mlobs_client.analysis.estimate.FEWEST` independent samples.
         """
         check_temperature(temperature)
         fields = check_series(fields, "fields", least=2)
@@ -133,19 +137,23 @@ class FieldEnsemble:
                 f"fields of shape {fields.shape} and {len(observables)} observables"
             )
         values = [of_each_sample(one, run) for one, run in zip(observables, runs, strict=True)]
-        g_mean = [inefficiency(one, *run.T) for one, run in zip(values, runs, strict=True)]
-        g_squares = [inefficiency(*map(squares, run.T)) for run in runs]
-        kept = [_thin(len(run), g) for run, g in zip(runs, g_mean, strict=True)]
         # runs in one field are one: apart, they would overlap the less, the more there are
         different, which = np.unique(fields.round(12), axis=0, return_inverse=True)
+        works = [_along(run, different) for run in runs]
+        of_mean = [independent(one, *work) for one, work in zip(values, works, strict=True)]
+        of_squares = [independent(*map(squares, work)) for work in works]
+        counts = np.minimum(of_mean, of_squares)
+        for i, run in enumerate(runs):
+            interval = None if intervals is None else intervals[i]
+            refuse_short(f"run {i + 1} of {len(runs)}", counts[i], len(run), interval)
+        kept = [_thin(len(run), count) for run, count in zip(runs, of_mean, strict=True)]
         samples = _join(runs, kept, fields, temperature, polarizabilities)
         of_field = np.repeat(which, [len(one) for one in kept])
-        blocks = np.concatenate([blocks_of(len(one)) for one in kept])
+        n_independent = np.asarray(np.bincount(which, counts), dtype=np.float64)
+        blocks = _blocks(of_field, count_blocks(n_independent.min()))
         energies = np.array([samples.reduced_energy(field) for field in different])
         mixture, overlap = _solve(energies, of_field, blocks)
         _check_overlap(overlap, different)
-        counts = np.array([len(run) for run in runs]) / np.maximum(g_mean, g_squares)
-        n_independent = np.asarray(np.bincount(which, counts), dtype=np.float64)
         observable = np.concatenate([one[i] for one, i in zip(values, kept, strict=True)])
         return cls(different, overlap, n_independent, samples, of_field, observable, mixture, unit)
 
@@ -196,19 +204,33 @@ class FieldEnsemble:
         return left
 
 
-def _thin(n_samples: int, g: float) -> Integers:
-    """Indices of the samples that are kept.
+def _along(run: Array, fields: Array) -> Array:
+    """Dipoles along the line of the fields, or all components where there is no line.
 
-    Raises:
-        RecordError: too few for blocks.
+    Returns:
+        Shape ``(1, t)`` or ``(3, t)``.
     """
-    kept = np.arange(0, n_samples, max(1, int(g / KEPT)))
-    if len(kept) < N_BLOCKS:
-        raise RecordError(
-            f"{n_samples} samples hold {n_samples / g:.2g} independent ones, too few to be joined "
-            "with others; run longer"
-        )
-    return kept
+    if len(fields) == 1:
+        return run.T
+    direction, _ = along_one_line(fields)
+    return np.asarray(run @ direction)[None]
+
+
+def _thin(n_samples: int, n_independent: float) -> Integers:
+    """Indices of the samples that are kept."""
+    return np.arange(0, n_samples, max(1, int(n_samples / n_independent / KEPT)))
+
+
+def _blocks(of_field: Integers, n_blocks: int) -> Integers:
+    """The block of each sample: all runs in one field, one after the other, are divided equally.
+
+    So runs that are too short for as many blocks have the more of them, the more runs there are.
+    """
+    blocks = np.empty_like(of_field)
+    for field in range(of_field.max() + 1):
+        places = np.flatnonzero(of_field == field)
+        blocks[places] = blocks_of(len(places), n_blocks)
+    return blocks
 
 
 def _join(
@@ -237,9 +259,10 @@ def _solve(energies: Array, of_field: Integers, blocks: Integers) -> tuple[Array
     mbar = import_pymbar().MBAR(energies[:, order], counts, solver_protocol="robust")
     # which pymbar does not compute of one field
     overlap = np.asarray(mbar.compute_overlap()["matrix"]) if n_fields > 1 else np.ones((1, 1))
-    mixture = np.full((1 + N_BLOCKS, n_samples), np.inf)
+    n_blocks = int(blocks.max()) + 1
+    mixture = np.full((1 + n_blocks, n_samples), np.inf)
     mixture[0] = logsumexp(mbar.f_k[:, None] - energies, axis=0, b=counts[:, None])
-    for block in range(N_BLOCKS):
+    for block in range(n_blocks):
         chosen = blocks != block
         counts = np.bincount(of_field[chosen])
         free = _free_energies(energies[:, chosen], counts, mbar.f_k)
@@ -266,7 +289,7 @@ def _free_energies(energies: Array, counts: Integers, start: Array) -> Array:
     solution = root(excess, start[1:], jac=True)
     if not solution.success:
         raise RecordError(
-            f"the runs cannot be joined without one of {N_BLOCKS} blocks: "
+            "the runs cannot be joined without one block of each field: "
             f"{solution.message}; run longer"
         )
     return np.concatenate([start[:1], solution.x])

@@ -28,9 +28,9 @@ from typing import Final
 import numpy as np
 from scipy.special import softmax
 
-from mlobs_client.analysis.estimate import Estimate, check_series, student
+from mlobs_client.analysis.estimate import FEWEST, Estimate, check_series, student, too_few
 from mlobs_client.analysis.spectra import as_runs, check_temperature
-from mlobs_client.analysis.zero_frequency import statistical_inefficiency
+from mlobs_client.analysis.zero_frequency import count_independent
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array, Integers
 
@@ -39,7 +39,10 @@ LEAST: Final = 100.0
 are off by a quarter of an error on average; with 50, by a half."""
 
 N_BLOCKS: Final = 20
-"""Of a run, for its error."""
+"""Of a run, for its error, where they are long enough."""
+
+PER_BLOCK: Final = 2.5
+"""Independent samples that a block has at least: five correlation times."""
 
 PER_DEGREE: Final = 25.0
 """Effective samples for one degree of freedom of the error. It rests on the few samples with the
@@ -70,6 +73,7 @@ def reweight(
     unit: str = "1",
     least: float = LEAST,
     polarizabilities: Array | None = None,
+    interval: float | None = None,
 ) -> Reweighted:
     """Average of an observable in another field, from one run.
 
@@ -87,10 +91,13 @@ def reweight(
         unit: of the observable.
         least: how many effective samples must be left.
         polarizabilities: shape ``(t, 3, 3)``, bohr^3, where the field is of second order.
+        interval: between samples, ps; for the length that a refused run should have.
 
     Raises:
         ConfigError: an impossible temperature.
-        RecordError: wrong shapes, not finite, or fewer than ``least`` effective samples.
+        RecordError: wrong shapes, not finite, a run of fewer than
+            :data:`~mlobs_client.analysis.estimate.FEWEST` independent samples, or fewer than
+            ``least`` effective ones.
     """
     check_temperature(temperature)
     (run,) = as_runs(dipoles, ("t", "3"), "dipoles")
@@ -103,11 +110,12 @@ def reweight(
     average = float(weights @ values)
     # to first order a ratio of means is the mean of these
     shifts = len(values) * weights * (values - average)
-    n = len(values) / inefficiency(work, shifts, squares(work))
+    n = independent(work, shifts, squares(work))
+    refuse_short("the run", n, len(values), interval)
     share = kish(weights)
     expected, seen = n * float(np.exp(-np.var(work))), n * share
     refuse_below(least, expected, seen, change)
-    blocks = blocks_of(len(values))
+    blocks = blocks_of(len(values), count_blocks(n))
     sums = np.array([np.bincount(blocks, x) for x in (weights, weights * values)])
     without, of_observable = sums.sum(axis=1, keepdims=True) - sums
     left = min(expected, seen)
@@ -149,12 +157,31 @@ def symmetric(polarizabilities: Array, run: Array) -> Array:
     return np.asarray(0.5 * (tensors + tensors.swapaxes(1, 2)))
 
 
-def inefficiency(*series: Array) -> float:
-    """Return the largest statistical inefficiency of several series, at least 1.
+def independent(*series: Array) -> float:
+    """Return how many independent samples the slowest of several series holds, at most all.
 
     Of a vibration more than all samples count for its mean, but not for one with weights.
     """
-    return max(1.0, *(statistical_inefficiency(one) for one in series))
+    return min(float(len(series[0])), *(count_independent(one) for one in series))
+
+
+def refuse_short(
+    which: str, n_independent: float, n_samples: int, interval: float | None = None
+) -> None:
+    """Refuse a run that has hardly decorrelated, as neither its mean nor its error is known.
+
+    Args:
+        which: run, for the error.
+        n_independent: samples of its work and observable.
+        n_samples: that it has.
+        interval: between samples, ps.
+
+    Raises:
+        RecordError: fewer than :data:`~mlobs_client.analysis.estimate.FEWEST` are independent.
+    """
+    if n_independent < FEWEST:
+        reason = too_few(n_independent, n_samples, interval)
+        raise RecordError(f"{which} is too short to be reweighted: {reason}")
 
 
 def squares(work: Array) -> Array:
@@ -165,20 +192,26 @@ def squares(work: Array) -> Array:
     return np.asarray((work - work.mean()) ** 2)
 
 
-def blocks_of(n_samples: int) -> Integers:
+def count_blocks(n_independent: float) -> int:
+    """Return into how many blocks samples are divided: none shorter than :data:`PER_BLOCK`."""
+    return min(N_BLOCKS, int(n_independent / PER_BLOCK))
+
+
+def blocks_of(n_samples: int, n_blocks: int) -> Integers:
     """Return the block of each sample, shape ``(n_samples,)``: equally long, in their order."""
-    return np.arange(n_samples) * N_BLOCKS // n_samples
+    return np.arange(n_samples) * n_blocks // n_samples
 
 
 def jackknife_error(without: Array, n_effective: float) -> float:
     """Standard error from averages without one block each, widened by Student's t.
 
     Args:
-        without: shape ``(N_BLOCKS,)``.
+        without: shape ``(n_blocks,)``.
         n_effective: samples on which the average rests.
     """
-    freedom = min(n_effective / PER_DEGREE, N_BLOCKS - 1.0)
-    return student(freedom) * float(np.sqrt((N_BLOCKS - 1) * np.var(without)))
+    last = len(without) - 1.0
+    freedom = min(n_effective / PER_DEGREE, last)
+    return student(freedom) * float(np.sqrt(last * np.var(without)))
 
 
 def kish(weights: Array) -> float:

@@ -168,7 +168,7 @@ def _expectation(data: list[FieldSamples], wanted: Wanted) -> Callable[[Array], 
             dipoles = run.dipoles if tensors is None else run.dipoles + tensors @ change
             return reweight(
                 wanted.of(dipoles, run.values), run.dipoles, change, thermal,
-                unit=unit, least=wanted.least, polarizabilities=tensors,
+                unit=unit, least=wanted.least, polarizabilities=tensors, interval=run.interval,
             )  # fmt: skip
 
         return from_one
@@ -180,6 +180,7 @@ def _expectation(data: list[FieldSamples], wanted: Wanted) -> Callable[[Array], 
         thermal,
         unit,
         tensors or None,
+        [run.interval for run in data],
     )
 
     def from_several(field: Array) -> Reweighted:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+from error_bars_reweighting import CASES, SEED
 from field_draws import (
     DIRECTION,
     RESPONSE,
@@ -62,15 +65,41 @@ def test_runs_in_one_field_count_as_one(several: list[float]) -> None:
         two = FieldEnsemble.of(values, pooled, fields[:n_fields], TEMPERATURE)
         alone = two.expect(strength(0.03)).estimate
     assert found.value == pytest.approx(alone.value, rel=1e-9)
-    # blocks are others
-    assert found.error == pytest.approx(alone.error, rel=0.6)
+    # of blocks of all runs in one field, one after the other
+    # whose error alone knows how many of them its weights should leave
+    assert found.error == pytest.approx(alone.error, rel=1e-3)
+
+
+def test_a_run_that_has_hardly_decorrelated_is_refused_with_the_length_that_it_needs() -> None:
+    keep = np.exp(-1.0 / 50.0)  # 400 and 4 correlation times
+    fields = np.array([strength(x) for x in (0.0, 0.05)])
+    runs = [draw(fields[0], 20_000, 0, keep), draw(fields[1], 200, 1, keep)]
+    values = [run @ DIRECTION for run in runs]
+    with pytest.raises(
+        RecordError, match=r"run 2 of 2 is too short .* needs about [\d.e+]+ samples"
+    ):
+        FieldEnsemble.of(values, runs, fields, TEMPERATURE)
+    with pytest.raises(
+        RecordError, match=r"run 2 of 2 .*: (\d+) independent samples?, needs about (\d+) ps"
+    ) as refused:
+        FieldEnsemble.of(values, runs, fields, TEMPERATURE, intervals=[0.1, 0.1])
+    held, needed = re.findall(r"\d+(?= ind)|\d+(?= ps)", str(refused.value))
+    # 20 ps hold that many, 20 are needed; what is held is rounded down
+    assert 20.0 * 20.0 / (int(held) + 1) < 1.05 * int(needed) < 1.1 * 20.0 * 20.0 / int(held)
+
+
+def test_runs_of_few_correlation_times_are_no_better_together() -> None:
+    refused = [CASES["10 runs of 2 correlation times each, in one field"]]
+    refused += [CASES["8 runs of 10 correlation times each, in 8 fields"]]
+    rng = np.random.default_rng(SEED)
+    assert [case(rng) for case in refused for _ in range(10)] == [None] * 20
 
 
 def test_correlated_runs_are_thinned_before_they_are_joined() -> None:
-    joined = ensemble(1, keep=0.8, n_samples=3000)
-    # g = 9 of 3000 samples each, of which every second is kept
-    assert joined.n_independent.sum() == pytest.approx(3 * 3000 / 9, rel=0.3)
-    assert 3 * 3000 / 3 <= len(joined.observable) <= 3 * 3000 / 2
+    joined = ensemble(1, keep=0.9, n_samples=3000)
+    # g = 19 of 3000 samples each, known to 23 %, of which every fourth is kept
+    assert joined.n_independent.sum() == pytest.approx(3 * 3000 / 19, rel=0.3)
+    assert 3 * 3000 / 6 <= len(joined.observable) <= 3 * 3000 / 3
     found = joined.expect(strength(0.15)).estimate
     assert found.value == pytest.approx(exact(strength(0.15)), abs=4 * found.error)
 

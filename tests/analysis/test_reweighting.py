@@ -102,7 +102,7 @@ def test_a_vibration_counts_by_how_often_its_amplitude_is_another() -> None:
     noise = np.random.default_rng(SEED).normal(size=6000)
     vibration = lfilter([1.0], [1.0, -2.0 * keep * np.cos(turn), keep**2], noise)[2000:]
     run = np.outer(vibration / np.std(vibration), [0.0, 0.0, SPREAD])
-    with pytest.raises(RecordError, match="effective samples are left"):
+    with pytest.raises(RecordError, match="too short to be reweighted"):
         reweight(run[:, 2], run, 0.3 * UNIT, TEMPERATURE)
 
 
