@@ -1,7 +1,7 @@
 """``make validate``: how often the true value lies within the printed error, of every estimator.
 
-``python validate_errors.py`` judges all cases of ``tests/error_bars.py`` by 2000 repetitions each
-(an hour on one core) and writes the results; ``python validate_errors.py NAME`` judges one and
+``python validate_errors.py`` judges all cases of ``tests/error_bars.py`` by 1000 repetitions each
+(half an hour on one core) and writes the results; ``python validate_errors.py NAME`` judges one and
 writes nothing. Beside them the README shows results/errors_before.json: the same by the package of
 commit d2973e7, which stood first on PYTHONPATH.
 """
@@ -28,7 +28,7 @@ ALL = {
 MOST = 0.5
 """Share with an error below which nothing is asked: these few were chosen by their luck."""
 
-N_REPETITIONS = 2000
+N_REPETITIONS = 1000
 """400 would let one of three perfect errors of ten blocks look wrong, of which there are many."""
 
 
