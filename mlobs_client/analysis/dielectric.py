@@ -175,6 +175,7 @@ def permittivity_from_fluctuations(
         RecordError: wrong shapes, too short, or not finite.
     """
     scale = _scale(volume, temperature)
+    check_positive("epsilon_infinity", electronic, "")
     found = covariance(as_runs(dipoles, ("t", "3"), "dipoles"), interval)
     mean = found.mean * scale
     return Permittivity(

@@ -71,7 +71,7 @@ class Estimate:
     def text(self) -> str:
         """Value ± error, without unit; the value alone where there is no error."""
         if self.no_error:
-            return f"{self.value:.3g}"
+            return f"{self.value:.5g}"
         if not (np.isfinite(self.error) and self.error > 0):
             return f"{self.value:.6g}"
         decimals = max(0, 1 - int(np.floor(np.log10(self.error))))

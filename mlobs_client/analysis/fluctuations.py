@@ -38,6 +38,10 @@ from mlobs_client.analysis.zero_frequency import (
 )
 from mlobs_client.structure import Array
 
+SPIKY: Final = 2.5
+"""Times the variance of Gaussians, above which that of the products themselves is believed, which
+is noisier: fluctuations that come in bursts have it."""
+
 PER_FREEDOM: Final = 5.0
 """Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
 
@@ -60,7 +64,8 @@ class Covariance:
 def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
     """Covariance tensor of a vector along correlated, stationary runs.
 
-    Where one of three or more runs is too short, the scatter between the runs gives the errors.
+    Where fluctuations come in bursts, errors are those of the products, not of Gaussians. Where
+    one of three or more runs is too short, leaving out one run at a time gives the errors.
 
     Args:
         runs: each of shape ``(t, k)``; their mean is that of all.
@@ -83,20 +88,30 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
 def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str) -> Covariance:
     """With the errors of Bartlett's formula; without, if there is a reason."""
     n_samples = sum(map(len, deviations))
-    max_lag = min(map(len, deviations)) // WINDOW
-    lagged = _of_pairs(deviations, lambda one: autocorrelation(one, 2 * max_lag))  # [i, j, lag]
+    max_lag = max(map(len, deviations)) // WINDOW
+
+    def correlate(one: Array) -> Array:
+        """Up to twice the longest lag, with nothing where a run is shorter."""
+        known = autocorrelation(one, min(2 * max_lag, len(one) - 1))
+        return np.pad(known, (0, 2 * max_lag + 1 - len(known)))
+
+    lagged = _of_pairs(deviations, correlate)  # [i, j, lag]
     densities = _of_pairs(deviations, lambda one: np.array([zero_frequency_density(one)]))[..., 0]
     lagged = lagged + densities[..., None] / n_samples
     tensor = lagged[..., 0]
     alone = np.einsum("iin->in", lagged)
     variances = _sum_over_lags(alone[:, None] * alone + lagged**2, max_lag) / n_samples
     of_trace = _sum_over_lags(2.0 * np.sum(lagged**2, axis=(0, 1)), max_lag) / n_samples
+    products = [run[:, :, None] * run[:, None] for run in deviations]  # [t, i, j]
+    variances = _replace_spiky(variances, products, n_samples)
+    traces = [np.trace(one, axis1=1, axis2=2)[:, None, None] for one in products]
+    of_trace = _replace_spiky(of_trace.reshape(1, 1), traces, n_samples)
     errors = np.sqrt(variances) * student(n_independent / PER_FREEDOM)
     np.fill_diagonal(errors, _widen_skewed(np.diag(errors), np.diag(tensor)))
     trace = float(np.trace(tensor))
     n_pairs = len(tensor) * (len(tensor) + 1) // 2
-    of_trace = np.sqrt(of_trace) * student(n_pairs * n_independent / PER_FREEDOM)
-    mean = Estimate(trace, float(_widen_skewed(of_trace, trace)), "1", n_independent)
+    error = np.sqrt(of_trace[0, 0]) * student(n_pairs * n_independent / PER_FREEDOM)
+    mean = Estimate(trace, float(_widen_skewed(error, trace)), "1", n_independent)
     return Covariance(
         tensor,
         np.full_like(errors, np.nan) if reason else errors,
@@ -130,6 +145,22 @@ def _sum_over_lags(products: Array, max_lag: int) -> Array:
     within = products[..., 0] + 2.0 * products[..., 1 : max_lag + 1].sum(axis=-1)
     noise = 2.0 * products[..., max_lag + 1 :].sum(axis=-1)
     return np.asarray(np.maximum(within - noise, 0.5 * within))
+
+
+def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) -> Array:
+    """Variances of the means of products, where these scatter far more than those of Gaussians.
+
+    Args:
+        variances: of Gaussians, shape ``(i, j)``.
+        products: of each run, shape ``(t, i, j)``.
+        n_samples: of all runs.
+    """
+    found = variances.copy()
+    for i, j in np.ndindex(variances.shape):
+        seen = zero_frequency_density([one[:, i, j] for one in products]) / n_samples
+        if seen > SPIKY * variances[i, j]:
+            found[i, j] = seen
+    return found
 
 
 def _widen_skewed(error: Array, value: Array | float) -> Array:

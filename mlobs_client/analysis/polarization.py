@@ -15,7 +15,7 @@ import numpy as np
 
 from mlobs_client.analysis.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
-from mlobs_client.analysis.spectra import Runs, as_runs
+from mlobs_client.analysis.spectra import Runs, as_runs, check_positive, check_temperature
 from mlobs_client.analysis.statistics import LinearFit, fit_line, mean, mean_of_independent
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
@@ -206,8 +206,11 @@ def susceptibility_from_fluctuations(
         samples, one component alone has a skewed distribution: two errors then hold 90 %.
 
     Raises:
+        ConfigError: an impossible volume or temperature.
         RecordError: fewer than 10 samples in a run, or not finite.
     """
+    check_positive("volume", volume, "bohr^3")
+    check_temperature(temperature)
     along = [run @ direction for run in as_runs(dipoles, ("t", "3"), "dipoles")]
     variance = covariance([run[:, None] for run in along], interval).mean
     # 1/epsilon_0 = 4 pi in atomic units

@@ -89,7 +89,7 @@ def mean(
 
     The error is that of the spectral density at zero frequency. Where series are too short for it,
     and hold more than a tenth of all samples, the scatter of three or more series gives the error;
-    one or two have none.
+    one or two have none. It does so, too, where they scatter more than their errors allow.
 
     Args:
         series: shape ``(t,)``, after equilibration; or one such for each independent run.
@@ -100,6 +100,8 @@ def mean(
         RecordError: fewer than 4 samples, or not finite.
     """
     given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
+    if not given:
+        raise RecordError("series: no run was given")
     runs = [check_series(run, "series", least=4) for run in given]
     lengths = np.array([len(run) for run in runs], dtype=np.float64)
     counts = np.array([count_independent(run) for run in runs])
@@ -113,12 +115,11 @@ def mean(
         reason = too_few(float(counts[least]), len(runs[least]), interval)
         return Estimate(value, np.nan, unit, float(counts[least]), reason)
     long_runs = [run for run, enough in zip(runs, is_long, strict=True) if enough]
-    densities = [zero_frequency_density(run) for run in long_runs]
-    density = float(np.average(densities, weights=lengths[is_long]))
     n_independent = float(counts[is_long].sum())
     freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(long_runs))
-    error = float(np.sqrt(density / lengths.sum())) * student(freedom)
-    return Estimate(value, error, unit, n_independent)
+    error = float(np.sqrt(zero_frequency_density(long_runs) / lengths.sum())) * student(freedom)
+    found = Estimate(value, error, unit, n_independent)
+    return _mean_of_runs(runs, unit) if _disagree(long_runs, found) else found
 
 
 def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
@@ -367,11 +368,14 @@ def _fit_weighted(
     if errors.shape != x.shape or not (errors > 0).all():
         raise RecordError(f"errors of the {len(x)} points must all be positive, got {errors}")
     weights = 1.0 / errors
-    (slope, intercept), covariance = np.polyfit(x, y, 1, w=weights, cov="unscaled")
+    middle = float(np.average(x, weights=weights**2))  # about it, slope and level are independent
+    (slope, level), covariance = np.polyfit(x - middle, y, 1, w=weights, cov="unscaled")
+    intercept = level - slope * middle
     freedom = len(x) - 2
     pulls = (y - intercept - slope * x) * weights
     chi_squared = float(np.sum(pulls**2)) / freedom if freedom else float("nan")
-    slope_error, intercept_error = np.sqrt(np.diag(covariance))
+    slope_error, level_error = np.sqrt(np.diag(covariance))
+    intercept_error = np.hypot(level_error, middle * slope_error)
     return (slope, slope_error), (intercept, intercept_error), chi_squared
 
 
@@ -381,6 +385,18 @@ def _correlation_time(series: Array) -> float:
     if np.sqrt(variance) <= ROUNDING * np.abs(series).max():
         return 0.0
     return 0.5 * max(0.0, zero_frequency_density(series) / variance - 1.0)
+
+
+def _disagree(runs: Sequence[Array], mean: Estimate) -> bool:
+    """Whether three or more runs scatter by more than their errors allow in one of 1000 cases.
+
+    Each is then in a state of its own, and only their scatter tells how far the mean is off.
+    """
+    if len(runs) < FEWEST_RUNS:
+        return False
+    scatter = _mean_of_runs(runs, mean.unit).error / student(len(runs) - 1)
+    largest = stats.chi2.ppf(0.999, len(runs) - 1) / (len(runs) - 1)
+    return bool(scatter**2 > largest * mean.error**2)
 
 
 def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:

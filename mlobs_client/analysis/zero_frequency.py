@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -31,14 +32,14 @@ TRUSTED: Final = 2.5
 """Of the slowest part, how often it has relaxed is known to a third only: an error goes without
 where this number of times what was found is too few, and not where chance makes it so."""
 
-ROUNDING: Final = 1e-12
+ROUNDING: Final = 1e-14
 """Of the largest value: what scatters less is constant."""
 
 LEAST_DENSITY: Final = 1e-6
 """Of the variance: a vibration without any noise has a density of zero, and no last digit."""
 
 
-def zero_frequency_density(series: Array, n_fitted: int = 1) -> float:
+def zero_frequency_density(series: Array | Sequence[Array], n_fitted: int = 1) -> float:
     r"""Spectral density at zero frequency, :math:`\sum_k C_k` over all lags.
 
     The variance of the mean is this over the number of samples. What relaxes more slowly than the
@@ -46,7 +47,7 @@ def zero_frequency_density(series: Array, n_fitted: int = 1) -> float:
     autocorrelation, tell by how much.
 
     Args:
-        series: shape ``(t,)``; its mean is taken off.
+        series: shape ``(t,)``, or one such for each independent run; its mean is taken off.
         n_fitted: numbers that were fitted to the series and taken off: 1 for the mean, 2 for a
             line. Each takes low frequencies away, which is corrected.
 
@@ -56,8 +57,14 @@ def zero_frequency_density(series: Array, n_fitted: int = 1) -> float:
     Raises:
         RecordError: fewer than 4 samples, or not finite.
     """
-    checked = check_series(series, "series", least=4)
-    return _windowed_density(checked, n_fitted) * _correct_slow(_block_means(checked), n_fitted)
+    given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
+    runs = [check_series(run, "series", least=4) for run in given]
+    lengths = [len(run) for run in runs]
+    densities = [_windowed_density(run, n_fitted) for run in runs]
+    # of each run noisy, and by chance below 1: at least 1 in the mean only
+    corrections = [_correct_slow(_block_means(run), n_fitted) for run in runs]
+    correction = max(1.0, float(np.average(corrections, weights=lengths)))
+    return float(np.average(densities, weights=lengths)) * correction
 
 
 def statistical_inefficiency(series: Array) -> float:
@@ -100,7 +107,8 @@ def count_independent(series: Array) -> float:
     means = _block_means(check_series(series, "series", least=4))
     if np.ptp(means) <= ROUNDING * np.abs(series).max():
         return count
-    slow = len(means) / statistical_inefficiency(means) / _correct_slow(means, 1) * TRUSTED
+    correction = max(1.0, _correct_slow(means, 1))
+    slow = TRUSTED * len(means) / statistical_inefficiency(means) / correction
     return count if min(count, slow) >= FEWEST else min(count, slow / TRUSTED)
 
 
@@ -114,7 +122,11 @@ def _windowed_density(series: Array, n_fitted: int) -> float:
 
 
 def _correct_slow(means: Array, n_fitted: int) -> float:
-    """By how much the window makes the density too small, at least 1 (Andrews and Monahan 1992)."""
+    """By how much the window makes the density of these means too small.
+
+    Source:
+        Andrews and Monahan, Econometrica 60, 953 (1992).
+    """
     deviations = means - means.mean()
     squares = float(deviations @ deviations)
     seen = _windowed_density(deviations, n_fitted)
@@ -122,7 +134,7 @@ def _correct_slow(means: Array, n_fitted: int) -> float:
         return 1.0
     memory = min(float(deviations[1:] @ deviations[:-1]) / squares, SLOWEST)
     white = _windowed_density(deviations[1:] - memory * deviations[:-1], n_fitted)
-    return max(1.0, white / (1.0 - memory) ** 2 / seen)
+    return white / (1.0 - memory) ** 2 / seen
 
 
 def _block_means(series: Array) -> Array:

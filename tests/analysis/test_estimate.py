@@ -21,7 +21,7 @@ def test_an_estimate_shows_two_digits_of_its_error() -> None:
 def test_in_place_of_an_error_stands_why_there_is_none() -> None:
     one = Estimate(8.3123, 0.8, "uC/cm^2", 12.7).without_error(too_few(12.7, 127, 0.175))
     # 20 of 12.7 samples, of 127 times 0.175 ps
-    assert str(one) == "8.31 uC/cm^2, no error: 12 independent samples, needs about 35 ps"
+    assert str(one) == "8.3123 uC/cm^2, no error: 12 independent samples, needs about 35 ps"
     assert np.isnan(one.error)
     assert Estimate(8.3, 0.8, "K", 12.7).without_error("") == Estimate(8.3, 0.8, "K", 12.7)
 

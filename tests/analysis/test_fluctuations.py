@@ -69,6 +69,31 @@ def test_runs_that_never_decorrelate_have_the_error_of_their_scatter(n_runs: int
     assert 0.5 < np.mean(inside) < 0.8
 
 
+def test_a_short_run_beside_a_long_one_does_not_shorten_its_correlation() -> None:
+    random = np.random.default_rng(7)
+    found, scatter = [], []
+    for _ in range(100):
+        long = relaxation(3000, 10.0, random, 3)
+        alone, both = covariance([long]), covariance([long, long[:12] + 0.0])
+        # a run of 12 samples holds no 20 independent ones, and two runs have then no error
+        assert both.mean.no_error
+        found.append(covariance([long, relaxation(1000, 10.0, random, 3)]).mean.error)
+        scatter.append(alone.mean.error)
+    # of 4000 samples, which are 1.33 times as many
+    assert np.mean(found) == pytest.approx(np.mean(scatter) / np.sqrt(4 / 3), rel=0.05)
+
+
+def test_fluctuations_in_bursts_have_the_error_of_their_squares() -> None:
+    random = np.random.default_rng(8)
+    found = []
+    for _ in range(100):
+        amplitude = np.exp(relaxation(4000, 50.0, random))
+        found.append(covariance([amplitude * relaxation(4000, 5.0, random, 3)]).mean)
+    scatter = np.std([one.value for one in found])
+    # of Gaussians they would be a quarter of it
+    assert np.mean([one.error for one in found]) > 0.5 * scatter
+
+
 def test_two_runs_that_never_decorrelate_have_no_error() -> None:
     random = np.random.default_rng(5)
     found = [covariance([relaxation(40, 20.0, random, 3) for _ in range(2)]) for _ in range(50)]

@@ -223,7 +223,7 @@ def test_a_few_correlated_samples_are_as_wide_as_many_on_average() -> None:
         series[0] = steps[0]
         for t in range(1, 200):  # correlated over 10 samples: g = 20, ten independent ones
             series[t] = 0.905 * series[t - 1] + np.sqrt(1.0 - 0.905**2) * steps[t]
-        values.append(susceptibility_from_fluctuations(series, 4.0 * np.pi, 1.0, DIRECTION).value)
+        values.append(susceptibility_from_fluctuations(series, 4e3 * np.pi, 1e-3, DIRECTION).value)
     # without the correction for the mean of so few samples 0.90; 300 values give 1 to 0.015
     assert np.mean(values) == pytest.approx(1.0, abs=0.06)
 

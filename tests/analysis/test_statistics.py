@@ -180,6 +180,29 @@ def test_one_run_that_has_just_begun_does_not_spoil_the_error_of_long_ones() -> 
     assert found.n_independent == 3
 
 
+def test_runs_in_states_of_their_own_have_the_error_of_their_scatter() -> None:
+    runs = [correlated(4000, seed) + shift for seed, shift in enumerate((0.0, 2.0, -1.0, 1.0))]
+    found = statistics.mean(runs)
+    # four numbers of scatter 1.29: Student's 1.1969 standard errors
+    assert found.error == pytest.approx(1.1969 * 1.29 / 2.0, rel=0.1)
+    assert found.n_independent == 4
+
+
+def test_an_offset_changes_no_error() -> None:
+    series = correlated(2000, 1)
+    found, shifted = statistics.mean(series), statistics.mean(1e6 + 1e-6 * series)
+    # a double has sixteen digits: 1e-10 of 1e6, in steps of 1e-6
+    assert shifted.error == pytest.approx(1e-6 * found.error, rel=1e-2)
+
+
+def test_a_line_far_from_zero_has_the_slope_of_the_same_line_at_zero() -> None:
+    x, rng = 1e-4 * np.arange(30.0), np.random.default_rng(1)
+    y, errors = 3.0 * x + 1e-4 * rng.normal(size=30), np.full(30, 1e-4)
+    near, far = statistics.fit_line(x, y, errors), statistics.fit_line(1e6 + x, y, errors)
+    assert far.slope.value == pytest.approx(near.slope.value, rel=1e-5)
+    assert far.slope.error == pytest.approx(near.slope.error, rel=1e-5)
+
+
 def test_two_numbers_have_no_error() -> None:
     found = statistics.mean_of_independent(np.array([1.0, 2.0]), "K")
     assert str(found) == "1.5 K, no error: 2 values, needs 3"

@@ -92,7 +92,8 @@ def _by_estimate(figures: list[dict[str, Any]]) -> list[str]:
     names = ("within one error", "within two errors", "mean squared pull", "error / scatter")
     rows = ["| | " + " | ".join((*names, "printed")) + " |\n", "|---" * 6 + "|\n"]
     for case, cells in now.items():
-        changes = [f"{old} → {new}" for old, new in zip(before[case], cells, strict=True)]
+        earlier = before.get(case, ["-"] * len(cells))
+        changes = [f"{old} → {new}" for old, new in zip(earlier, cells, strict=True)]
         rows.append("| " + " | ".join((case, *changes[1:], changes[0])) + " |\n")
     return rows
 
