@@ -21,7 +21,7 @@ from mlobs_client.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlobs_client.config import ClientConfig
-    from mlobs_client.learn.calibration import Calibrated
+    from mlobs_client.learn.calibration import CommitteeCalibration
     from mlobs_client.learn.labels import Label
 
 KEYS: Final = {
@@ -132,7 +132,7 @@ def _pairs(given: Sequence[str], option: str, known: Mapping[str, object]) -> di
     return found
 
 
-def _check_output(output: Path, found: Mapping[str, Calibrated]) -> None:
+def _check_output(output: Path, found: Mapping[str, CommitteeCalibration]) -> None:
     from mlobs_client.card import card_file
 
     for one in found.values():
@@ -142,7 +142,7 @@ def _check_output(output: Path, found: Mapping[str, Calibrated]) -> None:
             )
 
 
-def _table(found: Mapping[str, Calibrated]) -> Table:
+def _table(found: Mapping[str, CommitteeCalibration]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     heads = ("", "frames", "alpha", "error", "spread", "one", "two", "rank")
     for head in heads:
@@ -158,7 +158,7 @@ def _table(found: Mapping[str, Calibrated]) -> Table:
     return table
 
 
-def _by_mean_of_ratios(found: Mapping[str, Calibrated]) -> list[str]:
+def _by_mean_of_ratios(found: Mapping[str, CommitteeCalibration]) -> list[str]:
     """The other formula, of committees for which it has a variance."""
     lines = []
     for quantity, one in found.items():
@@ -168,7 +168,9 @@ def _by_mean_of_ratios(found: Mapping[str, Calibrated]) -> list[str]:
     return lines
 
 
-def _write(config: ClientConfig, data: Path, found: Mapping[str, Calibrated]) -> list[str]:
+def _write(
+    config: ClientConfig, data: Path, found: Mapping[str, CommitteeCalibration]
+) -> list[str]:
     """Write the cards of models that are the user's own; say what takes effect."""
     from mlobs_client.alphas import TABLES
     from mlobs_client.evaluate.model_files import is_bundled
@@ -190,7 +192,7 @@ def _write(config: ClientConfig, data: Path, found: Mapping[str, Calibrated]) ->
     return lines
 
 
-def _draw(found: Mapping[str, Calibrated], output: Path) -> tuple[Path, ...]:
+def _draw(found: Mapping[str, CommitteeCalibration], output: Path) -> tuple[Path, ...]:
     from mlobs_client.analysis.reliability import reliability
     from mlobs_client.plot import plot_reliability, save
 

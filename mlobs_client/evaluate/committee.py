@@ -89,7 +89,7 @@ class Committee:
     Attributes:
         models: at least one.
         alphas: by quantity, of :data:`MEMBERS`: by how much the members are spread out about their
-            mean, see :class:`Calibrated`; 1 for those that are not named.
+            mean, see :class:`CalibratedMembers`; 1 for those that are not named.
         common: a known part that is added to every member.
     """
 
@@ -213,7 +213,7 @@ class Mean:
         return self.members.pull_back(self.on_members(weights))
 
 
-class Calibrated:
+class CalibratedMembers:
     """Members with their spread scaled, ``mean + alpha (x_m - mean)`` (a ``Statistic``).
 
     Their mean is that of the members as they are, and their standard deviation is the calibrated
@@ -243,7 +243,7 @@ class Calibrated:
         return self.members.pull_back(self.on_members(weights))
 
 
-EachMember = Members | Part | Calibrated
+EachMember = Members | Part | CalibratedMembers
 """Anything that has one value for each member."""
 
 
@@ -281,8 +281,8 @@ class CommitteeEvaluation:
     """What committees say about fixed structures, and the way back (an ``Evaluation``).
 
     Means, members and spread can all be pulled back: a term may be a function of any of them.
-    Members and their derivatives have alpha in them (:class:`Calibrated`), energy, forces and
-    virials the same one, so that forces of members are derivatives of their energies.
+    Members and their derivatives have alpha in them (:class:`CalibratedMembers`), energy, forces
+    and virials the same one, so that forces of members are derivatives of their energies.
     Under ``torch.no_grad`` there are values only.
 
     Attributes:
@@ -319,7 +319,7 @@ class CommitteeEvaluation:
         self._members |= parts
         for name, of_each in parts.items():
             alpha = committee.alphas.get(name, 1.0)
-            calibrated = of_each if alpha == 1.0 else Calibrated(of_each, alpha)
+            calibrated = of_each if alpha == 1.0 else CalibratedMembers(of_each, alpha)
             self._statistics[name] = Mean(of_each)
             self._statistics[MEMBERS[name]] = calibrated
             if name == "energy":

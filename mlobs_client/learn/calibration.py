@@ -34,7 +34,7 @@ FORMULA: Final = "alpha^2 = <e^2>/<s^2> - 1/M"
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CommitteeCalibration:
     """One quantity of one committee.
 
     Attributes:
@@ -52,7 +52,7 @@ class Calibrated:
 
 def calibrate_client(
     config: ClientConfig, folder: Path, data: Path, labels: Mapping[str, Label]
-) -> dict[str, Calibrated]:
+) -> dict[str, CommitteeCalibration]:
     """Calibrate all committees of a client that there are labels for.
 
     Args:
@@ -81,7 +81,7 @@ def calibrate_client(
             reasons.append(str(error))
             continue
         size = mean_size(labelled)
-        found[quantity] = Calibrated(models[quantity], errors, calibration, size)
+        found[quantity] = CommitteeCalibration(models[quantity], errors, calibration, size)
     if not found:
         raise ConfigError("; ".join(reasons) or f"{data}: nothing in it can be calibrated")
     for reason in reasons:
@@ -89,7 +89,7 @@ def calibrate_client(
     return found
 
 
-def write_cards(calibrated: Mapping[str, Calibrated], data: Path) -> list[Path]:
+def write_cards(calibrated: Mapping[str, CommitteeCalibration], data: Path) -> list[Path]:
     """Write what was found beside the models.
 
     Args:
@@ -109,7 +109,7 @@ def write_cards(calibrated: Mapping[str, Calibrated], data: Path) -> list[Path]:
     return list(dict.fromkeys(write_card(models, found) for models, found in by_models.items()))
 
 
-def _entry(one: Calibrated, data: Path) -> CalibratedQuantity:
+def _entry(one: CommitteeCalibration, data: Path) -> CalibratedQuantity:
     found = one.calibration
     first, second = found.coverage
     return CalibratedQuantity(

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CommitteeQuantity:
     """A quantity that can be calibrated.
 
     Attributes:
@@ -40,12 +40,12 @@ class Calibrated:
     unit: str
 
 
-QUANTITIES: Final[Mapping[str, Calibrated]] = {
-    "energy": Calibrated("committee_energies", EV, "eV"),
-    "forces": Calibrated("committee_forces", EV / ANGSTROM, "eV/angstrom"),
-    "virials": Calibrated("committee_virials", EV, "eV"),
-    "dipole": Calibrated("committee_dipoles", ANGSTROM, "e angstrom"),
-    "polarizability": Calibrated("committee_polarizabilities", ANGSTROM**3, "angstrom^3"),
+COMMITTEE_QUANTITIES: Final[Mapping[str, CommitteeQuantity]] = {
+    "energy": CommitteeQuantity("committee_energies", EV, "eV"),
+    "forces": CommitteeQuantity("committee_forces", EV / ANGSTROM, "eV/angstrom"),
+    "virials": CommitteeQuantity("committee_virials", EV, "eV"),
+    "dipole": CommitteeQuantity("committee_dipoles", ANGSTROM, "e angstrom"),
+    "polarizability": CommitteeQuantity("committee_polarizabilities", ANGSTROM**3, "angstrom^3"),
 }
 
 
@@ -68,7 +68,7 @@ def committee_errors(
     Args:
         evaluators: of a client whose alphas are all 1.
         labelled: with the labels of these quantities; a stress serves for virials.
-        quantities: of :data:`QUANTITIES`.
+        quantities: of :data:`COMMITTEE_QUANTITIES`.
 
     Returns:
         By quantity; without energies where no two structures have the same composition.
@@ -76,13 +76,13 @@ def committee_errors(
     Raises:
         EvaluationError: the models cannot treat a structure.
     """
-    names = {quantity: QUANTITIES[quantity].observable for quantity in quantities}
+    names = {quantity: COMMITTEE_QUANTITIES[quantity].observable for quantity in quantities}
     structures = [one.structure for one in labelled]
     values = observe(structures, evaluators, frozenset(names.values()))
     size = mean_size(labelled)
     found = {}
     for quantity, name in names.items():
-        factor = QUANTITIES[quantity].factor
+        factor = COMMITTEE_QUANTITIES[quantity].factor
         compared = [
             _COMPARE[quantity](one, value[name] / factor)
             for one, value in zip(labelled, values, strict=True)
@@ -186,7 +186,7 @@ def _join(quantity: str, compared: Sequence[_Compared], size: float) -> Errors:
         frames.append(np.full(len(each.label), k))
     return Errors(
         quantity=quantity,
-        unit=QUANTITIES[quantity].unit,
+        unit=COMMITTEE_QUANTITIES[quantity].unit,
         errors=np.concatenate(errors),
         deviations=np.concatenate(deviations, axis=1),
         frames=np.concatenate(frames),
