@@ -82,7 +82,7 @@ def potential(
 
     Args:
         networks: by name; they are converted in place.
-        alpha: of the energies, see :class:`mlobs_client.evaluate.committee.CalibratedMembers`.
+        alpha: of the energies, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         setting: precision and device.
 
     Raises:
@@ -109,7 +109,7 @@ def dipole(
 
     Args:
         networks: by name; they are converted in place.
-        alpha: see :class:`mlobs_client.evaluate.committee.CalibratedMembers`.
+        alpha: see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         unit: of what the networks give, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: the multi-valued part, added to every member.
         setting: precision and device.
@@ -139,7 +139,7 @@ def potential_and_dipole(
 
     Args:
         networks: by name; they are converted in place.
-        alpha: of the energies, see :class:`mlobs_client.evaluate.committee.CalibratedMembers`.
+        alpha: of the energies, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         dipole_alpha: the same of the dipoles.
         unit: of the dipoles, see :func:`dipole`.
         oxidation_numbers: see :func:`dipole`.
@@ -182,7 +182,7 @@ def polarizability(
 
     Args:
         networks: by name; they are converted in place.
-        alpha: see :class:`mlobs_client.evaluate.committee.CalibratedMembers`.
+        alpha: see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         unit: of what the networks give, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
         setting: precision and device.
 

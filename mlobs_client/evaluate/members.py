@@ -1,0 +1,190 @@
+"""What the members of a committee predict, its statistics, and the way back through them.
+
+Each is a function of all members on one graph. Its derivative goes back in two parts, first to
+weights of the members, so that several statistics of them need one backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+import torch
+
+from mlobs_client.evaluate.derivatives import Derivative, Output, add
+
+
+class Statistic(Protocol):
+    """A function of what members predict.
+
+    Attributes:
+        members: it is a function of them.
+        values: shape ``(n_structures, *shape)``; for the members themselves with their axis.
+    """
+
+    members: Members
+
+    @property
+    def values(self) -> torch.Tensor: ...
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """Weights of the members that give the derivative of ``sum(weights * values)``."""
+
+
+class Members:
+    """What all members of a committee predict on one graph (a ``Statistic``).
+
+    Attributes:
+        members: these.
+        values: shape ``(n_structures, n_members, *shape)``.
+
+    Args:
+        outputs: of the models, each of one or more members.
+        common: what is added to every member, with values of shape ``(n_structures, *shape)``.
+    """
+
+    def __init__(self, outputs: Sequence[Output], common: Output | None) -> None:
+        self.members = self
+        self._outputs = outputs
+        self._common = common
+        values = [output.values for output in outputs]
+        self.values = values[0] if len(values) == 1 else torch.cat(values, dim=1)
+        if common is not None:
+            self.values = self.values + common.values.unsqueeze(1)
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        if len(self._outputs) == 1 and self._common is None:
+            return self._outputs[0].pull_back(weights)
+        found, start = [], 0
+        for output in self._outputs:
+            end = start + output.values.shape[1]
+            found.append(output.pull_back(weights[:, start:end]))
+            start = end
+        if self._common is not None:
+            found.append(self._common.pull_back(weights.sum(1)))
+        return add(found)
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The weights themselves."""
+        return weights
+
+
+class Part:
+    """One quantity of several that members predict together (a ``Statistic``).
+
+    Args:
+        members: of all quantities.
+        columns: of the last axis of their values.
+    """
+
+    def __init__(self, members: Members, columns: int | slice) -> None:
+        self.members = members
+        self.values = members.values[..., columns]
+        self._columns = columns
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The weights in their columns, and zero in those of the other quantities."""
+        of_all = torch.zeros_like(self.members.values)
+        of_all[..., self._columns] = weights
+        return of_all
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        return self.members.pull_back(self.on_members(weights))
+
+
+class Mean:
+    """The mean over the members (a ``Statistic``).
+
+    Args:
+        of_each: what each of them predicts.
+    """
+
+    def __init__(self, of_each: EachMember) -> None:
+        self.members = of_each.members
+        values = of_each.values
+        self.values = values.mean(dim=1) if values.shape[1] > 1 else values[:, 0]
+        self._of_each = of_each
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The same share for every member."""
+        shape = self._of_each.values.shape
+        if shape[1] == 1:
+            return self._of_each.on_members(weights.unsqueeze(1))
+        return self._of_each.on_members((weights / shape[1]).unsqueeze(1).expand(shape))
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        return self.members.pull_back(self.on_members(weights))
+
+
+class CalibratedMembers:
+    """Members with their spread scaled, ``mean + alpha (x_m - mean)`` (a ``Statistic``).
+
+    Their mean is that of the members as they are, and their standard deviation is the calibrated
+    spread. All that is sent of members is this, as i-PI's ``ffcommittee`` writes it.
+
+    Args:
+        of_each: what each of the members predicts.
+        alpha: what makes the spread agree with errors on labelled structures, see
+            :mod:`mlobs_client.analysis.calibration`.
+
+    Source:
+        Imbalzano et al., J. Chem. Phys. 154, 074102 (2021).
+    """
+
+    def __init__(self, of_each: Members | Part, alpha: float) -> None:
+        self.members = of_each.members
+        self._of_each = of_each
+        self._alpha = alpha
+        self.values = spread_out(of_each.values, alpha, dim=1)
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """The map is symmetric, so the weights go back as the values came."""
+        return self._of_each.on_members(spread_out(weights, self._alpha, dim=1))
+
+    def pull_back(self, weights: torch.Tensor) -> Derivative:
+        """Derivative of ``sum(weights * values)``."""
+        return self.members.pull_back(self.on_members(weights))
+
+
+EachMember = Members | Part | CalibratedMembers
+"""Anything that has one value for each member."""
+
+
+def spread_out(of_each: torch.Tensor, alpha: float, dim: int) -> torch.Tensor:
+    """Scale the deviations from the mean along the axis of the members.
+
+    Args:
+        of_each: one value, or derivative, of each member.
+        alpha: by how much.
+        dim: the axis of the members.
+    """
+    mean = of_each.mean(dim=dim, keepdim=True)
+    return mean + alpha * (of_each - mean)
+
+
+class Spread:
+    """Standard deviation over the members, ``std(ddof=1)`` (a ``Statistic``).
+
+    Args:
+        of_each: what each of at least two members predicts.
+    """
+
+    def __init__(self, of_each: EachMember) -> None:
+        self.members = of_each.members
+        self._of_each = of_each
+
+    @cached_property
+    def values(self) -> torch.Tensor:
+        return self._of_each.values.std(dim=1, correction=1)
+
+    def on_members(self, weights: torch.Tensor) -> torch.Tensor:
+        """By the chain rule; zero where all members agree."""
+        values = self._of_each.values
+        deviation = values - values.mean(dim=1, keepdim=True)
+        slope = deviation / (values.shape[1] - 1)
+        share = torch.where(self.values > 0.0, weights / self.values, 0.0)
+        return self._of_each.on_members(slope * share.unsqueeze(1))
