@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest
+from mlobs_client.json_file import write_json
 from mlobs_client.tables import Table, validate
 
 FILE: Final = "calibration.json"
@@ -105,8 +106,6 @@ def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuanti
         ConfigError: the card that is there is damaged.
         ModelError: it cannot be written.
     """
-    from mlobs_client.learn.files import write_json
-
     path = card_file(models)
     card = _read(path)
     members = {model.name: digest(model) for model in models}

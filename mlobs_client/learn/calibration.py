@@ -16,8 +16,8 @@ from mlobs_client.build import build
 from mlobs_client.card import CalibratedQuantity, write_card
 from mlobs_client.config import ClientConfig, MaceTable
 from mlobs_client.errors import ConfigError
+from mlobs_client.json_file import read_json
 from mlobs_client.learn.committee_errors import committee_errors, mean_size
-from mlobs_client.learn.files import read_json
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.training import data_digest
 

@@ -23,10 +23,11 @@ import torch
 from mlobs_client.errors import ConfigError, LaunchError, ModelError
 from mlobs_client.evaluate.model_files import digest, quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.json_file import read_json, write_json
 from mlobs_client.launch.locks import hold
 from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.data_set import DataSet, prepare
-from mlobs_client.learn.files import read_json, write_json, write_pickle
+from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.networks import SIZES, Build, Kind, build, in_double, scale_outputs

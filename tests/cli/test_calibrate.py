@@ -25,7 +25,7 @@ from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.fuse import observe
 from mlobs_client.evaluate.model_files import load
 from mlobs_client.evaluate.oxidation import OxidationNumbers
-from mlobs_client.learn.files import write_json
+from mlobs_client.json_file import write_json
 from mlobs_client.learn.training import data_digest
 from mlobs_client.record.reader import open_record
 from mlobs_client.structure import Structure
