@@ -1,6 +1,7 @@
 """A warning where members differ by more than they ever did on the structures of a calibration.
 
 There alpha was never tested: the structure is unlike those that the committee was calibrated on.
+Forces and virials are not compared: where energies are not calibrated, this is said at the start.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class SpreadWatch:
     """Compares spreads with those of the calibrations, and warns once for each quantity.
 
     Args:
-        alphas: of a client; quantities without a card are not watched.
+        alphas: of a client; quantities without a card are not watched. A card of forces alone
+            does not tell how large spreads of energies may be: it is warned of here.
     """
 
     def __init__(self, alphas: Mapping[str, Alpha]) -> None:
@@ -43,6 +45,13 @@ class SpreadWatch:
             for quantity, alpha in alphas.items()
             if alpha.card is not None and alpha.of == quantity
         }
+        for quantity, alpha in alphas.items():
+            if alpha.card is not None and alpha.of != quantity:
+                logger.warning(
+                    "%s: spreads are not compared with those of the calibration, which had %s "
+                    "only; calibrate with labels of the %s to be warned of structures unlike them",
+                    quantity, alpha.of, quantity,
+                )  # fmt: skip
 
     def needs(self, evaluated: frozenset[str]) -> frozenset[str]:
         """Observables to evaluate as well: they cost nothing where the quantity is evaluated.

@@ -68,8 +68,17 @@ def test_vectors_and_tensors_are_watched_by_their_members(
 
 
 def test_what_was_not_calibrated_is_not_watched(caplog) -> None:
-    of_forces = Alpha(ALPHA, card=quantity(ALPHA, "eV/angstrom"), of="forces")
-    one = SpreadWatch({"energy": of_forces, "dipole": Alpha(1.0)})
+    one = SpreadWatch({"energy": Alpha(1.0), "dipole": Alpha(1.0)})
     assert one.needs(frozenset({"dipole"})) == frozenset()
     one.check(energy(100.0), 4)
     assert caplog.records == []
+
+
+def test_that_a_card_of_forces_alone_watches_no_spread_is_said_at_the_start(caplog) -> None:
+    one = SpreadWatch({"energy": Alpha(ALPHA, card=quantity(ALPHA, "eV/angstrom"), of="forces")})
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "energy: spreads are not compared with those of the calib" in record.getMessage()
+    assert one.needs(frozenset()) == frozenset()
+    one.check(energy(100.0), 4)
+    assert caplog.records == [record]

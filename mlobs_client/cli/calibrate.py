@@ -77,9 +77,12 @@ def command(
     is blind.
 
     alpha is written to calibration.json beside the models, for this committee alone, and used from
-    then on wherever a spread or a band is shown; alpha in CLIENT.toml wins. It is from the ratio
-    of means, <e^2>/<s^2> - 1/M, for M members; from 6 members the mean of ratios stands beside
-    it. Energies are compared without the mean error of each composition.
+    then on where a spread or a band is shown; alpha in CLIENT.toml wins. Forces and virials of
+    members are shown with the alpha of the energies, not with their own, for they are derivatives
+    of these energies (without labels of energies, all have that of the forces).
+
+    It is from the ratio of means, <e^2>/<s^2> - 1/M, for M members; from 6 members the mean of
+    ratios stands beside it. Energies are compared without the mean error of each composition.
     """
     console = log_to_console(logging.WARNING)
     config = client_file.load(client)

@@ -55,6 +55,9 @@ def calibrate_client(
 ) -> dict[str, CommitteeCalibration]:
     """Calibrate all committees of a client that there are labels for.
 
+    What a client shows of forces and virials has the alpha of the energies all the same, and the
+    own ones are for the reader; see :mod:`mlobs_client.alphas`.
+
     Args:
         config: the client file; its alphas are not used.
         folder: where it lies.
