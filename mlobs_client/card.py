@@ -23,8 +23,8 @@ FILE: Final = "calibration.json"
 LIMITS: Final = (
     "alpha holds for structures and labels like those of the data. A calibrated spread is blind "
     "far from them, and to what all members have in common, such as the functional of their "
-    "labels: there the right alpha may be several times larger. A client warns of spreads of more "
-    "than twice the largest one seen here."
+    "labels: there the right alpha may be twice as large, or more. A client warns of spreads of "
+    "more than twice the largest one seen here."
 )
 
 
