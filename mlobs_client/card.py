@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import Field
 
 from mlobs_client.errors import ModelError
@@ -19,6 +20,8 @@ from mlobs_client.json_file import write_json
 from mlobs_client.tables import Table, validate
 
 FILE: Final = "calibration.json"
+PATIENCE: Final = 30.0
+"""Seconds to wait for another that writes the card."""
 
 LIMITS: Final = (
     "alpha holds for structures and labels like those of the data. A calibrated spread is blind "
@@ -107,13 +110,17 @@ def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuanti
         ModelError: it cannot be written.
     """
     path = card_file(models)
-    card = _read(path)
     members = {model.name: digest(model) for model in models}
-    all_known = {**read_card(models), **quantities}
-    others = [c for c in card.committees if set(c.members.values()) != set(members.values())]
-    committee = _Committee(members=members, quantities=all_known)
-    content = _Card(committees=(*others, committee)).model_dump(mode="json")
-    write_json(path, content)
+    try:
+        # of two that calibrate in one folder, none loses what the other writes
+        with FileLock(f"{path}.lock", timeout=PATIENCE):
+            all_known = {**read_card(models), **quantities}
+            known = _read(path).committees
+            others = [c for c in known if set(c.members.values()) != set(members.values())]
+            committee = _Committee(members=members, quantities=all_known)
+            write_json(path, _Card(committees=(*others, committee)).model_dump(mode="json"))
+    except (OSError, Timeout) as error:
+        raise ModelError(f"{path}: the card cannot be written: {error}") from error
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,17 @@ def test_a_damaged_card_is_an_error_that_names_it(models) -> None:
     path.write_text(whole.replace('"alpha": 2.0', '"alpha": -2.0'))
     with pytest.raises(ConfigError, match=r"calibration.json: .*alpha"):
         read_card(models[:3])
+
+
+def test_two_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    committees = [
+        [tmp_path / f"{letter}-{k}.model" for k in range(3)] for letter in ("a", "b", "c", "d")
+    ]
+    for paths in committees:
+        for path in paths:
+            path.write_bytes(path.name.encode())
+    one = quantity(2.0)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda paths: [write_card(paths, {"energy": one}) for _ in range(5)],
+                      committees))  # fmt: skip
+    assert all(read_card(paths) == {"energy": one} for paths in committees)

@@ -30,6 +30,9 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What is calibrated of the committees of :func:`mlobs_client.alphas.committees`."""
 
+ABSURD: Final = 10.0
+"""Alpha that no committee has on structures like those of its training."""
+
 FORMULA: Final = "alpha^2 = <e^2>/<s^2> - 1/M"
 
 
@@ -80,6 +83,12 @@ def calibrate_client(
     for quantity, errors in committee_errors(assembly.evaluators, labelled, list(models)).items():
         try:
             calibration = calibrate(errors)
+            if calibration.alpha > ABSURD:
+                logger.warning(
+                    "%s: alpha = %.3g: the errors are that many times the spread; are unit and key "
+                    "of the labels right (--unit, --key), and are these structures like those of "
+                    "the training?", quantity, calibration.alpha,
+                )  # fmt: skip
         except ConfigError as error:
             reasons.append(str(error))
             continue
