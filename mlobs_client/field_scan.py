@@ -10,11 +10,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, TypeVar
 
 import numpy as np
 
+from mlobs_client.analysis.branches_of_runs import align_runs, say_moved
 from mlobs_client.analysis.diffusion import (
     Diffusion,
     correct_for_size,
@@ -167,10 +168,21 @@ class Leg:
     field: float
     samples: tuple[Sample, ...]
 
-    @property
+    @cached_property
     def dipoles(self) -> list[Array]:
-        """Of each run, ``[t, i]``, e bohr."""
-        return [sample.dipoles for sample in self.samples]
+        """Of each run, ``[t, i]``, e bohr, on one branch; in a cell that changes as written.
+
+        Raises:
+            RecordError: means that differ neither by nothing nor by whole quanta.
+        """
+        dipoles = [sample.dipoles for sample in self.samples]
+        if self.samples[0].has_barostat:
+            return dipoles
+        names = [sample.name for sample in self.samples]
+        aligned, away = align_runs(dipoles, self.samples[0].positions.cells[0], names)
+        for line in say_moved(names, away):
+            logger.warning(line)
+        return aligned
 
     @property
     def dipoles_interval(self) -> float:

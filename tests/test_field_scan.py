@@ -220,3 +220,22 @@ def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -
     for what in ("no polarization curve", "no linear response", "no onset"):
         assert f"classical: {what}: " in caplog.text
     assert [row["polarization"] for row in curve.rows] == [None, None]
+
+
+def test_runs_of_one_field_on_other_branches_count_as_on_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    samples = [draw_sample(field, 0.2, seed=k) for k, field in enumerate((0.0, 0.0, 0.1, 0.2))]
+    (right,) = analyse(samples, Settings())
+    moved = samples[1].dipoles + np.array([1.0, 0.0, -2.0]) @ CELL
+    samples[1] = replace(samples[1], dipoles=moved)
+    (found,) = analyse(samples, Settings())
+    said = f"{samples[1].name}: the mean dipole is [1, 0, -2] quanta"
+    assert caplog.text.count(said) == 1
+    assert right.susceptibility is not None
+    assert found.susceptibility is not None
+    assert found.susceptibility.value == pytest.approx(right.susceptibility.value)
+    assert found.rows[0]["polarization"] is not None
+    before, after = right.rows[0]["polarization"], found.rows[0]["polarization"]
+    assert after.value == pytest.approx(before.value)
+    assert after.error == pytest.approx(before.error)

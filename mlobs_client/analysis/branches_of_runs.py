@@ -23,7 +23,11 @@ SURE: Final = 3.0
 
 
 def align_runs(
-    dipoles: Sequence[Array], cell: Array, names: Sequence[str], remedy: str = "run longer"
+    dipoles: Sequence[Array],
+    cell: Array,
+    names: Sequence[str],
+    remedy: str = "run longer",
+    expected: Array | None = None,
 ) -> tuple[list[Array], Integers]:
     """Move runs by whole quanta to the branch of the longest one.
 
@@ -32,6 +36,8 @@ def align_runs(
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
         names: of the runs, for errors.
         remedy: what errors advise.
+        expected: shape ``(n_runs, 3)``, e bohr, by how much their means differ on one branch, such
+            as by the response to a field; not at all by default.
 
     Returns:
         The dipoles, and by how many quanta each run was away, shape ``(n_runs, 3)``.
@@ -43,7 +49,8 @@ def align_runs(
     series = [
         check_series(run, f"dipoles of {n}", 4) for run, n in zip(dipoles, names, strict=True)
     ]
-    quanta = [in_quanta(run, cell) for run in series]
+    apart_anyway = np.zeros((len(series), 3)) if expected is None else expected
+    quanta = [in_quanta(run - e, cell) for run, e in zip(series, apart_anyway, strict=True)]
     reference = int(np.argmax([len(run) for run in series]))
     away = np.zeros((len(series), 3), dtype=np.int64)
     for place, of_run in enumerate(quanta):
@@ -59,6 +66,48 @@ def align_runs(
                     f"{reason}; {remedy}"
                 )
     return [run - n @ cell if n.any() else run for run, n in zip(series, away, strict=True)], away
+
+
+def say_moved(names: Sequence[str], away: Integers) -> list[str]:
+    """A sentence for each run that was moved.
+
+    Args:
+        names: of the runs.
+        away: shape ``(n_runs, 3)``, by how many quanta each was away.
+    """
+    return [
+        f"{name}: the mean dipole is {quanta} quanta (e x lattice vectors) from that of the other "
+        "runs; moved by these to the same branch"
+        for name, quanta in zip(names, away.tolist(), strict=True)
+        if any(quanta)
+    ]
+
+
+def align_relaxed(
+    dipoles: Sequence[Array], rest: Array, cell: Array, names: Sequence[str], remedy: str
+) -> tuple[list[Array], Integers]:
+    """Move runs that relax to a state by whole quanta, until they end next to its mean dipole.
+
+    Args:
+        dipoles: of each run, shape ``(t, 3)``, e bohr; its last quarter counts as relaxed.
+        rest: shape ``(t, 3)``, e bohr, in this state.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+        names: of the runs, for errors.
+        remedy: what errors advise.
+
+    Returns:
+        As :func:`align_runs`.
+
+    Raises:
+        RecordError: as :func:`align_runs`.
+    """
+    away = np.zeros((len(dipoles), 3), dtype=np.int64)
+    for i, (run, name) in enumerate(zip(dipoles, names, strict=True)):
+        pair = [rest, run[-len(run) // 4 :]]
+        of_both = ["the runs at rest", f"the last quarter of {name}"]
+        _, (of_rest, of_run) = align_runs(pair, cell, of_both, remedy)
+        away[i] = of_run - of_rest
+    return [run - n @ cell if n.any() else run for run, n in zip(dipoles, away, strict=True)], away
 
 
 def _error(first: Array, second: Array, apart: float) -> float:

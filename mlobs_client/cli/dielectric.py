@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlobs_client.analysis.spectra import SpectrumSettings
     from mlobs_client.structure import Array
 
+KEEP = "run longer, or say --branches keep if all are on one branch"
+
 
 @click.command(
     epilog="Examples:  mlobs dielectric simulation --temperature 300 -o dielectric   |   "
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
-    help="'keep': all PREFIX are on one branch of the dipole already.",
+    help="'keep': all PREFIX and --response are on one branch of the dipole already.",
 )  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
@@ -63,7 +65,8 @@ def command(
     OUTPUT.png, .pdf, .csv, .json, and shows the static dielectric tensor.
 
     Where the mean dipoles of several PREFIX differ by whole quanta, e times lattice vectors, runs
-    are moved to one branch, and it says so; where they differ by something between, it stops.
+    are moved to one branch, and it says so; where they differ by something between, it stops. So
+    is a --response whose last quarter is whole quanta from the mean of all PREFIX.
 
     With --response, the same from the relaxation after a static field was switched off, along that
     field, for comparison: make a run in the field ([field] of client.toml) with <checkpoint
@@ -88,12 +91,14 @@ def command(
     after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
     samples = _Samples.of(wanted.prefixes, wanted.skip)
+    relaxing = _Samples.of(responses, skip=0.0) if responses else None
     if branches == "align":
         samples = samples.aligned(wanted.prefixes)
+        relaxing = relaxing and relaxing.aligned_to(samples, responses)
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}
-    if responses:
-        curves["relaxation"] = _relaxation(responses, before, samples, electronic, settings)
+    if relaxing is not None:
+        curves["relaxation"] = _relaxation(relaxing, before, samples, electronic, settings)
     static_values = {label: str(one.static) for label, one in curves.items()}
     _show(static, curves, direction is not None)
     if after_pulse is not None:
@@ -148,16 +153,22 @@ class _Samples:
 
     def aligned(self, prefixes: tuple[Path, ...]) -> _Samples:
         """All on the branch of the longest run; says which runs were moved."""
-        from mlobs_client.analysis.branches_of_runs import align_runs
+        from mlobs_client.analysis.branches_of_runs import align_runs, say_moved
 
-        remedy = "run longer, or say --branches keep if all are on one branch"
-        dipoles, away = align_runs(self.dipoles, self.cell, list(map(str, prefixes)), remedy)
-        for prefix, quanta in zip(prefixes, away.tolist(), strict=True):
-            if any(quanta):
-                click.echo(
-                    f"{prefix}: the mean dipole is {quanta} quanta (e x lattice vectors) from that "
-                    "of the longest run; moved by these to the same branch"
-                )
+        names = list(map(str, prefixes))
+        dipoles, away = align_runs(self.dipoles, self.cell, names, KEEP)
+        for line in say_moved(names, away):
+            click.echo(line)
+        return replace(self, dipoles=dipoles)
+
+    def aligned_to(self, rest: _Samples, prefixes: tuple[Path, ...]) -> _Samples:
+        """On the branch of runs at rest, to whose mean they relax; says which were moved."""
+        from mlobs_client.analysis.branches_of_runs import align_relaxed, say_moved
+
+        names, at_rest = list(map(str, prefixes)), np.concatenate(rest.dipoles)
+        dipoles, away = align_relaxed(self.dipoles, at_rest, self.cell, names, KEEP)
+        for line in say_moved(names, away):
+            click.echo(line)
         return replace(self, dipoles=dipoles)
 
 
@@ -252,7 +263,7 @@ def _fluctuations(
 
 
 def _relaxation(
-    responses: tuple[Path, ...],
+    samples: _Samples,
     fields: Array,
     at_rest: _Samples,
     electronic: float,
@@ -261,7 +272,6 @@ def _relaxation(
     from mlobs_client.analysis.dielectric import dielectric_from_relaxation
     from mlobs_client.units import VOLT_PER_ANGSTROM
 
-    samples = _Samples.of(responses, skip=0.0)
     return dielectric_from_relaxation(
         samples.dipoles,
         fields * VOLT_PER_ANGSTROM,

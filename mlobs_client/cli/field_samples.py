@@ -6,13 +6,15 @@ cell, and an observable where it does not contain the field, or the field can be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from mlobs_client import config
+from mlobs_client.analysis.branches_of_runs import align_runs
 from mlobs_client.cli import spectrum
 from mlobs_client.errors import RecordError
 from mlobs_client.runs import Run
@@ -37,7 +39,7 @@ class FieldSamples:
 
     Attributes:
         field: of the run, shape ``(3,)``, Eh/(e bohr).
-        volume: bohr^3.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
         interval: between samples, ps.
         dipoles: in this field, shape ``(t, 3)``, e bohr, mean over beads.
         polarizabilities: symmetric, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at first
@@ -46,11 +48,53 @@ class FieldSamples:
     """
 
     field: Array
-    volume: float
+    cell: Array
     interval: float
     dipoles: Array
     polarizabilities: Array | None
     values: Array | None
+
+    @property
+    def volume(self) -> float:
+        """bohr^3."""
+        return float(abs(np.linalg.det(self.cell)))
+
+    def response(self, temperature: float) -> Array:
+        """d<mu>/dE from the fluctuations, shape ``(3, 3)``, bohr^3; ``temperature`` in Eh."""
+        of_nuclei = np.cov(self.dipoles.T, bias=True) / temperature
+        if self.polarizabilities is None:
+            return np.asarray(of_nuclei)
+        return np.asarray(of_nuclei + self.polarizabilities.mean(axis=0))
+
+
+def align_samples(
+    runs: Sequence[FieldSamples], names: Sequence[str], temperature: float
+) -> tuple[list[FieldSamples], Integers]:
+    """Move runs by whole quanta to one branch; their fields may differ.
+
+    Means in different fields differ by the linear response, too, which fluctuations tell.
+
+    Args:
+        runs: in one cell.
+        names: of the runs, for errors.
+        temperature: Eh.
+
+    Returns:
+        The runs, and by how many quanta each was away, shape ``(n_runs, 3)``.
+
+    Raises:
+        RecordError: means that are not as far apart as whole quanta and the response.
+    """
+    response = np.mean([run.response(temperature) for run in runs], axis=0)
+    expected = np.array([response @ run.field for run in runs])
+    dipoles, away = align_runs(
+        [run.dipoles for run in runs],
+        runs[0].cell,
+        names,
+        "run longer or at a field in between, or say --branches keep if all are on one branch",
+        expected,
+    )
+    return [replace(run, dipoles=one) for run, one in zip(runs, dipoles, strict=True)], away
 
 
 def read_field_samples(
@@ -78,7 +122,7 @@ def read_field_samples(
         )
     _refuse_other_energies(prefix, second_order=second_order)
     run = Run(prefix)
-    volume = _fixed_volume(run)
+    cell = _fixed_cell(run)
     read = run.dipoles()
     left = spectrum.kept(run, read.steps, skip)
     steps, dipoles, tensors = read.steps[left], read.mean[left], None
@@ -90,14 +134,14 @@ def read_field_samples(
         steps, dipoles = steps[here], dipoles[here]
     interval = run.timestep / PICOSECOND * float(steps[-1] - steps[0]) / max(1, len(steps) - 1)
     if observable == POLARIZATION:
-        return FieldSamples(field, volume, interval, dipoles, tensors, None)
+        return FieldSamples(field, cell, interval, dipoles, tensors, None)
     written = run.properties["step"].astype(np.int64)
     here, there = _shared(steps, written, f"{prefix}.out")
     values = run.properties[observable][there]
     tensors = None if tensors is None else tensors[here]
     if observable == POTENTIAL:
         values = values - _energy_of(field, dipoles[here], tensors)
-    return FieldSamples(field, volume, interval, dipoles[here], tensors, values)
+    return FieldSamples(field, cell, interval, dipoles[here], tensors, values)
 
 
 def _energy_of(field: Array, dipoles: Array, tensors: Array | None) -> Array:
@@ -134,9 +178,9 @@ def _refuse_other_energies(prefix: Path, *, second_order: bool) -> None:
             )
 
 
-def _fixed_volume(run: Run) -> float:
+def _fixed_cell(run: Run) -> Array:
     if np.ptp(run.cells, axis=0).max() > SAME_CELL * np.abs(run.cells).max():
         raise RecordError(
             f"{run.prefix}: the cell changes; only runs without a barostat can be reweighted"
         )
-    return run.volume
+    return np.asarray(run.cells.mean(axis=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import numpy as np
@@ -16,6 +16,7 @@ from mlobs_client.cli.field_samples import (
     POLARIZATION,
     POTENTIAL,
     FieldSamples,
+    align_samples,
     read_field_samples,
 )
 from mlobs_client.cli.options import FiniteRange, ResultName
@@ -64,6 +65,10 @@ if TYPE_CHECKING:
     "--least", default=LEAST, show_default=True, type=FiniteRange(0.0, min_open=True),
     help="Effective samples below which an average is refused.",
 )  # fmt: skip
+@click.option(
+    "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
+    help="'keep': all PREFIX are on one branch of the dipole already.",
+)  # fmt: skip
 @click.option("--skip", default=0.0, show_default=True, type=FiniteRange(0.0),
               help="ps left out at the start.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=ResultName(),
@@ -77,22 +82,26 @@ def command(
     observable: str,
     second_order: bool,
     least: float,
+    branches: Literal["align", "keep"],
     skip: float,
     output: Path,
 ) -> None:
     """Average of an observable in other fields than those of the runs.
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions, all runs on one branch), PREFIX.out, and the cell in PREFIX.pos_0.xyz. Runs are
+    positions), PREFIX.out, and the cell in PREFIX.pos_0.xyz. Where means of several PREFIX differ
+    by whole quanta, e times lattice vectors, beside their linear response, runs are moved to one
+    branch, and it says so; where by something between, it stops. Runs are
     canonical, at one volume, in a fixed field. A fixed displacement and reduced fields have other
     energies and are not treated: such runs are refused where client files beside PREFIX name them.
     One run is reweighted; several are joined by the multistate Bennett acceptance ratio. An
     average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
     .json.
     """
+    from mlobs_client.analysis.branches_of_runs import say_moved
     from mlobs_client.analysis.statistics import mean
     from mlobs_client.plot import plot_against_field, save
-    from mlobs_client.units import VOLT_PER_ANGSTROM
+    from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
     length = float(np.linalg.norm(direction))
     if len(fields) != len(prefixes) or length == 0.0:
@@ -105,6 +114,10 @@ def command(
         read_field_samples(prefix, observable, field * scale, skip, second_order=second_order)
         for prefix, field in zip(prefixes, fields, strict=True)
     ]
+    if branches == "align":
+        data, away = align_samples(data, list(map(str, prefixes)), temperature * KELVIN)
+        for line in say_moved(list(map(str, prefixes)), away):
+            click.echo(line)
     volume = spectrum.common([one.volume for one in data], "volume", prefixes)
     wanted = Wanted(observable, unit_vector, volume, temperature, least)
     found = _expect_all(_expectation(data, wanted), targets, scale)

@@ -223,3 +223,30 @@ def test_quanta_between_runs_are_no_fluctuations(two_branches: list[str], tmp_pa
     assert aligned["value"] == pytest.approx(1.0 + STEP, abs=4.0 * aligned["error"])
     assert aligned["error"] < 0.6
     assert found["keep"]["value"] > 100.0
+
+
+def test_a_response_on_another_branch_is_moved_to_that_of_the_runs_at_rest(
+    runs: Path, tmp_path: Path
+) -> None:
+    quanta = LENGTH * np.array([0.0, 2.0, -1.0])
+    write_run(tmp_path / "up" / "simulation", relaxing(1.0) + quanta, LENGTH)
+    prefixes = [tmp_path / "up" / "simulation", runs / "down" / "simulation"]
+    arguments = [w for prefix in prefixes for w in ("--response", str(prefix))]
+    arguments += ["--field", "0", str(STRENGTH), "0", "--field", "0", str(-STRENGTH), "0"]
+    done = at_300_kelvin(runs, *arguments, "-o", str(tmp_path / "eps"))
+    assert done.exit_code == 0, done.output
+    assert f"{prefixes[0]}: the mean dipole is [0, 2, -1] quanta" in done.output
+    summary = json.loads((tmp_path / "eps.json").read_text())["summary"]
+    # sample 0 counts fully; trapezoids
+    relaxed = float(summary["static"]["relaxation"].split(",")[0])
+    assert relaxed == pytest.approx(1.0 + STEP, abs=0.05)
+
+
+def test_a_response_that_ends_between_two_branches_is_refused(runs: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "up" / "simulation", relaxing(1.0) + 0.5 * LENGTH, LENGTH)
+    prefixes = [tmp_path / "up" / "simulation", runs / "down" / "simulation"]
+    arguments = [w for prefix in prefixes for w in ("--response", str(prefix))]
+    arguments += ["--field", "0", str(STRENGTH), "0", "--field", "0", str(-STRENGTH), "0"]
+    done = at_300_kelvin(runs, *arguments, "-o", str(tmp_path / "eps"))
+    assert isinstance(done.exception, RecordError)
+    assert re.search(r"last quarter of .*up/simulation and .* quanta", str(done.exception))

@@ -161,3 +161,42 @@ def test_each_run_needs_its_field(runs: Path) -> None:
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 2
     assert "2 PREFIX need as many --field, not 1" in done.output
+
+
+def test_runs_on_other_branches_are_joined_as_if_they_were_on_one(
+    runs: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    spread = np.sqrt(RESPONSE * 300.0 * KELVIN)
+    # the quantum along the field is five times the response, that across never seen by weights
+    dipoles = rng.normal(scale=spread, size=(3000, 3)) + LENGTH * np.array([0.0, 1.0, -2.0])
+    dipoles[:, 1] += RESPONSE * 0.02 * VOLT_PER_ANGSTROM
+    write_run(tmp_path / "far" / "simulation", dipoles, LENGTH)
+    prefixes = [runs / "0.0" / "simulation", tmp_path / "far" / "simulation"]
+    arguments = [*prefixes, "--field", "0", "--field", "0.02", "--to", "0.01"]
+    done = run_command(*arguments, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert f"{prefixes[1]}: the mean dipole is [0, 1, -2] quanta" in done.output
+    found = reweighted(tmp_path / "out")["0.01 V/angstrom"]
+    assert found["value"] == pytest.approx(exact(0.01), abs=4 * found["error"])
+    run_command(*arguments, "--branches", "keep", "-o", tmp_path / "kept")
+    kept = reweighted(tmp_path / "kept")["0.01 V/angstrom"]
+    assert abs(kept["value"] - exact(0.01)) > 20 * found["error"]
+
+
+def test_a_response_of_half_a_quantum_is_no_other_branch(tmp_path: Path) -> None:
+    # a cell of three molecules in a strong field: the mean moves by 0.6 quanta
+    length, response = 6.0, 900.0
+    spread = np.sqrt(response * 300.0 * KELVIN)
+    apart = 0.6 * length / response  # Eh/(e bohr)
+    fields = [0.0, apart / VOLT_PER_ANGSTROM]
+    arguments: list[str | Path] = []
+    for seed, field in enumerate(fields):
+        dipoles = np.random.default_rng(seed).normal(scale=spread, size=(3000, 3))
+        dipoles[:, 1] += response * field * VOLT_PER_ANGSTROM
+        write_run(tmp_path / str(seed) / "simulation", dipoles, length)
+        arguments += [tmp_path / str(seed) / "simulation", "--field", str(field)]
+    arguments += ["--to", str(0.5 * fields[1]), "-o", tmp_path / "out"]
+    done = run_command(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "moved" not in done.output
