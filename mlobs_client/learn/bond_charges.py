@@ -71,7 +71,7 @@ class FirstPrediction(NamedTuple):
         unseen: root mean square of what charges leave of labels that they were not fitted to,
             quanta; where already the others leave more than :data:`TELLING`, of those.
         unsure: places of labels whose branch no other label tells: the charges follow each of
-            these alone.
+            these alone, or do not know it.
     """
 
     charges: Array
@@ -161,6 +161,8 @@ def fit_bond_charges(
     """
     random = np.random.default_rng([seed, 3])
     chosen = random.permutation(len(labels))[:MOST_STRUCTURES]
+    others = np.setdiff1d(np.arange(len(labels)), chosen)
+    of_others = _Equations.of(features[others], labels[others], [quanta[s] for s in others], None)
     features, labels = features[chosen], labels[chosen]
     quanta = [quanta[s] for s in chosen]
     n_features = features.shape[2]
@@ -171,8 +173,12 @@ def fit_bond_charges(
         return FirstPrediction(np.zeros(n_features), before, before, _rms(left))
     charges = equations.solve()
     after = _rms_folded(labels - features @ charges, quanta)
-    unsure = sorted({int(chosen[s]) for s in equations.structures[equations.unsure(charges)]})
-    return FirstPrediction(charges, before, after, _judge(equations, charges), tuple(unsure))
+    of_chosen, of_rest = equations.unsure(charges, of_others.rows)
+    unsure = {int(chosen[s]) for s in equations.structures[of_chosen]}
+    unsure |= {int(others[s]) for s in of_others.structures[of_rest]}
+    return FirstPrediction(
+        charges, before, after, _judge(equations, charges), tuple(sorted(unsure))
+    )
 
 
 @dataclass(frozen=True)
@@ -196,7 +202,7 @@ class _Equations:
         cls, features: Array, labels: Array, quanta: Sequence[Quanta], start: Array | None
     ) -> _Equations:
         """Those that have quanta."""
-        along = np.array([one.along for one in quanta])
+        along = np.array([one.along for one in quanta], dtype=bool).reshape(-1, 3)
         rows, right = np.empty((*along.shape, features.shape[2])), np.empty(along.shape)
         for s, one in enumerate(quanta):
             rows[s] = one.reduced_fractions(features[s].T).T
@@ -234,13 +240,32 @@ class _Equations:
         sizes = np.linalg.norm(found[as_good] @ self.rows.T, axis=1)
         return np.asarray(found[as_good][sizes.argmin()])
 
-    def unsure(self, charges: Array) -> npt.NDArray[np.bool_]:
-        """Which labels all others predict with a larger error than :data:`UNSURE`."""
-        inverse = np.linalg.pinv(self.rows, rcond=RANK)
-        own = np.sum(self.rows * inverse.T, axis=1)  # of the fit at a label, what is due to it
+    def unsure(
+        self, charges: Array, others: Array
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which labels are predicted with a larger error than :data:`UNSURE`.
+
+        Args:
+            charges: that were found.
+            others: rows of more labels, shape ``(n_others, n_features)``.
+
+        Returns:
+            Of these labels, each from all others of them, and of the others, from these.
+        """
+        _, sizes, directions = np.linalg.svd(self.rows, full_matrices=False)
+        known = sizes > RANK * sizes[0]
+        directions = directions[known]
+        # of the fit at a label, what is due to it
+        own = np.sum((self.rows @ directions.T / sizes[known]) ** 2, axis=1)
         n_free = max(len(own) - own.sum(), 1.0)
         variance = np.sum(self.left(charges) ** 2) / n_free
-        return np.asarray(variance > UNSURE**2 * (1.0 - own))
+        along = others @ directions.T
+        spread = 1.0 + np.sum((along / sizes[known]) ** 2, axis=1)
+        unknown = np.linalg.norm(others - along @ directions, axis=1) > RANK * sizes[0]
+        return (
+            np.asarray(variance > UNSURE**2 * (1.0 - own)),
+            np.asarray(unknown | (variance * spread > UNSURE**2)),
+        )
 
 
 def _judge(equations: _Equations, charges: Array) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from branch_sets import LabelledSet, crystals, oriented_water
@@ -16,6 +18,7 @@ from mlobs_client.learn.branches import Quanta
 from mlobs_client.units import ANGSTROM
 
 CUTOFF = 3.5  # angstrom
+N_LARGE, SEED = 310, 9  # structures, of which 300 are taken to find the charges: not the last
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,16 @@ def test_a_structure_like_no_other_is_named_for_its_branch_is_a_guess() -> None:
     assert labelled.fit().unsure == ()
     labelled.features[17, 2, :] += [0, 0, 0, 0, 50.0, 0, 0, 0, 0, 0, 0, 0]
     assert labelled.fit().unsure == (17,)
+
+
+@pytest.mark.parametrize("feature", [4, 12])  # of pairs that others have, or have not
+def test_a_structure_like_no_other_is_named_in_a_set_too_large_to_take_all(feature: int) -> None:
+    labelled = crystals(3, 0.8, 0.05, n_structures=N_LARGE, seed=0)
+    none = np.zeros((N_LARGE, 3, 1))
+    wide = replace(labelled, features=np.concatenate([labelled.features, none], axis=2))
+    wide.features[-1, 2, feature] += 50.0
+    found = fit_bond_charges(wide.features, wide.labels, wide.quanta, seed=SEED)
+    assert found.unsure == (N_LARGE - 1,)
 
 
 def test_slopes_are_those_of_central_differences(water) -> None:
