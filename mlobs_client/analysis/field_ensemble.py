@@ -2,6 +2,8 @@
 
 Joined by the multistate Bennett acceptance ratio (pymbar), which knows how often all runs together
 come by each sample; see :mod:`mlobs_client.analysis.reweighting` for the weights and their judge.
+The error is that of what each run adds to the average, to first order, by spectral densities at
+zero frequency: runs may be shorter than is needed for blocks.
 
 Source:
     M. R. Shirts and J. D. Chodera, J. Chem. Phys. 129, 124105 (2008).
@@ -15,18 +17,15 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from scipy.optimize import root
 from scipy.special import logsumexp, softmax
 
-from mlobs_client.analysis.estimate import Estimate, check_series
+from mlobs_client.analysis.estimate import Estimate, check_series, student
 from mlobs_client.analysis.polarization import along_one_line
 from mlobs_client.analysis.reweighting import (
     LEAST,
+    PER_DEGREE,
     Reweighted,
-    blocks_of,
-    count_blocks,
     independent,
-    jackknife_error,
     kish,
     of_each_sample,
     refuse_below,
@@ -36,6 +35,12 @@ from mlobs_client.analysis.reweighting import (
 )
 from mlobs_client.analysis.spectra import as_runs, check_temperature
 from mlobs_client.analysis.statistics import import_pymbar
+from mlobs_client.analysis.zero_frequency import (
+    FREEDOM,
+    WINDOW,
+    count_independent,
+    zero_frequency_density,
+)
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
 
@@ -44,7 +49,7 @@ LEAST_OVERLAP: Final = 0.03
 
 KEPT: Final = 4
 """Samples that are kept for each independent one: one would lose a quarter of what a run knows,
-four lose 2 %. The blocks of the error know of the correlation."""
+four lose 2 %. The error knows of the correlation."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,10 @@ class FieldEnsemble:
         n_independent: shape ``(n_fields,)``, samples that do not know of each other.
         samples: those that were kept.
         of_field: shape ``(n,)``, in which of ``fields`` each was made.
+        of_run: shape ``(n,)``, in which run.
         observable: shape ``(n,)``, in ``unit``.
-        mixture: shape ``(1 + n_blocks, n)``, logarithm of how often the runs come by a sample:
-            all runs, then without one block of each field, where its samples have inf.
+        mixture: shape ``(n,)``, logarithm of how often all runs together come by a sample.
+        shares: shape ``(n_fields, n)``, how much of this is due to each field; columns add up to 1.
         unit: of the observable.
     """
 
@@ -95,8 +101,10 @@ class FieldEnsemble:
     n_independent: Array
     samples: Samples
     of_field: Integers
+    of_run: Integers
     observable: Array
     mixture: Array
+    shares: Array
     unit: str
 
     @classmethod
@@ -146,16 +154,20 @@ class FieldEnsemble:
         for i, run in enumerate(runs):
             interval = None if intervals is None else intervals[i]
             refuse_short(f"run {i + 1} of {len(runs)}", counts[i], len(run), interval)
-        kept = [_thin(len(run), count) for run, count in zip(runs, of_mean, strict=True)]
+        steps = [int(len(run) / count / KEPT) for run, count in zip(runs, of_mean, strict=True)]
+        kept = [np.arange(0, len(run), max(1, n)) for run, n in zip(runs, steps, strict=True)]
         samples = _join(runs, kept, fields, temperature, polarizabilities)
-        of_field = np.repeat(which, [len(one) for one in kept])
+        of_run = np.repeat(np.arange(len(runs)), [len(one) for one in kept])
+        of_field = which[of_run]
         n_independent = np.asarray(np.bincount(which, counts), dtype=np.float64)
-        blocks = _blocks(of_field, count_blocks(n_independent.min()))
         energies = np.array([samples.reduced_energy(field) for field in different])
-        mixture, overlap = _solve(energies, of_field, blocks)
+        mixture, shares, overlap = _solve(energies, of_field)
         _check_overlap(overlap, different)
         observable = np.concatenate([one[i] for one, i in zip(values, kept, strict=True)])
-        return cls(different, overlap, n_independent, samples, of_field, observable, mixture, unit)
+        return cls(
+            different, overlap, n_independent, samples, of_field, of_run, observable, mixture,
+            shares, unit,
+        )  # fmt: skip
 
     def expect(
         self, field: Array, least: float = LEAST, observable: Array | None = None
@@ -169,22 +181,49 @@ class FieldEnsemble:
                 it depends on the field as such; that of :meth:`of` without.
 
         Raises:
-            RecordError: fewer are left.
+            RecordError: fewer are left, or the field is not on the line of those of the runs.
         """
         field = np.asarray(field)
+        if len(self.fields) > 1:  # along which the runs are known to be long enough
+            along_one_line(np.vstack([self.fields, field]))
         values = self.observable if observable is None else np.asarray(observable)
         reduced = self.samples.reduced_energy(field)
-        weights = softmax(-reduced - self.mixture, axis=1)
-        average, *without = weights @ values
-        share = kish(weights[0])
+        weights = softmax(-reduced - self.mixture)
+        average = float(weights @ values)
+        share = kish(weights)
         seen = share * float(self.n_independent.sum())
         # between two runs that overlap no tail can be missed
         expected = seen if self._is_between(field) else self._expected(field, reduced)
         nearest = np.argmin(np.linalg.norm(self.fields - field, axis=1))
         refuse_below(least, expected, seen, field - self.fields[nearest])
         left = min(expected, seen)
-        error = jackknife_error(np.array(without), left)
-        return Reweighted(Estimate(float(average), error, self.unit, left), share)
+        error = self._error(weights * (values - average), left)
+        return Reweighted(Estimate(average, error, self.unit, left), share)
+
+    def _error(self, deviations: Array, n_effective: float) -> float:
+        """Of an average, widened by Student's t.
+
+        The free energies of the fields depend on the samples, too: by their equations, which say
+        that each field is found as often as there are samples of it, to first order.
+
+        Args:
+            deviations: of the observable, times the weights, shape ``(n,)``.
+            n_effective: samples on which the average rests.
+        """
+        slopes = np.diag(self.shares.sum(axis=1)) - self.shares @ self.shares.T
+        # singular: one constant in all free energies changes nothing
+        by_free_energies = np.linalg.lstsq(slopes, self.shares @ deviations, rcond=1e-10)[0]
+        added = deviations + by_free_energies @ self.shares
+        runs = [added[self.of_run == run] for run in range(self.of_run.max() + 1)]
+        variances = np.array([len(run) * zero_frequency_density(run) for run in runs])
+        if not variances.any():
+            return 0.0
+        counts = np.array([count_independent(run) for run in runs])
+        degrees = np.minimum(counts - 1.0, FREEDOM * WINDOW)
+        # of Welch and Satterthwaite, for a sum of variances
+        freedom = variances.sum() ** 2 / np.sum(variances**2 / degrees)
+        widened = student(min(n_effective / PER_DEGREE, float(freedom)))
+        return widened * float(np.sqrt(variances.sum()))
 
     def _is_between(self, field: Array) -> bool:
         ends = self.fields[[0, -1]]  # sorted, on one line
@@ -216,23 +255,6 @@ def _along(run: Array, fields: Array) -> Array:
     return np.asarray(run @ direction)[None]
 
 
-def _thin(n_samples: int, n_independent: float) -> Integers:
-    """Indices of the samples that are kept."""
-    return np.arange(0, n_samples, max(1, int(n_samples / n_independent / KEPT)))
-
-
-def _blocks(of_field: Integers, n_blocks: int) -> Integers:
-    """The block of each sample: all runs in one field, one after the other, are divided equally.
-
-    So runs that are too short for as many blocks have the more of them, the more runs there are.
-    """
-    blocks = np.empty_like(of_field)
-    for field in range(of_field.max() + 1):
-        places = np.flatnonzero(of_field == field)
-        blocks[places] = blocks_of(len(places), n_blocks)
-    return blocks
-
-
 def _join(
     runs: Sequence[Array],
     kept: Sequence[Integers],
@@ -250,49 +272,16 @@ def _join(
     return Samples(np.concatenate(without), np.concatenate(tensors), temperature)
 
 
-def _solve(energies: Array, of_field: Integers, blocks: Integers) -> tuple[Array, Array]:
-    """Mixture and overlap of a :class:`FieldEnsemble`; energies are ``[field, sample]``."""
-    n_fields, n_samples = energies.shape
+def _solve(energies: Array, of_field: Integers) -> tuple[Array, Array, Array]:
+    """Mixture, shares and overlap of a :class:`FieldEnsemble`; energies are ``[field, sample]``."""
     order = np.argsort(of_field, kind="stable")
     counts = np.bincount(of_field)
     # "robust": the first method of pymbar's default gives scipy options that it does not know
     mbar = import_pymbar().MBAR(energies[:, order], counts, solver_protocol="robust")
     # which pymbar does not compute of one field
-    overlap = np.asarray(mbar.compute_overlap()["matrix"]) if n_fields > 1 else np.ones((1, 1))
-    n_blocks = int(blocks.max()) + 1
-    mixture = np.full((1 + n_blocks, n_samples), np.inf)
-    mixture[0] = logsumexp(mbar.f_k[:, None] - energies, axis=0, b=counts[:, None])
-    for block in range(n_blocks):
-        chosen = blocks != block
-        counts = np.bincount(of_field[chosen])
-        free = _free_energies(energies[:, chosen], counts, mbar.f_k)
-        mixture[1 + block, chosen] = logsumexp(
-            free[:, None] - energies[:, chosen], axis=0, b=counts[:, None]
-        )
-    return mixture, overlap
-
-
-def _free_energies(energies: Array, counts: Integers, start: Array) -> Array:
-    """Solve the equations of the method from a solution that is near, which pymbar cannot use.
-
-    They say that each field is found as often as there are samples of it.
-    """
-
-    def excess(free: Array) -> tuple[Array, Array]:
-        shifted = np.concatenate([start[:1], free])[:, None] - energies
-        found = softmax(shifted + np.log(counts)[:, None], axis=0)
-        sums = found.sum(axis=1)
-        return (sums - counts)[1:], (np.diag(sums) - found @ found.T)[1:, 1:]
-
-    if len(start) == 1:
-        return start
-    solution = root(excess, start[1:], jac=True)
-    if not solution.success:
-        raise RecordError(
-            "the runs cannot be joined without one block of each field: "
-            f"{solution.message}; run longer"
-        )
-    return np.concatenate([start[:1], solution.x])
+    overlap = np.asarray(mbar.compute_overlap()["matrix"]) if len(counts) > 1 else np.ones((1, 1))
+    parts = mbar.f_k[:, None] - energies + np.log(counts)[:, None]
+    return logsumexp(parts, axis=0), softmax(parts, axis=0), overlap
 
 
 def _check_overlap(overlap: Array, fields: Array) -> None:
