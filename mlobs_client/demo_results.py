@@ -13,9 +13,9 @@ import numpy as np
 from mlobs_client import demo
 from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.infrared import infrared
+from mlobs_client.analysis.lines import drift
 from mlobs_client.analysis.polarization import PolarizationCurve, polarization_against_field
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, peak
-from mlobs_client.analysis.statistics import drift
 from mlobs_client.analysis.vdos import vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_conserved, plot_polarization, plot_spectra, save

@@ -34,6 +34,7 @@ from mlobs_client.analysis.field_ensemble import FieldEnsemble
 from mlobs_client.analysis.fluctuations import Covariance, covariance
 from mlobs_client.analysis.freezing import Onset, find_onset
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
+from mlobs_client.analysis.lines import LinearFit, drift, fit_line
 from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
@@ -53,13 +54,10 @@ from mlobs_client.analysis.spectra import (
     peak,
 )
 from mlobs_client.analysis.statistics import (
-    LinearFit,
     add_member_spread,
     block_mean,
     bootstrap,
-    drift,
     find_equilibration,
-    fit_line,
     jackknife,
     mean,
     mean_of_independent,

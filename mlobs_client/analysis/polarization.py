@@ -15,8 +15,9 @@ import numpy as np
 
 from mlobs_client.analysis.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
+from mlobs_client.analysis.lines import LinearFit, fit_line
 from mlobs_client.analysis.spectra import Runs, as_runs, check_positive, check_temperature
-from mlobs_client.analysis.statistics import LinearFit, fit_line, mean, mean_of_independent
+from mlobs_client.analysis.statistics import mean, mean_of_independent
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM

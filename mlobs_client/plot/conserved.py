@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.statistics import drift
+from mlobs_client.analysis.lines import drift
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,

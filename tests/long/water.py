@@ -14,7 +14,7 @@ import numpy as np
 from report import ROOT, Figure
 
 from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.statistics import drift
+from mlobs_client.analysis.lines import drift
 from mlobs_client.runs import Run
 from mlobs_client.units import EV, FEMTOSECOND
 
