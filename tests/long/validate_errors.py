@@ -1,7 +1,7 @@
 """``make validate``: how often the true value lies within the printed error, of every estimator.
 
-``python validate_errors.py`` judges all cases of ``tests/error_bars.py`` by 1000 repetitions each
-(half an hour on one core) and writes the results; ``python validate_errors.py NAME`` judges one and
+``python validate_errors.py`` judges all cases of ``tests/error_bars.py`` and its companions by
+1000 repetitions each (an hour on one core), those of reweighting by 400, and writes the results; ``python validate_errors.py NAME`` judges one and
 writes nothing. Beside them the README shows results/errors_before.json: the same by the package of
 commit d2973e7, which stood first on PYTHONPATH.
 """
@@ -30,11 +30,14 @@ MOST = 0.5
 
 N_REPETITIONS = 1000
 """400 would let one of three perfect errors of ten blocks look wrong, of which there are many."""
+N_OF_REWEIGHTING = 400
+"""Which take a second each."""
 
 
 def judge(name: str) -> list[Figure]:
     """The numbers of one case; each holds within its limits, where most have an error at all."""
-    found = repeat(name, ALL[name], N_REPETITIONS)
+    n_repetitions = N_OF_REWEIGHTING if name.startswith("reweighting") else N_REPETITIONS
+    found = repeat(name, ALL[name], n_repetitions)
     figures = [Figure(f"{name}: printed", found.printed, None, "1", "share with an error", None)]
     for what, (low, high) in LIMITS.items():
         value = getattr(found, what)
