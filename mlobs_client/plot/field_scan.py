@@ -38,6 +38,15 @@ UNITS: Final = {
 PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
 """epsilon_0 in uC/cm^2 per V/angstrom."""
 
+DRAWN: Final = (
+    "polarization",
+    "O-H length",
+    "P1",
+    "D from displacements",
+    "D from velocities",
+)
+"""What the figure against the field shows, of the rows of a curve."""
+
 DISTRIBUTIONS: Final[Mapping[str, Callable[[Point], Distribution]]] = {
     "O-H length": lambda point: point.bonds,
     "O-O distance": lambda point: point.pairs,
@@ -77,7 +86,7 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     cosine.set_ylabel(r"$\langle \cos\theta \rangle$")
     diffusion.set_ylabel(f"D / {pretty('angstrom^2/ps')}")
     diffusion.set_xlabel(f"electric field / {pretty('V/angstrom')}")
-    every = [one for curve in curves for row in curve.rows for one in row.values() if one]
+    every = [one for curve in curves for row in curve.rows for name in DRAWN if (one := row[name])]
     add_legend(figure, diffusion, explain_open_points(every), n_columns=max(2, len(curves)))
     return Plot(figure, _columns(curves), {curve.label: _summary(curve) for curve in curves})
 
