@@ -35,6 +35,8 @@ class Estimate:
         unit: written as for a reader, ``"1"`` where there is none.
         n_independent: how many independent samples (or blocks) it rests on.
         no_error: why there is no error, for a reader; empty where there is one.
+        freedom: degrees of freedom that the error rests on; None for one less than the number of
+            independent samples, as with blocks.
     """
 
     value: float
@@ -42,6 +44,7 @@ class Estimate:
     unit: str
     n_independent: float
     no_error: str = ""
+    freedom: float | None = None
 
     def without_error(self, reason: str) -> Estimate:
         """The value alone, with the reason for a reader; unchanged if there is no reason."""
@@ -60,12 +63,20 @@ class Estimate:
     def is_beyond(self, value: float) -> bool:
         """Whether the true value differs from another one, with 95 % confidence.
 
-        Of an estimate from few blocks or runs, for which it is made, this takes more than two
-        errors (Student's t). Never where there is no error.
+        Of few blocks or runs this takes more than two errors (Student's t). Never where there is
+        no error.
         """
-        freedom = max(self.n_independent - 1.0, 1.0)
-        errors = float(stats.t.ppf(0.975, freedom)) / student(freedom)
+        errors = float(stats.t.ppf(0.975, self._freedom)) / student(self._freedom)
         return bool(abs(self.value - value) > errors * self.error)
+
+    @property
+    def before_widening(self) -> float:
+        """The error as it was before Student's t: its square is right on average."""
+        return self.error / student(self._freedom)
+
+    @property
+    def _freedom(self) -> float:
+        return max(self.n_independent - 1.0 if self.freedom is None else self.freedom, 1.0)
 
     @property
     def text(self) -> str:

@@ -96,7 +96,7 @@ def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> E
     freedom = min(n_independent - 2.0, FREEDOM * WINDOW)
     error = np.sqrt(zero_frequency_density(residuals, n_fitted=2)) / spread * student(freedom)
     interval = abs(float(times[-1] - times[0])) / (len(times) - 1) if units[0] == "ps" else None
-    found = replace(fit.slope, error=float(error), n_independent=n_independent)
+    found = replace(fit.slope, error=float(error), n_independent=n_independent, freedom=freedom)
     return found.without_error(too_few(n_independent, len(residuals), interval))
 
 

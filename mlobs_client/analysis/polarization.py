@@ -229,9 +229,13 @@ def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:
 
 
 def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
-    """A line through points whose errors weigh them, unless one of them has none."""
-    values, errors = (np.array([getattr(one, name) for one in estimates])
-                      for name in ("value", "error"))  # fmt: skip
+    """A line through points whose errors weigh them, unless one of them has none.
+
+    Together the points have many degrees of freedom: their errors enter as they were before they
+    were widened.
+    """
+    values = np.array([one.value for one in estimates])
+    errors = np.array([one.before_widening for one in estimates])
     known = errors if (errors > 0.0).all() else None
     line = fit_line(field, values, known, units=("V/angstrom", "uC/cm^2"))
     reason = _lacking(estimates)

@@ -102,7 +102,7 @@ def mean(
     n_independent = float(counts[is_long].sum())
     freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(long_runs))
     error = float(np.sqrt(zero_frequency_density(long_runs) / lengths.sum())) * student(freedom)
-    found = Estimate(value, error, unit, n_independent)
+    found = Estimate(value, error, unit, n_independent, freedom=freedom)
     return _mean_of_runs(runs, unit) if _disagree(long_runs, found) else found
 
 

@@ -84,27 +84,37 @@ def _by_fault(figures: list[dict[str, Any]]) -> list[str]:
     return [header, *rows]
 
 
+JUDGED = {
+    "within one error": "within one",
+    "within two errors": "within two",
+    "mean squared pull": "squared pull",
+    "error / scatter": "relative error",
+    "printed": "printed",
+}
+"""Columns of the table of errors, and what figures call them."""
+
+
 def _by_estimate(figures: list[dict[str, Any]]) -> list[str]:
     """One row for each estimate: how it was before -> how it is now; bold if out of its limits."""
-    path = RESULTS / "errors_before.json"
-    before = _cells(json.loads(path.read_text())["figures"])
-    now = _cells(figures)
-    names = ("within one error", "within two errors", "mean squared pull", "error / scatter")
-    rows = ["| | " + " | ".join((*names, "printed")) + " |\n", "|---" * 6 + "|\n"]
+    before = json.loads((RESULTS / "errors_before.json").read_text())["figures"]
+    earlier, now = _judged(before), _judged(figures)
+    rows = [f"| | {' | '.join(JUDGED)} |\n", "|---" * (len(JUDGED) + 1) + "|\n"]
     for case, cells in now.items():
-        earlier = before.get(case, ["-"] * len(cells))
-        changes = [f"{old} → {new}" for old, new in zip(earlier, cells, strict=True)]
-        rows.append("| " + " | ".join((case, *changes[1:], changes[0])) + " |\n")
+        changes = [
+            f"{earlier.get(case, {}).get(name, '-')} → {cells.get(name, '-')}"
+            for name in JUDGED.values()
+        ]
+        rows.append(f"| {case} | {' | '.join(changes)} |\n")
     return rows
 
 
-def _cells(figures: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Of each case, in the order in which its numbers were written."""
-    cases: dict[str, list[str]] = {}
+def _judged(figures: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """By case and by name; what was never printed has no figures but the share of the printed."""
+    cases: dict[str, dict[str, str]] = {}
     for figure in figures:
-        case = figure["name"].split(": ")[0]
+        case, name = figure["name"].split(": ")
         text = f"{figure['value']:.2f}"
-        cases.setdefault(case, []).append(f"**{text}**" if figure["passed"] is False else text)
+        cases.setdefault(case, {})[name] = f"**{text}**" if figure["passed"] is False else text
     return cases
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+import numpy as np
 from report import ROOT, Figure, run
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -42,6 +43,8 @@ def judge(name: str) -> list[Figure]:
     figures = [Figure(f"{name}: printed", found.printed, None, "1", "share with an error", None)]
     for what, (low, high) in LIMITS.items():
         value = getattr(found, what)
+        if not np.isfinite(value):  # nothing was printed
+            continue
         passed = bool(low <= value <= high) if found.printed >= MOST else None
         label = what.replace("_", " ")
         figures.append(Figure(f"{name}: {label}", value, None, "1", f"{low} to {high}", passed))
