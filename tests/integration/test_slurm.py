@@ -62,7 +62,8 @@ def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: 
     jobs = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        jobs.append(Job(tmp_path / name, cluster))
+        # many steps: the first must not be over when the second, which starts later, is seen
+        jobs.append(Job(tmp_path / name, cluster, steps=3000))
     for job in jobs:
         job.submit()
     for job in jobs:
