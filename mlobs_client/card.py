@@ -129,6 +129,8 @@ def _read(path: Path) -> _Card:
         return _Card()
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it is no table of committees")
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path}: cannot be read ({error}); remove it, and calibrate again with: mlobs "

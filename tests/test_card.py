@@ -54,6 +54,9 @@ def test_a_damaged_card_is_an_error_that_names_it(models) -> None:
     path.write_text(whole[:-20])
     with pytest.raises(ModelError, match=r"calibration.json: cannot be read .* calibrate again"):
         read_card(models[:3])
+    path.write_text("[]")
+    with pytest.raises(ModelError, match=r"calibration.json: cannot be read .* calibrate again"):
+        read_card(models[:3])
     path.write_text(whole.replace('"alpha": 2.0', '"alpha": -2.0'))
     with pytest.raises(ConfigError, match=r"calibration.json: .*alpha"):
         read_card(models[:3])

@@ -36,6 +36,7 @@ from mlobs_client.analysis.zero_frequency import (
     count_independent,
     zero_frequency_density,
 )
+from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 
 SPIKY: Final = 2.5
@@ -72,8 +73,10 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
         interval: between samples, ps, for what estimates say where they have no error.
 
     Raises:
-        RecordError: fewer than 10 samples in a run, or not finite.
+        RecordError: no run, fewer than 10 samples in one, or not finite.
     """
+    if not runs:
+        raise RecordError("series: no run was given")
     checked = [check_series(run, "series", least=WINDOW) for run in runs]
     average = np.concatenate(checked).mean(axis=0)
     deviations = [run - average for run in checked]

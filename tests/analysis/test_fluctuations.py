@@ -118,3 +118,5 @@ def test_too_short_a_run_has_no_errors_and_says_why() -> None:
 def test_a_series_that_is_too_short_to_have_lags_is_refused() -> None:
     with pytest.raises(RecordError, match="9 samples, at least 10"):
         covariance([np.zeros((9, 3))])
+    with pytest.raises(RecordError, match="no run was given"):
+        covariance([])
