@@ -12,10 +12,10 @@ from mlobs_client.check.agreement import BAROSTATTED, ClientFile
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
+from mlobs_client.outputs.labels import element
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 
-ISOTOPES: Final = {"D": "H", "T": "H", "Z": "H"}  # labels of i-PI; Z is between H and D
 VACUUM: Final = 4.0 * ANGSTROM
 
 
@@ -70,9 +70,11 @@ def _species(
 
 
 def _element(label: str) -> str:
-    """Turn a label of i-PI, such as D, O17 or C13, into an element."""
-    symbol = label.rstrip("0123456789")
-    return ISOTOPES.get(symbol, symbol)
+    """Return the element of a label, or what is none as it stands, to be named in an error."""
+    try:
+        return element(label)
+    except ValueError:
+        return label
 
 
 def _periodicity(

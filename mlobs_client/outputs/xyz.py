@@ -10,19 +10,18 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.dimensions import factor
+from mlobs_client.outputs.labels import numbers_of
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
 
 _CELL: Final = re.compile(r"CELL[(\[{](abcABC|H|GENH)[)\]}]:\s*((?:[-+0-9.Ee]+\s+)+)")
 _UNIT: Final = re.compile(r"(\w+)\{([^}]*)\}")
-_HYDROGEN: Final = {"D": "H", "T": "H"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def _parse_plain(comment: str, lines: list[str], where: str) -> Parsed:
         cell *= factor("cell", cell_unit, where)
     if rotation is not None:
         values = values @ rotation.T
-    return Parsed(quantity, _atomic_numbers(labels), values, cell)
+    return Parsed(quantity, numbers_of(labels), values, cell)
 
 
 def _read_units(comment: str, where: str) -> tuple[str, str, str]:
@@ -106,19 +105,6 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
         return matrix.T.copy(), None
     triangular = abc2h(*genh2abc(matrix))  # from rows to columns
     return triangular.T, triangular @ np.linalg.inv(matrix).T
-
-
-@lru_cache(maxsize=16)
-def _atomic_numbers(labels: tuple[str, ...]) -> Integers:
-    from ase.data import atomic_numbers
-
-    names = [_HYDROGEN.get(label, label) for label in labels]
-    unknown = sorted({name for name in names if name not in atomic_numbers})
-    if unknown:
-        raise ValueError(f"unknown species {', '.join(unknown)}; use chemical symbols")
-    numbers: Integers = np.array([atomic_numbers[name] for name in names], dtype=np.int64)
-    numbers.flags.writeable = False  # the frames of a trajectory share it
-    return numbers
 
 
 def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:

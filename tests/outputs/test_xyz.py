@@ -92,7 +92,7 @@ def test_isotopes_are_their_elements_and_further_columns_are_ignored() -> None:
     [
         ("a molecule\n", ATOMS, "names no quantity and unit"),
         ("positions{furlong}\n", ATOMS, "unknown unit 'furlong'"),
-        ("positions{angstrom}\n", ["Xy 1 2 3\n"], "unknown species Xy"),
+        ("positions{angstrom}\n", ["Xy 1 2 3\n"], "unknown species 'Xy'"),
         ("positions{angstrom}\n", ["H 1 2 three\n"], "three"),
         ("positions{angstrom}\n", ["H 1 2\n"], "three numbers"),
         ("# CELL(H): 1 0 0 0 1 0 positions{angstrom}\n", ATOMS, "too few numbers"),

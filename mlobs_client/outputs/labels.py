@@ -1,0 +1,73 @@
+"""Which element and which mass a label of i-PI means: ``H``, ``D``, ``O18``, ``Cl37``, ``L`` ...
+
+The one table of labels, for the readers of outputs, for the check and for structure files.
+
+Source:
+    i-PI 3.3.1, ``Elements`` in ``ipi/utils/units.py``: its table of masses.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.structure import Array, Integers
+from mlobs_client.units import DALTON
+
+# Z is between H and D. X and L are no atoms: the latter is the photon of a cavity.
+_OTHER_NAMES: Final = {"D": "H", "T": "H", "Z": "H", "L": "X"}
+
+
+def element(label: str) -> str:
+    """Return the chemical symbol of a label, ``X`` for what is no atom.
+
+    Raises:
+        ValueError: it is neither a chemical symbol nor a label of i-PI.
+    """
+    from ase.data import atomic_numbers
+
+    symbol = label.rstrip("0123456789")
+    symbol = _OTHER_NAMES.get(symbol, symbol)
+    if symbol not in atomic_numbers:
+        raise ValueError(f"unknown species {label!r}; use chemical symbols, or D, T, O18 ...")
+    return symbol
+
+
+@lru_cache(maxsize=16)
+def numbers_of(labels: tuple[str, ...]) -> Integers:
+    """Return atomic numbers, shape ``(n_atoms,)``, read-only, 0 for what is no atom.
+
+    Raises:
+        ValueError: as :func:`element`.
+    """
+    from ase.data import atomic_numbers
+
+    numbers: Integers = np.array([atomic_numbers[element(label)] for label in labels], np.int64)
+    numbers.flags.writeable = False  # the frames of a trajectory share it
+    return numbers
+
+
+def masses_of(labels: tuple[str, ...]) -> Array:
+    """Return the masses that i-PI gives to these labels, shape ``(n_atoms,)``, electron masses.
+
+    An isotope that i-PI does not know, and an element beyond its table, has the standard mass of
+    its mass number or of its element.
+
+    Raises:
+        ValueError: as :func:`element`.
+    """
+    return np.array([_mass(label) for label in labels]) * DALTON
+
+
+@lru_cache(maxsize=256)
+def _mass(label: str) -> float:
+    from ase.data import atomic_masses, atomic_numbers
+    from ipi.utils.units import Elements
+
+    if label in Elements.mass_list:
+        return float(Elements.mass_list[label])
+    symbol = element(label)
+    isotope = label[len(label.rstrip("0123456789")) :]
+    return float(isotope) if isotope else float(atomic_masses[atomic_numbers[symbol]])
