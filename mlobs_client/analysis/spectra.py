@@ -120,17 +120,18 @@ class Spectrum:
         """Where the window shapes the spectrum more than its error says, shape ``(k,)``.
 
         Marked is what moves by more than its error with a window twice as long, what has moved by
-        more than 1.5 errors from one half as long (half an error is left then), and everything
-        below the resolution. So are lines that are sharper than the resolution: their height is
-        one at this resolution. Noise alone marks about one point in fifteen. None without other
-        windows, or without errors.
+        more than 2.5 errors from one half as long (0.8 of one is left then; with less, noise marks
+        so many that the errors of the others are a tenth too large), and everything below the
+        resolution. So are lines that are sharper than the resolution: their height is one at this
+        resolution. Noise alone marks about one point in twenty. None without other windows, or
+        without errors.
         """
         shift = self.window_shift
         if self.other_windows is None or shift is None or self.no_error:
             return None
-        left = np.abs(self.intensity - self.other_windows[0]) / 3.0
+        moved = np.abs(self.intensity - self.other_windows[0])
         below = (self.wavenumber > 0.0) & (self.wavenumber < self.resolution)
-        return np.asarray(below | (shift > self.error) | (left > 0.5 * self.error))
+        return np.asarray(below | (shift > self.error) | (moved > 2.5 * self.error))
 
     @property
     def member_spread(self) -> Array | None:
