@@ -85,6 +85,7 @@ def draw_sample(
             np.tile([8, 1, 1], N_MOLECULES),
             positions,
             np.tile(CELL, (n_samples, 1, 1)),
+            ("O", "H", "H") * N_MOLECULES,
         ),
         positions_spacing=SPACING,
         velocities=np.diff(positions[:, 0], axis=0, append=positions[-1:, 0]) / SPACING,

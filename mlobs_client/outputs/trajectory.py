@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +33,7 @@ class Frame:
         numbers: shape ``(n_atoms,)``, atomic numbers.
         values: shape ``(n_atoms, 3)``, atomic units.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
+        labels: of the atoms as in the file, ``D`` or ``O18``, which tell masses.
     """
 
     step: int
@@ -41,6 +42,7 @@ class Frame:
     numbers: Integers
     values: Array
     cell: Array | None
+    labels: tuple[str, ...]
 
     @property
     def structure(self) -> Structure:
@@ -66,6 +68,7 @@ class Trajectory:
         numbers: shape ``(n_atoms,)``.
         values: ``[step, atom, 3]`` or ``[step, bead, atom, 3]``, atomic units.
         cells: ``[step, 3, 3]``, bohr, rows; NaN without cell.
+        labels: as in :class:`Frame`.
     """
 
     steps: Integers
@@ -73,6 +76,7 @@ class Trajectory:
     numbers: Integers
     values: Array
     cells: Array
+    labels: tuple[str, ...]
 
 
 class TrajectoryReader:
@@ -110,6 +114,7 @@ class TrajectoryReader:
             frames[0].numbers,
             np.array([frame.values for frame in frames]),
             np.array([no_cell if frame.cell is None else frame.cell for frame in frames]),
+            frames[0].labels,
         )
 
     def select(self, steps: Integers) -> TrajectoryReader:
@@ -122,7 +127,15 @@ class TrajectoryReader:
     def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
         comment, lines = place.read(file)
         parsed = parse_frame(comment, lines, f"{place.path}:{place.line}")
-        return Frame(step, self.bead, parsed.quantity, parsed.numbers, parsed.values, parsed.cell)
+        return Frame(
+            step,
+            self.bead,
+            parsed.quantity,
+            parsed.numbers,
+            parsed.values,
+            parsed.cell,
+            parsed.labels,
+        )
 
 
 def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
@@ -185,4 +198,4 @@ def read_beads(*bases: Path) -> Trajectory:
     """
     beads = [reader.read_all() for reader in open_beads(*bases)]
     values = np.stack([bead.values for bead in beads], axis=1)
-    return Trajectory(beads[0].steps, beads[0].quantity, beads[0].numbers, values, beads[0].cells)
+    return replace(beads[0], values=values)

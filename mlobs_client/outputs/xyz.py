@@ -32,6 +32,7 @@ class Parsed:
     numbers: Integers
     values: Array
     cell: Array | None
+    labels: tuple[str, ...]
 
 
 def parse_frame(comment: str, lines: list[str], where: str) -> Parsed:
@@ -62,7 +63,7 @@ def _parse_plain(comment: str, lines: list[str], where: str) -> Parsed:
         cell *= factor("cell", cell_unit, where)
     if rotation is not None:
         values = values @ rotation.T
-    return Parsed(quantity, numbers_of(labels), values, cell)
+    return Parsed(quantity, numbers_of(labels), values, cell, labels)
 
 
 def _read_units(comment: str, where: str) -> tuple[str, str, str]:
@@ -124,4 +125,5 @@ def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
     scale = factor(quantity, unit, where) if units else ANGSTROM
     cell = np.array(atoms.cell) * length if atoms.pbc.any() else None
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
-    return Parsed(quantity, numbers, np.asarray(arrays[quantity], float) * scale, cell)
+    values = np.asarray(arrays[quantity], float) * scale
+    return Parsed(quantity, numbers, values, cell, tuple(atoms.symbols))

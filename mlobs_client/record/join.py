@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ase.data import chemical_symbols
 
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.extras import Extras
@@ -88,10 +89,11 @@ def record_frames(joined: Joined, template: Structure) -> Iterator[Frame]:
             "[observables] record of the client file"
         )
     cells = joined.values.get("cell")
+    symbols = tuple(chemical_symbols[number] for number in template.numbers)
     for s, step in enumerate(joined.steps):
         for bead, positions in enumerate(joined.values["positions"][s]):
             cell = template.cell if cells is None else cells[s, bead]
-            yield Frame(int(step), bead, "positions", template.numbers, positions, cell)
+            yield Frame(int(step), bead, "positions", template.numbers, positions, cell, symbols)
 
 
 def _find_owners(

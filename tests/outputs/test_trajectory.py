@@ -40,6 +40,15 @@ def test_a_trajectory_is_read_whole_or_frame_by_frame(tmp_path: Path) -> None:
         np.testing.assert_allclose(one.structure.cell, np.diag([10, 11, 12]), atol=1e-13)
 
 
+def test_labels_stay_as_they_are_written(tmp_path: Path) -> None:
+    path = write(tmp_path / "a_0.xyz", [0, 5])
+    path.write_text(path.read_text().replace("       H", "       D"))
+    one, *_ = iterate_beads(tmp_path / "a")
+    assert one.labels == ("D", "D")
+    assert read_beads(tmp_path / "a").labels == ("D", "D")
+    assert one.structure.numbers.tolist() == [1, 1]  # a model knows the element only
+
+
 def test_a_continued_trajectory_has_every_step_once(tmp_path: Path) -> None:
     first = write(tmp_path / "a.xyz", [0, 5, 10, 15])
     second = write(tmp_path / "b.xyz", [5, 10], bead=1)
