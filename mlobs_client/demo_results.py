@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, peak
 from mlobs_client.analysis.vdos import vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import plot_conserved, plot_polarization, plot_spectra, save
-from mlobs_client.runs import Dipoles, Run, masses
+from mlobs_client.runs import Dipoles, Run
 from mlobs_client.structure import Array
 from mlobs_client.units import EV, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
@@ -94,8 +94,9 @@ def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list
 
 def _vdos(run: Run, settings: SpectrumSettings) -> Spectrum:
     velocities = run.velocities()
-    values = _equilibrated(velocities.values)
-    return vdos([values], masses(velocities.numbers), run.spacing(velocities.steps), settings)
+    spacing = run.spacing(velocities.steps)
+    velocities = replace(velocities, values=_equilibrated(velocities.values))
+    return vdos([velocities.values], run.masses(velocities).values, spacing, settings)
 
 
 def _infrared(run: Run, leg: demo.Leg, settings: SpectrumSettings) -> Spectrum:

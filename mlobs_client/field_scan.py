@@ -40,7 +40,6 @@ from mlobs_client.analysis.polarization import (
 from mlobs_client.analysis.statistics import mean
 from mlobs_client.campaign.samples import Sample
 from mlobs_client.errors import RecordError
-from mlobs_client.runs import masses
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
@@ -251,6 +250,8 @@ def _differ_in_liquid(one: Sample, other: Sample) -> str | None:
         counts = [Counter(numbers) for numbers in species]
         first, second = (", ".join(f"{n} of Z = {z}" for z, n in c.items()) for c in counts)
         return f"atoms or their order ({first} and {second})"
+    if not np.allclose(one.masses, other.masses, rtol=ALIKE_WITHIN):
+        return "masses (isotopes), which their RESTART or their labels tell"
     if one.has_barostat != other.has_barostat:
         return "ensemble (one has a barostat, the other has none)"
     cells = [sample.start.cell / ANGSTROM for sample in (one, other)]
@@ -365,7 +366,7 @@ def _measure_diffusion(
     samples: Sequence[Sample], chosen: Array, settings: Settings
 ) -> tuple[Diffusion, Diffusion]:
     """From displacements and from velocities, with the same lags."""
-    weights = masses(samples[0].positions.numbers)
+    weights = samples[0].masses
     displacements = diffusion_from_displacements(
         [sample.positions.values.mean(axis=1) for sample in samples],  # of the centroid
         weights,

@@ -7,22 +7,23 @@ The names of files are those of the shipped inputs: ``PREFIX.out`` for propertie
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import ase.data
 import numpy as np
 
 from mlobs_client.analysis.polarization import average_beads
 from mlobs_client.errors import RecordError
+from mlobs_client.inputs_of_run import System, find_systems, kinetic_temperature
+from mlobs_client.masses import Masses, check_masses, find_masses
 from mlobs_client.observe import read_observed
 from mlobs_client.outputs.continuation import find_bead_files
 from mlobs_client.outputs.extras import Extras, read_bead_extras
 from mlobs_client.outputs.properties import Properties, read_properties
 from mlobs_client.outputs.trajectory import Trajectory, open_trajectory, read_beads
 from mlobs_client.structure import Array, Integers
-from mlobs_client.units import DALTON
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,27 @@ class Run:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
         return open_trajectory(self._path("vel.xyz")).read_all()
 
+    @cached_property
+    def systems(self) -> list[System]:
+        """What RESTART, a checkpoint and inputs beside the outputs say, the surest first."""
+        return find_systems(self.prefix)
+
+    def masses(self, velocities: Trajectory, given: Mapping[str, float] | None = None) -> Masses:
+        """Masses of the atoms, of RESTART, a checkpoint or the input, else of the labels.
+
+        Args:
+            velocities: of this run, which the masses are held against.
+            given: by label, what the user says instead, dalton.
+
+        Raises:
+            ConfigError: a given mass is impossible.
+            RecordError: the velocities do not allow these masses.
+        """
+        found = find_masses(velocities.labels, self.systems, given or {})
+        temperature = kinetic_temperature(self.systems, velocities.quantity)
+        check_masses(found, velocities.values, temperature, self.prefix)
+        return found
+
     def spacing(self, steps: Integers) -> float:
         """Time between samples, atu.
 
@@ -183,8 +205,3 @@ class Run:
                 f"example {str(self.prefix / 'simulation')!r}"
             )
         return self.prefix.with_name(f"{self.prefix.name}.{end}")
-
-
-def masses(numbers: Integers) -> Array:
-    """Standard atomic masses, shape ``(n_atoms,)``, electron masses."""
-    return np.asarray(ase.data.atomic_masses[numbers] * DALTON)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mlobs_client.campaign.samples import Sample
 from mlobs_client.cli.init import copy_kind
 from mlobs_client.outputs import Trajectory
+from mlobs_client.outputs.labels import masses_of
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]
@@ -90,6 +91,7 @@ def draw_sample(
         positions_spacing=SPACING,
         velocities=np.diff(positions[:, 0], axis=0, append=positions[-1:, 0]) / SPACING,
         velocities_spacing=SPACING,
+        masses=masses_of(("O", "H", "H") * N_MOLECULES),
     )
 
 

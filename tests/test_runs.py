@@ -9,8 +9,8 @@ import pytest
 
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs import read_beads
-from mlobs_client.runs import Dipoles, Run, masses
-from mlobs_client.units import ANGSTROM, DALTON, FEMTOSECOND
+from mlobs_client.runs import Dipoles, Run
+from mlobs_client.units import ANGSTROM, FEMTOSECOND
 
 
 def test_the_time_step_is_that_of_the_input(finished_run: Path) -> None:
@@ -63,7 +63,3 @@ def test_a_prefix_without_outputs_is_named(tmp_path: Path) -> None:
 def test_a_folder_is_no_prefix(prefix: str) -> None:
     with pytest.raises(RecordError, match="is a folder; give the prefix"):
         _ = Run(Path(prefix)).properties
-
-
-def test_masses_are_the_standard_ones_in_electron_masses() -> None:
-    np.testing.assert_allclose(masses(np.array([8, 1])), np.array([15.999, 1.008]) * DALTON)

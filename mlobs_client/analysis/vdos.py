@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlobs_client.analysis.estimate import check_series
+from mlobs_client.analysis.kinetics import find_freedom
 from mlobs_client.analysis.spectra import (
     Runs,
     Spectrum,
@@ -43,8 +44,9 @@ def vdos(
         masses: shape ``(n_atoms,)``, electron masses.
         timestep: between samples, atu.
         settings: resolution, blocks, window.
-        degrees_of_freedom: what the integral up to the Nyquist wavenumber is; ``3 n_atoms`` if
-            absent, ``3 n_atoms - 3`` where the centre of mass is fixed.
+        degrees_of_freedom: what the integral up to the Nyquist wavenumber is; if absent, those
+            that move: ``3 n_atoms``, without fixed coordinates, without those of a centre of mass
+            at rest (:func:`~mlobs_client.analysis.kinetics.find_freedom`).
 
     Raises:
         ConfigError: an impossible parameter.
@@ -95,9 +97,6 @@ def _vdos(
 ) -> dict[str, Spectrum]:
     settings = settings or SpectrumSettings()
     masses = _check_masses(masses)
-    if degrees_of_freedom is None:
-        degrees_of_freedom = 3.0 * len(masses)
-    check_positive("degrees_of_freedom", degrees_of_freedom, "(a number)")
     runs = as_runs(velocities, ("t", "n_atoms", "3"), "velocities")
     for run in runs:
         if run.shape[1:] != (len(masses), 3):
@@ -106,6 +105,9 @@ def _vdos(
                 f"got {run.shape}"
             )
     weights = np.repeat(masses[:, None], 3, axis=1)  # [I, i]
+    if degrees_of_freedom is None:
+        degrees_of_freedom = float(max(1, find_freedom(runs, masses).count))
+    check_positive("degrees_of_freedom", degrees_of_freedom, "(a number)")
     densities = {
         name: SpectralDensity.of([run[:, kept] for run in runs], timestep, settings, weights[kept])
         for name, kept in groups.items()

@@ -45,6 +45,7 @@ class Sample:
         positions_spacing: time between their samples, atu.
         velocities: of the centroid, ``[t, I, i]``, bohr/atu.
         velocities_spacing: time between their samples, atu.
+        masses: shape ``(n_atoms,)``, electron masses.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Sample:
     positions_spacing: float
     velocities: Array
     velocities_spacing: float
+    masses: Array
 
     @property
     def start(self) -> Structure:
@@ -103,6 +105,8 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
         raise RecordError(f"{run.folder}: shorter than what is skipped; run longer, or skip less")
     positions, velocities, dipoles = outputs.positions(), outputs.velocities(), outputs.dipoles()
     left = positions.steps >= steps[first]
+    spacing = outputs.spacing(velocities.steps)
+    velocities = replace(velocities, values=velocities.values[velocities.steps >= steps[first]])
     duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
     return Sample(
         name=run.name,
@@ -119,8 +123,9 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
             cells=positions.cells[left],
         ),
         positions_spacing=outputs.spacing(positions.steps),
-        velocities=velocities.values[velocities.steps >= steps[first]],
-        velocities_spacing=outputs.spacing(velocities.steps),
+        velocities=velocities.values,
+        velocities_spacing=spacing,
+        masses=outputs.masses(velocities).values,
     )
 
 

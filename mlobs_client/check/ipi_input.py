@@ -162,7 +162,7 @@ def read(path: Path) -> IpiInput:
     Raises:
         ConfigError: it is missing, is not XML, or a number in it is none, or impossible.
     """
-    root = _parse(path)
+    root = parse(path)
     _fill_templates(root)
     try:
         _check_numbers(root)
@@ -213,7 +213,12 @@ def _check_numbers(root: ET.Element) -> None:
             raise ValueError(f"<{tag.tag}> is {text}")
 
 
-def _parse(path: Path) -> ET.Element:
+def parse(path: Path) -> ET.Element:
+    """Return the outermost tag, ``<simulation>``.
+
+    Raises:
+        ConfigError: it is missing, or is not XML of i-PI.
+    """
     try:
         root = ET.parse(path).getroot()
     except FileNotFoundError:

@@ -73,3 +73,18 @@ class ResultName(click.Path):
         if path.name in ("", ".."):
             self.fail(f"{value!r} is a folder; give a name in it, without ending", param, ctx)
         return path
+
+
+class LabelledMass(click.ParamType[tuple[str, float]]):
+    """LABEL=U: a label of the trajectory, and the mass of its atoms."""
+
+    name = "mass"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        label, _, mass = str(value).partition("=")
+        try:
+            return label, float(mass)
+        except ValueError:
+            self.fail(f"{value!r}: write a label and a mass in u, as in H=2.014", param, ctx)

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from mlobs_client.cli import spectrum
+from mlobs_client.cli.options import LabelledMass
 
 
 @click.command(epilog="Example:  mlobs vdos run-1/simulation run-2/simulation --skip 1 -o vdos")
 @spectrum.options
 @spectrum.timestep_options
-def command(wanted: spectrum.Wanted, integrator: spectrum.Integrator) -> None:
+@click.option(
+    "--mass", "masses", multiple=True, type=LabelledMass(), metavar="LABEL=U",
+    help="Mass of the atoms of a label, in u (H=2.014), instead of that of the run.",
+)  # fmt: skip
+def command(
+    wanted: spectrum.Wanted,
+    integrator: spectrum.Integrator,
+    masses: tuple[tuple[str, float], ...],
+) -> None:
     """Vibrational density of states of independent runs of one system, with error bars.
 
     PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz (velocities; of the centroid for path
-    integrals) and the columns step and time of PREFIX.out. Writes OUTPUT.png, .pdf, .csv, .json.
+    integrals) and the columns step and time of PREFIX.out. Masses are those of RESTART, of a
+    checkpoint or of the input beside the outputs, else those of the labels; the integral is the
+    number of coordinates that move. It says which. Writes OUTPUT.png, .pdf, .csv, .json.
     """
+    from mlobs_client.analysis.kinetics import find_freedom
     from mlobs_client.analysis.vdos import vdos
-    from mlobs_client.runs import Run, masses
+    from mlobs_client.masses import common_masses
+    from mlobs_client.runs import Run
 
-    velocities, spacings, numbers = [], [], None
+    velocities, spacings, found = [], [], []
     runs = [Run(prefix) for prefix in wanted.prefixes]
     for run in runs:
         trajectory = run.velocities()
-        velocities.append(trajectory.values[spectrum.kept(run, trajectory.steps, wanted.skip)])
         spacings.append(run.spacing(trajectory.steps))
-        numbers = trajectory.numbers
-    assert numbers is not None  # click wants one prefix at least
+        left = spectrum.kept(run, trajectory.steps, wanted.skip)
+        trajectory = replace(trajectory, values=trajectory.values[left])
+        velocities.append(trajectory.values)
+        found.append(run.masses(trajectory, dict(masses)))
+    used = common_masses(found, wanted.prefixes)
+    click.echo(str(used))
+    click.echo(f"degrees of freedom: {find_freedom(velocities, used.values)}")
     result = vdos(
         velocities,
-        masses(numbers),
+        used.values,
         spectrum.common(spacings, "sampling times", wanted.prefixes),
         wanted.settings,
     )

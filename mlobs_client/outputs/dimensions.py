@@ -46,4 +46,4 @@ def _dimensions() -> dict[str, str]:
 
     tables = (Properties().property_dict, Trajectories().traj_dict)
     known = {name: row.get("dimension", "") for table in tables for name, row in table.items()}
-    return {**known, "cell": "length"}
+    return {**known, "cell": "length", "mass": "mass"}

@@ -1,0 +1,226 @@
+"""What i-PI's own files beside the outputs of a run say of it: masses, temperature, beads.
+
+A RESTART and a checkpoint hold the masses of all atoms; an input holds what differs from i-PI's
+table of labels.
+
+Source:
+    i-PI 3.3.1, ``ipi/inputs/{beads,initializer,system,ensembles}.py``, ``init_stage1`` in
+    ``ipi/engine/initializer.py``; names of outputs: ``ipi/engine/simulation.py``.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.check import ipi_input
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.outputs.dimensions import factor
+from mlobs_client.outputs.labels import masses_of
+from mlobs_client.structure import Array
+
+logger = logging.getLogger(__name__)
+
+THERMOSTATTED: Final = frozenset({"nvt", "npt", "nst", "sc", "scnpt", "nvt-cc"})
+"""Modes of ``<dynamics>`` whose mean kinetic energy is that of the temperature of the ensemble."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One ``<system>`` of an input or of a checkpoint.
+
+    Attributes:
+        path: of this file.
+        prefix: with which its outputs begin: that of ``<output>``, and behind a dot that of
+            ``<system>`` if it has one.
+        n_beads: of the ring polymer.
+        temperature: of the ensemble, kT, Eh; None where it is not written.
+        dynamics: modes of all kinds of dynamics, for example ``nvt``.
+        checkpoints: names of the files of all ``<checkpoint>``, without the step.
+        element: the tag itself.
+    """
+
+    path: Path
+    prefix: str
+    n_beads: int
+    temperature: float | None
+    dynamics: frozenset[str]
+    checkpoints: tuple[str, ...]
+    element: ET.Element
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it holds the masses of all atoms."""
+        return self.element.find("beads/m") is not None
+
+    @property
+    def is_thermostatted(self) -> bool:
+        """Whether the kinetic energy is that of :attr:`temperature`."""
+        return bool(self.dynamics) and self.dynamics <= THERMOSTATTED
+
+    def masses(self, labels: tuple[str, ...]) -> Array | None:
+        """Masses of all atoms, shape ``(n_atoms,)``, electron masses.
+
+        Args:
+            labels: of the atoms along the run.
+
+        Returns:
+            None where the file leaves them to i-PI's table of labels.
+
+        Raises:
+            ConfigError: the file is of other atoms, or what it names cannot be read.
+        """
+        if not self.is_checkpoint:
+            try:
+                return self._initialized(labels)
+            except (ValueError, RecordError) as error:
+                raise ConfigError(f"{self.path}: <masses>: {error}") from error
+        written = tuple(_entries(self.element.find("beads/names")))
+        if written != labels:
+            raise ConfigError(
+                f"{self.path}: holds {len(written)} atoms {' '.join(written[:4])} ..., but the run "
+                f"has {len(labels)} atoms {' '.join(labels[:4])} ...: it is of another run and not "
+                "used; remove it from the folder"
+            )
+        return _numbers(self.element.find("beads/m"))
+
+    def _initialized(self, labels: tuple[str, ...]) -> Array | None:
+        """What ``<file mode='chk'>`` and ``<masses>`` of ``<initialize>`` make of the labels."""
+        masses = None
+        for tag in self.element.findall("initialize/*"):
+            mode = tag.get("mode", "chk").strip()
+            if tag.tag == "file" and mode != "chk":
+                masses = None
+            elif tag.tag in ("file", "masses") and mode == "chk":
+                (first, *_) = read_systems(self.path.parent / (tag.text or "").strip())
+                masses = first.masses(labels)
+            elif tag.tag == "masses" and mode == "manual":
+                masses = masses_of(labels) if masses is None else masses
+                index = int(tag.get("index", "-1"))
+                values = _numbers(tag) * factor("mass", tag.get("units", ""), str(self.path))
+                masses[slice(None) if index < 0 else slice(index, index + 1)] = values
+            elif tag.tag == "masses":
+                raise ConfigError(
+                    f"{self.path}: <masses mode='{mode}'> is not read; keep RESTART or a "
+                    "checkpoint of the run, which holds its masses, beside its outputs"
+                )
+        return masses
+
+
+def find_systems(prefix: Path) -> list[System]:
+    """Find what the files beside the outputs of a run say of it, checkpoints first.
+
+    Args:
+        prefix: of the outputs, as :class:`mlobs_client.runs.Run` takes it.
+
+    Returns:
+        Of RESTART, of the newest other checkpoint, and of all inputs, the systems that write to
+        this prefix. What cannot be read is named in the log.
+    """
+    folder = prefix.parent
+    inputs = [*_read(folder.glob("*.xml"), prefix)]
+    names = {name for one in inputs for name in one.checkpoints}
+    kept = [path for name in names for path in folder.glob(f"{glob.escape(name)}*")]
+    newest = sorted(kept, key=lambda path: -path.stat().st_mtime)[:1]
+    checkpoints = [*_read(folder.glob("RESTART"), prefix), *_read(newest, prefix)]
+    return [*checkpoints, *inputs]
+
+
+def read_systems(path: Path) -> list[System]:
+    """Read all systems of an input or of a checkpoint, those of a ``<system_template>`` too.
+
+    Raises:
+        ConfigError: it is missing, is not XML, or says something impossible.
+    """
+    root = ipi_input.parse(path)
+    output = root.find("output")
+    output = ET.Element("output") if output is None else output
+    try:
+        return [_read_system(path, output, tag) for tag in _systems(root)]
+    except (ValueError, RecordError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | None:
+    """Temperature of the velocities, kT, Eh, where the files of a run agree on it.
+
+    Args:
+        systems: of :func:`find_systems`; a checkpoint counts before inputs.
+        quantity: ``v_centroid`` or ``velocities``: those of P beads have P times the temperature,
+            and which of them a file holds it does not tell.
+
+    Returns:
+        None without a thermostat, or where it is unknown.
+    """
+    told = systems[:1] if systems and systems[0].is_checkpoint else systems
+    found = {
+        one.temperature
+        if one.is_thermostatted and (quantity == "v_centroid" or one.n_beads == 1)
+        else None
+        for one in told
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
+    for path in sorted(paths):
+        try:
+            yield from (one for one in read_systems(path) if one.prefix == prefix.name)
+        except ConfigError as error:
+            logger.warning("%s tells nothing of the run: %s", path.name, error)
+
+
+def _systems(root: ET.Element) -> Iterator[ET.Element]:
+    yield from root.findall("system")
+    for template in root.findall("system_template"):
+        labels, text = _entries(template.find("labels")), template.find("template/system")
+        if text is None:
+            continue
+        for instance in template.findall("instance"):
+            filled = ET.tostring(text, encoding="unicode")
+            pairs = zip(labels, _entries(instance), strict=False)
+            for label, value in sorted(pairs, reverse=True):  # INDEX10 before INDEX1
+                filled = filled.replace(label, value)
+            yield ET.fromstring(filled)
+
+
+def _read_system(path: Path, output: ET.Element, tag: ET.Element) -> System:
+    begin, own = output.get("prefix", "i-pi").strip(), tag.get("prefix", "").strip()
+    sizes = [one.get("nbeads", "1") for name in ("beads", "initialize") for one in tag.iter(name)]
+    temperature = tag.find("ensemble/temperature")
+    return System(
+        path,
+        _joined(begin, own),
+        int(sizes[0]) if sizes else 1,
+        None if temperature is None else _quantity(path, temperature),
+        frozenset(one.get("mode", "nve").strip() for one in tag.iter("dynamics")),
+        tuple(
+            _joined(begin, one.get("filename", "restart").strip())
+            for one in output.findall("checkpoint")
+        ),
+        tag,
+    )
+
+
+def _joined(*parts: str) -> str:
+    return ".".join(part for part in parts if part)
+
+
+def _quantity(path: Path, tag: ET.Element) -> float:
+    return float((tag.text or "").strip()) * factor(tag.tag, tag.get("units", ""), str(path))
+
+
+def _entries(tag: ET.Element | None) -> list[str]:
+    text = "" if tag is None else tag.text or ""
+    return [word.strip(" \n\t'\"") for word in text.strip().strip("[]").split(",") if word.strip()]
+
+
+def _numbers(tag: ET.Element | None) -> Array:
+    return np.array([float(word) for word in _entries(tag)])
