@@ -7,6 +7,7 @@ The names of files are those of the shipped inputs: ``PREFIX.out`` for propertie
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,6 @@ from mlobs_client.errors import RecordError
 from mlobs_client.inputs_of_run import System, find_systems, kinetic_temperature
 from mlobs_client.masses import Masses, check_masses, find_masses
 from mlobs_client.observe import read_observed
-from mlobs_client.outputs.continuation import find_bead_files
 from mlobs_client.outputs.extras import Extras, read_bead_extras
 from mlobs_client.outputs.properties import Properties, read_properties
 from mlobs_client.outputs.trajectory import Trajectory, open_trajectory, read_beads
@@ -81,26 +81,41 @@ class Run:
         return float((times[-1] - times[0]) / (steps[-1] - steps[0]))
 
     @cached_property
-    def cells(self) -> Array:
-        """Of the frames of positions, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
+    def _steps_and_cells(self) -> tuple[Integers, Array]:
+        """Of the first trajectory with a cell, positions before others."""
+        files = self._path("*").parent.glob(f"{glob.escape(self.prefix.name)}.*xyz")
+        for path in sorted(files, key=lambda path: (".pos_0" not in path.name, path)):
+            try:
+                frames = [frame for frame in open_trajectory(path) if frame.cell is not None]
+            except RecordError:  # of another program
+                continue
+            if frames:
+                return np.array([f.step for f in frames]), np.array([f.cell for f in frames])
+        raise RecordError(
+            f"{self.prefix}: has no trajectory with a cell, so there is no volume; add <trajectory "
+            "filename='pos'> positions </trajectory> to <output>"
+        )
+
+    def cells(self, since: int = 0) -> Array:
+        """Of the frames of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
+
+        Args:
+            since: the first step that counts. Where no frame is as late, the last one counts.
 
         Raises:
-            RecordError: there is no file of positions, or it has no cell.
+            RecordError: there is no trajectory with a cell.
         """
-        frames = open_trajectory(find_bead_files(self._path("pos"))[0])
-        cells = [frame.cell for frame in frames if frame.cell is not None]
-        if not cells:
-            raise RecordError(f"{self._path('pos')}: has no cell, so there is no volume")
-        return np.array(cells)
+        steps, cells = self._steps_and_cells
+        return cells[min(int(np.searchsorted(steps, since)), len(steps) - 1) :]
 
     @cached_property
     def volume(self) -> float:
-        """Of the cell, mean over the frames of positions, bohr^3.
+        """Of the cell, mean over all frames of a trajectory, bohr^3.
 
         Raises:
-            RecordError: there is no file of positions, or it has no cell.
+            RecordError: there is no trajectory with a cell.
         """
-        return float(np.mean(np.abs(np.linalg.det(self.cells))))
+        return float(np.mean(np.abs(np.linalg.det(self.cells()))))
 
     def extras(self, name: str) -> Extras:
         """One observable of all beads, ``[step, bead, ...]``, atomic units."""

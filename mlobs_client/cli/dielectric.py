@@ -61,7 +61,7 @@ def command(
     """Dielectric function of independent runs of one system without a field, with error bars.
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions: pbc='False'), step and time in PREFIX.out; the cell in PREFIX.pos_0.xyz. Writes
+    positions: pbc='False'), step and time in PREFIX.out; the cell of a trajectory. Writes
     OUTPUT.png, .pdf, .csv, .json, and shows the static dielectric tensor.
 
     Where the mean dipoles of several PREFIX differ by whole quanta, e times lattice vectors, runs
@@ -136,19 +136,21 @@ class _Samples:
 
     @classmethod
     def of(cls, prefixes: tuple[Path, ...], skip: float) -> _Samples:
+        from mlobs_client.analysis.volume import common_volume
         from mlobs_client.runs import Run
 
-        dipoles, spacings, volumes = [], [], []
+        dipoles, spacings, cells = [], [], []
         for run in map(Run, prefixes):
             read = run.dipoles()
-            dipoles.append(read.mean[spectrum.kept(run, read.steps, skip)])
+            left = spectrum.kept(run, read.steps, skip)
+            dipoles.append(read.mean[left])
             spacings.append(run.spacing(read.steps))
-            volumes.append(run.volume)
+            cells.append(run.cells(int(read.steps[left][0])))
         return cls(
             dipoles,
             spectrum.common(spacings, "sampling times", prefixes),
-            spectrum.common(volumes, "volumes", prefixes),
-            np.asarray(run.cells.mean(axis=0)),
+            common_volume(cells, list(map(str, prefixes))),
+            np.asarray(np.concatenate(cells).mean(axis=0)),
         )
 
     def aligned(self, prefixes: tuple[Path, ...]) -> _Samples:

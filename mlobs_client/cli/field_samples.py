@@ -54,11 +54,6 @@ class FieldSamples:
     polarizabilities: Array | None
     values: Array | None
 
-    @property
-    def volume(self) -> float:
-        """bohr^3."""
-        return float(abs(np.linalg.det(self.cell)))
-
     def response(self, temperature: float) -> Array:
         """d<mu>/dE from the fluctuations, shape ``(3, 3)``, bohr^3; ``temperature`` in Eh."""
         of_nuclei = np.cov(self.dipoles.T, bias=True) / temperature
@@ -122,9 +117,9 @@ def read_field_samples(
         )
     _refuse_other_energies(prefix, second_order=second_order)
     run = Run(prefix)
-    cell = _fixed_cell(run)
     read = run.dipoles()
     left = spectrum.kept(run, read.steps, skip)
+    cell = _fixed_cell(run, int(read.steps[left][0]))
     steps, dipoles, tensors = read.steps[left], read.mean[left], None
     if second_order:
         extras = run.extras("polarizability")
@@ -178,9 +173,10 @@ def _refuse_other_energies(prefix: Path, *, second_order: bool) -> None:
             )
 
 
-def _fixed_cell(run: Run) -> Array:
-    if np.ptp(run.cells, axis=0).max() > SAME_CELL * np.abs(run.cells).max():
+def _fixed_cell(run: Run, since: int) -> Array:
+    cells = run.cells(since)
+    if np.ptp(cells, axis=0).max() > SAME_CELL * np.abs(cells).max():
         raise RecordError(
             f"{run.prefix}: the cell changes; only runs without a barostat can be reweighted"
         )
-    return np.asarray(run.cells.mean(axis=0))
+    return np.asarray(cells.mean(axis=0))

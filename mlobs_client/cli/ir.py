@@ -36,10 +36,11 @@ def command(
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (their mean is
     the estimator of path integrals) and, if they are there, PREFIX.committee_dipole_* for the
-    band between the members; step and time in PREFIX.out; the cell in PREFIX.pos_0.xyz. Writes
+    band between the members; step and time in PREFIX.out; the cell of a trajectory. Writes
     OUTPUT.png, .pdf, .csv, .json.
     """
     from mlobs_client.analysis.infrared import check_correction, infrared
+    from mlobs_client.analysis.volume import common_volume
     from mlobs_client.runs import Run
     from mlobs_client.units import KELVIN
 
@@ -49,7 +50,7 @@ def command(
         )
     sources = observed or (None,) * len(wanted.prefixes)
     runs = [Run(prefix) for prefix in wanted.prefixes]
-    dipoles, members, spacings, volumes = [], [], [], []
+    dipoles, members, spacings, cells = [], [], [], []
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
         check_correction(correction, samples.n_beads)
@@ -58,11 +59,11 @@ def command(
         if samples.members is not None:
             members.append(samples.members[:, left])
         spacings.append(run.spacing(samples.steps))
-        volumes.append(run.volume)
+        cells.append(run.cells(int(samples.steps[left][0])))
     result = infrared(
         dipoles,
         spectrum.common(spacings, "sampling times", wanted.prefixes),
-        spectrum.common(volumes, "volumes", wanted.prefixes),
+        common_volume(cells, list(map(str, wanted.prefixes))),
         temperature * KELVIN,
         settings=wanted.settings,
         correction=correction,

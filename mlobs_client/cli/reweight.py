@@ -10,7 +10,6 @@ import click
 import numpy as np
 
 from mlobs_client.analysis.reweighting import LEAST
-from mlobs_client.cli import spectrum
 from mlobs_client.cli.field_samples import (
     OF_POSITIONS,
     POLARIZATION,
@@ -89,7 +88,7 @@ def command(
     """Average of an observable in other fields than those of the runs.
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions), PREFIX.out, and the cell in PREFIX.pos_0.xyz. Where means of several PREFIX differ
+    positions), PREFIX.out, and the cell of a trajectory. Where means of several PREFIX differ
     by whole quanta, e times lattice vectors, beside their linear response, runs are moved to one
     branch, and it says so; where by something between, it stops. Runs are
     canonical, at one volume, in a fixed field. A fixed displacement and reduced fields have other
@@ -100,6 +99,7 @@ def command(
     """
     from mlobs_client.analysis.branches_of_runs import say_moved
     from mlobs_client.analysis.statistics import mean
+    from mlobs_client.analysis.volume import common_volume
     from mlobs_client.plot import plot_against_field, save
     from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
@@ -118,7 +118,7 @@ def command(
         data, away = align_samples(data, list(map(str, prefixes)), temperature * KELVIN)
         for line in say_moved(list(map(str, prefixes)), away):
             click.echo(line)
-    volume = spectrum.common([one.volume for one in data], "volume", prefixes)
+    volume = common_volume([one.cell[None] for one in data], list(map(str, prefixes)))
     wanted = Wanted(observable, unit_vector, volume, temperature, least)
     found = _expect_all(_expectation(data, wanted), targets, scale)
     simulated = tuple(

@@ -1,0 +1,92 @@
+"""The volume is that of what is analysed, from any trajectory, of one run or several."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from csv_files import column
+from written_runs import write_run
+
+from mlobs_client.analysis.volume import common_volume
+from mlobs_client.cli.dielectric import _Samples as Samples
+from mlobs_client.cli.ir import command as ir
+from mlobs_client.errors import RecordError
+
+N_SAMPLES = 1200
+HEAD = "1\n# CELL(abcABC): {0:.5f} {0:.5f} {0:.5f} 90 90 90 Step: {1} Bead: 0 {2}{{atomic_unit}}\n"
+
+
+def write(prefix: Path, lengths: np.ndarray, quantity: str = "positions") -> Path:
+    """Noise of a dipole, and the cell of each tenth sample, every 4 steps of 0.5 fs."""
+    write_run(prefix, np.random.default_rng(3).normal(size=(N_SAMPLES, 3)), 1.0)
+    prefix.with_name("simulation.pos_0.xyz").unlink()
+    file = {"positions": "pos_0", "v_centroid": "vel"}[quantity]
+    frames = [HEAD.format(a, 40 * t, quantity) + "O 0 0 0\n" for t, a in enumerate(lengths)]
+    prefix.with_name(f"simulation.{file}.xyz").write_text("".join(frames))
+    return prefix
+
+
+def absorption(folder: Path, *arguments: str) -> np.ndarray:
+    more = ["--temperature", "300", "--resolution", "200", "-o", str(folder / "ir")]
+    done = CliRunner().invoke(ir, [*arguments, *more, "--blocks", "3"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return np.asarray(column(folder / "ir.csv", "intensity"))
+
+
+def shrinking(rng: np.random.Generator) -> np.ndarray:
+    """14 bohr, and from half of the run on 12."""
+    return np.repeat([14.0, 12.0], N_SAMPLES // 20) + rng.normal(0.0, 0.01, N_SAMPLES // 10)
+
+
+def test_skipping_reaches_the_volume_of_an_absorption(tmp_path: Path) -> None:
+    changing = write(tmp_path / "a" / "simulation", shrinking(np.random.default_rng(0)))
+    fixed = write(tmp_path / "b" / "simulation", np.full(N_SAMPLES // 10, 12.0))
+    skip = ("--skip", "1.2")  # half of 2.4 ps
+    # both have the same dipoles, so n alpha differs by the volume alone: 23 % if all of it counts
+    ratio = absorption(tmp_path, str(changing), *skip) / absorption(tmp_path, str(fixed), *skip)
+    np.testing.assert_allclose(ratio[1:], 1.0, rtol=2e-3)  # 3 x 0.01 / 12 / sqrt(60)
+
+
+@pytest.mark.parametrize("quantity", ["positions", "v_centroid"])
+def test_skipping_reaches_the_volume_of_a_dielectric_function_from_any_trajectory(
+    tmp_path: Path, quantity: str
+) -> None:
+    prefix = write(tmp_path / "simulation", shrinking(np.random.default_rng(0)), quantity)
+    assert Samples.of((prefix,), 1.2).volume == pytest.approx(12.0**3, rel=2e-3)
+    assert Samples.of((prefix,), 0.0).volume == pytest.approx((12.0**3 + 14.0**3) / 2, rel=2e-3)
+
+
+def cells(mean: float, width: float, seed: int, n: int = 400) -> np.ndarray:
+    lengths = mean + width * np.random.default_rng(seed).normal(size=n)
+    return lengths[:, None, None] * np.eye(3)
+
+
+def test_runs_at_constant_pressure_agree_within_their_errors() -> None:
+    names = ["a", "b", "c"]
+    runs = [cells(12.0, 0.05, seed) for seed in (1, 2, 3)]
+    # 3 (L^2 dL) of 1200 samples: 1728 + 3 x 12 x 0.05^2, within 4 x 22 / sqrt(1200)
+    assert common_volume(runs, names) == pytest.approx(1728.1, abs=2.5)
+    with pytest.raises(RecordError, match=r"volumes differ \(.*a: 17\d\d.*; d: 17\d\d.* ± "):
+        common_volume([cells(12.0, 0.05, 1), cells(12.05, 0.05, 2)], ["a", "d"])
+
+
+def test_fixed_cells_may_differ_by_what_is_printed_only() -> None:
+    one = np.tile(12.0 * np.eye(3), (5, 1, 1))
+    assert common_volume([one, one * (1 + 1e-6)], ["a", "b"]) == pytest.approx(1728.0, rel=1e-5)
+    with pytest.raises(RecordError, match="volumes differ"):
+        common_volume([one, one * (1 + 1e-4)], ["a", "b"])
+
+
+def test_runs_without_an_error_of_their_volume_are_compared_by_their_width_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slow = np.linspace(11.9, 12.1, 50)[:, None, None] * np.eye(3)  # one relaxation
+    with caplog.at_level(logging.WARNING):
+        common_volume([slow, slow[::-1] + 0.01 * np.eye(3)], ["a", "b"])
+    assert "too short to have errors (a: 172" in caplog.text
+    with pytest.raises(RecordError, match="volumes differ"):
+        common_volume([slow, slow + 0.5 * np.eye(3)], ["a", "b"])
