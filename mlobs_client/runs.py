@@ -21,9 +21,11 @@ from mlobs_client.inputs_of_run import System, find_systems, kinetic_temperature
 from mlobs_client.masses import Masses, check_masses, find_masses
 from mlobs_client.observe import read_observed
 from mlobs_client.outputs.extras import Extras, read_bead_extras
+from mlobs_client.outputs.pieces import Piece, find_pieces
 from mlobs_client.outputs.properties import Properties, read_properties
 from mlobs_client.outputs.trajectory import Trajectory, open_trajectory, read_beads
 from mlobs_client.structure import Array, Integers
+from mlobs_client.units import PICOSECOND
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,32 @@ class Run:
         """Of ``PREFIX.out``, atomic units."""
         return read_properties(self._path("out"))
 
-    @cached_property
+    @property
     def timestep(self) -> float:
-        """Of the dynamics, atu, from the columns ``step`` and ``time``.
+        """Of the dynamics, atu, from the columns ``step`` and ``time``; that of the last piece of
+        a run in which it was changed.
 
         Raises:
             RecordError: these columns are missing, or there are fewer than two rows.
         """
+        return self._pieces[-1].timestep
+
+    @cached_property
+    def _pieces(self) -> list[Piece]:
         steps, times = self.properties["step"], self.properties["time"]
         if len(steps) < 2 or steps[-1] == steps[0]:
             raise RecordError(f"{self._path('out')}: fewer than two rows; the run is too short")
-        return float((times[-1] - times[0]) / (steps[-1] - steps[0]))
+        return find_pieces(steps, times)
+
+    def times(self, steps: Integers) -> Array:
+        """Return the times of steps since the first row of the properties, atu, shape ``(t,)``."""
+        pieces = self._pieces
+        knots = np.array([piece.first for piece in pieces])
+        lengths = [(piece.last - piece.first) * piece.timestep for piece in pieces[:-1]]
+        starts = np.concatenate([[0.0], np.cumsum(lengths)])
+        of = np.maximum(np.searchsorted(knots, steps, side="right") - 1, 0)  # piece of each step
+        timesteps = np.array([piece.timestep for piece in pieces])
+        return np.asarray(starts[of] + (steps - knots[of]) * timesteps[of])
 
     @cached_property
     def _steps_and_cells(self) -> tuple[Integers, Array]:
@@ -203,7 +220,7 @@ class Run:
         """Time between samples, atu.
 
         Raises:
-            RecordError: the samples are not evenly spaced.
+            RecordError: the samples are not evenly spaced, or the time step changes along them.
         """
         strides = np.unique(np.diff(steps))
         if len(strides) != 1:
@@ -211,7 +228,15 @@ class Run:
                 f"{self.prefix}: samples are {strides.tolist()} steps apart; a spectrum needs one "
                 "stride: was the input changed between two pieces of the run?"
             )
-        return float(strides[0]) * self.timestep
+        across = [p for p in self._pieces if p.first < steps[-1] and p.last > steps[0]]
+        if len(across) > 1:
+            skip = self.times(np.array([across[-1].first]))[0] / PICOSECOND
+            raise RecordError(
+                f"{self._path('out')}: the time step changes: {', '.join(map(str, across))}; a "
+                f"spectrum needs one: --skip {np.ceil(1e4 * skip) / 1e4:g} leaves the earlier "
+                "pieces out"
+            )
+        return float(strides[0]) * (across[0] if across else self._pieces[-1]).timestep
 
     def _path(self, end: str) -> Path:
         if not self.prefix.name:

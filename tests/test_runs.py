@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlobs_client.cli.spectrum import kept
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs import read_beads
 from mlobs_client.runs import Dipoles, Run
@@ -63,3 +64,36 @@ def test_a_prefix_without_outputs_is_named(tmp_path: Path) -> None:
 def test_a_folder_is_no_prefix(prefix: str) -> None:
     with pytest.raises(RecordError, match="is a folder; give the prefix"):
         _ = Run(Path(prefix)).properties
+
+
+def write_properties(folder: Path, timesteps: list[float], n_steps: int = 1000) -> Run:
+    """A run of pieces of ``n_steps`` with these time steps, fs."""
+    times = np.concatenate([[0.0], np.cumsum(np.repeat(timesteps, n_steps))])
+    header = "# column 1 --> step : n\n# column 2 --> time{femtosecond} : t\n"
+    rows = (f"{step} {time:.8e}\n" for step, time in enumerate(times))
+    (folder / "simulation.out").write_text(header + "".join(rows))
+    return Run(folder / "simulation")
+
+
+def test_pieces_with_other_time_steps_are_refused_with_their_numbers_and_skipping_helps(
+    tmp_path: Path,
+) -> None:
+    run, steps = write_properties(tmp_path, [0.5, 0.25]), np.arange(0, 2001, 5)
+    with pytest.raises(
+        RecordError, match=r"0.5 fs from step 0 to 1000, 0.25 fs from step 1000 to 2000.* --skip"
+    ) as refused:
+        run.spacing(steps)
+    skip = float(str(refused.value).split("--skip ")[1].split()[0])
+    assert skip == pytest.approx(0.5, abs=1e-4)  # ps
+    left = steps[kept(run, steps, skip)]
+    assert left[0] == 1000
+    assert run.spacing(left) == pytest.approx(5 * 0.25 * FEMTOSECOND, rel=1e-6)
+
+
+def test_a_stretch_of_one_time_step_is_one_piece_however_long(tmp_path: Path) -> None:
+    run = write_properties(tmp_path, [0.5, 0.5])
+    assert run.spacing(np.arange(0, 2001, 4)) == pytest.approx(2.0 * FEMTOSECOND, rel=1e-7)
+    # what lies outside of the rows goes on in the same way
+    np.testing.assert_allclose(
+        run.times(np.array([-2, 0, 2010])) / FEMTOSECOND, [-1.0, 0.0, 1005.0], rtol=1e-6
+    )

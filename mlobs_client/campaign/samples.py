@@ -105,8 +105,9 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
         raise RecordError(f"{run.folder}: shorter than what is skipped; run longer, or skip less")
     positions, velocities, dipoles = outputs.positions(), outputs.velocities(), outputs.dipoles()
     left = positions.steps >= steps[first]
-    spacing = outputs.spacing(velocities.steps)
-    velocities = replace(velocities, values=velocities.values[velocities.steps >= steps[first]])
+    later = velocities.steps >= steps[first]
+    spacing = outputs.spacing(velocities.steps[later])
+    velocities = replace(velocities, values=velocities.values[later])
     duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
     return Sample(
         name=run.name,
@@ -122,7 +123,7 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
             values=positions.values[left],
             cells=positions.cells[left],
         ),
-        positions_spacing=outputs.spacing(positions.steps),
+        positions_spacing=outputs.spacing(positions.steps[left]),
         velocities=velocities.values,
         velocities_spacing=spacing,
         masses=outputs.masses(velocities).values,

@@ -144,7 +144,7 @@ class _Samples:
             read = run.dipoles()
             left = spectrum.kept(run, read.steps, skip)
             dipoles.append(read.mean[left])
-            spacings.append(run.spacing(read.steps))
+            spacings.append(run.spacing(read.steps[left]))
             cells.append(run.cells(int(read.steps[left][0])))
         return cls(
             dipoles,

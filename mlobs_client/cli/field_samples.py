@@ -127,7 +127,7 @@ def read_field_samples(
         tensors = extras.values["polarizability"][there].mean(axis=1)
         tensors = 0.5 * (tensors + tensors.swapaxes(1, 2))  # only this part has an energy
         steps, dipoles = steps[here], dipoles[here]
-    interval = run.timestep / PICOSECOND * float(steps[-1] - steps[0]) / max(1, len(steps) - 1)
+    interval = float(np.ptp(run.times(steps))) / PICOSECOND / max(1, len(steps) - 1)
     if observable == POLARIZATION:
         return FieldSamples(field, cell, interval, dipoles, tensors, None)
     written = run.properties["step"].astype(np.int64)

@@ -58,7 +58,7 @@ def command(
         dipoles.append(samples.mean[left])
         if samples.members is not None:
             members.append(samples.members[:, left])
-        spacings.append(run.spacing(samples.steps))
+        spacings.append(run.spacing(samples.steps[left]))
         cells.append(run.cells(int(samples.steps[left][0])))
     result = infrared(
         dipoles,

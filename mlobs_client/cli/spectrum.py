@@ -21,6 +21,9 @@ from mlobs_client.runs import Run
 from mlobs_client.structure import Integers
 from mlobs_client.units import FEMTOSECOND, PICOSECOND
 
+SAME_TIME: Final = 1e-3
+"""Of a time step: what times in a file are rounded by."""
+
 MOST_RANGES: Final = 5
 """Ranges of wavenumbers that a line lists."""
 
@@ -144,7 +147,8 @@ def kept(run: Run, steps: Integers, skip: float) -> slice:
     Raises:
         RecordError: nothing is left.
     """
-    first = int((steps - steps[0] < skip * PICOSECOND / run.timestep).sum())
+    times = run.times(steps)
+    first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
     if first >= len(steps) - 1:
         raise RecordError(f"{run.prefix}: shorter than the {skip} ps of --skip")
     return slice(first, None)

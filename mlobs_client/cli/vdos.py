@@ -38,8 +38,8 @@ def command(
     runs = [Run(prefix) for prefix in wanted.prefixes]
     for run in runs:
         trajectory = run.velocities()
-        spacings.append(run.spacing(trajectory.steps))
         left = spectrum.kept(run, trajectory.steps, wanted.skip)
+        spacings.append(run.spacing(trajectory.steps[left]))
         trajectory = replace(trajectory, values=trajectory.values[left])
         velocities.append(trajectory.values)
         found.append(run.masses(trajectory, dict(masses)))
