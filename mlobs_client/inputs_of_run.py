@@ -148,25 +148,30 @@ def read_systems(path: Path) -> list[System]:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | None:
-    """Temperature of the velocities, kT, Eh, where the files of a run agree on it.
+def ensemble_temperature(systems: Sequence[System]) -> float | None:
+    """Temperature that thermostats hold, kT, Eh, where the files of a run agree on it.
 
     Args:
         systems: of :func:`find_systems`; a checkpoint counts before inputs.
-        quantity: ``v_centroid`` or ``velocities``: those of P beads have P times the temperature,
-            and which of them a file holds it does not tell.
 
     Returns:
         None without a thermostat, or where it is unknown.
     """
     told = systems[:1] if systems and systems[0].is_checkpoint else systems
-    found = {
-        one.temperature
-        if one.is_thermostatted and (quantity == "v_centroid" or one.n_beads == 1)
-        else None
-        for one in told
-    }
+    found = {one.temperature if one.is_thermostatted else None for one in told}
     return found.pop() if len(found) == 1 else None
+
+
+def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | None:
+    """Temperature of velocities, kT, Eh, as :func:`ensemble_temperature`.
+
+    Args:
+        systems: of :func:`find_systems`.
+        quantity: ``v_centroid`` or ``velocities``: those of P beads have P times the temperature,
+            and whether a file holds one of them it does not tell.
+    """
+    is_thermal = quantity == "v_centroid" or all(one.n_beads == 1 for one in systems)
+    return ensemble_temperature(systems) if is_thermal else None
 
 
 def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:

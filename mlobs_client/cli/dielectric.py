@@ -90,7 +90,7 @@ def command(
     driven = _PulseRuns.of(pulses) if pulses else None
     after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
-    samples = _Samples.of(wanted.prefixes, wanted.skip)
+    samples = _Samples.of(wanted.prefixes, wanted.skip, temperature)
     relaxing = _Samples.of(responses, skip=0.0) if responses else None
     if branches == "align":
         samples = samples.aligned(wanted.prefixes)
@@ -135,9 +135,12 @@ class _Samples:
     cell: Array
 
     @classmethod
-    def of(cls, prefixes: tuple[Path, ...], skip: float) -> _Samples:
+    def of(
+        cls, prefixes: tuple[Path, ...], skip: float, temperature: float | None = None
+    ) -> _Samples:
         from mlobs_client.analysis.volume import common_volume
         from mlobs_client.runs import Run
+        from mlobs_client.temperature import compare_temperature
 
         dipoles, spacings, cells = [], [], []
         for run in map(Run, prefixes):
@@ -145,7 +148,10 @@ class _Samples:
             left = spectrum.kept(run, read.steps, skip)
             dipoles.append(read.mean[left])
             spacings.append(run.spacing(read.steps[left]))
-            cells.append(run.cells(int(read.steps[left][0])))
+            first = int(read.steps[left][0])
+            cells.append(run.cells(first))
+            if temperature is not None:
+                compare_temperature(run, temperature, first)
         return cls(
             dipoles,
             spectrum.common(spacings, "sampling times", prefixes),

@@ -40,6 +40,7 @@ class FieldSamples:
     Attributes:
         field: of the run, shape ``(3,)``, Eh/(e bohr).
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+        first_step: of i-PI, that counts.
         interval: between samples, ps.
         dipoles: in this field, shape ``(t, 3)``, e bohr, mean over beads.
         polarizabilities: symmetric, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at first
@@ -49,6 +50,7 @@ class FieldSamples:
 
     field: Array
     cell: Array
+    first_step: int
     interval: float
     dipoles: Array
     polarizabilities: Array | None
@@ -119,7 +121,8 @@ def read_field_samples(
     run = Run(prefix)
     read = run.dipoles()
     left = spectrum.kept(run, read.steps, skip)
-    cell = _fixed_cell(run, int(read.steps[left][0]))
+    first = int(read.steps[left][0])
+    cell = _fixed_cell(run, first)
     steps, dipoles, tensors = read.steps[left], read.mean[left], None
     if second_order:
         extras = run.extras("polarizability")
@@ -129,14 +132,14 @@ def read_field_samples(
         steps, dipoles = steps[here], dipoles[here]
     interval = float(np.ptp(run.times(steps))) / PICOSECOND / max(1, len(steps) - 1)
     if observable == POLARIZATION:
-        return FieldSamples(field, cell, interval, dipoles, tensors, None)
+        return FieldSamples(field, cell, first, interval, dipoles, tensors, None)
     written = run.properties["step"].astype(np.int64)
     here, there = _shared(steps, written, f"{prefix}.out")
     values = run.properties[observable][there]
     tensors = None if tensors is None else tensors[here]
     if observable == POTENTIAL:
         values = values - _energy_of(field, dipoles[here], tensors)
-    return FieldSamples(field, cell, interval, dipoles[here], tensors, values)
+    return FieldSamples(field, cell, first, interval, dipoles[here], tensors, values)
 
 
 def _energy_of(field: Array, dipoles: Array, tensors: Array | None) -> Array:

@@ -42,6 +42,7 @@ def command(
     from mlobs_client.analysis.infrared import check_correction, infrared
     from mlobs_client.analysis.volume import common_volume
     from mlobs_client.runs import Run
+    from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN
 
     if observed and len(observed) != len(wanted.prefixes):
@@ -55,6 +56,7 @@ def command(
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
         check_correction(correction, samples.n_beads)
         left = spectrum.kept(run, samples.steps, wanted.skip)
+        compare_temperature(run, temperature, int(samples.steps[left][0]))
         dipoles.append(samples.mean[left])
         if samples.members is not None:
             members.append(samples.members[:, left])

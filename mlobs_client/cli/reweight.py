@@ -101,6 +101,8 @@ def command(
     from mlobs_client.analysis.statistics import mean
     from mlobs_client.analysis.volume import common_volume
     from mlobs_client.plot import plot_against_field, save
+    from mlobs_client.runs import Run
+    from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
     length = float(np.linalg.norm(direction))
@@ -114,6 +116,8 @@ def command(
         read_field_samples(prefix, observable, field * scale, skip, second_order=second_order)
         for prefix, field in zip(prefixes, fields, strict=True)
     ]
+    for prefix, one in zip(prefixes, data, strict=True):
+        compare_temperature(Run(prefix), temperature, one.first_step)
     if branches == "align":
         data, away = align_samples(data, list(map(str, prefixes)), temperature * KELVIN)
         for line in say_moved(list(map(str, prefixes)), away):
