@@ -14,7 +14,7 @@ import glob
 import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +38,13 @@ class System:
 
     Attributes:
         path: of this file.
-        prefix: with which its outputs begin: that of ``<output>``, and behind a dot that of
-            ``<system>`` if it has one.
+        prefix: with which its outputs begin: that of ``<output>``, and in front of it that of
+            ``<system>`` if it has one, as in ``r0_simulation``.
         n_beads: of the ring polymer.
         temperature: of the ensemble, kT, Eh; None where it is not written.
         dynamics: modes of all kinds of dynamics, for example ``nvt``.
+        number: of this system in the file, from 0.
+        ensemble: which one of replica exchange it is in, from 0; None without exchange.
         checkpoints: names of the files of all ``<checkpoint>``, without the step.
         element: the tag itself.
     """
@@ -52,6 +54,8 @@ class System:
     n_beads: int
     temperature: float | None
     dynamics: frozenset[str]
+    number: int
+    ensemble: int | None
     checkpoints: tuple[str, ...]
     element: ET.Element
 
@@ -143,7 +147,12 @@ def read_systems(path: Path) -> list[System]:
     output = root.find("output")
     output = ET.Element("output") if output is None else output
     try:
-        return [_read_system(path, output, tag) for tag in _systems(root)]
+        systems = [_read_system(path, output, *each) for each in enumerate(_systems(root))]
+        exchange = next(root.iter("remd"), None)
+        if exchange is None:
+            return systems
+        held = _numbers(exchange.find("repindex")).astype(int).tolist() or range(len(systems))
+        return [replace(one, ensemble=e) for one, e in zip(systems, held, strict=True)]
     except (ValueError, RecordError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -196,26 +205,24 @@ def _systems(root: ET.Element) -> Iterator[ET.Element]:
             yield ET.fromstring(filled)
 
 
-def _read_system(path: Path, output: ET.Element, tag: ET.Element) -> System:
+def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -> System:
     begin, own = output.get("prefix", "i-pi").strip(), tag.get("prefix", "").strip()
     sizes = [one.get("nbeads", "1") for name in ("beads", "initialize") for one in tag.iter(name)]
     temperature = tag.find("ensemble/temperature")
     return System(
         path,
-        _joined(begin, own),
+        f"{own}_{begin}" if own else begin,
         int(sizes[0]) if sizes else 1,
         None if temperature is None else _quantity(path, temperature),
         frozenset(one.get("mode", "nve").strip() for one in tag.iter("dynamics")),
+        number,
+        None,
         tuple(
-            _joined(begin, one.get("filename", "restart").strip())
+            ".".join(filter(None, (begin, one.get("filename", "restart").strip())))
             for one in output.findall("checkpoint")
         ),
         tag,
     )
-
-
-def _joined(*parts: str) -> str:
-    return ".".join(part for part in parts if part)
 
 
 def _quantity(path: Path, tag: ET.Element) -> float:

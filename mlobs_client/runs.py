@@ -142,7 +142,7 @@ class Run:
         """From the extras ``dipole`` and, where they were written, ``committee_dipole``."""
         extras = self.extras("dipole")
         members = None
-        if list(self.prefix.parent.glob(f"{self.prefix.name}.committee_dipole_*")):
+        if self._has_extras("committee_dipole"):
             committee = self.extras("committee_dipole")
             if not np.array_equal(committee.steps, extras.steps):
                 raise RecordError(
@@ -151,6 +151,9 @@ class Run:
                 )
             members = committee.values["committee_dipoles"]
         return Dipoles.of(extras.steps, extras.values["dipole"], members)
+
+    def _has_extras(self, name: str) -> bool:
+        return any(self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}.{name}_*"))
 
     def observed_dipoles(self, record: Path) -> Dipoles:
         """From what ``mlobs observe`` made of the positions of this run."""
@@ -215,6 +218,14 @@ class Run:
         temperature = kinetic_temperature(self.systems, velocities.quantity)
         check_masses(found, velocities.values, temperature, self.prefix)
         return found
+
+    def stretches(self, steps: Integers) -> list[slice]:
+        """Which samples follow each other in time: all of them, in one stretch.
+
+        Args:
+            steps: of the samples, shape ``(t,)``.
+        """
+        return [slice(0, len(steps))]
 
     def spacing(self, steps: Integers) -> float:
         """Time between samples, atu.

@@ -15,6 +15,7 @@ from mlobs_client.cli.options import FiniteRange
 if TYPE_CHECKING:
     from mlobs_client.analysis.dielectric import DielectricFunction, Permittivity
     from mlobs_client.analysis.spectra import SpectrumSettings
+    from mlobs_client.runs import Run
     from mlobs_client.structure import Array
 
 KEEP = "run longer, or say --branches keep if all are on one branch"
@@ -127,9 +128,11 @@ def command(
 
 @dataclass(frozen=True)
 class _Samples:
-    """Dipoles of several runs of one system."""
+    """Dipoles of several runs of one system, and the stretches in which they go on in time."""
 
+    runs: list[Run]
     dipoles: list[Array]
+    parts: list[list[slice]]
     timestep: float
     volume: float
     cell: Array
@@ -139,21 +142,25 @@ class _Samples:
         cls, prefixes: tuple[Path, ...], skip: float, temperature: float | None = None
     ) -> _Samples:
         from mlobs_client.analysis.volume import common_volume
-        from mlobs_client.runs import Run
+        from mlobs_client.replica_exchange import open_run
         from mlobs_client.temperature import compare_temperature
 
-        dipoles, spacings, cells = [], [], []
-        for run in map(Run, prefixes):
+        dipoles, parts, spacings, cells = [], [], [], []
+        runs = [open_run(prefix, temperature) for prefix in prefixes]
+        for run in runs:
             read = run.dipoles()
             left = spectrum.kept(run, read.steps, skip)
             dipoles.append(read.mean[left])
+            parts.append(spectrum.stretches(run, read.steps[left]))
             spacings.append(run.spacing(read.steps[left]))
             first = int(read.steps[left][0])
             cells.append(run.cells(first))
             if temperature is not None:
                 compare_temperature(run, temperature, first)
         return cls(
+            runs,
             dipoles,
+            parts,
             spectrum.common(spacings, "sampling times", prefixes),
             common_volume(cells, list(map(str, prefixes))),
             np.asarray(np.concatenate(cells).mean(axis=0)),
@@ -162,7 +169,9 @@ class _Samples:
     def aligned(self, prefixes: tuple[Path, ...]) -> _Samples:
         """All on the branch of the longest run; says which runs were moved."""
         from mlobs_client.analysis.branches_of_runs import align_runs, say_moved
+        from mlobs_client.replica_exchange import refuse_alignment
 
+        refuse_alignment(self.runs)
         names = list(map(str, prefixes))
         dipoles, away = align_runs(self.dipoles, self.cell, names, KEEP)
         for line in say_moved(names, away):
@@ -258,8 +267,9 @@ def _fluctuations(
         electronic=electronic,
         interval=samples.timestep / PICOSECOND,
     )
+    pairs = zip(samples.dipoles, samples.parts, strict=True)
     function = dielectric_from_fluctuations(
-        samples.dipoles,
+        [one[part] for one, parts in pairs for part in parts],
         samples.timestep,
         samples.volume,
         temperature * KELVIN,

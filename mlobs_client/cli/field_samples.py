@@ -95,12 +95,12 @@ def align_samples(
 
 
 def read_field_samples(
-    prefix: Path, observable: str, field: Array, skip: float, *, second_order: bool
+    run: Run, observable: str, field: Array, skip: float, *, second_order: bool
 ) -> FieldSamples:
     """Read the samples of the steps that all files of a run share.
 
     Args:
-        prefix: of i-PI's outputs, with the extras ``dipole`` (and ``polarizability``).
+        run: with the extras ``dipole`` (and ``polarizability``).
         observable: "polarization", "potential" (without the energy of the field), or a property
             that depends on positions only.
         field: of the run, shape ``(3,)``, Eh/(e bohr).
@@ -112,13 +112,13 @@ def read_field_samples(
             cell changes; a client file beside the outputs has another energy of the field.
         ConfigError: such a client file is wrong.
     """
+    prefix = run.prefix
     if observable not in (POLARIZATION, POTENTIAL) and observable.split("(")[0] not in OF_POSITIONS:
         raise RecordError(
             f"{prefix}: {observable} cannot be reweighted, as it may contain the field of the run; "
             f"what can: {POLARIZATION}, {POTENTIAL}, {', '.join(OF_POSITIONS)}"
         )
     _refuse_other_energies(prefix, second_order=second_order)
-    run = Run(prefix)
     read = run.dipoles()
     left = spectrum.kept(run, read.steps, skip)
     first = int(read.steps[left][0])

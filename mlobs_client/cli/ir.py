@@ -41,7 +41,7 @@ def command(
     """
     from mlobs_client.analysis.infrared import check_correction, infrared
     from mlobs_client.analysis.volume import common_volume
-    from mlobs_client.runs import Run
+    from mlobs_client.replica_exchange import open_run
     from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN
 
@@ -50,16 +50,17 @@ def command(
             f"{len(wanted.prefixes)} PREFIX need as many --observed, not {len(observed)}"
         )
     sources = observed or (None,) * len(wanted.prefixes)
-    runs = [Run(prefix) for prefix in wanted.prefixes]
+    runs = [open_run(prefix, temperature) for prefix in wanted.prefixes]
     dipoles, members, spacings, cells = [], [], [], []
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
         check_correction(correction, samples.n_beads)
         left = spectrum.kept(run, samples.steps, wanted.skip)
         compare_temperature(run, temperature, int(samples.steps[left][0]))
-        dipoles.append(samples.mean[left])
+        parts = spectrum.stretches(run, samples.steps[left])
+        dipoles += [samples.mean[left][part] for part in parts]
         if samples.members is not None:
-            members.append(samples.members[:, left])
+            members += [samples.members[:, left][:, part] for part in parts]
         spacings.append(run.spacing(samples.steps[left]))
         cells.append(run.cells(int(samples.steps[left][0])))
     result = infrared(

@@ -101,7 +101,7 @@ def command(
     from mlobs_client.analysis.statistics import mean
     from mlobs_client.analysis.volume import common_volume
     from mlobs_client.plot import plot_against_field, save
-    from mlobs_client.runs import Run
+    from mlobs_client.replica_exchange import open_run, refuse_alignment
     from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
@@ -112,13 +112,15 @@ def command(
         )
     unit_vector = np.array(direction) / length
     scale = VOLT_PER_ANGSTROM * unit_vector
+    runs = [open_run(prefix, temperature) for prefix in prefixes]
     data = [
-        read_field_samples(prefix, observable, field * scale, skip, second_order=second_order)
-        for prefix, field in zip(prefixes, fields, strict=True)
+        read_field_samples(run, observable, field * scale, skip, second_order=second_order)
+        for run, field in zip(runs, fields, strict=True)
     ]
-    for prefix, one in zip(prefixes, data, strict=True):
-        compare_temperature(Run(prefix), temperature, one.first_step)
+    for run, one in zip(runs, data, strict=True):
+        compare_temperature(run, temperature, one.first_step)
     if branches == "align":
+        refuse_alignment(runs)
         data, away = align_samples(data, list(map(str, prefixes)), temperature * KELVIN)
         for line in say_moved(list(map(str, prefixes)), away):
             click.echo(line)

@@ -24,6 +24,9 @@ from mlobs_client.units import FEMTOSECOND, PICOSECOND
 SAME_TIME: Final = 1e-3
 """Of a time step: what times in a file are rounded by."""
 
+SHORTEST: Final = 8
+"""Samples of a stretch that has any correlation to show."""
+
 MOST_RANGES: Final = 5
 """Ranges of wavenumbers that a line lists."""
 
@@ -152,6 +155,30 @@ def kept(run: Run, steps: Integers, skip: float) -> slice:
     if first >= len(steps) - 1:
         raise RecordError(f"{run.prefix}: shorter than the {skip} ps of --skip")
     return slice(first, None)
+
+
+def stretches(run: Run, steps: Integers) -> list[slice]:
+    """The samples that follow each other in time; of replica exchange, those between exchanges.
+
+    Blocks lie within one of them, and what is too short for a block is left out: it says so.
+
+    Raises:
+        RecordError: none is long enough for anything.
+    """
+    found = run.stretches(steps)
+    if len(found) == 1:
+        return found
+    lengths = [one.stop - one.start for one in found]
+    if max(lengths) < SHORTEST:
+        raise RecordError(
+            f"{run.prefix}: at most {max(lengths)} samples follow each other between exchanges, "
+            "too few for a spectrum; exchange less often, with a larger <stride> in <remd>"
+        )
+    click.echo(
+        f"{run.prefix}: {len(found)} stretches between exchanges, of {min(lengths)} to "
+        f"{max(lengths)} samples; those shorter than a block are left out"
+    )
+    return [one for one in found if one.stop - one.start >= SHORTEST]
 
 
 def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:

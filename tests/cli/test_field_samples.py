@@ -10,6 +10,7 @@ from written_runs import write_run
 
 from mlobs_client.cli.field_samples import FieldSamples, read_field_samples
 from mlobs_client.errors import RecordError
+from mlobs_client.runs import Run
 from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
 LENGTH = 9.0 * ANGSTROM
@@ -28,7 +29,7 @@ def prefix(tmp_path: Path) -> Path:
 def read(
     prefix: Path, observable: str = "polarization", second_order: bool = False
 ) -> FieldSamples:
-    return read_field_samples(prefix, observable, FIELD, 0.0, second_order=second_order)
+    return read_field_samples(Run(prefix), observable, FIELD, 0.0, second_order=second_order)
 
 
 def test_the_potential_is_that_without_the_energy_of_the_field(prefix: Path) -> None:
