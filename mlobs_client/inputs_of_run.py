@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 THERMOSTATTED: Final = frozenset({"nvt", "npt", "nst", "sc", "scnpt", "nvt-cc"})
 """Modes of ``<dynamics>`` whose mean kinetic energy is that of the temperature of the ensemble."""
 
+SAME_TEMPERATURE: Final = 0.005
+"""Relative: what roundings of one temperature differ by at most (298 and 298.15 K)."""
+
 
 @dataclass(frozen=True)
 class System:

@@ -7,14 +7,11 @@ from typing import Final
 
 from mlobs_client.analysis.statistics import mean
 from mlobs_client.errors import ConfigError
-from mlobs_client.inputs_of_run import ensemble_temperature
+from mlobs_client.inputs_of_run import SAME_TEMPERATURE, ensemble_temperature
 from mlobs_client.runs import Run
 from mlobs_client.units import KELVIN
 
 logger = logging.getLogger(__name__)
-
-SAME: Final = 0.005
-"""Relative: what roundings of one temperature differ by at most (298 and 298.15 K)."""
 
 NOTABLE: Final = 0.05
 """Relative: from which on a mean kinetic temperature is said to be another one."""
@@ -37,29 +34,31 @@ def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
         ConfigError: the thermostat held another one, or the atoms cannot have moved at this one.
     """
     held = ensemble_temperature(run.systems)
-    if held is not None and abs(held / KELVIN - temperature) > SAME * temperature:
+    if held is not None and abs(held / KELVIN - temperature) > SAME_TEMPERATURE * temperature:
         raise ConfigError(
             f"{run.prefix}: was made at {held / KELVIN:.5g} K, as {run.systems[0].path.name} says, "
             f"not at {temperature:g} K; give --temperature {held / KELVIN:.5g}"
         )
-    properties = run.properties
-    if "temperature" not in properties.values:
-        if held is None:
-            logger.warning(
-                "%s: nothing tells the temperature of the run, %g K is taken as given; keep its "
-                "input beside its outputs, or add temperature{kelvin} to <properties>",
-                run.prefix,
-                temperature,
-            )
-        return
-    rows = properties["temperature"][properties["step"] >= since]
+    if "temperature" in run.properties.values:
+        _compare_kinetic(run, temperature, since, is_held=held is not None)
+    elif held is None:
+        logger.warning(
+            "%s: nothing tells the temperature of the run, %g K is taken as given; keep its input "
+            "beside its outputs, or add temperature{kelvin} to <properties>",
+            run.prefix,
+            temperature,
+        )
+
+
+def _compare_kinetic(run: Run, temperature: float, since: int, *, is_held: bool) -> None:
+    rows = run.properties["temperature"][run.properties["step"] >= since]
     if len(rows) < 4:
         return
     kinetic = mean(rows / KELVIN, "K")
     away = abs(kinetic.value - temperature)
     if kinetic.no_error or away < SIGNIFICANT * kinetic.error or away < NOTABLE * temperature:
         return
-    if held is None and away > ANOTHER * temperature:
+    if not is_held and away > ANOTHER * temperature:
         raise ConfigError(
             f"{run.prefix}: the atoms have a mean kinetic temperature of {kinetic}, not of "
             f"{temperature:g} K; give the --temperature of the run"

@@ -10,15 +10,13 @@ import click
 import numpy as np
 
 from mlobs_client.cli import spectrum
+from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.options import FiniteRange
 
 if TYPE_CHECKING:
     from mlobs_client.analysis.dielectric import DielectricFunction, Permittivity
     from mlobs_client.analysis.spectra import SpectrumSettings
-    from mlobs_client.runs import Run
     from mlobs_client.structure import Array
-
-KEEP = "run longer, or say --branches keep if all are on one branch"
 
 
 @click.command(
@@ -91,8 +89,8 @@ def command(
     driven = _PulseRuns.of(pulses) if pulses else None
     after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
-    samples = _Samples.of(wanted.prefixes, wanted.skip, temperature)
-    relaxing = _Samples.of(responses, skip=0.0) if responses else None
+    samples = DipoleSamples.of(wanted.prefixes, wanted.skip, temperature)
+    relaxing = DipoleSamples.of(responses, skip=0.0) if responses else None
     if branches == "align":
         samples = samples.aligned(wanted.prefixes)
         relaxing = relaxing and relaxing.aligned_to(samples, responses)
@@ -127,74 +125,11 @@ def command(
 
 
 @dataclass(frozen=True)
-class _Samples:
-    """Dipoles of several runs of one system, and the stretches in which they go on in time."""
-
-    runs: list[Run]
-    dipoles: list[Array]
-    parts: list[list[slice]]
-    timestep: float
-    volume: float
-    cell: Array
-
-    @classmethod
-    def of(
-        cls, prefixes: tuple[Path, ...], skip: float, temperature: float | None = None
-    ) -> _Samples:
-        from mlobs_client.analysis.volume import common_volume
-        from mlobs_client.replica_exchange import open_run
-        from mlobs_client.temperature import compare_temperature
-
-        dipoles, parts, spacings, cells = [], [], [], []
-        runs = [open_run(prefix, temperature) for prefix in prefixes]
-        for run in runs:
-            read = run.dipoles()
-            left = spectrum.kept(run, read.steps, skip)
-            dipoles.append(read.mean[left])
-            parts.append(spectrum.stretches(run, read.steps[left]))
-            spacings.append(run.spacing(read.steps[left]))
-            first = int(read.steps[left][0])
-            cells.append(run.cells(first))
-            if temperature is not None:
-                compare_temperature(run, temperature, first)
-        return cls(
-            runs,
-            dipoles,
-            parts,
-            spectrum.common(spacings, "sampling times", prefixes),
-            common_volume(cells, list(map(str, prefixes))),
-            np.asarray(np.concatenate(cells).mean(axis=0)),
-        )
-
-    def aligned(self, prefixes: tuple[Path, ...]) -> _Samples:
-        """All on the branch of the longest run; says which runs were moved."""
-        from mlobs_client.analysis.branches_of_runs import align_runs, say_moved
-        from mlobs_client.replica_exchange import refuse_alignment
-
-        refuse_alignment(self.runs)
-        names = list(map(str, prefixes))
-        dipoles, away = align_runs(self.dipoles, self.cell, names, KEEP)
-        for line in say_moved(names, away):
-            click.echo(line)
-        return replace(self, dipoles=dipoles)
-
-    def aligned_to(self, rest: _Samples, prefixes: tuple[Path, ...]) -> _Samples:
-        """On the branch of runs at rest, to whose mean they relax; says which were moved."""
-        from mlobs_client.analysis.branches_of_runs import align_relaxed, say_moved
-
-        names, at_rest = list(map(str, prefixes)), np.concatenate(rest.dipoles)
-        dipoles, away = align_relaxed(self.dipoles, at_rest, self.cell, names, KEEP)
-        for line in say_moved(names, away):
-            click.echo(line)
-        return replace(self, dipoles=dipoles)
-
-
-@dataclass(frozen=True)
 class _PulseRuns:
     """Dipoles of several runs in a pulse, and the pulse in each."""
 
     prefixes: tuple[Path, ...]
-    samples: _Samples
+    samples: DipoleSamples
     fields: list[Array]
 
     @classmethod
@@ -202,7 +137,7 @@ class _PulseRuns:
         from mlobs_client.runs import Run
 
         fields = [run.fields(run.dipoles().steps) for run in map(Run, prefixes)]
-        return cls(prefixes, _Samples.of(prefixes, skip=0.0), fields)
+        return cls(prefixes, DipoleSamples.of(prefixes, skip=0.0), fields)
 
     @property
     def direction(self) -> Array:
@@ -248,7 +183,7 @@ def _say_what_is_left_out(wavenumber: Array, wanted: spectrum.Wanted) -> None:
 
 
 def _fluctuations(
-    samples: _Samples,
+    samples: DipoleSamples,
     temperature: float,
     electronic: float,
     direction: Array | None,
@@ -281,9 +216,9 @@ def _fluctuations(
 
 
 def _relaxation(
-    samples: _Samples,
+    samples: DipoleSamples,
     fields: Array,
-    at_rest: _Samples,
+    at_rest: DipoleSamples,
     electronic: float,
     settings: SpectrumSettings,
 ) -> DielectricFunction:

@@ -12,7 +12,7 @@ from csv_files import column
 from written_runs import write_run
 
 from mlobs_client.analysis.volume import common_volume
-from mlobs_client.cli.dielectric import _Samples as Samples
+from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.ir import command as ir
 from mlobs_client.errors import RecordError
 
@@ -56,8 +56,10 @@ def test_skipping_reaches_the_volume_of_a_dielectric_function_from_any_trajector
     tmp_path: Path, quantity: str
 ) -> None:
     prefix = write(tmp_path / "simulation", shrinking(np.random.default_rng(0)), quantity)
-    assert Samples.of((prefix,), 1.2).volume == pytest.approx(12.0**3, rel=2e-3)
-    assert Samples.of((prefix,), 0.0).volume == pytest.approx((12.0**3 + 14.0**3) / 2, rel=2e-3)
+    assert DipoleSamples.of((prefix,), 1.2).volume == pytest.approx(12.0**3, rel=2e-3)
+    assert DipoleSamples.of((prefix,), 0.0).volume == pytest.approx(
+        (12.0**3 + 14.0**3) / 2, rel=2e-3
+    )
 
 
 def cells(mean: float, width: float, seed: int, n: int = 400) -> np.ndarray:
