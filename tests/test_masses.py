@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from mlobs_client.analysis.kinetics import find_freedom
 from mlobs_client.analysis.spectra import SpectrumSettings, integrate
 from mlobs_client.analysis.vdos import vdos
+from mlobs_client.cli import spectrum
 from mlobs_client.cli.vdos import command
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.runs import Run
@@ -66,10 +68,16 @@ def measure(prefix: Path, **given: float) -> tuple[float, float, str]:
     return integrate(found, 0, 1750).value, integrate(found, 1750, 9000).value, str(masses)
 
 
-def run_command(prefix: Path, *more: str) -> str:
-    arguments = [str(prefix), "-o", str(prefix.with_name("vdos")), "--resolution", "100", *more]
-    done = CliRunner().invoke(command, [*arguments, "--blocks", "3"], catch_exceptions=False)
-    return done.output
+@pytest.fixture
+def run_command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What ``mlobs vdos`` says, without the figure."""
+    monkeypatch.setattr(spectrum, "finish", lambda *results: None)
+
+    def call(prefix: Path, *more: str) -> str:
+        arguments = [str(prefix), "-o", "vdos", "--resolution", "100", "--blocks", "3", *more]
+        return CliRunner().invoke(command, arguments, catch_exceptions=False).output
+
+    return call
 
 
 @pytest.mark.parametrize("labels", [["O", "D", "D"], ["O18", "D", "D"], ["C13", "H", "H"]])
@@ -131,7 +139,7 @@ def test_a_restart_of_other_atoms_is_not_used_and_named(
 
 
 def test_velocities_of_another_isotope_than_the_label_are_refused_and_both_remedies_work(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, run_command: Callable[..., str]
 ) -> None:
     labels, masses = ["O", "H", "H"], [U["O"], U["D"], U["D"]]
     prefix = write(tmp_path, labels, velocities_of(labels, masses))
@@ -165,7 +173,7 @@ def at_rest(velocities: np.ndarray, masses: list[float]) -> np.ndarray:
 
 
 def test_a_resting_centre_of_mass_tells_ratios_of_masses_whatever_the_temperatures(
-    tmp_path: Path,
+    tmp_path: Path, run_command: Callable[..., str]
 ) -> None:
     labels, masses = ["O", "H", "H"], [U["O"], U["D"], U["D"]]
     hot_and_cold = velocities_of(labels, masses) * np.array([0.3, 1.0, 2.0])[:, None]
