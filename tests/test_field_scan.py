@@ -11,6 +11,7 @@ from scans import ANGLE, CELL, DIRECTION, KT, MOMENT, N_MOLECULES, draw_sample
 
 from mlobs_client.errors import RecordError
 from mlobs_client.field_scan import Curve, Settings, analyse
+from mlobs_client.outputs.labels import masses_of
 from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 FIELDS = (0.0, 0.05, 0.3)
@@ -31,6 +32,7 @@ DIFFERENCES: list[tuple[dict[str, Any], str]] = [
         {"positions": replace(POSITIONS, numbers=POSITIONS.numbers[:-3])},
         r"atoms or their order \(8 of Z = 8, 16 of Z = 1 and 7 of Z = 8, 14 of Z = 1\)",
     ),
+    ({"masses": masses_of(("O", "D", "D") * N_MOLECULES)}, r"masses \(isotopes\)"),
     ({"velocities_spacing": 20.0 * FEMTOSECOND}, r"velocities_spacing \(10 and 20 fs\)"),
 ]
 """Of runs of one curve or field, and how they are said."""

@@ -128,6 +128,20 @@ def test_the_masses_of_a_run_of_ipi_are_those_of_its_restart(finished_run: Path)
     np.testing.assert_allclose(found.values / DALTON, [15.999, 1.008, 1.008], rtol=1e-6)
 
 
+def test_masses_that_do_not_hold_the_centre_of_mass_of_a_run_of_ipi_are_refused(
+    finished_run: Path,
+) -> None:
+    run = Run(finished_run / "simulation")
+    velocities = run.velocities()
+    # 1.008 of 15.999, and 17.9992/15.999 of it; positions and velocities have six digits
+    for wrong, hydrogen in (({"H": U["D"]}, 1.008), ({"O": U["O18"]}, 1.134)):
+        with pytest.raises(RecordError, match="at rest with masses in the ratio") as refused:
+            run.masses(velocities, wrong)
+        (found,) = re.findall(r"--mass H=([\d.]+)", str(refused.value))
+        assert float(found) == pytest.approx(hydrogen, rel=1e-3)
+    assert str(run.masses(velocities, {"H": 1.008})).startswith("masses of RESTART, H as given")
+
+
 def test_a_restart_of_other_atoms_is_not_used_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ from mlobs_client.campaign.results import Skip
 from mlobs_client.campaign.samples import read_samples
 from mlobs_client.campaign.state import DONE, Run
 from mlobs_client.errors import RecordError
-from mlobs_client.units import FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.units import DALTON, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
 
 FIELD = '[field]\nvector = [0.1, 0.0, -0.2]\nunit = "V/angstrom"\n'
 
@@ -49,6 +49,7 @@ def test_field_beads_and_temperature_are_those_of_the_files_of_the_run(
     assert sample.duration == pytest.approx(0.2)
     assert sample.positions.values.shape[1:] == (2, 3, 3)
     assert sample.start.numbers.tolist() == [8, 1, 1]
+    np.testing.assert_allclose(sample.masses / DALTON, [15.999, 1.008, 1.008], rtol=1e-6)
     assert sample.velocities_spacing == pytest.approx(1.0 * FEMTOSECOND, rel=1e-7)
 
 
