@@ -74,7 +74,7 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
             file.seek(offset + len(comment) + sum(map(len, body[:lost])))
             offset, line = file.tell(), line + 1 + lost
             continue
-        if len(body) < n_atoms or not body[-1].endswith(b"\n"):
+        if len(body) < n_atoms or not _is_whole(comment, body):
             logger.warning("%s:%d: the last frame is cut and left out", path, line)
             return
         step = _STEP.search(comment)
@@ -83,6 +83,21 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
             return
         _check_count(path, line + 1 + n_atoms, count, n_atoms)
         offset, line = file.tell(), line + 2 + n_atoms
+
+
+def _is_whole(comment: bytes, body: list[bytes]) -> bool:
+    """Whether the last line is: files that people write may lack the newline at their end.
+
+    In those of i-PI, which tell the step, all lines are equally long: a shorter one was cut by a
+    kill.
+    """
+    last = body[-1]
+    if last.endswith(b"\n"):
+        return True
+    before = body[-2].rstrip(b"\n") if len(body) > 1 else b""
+    if _STEP.search(comment) is not None:
+        return len(last) == len(before)
+    return len(last.split()) >= max(4, len(before.split()))
 
 
 def _find_comment(lines: list[bytes], mark: bytes) -> int | None:

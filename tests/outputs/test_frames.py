@@ -49,9 +49,21 @@ def test_a_file_cut_at_any_byte_gives_the_whole_frames_before(tmp_path: Path, ca
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             whole = len(find_frames(path))
-        assert whole == length // len(frames[0])
+        assert whole == (length + 1) // len(frames[0])  # a last newline may be missing
         torn_atoms = length - whole * len(frames[0]) > len("3\n" + HEADS["xyz"].format(0))
         assert ("cut and left out" in caplog.text) >= torn_atoms
+
+
+@pytest.mark.parametrize("comment", ["# CELL{H}: 9 0 0 0 9 0 0 0 9 positions{angstrom}", ""])
+def test_a_file_that_somebody_wrote_may_lack_the_newline_at_its_end(
+    tmp_path: Path, comment: str, caplog
+) -> None:
+    path = tmp_path / "a.xyz"
+    path.write_text(f"2\n{comment}\nO 0.0 0.0 0.0\nH 0.757 0.586 0")
+    (place,) = find_frames(path)
+    with path.open("rb") as file:
+        assert place.read(file)[1][-1] == "H 0.757 0.586 0"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("kind", ["xyz", "extxyz"])
