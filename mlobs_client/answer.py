@@ -23,6 +23,7 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.model_files import digest
 from mlobs_client.limits import REFUSED, check_limits, keep_refused
+from mlobs_client.needs import check_needs
 from mlobs_client.record.header import Attributes
 from mlobs_client.record.writer import RecordWriter, open_next_record
 from mlobs_client.schedule import Schedule
@@ -99,9 +100,11 @@ class Answer:
 
         Raises:
             ConfigError: the client file says something impossible.
+            MissingObservable: its tables need what no model of it gives.
             ModelError: a model file is missing, corrupt or for other species.
         """
         config = client_file.load(path)
+        check_needs(config)
         assembly = build(config, path.parent)
         record = path.parent / config.observables.record_file
         if name:

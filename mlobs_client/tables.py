@@ -110,6 +110,11 @@ def _inside(path: list[str]) -> str:
 
 
 def _suggest_setting(path: list[str], model: type[BaseModel]) -> str:
+    if path[1:] and path[-1] in model.model_fields:
+        return (
+            f"{path[-1]!r} is a setting of the whole file: move it above the first [table], for "
+            f"what stands below [{path[0]}] belongs to it"
+        )
     tables = _tables(model.model_fields[path[0]].annotation) if path[1:] else [model]
     return suggest(path[-1], {name for table in tables for name in table.model_fields})
 

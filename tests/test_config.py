@@ -46,6 +46,8 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
     ("change", "said"),
     [
         ({"potentail": {}}, "unknown setting 'potentail'; did you mean 'potential'?"),
+        ({"socket": {"virial": "none"}}, "move it above the first [table]"),
+        ({"potential": {"kind": "toy", "name": "qtip4pf", "batch": 2}}, "move it above the first"),
         ({"potential": {"kind": "mace", "model": ["x"]}}, "did you mean 'models'?"),
         ({"potential": {"kind": "mce", "models": ["x"]}}, "'mace', 'ase', 'toy'"),
         ({"potential": {"kind": "mace", "models": []}}, "potential.models = []"),
