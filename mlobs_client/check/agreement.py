@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlobs_client.check.extras import check_extras
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.ipi_input import (
-    PREFIX,
-    Force,
-    Forcefield,
-    IpiInput,
-    TrajectoryOutput,
-)
+from mlobs_client.check.forcefields import Forcefield, find_parent
+from mlobs_client.check.ipi_input import PREFIX, IpiInput
 from mlobs_client.config import ClientConfig, MaceDipole, Socket
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.schedule import Schedule
@@ -108,15 +104,19 @@ def check_agreement(
         yield from _address(ipi, client, service)
         yield from _coupling(ipi, client)
         yield from _virial(ipi, client)
+    yield from _born_charges(ipi, clients)
     for ff in ipi.forcefields:
         if ff.name in service:
             yield from _wrapping(ff, service[ff.name], resumed=ipi.step > 0)
+            if ff.matching == "lock" and ff.batch_size == 1 and not others_serve:
+                yield from _locked(ipi, ff, clients, n_beads)
         elif ff in ipi.sockets and not others_serve:
             yield warning(
                 f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
                 "give its client file too; without a client i-PI waits for ever",
             )
-    yield from _extras(ipi, service, n_beads)
+    sent = {name: client.extras for name, client in service.items()}
+    yield from check_extras(ipi, sent, n_beads)
 
 
 def _address(ipi: IpiInput, client: ClientFile, service: Service) -> Iterator[Finding]:
@@ -145,20 +145,43 @@ def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
             f"driven_dynamics in {ipi.path.name}",
             f"remove {table} (time-dependent field) or use <motion mode='dynamics'> (static field)",
         )
-    if not ipi.takes_born_charges:
+
+
+def _born_charges(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Finding]:
+    if not (clients and ipi.is_driven and ipi.takes_born_charges):
         return
-    if "BEC" not in client.extras:
+    sending = [client for client in clients if "BEC" in client.extras]
+    if not sending:
+        name = clients[0].path.name
         yield error(
             f"driven_dynamics takes the Born charges from the client (<bec mode='driver'>), but "
-            f"{client.path.name} does not send them",
-            f'add "born_charges" to [observables] extras of {client.path.name}',
+            f"{name} does not send them",
+            f'add "born_charges" to [observables] extras of {name}',
         )
-    elif not ipi.writes_asr_threshold and config.observables.sum_rule is None:
+    elif not ipi.writes_asr_threshold and sending[0].config.observables.sum_rule is None:
         yield warning(
             "asr_threshold has its default 1e-8, below the rounding errors of most models: "
             "i-PI stops when the sum of the Born charges exceeds it",
-            f'write sum_rule = "restore" into [observables] of {client.path.name}, or '
+            f'write sum_rule = "restore" into [observables] of {sending[0].path.name}, or '
             "<asr_threshold> 1e-6 </asr_threshold> into <driven_dynamics>",
+        )
+
+
+def _locked(
+    ipi: IpiInput, ff: Forcefield, clients: Sequence[ClientFile], n_beads: int
+) -> Iterator[Finding]:
+    """Each bead of each force and system keeps a client of its own."""
+    prefix = ipi.sockets_prefix
+    there = sum(one.n_processes for one in clients if listens(ff, one.config.socket, prefix))
+    parent = find_parent(ff.name, ipi.forcefields)
+    names = (ff.name, "" if parent is None else parent.name)
+    beads = [force.n_beads or n_beads for force in ipi.forces if force.forcefield in names]
+    needed = sum(beads) * len(ipi.system_prefixes)
+    if there < needed:
+        yield error(
+            f"<ffsocket name='{ff.name}' matching='lock'> keeps one client for each bead: for "
+            f"{needed} there are {there} (-n {there}), and i-PI waits for ever",
+            f"start {needed} clients (-n {needed}), or write matching='auto'",
         )
 
 
@@ -203,69 +226,6 @@ def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[
         )
     else:
         yield ok(f"{tag} sends unwrapped positions")
-
-
-def _extras(ipi: IpiInput, service: Service, n_beads: int) -> Iterator[Finding]:
-    acting = [force for force in ipi.forces if not force.biases]
-    senders: dict[str, list[str]] = {}
-    for force in acting:
-        for key in _kept(force, service, n_beads):
-            senders.setdefault(key, []).append(force.forcefield)
-    for key, names in senders.items():
-        summed = [force for force in acting if key in force.interpolated]
-        if len(names) > 1 and not summed:
-            yield error(
-                f"the forcefields {', '.join(names)} all send the extras {key!r}: in i-PI the last "
-                "one wins",
-                "remove it from [observables] extras of all but one client file",
-            )
-    for trajectory in ipi.trajectories:
-        for key in trajectory.extras:
-            sent = key in senders if trajectory.what == "extras" else _sends(service, key)
-            if sent:
-                yield ok(f"extras {key!r} for <trajectory filename='{trajectory.filename}'>")
-            else:
-                yield _missing_extras(key, trajectory, ipi, service)
-
-
-def _kept(force: Force, service: Service, n_beads: int) -> frozenset[str]:
-    """Keys that reach the outputs: i-PI drops those of weight 0 and of contracted forces."""
-    if force.forcefield not in service or force.weight == 0.0:
-        return frozenset()
-    keys = service[force.forcefield].extras
-    contracted = force.n_beads not in (0, n_beads)
-    return keys.intersection(force.interpolated) if contracted else keys
-
-
-def _missing_extras(
-    key: str, trajectory: TrajectoryOutput, ipi: IpiInput, service: Service
-) -> Finding:
-    what = f"<trajectory filename='{trajectory.filename}'> wants the extras {key!r}"
-    names = {quantity.wire_name: name for name, quantity in QUANTITIES.items()}
-    if _sends(service, key):
-        return error(
-            f"{what}, which i-PI drops from forces with weight='0' or contracted by nbeads=",
-            f"give the force a weight, or add <interpolate_extras> [ {key} ] </interpolate_extras>",
-        )
-    if any(ff.name not in service for ff in ipi.sockets):
-        return warning(
-            f"{what}, which none of the given client files sends",
-            "make sure that the client of the other forcefield does",
-        )
-    if key in names:
-        return error(
-            f"{what}, but no client sends it",
-            f'add "{names[key]}" to [observables] extras of the client file',
-        )
-    hint = f"; our {key!r} is {QUANTITIES[key].wire_name!r} there" if key in QUANTITIES else ""
-    return error(
-        f"{what}, which no client of mlobs can send{hint}",
-        f"write one of {', '.join(sorted(set(names)))}",
-    )
-
-
-def _sends(service: Service, key: str) -> bool:
-    return any(key in client.extras for client in service.values())
 
 
 def _place(ff: Forcefield) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from mlobs_client.check.ipi_input import Forcefield, IpiInput
+from mlobs_client.check.forcefields import Forcefield
+from mlobs_client.check.ipi_input import IpiInput
 
 # One evaluation per step, counted with i-PI itself in tests/integration/test_strides.py.
 COUNTABLE: Final = frozenset({"nve", "nvt", "npt", "nst"})

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import ClientFile, check_agreement
-from mlobs_client.check.finding import Finding, error, ok
+from mlobs_client.check.agreement import ClientFile, check_agreement, find_service
+from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.inputs import check_batches, check_input
-from mlobs_client.check.ipi_parser import parse_with_ipi
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.check.ipi_parser import ParsedInput, parse_with_ipi
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
-from mlobs_client.errors import MlobsError
+from mlobs_client.errors import MissingObservable, MlobsError
+from mlobs_client.needs import check_needs
+
+PHOTON: Final = "L"  # the label of i-PI
 
 
 def check_files(
@@ -23,6 +29,7 @@ def check_files(
     n_clients: Sequence[int] = (),
     *,
     others_serve: bool = False,
+    is_run: bool = False,
 ) -> Iterator[Finding]:
     """Check an input of i-PI and its client files without loading models.
 
@@ -33,34 +40,90 @@ def check_files(
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
         others_serve: sockets without a client file are served by other programs.
+        is_run: i-PI will be started in the folder of its input, as ``mlobs run`` does; else it may
+            also be in the current one.
     """
-    clients = []
-    for path, n in zip(client_paths, n_clients or [1] * len(client_paths), strict=True):
-        try:
-            clients.append(ClientFile(path, client_file.load(path), n))
-        except MlobsError as problem:
-            yield from_error(problem)
+    clients = yield from _load(client_paths, n_clients)
     try:
         ipi = ipi_input.read(input_path)
     except MlobsError as problem:
         yield from_error(problem)
         return
     yield from check_input(ipi)
-    parsed = None
-    try:
-        parsed = parse_with_ipi(input_path)
-        yield ok(f"i-PI reads {input_path.name}: {len(parsed.names)} atoms, {parsed.n_beads} beads")
+    parsed = yield from _parse(input_path, elsewhere=not is_run)
+    if parsed is not None:
+        for what, remedy, stops in parsed.faults:
+            yield error(what, remedy) if stops else warning(what, remedy)
         yield from check_batches(ipi, parsed)
-    except MlobsError as problem:
-        yield from_error(problem)
     n_beads = 0 if parsed is None else parsed.n_beads
     yield from check_agreement(ipi, clients, n_beads, others_serve=others_serve)
     yield from check_strides(ipi, clients)
     for client in clients:
+        yield from _check_structure(ipi, client, parsed)
+
+
+def _load(
+    paths: Sequence[Path], n_clients: Sequence[int]
+) -> Generator[Finding, None, list[ClientFile]]:
+    """Read the client files that can be read."""
+    clients = []
+    for path, n in zip(paths, n_clients or [1] * len(paths), strict=True):
         try:
-            yield from check_structure(ipi, parsed, client)
+            clients.append(ClientFile(path, client_file.load(path), n))
+            check_needs(clients[-1].config)
+        except MissingObservable as problem:
+            yield from_error(MissingObservable(f"{path}: {problem}"))
         except MlobsError as problem:
             yield from_error(problem)
+    return clients
+
+
+def _parse(path: Path, *, elsewhere: bool) -> Generator[Finding, None, ParsedInput | None]:
+    """Let i-PI read the input in its folder, else (``i-pi data/input.xml``) in the current one."""
+    try:
+        parsed = parse_with_ipi(path)
+    except MlobsError as problem:
+        here = Path.cwd()
+        if not elsewhere or path.parent.resolve() == here:
+            yield from_error(problem)
+            return None
+        try:
+            parsed = parse_with_ipi(path, here)
+        except MlobsError:
+            yield from_error(problem)
+            return None
+        yield warning(
+            f"the paths in {path} are relative to the folder in which i-PI is started, and it is "
+            f"assumed that this is {here}; 'mlobs run' starts i-PI in the folder of its input",
+            f"start 'i-pi {path}' here yourself, or copy {path.name} here for 'mlobs run'",
+        )
+    yield ok(f"i-PI reads {path.name}: {len(parsed.names)} atoms, {parsed.n_beads} beads")
+    return parsed
+
+
+def _check_structure(
+    ipi: IpiInput, client: ClientFile, parsed: ParsedInput | None
+) -> Iterator[Finding]:
+    """Compare structures, without the photons of a cavity, which <ffcavphsocket> does not send."""
+    service = find_service(ipi, [client])
+    n_photons = max((ff.n_photons for ff in ipi.forcefields if ff.name in service), default=0)
+    seen = parsed
+    if parsed is not None and n_photons > 0:
+        n_atoms = len(parsed.names) - n_photons
+        photons, names = parsed.names[n_atoms:], parsed.names[:n_atoms]
+        if set(photons) != {PHOTON} or PHOTON in names:
+            yield error(
+                f"<ffcavphsocket> takes the last {n_photons} atoms of {ipi.path.name} for photons, "
+                f"but the labels are {', '.join(parsed.names[-4:])} there",
+                f"write {n_photons} atoms {PHOTON!r} at the end of the file of <initialize>: 2 "
+                "photons for <ph_rep> loose, 1 for dense",
+            )
+            return
+        seen = replace(parsed, names=names, positions=parsed.positions[:n_atoms])
+    try:
+        yield from check_structure(ipi, seen, client)
+    except MlobsError as problem:
+        yield from_error(problem)
 
 
 def check_physics(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Final
 
 from mlobs_client.check.digits import check_restart
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.check.forcefields import Forcefield
+from mlobs_client.check.ipi_input import PREFIX, PRIVATE, IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
 
 # Without driven_dynamics these end the run when they are written for the first time.
 # Source: i-PI 3.3.1, engine/properties.py
 DRIVEN_PROPERTIES: Final = frozenset({"dipole", "Efield", "Eenvelope", "interaction_energy"})
 DRIVEN_TRAJECTORIES: Final = frozenset({"becx", "becy", "becz", "Eforces"})
+
+LONGEST_PATH: Final = 107
+"""Bytes of the path of a unix socket on Linux; the last of 108 is a zero."""
 
 
 def check_input(ipi: IpiInput) -> Iterator[Finding]:
@@ -22,19 +27,26 @@ def check_input(ipi: IpiInput) -> Iterator[Finding]:
     yield from _addresses(ipi)
     yield from _driven(ipi)
     yield from check_restart(ipi)
-    for force in ipi.forces:
-        if force.weight == 0.0:
-            yield warning(
-                f"<force forcefield='{force.forcefield}' weight='0'> is evaluated for nothing: "
-                "i-PI drops its extras too",
-                "give it a weight, for example 1e-12 if only its extras are wanted, or remove it",
-            )
+    yield from _without_weight(ipi)
     if ipi.total_steps <= ipi.step:
         yield error(
             f"{ipi.path.name} is at step {ipi.step} and total_steps is {ipi.total_steps}: "
             "i-PI will not start",
             f"raise <total_steps> in {ipi.path.name}",
         )
+
+
+def _without_weight(ipi: IpiInput) -> Iterator[Finding]:
+    """i-PI evaluates it where an output asks for this component, and only there."""
+    for index, force in enumerate(force for force in ipi.forces if not force.biases):
+        if force.weight == 0.0 and index not in ipi.components:
+            yield warning(
+                f"<force forcefield='{force.forcefield}' weight='0'> moves nothing, i-PI drops its "
+                "extras, and no output shows it",
+                f"write pot_component_raw({index}) into <properties>, "
+                f"forces_component_raw({index}) or extras_component_raw({index}) into a "
+                "<trajectory>, or remove it",
+            )
 
 
 def check_batches(ipi: IpiInput, parsed: ParsedInput) -> Iterator[Finding]:
@@ -82,12 +94,36 @@ def _addresses(ipi: IpiInput) -> Iterator[Finding]:
                 "give each <ffsocket> its own <address> or <port>",
             )
         seen[place] = ff.name
+        if ff.mode != "inet":
+            yield from _length(ipi, ff)
         if ff.mode == "shm":
             yield warning(
                 f"<ffsocket name='{ff.name}' mode='shm'> talks through shared memory, which "
                 "'mlobs client' does not",
                 "write mode='unix', or use i-pi-driver-py with the plug-in drivers/mlobs_pes.py",
             )
+
+
+def _length(ipi: IpiInput, ff: Forcefield) -> Iterator[Finding]:
+    """Of the path of a socket: i-PI begins it with its prefix, ``mlobs run`` with a folder."""
+    length = len(os.fsencode(ff.address))
+    longest = LONGEST_PATH - len(os.fsencode(ipi.sockets_prefix))
+    in_folder = LONGEST_PATH - len(f"{PREFIX}{PRIVATE}01234567/")
+    what = f"<address> of <ffsocket name='{ff.name}'> has {length} characters"
+    if length > longest:
+        yield error(
+            f"{what}, and with {ipi.sockets_prefix!r} before it the path of a socket would have "
+            f"more than {LONGEST_PATH}",
+            f"write an address of at most {min(longest, in_folder)} characters into "
+            f"{ipi.path.name} and [socket] of the client file",
+        )
+    elif length > in_folder and not ipi.is_composed:
+        yield warning(
+            f"{what}: i-PI itself can listen there, but 'mlobs run' puts a folder before it, and "
+            f"the path of a socket would have more than {LONGEST_PATH}",
+            f"write an address of at most {in_folder} characters into {ipi.path.name} and "
+            "[socket] of the client file",
+        )
 
 
 def _driven(ipi: IpiInput) -> Iterator[Finding]:

@@ -9,40 +9,25 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from mlobs_client.check.forcefields import Forcefield, read_forcefields, split_list, text_of
+from mlobs_client.check.ipi_outputs import (
+    PropertiesOutput,
+    TrajectoryOutput,
+    read_components,
+    read_properties,
+    read_trajectory,
+)
 from mlobs_client.errors import ConfigError
 
 DRIVEN: Final = "driven_dynamics"
 PREFIX: Final = "/tmp/ipi_"
 PRIVATE: Final = "mlobs-run-"
 """How folders begin that ``mlobs run`` makes for the sockets of one run."""
-
-
-@dataclass(frozen=True)
-class Forcefield:
-    """One ``<ff...>``.
-
-    Attributes:
-        kind: the tag, for example ``ffsocket``.
-        name: what ``<force forcefield=...>`` refers to.
-        pbc: whether positions are wrapped before they are sent; None where it is not written.
-        mode: ``unix``, ``inet`` or ``shm`` of a socket.
-        address: of a socket.
-        port: of an inet socket.
-        batch_size: structures in one message.
-    """
-
-    kind: str
-    name: str
-    pbc: bool | None
-    mode: str
-    address: str
-    port: int
-    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -54,30 +39,6 @@ class Force:
     n_beads: int  # 0: all
     interpolated: tuple[str, ...]
     biases: bool
-
-
-@dataclass(frozen=True)
-class PropertiesOutput:
-    """One ``<properties>``: file name without prefix, and names without units or arguments."""
-
-    filename: str
-    stride: int
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrajectoryOutput:
-    """One ``<trajectory>``; ``extras`` are the keys of ``extra_type``, none for ``raw``."""
-
-    filename: str
-    stride: int
-    what: str
-    extras: tuple[str, ...]
-
-    @property
-    def writes_extras(self) -> bool:
-        """Whether it makes i-PI collect the extras of all clients."""
-        return self.what.startswith("extras")
 
 
 @dataclass(frozen=True)
@@ -102,6 +63,8 @@ class IpiInput:
         timestep: text and unit of the first one; None without dynamics.
         temperature: text and unit of that of the first ensemble; None without.
         checkpoints: names of the files of all ``<checkpoint>``.
+        components: indices of the forces that an output shows by themselves, from 0.
+        system_prefixes: of all systems, also of those that a ``<system_template>`` makes.
     """
 
     path: Path
@@ -125,6 +88,8 @@ class IpiInput:
     timestep: tuple[str, str] | None
     temperature: tuple[str, str] | None
     checkpoints: tuple[str, ...]
+    components: frozenset[int]
+    system_prefixes: tuple[str, ...] = ("",)
 
     @property
     def sockets(self) -> tuple[Forcefield, ...]:
@@ -163,22 +128,38 @@ def read(path: Path) -> IpiInput:
         ConfigError: it is missing, is not XML, or a number in it is none, or impossible.
     """
     root = parse(path)
-    _fill_templates(root)
+    prefixes = _fill_templates(root)
     try:
         _check_numbers(root)
-        return _read(path, root)
+        return replace(_read(path, root), system_prefixes=prefixes)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
 
 
-def _fill_templates(root: ET.Element) -> None:
-    """Put the first instance into a ``<system_template>``; the others are alike."""
+def _fill_templates(root: ET.Element) -> tuple[str, ...]:
+    """Put the first instance into a ``<system_template>``; the others are alike.
+
+    Returns:
+        The prefixes of all systems that come of the input.
+    """
+    prefixes = [tag.get("prefix", "").strip() for tag in root.findall("system")]
     for template in root.iter("system_template"):
-        labels, values = (_list(_text(template, name, "")) for name in ("labels", "instance"))
-        pairs = sorted(zip(labels, values, strict=False), reverse=True)  # INDEX10 before INDEX1
-        for tag in template.iter():
-            for label, value in pairs:
-                tag.text = (tag.text or "").replace(label, value)
+        labels = split_list(text_of(template, "labels", ""))
+        instances = [split_list(tag.text or "") for tag in template.findall("instance")]
+        for system in template.findall("template/system"):
+            prefix = system.get("prefix", "").strip()
+            prefixes += [_fill(prefix, labels, values) for values in instances]
+        for tag in template.iter() if instances else ():
+            tag.text = _fill(tag.text or "", labels, instances[0])
+            for name, value in tag.attrib.items():
+                tag.set(name, _fill(value, labels, instances[0]))
+    return tuple(prefixes)
+
+
+def _fill(text: str, labels: Sequence[str], values: Sequence[str]) -> str:
+    for label, value in sorted(zip(labels, values, strict=False), reverse=True):
+        text = text.replace(label, value)  # INDEX10 before INDEX1
+    return text
 
 
 def _sockets_prefix(root: ET.Element) -> str:
@@ -244,12 +225,12 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         prefix=outputs.get("prefix", "i-pi"),
         floatformat=_floatformat(path, root),
         sockets_prefix=_sockets_prefix(root),
-        step=int(_text(root, "step", "0")),
-        total_steps=int(_text(root, "total_steps", "1000")),
-        forcefields=tuple(_read_forcefield(tag) for tag in _forcefields(root)),
+        step=int(text_of(root, "step", "0")),
+        total_steps=int(text_of(root, "total_steps", "1000")),
+        forcefields=read_forcefields(root),
         forces=tuple(_forces(root)),
-        properties=tuple(_read_properties(tag) for tag in outputs.findall("properties")),
-        trajectories=tuple(_read_trajectory(tag) for tag in outputs.findall("trajectory")),
+        properties=tuple(read_properties(tag) for tag in outputs.findall("properties")),
+        trajectories=tuple(read_trajectory(tag) for tag in outputs.findall("trajectory")),
         motions=tuple(tag.get("mode", "dynamics") for tag in root.iter("motion")),
         super_motion="dummy" if super_motion is None else super_motion.get("mode", "dummy").strip(),
         dynamics=tuple(tag.get("mode", "nve") for tag in dynamics),
@@ -265,29 +246,12 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         checkpoints=tuple(
             tag.get("filename", "restart").strip() for tag in outputs.findall("checkpoint")
         ),
+        components=frozenset(read_components(outputs)),
     )
 
 
 def _quantity(tag: ET.Element | None) -> tuple[str, str] | None:
     return None if tag is None else ((tag.text or "").strip(), tag.get("units", "atomic_unit"))
-
-
-def _forcefields(root: ET.Element) -> Iterator[ET.Element]:
-    """All of them, also those inside of <ffcommittee> and <ffrotations>."""
-    return (tag for tag in root.iter() if re.fullmatch(r"ff[a-z]+", tag.tag))
-
-
-def _read_forcefield(tag: ET.Element) -> Forcefield:
-    pbc = tag.get("pbc")
-    return Forcefield(
-        kind=tag.tag,
-        name=tag.get("name", "").strip(),
-        pbc=None if pbc is None else pbc.strip().lower() == "true",
-        mode=tag.get("mode", "inet").strip(),
-        address=_text(tag, "address", "localhost"),
-        port=int(_text(tag, "port", "65535")),
-        batch_size=int(_text(tag, "batch_size", "1")),
-    )
 
 
 def _force_tags(root: ET.Element) -> Iterator[ET.Element]:
@@ -301,14 +265,17 @@ def _forces(root: ET.Element) -> Iterator[Force]:
                 forcefield=tag.get("forcefield", "").strip(),
                 weight=float(tag.get("weight", "1.0")),
                 n_beads=int(tag.get("nbeads", "0")),
-                interpolated=_list(_text(tag, "interpolate_extras", "")),
+                interpolated=split_list(text_of(tag, "interpolate_extras", "")),
                 biases=parent.tag == "bias",
             )
 
 
 def _has_inner_steps(tag: ET.Element) -> bool:
     """Whether this ``<dynamics>`` or ``<force>`` belongs to several levels of time steps."""
-    return _list(_text(tag, "nmts", "1")) != ("1",) or len(_list(_text(tag, "mts_weights", ""))) > 1
+    return (
+        split_list(text_of(tag, "nmts", "1")) != ("1",)
+        or len(split_list(text_of(tag, "mts_weights", ""))) > 1
+    )
 
 
 def _read_beads(root: ET.Element) -> int:
@@ -317,29 +284,3 @@ def _read_beads(root: ET.Element) -> int:
         for tag in root.iter(name):
             return int(tag.get("nbeads", "1"))
     return 1
-
-
-def _read_properties(tag: ET.Element) -> PropertiesOutput:
-    # a name is followed by {unit} and (arguments)
-    names = _list(re.sub(r"\([^)]*\)|\{[^}]*\}", "", tag.text or ""))
-    return PropertiesOutput(tag.get("filename", "out").strip(), int(tag.get("stride", "1")), names)
-
-
-def _read_trajectory(tag: ET.Element) -> TrajectoryOutput:
-    what = re.sub(r"[({].*", "", (tag.text or "").strip())
-    keys = tag.get("extra_type", "raw") if what.startswith("extras") else "raw"
-    return TrajectoryOutput(
-        filename=tag.get("filename", "traj").strip(),
-        stride=int(tag.get("stride", "1")),
-        what=what,
-        extras=tuple(name for name in _list(keys) if name != "raw"),
-    )
-
-
-def _text(parent: ET.Element, tag: str, default: str) -> str:
-    found = parent.find(tag)
-    return default if found is None or not found.text else found.text.strip()
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(name.strip(" \n\t'\"") for name in text.strip().strip("[]").split(",") if name)

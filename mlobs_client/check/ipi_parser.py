@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mlobs_client.check.first_outputs import Fault, find_faults
 from mlobs_client.errors import ConfigError
 from mlobs_client.structure import Array
 
@@ -24,7 +26,8 @@ DEADLINE: Final = 300.0  # seconds; <ffdirect> loads its models here
 REMEDIES: Final = {
     "could not initialize the cell": "give a cell with a volume in the file of <initialize>, or in "
     "<cell> with its units",
-    "No such file": "paths are relative to the folder of the input",
+    "No such file": "paths are relative to the folder of the input, in which 'mlobs run' starts "
+    "i-PI",
 }
 
 
@@ -37,36 +40,27 @@ class ParsedInput:
         positions: shape ``(n_atoms, 3)``, bohr, of the first bead.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
         n_beads: of the ring polymer.
+        faults: what i-PI would refuse when it writes its outputs first, each with its remedy.
     """
 
     names: tuple[str, ...]
     positions: Array
     cell: Array
     n_beads: int
+    faults: tuple[Fault, ...] = ()
 
 
-def parse_with_ipi(path: Path) -> ParsedInput:
+def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
     """Let i-PI read an input with all its files.
 
     Args:
-        path: of the XML; its paths are relative to its folder.
+        path: of the XML.
+        folder: to which its paths are relative; that of the input by default.
 
     Raises:
         ConfigError: i-PI refuses it; the text is i-PI's own.
     """
-    command = [sys.executable, "-m", "mlobs_client.check.ipi_parser", path.name]
-    try:
-        process = subprocess.run(
-            command, cwd=path.parent, capture_output=True, text=True, timeout=DEADLINE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"{path}: i-PI did not finish to read it in {DEADLINE:g} s") from None
-    last = (process.stdout.strip().splitlines() or [""])[-1]
-    try:
-        answer = json.loads(last)
-    except json.JSONDecodeError:
-        reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
-        raise ConfigError(f"{path}: i-PI cannot read it: {reason}") from None
+    answer = _ask(path, path.parent if folder is None else folder)
     if "refused" in answer:
         raise ConfigError(f"{path}: i-PI refuses it: {_with_remedy(answer['refused'], path)}")
     return ParsedInput(
@@ -74,7 +68,27 @@ def parse_with_ipi(path: Path) -> ParsedInput:
         positions=np.array(answer["positions"], dtype=np.float64).reshape(-1, 3),
         cell=np.array(answer["cell"], dtype=np.float64),
         n_beads=int(answer["n_beads"]),
+        faults=tuple(Fault(*fault) for fault in answer["faults"]),
     )
+
+
+def _ask(path: Path, folder: Path) -> dict[str, Any]:
+    """Let a process of its own read the input."""
+    file = os.path.relpath(path.absolute(), folder.absolute())
+    command = [sys.executable, "-m", "mlobs_client.check.ipi_parser", file]
+    try:
+        process = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{path}: i-PI did not finish to read it in {DEADLINE:g} s") from None
+    last = (process.stdout.strip().splitlines() or [""])[-1]
+    try:
+        answer: dict[str, Any] = json.loads(last)
+    except json.JSONDecodeError:
+        reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+        raise ConfigError(f"{path}: i-PI cannot read it: {reason}") from None
+    return answer
 
 
 def _with_remedy(refusal: str, path: Path) -> str:
@@ -104,19 +118,19 @@ def _describe_input(name: str) -> dict[str, Any]:
         "positions": np.asarray(system.beads.q[0]).tolist(),
         "cell": np.asarray(system.cell.h).T.tolist(),  # i-PI has the vectors as columns
         "n_beads": int(system.beads.nbeads),
+        "faults": list(find_faults(simulation)),
     }
 
 
-def _main() -> None:
-    said = io.StringIO()
+def _answer(name: str) -> dict[str, Any]:
+    """What i-PI makes of an input, or why it refuses it."""
     try:
-        with contextlib.redirect_stdout(said):
-            answer = _describe_input(sys.argv[1])
+        with contextlib.redirect_stdout(io.StringIO()):
+            return _describe_input(name)
     except Exception as error:  # i-PI raises anything
         text = " ".join(str(error).split())
-        answer = {"refused": f"{type(error).__name__}: {text}"}
-    print(json.dumps(answer))
+        return {"refused": f"{type(error).__name__}: {text}"}
 
 
 if __name__ == "__main__":
-    _main()
+    print(json.dumps(_answer(sys.argv[1])))

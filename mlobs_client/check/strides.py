@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from mlobs_client.check.agreement import ClientFile, Service, find_service
 from mlobs_client.check.counting import AFTERWARDS, find_obstacle
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.ipi_input import Force, IpiInput, TrajectoryOutput
+from mlobs_client.check.ipi_input import Force, IpiInput
+from mlobs_client.check.ipi_outputs import TrajectoryOutput
 
 
 def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Finding]:

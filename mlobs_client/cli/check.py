@@ -60,7 +60,8 @@ def stop_at_errors(
         ConfigError: the first error.
     """
     first = None
-    for finding in check_files(input_xml, clients, n_clients, others_serve=others_serve):
+    found = check_files(input_xml, clients, n_clients, others_serve=others_serve, is_run=True)
+    for finding in found:
         if finding.level is Level.OK:
             continue
         text = f"{finding.what}; {finding.remedy}" if finding.remedy else finding.what

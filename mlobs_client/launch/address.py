@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlobs_client.check.agreement import ClientFile
-from mlobs_client.check.ipi_input import PREFIX, PRIVATE, Forcefield, IpiInput
+from mlobs_client.check.forcefields import Forcefield
+from mlobs_client.check.ipi_input import PREFIX, PRIVATE, IpiInput
 from mlobs_client.errors import LaunchError
 
 logger = logging.getLogger(__name__)

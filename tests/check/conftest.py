@@ -55,8 +55,11 @@ class Case:
     def judge_input(self) -> list[Finding]:
         return list(check_input(ipi_input.read(self.input)))
 
-    def judge_agreement(self, *more: Path, others_serve: bool = False) -> list[Finding]:
-        clients = [ClientFile(path, client_file.load(path)) for path in (self.client, *more)]
+    def judge_agreement(
+        self, *more: Path, others_serve: bool = False, n_clients: int = 1
+    ) -> list[Finding]:
+        files = (self.client, *more)
+        clients = [ClientFile(path, client_file.load(path), n_clients) for path in files]
         ipi = ipi_input.read(self.input)
         return list(check_agreement(ipi, clients, n_beads=4, others_serve=others_serve))
 

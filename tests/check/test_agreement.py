@@ -153,3 +153,58 @@ def test_two_clients_with_the_same_extras_are_an_error(case, texts):
     assert "the last one wins" in texts(case.judge_agreement(other), "error")[0]
     other.write_text(other.read_text().replace('["dipole"]', "[]"))
     assert texts(case.judge_agreement(other), "error") == []
+
+
+def test_extras_of_one_component_are_those_of_its_client(case, texts):
+    second = "<ffsocket name='two' mode='unix'> <address> two </address> </ffsocket>"
+    case.replace(case.input, "  <system>", f"{second}\n  <system>")
+    case.replace(case.input, "<forces>", "<forces> <force forcefield='two'/>")
+    case.replace(case.input, "> extras <", "> extras_component_raw(0) <")
+    other = case.folder / "two.toml"
+    other.write_text(case.client.read_text().replace("tiny", "two").replace('["dipole"]', "[]"))
+    assert "no client sends it" in texts(case.judge_agreement(other), "error")[0]
+    case.replace(case.input, "> extras_component_raw(0) <", "> extras_component_raw(1) <")
+    assert texts(case.judge_agreement(other), "error") == []
+
+
+def test_two_that_send_the_same_extras_may_be_written_one_by_one(case, texts):
+    second = "<ffsocket name='two' mode='unix'> <address> two </address> </ffsocket>"
+    case.replace(case.input, "  <system>", f"{second}\n  <system>")
+    case.replace(case.input, "<forces>", "<forces> <force forcefield='two'/>")
+    other = case.folder / "two.toml"
+    other.write_text(case.client.read_text().replace("tiny", "two"))
+    assert "write extras_component_raw(0)" in texts(case.judge_agreement(other), "error")[0]
+    case.replace(case.input, "> extras <", "> extras_component_raw(0) <")
+    assert texts(case.judge_agreement(other), "error") == []
+
+
+def test_extras_of_plumed_are_those_that_it_is_asked_for(case, texts):
+    plumed = "<ffplumed name='bias'> <plumed_extras> [ doo ] </plumed_extras> </ffplumed>"
+    case.replace(case.input, "  <system>", f"{plumed}\n  <system>")
+    case.replace(case.input, "<ensemble>", "<ensemble> <bias> <force forcefield='bias'/> </bias>")
+    case.replace(case.input, "'dipole'> extras <", "'doo'> extras_bias <")
+    assert texts(case.judge_agreement(), "error") == []
+    case.replace(case.input, "[ doo ]", "[ co1 ]")
+    assert "write one of" in texts(case.judge_agreement(), "error")[0]
+
+
+def test_clients_that_keep_their_bead_are_as_many_as_is_advised(case, texts):
+    case.replace(case.input, "mode='unix' pbc", "mode='unix' matching='lock' pbc")
+    (error,) = texts(case.judge_agreement(), "error")
+    assert "start 4 clients (-n 4)" in error
+    assert texts(case.judge_agreement(n_clients=4), "error") == []
+    case.replace(case.input, "matching='lock'", "matching='auto'")
+    assert texts(case.judge_agreement(), "error") == []
+
+
+def test_born_charges_may_come_from_one_of_two_clients(case, texts):
+    text = case.input.read_text().replace("mode='dynamics'", "mode='driven_dynamics'")
+    text = text.replace("<timestep", "<bec mode='driver'/> <timestep")
+    second = "<ffsocket name='two' mode='unix'> <address> two </address> </ffsocket>"
+    case.input.write_text(text.replace("  <system>", f"{second}\n  <system>"))
+    case.replace(case.input, "<forces>", "<forces> <force forcefield='two'/>")
+    other = case.folder / "two.toml"
+    other.write_text(
+        case.client.read_text().replace("tiny", "two").replace('["dipole"]', '["born_charges"]')
+    )
+    assert texts(case.judge_agreement(other), "error") == []

@@ -1,4 +1,9 @@
+import socket
+import tempfile
+
 import pytest
+
+from mlobs_client.check.inputs import LONGEST_PATH
 
 
 def test_a_right_input_has_no_errors_and_no_warnings(case, texts):
@@ -66,3 +71,30 @@ def test_a_format_that_is_none_is_an_error(case, texts, written):
     case.replace(case.input, "floatformat='%25.17e'", f"floatformat='{written}'")
     (error,) = [e for e in texts(case.judge_all(), "error") if "floatformat" in e]
     assert f"floatformat='{written}'" in error
+
+
+def test_a_component_of_weight_zero_that_an_output_shows_is_right(case, texts):
+    case.replace(case.input, "forcefield='mlobs'/>", "forcefield='mlobs' weight='0.0'/>")
+    (warning,) = texts(case.judge_input(), "warning")
+    assert "write pot_component_raw(0) into <properties>" in warning
+    case.replace(case.input, "potential ]", "potential, pot_component_raw(0) ]")
+    assert texts(case.judge_input(), "warning") == []
+
+
+@pytest.mark.parametrize(("length", "level"), [(99, "error"), (98, "warning"), (80, "warning")])
+def test_an_address_of_a_socket_has_the_length_that_is_advised(case, texts, length, level):
+    case.replace(case.input, "> tiny <", f"> {'a' * length} <")
+    (said,) = texts(case.judge_input(), level)
+    assert f"has {length} characters" in said
+    assert "at most 79 characters" in said
+    case.replace(case.input, "a" * length, "a" * 79)
+    findings = case.judge_input()
+    assert texts(findings, "error") == texts(findings, "warning") == []
+
+
+def test_the_longest_addresses_that_are_advised_can_be_opened():
+    with socket.socket(socket.AF_UNIX) as probe, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        longest = f"{folder}/".ljust(LONGEST_PATH, "a")
+        probe.bind(longest)
+        with pytest.raises(OSError, match="too long"):
+            probe.bind(f"{longest}a")

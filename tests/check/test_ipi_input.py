@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from mlobs_client.check.ipi_input import Force, PropertiesOutput, TrajectoryOutput, read
+from mlobs_client.check.ipi_input import Force, read
+from mlobs_client.check.ipi_outputs import PropertiesOutput, TrajectoryOutput
 from mlobs_client.errors import ConfigError
 
 
@@ -118,3 +119,17 @@ def test_a_file_that_is_no_input_is_an_error_that_says_why(tmp_path, text, said)
     with pytest.raises(ConfigError, match=r"input\.xml") as caught:
         read(path)
     assert said in str(caught.value)
+
+
+def test_all_systems_of_a_template_have_prefixes_and_the_first_fills_attributes(case):
+    text = case.input.read_text()
+    begin, end = text.index("<system>"), text.index("</system>") + len("</system>")
+    system = text[begin:end].replace("<system>", "<system prefix='I'>")
+    system = system.replace("'mlobs'/>", "'mlobs' weight='W'/>")
+    template = (
+        "<system_template> <labels> [ I, W ] </labels> <instance> [ a, 0.5 ] </instance>"
+        f"<instance> [ b, 1.0 ] </instance> <template> {system} </template> </system_template>"
+    )
+    case.input.write_text(text[:begin] + template + text[end:])
+    assert read(case.input).system_prefixes == ("a", "b")
+    assert read(case.input).forces[0].weight == 0.5

@@ -1,0 +1,145 @@
+"""Whether i-PI could write its outputs, which it finds out when it writes them for the first time.
+
+This runs within the process that has read the input, and needs no forces.
+
+Source:
+    i-PI 3.3.1, ``ipi/engine/outputs.py``, and the tables of ``ipi/engine/properties.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+
+class Fault(NamedTuple):
+    """What is wrong, its remedy, and whether i-PI stops at it."""
+
+    what: str
+    remedy: str
+    stops: bool = True
+
+
+PER_BEAD: Final = "bead"
+PER_COMPONENT: Final = frozenset({"index", "idx"})
+
+
+def find_faults(simulation: Any) -> Iterator[Fault]:
+    """Find what i-PI would refuse in its ``<output>`` when the run has begun.
+
+    Args:
+        simulation: an ``ipi.engine.simulation.Simulation`` that was read.
+    """
+    from ipi.engine.outputs import PropertyOutput, TrajectoryOutput
+
+    yield from _same_names([output.filename for output in simulation.outtemplate])
+    for system in simulation.syslist[:1]:  # the others are alike
+        for output in simulation.outtemplate:
+            if isinstance(output, PropertyOutput):
+                for what in output.outlist:
+                    yield from _of_property(str(what), output.filename, system)
+            elif isinstance(output, TrajectoryOutput):
+                yield from _of_trajectory(output, system)
+
+
+def _same_names(names: list[str]) -> Iterator[Fault]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Fault(
+            f"{names.count(name)} outputs have filename='{name}', which i-PI refuses",
+            "give each of <properties>, <trajectory> and <checkpoint> its own filename=",
+        )
+
+
+def _of_property(what: str, filename: str, system: Any) -> Iterator[Fault]:
+    from ipi.engine.properties import getall
+    from ipi.utils.units import unit_to_user
+
+    where = f"{what!r} in <properties filename='{filename}'>"
+    key, unit, arguments, named = getall(what)
+    row = system.properties.property_dict[key]
+    yield from _of_arguments(where, row["func"], arguments, named, system)
+    dimension = row.get("dimension", "undefined")
+    if unit and dimension in ("", "number"):
+        yield Fault(f"{where}: {key} has no unit, and i-PI ignores it", "remove it", stops=False)
+    elif unit:
+        yield from _of_unit(where, dimension, unit, lambda: unit_to_user(dimension, unit, 1.0))
+
+
+def _of_trajectory(output: Any, system: Any) -> Iterator[Fault]:
+    from ipi.engine.atoms import Atoms
+    from ipi.engine.properties import getall
+    from ipi.utils.io import print_file
+
+    where = f"{output.what!r} in <trajectory filename='{output.filename}'>"
+    key, unit, arguments, named = getall(output.what)
+    row = system.trajs.traj_dict[key]
+    yield from _of_arguments(where, row["func"], arguments, named, system)
+    yield from _of_number(where, "bead", output.ibead, system.beads.nbeads)
+    if key.startswith("extras") or output.format == "bin":
+        return
+    labels = sorted(set(system.beads.names))
+    atoms = Atoms(len(labels))
+    atoms.names[:] = labels
+
+    def write() -> None:
+        print_file(
+            output.format,
+            atoms,
+            system.cell,
+            io.StringIO(),
+            key=key,
+            dimension=row.get("dimension", ""),
+            units=unit or "automatic",
+            cell_units=output.cell_units or "automatic",
+        )
+
+    yield from _of_unit(where, row.get("dimension", ""), unit or output.cell_units, write)
+
+
+def _of_unit(where: str, dimension: str, unit: str, write: Callable[[], object]) -> Iterator[Fault]:
+    from ipi.utils.units import UnitMap
+
+    try:
+        write()
+    except Exception as error:  # i-PI raises anything
+        known = ", ".join(name for name in UnitMap.get(dimension, {}) if name) or "no unit"
+        text = " ".join(str(error).split())
+        yield Fault(
+            f"{where} cannot be written: {text}",
+            f"correct its unit (here: {known}, with prefixes such as pico) or format",
+        )
+
+
+def _of_arguments(
+    where: str, function: Callable[..., object], arguments: Any, named: Any, system: Any
+) -> Iterator[Fault]:
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind(*arguments, **named).arguments
+    except TypeError as error:
+        names = ", ".join(signature.parameters) or "none"
+        yield Fault(f"{where}: {error}", f"give it its arguments in parentheses: {names}")
+        return
+    for name, value in bound.items():
+        if name in PER_COMPONENT:
+            yield from _of_number(where, "force", value, len(system.forces.mforces))
+        elif name == PER_BEAD:
+            yield from _of_number(where, "bead", value, system.beads.nbeads)
+
+
+def _of_number(where: str, what: str, value: Any, n_there: int) -> Iterator[Fault]:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        yield Fault(
+            f"{where}: {what} {value!r} is no number", f"write a number from 0 to {n_there - 1}"
+        )
+        return
+    if number >= n_there:
+        yield Fault(
+            f"{where}: there is no {what} {number}, for they are counted from 0 and there are "
+            f"{n_there}",
+            f"write a number from 0 to {n_there - 1}",
+        )
