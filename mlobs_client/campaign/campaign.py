@@ -17,6 +17,7 @@ from string import Template as Text
 from typing import Final
 
 from mlobs_client.campaign.file import START, CampaignTable, Value, read_campaign_file
+from mlobs_client.campaign.rendered import INPUT, check_rendered
 from mlobs_client.campaign.state import Run
 from mlobs_client.campaign.template import Template, read_template
 from mlobs_client.errors import ConfigError
@@ -66,7 +67,7 @@ class Campaign:
                     f"{template.folder / file} was left by a run, and every run would go on from "
                     "it, or stop; remove it from the template"
                 )
-        for file in ("input.xml", *self.table.client_files):
+        for file in (INPUT, *self.table.client_files):
             if file not in template.copied and file not in template.texts:
                 raise ConfigError(f"{template.folder} has no {file}, which every run needs")
         return template
@@ -97,10 +98,12 @@ class Campaign:
             The digest of each run: it changes when any of its files would.
 
         Raises:
-            ConfigError: a name in the template has no value, a parameter is not used, or a run
-                that has begun would be another one now.
+            ConfigError: a name in the template has no value, a parameter is not used or makes files
+                that cannot be read, or a run that has begun would be another one now.
         """
         self._check_names()
+        for name, run in self.runs.items():
+            check_rendered(self.template, self.table.client_files, name, self.values(run))
         digests: dict[str, str] = {}
         for name, run in self.runs.items():  # each comes behind the one that it starts from
             before = "" if run.after is None else digests[run.after]

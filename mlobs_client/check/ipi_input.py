@@ -127,7 +127,16 @@ def read(path: Path) -> IpiInput:
     Raises:
         ConfigError: it is missing, is not XML, or a number in it is none, or impossible.
     """
-    root = parse(path)
+    return read_content(_read_bytes(path), path)
+
+
+def read_content(content: bytes, path: Path) -> IpiInput:
+    """Read what is, or will be, the content of an input.
+
+    Raises:
+        ConfigError: it is not XML, or a number in it is none, or impossible.
+    """
+    root = _parse(content, path)
     prefixes = _fill_templates(root)
     try:
         _check_numbers(root)
@@ -200,13 +209,24 @@ def parse(path: Path) -> ET.Element:
     Raises:
         ConfigError: it is missing, or is not XML of i-PI.
     """
+    return _parse(_read_bytes(path), path)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        root = ET.parse(path).getroot()
+        return path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such input of i-PI; 'mlobs init water-nvt' writes one to start from"
         ) from None
-    except (OSError, ET.ParseError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read as XML: {error}") from error
+
+
+def _parse(content: bytes, path: Path) -> ET.Element:
+    try:
+        root = ET.fromstring(content)
+    except ET.ParseError as error:
         raise ConfigError(f"{path}: cannot be read as XML: {error}") from error
     if root.tag != "simulation":
         raise ConfigError(

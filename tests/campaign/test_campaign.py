@@ -118,6 +118,40 @@ def test_a_mistake_is_found_before_anything_is_started(
 
 
 @pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('"300 <"', "cannot be read as XML"),
+        ('"300 & more"', "cannot be read as XML"),
+        ('"warm"', "<temperature> is 'warm'"),
+        ("-1", "<temperature> is -1"),
+    ],
+)
+def test_a_parameter_with_which_a_file_cannot_be_read_is_found_by_the_plan(
+    tmp_path: Path, value: str, said: str
+) -> None:
+    path = edit(write_campaign(tmp_path), "[280, 300]", f"[280, {value}]")
+    with pytest.raises(ConfigError, match=r"run temperature=.* cannot be read with") as caught:
+        load(path).plan()
+    assert said in str(caught.value)
+
+
+def test_a_parameter_that_is_written_as_advised_is_read(tmp_path: Path) -> None:
+    path = edit(write_campaign(tmp_path), "seed = [1, 2]", "seed = [1, 2]\nword = ['a < b']")
+    edit(tmp_path / "template" / "input.xml", "<total_steps>", "<doc> $word </doc> <total_steps>")
+    with pytest.raises(ConfigError, match="write &lt; for <"):
+        load(path).plan()
+    edit(path, "a < b", "a &lt; b")
+    assert len(load(path).plan()) == 4
+
+
+def test_a_parameter_that_breaks_a_client_file_is_found_by_the_plan(tmp_path: Path) -> None:
+    path = edit(write_campaign(tmp_path), "seed = [1, 2]", "seed = [1, 2]\nthreads = [1, 0]")
+    edit(tmp_path / "template" / "client.toml", "virial", "threads = $threads\nvirial")
+    with pytest.raises(ConfigError, match=r"threads=0 cannot be read with .*: threads = 0: "):
+        load(path).plan()
+
+
+@pytest.mark.parametrize(
     ("file", "old", "new"),
     [
         ("template/input.xml", "<total_steps> 100", "<total_steps> 200"),

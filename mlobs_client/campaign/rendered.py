@@ -1,0 +1,43 @@
+"""Whether the files of a run can be read, before there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mlobs_client import config
+from mlobs_client.campaign.template import Template
+from mlobs_client.check import ipi_input
+from mlobs_client.errors import ConfigError, MlobsError
+from mlobs_client.needs import check_needs
+from mlobs_client.tables import parse_toml
+
+INPUT: Final = "input.xml"
+
+
+def check_rendered(
+    template: Template, client_files: Sequence[str], name: str, values: Mapping[str, object]
+) -> None:
+    """Read what the input and the client files of a run will be.
+
+    Args:
+        template: of the campaign.
+        client_files: their names in the template.
+        name: of the run.
+        values: what the names in the template stand for.
+
+    Raises:
+        ConfigError: a file cannot be read with these values; the text names the run and them.
+    """
+    contents = {**template.copied, **template.render(values)}
+    try:
+        ipi_input.read_content(contents[INPUT], template.folder / INPUT)
+        for file in client_files:
+            path = template.folder / file
+            check_needs(config.parse(parse_toml(contents[file], path), str(path)))
+    except MlobsError as error:
+        said = ", ".join(f"{key} = {value}" for key, value in values.items())
+        raise ConfigError(
+            f"run {name} cannot be read with {said}: {error} (in XML, write &lt; for < and "
+            "&amp; for &)"
+        ) from error
