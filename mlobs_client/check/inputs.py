@@ -15,7 +15,8 @@ from mlobs_client.check.ipi_parser import ParsedInput
 # Without driven_dynamics these end the run when they are written for the first time.
 # Source: i-PI 3.3.1, engine/properties.py
 DRIVEN_PROPERTIES: Final = frozenset({"dipole", "Efield", "Eenvelope", "interaction_energy"})
-DRIVEN_TRAJECTORIES: Final = frozenset({"becx", "becy", "becz", "Eforces"})
+# These are written nevertheless, full of this.
+DRIVEN_TRAJECTORIES: Final = {"becx": "NaN", "becy": "NaN", "becz": "NaN", "Eforces": "zeros"}
 
 LONGEST_PATH: Final = 107
 """Bytes of the path of a unix socket on Linux; the last of 108 is a zero."""
@@ -138,8 +139,9 @@ def _driven(ipi: IpiInput) -> Iterator[Finding]:
             )
     for trajectory in ipi.trajectories:
         if trajectory.what in DRIVEN_TRAJECTORIES:
-            yield error(
-                f"{trajectory.what!r} exists with driven_dynamics only and stops any other run",
+            yield warning(
+                f"{trajectory.what!r} exists with driven_dynamics only; i-PI writes nothing but "
+                f"{DRIVEN_TRAJECTORIES[trajectory.what]}",
                 f"remove <trajectory filename='{trajectory.filename}'>",
             )
 
