@@ -117,8 +117,17 @@ class IpiInput:
         return DRIVEN in self.motions
 
     def file(self, filename: str) -> Path:
-        """Return the path of an output file."""
-        return self.path.parent / (f"{self.prefix}.{filename}" if self.prefix else filename)
+        """Return the path of an output file that there is once, such as a ``<checkpoint>``."""
+        return self.path.parent / self._name(filename)
+
+    def files(self, filename: str) -> list[Path]:
+        """Return the paths of ``<properties>`` or a ``<trajectory>``: there is one per system."""
+        name = self._name(filename)
+        prefixes = dict.fromkeys(self.system_prefixes)
+        return [self.path.parent / (f"{one}_{name}" if one else name) for one in prefixes]
+
+    def _name(self, filename: str) -> str:
+        return f"{self.prefix}.{filename}" if self.prefix else filename
 
 
 def read(path: Path) -> IpiInput:

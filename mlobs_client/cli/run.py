@@ -22,7 +22,7 @@ from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients
 from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
-from mlobs_client.launch.ending import Ending
+from mlobs_client.launch.ending import ALL_STEPS, Ending
 from mlobs_client.launch.options import EXPLODED, Options, Outcome
 from mlobs_client.launch.progress import Status
 
@@ -180,7 +180,7 @@ def shown(console: Console) -> Iterator[Callable[[Status], None]]:
 
 def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
     if outcome.ending is Ending.FINISHED:
-        click.echo(f"finished: all {ipi.total_steps} steps are done")
+        click.echo(f"finished: {_say_why(outcome, ipi)}")
         return
     if outcome.restart is None:
         click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
@@ -189,3 +189,12 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
     words = [word for word in sys.argv[1:] if word != "--resume"]
     click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, go on with:")
     click.echo(shlex.join(["mlobs", *words, "--resume"]))
+
+
+def _say_why(outcome: Outcome, ipi: IpiInput) -> str:
+    """All steps, or why there is no need of the others: an optimisation has converged."""
+    if outcome.reason in ("", ALL_STEPS) or outcome.restart is None:
+        return f"all {ipi.total_steps} steps are done"
+    step = ipi_input.read(outcome.restart).step
+    reason = outcome.reason.strip(" #@.").removesuffix(". Exiting simulation")
+    return f"{reason} (step {step} of at most {ipi.total_steps})"

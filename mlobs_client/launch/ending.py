@@ -16,10 +16,14 @@ from typing import Final
 ERROR: Final = r"(?!Exception in thread)[A-Za-z_.]*(Error|Exception|Interrupt|Invalid[A-Z]\w+)\b.*"
 
 
+ALL_STEPS: Final = "@ SIMULATION: Exiting cleanly."
+"""The words for a run that has not ended before, because it is converged."""
+
+
 class Ending(Enum):
     """How a run ended."""
 
-    FINISHED = "finished"  # all steps are done
+    FINISHED = "finished"  # all steps are done, or it is converged
     STOPPED = "stopped"  # a signal, an EXIT file or the wall clock; can be resumed
     FAILED = "failed"
 

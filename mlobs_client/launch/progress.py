@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
@@ -53,6 +57,8 @@ class Status:
 class Progress:
     """Reads the first ``<properties>`` with a step, and the extras ``energy_spread``.
 
+    Of several systems, the step that all have made, and the highest temperature and spread.
+
     Args:
         ipi: the input.
         since: seconds since the epoch; what was not written after that is of an earlier run. The
@@ -65,27 +71,29 @@ class Progress:
         self._timestep = _timestep(ipi)
         self._first: tuple[int, float] | None = None
         steps = [output for output in ipi.properties if "step" in output.names]
-        self._properties = ipi.file(steps[0].filename) if steps else None
+        self._properties = ipi.files(steps[0].filename) if steps else []
         spreads = [output for output in ipi.trajectories if output.extras == ("energy_spread",)]
-        self._spread = ipi.file(spreads[0].filename) if spreads else None
+        self._spreads = ipi.files(spreads[0].filename) if spreads else []
 
     def read(self, n_clients: int) -> Status:
         """Look at the files."""
-        step, temperature = self._read_properties()
+        rows = [self._read_properties(path) for path in self._properties]
+        steps = [step for step, _ in rows if step is not None]
+        step = min(steps) if steps and len(steps) == len(rows) else None
         return Status(
             step,
             self._ipi.total_steps,
             self._speed(step),
-            temperature,
-            self._read_spread(),
+            _highest(temperature for _, temperature in rows),
+            _highest(self._read_spread(path) for path in self._spreads),
             n_clients,
         )
 
-    def _read_properties(self) -> tuple[int | None, float | None]:
-        if self._properties is None or not self._is_new(self._properties):
+    def _read_properties(self, path: Path) -> tuple[int | None, float | None]:
+        if not self._is_new(path):
             return None, None
-        columns = _read_header(self._properties)
-        row = _last_row(self._properties)
+        columns = _read_header(path)
+        row = _last_row(path)
         if "step" not in columns or len(row) <= max(index for index, _ in columns.values()):
             return None, None
         temperature = None
@@ -95,10 +103,8 @@ class Progress:
                 temperature = row[index] * TEMPERATURE_UNITS[unit]
         return int(row[columns["step"][0]]), temperature
 
-    def _read_spread(self) -> float | None:
-        if self._spread is None:
-            return None
-        beads = sorted(self._spread.parent.glob(f"{self._spread.name}_*"))
+    def _read_spread(self, base: Path) -> float | None:
+        beads = sorted(base.parent.glob(f"{glob.escape(base.name)}_*"))
         if not beads or not self._is_new(beads[0]):
             return None
         row = _last_row(beads[0])
@@ -122,6 +128,12 @@ class Progress:
             return path.stat().st_mtime >= self._since - 1.0  # clocks of file systems are coarse
         except OSError:
             return False
+
+
+def _highest(values: Iterable[float | None]) -> float | None:
+    """NaN, where there is one: a system that has blown up must not hide behind another."""
+    known = [value for value in values if value is not None]
+    return float(np.max(known)) if known else None
 
 
 def _timestep(ipi: IpiInput) -> float | None:

@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from mlobs_client.check import ipi_input
 from mlobs_client.cli.init import copy_kind
-from mlobs_client.cli.run import command, shown
+from mlobs_client.cli.run import _say_end, command, shown
 from mlobs_client.errors import MlobsError
+from mlobs_client.launch.ending import read_ending
+from mlobs_client.launch.options import Outcome
 from mlobs_client.launch.progress import Status
 
 
@@ -106,3 +109,26 @@ def test_without_a_terminal_there_is_one_line_every_ten_seconds(monkeypatch, cap
         for clock[0] in range(25):
             show(STATUS)
     assert capsys.readouterr().err == f"{SAID}\n{SAID}\n"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("@ SIMULATION: Exiting cleanly.", "finished: all 60 steps are done"),
+        (
+            "Geometry optimization converged. Exiting simulation",
+            "finished: Geometry optimization converged (step 6 of at most 60)",
+        ),
+    ],
+)
+def test_an_optimisation_that_has_converged_has_not_made_all_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str, said: str
+) -> None:
+    log = f"Soft exit has been requested with message: ' {reason} I-PI reports success.'. Cleaning"
+    xml = "<simulation> {} <total_steps> 60 </total_steps> </simulation>"
+    for name, step in (("input.xml", ""), ("RESTART", "<step> 6 </step>")):
+        (tmp_path / name).write_text(xml.format(step))
+    ending, words = read_ending(log, 0)
+    outcome = Outcome(ending, words, None, tmp_path / "RESTART")
+    _say_end(outcome, ipi_input.read(tmp_path / "input.xml"))
+    assert capsys.readouterr().out == f"{said}\n"

@@ -1,3 +1,4 @@
+import math
 import os
 
 import pytest
@@ -74,3 +75,42 @@ def test_the_spread_of_the_first_bead_is_shown_in_mev(files):
     status = progress.read(1)
     assert status.spread == pytest.approx(3.4, rel=1e-6)  # nine digits are in the file
     assert "spread 3.4 meV" in str(status)
+
+
+SYSTEM = "<system prefix='{}'><motion/></system>"
+TEMPLATE = (
+    "<system_template><labels> [ I ] </labels><instance> [ a ] </instance>"
+    "<instance> [ b ] </instance><template>{}</template></system_template>"
+)
+
+
+@pytest.mark.parametrize(
+    "systems",
+    [SYSTEM.format("a") + SYSTEM.format("b"), TEMPLATE.format(SYSTEM.format("I"))],
+    ids=["systems", "template"],
+)
+def test_of_several_systems_the_last_common_step_and_the_hottest_are_shown(files, systems):
+    begin, end = INPUT.index("<system>"), INPUT.index("</simulation>")
+    (files / "input.xml").write_text(INPUT[:begin] + systems + INPUT[end:])
+    progress = Progress(read(files / "input.xml"))
+    (files / "a_run.out").write_text(HEADER + ROW.format(step=7))
+    assert progress.read(1).step is None  # the other has not begun
+    hot = ROW.replace("2.9850e+02", "4.0000e+05")
+    (files / "b_run.out").write_text(HEADER + hot.format(step=6))
+    (files / "b_run.spread_0").write_text(f" #EXTRAS# Step: 6\n  {0.002 * EV:.8e}\n")
+    status = progress.read(1)
+    assert (status.step, status.temperature) == (6, 4e5)
+    assert status.spread == pytest.approx(2.0, rel=1e-6)  # nine digits are in the file
+
+
+def test_a_system_without_a_temperature_does_not_hide_behind_another(files):
+    systems = SYSTEM.format("a") + SYSTEM.format("b")
+    begin, end = INPUT.index("<system>"), INPUT.index("</simulation>")
+    (files / "input.xml").write_text(INPUT[:begin] + systems + INPUT[end:])
+    progress = Progress(read(files / "input.xml"))
+    for prefix, temperature in (("a", "2.9850e+02"), ("b", "nan")):
+        row = ROW.replace("2.9850e+02", temperature).format(step=6)
+        (files / f"{prefix}_run.out").write_text(HEADER + row)
+    temperature = progress.read(1).temperature
+    assert temperature is not None
+    assert math.isnan(temperature)
