@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput, parse_with_ipi
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
-from mlobs_client.errors import MissingObservable, MlobsError
+from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.needs import check_needs
 
 PHOTON: Final = "L"  # the label of i-PI
@@ -44,6 +44,8 @@ def check_files(
             also be in the current one.
     """
     clients = yield from _load(client_paths, n_clients)
+    for client in clients:
+        yield from _find_lacks(client)
     try:
         ipi = ipi_input.read(input_path)
     except MlobsError as problem:
@@ -63,19 +65,32 @@ def check_files(
 
 
 def _load(
-    paths: Sequence[Path], n_clients: Sequence[int]
+    paths: Sequence[Path], n_clients: Sequence[int] = ()
 ) -> Generator[Finding, None, list[ClientFile]]:
     """Read the client files that can be read."""
     clients = []
     for path, n in zip(paths, n_clients or [1] * len(paths), strict=True):
         try:
             clients.append(ClientFile(path, client_file.load(path), n))
-            check_needs(clients[-1].config)
-        except MissingObservable as problem:
-            yield from_error(MissingObservable(f"{path}: {problem}"))
         except MlobsError as problem:
             yield from_error(problem)
     return clients
+
+
+def _find_lacks(client: ClientFile) -> Iterator[Finding]:
+    """What the client file needs and is not there: models, and a place for the record."""
+    try:
+        check_needs(client.config)
+    except MlobsError as problem:
+        yield from_error(ConfigError(f"{client.path}: {problem}"))
+    observables = client.config.observables
+    record = client.path.parent / observables.record_file
+    if observables.record and not record.parent.is_dir():
+        yield error(
+            f"{client.path}: record_file = {observables.record_file!r}: there is no folder "
+            f"{record.parent}",
+            "create it, or change record_file in [observables]",
+        )
 
 
 def _parse(path: Path, *, elsewhere: bool) -> Generator[Finding, None, ParsedInput | None]:
@@ -127,13 +142,16 @@ def _check_structure(
 
 
 def check_physics(
-    client_paths: Sequence[Path], input_path: Path | None = None
+    client_paths: Sequence[Path],
+    input_path: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
     """Load the models of client files and test them; see :mod:`mlobs_client.check.physics`.
 
     Args:
         client_paths: the client files.
         input_path: the XML, or a RESTART, for the digits that it writes of the energies.
+        say: is told what is done next.
     """
     from mlobs_client.check.physics import check_models  # loads torch
 
@@ -141,11 +159,39 @@ def check_physics(
     if input_path is not None:
         with contextlib.suppress(MlobsError):  # check_files says it
             floatformat = ipi_input.read(input_path).floatformat
-    for path in client_paths:
+    clients = yield from _load(client_paths)
+    for client in clients:
+        lacks = list(_find_lacks(client))
+        yield from lacks
+        if lacks:  # which the models would say again, after they have been loaded
+            continue
         try:
-            yield from check_models(ClientFile(path, client_file.load(path)), floatformat)
+            yield from check_models(client, floatformat, say)
         except MlobsError as problem:
             yield from_error(problem)
+
+
+def check_all(
+    input_path: Path,
+    client_paths: Sequence[Path],
+    n_clients: Sequence[int] = (),
+    say: Callable[[str], None] = lambda text: None,
+) -> Iterator[Finding]:
+    """Check the files, then the models; what both find is said once.
+
+    Args:
+        input_path: the XML, or a RESTART.
+        client_paths: the client files of the run.
+        n_clients: processes for each client file; one by default.
+        say: is told what is done next, for it may take minutes.
+    """
+    said = set()
+    for finding in check_files(input_path, client_paths, n_clients):
+        said.add(finding.what)
+        yield finding
+    for finding in check_physics(client_paths, input_path, say):
+        if finding.what not in said:
+            yield finding
 
 
 def from_error(problem: MlobsError) -> Finding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from mlobs_client.check.ipi_outputs import (
     read_properties,
     read_trajectory,
 )
+from mlobs_client.check.system_templates import fill_templates
 from mlobs_client.errors import ConfigError
 
 DRIVEN: Final = "driven_dynamics"
@@ -146,38 +147,12 @@ def read_content(content: bytes, path: Path) -> IpiInput:
         ConfigError: it is not XML, or a number in it is none, or impossible.
     """
     root = _parse(content, path)
-    prefixes = _fill_templates(root)
+    prefixes = fill_templates(root)
     try:
         _check_numbers(root)
         return replace(_read(path, root), system_prefixes=prefixes)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
-
-
-def _fill_templates(root: ET.Element) -> tuple[str, ...]:
-    """Put the first instance into a ``<system_template>``; the others are alike.
-
-    Returns:
-        The prefixes of all systems that come of the input.
-    """
-    prefixes = [tag.get("prefix", "").strip() for tag in root.findall("system")]
-    for template in root.iter("system_template"):
-        labels = split_list(text_of(template, "labels", ""))
-        instances = [split_list(tag.text or "") for tag in template.findall("instance")]
-        for system in template.findall("template/system"):
-            prefix = system.get("prefix", "").strip()
-            prefixes += [_fill(prefix, labels, values) for values in instances]
-        for tag in template.iter() if instances else ():
-            tag.text = _fill(tag.text or "", labels, instances[0])
-            for name, value in tag.attrib.items():
-                tag.set(name, _fill(value, labels, instances[0]))
-    return tuple(prefixes)
-
-
-def _fill(text: str, labels: Sequence[str], values: Sequence[str]) -> str:
-    for label, value in sorted(zip(labels, values, strict=False), reverse=True):
-        text = text.replace(label, value)  # INDEX10 before INDEX1
-    return text
 
 
 def _sockets_prefix(root: ET.Element) -> str:

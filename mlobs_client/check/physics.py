@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from mlobs_client.answer import Answer
 from mlobs_client.build import Assembly, build
 from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.capture import Caught, caught
 from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.config import ClientConfig
 from mlobs_client.conformance import Report, check_evaluator, check_term, check_translations
-from mlobs_client.errors import MissingObservable
+from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term
@@ -25,74 +29,99 @@ STEPS: Final = {"float64": 0.01, "float32": 0.05}  # bohr
 TOLERANCES: Final = {"float64": 1e-4, "float32": 1e-2}
 
 
-def check_models(client: ClientFile, floatformat: str | None = None) -> Iterator[Finding]:
-    """Load the models and compare their derivatives with finite differences.
+def check_models(
+    client: ClientFile,
+    floatformat: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Iterator[Finding]:
+    """Load the models, let them answer as in a run, and compare derivatives with differences.
 
     Forces, field forces, virials, Born charges; and the dipole, which may change by its quanta
-    only when an atom is moved by a lattice vector.
+    only when an atom is moved by a lattice vector. What the models write is not shown.
 
     Args:
         client: whose models.
         floatformat: in which i-PI writes their energies; None leaves that out.
+        say: is told what is done next, for it may take minutes.
 
     Raises:
         ConfigError: settings do not fit the structure.
+        MissingObservable: a table needs what no model gives.
         ModelError: a model file is missing, corrupt or for other species.
-        EvaluationError: the models give no numbers for the structure.
+        EvaluationError: the models give no numbers for the structure, or no virial.
     """
-    config = client.config
-    assembly = build(config, client.path.parent)
-    yield ok(f"{client.path.name}: {len(assembly.evaluators)} families of models are loaded")
+    config, name = client.config, client.path.name
+    say(f"loading the models of {name}")
+    said = Caught()
+    with caught(said):
+        assembly = build(config, client.path.parent)
+        energy = _answer_once(client, assembly)
+    yield ok(f"{name}: {len(assembly.evaluators)} families of models answer for the structure")
+    if floatformat is not None:
+        yield from check_energy(energy, floatformat, name)
     structure = _shaken(assembly.structure)
-    dtype = _precision(config)
     for evaluator in assembly.evaluators:
         what = " and ".join(sorted(evaluator.provides & {"energy", "dipole", "polarizability"}))
-        subject = f"{client.path.name}: {what}"
-        report = check_evaluator(
-            evaluator,
-            structure,
-            step=STEPS[dtype],
-            tolerance=TOLERANCES[dtype],
-            n_sampled=N_SAMPLED,
-        )
-        yield from _judge(subject, report)
-        if floatformat is not None and "energy" in evaluator.provides:
-            energy = _energy(evaluator, assembly.structure)
-            yield from check_energy(energy, floatformat, subject)
-        if any(structure.pbc):
-            report = check_translations(
-                evaluator, structure, tolerance=TOLERANCES[dtype], n_sampled=1
-            )
-            yield from _judge(subject, report)
+        say(f"{name}: comparing derivatives of {what} with finite differences")
+        with caught(said):
+            reports = _check_evaluator(evaluator, structure, _precision(config))
+        for report in reports:
+            yield from _judge(f"{name}: {what}", report)
     for term in assembly.terms:
-        yield from _check_term(client, assembly, term, structure, dtype)
+        subject = type(term).__name__
+        say(f"{name}: comparing the forces of {subject} with finite differences")
+        with caught(said):
+            report = _check_term(assembly, term, structure, _precision(config))
+        yield from _judge(f"{name}: {subject} with all models", report)
+    yield from said.findings(name)
     if config.virial == "none":
         yield warning(
-            f'{client.path.name}: virial = "none", so i-PI may get a zero virial',
+            f'{name}: virial = "none", so i-PI may get a zero virial',
             "run at constant volume only, and ignore pressures",
         )
 
 
-def _check_term(
-    client: ClientFile, assembly: Assembly, term: Term, structure: Structure, dtype: str
-) -> Iterator[Finding]:
-    name = type(term).__name__
-    try:
-        report = check_term(
-            term,
-            assembly.evaluators,
-            structure,
-            step=STEPS[dtype],
-            tolerance=TOLERANCES[dtype],
-            n_sampled=N_SAMPLED,
+def _answer_once(client: ClientFile, assembly: Assembly) -> float:
+    """Go the way of a request of i-PI, with the structure of the client file.
+
+    Returns:
+        The energy, Eh.
+    """
+    structure = assembly.structure
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Answer(client.config, assembly, Path(folder) / "check.h5", {}, step=0) as answer,
+    ):
+        try:
+            (reply,) = answer(structure.cell[None], structure.positions[None])
+        except EvaluationError as error:
+            # without the words on where the structure was kept: it is the user's own
+            text = str(error.__cause__ or error)
+            raise EvaluationError(f"{client.path}: {text}") from error
+    return float(reply.energy)
+
+
+def _check_evaluator(evaluator: Evaluator, structure: Structure, dtype: str) -> list[Report]:
+    tolerance = TOLERANCES[dtype]
+    reports = [
+        check_evaluator(
+            evaluator, structure, step=STEPS[dtype], tolerance=tolerance, n_sampled=N_SAMPLED
         )
-    except MissingObservable as lacking:
-        yield error(
-            f"{client.path.name}: {name} lacks an observable: {lacking}",
-            f"add the model that gives it to {client.path.name}",
-        )
-        return
-    yield from _judge(f"{client.path.name}: {name} with all models", report)
+    ]
+    if any(structure.pbc):
+        reports.append(check_translations(evaluator, structure, tolerance=tolerance, n_sampled=1))
+    return reports
+
+
+def _check_term(assembly: Assembly, term: Term, structure: Structure, dtype: str) -> Report:
+    return check_term(
+        term,
+        assembly.evaluators,
+        structure,
+        step=STEPS[dtype],
+        tolerance=TOLERANCES[dtype],
+        n_sampled=N_SAMPLED,
+    )
 
 
 def _judge(subject: str, report: Report) -> Iterator[Finding]:
@@ -108,11 +137,6 @@ def _judge(subject: str, report: Report) -> Iterator[Finding]:
                 f"{row.allowed:.1e} is allowed (atomic units)",
                 'do not run with this model; for single precision try dtype = "float64"',
             )
-
-
-def _energy(evaluator: Evaluator, structure: Structure) -> float:
-    found = evaluator([structure], frozenset({"energy"}), derivatives=False)
-    return float(found.values[0]["energy"])
 
 
 def _shaken(structure: Structure) -> Structure:

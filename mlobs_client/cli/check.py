@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from mlobs_client.check.files import check_files, check_physics
+from mlobs_client.check.files import check_all, check_files
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.cli.options import files_of_a_run
 from mlobs_client.errors import ConfigError
@@ -33,12 +32,15 @@ def command(
     """Find mistakes in INPUT.xml (or a RESTART) and its client files.
 
     Compares addresses, species, cell, periodicity and extras, looks for a field that is coupled
-    twice, and tests forces, field forces and dipoles of the real models by finite differences on
-    a few atoms. Exit status: 0 without errors, 1 with.
+    twice, lets the real models answer once as in a run, and tests their forces, field forces and
+    dipoles by finite differences on a few atoms. Paths in INPUT.xml are relative to its folder,
+    where 'mlobs run' starts i-PI; where they fit the current folder only, this is said. Exit
+    status: 0 without errors, 1 with.
     """
-    found = check_files(input_xml, clients, n_clients)
-    if not no_models:
-        found = itertools.chain(found, check_physics(clients, input_xml))
+    if no_models:
+        found = check_files(input_xml, clients, n_clients)
+    else:
+        found = check_all(input_xml, clients, n_clients, _silent if quiet else _say)
     n_errors = _show(found, quiet=quiet)
     if n_errors:
         click.echo(f"{n_errors} error{'s' if n_errors > 1 else ''}: do not run this yet")
@@ -71,6 +73,15 @@ def stop_at_errors(
             console.print(f"{finding.level.value}: {text}", markup=False, soft_wrap=True)
     if first is not None:
         raise ConfigError(first)
+
+
+def _say(text: str) -> None:
+    """A line and no spinner: what models write meanwhile is caught, and would take it along."""
+    click.echo(f"... {text}", err=True)
+
+
+def _silent(text: str) -> None:
+    """Show no progress."""
 
 
 def _show(findings: Iterable[Finding], *, quiet: bool) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ipi_runs import WATER, make_input
 
 from mlobs_client import config as client_file
-from mlobs_client.check import ipi_input
+from mlobs_client.check import ipi_input, ipi_parser
 from mlobs_client.check.agreement import ClientFile, check_agreement
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
@@ -87,3 +91,16 @@ def select(findings: list[Finding], level: str) -> list[str]:
 @pytest.fixture
 def texts():
     return select
+
+
+@pytest.fixture
+def ipi_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let i-PI read inputs here: a process of its own for each takes a second and a half."""
+
+    def ask(path: Path, folder: Path) -> dict[str, Any]:
+        file = os.path.relpath(path.absolute(), folder.absolute())
+        with contextlib.chdir(folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of i-PI
+            return ipi_parser._answer(file)
+
+    monkeypatch.setattr(ipi_parser, "_ask", ask)

@@ -1,4 +1,6 @@
-from mlobs_client.check.files import check_files, check_physics
+import pytest
+
+from mlobs_client.check.files import check_all, check_files, check_physics
 from mlobs_client.check.finding import errors
 
 
@@ -40,3 +42,34 @@ def test_models_that_cannot_be_built_are_an_error(case):
     case.replace(case.client, "qtip4pf", "tip9p")
     (found,) = errors(check_physics([case.client]))
     assert "tip9p" in found.what
+
+
+@pytest.mark.usefixtures("ipi_in_this_process")
+def test_what_files_and_models_both_lack_is_said_once_and_models_are_not_loaded(case, texts):
+    case.replace(case.client, '["dipole"]', '["energy_spread"]')
+    case.replace(case.input, "'dipole'> extras", "'energy_spread'> extras")
+    said: list[str] = []
+    findings = list(check_all(case.input, [case.client], say=said.append))
+    assert len(texts(findings, "error")) == 1
+    assert said == []
+    case.client.unlink()
+    assert len(texts(list(check_all(case.input, [case.client])), "error")) == 1
+
+
+@pytest.mark.usefixtures("ipi_in_this_process")
+def test_progress_is_said_before_what_takes_long(case):
+    said: list[str] = []
+    assert errors(check_all(case.input, [case.client], say=said.append)) == []
+    assert said[0] == "loading the models of client.toml"
+    assert "finite differences" in said[1]
+
+
+@pytest.mark.usefixtures("ipi_in_this_process")
+def test_a_record_without_a_folder_is_an_error_that_creating_it_removes(case, texts):
+    case.replace(
+        case.client, '["dipole"]', '["dipole"]\nrecord = ["dipole"]\nrecord_file = "a/b.h5"'
+    )
+    (error,) = texts(case.judge_all(), "error")
+    assert "record_file = 'a/b.h5'" in error
+    (case.folder / "a").mkdir()
+    assert texts(case.judge_all(), "error") == []

@@ -75,3 +75,33 @@ def test_all_digits_are_enough_for_all_electrons(case, texts, monkeypatch):
     use_spring(case, monkeypatch, 1.0, all_electrons=-133_000.0)
     warnings = texts(list(check_physics([case.client], case.input)), "warning")
     assert [text for text in warnings if "conserved" in text] == []
+
+
+def test_models_that_give_no_virial_are_said_once_with_a_remedy_that_helps(
+    case, texts, monkeypatch
+):
+    use_spring(case, monkeypatch, 1.0)
+    without = case.client.read_text().replace('virial = "none"\n', "")
+    periodic = case.structure.read_text().replace("F F F", "T T T")
+    case.structure.write_text(periodic)
+    case.client.write_text(without)
+    (error,) = texts(list(check_physics([case.client])), "error")
+    assert 'write virial = "none"' in error
+    case.client.write_text(f'virial = "none"\n{without}')
+    said = texts(list(check_physics([case.client])), "error")
+    assert not any("virial" in text for text in said)
+
+
+def test_a_structure_beyond_the_limits_is_an_error_before_the_run(case, texts, monkeypatch):
+    use_spring(case, monkeypatch, 1.0)
+    case.client.write_text(case.client.read_text() + "[limits]\nforce = 0.5\n")
+    (error,) = texts(list(check_physics([case.client])), "error")
+    assert "more than [limits] force = 0.5" in error
+    assert "refused" not in error  # nothing is kept: it is the user's own structure
+    assert sorted(path.name for path in case.folder.iterdir() if "refused" in path.name) == []
+
+
+def test_observables_that_are_due_at_some_steps_are_not_called_without_effect(case, texts):
+    case.client.write_text(case.client.read_text() + "every = 2\n")
+    findings = list(check_physics([case.client]))
+    assert texts(findings, "error") == texts(findings, "warning") == []

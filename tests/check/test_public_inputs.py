@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 from public_inputs import BAD, GOOD, Input
 
-from mlobs_client.check import ipi_parser
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
 
 
 @pytest.fixture(autouse=True)
-def _ipi_reads_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process for each of the inputs would take a second and a half."""
-
-    def ask(path: Path, folder: Path) -> dict[str, Any]:
-        file = os.path.relpath(path.absolute(), folder.absolute())
-        with contextlib.chdir(folder), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # those of i-PI
-            return ipi_parser._answer(file)
-
-    monkeypatch.setattr(ipi_parser, "_ask", ask)
+def _in_one_process(ipi_in_this_process: None) -> None:
+    """Ninety processes would take minutes."""
 
 
 def judge(case: Input, folder: Path) -> list[Finding]:

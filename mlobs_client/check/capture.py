@@ -1,0 +1,96 @@
+"""Catch what models and calculators write, in Python, in C and in programs that they start."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mlobs_client.check.finding import Finding, ok, warning
+
+
+@dataclass
+class Caught:
+    """What was caught.
+
+    Attributes:
+        n_lines: that were written to stdout and stderr.
+        logged: warnings of our own.
+    """
+
+    n_lines: int = 0
+    logged: list[str] = field(default_factory=list)
+
+    def findings(self, subject: str) -> Iterator[Finding]:
+        """Say it, each warning once.
+
+        Args:
+            subject: how to call the models.
+        """
+        if self.n_lines:
+            yield ok(f"{subject}: {self.n_lines} lines of what its models write are not shown")
+        for text in dict.fromkeys(self.logged):
+            what, _, remedy = text.partition("; ")
+            yield warning(f"{subject}: {what}", remedy or "see to it, or leave it if it is meant")
+
+
+class _Collector(logging.Handler):
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._texts = texts
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._texts.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def caught(said: Caught) -> Iterator[None]:
+    """Keep all that is written meanwhile from the terminal, also by code in C.
+
+    Args:
+        said: where it is added to.
+    """
+    ours = logging.getLogger("mlobs_client")
+    collector = _Collector(said.logged)
+    ours.addHandler(collector)
+    propagated, ours.propagate = ours.propagate, False
+    try:
+        with tempfile.TemporaryFile("w+", errors="replace") as file:
+            with _redirected(file.fileno()), contextlib.redirect_stdout(file):
+                with contextlib.redirect_stderr(file):
+                    yield
+                file.flush()
+            file.seek(0)
+            said.n_lines += sum(1 for line in file if line.strip())
+    finally:
+        ours.removeHandler(collector)
+        ours.propagate = propagated
+
+
+@contextlib.contextmanager
+def _redirected(target: int) -> Iterator[None]:
+    """Point the descriptors 1 and 2 to a file."""
+    _flush()
+    saved = [(number, os.dup(number)) for number in (1, 2)]
+    try:
+        for number, _ in saved:
+            os.dup2(target, number)
+        yield
+    finally:
+        _flush()
+        for number, copy in saved:
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def _flush() -> None:
+    """Python's buffers and those of C, before they go elsewhere."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)
