@@ -11,12 +11,13 @@ from typing import Final
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, check_agreement, find_service
-from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.finding import Finding, error, errors, ok, warning
 from mlobs_client.check.inputs import check_batches, check_input
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput, parse_with_ipi
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
+from mlobs_client.config import AseModel, ClientConfig, ToyModel
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.needs import check_needs
 
@@ -83,6 +84,7 @@ def _find_lacks(client: ClientFile) -> Iterator[Finding]:
         check_needs(client.config)
     except MlobsError as problem:
         yield from_error(ConfigError(f"{client.path}: {problem}"))
+    yield from _misplaced(client)
     observables = client.config.observables
     record = client.path.parent / observables.record_file
     if observables.record and not record.parent.is_dir():
@@ -91,6 +93,18 @@ def _find_lacks(client: ClientFile) -> Iterator[Finding]:
             f"{record.parent}",
             "create it, or change record_file in [observables]",
         )
+
+
+def _misplaced(client: ClientFile) -> Iterator[Finding]:
+    """Settings of the file that stand below [potential.parameters], where nobody refuses them."""
+    for table in (client.config.potential, client.config.dipole):
+        parameters = table.parameters if isinstance(table, AseModel | ToyModel) else {}
+        for name in sorted(set(parameters) & set(ClientConfig.model_fields)):
+            yield warning(
+                f"{client.path}: {name!r} among the parameters of a calculator is a setting of the "
+                "whole file, too, and has no effect on it there",
+                f"move it above the first [table], unless the calculator has a parameter {name!r}",
+            )
 
 
 def _parse(path: Path, *, elsewhere: bool) -> Generator[Finding, None, ParsedInput | None]:
@@ -161,7 +175,7 @@ def check_physics(
             floatformat = ipi_input.read(input_path).floatformat
     clients = yield from _load(client_paths)
     for client in clients:
-        lacks = list(_find_lacks(client))
+        lacks = errors(_find_lacks(client))
         yield from lacks
         if lacks:  # which the models would say again, after they have been loaded
             continue

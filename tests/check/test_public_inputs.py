@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from public_inputs import BAD, GOOD, Input
+from public_inputs import Input
+from public_inputs_that_do_not import BAD, FOLLOWED
+from public_inputs_that_run import GOOD
 
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
@@ -50,3 +53,38 @@ def test_an_input_that_cannot_run_has_an_error(name, tmp_path):
     errors = select(judge(case, tmp_path), Level.ERROR)
     assert any(said in text for text in errors), errors
     assert all(not text.endswith("-> ") for text in errors)
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_remedy_that_is_followed_removes_the_error(name, tmp_path):
+    assert select(judge(BAD[name][0], tmp_path / "bad"), Level.ERROR) != []
+    findings = judge(FOLLOWED[name], tmp_path / "good")
+    assert select(findings, Level.ERROR) == select(findings, Level.WARNING) == []
+
+
+def test_an_input_of_another_folder_is_an_error_of_a_run_that_copying_it_removes(tmp_path):
+    case = GOOD["an input that is started from the folder above"]
+    path, clients = case.write(tmp_path)
+    with contextlib.chdir(tmp_path):
+        (error,) = select(list(check_files(path, clients, is_run=True)), Level.ERROR)
+        assert "'mlobs run' starts i-PI" in error
+        (warning,) = select(list(check_files(path, clients)), Level.WARNING)
+        assert "copy input.xml here for 'mlobs run'" in warning
+        (tmp_path / "input.xml").write_text(path.read_text())
+        findings = list(check_files(Path("input.xml"), clients, is_run=True))
+    assert select(findings, Level.ERROR) == select(findings, Level.WARNING) == []
+
+
+def test_a_unit_that_ipi_ignores_is_a_warning(tmp_path):
+    findings = judge(replace(GOOD["ffsocket"], names="step{angstrom}, potential"), tmp_path)
+    (warning,) = select(findings, Level.WARNING)
+    assert "step has no unit, and i-PI ignores it -> remove it" in warning
+
+
+def test_a_parameter_of_a_calculator_that_is_a_setting_of_the_file_is_a_warning(tmp_path):
+    text = GOOD["npt"].clients["client.toml"]
+    case = replace(GOOD["npt"], clients={"client.toml": text.replace("rc =", "batch = 4, rc =")})
+    (warning,) = select(judge(case, tmp_path), Level.WARNING)
+    assert "'batch'" in warning
+    case = replace(GOOD["npt"], clients={"client.toml": f"batch = 4\n{text}"})
+    assert select(judge(case, tmp_path), Level.WARNING) == []
