@@ -22,6 +22,11 @@ class Fault(NamedTuple):
     stops: bool = True
 
 
+PER_BEAD_FILES: Final = frozenset(
+    {"positions", "velocities", "forces", "forces_spring", "Eforces", "extras", "extras_bias",
+     "forces_sc", "momenta", "becx", "becy", "becz"}
+)  # fmt: skip
+"""Trajectories with one file for each bead."""
 PER_BEAD: Final = "bead"
 PER_COMPONENT: Final = frozenset({"index", "idx"})
 
@@ -35,6 +40,7 @@ def find_faults(simulation: Any) -> Iterator[Fault]:
     from ipi.engine.outputs import PropertyOutput, TrajectoryOutput
 
     yield from _same_names([output.filename for output in simulation.outtemplate])
+    yield from _same_files(simulation)
     for system in simulation.syslist[:1]:  # the others are alike
         for output in simulation.outtemplate:
             if isinstance(output, PropertyOutput):
@@ -50,6 +56,42 @@ def _same_names(names: list[str]) -> Iterator[Fault]:
             f"{names.count(name)} outputs have filename='{name}', which i-PI refuses",
             "give each of <properties>, <trajectory> and <checkpoint> its own filename=",
         )
+
+
+def _same_files(simulation: Any) -> Iterator[Fault]:
+    """i-PI moves a file away when it opens another one of its name, and goes on in both."""
+    prefixes = [system.prefix for system in simulation.syslist]
+    for prefix in sorted({one for one in prefixes if prefixes.count(one) > 1}):
+        yield Fault(
+            f"{prefixes.count(prefix)} systems have prefix={prefix!r}: their outputs have the same "
+            "names, and i-PI calls those of all but the last #NAME#0#",
+            "give each <system> its own prefix=",
+            stops=False,
+        )
+    n_beads = simulation.syslist[0].beads.nbeads
+    names = [name for output in simulation.outtemplate for name in _files(output, n_beads)]
+    for name in sorted({one for one in names if names.count(one) > 1}):
+        yield Fault(
+            f"two outputs write the file {name}: i-PI calls that of the first #{name}#0#",
+            "give one of them another filename=",
+            stops=False,
+        )
+
+
+def _files(output: Any, n_beads: int) -> list[str]:
+    """The names of the files of an output, without prefixes."""
+    from ipi.engine.outputs import TrajectoryOutput
+    from ipi.engine.properties import getkey
+
+    if not isinstance(output, TrajectoryOutput):
+        return [output.filename]
+    key = getkey(output.what)
+    is_extra = key.startswith("extras")
+    ending = "" if is_extra else ".extxyz" if output.format == "ase" else f".{output.format}"
+    if key not in PER_BEAD_FILES:
+        return [f"{output.filename}{ending}"]
+    digits = len(str(n_beads))
+    return [f"{output.filename}_{bead:0{digits}d}{ending}" for bead in range(n_beads)]
 
 
 def _of_property(what: str, filename: str, system: Any) -> Iterator[Fault]:

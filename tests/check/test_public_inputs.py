@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from public_inputs import Input
+from public_inputs import Input, trajectory
 from public_inputs_that_do_not import BAD, FOLLOWED
 from public_inputs_that_run import GOOD
 
@@ -79,6 +79,21 @@ def test_a_unit_that_ipi_ignores_is_a_warning(tmp_path):
     findings = judge(replace(GOOD["ffsocket"], names="step{angstrom}, potential"), tmp_path)
     (warning,) = select(findings, Level.WARNING)
     assert "step has no unit, and i-PI ignores it -> remove it" in warning
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"outputs": trajectory("positions", "p") + trajectory("x_centroid", "p_0")}, "p_0.xyz"),
+        ({"system": "<system> {0} </system> <system> {0} </system>"}, "2 systems have prefix=''"),
+    ],
+    ids=["outputs", "systems"],
+)
+def test_files_that_ipi_would_move_away_are_a_warning(changes, said, tmp_path):
+    findings = judge(replace(GOOD["ffsocket"], **changes), tmp_path)
+    assert select(findings, Level.ERROR) == []
+    (warning,) = select(findings, Level.WARNING)
+    assert said in warning
 
 
 def test_a_parameter_of_a_calculator_that_is_a_setting_of_the_file_is_a_warning(tmp_path):
