@@ -46,7 +46,8 @@ def check_needs(config: ClientConfig) -> None:
 
 def _needed(config: ClientConfig) -> dict[str, frozenset[str]]:
     """Observables, by what needs them."""
-    needed = {"[observables]": frozenset(config.observables.strides) - {"positions", "energy"}}
+    of_models = frozenset(name for names in GIVEN.values() for name in names)
+    needed = {"[observables]": of_models & set(config.observables.strides)}
     if config.coupling is not None:
         table = "[field]" if config.displacement is None else "[displacement]"
         needed[table] = frozenset({"dipole"})

@@ -146,7 +146,15 @@ def _average(run: Run, skip: Skip) -> dict[Column, Value]:
     ipi = ipi_input.read(run.folder / "input.xml")
     if not ipi.properties:
         return {}
-    path = ipi.file(ipi.properties[0].filename)
+    prefixes = list(dict.fromkeys(ipi.system_prefixes))
+    found: dict[Column, Value] = {}
+    for prefix, path in zip(prefixes, ipi.files(ipi.properties[0].filename), strict=True):
+        found.update(_means(path, skip, f"{prefix}_" if len(prefixes) > 1 else ""))
+    return found
+
+
+def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
+    """Of one system; the mark stands before the names of its columns."""
     properties = read_properties(path)
     first = skip.count(properties)
     interval = _interval(properties)
@@ -157,9 +165,9 @@ def _average(run: Run, skip: Skip) -> dict[Column, Value]:
         unit = properties.units[name]
         scale = 1.0 / factor(name.split("(")[0], unit, str(path))
         parts = (
-            {name: values}
+            {f"{mark}{name}": values}
             if values.ndim == 1
-            else {f"{name}[{i}]": values[:, i] for i in range(values.shape[1])}
+            else {f"{mark}{name}[{i}]": values[:, i] for i in range(values.shape[1])}
         )
         for part, series in parts.items():
             try:

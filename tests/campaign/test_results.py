@@ -59,6 +59,22 @@ def test_a_run_is_a_row_with_its_parameters_and_averages(
     assert not any("step (" in name or "time (f" in name for name in first)
 
 
+def test_each_system_of_a_run_has_averages_of_its_own(campaign: Campaign, tmp_path: Path) -> None:
+    run = next(iter(campaign.runs.values()))
+    xml = (run.folder / "input.xml").read_text()
+    for prefix in ("a", "b"):
+        (run.folder / f"{prefix}_simulation.out").write_text(
+            (run.folder / "simulation.out").read_text()
+        )
+    begin, end = xml.index("<system>"), xml.index("</system>") + len("</system>")
+    two = "".join(xml[begin:end].replace("<system>", f"<system prefix='{x}'>") for x in "ab")
+    (run.folder / "input.xml").write_text(xml[:begin] + two + xml[end:])
+    table, _ = write_table(collect(campaign, Skip()), tmp_path / "results")
+    first, _ = read_csv(table)
+    for name in ("a_temperature (kelvin)", "b_temperature (kelvin)"):
+        assert float(first[name]) == pytest.approx(VALUES.mean(), rel=1e-9)
+
+
 def test_an_average_that_drifts_has_no_error_and_says_how_long_a_run_is_needed(
     campaign: Campaign, tmp_path: Path
 ) -> None:
