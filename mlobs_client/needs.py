@@ -17,6 +17,7 @@ from mlobs_client.config import (
 )
 from mlobs_client.errors import MissingObservable
 
+OBSERVABLES: Final = "[observables]"
 GIVEN: Final = {
     "potential": ("energy", "committee_energies", "energy_spread", "committee_forces",
                   "committee_virials"),
@@ -38,16 +39,17 @@ def check_needs(config: ClientConfig) -> None:
     for who, names in _needed(config).items():
         for name in sorted(names - given):
             table = next(table for table, has in GIVEN.items() if name in has)
+            removed = "it there" if who == OBSERVABLES else who
             raise MissingObservable(
                 f"{who} needs {name}, which no model of the client file gives; add a [{table}] "
-                f"that does, or remove {who}"
+                f"that does, or remove {removed}"
             )
 
 
 def _needed(config: ClientConfig) -> dict[str, frozenset[str]]:
     """Observables, by what needs them."""
     of_models = frozenset(name for names in GIVEN.values() for name in names)
-    needed = {"[observables]": of_models & set(config.observables.strides)}
+    needed = {OBSERVABLES: of_models & set(config.observables.strides)}
     if config.coupling is not None:
         table = "[field]" if config.displacement is None else "[displacement]"
         needed[table] = frozenset({"dipole"})

@@ -207,7 +207,7 @@ def test_a_missing_virial_is_refused_unless_the_user_says_so(folder: Path) -> No
 
 
 def test_what_no_model_gives_is_said_at_the_start(folder: Path) -> None:
-    with pytest.raises(MissingObservable, match="no model of this client gives energy_spread"):
+    with pytest.raises(MissingObservable, match="needs energy_spread, which no model"):
         answer(folder, '[observables]\nextras = ["energy_spread"]\n')
 
 

@@ -102,8 +102,7 @@ class Campaign:
                 that cannot be read, or a run that has begun would be another one now.
         """
         self._check_names()
-        for name, run in self.runs.items():
-            check_rendered(self.template, self.table.client_files, name, self.values(run))
+        self._check_files()
         digests: dict[str, str] = {}
         for name, run in self.runs.items():  # each comes behind the one that it starts from
             before = "" if run.after is None else digests[run.after]
@@ -121,6 +120,13 @@ class Campaign:
                 f"remove {changed[0].folder}{more} to run it anew"
             )
         return digests
+
+    def _check_files(self) -> None:
+        """Read what all runs have in common once, and what differs for each of them."""
+        files: Sequence[str] = (INPUT, *self.table.client_files)
+        for name, run in self.runs.items():
+            check_rendered(self.template, files, name, self.values(run))
+            files = [file for file in files if file in self.template.texts]
 
     def digest(self, run: Run) -> str:
         """What changes when any file of a run would, or the run that it starts from."""

@@ -16,13 +16,13 @@ INPUT: Final = "input.xml"
 
 
 def check_rendered(
-    template: Template, client_files: Sequence[str], name: str, values: Mapping[str, object]
+    template: Template, files: Sequence[str], name: str, values: Mapping[str, object]
 ) -> None:
     """Read what the input and the client files of a run will be.
 
     Args:
         template: of the campaign.
-        client_files: their names in the template.
+        files: those to read, by their names in the template.
         name: of the run.
         values: what the names in the template stand for.
 
@@ -31,10 +31,12 @@ def check_rendered(
     """
     contents = {**template.copied, **template.render(values)}
     try:
-        ipi_input.read_content(contents[INPUT], template.folder / INPUT)
-        for file in client_files:
+        for file in files:
             path = template.folder / file
-            check_needs(config.parse(parse_toml(contents[file], path), str(path)))
+            if file == INPUT:
+                ipi_input.read_content(contents[file], path)
+            else:
+                check_needs(config.parse(parse_toml(contents[file], path), str(path)))
     except MlobsError as error:
         said = ", ".join(f"{key} = {value}" for key, value in values.items())
         raise ConfigError(
