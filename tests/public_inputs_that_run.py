@@ -5,6 +5,7 @@ from __future__ import annotations
 from public_inputs import (
     AT_TEMP,
     CONTRACTED,
+    ENSEMBLE,
     H0,
     IMAGES,
     INET,
@@ -247,6 +248,22 @@ GOOD: dict[str, Input] = {
         ff=SPLIT, clients=TWO, motion=dynamics("nvt", LANGEVIN),
         forces=force(more="weight='0'") + force("two", "weight='1'"),
         names=f"{STATE}, pot_component_raw{{electronvolt}}(0), pot_component_raw(index=1)",
+    ),
+    "integration at lambda 0: of a path integral": Input(
+        ff=SPLIT, clients=TWO, motion=dynamics("nvt", PILE), beads=4,
+        forces=force(more="weight='1'") + force("two", "weight='0' nbeads='2'"),
+        names=f"{STATE}, pot_component_raw(1), kinetic_cv",
+    ),
+    "integration: all values of lambda in one input": Input(
+        ff=SPLIT, clients=TWO, motion=dynamics("nvt", LANGEVIN),
+        system=replicas("0, 0.0", "1, 1.0").replace("TEMP", "LAMBDA"),
+        forces=force(more="weight='0.5'") + force("two", "weight='LAMBDA'"),
+        names=f"{STATE}, pot_component_raw(0), pot_component_raw(1)",
+    ),
+    "a bias on the centroid": Input(
+        beads=4, ff=SPLIT, clients=TWO, motion=dynamics("nvt", PILE),
+        ensemble=f"{ENSEMBLE} <bias> <force forcefield='two' nbeads='1'/> </bias>",
+        names=f"{STATE}, ensemble_bias",
     ),
     "driven_dynamics": Input(
         motion=driven("<bec mode='driver'/> <asr_threshold> 1e-6 </asr_threshold>"),
