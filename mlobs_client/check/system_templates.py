@@ -16,7 +16,7 @@ def fill_templates(root: ET.Element) -> tuple[str, ...]:
     """Put the first instance into a ``<system_template>``; the others are alike.
 
     Returns:
-        The prefixes of all systems that come of the input.
+        The prefixes of all systems that come of the input; of one system at least.
     """
     prefixes = [tag.get("prefix", "").strip() for tag in root.findall("system")]
     for template in root.iter("system_template"):
@@ -29,7 +29,7 @@ def fill_templates(root: ET.Element) -> tuple[str, ...]:
             tag.text = _fill(tag.text or "", labels, instances[0])
             for name, value in tag.attrib.items():
                 tag.set(name, _fill(value, labels, instances[0]))
-    return tuple(prefixes)
+    return tuple(prefixes) or ("",)
 
 
 def _fill(text: str, labels: Sequence[str], values: Sequence[str]) -> str:

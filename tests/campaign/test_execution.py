@@ -45,14 +45,14 @@ def run(campaign: Campaign) -> Outcomes:
 
 def test_a_run_that_fails_is_tried_again_and_those_after_it_are_not(path: Path) -> None:
     template = path.parent / "template" / "input.xml"
-    template.write_text(template.read_text().replace("</simulation>", ""))
+    template.write_text(template.read_text().replace("forcefield='mlobs'", "forcefield='mlops'"))
     campaign = with_execution(path, 'kind = "local"\nretries = 1\n')
     outcomes = run(campaign)
     first, second = campaign.runs.values()
-    assert "cannot be read as XML" in str(outcomes[first.name])
+    assert "names no forcefield" in str(outcomes[first.name])
     assert outcomes[second.name] == f"not started, because {first.name} has failed"
     log = (first.folder / "run.log").read_text()
-    assert log.count("cannot be read as XML") == 2
+    assert log.count("names no forcefield") == 2
     assert not second.folder.exists()
 
 
