@@ -61,12 +61,12 @@ def test_what_goes_on_comes_first_in_a_live_table(campaign: Campaign) -> None:
 
 def test_a_failed_campaign_is_one_line_with_the_first_reason(campaign: Campaign) -> None:
     template = campaign.template.folder / "input.xml"
-    template.write_text(template.read_text().replace("</simulation>", ""))
+    template.write_text(template.read_text().replace("forcefield='mlobs'", "forcefield='mlops'"))
     result = invoke("run", campaign.path)
     assert isinstance(result.exception, LaunchError)
     text = str(result.exception)
     assert text.startswith(f"0 of 2 runs are done, {FIRST} failed: ")
-    assert "cannot be read as XML" in text
+    assert "names no forcefield" in text
     assert ", and 1 more are not done; go on with: mlobs campaign resume" in text
     assert "\n" not in text
 
