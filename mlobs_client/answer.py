@@ -29,7 +29,7 @@ from mlobs_client.record.writer import RecordWriter, open_next_record
 from mlobs_client.schedule import Schedule
 from mlobs_client.spread_watch import SpreadWatch
 from mlobs_client.steps import StepCounter
-from mlobs_client.structure import Array, Prediction, Structure
+from mlobs_client.structure import Array, Prediction, Structure, fills_cell
 from mlobs_client.wire import extras
 from mlobs_client.wire.protocol import Reply, count_without_padding
 
@@ -74,6 +74,7 @@ class Answer:
         self._schedule = Schedule(config.observables.strides)
         self._steps = StepCounter(step)
         self._last: Structure | None = None  # of the request before
+        self._is_first = True  # no request was seen yet
         self._watch = SpreadWatch(assembly.alphas)
         report_alphas(assembly.alphas, self._wanted(self._schedule.due(None)))
         if step is None and self._schedule.depends_on_step:
@@ -135,6 +136,7 @@ class Answer:
                 f"i-PI sends {positions.shape[1]} atoms, but the structure of the client file has "
                 f"{template.n_atoms}; both must be the same atoms in the same order"
             )
+        self._compare_periodicity(cells[0], positions[0])
         n_real = count_without_padding(cells, positions)
         structures = [
             replace(template, cell=cell, positions=position)
@@ -153,6 +155,16 @@ class Answer:
             for prediction, row in zip(predictions, rows, strict=True)
         ]
         return replies + [replies[-1]] * (len(cells) - n_real)
+
+    def _compare_periodicity(self, cell: Array, positions: Array) -> None:
+        """Say once where i-PI has a liquid or a solid, and the client file a molecule."""
+        if self._is_first and not any(self._assembly.structure.pbc) and fills_cell(positions, cell):
+            logger.warning(
+                "the structure of the client file is not periodic, but its atoms fill the cell of "
+                "i-PI: forces between images are left out; 'mlobs check' says how to make it "
+                "periodic"
+            )
+        self._is_first = False
 
     def _count_step(self, structures: Sequence[Structure], batch_size: int) -> Iterable[int] | None:
         if not self._schedule.depends_on_step:

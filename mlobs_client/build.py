@@ -13,16 +13,17 @@ import numpy as np
 
 from mlobs_client.alphas import Alpha, committees, read_alphas
 from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyModel
-from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.evaluate.fuse import observe
 from mlobs_client.evaluate.precision import compare
 from mlobs_client.structure import Structure
+from mlobs_client.structure_file import how_to_make_periodic, read_structure
 from mlobs_client.terms.displacement import FOUR_PI, FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.sum_rule import AcousticSumRule
 from mlobs_client.terms.term import Term
-from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
+from mlobs_client.units import VOLT_PER_ANGSTROM
 
 if TYPE_CHECKING:
     from mlobs_client.evaluate.compile.background import Background
@@ -74,7 +75,7 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
             evaluators.append(_analytic(table, config))
-    terms = _terms(config, structure)
+    terms = _terms(config, folder, structure)
     for term in terms:
         if isinstance(term, FixedDisplacement):
             _report_field(term, evaluators, structure)
@@ -274,8 +275,8 @@ def _restricted(
     return Restricted(evaluator, left)
 
 
-def _terms(config: ClientConfig, structure: Structure) -> tuple[Term, ...]:
-    field = _field(config, structure)
+def _terms(config: ClientConfig, folder: Path, structure: Structure) -> tuple[Term, ...]:
+    field = _field(config, folder, structure)
     terms: list[Term] = [] if field is None else [field, UnwrappedPositions()]
     if config.observables.sum_rule is not None:
         dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
@@ -284,7 +285,7 @@ def _terms(config: ClientConfig, structure: Structure) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def _field(config: ClientConfig, structure: Structure) -> Term | None:
+def _field(config: ClientConfig, folder: Path, structure: Structure) -> Term | None:
     """What acts on the dipole."""
     table = config.coupling
     if table is None:
@@ -293,7 +294,7 @@ def _field(config: ClientConfig, structure: Structure) -> Term | None:
         where = "[field] reduced = true" if config.displacement is None else "[displacement]"
         raise ConfigError(
             f"{where} needs a structure that is periodic in all directions, but pbc is "
-            f"{list(structure.pbc)}; put pbc into {config.structure} or the client file"
+            f"{list(structure.pbc)}; {how_to_make_periodic(config, folder, structure)}"
         )
     cell = structure.cell if table.reduced else None
     vector = table.atomic_units
@@ -320,31 +321,3 @@ def _report_field(
         field.round(4).tolist(),
         (FOUR_PI * values["dipole"] / structure.volume / VOLT_PER_ANGSTROM).round(4).tolist(),
     )
-
-
-def read_structure(config: ClientConfig, folder: Path) -> Structure:
-    """Read species, order and periodicity (and a sample of positions) of a client file.
-
-    Raises:
-        ConfigError: the file is missing or unreadable.
-        EvaluationError: its positions or its cell are impossible.
-    """
-    import ase.io
-
-    path = folder / config.structure
-    if not path.exists():
-        raise ConfigError(f"structure = {config.structure!r}: {path} does not exist")
-    try:
-        atoms = ase.io.read(path)
-    except Exception as error:  # ASE's readers raise anything
-        raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
-    pbc = config.pbc or tuple(bool(periodic) for periodic in atoms.pbc)
-    try:
-        return Structure(
-            numbers=np.asarray(atoms.numbers, dtype=np.int64),
-            positions=atoms.positions * ANGSTROM,
-            cell=np.asarray(atoms.cell) * ANGSTROM,
-            pbc=(pbc[0], pbc[1], pbc[2]),
-        )
-    except EvaluationError as error:
-        raise EvaluationError(f"{path}: {error}") from error

@@ -9,15 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import EvaluationError
 from mlobs_client.quantities import QUANTITIES
+from mlobs_client.units import ANGSTROM
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+VACUUM: Final = 4.0 * ANGSTROM
+"""bohr; less between an atom and its image, and the structure is hardly a molecule."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,21 @@ class Prediction:
         for name, value in self.observables.items():
             _check_finite(name, value)
             _check_shape(name, value.shape, n_atoms)
+
+
+def fills_cell(positions: Array, cell: Array) -> bool:
+    """Return whether less than ``VACUUM`` is left between atoms and their images along any vector.
+
+    Args:
+        positions: shape ``(n_atoms, 3)``, bohr.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; False if it has no volume.
+    """
+    if abs(np.linalg.det(cell)) < 1e-6:
+        return False
+    inverse = np.linalg.inv(cell)
+    extent = np.ptp(positions @ inverse, axis=0)
+    heights = 1.0 / np.linalg.norm(inverse, axis=0)
+    return bool(((1.0 - extent) * heights < VACUUM).any())
 
 
 def _check_finite(name: str, value: npt.NDArray[np.float64]) -> None:

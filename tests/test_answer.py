@@ -237,3 +237,16 @@ def test_a_record_says_where_its_numbers_come_from(folder: Path) -> None:
         client(*geometries(1))
     attributes = open_record(folder / "observables.h5").attributes
     assert "charged_oscillators" in str(attributes["client_file"])
+
+
+def test_a_molecule_whose_atoms_fill_the_cell_of_ipi_is_a_warning_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with answer(folder, structure="pbc = [false, false, false]\nstructure") as molecule:
+        for _ in range(2):
+            molecule(*geometries(1))
+    assert caplog.text.count("its atoms fill the cell of i-PI") == 1
+    caplog.clear()
+    with answer(folder) as crystal:
+        crystal(*geometries(1))
+    assert "fill the cell" not in caplog.text

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
-from mlobs_client.build import read_structure
 from mlobs_client.check.agreement import BAROSTATTED, ClientFile
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.outputs.labels import element
-from mlobs_client.structure import Structure
+from mlobs_client.structure import Structure, fills_cell
+from mlobs_client.structure_file import how_to_make_periodic, read_structure
 from mlobs_client.units import ANGSTROM
-
-VACUUM: Final = 4.0 * ANGSTROM
 
 
 def check_structure(
@@ -80,10 +77,7 @@ def _element(label: str) -> str:
 def _periodicity(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
-    remedy = (
-        f'write pbc = [true, true, true] in {client.path.name}, or pbc="T T T" in the second '
-        f"line of {client.config.structure}"
-    )
+    remedy = how_to_make_periodic(client.config, client.path.parent, structure, parsed.cell)
     modes = sorted(BAROSTATTED.intersection(ipi.dynamics))
     if all(structure.pbc):
         yield ok("the structure is periodic along all lattice vectors")
@@ -93,21 +87,11 @@ def _periodicity(
             "periodic",
             remedy,
         )
-    elif not any(structure.pbc) and _fills(parsed):
+    elif not any(structure.pbc) and fills_cell(parsed.positions, parsed.cell):
         yield warning(
             f"{client.config.structure} is not periodic, but its atoms fill the cell of i-PI",
             f"if it is a liquid or a solid, {remedy}",
         )
-
-
-def _fills(parsed: ParsedInput) -> bool:
-    """Whether less than VACUUM is left between the atoms and their images along any vector."""
-    volume = abs(np.linalg.det(parsed.cell))
-    if volume < 1e-6:
-        return False
-    scaled = np.ptp(parsed.positions @ np.linalg.inv(parsed.cell), axis=0)
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(parsed.cell), axis=0)
-    return bool(((1.0 - scaled) * heights < VACUUM).any())
 
 
 def _cell(

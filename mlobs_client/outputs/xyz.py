@@ -10,18 +10,22 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.dimensions import factor
-from mlobs_client.outputs.labels import numbers_of
+from mlobs_client.outputs.labels import element, numbers_of
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
 
+if TYPE_CHECKING:
+    from ase import Atoms
+
 _CELL: Final = re.compile(r"CELL[(\[{](abcABC|H|GENH)[)\]}]:\s*((?:[-+0-9.Ee]+\s+)+)")
-_UNIT: Final = re.compile(r"(\w+)\{([^}]*)\}")
+_UNIT: Final = re.compile(r"\b(?!CELL\b)(\w+)\{([^}]*)\}")  # CELL{H} is no unit
+_PROPERTIES: Final = re.compile(r'Properties="?([^"\s]+)')
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,53 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
     return triangular.T, triangular @ np.linalg.inv(matrix).T
 
 
-def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
+def read_atoms(comment: str, lines: list[str]) -> Atoms:
+    """Read one frame of extended or plain xyz with ASE, but with labels such as D and O18.
+
+    A ``Lattice`` of zeros without ``pbc`` is that of a molecule.
+
+    Args:
+        comment: the second line, with its newline.
+        lines: one for each atom.
+
+    Raises:
+        ValueError: a line makes no sense.
+    """
     import ase.io
 
-    text = f"{len(lines)}\n{comment}{''.join(lines)}"
-    atoms = ase.io.read(io.StringIO(text), format="extxyz")
+    text = f"{len(lines)}\n{comment}{''.join(_with_elements(comment, lines))}"
+    try:
+        atoms = ase.io.read(io.StringIO(text), format="extxyz")
+    except Exception as error:  # ASE's readers raise anything
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    if not atoms.cell.array.any() and "pbc=" not in comment:
+        atoms.pbc = False
+    return atoms
+
+
+def _with_elements(comment: str, lines: list[str]) -> list[str]:
+    """Write elements where i-PI has other labels, for ASE knows no other."""
+    from ase.data import atomic_numbers
+
+    properties = _PROPERTIES.search(comment)
+    words = ("species:S:1" if properties is None else properties[1]).split(":")
+    names, counts = words[::3], words[2::3]
+    if "species" not in names:
+        return lines
+    column = sum(map(int, counts[: names.index("species")]))
+    written = []
+    for line in lines:
+        fields = line.split()
+        if column < len(fields) and fields[column] not in atomic_numbers:
+            fields[column] = element(fields[column])
+            written.append(" ".join(fields) + "\n")
+        else:
+            written.append(line)
+    return written
+
+
+def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
+    atoms = read_atoms(comment, lines)
     units = dict(_UNIT.findall(comment))
     units.pop("cell", None)
     quantity, unit = next(iter(units.items()), ("positions", ""))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import pytest
 from ipi_runs import WATER, make_input
 
@@ -17,7 +19,10 @@ from mlobs_client.check.agreement import ClientFile, check_agreement
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.check.inputs import check_input
+from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.check.strides import check_strides
+from mlobs_client.check.structures import check_structure
+from mlobs_client.units import ANGSTROM
 
 OUTPUT = """<output prefix='simulation'>
     <properties filename='out' stride='2'> [ step, temperature{kelvin}, potential ] </properties>
@@ -70,6 +75,18 @@ class Case:
     def judge_strides(self, n_clients: int = 1) -> list[Finding]:
         clients = [ClientFile(self.client, client_file.load(self.client), n_clients)]
         return list(check_strides(ipi_input.read(self.input), clients))
+
+    def parse(self, **other: Any) -> ParsedInput:
+        """What i-PI makes of the input, without asking it."""
+        atoms = ase.io.read(self.structure)
+        right = ParsedInput(
+            tuple(atoms.symbols), atoms.positions * ANGSTROM, atoms.cell.array * ANGSTROM, n_beads=4
+        )
+        return replace(right, **other)
+
+    def judge_structure(self, parsed: ParsedInput) -> list[Finding]:
+        client = ClientFile(self.client, client_file.load(self.client))
+        return list(check_structure(ipi_input.read(self.input), parsed, client))
 
     def judge_all(self) -> list[Finding]:
         return list(check_files(self.input, [self.client]))

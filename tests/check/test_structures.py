@@ -1,3 +1,6 @@
+import pytest
+
+
 def test_another_order_of_species_is_an_error_that_names_the_first_atom(case, texts):
     ours = case.folder / "ours.xyz"
     lines = case.structure.read_text().splitlines()
@@ -70,7 +73,7 @@ def test_atoms_that_fill_the_cell_without_periodicity_are_a_warning(case, texts)
     assert texts(case.judge_all(), "warning") == []
 
 
-def test_constant_pressure_without_periodicity_is_an_error(case, texts):
+def make_npt(case):
     case.replace(
         case.input,
         "<dynamics mode='nve'>",
@@ -79,4 +82,43 @@ def test_constant_pressure_without_periodicity_is_an_error(case, texts):
         "<thermostat mode='svr'> <tau> 1e4 </tau> </thermostat>",
     )
     case.replace(case.input, "</ensemble>", "<pressure> 1e-9 </pressure> </ensemble>")
-    assert "is not periodic" in " ".join(texts(case.judge_all(), "error"))
+
+
+def test_constant_pressure_without_periodicity_is_an_error_whose_remedy_works(case, texts):
+    make_npt(case)
+    parsed = case.parse()
+    (error,) = texts(case.judge_structure(parsed), "error")
+    assert "is not periodic" in error
+    remedy = error.partition("-> write ")[2].partition(" at the top")[0]
+    case.client.write_text(f"{remedy}\n{case.client.read_text()}")
+    assert texts(case.judge_structure(parsed), "error") == []
+
+
+@pytest.mark.parametrize("comment", ["nothing", "positions{angstrom}"])
+def test_constant_pressure_without_a_cell_is_an_error_whose_remedy_works(case, texts, comment):
+    make_npt(case)
+    parsed = case.parse()
+    _, _, *atoms = case.structure.read_text().splitlines()
+    ours = case.folder / "ours.xyz"
+    ours.write_text("\n".join(["3", comment, *atoms]))
+    case.replace(case.client, "init.xyz", "ours.xyz")
+    (error,) = texts(case.judge_structure(parsed), "error")
+    _, _, remedy = error.partition(
+        "-> write the lattice vectors into the second line of ours.xyz, "
+    )
+    written = remedy.removeprefix("in angstrom: ")
+    ours.write_text("\n".join(["3", f"{comment} {written}", *atoms]))
+    findings = case.judge_structure(parsed)
+    assert texts(findings, "error") == []
+    assert "cells differ" not in " ".join(texts(findings, "warning"))
+
+
+def test_xyz_of_ipi_is_periodic_also_for_the_client(case, texts):
+    make_npt(case)
+    parsed = case.parse()
+    ours = case.folder / "ours.xyz"
+    _, _, *atoms = case.structure.read_text().splitlines()
+    cell = "# CELL{H}: 20 3 -2 0 21 4 0 0 22 cell{angstrom} positions{angstrom}"
+    ours.write_text("\n".join(["3", cell, *atoms]))
+    case.replace(case.client, "init.xyz", "ours.xyz")
+    assert texts(case.judge_structure(parsed), "error") == []

@@ -101,3 +101,17 @@ def test_isotopes_are_their_elements_and_further_columns_are_ignored() -> None:
 def test_what_makes_no_sense_is_named_with_its_place(comment, lines, said) -> None:
     with pytest.raises(RecordError, match=f"a.xyz:7: .*{said}"):
         parse_frame(comment, lines, "a.xyz:7")
+
+
+def test_a_frame_of_extended_xyz_has_labels_of_ipi_and_no_cell_of_zeros() -> None:
+    comment = 'Lattice="0 0 0 0 0 0 0 0 0" Properties=species:S:1:pos:R:3\n'
+    frame = parse_frame(comment, [ATOMS[0], ATOMS[1].replace("H", "D")], "here")
+    assert frame.numbers.tolist() == [8, 1]
+    assert frame.cell is None
+
+
+def test_braces_around_the_kind_of_cell_are_no_unit() -> None:
+    comment = "# CELL{H}: 10 1 2 0 11 3 0 0 12 positions{atomic_unit} cell{atomic_unit}\n"
+    frame = parse_frame(comment, ATOMS, "here")
+    assert frame.quantity == "positions"
+    np.testing.assert_array_equal(frame.cell, [[10, 0, 0], [1, 11, 0], [2, 3, 12]])
