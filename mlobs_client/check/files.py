@@ -6,22 +6,21 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, check_agreement, find_service
 from mlobs_client.check.finding import Finding, error, errors, ok, warning
+from mlobs_client.check.initial_state import PHOTON
 from mlobs_client.check.inputs import check_batches, check_input
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput, parse_with_ipi
+from mlobs_client.check.magnitudes import check_state
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
 from mlobs_client.config import AseModel, ClientConfig, ToyModel
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.needs import check_needs
-
-PHOTON: Final = "L"  # the label of i-PI
 
 
 def check_files(
@@ -58,6 +57,8 @@ def check_files(
         for what, remedy, stops in parsed.faults:
             yield error(what, remedy) if stops else warning(what, remedy)
         yield from check_batches(ipi, parsed)
+        if parsed.state is not None:
+            yield from check_state(ipi, parsed.state)
     n_beads = 0 if parsed is None else parsed.n_beads
     yield from check_agreement(ipi, clients, n_beads, others_serve=others_serve)
     yield from check_strides(ipi, clients)
@@ -164,15 +165,17 @@ def check_physics(
 
     Args:
         client_paths: the client files.
-        input_path: the XML, or a RESTART, for the digits that it writes of the energies.
+        input_path: the XML, or a RESTART, for the digits that it writes of the energies and for
+            the forces on its first structure.
         say: is told what is done next.
     """
     from mlobs_client.check.physics import check_models  # loads torch
 
-    floatformat = None
+    floatformat, start = None, None
     if input_path is not None:
         with contextlib.suppress(MlobsError):  # check_files says it
             floatformat = ipi_input.read(input_path).floatformat
+            start = parse_with_ipi(input_path)
     clients = yield from _load(client_paths)
     for client in clients:
         lacks = errors(_find_lacks(client))
@@ -180,7 +183,7 @@ def check_physics(
         if lacks:  # which the models would say again, after they have been loaded
             continue
         try:
-            yield from check_models(client, floatformat, say)
+            yield from check_models(client, floatformat, start, say)
         except MlobsError as problem:
             yield from_error(problem)
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from mlobs_client.check.first_outputs import Fault, find_faults
+from mlobs_client.check.initial_state import InitialState, describe_state
 from mlobs_client.errors import ConfigError
 from mlobs_client.structure import Array
 
@@ -41,6 +42,7 @@ class ParsedInput:
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
         n_beads: of the ring polymer.
         faults: what i-PI would refuse when it writes its outputs first, each with its remedy.
+        state: masses, temperatures, time step, fixed coordinates.
     """
 
     names: tuple[str, ...]
@@ -48,6 +50,7 @@ class ParsedInput:
     cell: Array
     n_beads: int
     faults: tuple[Fault, ...] = ()
+    state: InitialState | None = None
 
 
 def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
@@ -69,6 +72,7 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
         cell=np.array(answer["cell"], dtype=np.float64),
         n_beads=int(answer["n_beads"]),
         faults=tuple(Fault(*fault) for fault in answer["faults"]),
+        state=InitialState.from_json(answer["state"]),
     )
 
 
@@ -119,6 +123,7 @@ def _describe_input(name: str) -> dict[str, Any]:
         "cell": np.asarray(system.cell.h).T.tolist(),  # i-PI has the vectors as columns
         "n_beads": int(system.beads.nbeads),
         "faults": list(find_faults(simulation)),
+        "state": describe_state(simulation),
     }
 
 

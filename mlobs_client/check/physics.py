@@ -16,12 +16,15 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.capture import Caught, caught
 from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.config import ClientConfig
 from mlobs_client.conformance import Report, check_evaluator, check_term, check_translations
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.fuse import predict
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term
+from mlobs_client.units import ANGSTROM, EV
 
 N_SAMPLED: Final = 2  # atoms
 STEPS: Final = {"float64": 0.01, "float32": 0.05}  # bohr
@@ -32,6 +35,7 @@ TOLERANCES: Final = {"float64": 1e-4, "float32": 1e-2}
 def check_models(
     client: ClientFile,
     floatformat: str | None = None,
+    start: ParsedInput | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
     """Load the models, let them answer as in a run, and compare derivatives with differences.
@@ -42,6 +46,7 @@ def check_models(
     Args:
         client: whose models.
         floatformat: in which i-PI writes their energies; None leaves that out.
+        start: the input as i-PI reads it, for the forces on its first structure.
         say: is told what is done next, for it may take minutes.
 
     Raises:
@@ -73,12 +78,35 @@ def check_models(
         with caught(said):
             report = _check_term(assembly, term, structure, _precision(config))
         yield from _judge(f"{name}: {subject} with all models", report)
+    if start is not None and len(start.names) == structure.n_atoms:
+        with caught(said):
+            largest = _largest_force(assembly, start)
+        yield ok(f"{name}: on the first structure of i-PI, the largest force is {largest}")
     yield from said.findings(name)
-    if config.virial == "none":
+    yield from _virial(client, assembly)
+
+
+def _virial(client: ClientFile, assembly: Assembly) -> Iterator[Finding]:
+    """Say where i-PI gets zeros; a client of a periodic structure does not start without one."""
+    name = client.path.name
+    if client.config.virial == "none":
         yield warning(
             f'{name}: virial = "none", so i-PI may get a zero virial',
             "run at constant volume only, and ignore pressures",
         )
+    elif not any(assembly.structure.pbc):
+        (found,) = predict([assembly.structure], assembly.evaluators, assembly.terms)
+        if found.virial is None:
+            yield ok(f"{name}: no virial, which a structure without periodicity does not need")
+
+
+def _largest_force(assembly: Assembly, start: ParsedInput) -> str:
+    """Where i-PI starts."""
+    structure = replace(assembly.structure, positions=start.positions, cell=start.cell)
+    (found,) = predict([structure], assembly.evaluators, assembly.terms)
+    forces = np.linalg.norm(found.forces, axis=1) * ANGSTROM / EV
+    atom = int(forces.argmax())
+    return f"{forces[atom]:.4g} eV/angstrom, on {start.names[atom]}{atom + 1}"
 
 
 def _answer_once(client: ClientFile, assembly: Assembly) -> float:

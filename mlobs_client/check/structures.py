@@ -10,6 +10,7 @@ from mlobs_client.check.agreement import BAROSTATTED, ClientFile
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
+from mlobs_client.check.magnitudes import check_distances
 from mlobs_client.outputs.labels import element
 from mlobs_client.structure import Structure, fills_cell
 from mlobs_client.structure_file import how_to_make_periodic, read_structure
@@ -19,7 +20,7 @@ from mlobs_client.units import ANGSTROM
 def check_structure(
     ipi: IpiInput, parsed: ParsedInput | None, client: ClientFile
 ) -> Iterator[Finding]:
-    """Compare species, periodicity and cell.
+    """Compare species, periodicity, cell and units; judge the distances.
 
     Args:
         ipi: the input.
@@ -37,6 +38,8 @@ def check_structure(
     yield from _periodicity(ipi, parsed, client, structure)
     if any(structure.pbc):
         yield from _cell(ipi, parsed, client, structure)
+    if structure.n_atoms == len(parsed.names):
+        yield from check_distances(ipi, parsed, client, structure)
 
 
 def _species(
