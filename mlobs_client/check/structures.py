@@ -8,19 +8,20 @@ import numpy as np
 
 from mlobs_client.check.agreement import BAROSTATTED, ClientFile
 from mlobs_client.check.finding import Finding, error, ok, warning
+from mlobs_client.check.fixed_atoms import check_fixed_atoms
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.check.magnitudes import check_distances
 from mlobs_client.outputs.labels import element
 from mlobs_client.structure import Structure, fills_cell
-from mlobs_client.structure_file import how_to_make_periodic, read_structure
+from mlobs_client.structure_file import how_to_make_periodic, read_structure_file
 from mlobs_client.units import ANGSTROM
 
 
 def check_structure(
     ipi: IpiInput, parsed: ParsedInput | None, client: ClientFile
 ) -> Iterator[Finding]:
-    """Compare species, periodicity, cell and units; judge the distances.
+    """Compare species, periodicity, cell, units and fixed atoms; judge the distances.
 
     Args:
         ipi: the input.
@@ -31,7 +32,8 @@ def check_structure(
         ConfigError: the structure of the client file is missing or unreadable.
         EvaluationError: it has a periodic cell without volume.
     """
-    structure = read_structure(client.config, client.path.parent)
+    file = read_structure_file(client.path.parent / client.config.structure, client.config.pbc)
+    structure = file.structure
     if parsed is None:
         return
     yield from _species(ipi, parsed, client, structure)
@@ -40,6 +42,8 @@ def check_structure(
         yield from _cell(ipi, parsed, client, structure)
     if structure.n_atoms == len(parsed.names):
         yield from check_distances(ipi, parsed, client, structure)
+        if parsed.state is not None:
+            yield from check_fixed_atoms(ipi, parsed.state, file, client.config.structure)
 
 
 def _species(

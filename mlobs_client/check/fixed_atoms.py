@@ -1,0 +1,76 @@
+"""Judge whether i-PI fixes the atoms that a structure file of ASE says are fixed.
+
+A client gives forces only: constraints of ASE (``FixAtoms``; ``move_mask`` in extended xyz) have
+no effect on i-PI.
+
+Source:
+    i-PI 3.3.1, ``inputs/motion/motion.py``: ``<fixatoms>`` counts atoms from 0, ``<fixatoms_dof>``
+    coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.check.finding import Finding, ok, warning
+from mlobs_client.check.initial_state import InitialState
+from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.structure import Integers
+from mlobs_client.structure_file import StructureFile
+
+SHOWN: Final = 6  # atoms
+
+
+def check_fixed_atoms(
+    ipi: IpiInput, state: InitialState, file: StructureFile, name: str
+) -> Iterator[Finding]:
+    """Compare the coordinates that are fixed.
+
+    Args:
+        ipi: the input.
+        state: of i-PI at its start.
+        file: the structure of a client file.
+        name: of that file.
+    """
+    if file.constraints:
+        yield warning(
+            f"{name} has constraints of ASE that have no effect: {', '.join(file.constraints)}",
+            f"remove them from {name}, or see <motion mode='constrained_dynamics'> of i-PI",
+        )
+    if not len(file.fixed):
+        return
+    ours = _describe(file.fixed)
+    if np.array_equal(file.fixed, state.fixed):
+        yield ok(f"i-PI fixes {ours}, as {name} says")
+        return
+    theirs = _describe(np.array(state.fixed, dtype=np.int64))
+    yield warning(
+        f"{name} fixes {ours}, which has no effect on i-PI, and {ipi.path.name} fixes {theirs}",
+        f"write {_write(file.fixed)} into <motion> of {ipi.path.name}, instead of other fixed "
+        f"atoms, or remove the constraint (move_mask) from {name}",
+    )
+
+
+def _atoms(fixed: Integers) -> list[int] | None:
+    """The atoms of which all coordinates are fixed; None where some move in part."""
+    atoms, counts = np.unique(fixed // 3, return_counts=True)
+    return atoms.tolist() if (counts == 3).all() else None
+
+
+def _describe(fixed: Integers) -> str:
+    atoms = _atoms(fixed)
+    if atoms is None:
+        return f"{len(fixed)} coordinates"
+    first = ", ".join(map(str, atoms[:SHOWN])) + (", ..." if len(atoms) > SHOWN else "")
+    return f"{len(atoms)} atoms ({first})" if atoms else "none"
+
+
+def _write(fixed: Integers) -> str:
+    """The list as i-PI reads it."""
+    atoms = _atoms(fixed)
+    if atoms is None:
+        return f"<fixatoms_dof> {fixed.tolist()} </fixatoms_dof>"
+    return f"<fixatoms> {atoms} </fixatoms>"
