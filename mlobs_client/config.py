@@ -6,18 +6,23 @@ Paths are relative to the client file, so that a folder can be moved as a whole.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import Field, StrictInt, model_validator
 
 from mlobs_client import units
 from mlobs_client.evaluate.precision import Precision
-from mlobs_client.quantities import QUANTITIES
+from mlobs_client.quantities import IN_IPI, QUANTITIES
 from mlobs_client.structure import Array
 from mlobs_client.tables import Table, read_toml, suggest, validate
 
 Vector = tuple[float, float, float]
+
+NO_FORCES: Final = (
+    "neither [potential] nor [field] nor [displacement] is there, so i-PI would get no forces; add "
+    "one of them"
+)
 
 
 class Socket(Table):
@@ -162,7 +167,7 @@ class Observables(Table):
             if name not in QUANTITIES:
                 raise ValueError(f"unknown observable {name!r}; {suggest(name, QUANTITIES)}")
         for name in self.extras:
-            if name in ("energy", "positions"):
+            if name in IN_IPI:
                 raise ValueError(f"i-PI has the {name} anyway; remove it from extras")
         return self
 
@@ -233,18 +238,20 @@ class ClientConfig(Table):
     limits: Limits = Limits()
 
     @model_validator(mode="after")
-    def _something_gives_forces(self) -> ClientConfig:
-        if self.potential is None and self.coupling is None:
-            raise ValueError(
-                "neither [potential] nor [field] nor [displacement] is there, so i-PI would get no "
-                "forces; add one of them"
-            )
+    def _something_is_evaluated(self) -> ClientConfig:
+        if not self.gives_forces and self.dipole is None and self.polarizability is None:
+            raise ValueError(f"there is no model; {NO_FORCES}")
         if self.field is not None and self.displacement is not None:
             raise ValueError(
                 "[field] and [displacement] exclude each other: a fixed displacement makes its own "
                 "field; remove one of them"
             )
         return self
+
+    @property
+    def gives_forces(self) -> bool:
+        """Whether it can serve i-PI; ``mlobs observe`` needs no forces."""
+        return self.potential is not None or self.coupling is not None
 
     @property
     def coupling(self) -> UniformFieldTable | None:

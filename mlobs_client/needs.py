@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from mlobs_client.config import (
+    NO_FORCES,
     AseModel,
     ClientConfig,
     MaceDipole,
@@ -15,7 +16,7 @@ from mlobs_client.config import (
     MacePotential,
     ToyModel,
 )
-from mlobs_client.errors import MissingObservable
+from mlobs_client.errors import ConfigError, MissingObservable
 
 OBSERVABLES: Final = "[observables]"
 GIVEN: Final = {
@@ -33,8 +34,11 @@ def check_needs(config: ClientConfig) -> None:
     Whether an ASE calculator gives a dipole is known only when it is made; nothing is said of that.
 
     Raises:
+        ConfigError: there is nothing that gives forces.
         MissingObservable: no table can give an observable that one needs.
     """
+    if not config.gives_forces:
+        raise ConfigError(NO_FORCES)
     given = _given(config)
     for who, names in _needed(config).items():
         for name in sorted(names - given):

@@ -41,6 +41,14 @@ _M, _N = "n_members", "n_atoms"
 _ROWS = (
     Quantity("energy", (), "Eh", "potential energy at zero field", "energy"),
     Quantity(
+        "forces",
+        (_N, 3),
+        "Eh/bohr",
+        "-dE/dR with all that the client file has, also a field: what i-PI gets",
+        "forces",
+        large=True,
+    ),
+    Quantity(
         "committee_energies",
         (_M,),
         "Eh",
@@ -92,3 +100,6 @@ _ROWS = (
 )
 
 QUANTITIES: Final[dict[str, Quantity]] = {row.name: row for row in _ROWS}
+
+IN_IPI: Final = frozenset({"energy", "forces", "positions"})
+"""What i-PI has anyway, so that no client sends it in extras."""

@@ -250,3 +250,16 @@ def test_a_molecule_whose_atoms_fill_the_cell_of_ipi_is_a_warning_once(
     with answer(folder) as crystal:
         crystal(*geometries(1))
     assert "fill the cell" not in caplog.text
+
+
+def test_forces_can_be_recorded(folder: Path) -> None:
+    with answer(folder, '[observables]\nrecord = ["forces"]\n') as client:
+        (reply,) = client(*geometries(1))
+    record = open_record(folder / "observables.h5")
+    np.testing.assert_array_equal(record.read("forces")[0], reply.forces)
+
+
+def test_a_client_without_forces_is_refused_before_it_loads_models(folder: Path) -> None:
+    dipole = {"potential": "dipole"}
+    with pytest.raises(ConfigError, match=r"neither \[potential\] nor.*add one"):
+        answer(folder, **dipole)

@@ -61,6 +61,7 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
         ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),
         ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
         ({"observables": {"extras": ["positions"]}}, "i-PI has the positions anyway"),
+        ({"observables": {"extras": ["forces"]}}, "i-PI has the forces anyway"),
         ({"observables": {"every": 0}}, "every = 0 is no number of steps; write 1"),
         (
             {"observables": {"extras": ["dipole"], "every": {"dipole": -5}}},

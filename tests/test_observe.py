@@ -209,3 +209,23 @@ def test_a_step_that_lacks_beads_is_not_shown(tmp_path: Path) -> None:
     frames = list(make_frames())[:-1]
     observe_trajectory(frames, [make_evaluator()], ["dipole"], tmp_path / "a.h5")
     assert read_observed(tmp_path / "a.h5").steps.tolist() == [0, 10, 20, 30, 40]
+
+
+def test_forces_are_an_observable_and_minus_the_gradient_with_the_field(tmp_path: Path) -> None:
+    evaluator, field = make_evaluator(), np.array([0.01, -0.02, 0.03])
+    frames = list(make_frames(1))
+    terms = [UniformField(field)]
+    observe_trajectory(frames, [evaluator], ("forces",), tmp_path / "o.h5", terms=terms)
+    forces = read_observed(tmp_path / "o.h5").values["forces"][0]
+    structure, step = frames[1].structure, 1e-3
+
+    def energy(shift: float) -> float:
+        positions = structure.positions.copy()
+        positions[2, 1] += shift
+        moved = [replace(structure, positions=positions)]
+        (values,) = evaluator(moved, frozenset({"energy", "dipole"})).values
+        return float(values["energy"] - values["dipole"] @ field)
+
+    # central difference: error step**2 = 1e-6 times a third derivative of order 0.01
+    slope = (energy(step) - energy(-step)) / (2.0 * step)
+    assert forces[1, 2, 1] == pytest.approx(-slope, abs=1e-7)

@@ -114,8 +114,9 @@ def oxidation_number(
 
     Raises:
         ConfigError: there is no such atom.
-        RecordError: the path is not closed, has too few images, or the change of the dipole is
-            not an integer times e times the lattice vector by which the atom has moved.
+        RecordError: the path is not closed or ends where it began, has too few images, or the
+            change of the dipole is not an integer times e times the lattice vector by which the
+            atom has moved.
     """
     images = find_images(positions, cell, atom, closed)
     if len(dipoles) != len(positions):
@@ -156,7 +157,8 @@ def find_images(positions: Array, cell: Array, atom: int, closed: float = CLOSED
 
     Raises:
         ConfigError: there is no such atom.
-        RecordError: the path is not closed, or its steps are too large to follow.
+        RecordError: the path is not closed, or ends where it began, or its steps are too large to
+            follow.
     """
     checked = check_series(positions, "positions of the path")
     if checked.ndim != 3 or checked.shape[-1] != 3:
@@ -184,11 +186,17 @@ def _check_closed(moved: Array, cell: Array, atom: int, closed: float) -> None:
     left = moved.copy()
     left[atom] -= images
     distances = np.linalg.norm(left @ cell, axis=1)
-    if distances[atom] > closed or not images.any():
+    if distances[atom] > closed:
         raise RecordError(
             f"the path is not closed: atom {atom} moves by {_vector(moved[atom])} lattice vectors, "
             f"which is {distances[atom] / ANGSTROM:.3g} angstrom from an image of where it began"
-            + ("" if images.any() else "; it has to end in another image of itself")
+        )
+    if not images.any():
+        others = np.flatnonzero(np.rint(moved).any(axis=1))
+        hint = f"; atom {others[0]} does" if len(others) else ", as no atom does"
+        raise RecordError(
+            f"atom {atom} ends where it began, so it carries no charge through the cell and has no "
+            f"oxidation number on this path; it has to end in another image of itself{hint}"
         )
     worst = int(np.argmax(distances))
     if distances[worst] > closed:

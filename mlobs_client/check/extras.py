@@ -13,7 +13,7 @@ from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.forcefields import BASELINE, Forcefield, find_parent
 from mlobs_client.check.ipi_input import Force, IpiInput
 from mlobs_client.check.ipi_outputs import TrajectoryOutput
-from mlobs_client.quantities import QUANTITIES
+from mlobs_client.quantities import IN_IPI, QUANTITIES
 
 Keys = frozenset[str]
 
@@ -92,7 +92,7 @@ def _judge(run: _Run, trajectory: TrajectoryOutput, key: str) -> Iterator[Findin
 
 
 def _missing(run: _Run, what: str, key: str) -> Finding:
-    names = {quantity.wire_name: name for name, quantity in QUANTITIES.items()}
+    names = {row.wire_name: name for name, row in QUANTITIES.items() if name not in IN_IPI}
     for name, keys in run.sent.items():
         parent = find_parent(name, run.ipi.forcefields)
         if parent is not None and key in keys:

@@ -30,7 +30,8 @@ def predict(
         structures: any number of structures, of any sizes.
         evaluators: together they provide every observable; no observable twice.
         terms: extra force terms.
-        wanted: observables to return beside energy, forces and virial.
+        wanted: observables to return beside energy, forces and virial; with "forces", these are
+            among the observables too.
 
     Raises:
         MissingObservable: something wanted or needed by a term is provided by nobody.
@@ -89,7 +90,7 @@ def observe_batch(
     terms: Sequence[Term],
     wanted: Sequence[str],
 ) -> list[dict[str, Array]]:
-    """Evaluate observables without forces, as the terms leave them.
+    """Evaluate observables as the terms leave them.
 
     Args:
         structures: of any sizes.
@@ -102,7 +103,7 @@ def observe_batch(
         ConfigError: two evaluators provide the same.
     """
     names = frozenset(wanted) - {"positions", "cell"}
-    if terms:  # the forces are not needed, but only the terms know how they change observables
+    if terms or "forces" in names:  # only the terms know how they change observables
         return [dict(p.observables) for p in predict(structures, evaluators, terms, names)]
     return observe(structures, evaluators, names)
 
@@ -180,7 +181,7 @@ def _needed(
     evaluators: Sequence[Evaluator], terms: Sequence[Term], wanted: frozenset[str]
 ) -> frozenset[str]:
     drives = any("energy" in evaluator.provides for evaluator in evaluators)
-    needed = wanted.union(*(term.needs for term in terms))
+    needed = (wanted - {"forces"}).union(*(term.needs for term in terms))
     return needed | {"energy"} if drives else needed
 
 
@@ -231,6 +232,7 @@ def _prediction(
     observables = dict(values)
     for coupling in couplings:
         observables.update(coupling.updated)
+    observables["forces"] = -gradient.positions
     return Prediction(
         energy=_total_energy(values, couplings),
         forces=-gradient.positions,

@@ -83,12 +83,21 @@ def test_a_path_that_is_not_closed_says_which_atom_is_where() -> None:
     moved[:, 3, 1] += np.linspace(0.0, 0.5 * ANGSTROM, N_IMAGES)
     with pytest.raises(RecordError, match=r"atom 3 ends 0.5 angstrom from where it began"):
         oxidation_number(moved, labels, CELL, 1)
-    with pytest.raises(RecordError, match="has to end in another image of itself"):
-        oxidation_number(positions, labels, CELL, 0)
     carried = positions.copy()
     carried[:, 2] += np.linspace(0.0, 1.0, N_IMAGES)[:, None] * CELL[2]
     with pytest.raises(RecordError, match=r"atom 2 ends .* and not in another image"):
         oxidation_number(carried, labels, CELL, 1)
+
+
+def test_a_path_that_ends_where_it_began_is_closed_but_says_nothing() -> None:
+    positions = path(1, (1, 0, 0))
+    back_and_forth = np.concatenate([positions, positions[-2::-1]])
+    for there, atom, hint in ((positions, 0, "; atom 1 does"), (back_and_forth, 1, ", as no atom")):
+        with pytest.raises(RecordError, match=r"ends where it began.*another image") as refused:
+            oxidation_number(there, dipole(there), CELL, atom)
+        assert "not closed" not in str(refused.value)
+        assert hint in str(refused.value)
+    assert oxidation_number(positions, dipole(positions), CELL, 1).value == -3
 
 
 def test_ends_that_meet_within_what_is_allowed_give_the_integer() -> None:

@@ -73,3 +73,8 @@ def test_a_record_without_a_folder_is_an_error_that_creating_it_removes(case, te
     assert "record_file = 'a/b.h5'" in error
     (case.folder / "a").mkdir()
     assert texts(case.judge_all(), "error") == []
+
+
+def test_a_client_that_gives_no_forces_is_an_error(case):
+    case.replace(case.client, "[potential]", "[dipole]")
+    assert "so i-PI would get no forces" in errors(case.judge_all())[0].what

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlobs_client.cli.observe import command
-from mlobs_client.errors import RecordError
+from mlobs_client.errors import MissingObservable, RecordError
 from mlobs_client.observe import read_observed
 from mlobs_client.units import ANGSTROM
 
@@ -72,3 +72,15 @@ def test_several_processes_write_the_same_record_also_after_an_interruption(
         assert one.steps.tolist() == other.steps.tolist()
         for name in ("dipole", "born_charges"):
             np.testing.assert_array_equal(one.values[name], other.values[name])
+
+
+def test_a_dipole_needs_no_potential(finished_run: Path, tmp_path: Path) -> None:
+    text = (finished_run / "client.toml").read_text()
+    (tmp_path / "init.xyz").write_text((finished_run / "init.xyz").read_text())
+    (tmp_path / "client.toml").write_text(text.replace("[potential]", "[dipole]"))
+    client, frames = str(tmp_path / "client.toml"), str(finished_run / "simulation.pos_0.xyz")
+    arguments = [client, frames, "-o", str(tmp_path / "o.h5")]
+    assert CliRunner().invoke(command, arguments, catch_exceptions=False).exit_code == 0
+    assert read_observed(tmp_path / "o.h5").values["dipole"].shape == (201, 1, 3)
+    with pytest.raises(MissingObservable, match=r"neither a potential.*add \[potential\]"):
+        CliRunner().invoke(command, [*arguments, "-w", "forces"], catch_exceptions=False)
