@@ -65,7 +65,6 @@ class Answer:
         step: int | None = None,
     ) -> None:
         self._assembly = assembly
-        self._allow_no_virial = config.virial == "none"
         self._limits = config.limits
         self._refused = record_path.with_name(REFUSED)
         self._extras = config.observables.extras
@@ -84,6 +83,7 @@ class Answer:
                 "beads, 'mlobs run' tells it the step, and so does 'mlobs client --step N'"
             )
         (first,) = self._predict([assembly.structure], self._schedule.due(None))
+        check_virial(first, assembly.structure, config)
         if self._recorded:
             columns = self._columns(first, assembly.structure)
             shapes = {name: np.shape(value) for name, value in columns.items()}
@@ -215,14 +215,7 @@ class Answer:
     def _reply(
         self, prediction: Prediction, row: Mapping[str, int | str], due: frozenset[str]
     ) -> Reply:
-        virial = prediction.virial
-        if virial is None:
-            if not self._allow_no_virial:
-                raise EvaluationError(
-                    "a model of this client has no strain derivative, so there is no virial; for "
-                    'runs at constant volume write virial = "none" in the client file'
-                )
-            virial = np.zeros((3, 3))
+        virial = np.zeros((3, 3)) if prediction.virial is None else prediction.virial
         sent = {name: prediction.observables[name] for name in self._extras if name in due}
         return Reply(prediction.energy, prediction.forces, virial, extras.encode({**sent, **row}))
 
@@ -236,6 +229,27 @@ class Answer:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def check_virial(prediction: Prediction, structure: Structure, config: ClientConfig) -> None:
+    """Refuse models without a strain derivative where a virial may be needed.
+
+    Without periodicity nothing needs it: i-PI gets zeros, as with ``virial = "none"``.
+
+    Raises:
+        EvaluationError: there is no virial, and the client file does not say that none is needed.
+    """
+    if prediction.virial is not None or config.virial == "none":
+        return
+    if any(structure.pbc):
+        raise EvaluationError(
+            "a model of this client has no strain derivative, so there is no virial; for runs at "
+            'constant volume write virial = "none" at the top of the client file'
+        )
+    logger.info(
+        "the models have no strain derivative: i-PI gets a zero virial, and pressures mean "
+        "nothing; the structure is not periodic, so nothing else needs it"
+    )
 
 
 def describe(config: ClientConfig, path: Path) -> dict[str, str | float]:

@@ -216,10 +216,11 @@ class ClientConfig(Table):
     ``structure`` is any file that i-PI or ASE reads (xyz, a RESTART, PDB, ...), with the atoms in
     the order of i-PI's input: the socket carries neither species nor periodicity. ``virial =
     "none"`` accepts models without a strain derivative: i-PI then gets a zero virial, and pressures
-    mean nothing. ``pbc`` overrides the periodicity of the structure file. ``compile`` lets MACE
-    networks be compiled in the background, and compiled ones of earlier runs be used. ``batch`` is
-    how many structures MACE networks evaluate together at most; without it, this is estimated from
-    their number of edges (``mlobs bench`` measures it).
+    mean nothing; a structure that is not periodic needs no such word. ``pbc`` overrides the
+    periodicity of the structure file. ``compile`` lets MACE networks be compiled in the background,
+    and compiled ones of earlier runs be used. ``batch`` is how many structures MACE networks
+    evaluate together at most; without it, this is estimated from their number of edges (``mlobs
+    bench`` measures it).
     """
 
     structure: str

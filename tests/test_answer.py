@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -195,15 +196,24 @@ def test_another_number_of_atoms_is_refused_with_both_numbers(folder: Path) -> N
         client(cells, positions[:, :2])
 
 
-def test_a_missing_virial_is_refused_unless_the_user_says_so(folder: Path) -> None:
+def test_a_missing_virial_is_refused_at_the_start_unless_the_user_says_so(folder: Path) -> None:
     cells, positions = geometries(1)
     with answer(folder) as client:
         np.testing.assert_array_equal(client(cells, positions)[0].virial, 0.0)
-    with (
-        answer(folder, virial='virial = "auto" #') as client,
-        pytest.raises(EvaluationError, match='virial = "none"'),
-    ):
-        client(cells, positions)
+    # before i-PI sees the client, so that nobody starts it again
+    with pytest.raises(EvaluationError, match='virial = "none"'):
+        answer(folder, virial='virial = "auto" #')
+
+
+def test_a_molecule_gets_a_zero_virial_by_itself(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="mlobs_client")
+    molecule = {"virial": "pbc = [false, false, false]\nvirial", '"none"': '"auto"'}
+    with answer(folder, **molecule) as client:
+        (reply,) = client(*geometries(1))
+    np.testing.assert_array_equal(reply.virial, 0.0)
+    assert "i-PI gets a zero virial, and pressures mean nothing" in caplog.text
 
 
 def test_what_no_model_gives_is_said_at_the_start(folder: Path) -> None:

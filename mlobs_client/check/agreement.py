@@ -104,6 +104,7 @@ def check_agreement(
         yield from _address(ipi, client, service)
         yield from _coupling(ipi, client)
         yield from _virial(ipi, client)
+        yield from _kinetic_stress(ipi, client)
     yield from _born_charges(ipi, clients)
     for ff in ipi.forcefields:
         if ff.name in service:
@@ -201,6 +202,20 @@ def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
             f'virial = "none" in {client.path.name}, so the property {pressures[0]!r} lacks the '
             "potential's part and means nothing",
             f"remove it from <properties> in {ipi.path.name}",
+        )
+
+
+def _kinetic_stress(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
+    """i-PI's kinetic stress is diagonal: a field drives currents, and their stress is not."""
+    if client.config.coupling is None or "anisotropic" not in ipi.barostats:
+        return
+    if "nst" in ipi.dynamics:
+        yield warning(
+            "dynamics mode='nst' with <barostat mode='anisotropic'> leaves out the kinetic stress "
+            f"between different axes (i-PI 3.3.1, get_kstress): with the field of "
+            f"{client.path.name}, 'conserved' swings by about 1e-3 Hartree at any time step",
+            "use dynamics mode='npt' with <barostat mode='isotropic'>, or constant volume; judge "
+            "the time step without the field",
         )
 
 

@@ -56,6 +56,7 @@ class IpiInput:
         motions: modes of all ``<motion>``.
         super_motion: mode of ``<smotion>``, for example ``remd``; "dummy" without.
         dynamics: modes of all kinds of dynamics, for example ``npt``.
+        barostats: modes of all ``<barostat>``.
         has_multiple_time_steps: whether ``<nmts>`` or ``<mts_weights>`` ask for inner steps.
         n_systems: how many ``<system>`` there are; 0 where a ``<system_template>`` makes them.
         n_beads: of the ring polymer of the first system.
@@ -81,6 +82,7 @@ class IpiInput:
     motions: tuple[str, ...]
     super_motion: str
     dynamics: tuple[str, ...]
+    barostats: tuple[str, ...]
     has_multiple_time_steps: bool
     n_systems: int
     n_beads: int
@@ -238,6 +240,7 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         motions=tuple(tag.get("mode", "dynamics") for tag in root.iter("motion")),
         super_motion="dummy" if super_motion is None else super_motion.get("mode", "dummy").strip(),
         dynamics=tuple(tag.get("mode", "nve") for tag in dynamics),
+        barostats=tuple(tag.get("mode", "dummy").strip() for tag in root.iter("barostat")),
         has_multiple_time_steps=any(
             _has_inner_steps(tag) for tag in (*dynamics, *_force_tags(root))
         ),

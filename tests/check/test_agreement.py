@@ -208,3 +208,15 @@ def test_born_charges_may_come_from_one_of_two_clients(case, texts):
         case.client.read_text().replace("tiny", "two").replace('["dipole"]', '["born_charges"]')
     )
     assert texts(case.judge_agreement(other), "error") == []
+
+
+def test_a_field_with_an_anisotropic_barostat_is_a_warning(case, texts):
+    barostat = "<barostat mode='anisotropic'> <tau> 1e4 </tau> </barostat>"
+    case.replace(case.input, "<dynamics mode='nve'>", f"<dynamics mode='nst'> {barostat}")
+    assert "kinetic stress" not in " ".join(texts(case.judge_agreement(), "warning"))
+    case.add_field()
+    assert "kinetic stress" in " ".join(texts(case.judge_agreement(), "warning"))
+    # the remedy
+    case.replace(case.input, "'nst'", "'npt'")
+    case.replace(case.input, "'anisotropic'", "'isotropic'")
+    assert "kinetic stress" not in " ".join(texts(case.judge_agreement(), "warning"))

@@ -105,3 +105,14 @@ def test_observables_that_are_due_at_some_steps_are_not_called_without_effect(ca
     case.client.write_text(case.client.read_text() + "every = 2\n")
     findings = list(check_physics([case.client]))
     assert texts(findings, "error") == texts(findings, "warning") == []
+
+
+def test_a_molecule_needs_no_virial_and_a_crystal_does(case, texts, monkeypatch):
+    use_spring(case, monkeypatch, 1.0)
+    case.replace(case.client, 'virial = "none"\n', "")
+    molecule = list(check_physics([case.client]))
+    assert errors(molecule) == []
+    assert "no virial, which a structure without periodicity" in " ".join(texts(molecule, "ok"))
+    case.replace(case.client, "structure =", "pbc = [true, true, true]\nstructure =")
+    (error,) = errors(check_physics([case.client]))
+    assert "no strain derivative" in error.what
