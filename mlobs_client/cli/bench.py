@@ -72,8 +72,8 @@ def command(
     """Measure the committee of MODEL... on STRUCTURE, and say how to run it fastest.
 
     MODEL is a file of a MACE potential, or a pattern as in a client file; all of them are one
-    committee. STRUCTURE is any file that ASE reads. A step is energy, forces and virial of all
-    beads, as a client evaluates them; the time that i-PI itself takes comes on top.
+    committee. STRUCTURE is any file that i-PI or ASE reads. A step is energy, forces and virial of
+    all beads, as a client evaluates them; the time that i-PI itself takes comes on top.
 
     Measured are, first, both precisions with several batch sizes (structures that the networks
     evaluate together) in one client with one thread; then, with the best of these, more threads,
