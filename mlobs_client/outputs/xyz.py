@@ -140,21 +140,24 @@ def _with_elements(comment: str, lines: list[str]) -> list[str]:
     """Write elements where i-PI has other labels, for ASE knows no other."""
     from ase.data import atomic_numbers
 
-    properties = _PROPERTIES.search(comment)
-    words = ("species:S:1" if properties is None else properties[1]).split(":")
-    names, counts = words[::3], words[2::3]
-    if "species" not in names:
-        return lines
-    column = sum(map(int, counts[: names.index("species")]))
+    column = _species_column(comment)
     written = []
     for line in lines:
         fields = line.split()
-        if column < len(fields) and fields[column] not in atomic_numbers:
+        if column is not None and column < len(fields) and fields[column] not in atomic_numbers:
             fields[column] = element(fields[column])
             written.append(" ".join(fields) + "\n")
         else:
             written.append(line)
     return written
+
+
+def _species_column(comment: str) -> int | None:
+    """In which column the labels of the atoms are; None where there are none."""
+    properties = _PROPERTIES.search(comment)
+    words = ("species:S:1" if properties is None else properties[1]).split(":")
+    names, counts = words[::3], words[2::3]
+    return sum(map(int, counts[: names.index("species")])) if "species" in names else None
 
 
 def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
@@ -172,4 +175,7 @@ def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
     cell = np.array(atoms.cell) * length if atoms.pbc.any() else None
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
     values = np.asarray(arrays[quantity], float) * scale
-    return Parsed(quantity, numbers, values, cell, tuple(atoms.symbols))
+    column = _species_column(comment)
+    symbols = tuple(atoms.symbols)
+    labels = symbols if column is None else tuple(line.split()[column] for line in lines)
+    return Parsed(quantity, numbers, values, cell, labels)

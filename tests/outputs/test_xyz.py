@@ -107,6 +107,7 @@ def test_a_frame_of_extended_xyz_has_labels_of_ipi_and_no_cell_of_zeros() -> Non
     comment = 'Lattice="0 0 0 0 0 0 0 0 0" Properties=species:S:1:pos:R:3\n'
     frame = parse_frame(comment, [ATOMS[0], ATOMS[1].replace("H", "D")], "here")
     assert frame.numbers.tolist() == [8, 1]
+    assert frame.labels == ("O", "D")  # which tell the masses
     assert frame.cell is None
 
 
