@@ -77,4 +77,5 @@ def test_a_record_without_a_folder_is_an_error_that_creating_it_removes(case, te
 
 def test_a_client_that_gives_no_forces_is_an_error(case):
     case.replace(case.client, "[potential]", "[dipole]")
-    assert "so i-PI would get no forces" in errors(case.judge_all())[0].what
+    found, _ = errors(check_files(case.folder / "no.xml", [case.client]))
+    assert "so i-PI would get no forces" in found.what
