@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -135,8 +137,10 @@ def test_a_calculator_is_made_from_its_import_path() -> None:
         ("ase.calculators.lj.LenardJones", {}, "cannot be imported.*install the package"),
         ("not_a_package.Calculator", {}, "cannot be imported"),
         ("LennardJones", {}, "cannot be imported"),
+        ("..LennardJones", {}, "cannot be imported"),
         ("ase.calculators.emt.EMT", {"asap_cutoff": [1], "label": 1.5}, "cannot be made"),
-        ("ase.Atoms", {}, "not an ASE calculator"),
+        ("ase.Atoms", {}, "not an ASE calculator: it is a class of something else"),
+        ("ase.units.kB", {}, "not an ASE calculator: it is a float"),
         ("ase.calculators.calculator.Calculator", {}, "needs energy and forces"),
     ],
 )
@@ -155,3 +159,67 @@ def test_a_parameter_that_ase_would_swallow_is_warned_of(caplog: pytest.LogCaptu
         "ase.calculators.lj.LennardJones may not know the parameter 'sigmas' and ignore it; it has "
         "defaults for epsilon, rc, ro, sigma, smooth"
     ]
+
+
+FACTORIES = """
+from __future__ import annotations
+from pathlib import Path
+from ase.calculators.lj import LennardJones
+
+def promises(**parameters) -> LennardJones:
+    Path("RAN").touch()
+    return LennardJones(**parameters)
+
+def may_promise(**parameters) -> None | LennardJones:
+    return promises(**parameters)
+
+def says_nothing(**parameters):
+    return promises(**parameters)
+
+def says_what_is_not_there(**parameters) -> Nowhere:
+    return promises(**parameters)
+"""
+
+
+@pytest.fixture
+def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An importable module ``factories``, whose functions leave a file RAN in this folder."""
+    (tmp_path / "factories.py").write_text(FACTORIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "factories", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_client_file_calls_no_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"subprocess\.getoutput.*nothing but a class of calc"):
+        AseEvaluator.from_import_path("subprocess.getoutput", {"cmd": "touch RAN"})
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize("name", ["promises", "may_promise"])
+def test_of_a_function_that_promises_a_calculator_the_class_is_named(
+    name: str, factories: Path
+) -> None:
+    with pytest.raises(ConfigError, match='write the class that it makes, "') as caught:
+        AseEvaluator.from_import_path(f"factories.{name}", {"sigma": 2.6})
+    assert not (factories / "RAN").exists()
+    written = str(caught.value).split('"')[1]
+    assert written == "ase.calculators.lj.LennardJones"
+    AseEvaluator.from_import_path(written, {"sigma": 2.6})
+
+
+@pytest.mark.parametrize("name", ["says_nothing", "says_what_is_not_there"])
+def test_of_other_functions_it_is_said_how_to_find_the_class(name: str, factories: Path) -> None:
+    with pytest.raises(ConfigError, match=r"call it once in Python, and print\(type\(calculator"):
+        AseEvaluator.from_import_path(f"factories.{name}", {"sigma": 2.6})
+    assert not (factories / "RAN").exists()
+
+
+def test_a_module_that_fails_when_it_is_imported_is_named_with_its_reason(factories: Path) -> None:
+    (factories / "fails.py").write_text("raise RuntimeError('no licence')")
+    with pytest.raises(
+        ConfigError, match=r"fails\.X' cannot be imported \(RuntimeError: no licence"
+    ):
+        AseEvaluator.from_import_path("fails.X", {})
