@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlobs_client import config
+from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.files import check_files, check_physics
-from mlobs_client.check.finding import Finding, Level, errors
+from mlobs_client.check.finding import Level, errors
+from mlobs_client.check.models import check_model_files
+from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest, trust
 
 
@@ -33,12 +37,8 @@ def ran(case, monkeypatch) -> Path:
     return case.folder / "RAN"
 
 
-def check_all(case) -> list[Finding]:
-    return [*check_files(case.input, [case.client]), *check_physics([case.client], case.input)]
-
-
 def test_a_model_that_is_not_trusted_is_described_refused_once_and_not_loaded(case, ran) -> None:
-    found = check_all(case)
+    found = [*check_files(case.input, [case.client]), *check_physics([case.client], case.input)]
     path = case.folder / "evil.model"
     (said,) = [one.what for one in found if one.level is Level.WARNING and "evil" in one.what]
     assert f"sha256 {digest(path)}" in said
@@ -51,13 +51,16 @@ def test_a_model_that_is_not_trusted_is_described_refused_once_and_not_loaded(ca
 
 def test_who_follows_the_remedy_has_the_model_loaded(case, ran) -> None:
     trust(case.folder / "evil.model")
-    found = check_all(case)
-    assert "all model files are there and trusted (1)" in " ".join(one.what for one in found)
-    assert ["contains a int" in one.what for one in errors(found)] == [True]
+    client = ClientFile(case.client, config.load(case.client))
+    (said,) = check_model_files(client)
+    assert said.what == "client.toml: all model files are there and trusted (1)"
+    (refusal,) = errors(check_physics([case.client]))
+    assert "contains a int, not a network" in refusal.what
     assert ran.exists()
 
 
-def test_a_model_that_is_not_there_is_said_once(case, ran) -> None:
+def test_a_model_that_is_not_there_is_said_by_the_check_of_files_only(case, ran) -> None:
     (case.folder / "evil.model").unlink()
-    (missing,) = errors(check_all(case))
-    assert "'evil.model' matches no file" in missing.what
+    with pytest.raises(ModelError, match=r"'evil\.model' matches no file"):
+        list(check_model_files(ClientFile(case.client, config.load(case.client))))
+    assert list(check_physics([case.client])) == []
