@@ -38,11 +38,16 @@ def resolve(patterns: Sequence[str], folder: Path) -> list[Path]:
         Files in the order of the patterns, sorted within each, none twice.
 
     Raises:
-        ModelError: a pattern matches no file.
+        ModelError: a pattern matches no file, or is no pattern.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = _match(pattern, folder)
+        try:
+            matches = _match(pattern, folder)
+        except (ValueError, RuntimeError, OSError) as error:  # "a/***/b", "~nobody/x", too long
+            raise ModelError(
+                f"models: {pattern!r} is no path and no pattern ({error}); name *.model files"
+            ) from error
         if not matches:
             raise ModelError(f"models: {pattern!r} matches no file{_remedy(pattern, folder)}")
         found.update(dict.fromkeys(matches))
@@ -169,6 +174,8 @@ def _match(pattern: str, folder: Path) -> list[Path]:
     path = Path(pattern).expanduser()
     if (folder / path).is_file():
         return [folder / path]
+    if not path.name:  # the folder, or the root of all
+        return []
     if path.is_absolute():
         folder, path = Path(path.anchor), path.relative_to(path.anchor)
     return sorted(match for match in folder.glob(str(path)) if match.is_file())
