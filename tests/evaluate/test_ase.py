@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import pickle
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +14,9 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from mlobs_client.conformance import check_evaluator
-from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
+from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable, ModelError
 from mlobs_client.evaluate.ase import AseEvaluator
+from mlobs_client.evaluate.model_files import trust
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
 
@@ -223,3 +226,38 @@ def test_a_module_that_fails_when_it_is_imported_is_named_with_its_reason(factor
         ConfigError, match=r"fails\.X' cannot be imported \(RuntimeError: no licence"
     ):
         AseEvaluator.from_import_path("fails.X", {})
+
+
+UNPICKLES = """
+import glob, pickle
+from pathlib import Path
+from ase.calculators.lj import LennardJones
+
+class Pickled(LennardJones):
+    def __init__(self, model_paths, more=None):
+        super().__init__()
+        for path in model_paths if isinstance(model_paths, list) else glob.glob(model_paths):
+            pickle.loads(Path(path).read_bytes())
+"""
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch RAN",)
+
+
+@pytest.mark.parametrize("named", ["evil.pkl", "*.pkl", ["evil.pkl"], "/evil.pkl"])
+def test_models_that_parameters_name_must_be_trusted(
+    named: str | list[str], factories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(factories / "config"))
+    (factories / "unpickles.py").write_text(UNPICKLES)
+    (factories / "evil.pkl").write_bytes(pickle.dumps(Evil()))
+    named = f"{factories}{named}" if named == "/evil.pkl" else named
+    parameters = {"model_paths": named, "more": {"a": [1, "PBE", "\0", "."]}}
+    with pytest.raises(ModelError, match=f"say: mlobs model trust {factories}/evil.pkl$"):
+        AseEvaluator.from_import_path("unpickles.Pickled", parameters)
+    assert not (factories / "RAN").exists()
+    trust(factories / "evil.pkl")
+    AseEvaluator.from_import_path("unpickles.Pickled", parameters)
+    assert (factories / "RAN").exists()
