@@ -101,3 +101,13 @@ def test_isotopes_are_their_elements_and_further_columns_are_ignored() -> None:
 def test_what_makes_no_sense_is_named_with_its_place(comment, lines, said) -> None:
     with pytest.raises(RecordError, match=f"a.xyz:7: .*{said}"):
         parse_frame(comment, lines, "a.xyz:7")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
+def test_a_number_that_is_not_finite_is_named_with_its_atom_and_axis(number: str) -> None:
+    lines = ["H 0 0 0\n", f"H 0 {number} 0\n"]
+    for comment in ("velocities{atomic_unit}\n", "Properties=species:S:1:pos:R:3\n"):
+        with pytest.raises(
+            RecordError, match=r"a\.xyz:7: .* of atom 1 have y = -?(nan|inf), which"
+        ):
+            parse_frame(comment, lines, "a.xyz:7")
