@@ -64,7 +64,7 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
 
     Raises:
         ConfigError: the structure cannot be read, or settings do not fit it.
-        ModelError: a model file is missing, corrupt or for other species.
+        ModelError: a model file is missing, not trusted, corrupt or for other species.
     """
     structure = read_structure(config, folder)
     evaluators: list[Evaluator] = []
@@ -103,8 +103,10 @@ def _mace(
     from mlobs_client.evaluate.compile.background import PATIENCE, Background
     from mlobs_client.evaluate.mace import MaceEvaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
+    from mlobs_client.evaluate.model_files import require_trust
     from mlobs_client.evaluate.oxidation import check_single_valued
 
+    require_trust(model_files(config, folder))  # all that are not, before any is loaded
     keep_freed_memory()
     background = Background(patience=math.inf) if config.compile else None
     dipole = config.dipole if isinstance(config.dipole, MaceTable) else None

@@ -6,17 +6,16 @@ quantity has the data that it was calibrated on, for they need not be in one fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import Field
 
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest
-from mlobs_client.json_file import write_json
+from mlobs_client.json_file import read_json, write_json
 from mlobs_client.tables import Table, validate
 
 FILE: Final = "calibration.json"
@@ -127,13 +126,5 @@ def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuanti
 def _read(path: Path) -> _Card:
     if not path.exists():
         return _Card()
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it is no table of committees")
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error}); remove it, and calibrate again with: mlobs "
-            "calibrate"
-        ) from error
-    return validate(_Card, content, str(path))
+    remedy = "remove it, and calibrate again with: mlobs calibrate"
+    return validate(_Card, read_json(path, remedy), str(path))

@@ -74,7 +74,11 @@ class MacePolarizability(MaceTable):
 
 
 class AseModel(Table):
-    """kind = "ase": any ASE calculator, by the import path of its class."""
+    """kind = "ase": any ASE calculator, by the import path of its class.
+
+    The module is imported, which runs its code: a client file is as good as a program. Nothing is
+    called but a subclass of ASE's calculators, with ``parameters``.
+    """
 
     kind: Literal["ase"]
     calculator: str

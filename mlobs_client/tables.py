@@ -55,7 +55,7 @@ def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also thousands of digits, or of brackets
         raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
 
 

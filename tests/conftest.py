@@ -30,7 +30,7 @@ INPUT = make_input(OUTPUT, ffdirect(batch_size=2), steps=400, timestep=0.5)
 
 @pytest.fixture(scope="session", autouse=True)
 def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Nothing that the user has compiled is used, and nothing is left behind.
+    """Nothing that the user has compiled or trusts is used, and nothing is left behind.
 
     It is one for all processes of pytest-xdist, as it would be for all clients of a user.
     """
@@ -40,6 +40,7 @@ def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MPLCONFIGDIR", mpl.get_configdir())  # its fonts take long to find
         environment.setenv("XDG_CACHE_HOME", str(cache))
+        environment.setenv("XDG_CONFIG_HOME", str(cache.with_name("config")))
         # less optimization of what surrounds the kernels, and no search for vector instructions
         environment.setenv("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
         environment.setenv("TORCHINDUCTOR_VEC_ISA_OK", "1")

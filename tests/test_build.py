@@ -17,7 +17,7 @@ from mlobs_client.config import load
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.mace import MaceEvaluator
-from mlobs_client.evaluate.model_files import resolve
+from mlobs_client.evaluate.model_files import resolve, trust
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 
@@ -105,8 +105,18 @@ def test_missing_models_are_named_with_those_that_are_there(tmp_path: Path) -> N
 
 def test_a_corrupt_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.model").write_bytes(b"\x80\x04 not a pickle")
+    trust(tmp_path / "broken.model")
     with pytest.raises(ModelError, match=r"broken\.model: not a model, or a damaged file"):
         assemble(tmp_path, WATER.replace("bundled:water/potential-[01]", "broken.model"))
+
+
+def test_all_models_that_are_not_trusted_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("one.model", "two.model"):
+        (tmp_path / name).write_text(name)
+    tables = WATER.replace("bundled:water/potential-[01]", "one.model")
+    tables += DIPOLE.replace("bundled:water/dipole-0", "two.model")
+    with pytest.raises(ModelError, match=f"trust {tmp_path}/one.model {tmp_path}/two.model$"):
+        assemble(tmp_path, tables)
 
 
 def test_a_dipole_model_is_refused_as_a_potential(tmp_path: Path) -> None:

@@ -172,6 +172,15 @@ def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize("value", [5000 * "9", 20_000 * "[", "'\\xff'"])
+def test_numbers_and_brackets_without_end_are_one_line(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "client.toml"
+    path.write_bytes(f"threads = {value}\n".encode().replace(b"\\xff", b"\xff"))
+    with pytest.raises(ConfigError, match=r"client\.toml: cannot be read as TOML") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_validated_file_cannot_be_changed() -> None:
     config = parse(MINIMAL, "client.toml")
     with pytest.raises(ValueError, match="frozen"):

@@ -7,6 +7,8 @@ import torch
 from ase import Atoms
 from networks import CUTOFF, join, make_graph
 
+from mlobs_client.evaluate.model_files import load
+
 
 def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:
     """Least processor time of one evaluation: energy and forces, or the tensor alone."""
@@ -25,8 +27,8 @@ def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.d
 
 def cost(kind: str, path: Path, atoms: Atoms) -> dict[str, float]:
     """Of 64 molecules, one thread, eager torch; per atom in microseconds."""
-    single = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float32)
-    double = milliseconds(kind, torch.load(path, weights_only=False), atoms, torch.float64)
+    single = milliseconds(kind, load(path), atoms, torch.float32)
+    double = milliseconds(kind, load(path), atoms, torch.float64)
     return {
         "float64_us_per_atom": round(1e3 * double / len(atoms), 1),
         "float32_us_per_atom": round(1e3 * single / len(atoms), 1),

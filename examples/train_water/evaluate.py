@@ -33,6 +33,7 @@ from prepare import (
 from spreads import compare_energies, compare_forces, compare_vectors, judge_spreads
 
 from mlobs_client.analysis.calibration import symmetric_components
+from mlobs_client.evaluate.model_files import load
 from mlobs_client.learn.tensor_parts import tensor_parts
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
@@ -264,7 +265,7 @@ def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
 def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
     """Evaluate, copy and describe one committee."""
     paths = [work / f"{kind}-{member}.model" for member in range(N_MEMBERS)]
-    models = [torch.load(path, weights_only=False) for path in paths]
+    models = [load(path) for path in paths]
     result = EVALUATE[kind](models, work)
     reference, prediction = result.pop("parity")
     plot_parity(kind, reference, prediction, HERE / f"parity_{kind}.png")

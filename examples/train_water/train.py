@@ -24,6 +24,8 @@ from networks import ARCHITECTURE, ELEMENTS, KINDS, build, join, make_graph
 from prepare import OXIDATION_NUMBERS, WORK
 from torch_ema import ExponentialMovingAverage
 
+from mlobs_client.evaluate.model_files import load, trust
+
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[torch.nn.Module, "Sets", np.random.Generator], torch.Tensor]
 
@@ -261,7 +263,7 @@ def main() -> None:
     earlier = []
     if arguments.start:
         earlier = json.loads(arguments.start.with_suffix(".json").read_text())["steps"]
-        copy_weights(torch.load(arguments.start, weights_only=False), model)
+        copy_weights(load(arguments.start), model)
     recipe = RECIPES[kind]
     recipe = recipe._replace(
         steps=arguments.steps or recipe.steps, rate=arguments.rate or recipe.rate
@@ -269,6 +271,7 @@ def main() -> None:
     history = fit(kind, model, sets, seed, recipe)
     path = arguments.work / f"{kind}-{seed}.model"
     torch.save(in_double(kind, model, sets, facts), path)
+    trust(path)
     path.with_suffix(".json").write_text(
         json.dumps(
             {

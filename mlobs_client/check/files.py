@@ -16,6 +16,7 @@ from mlobs_client.check.inputs import check_batches, check_input
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput, parse_with_ipi
 from mlobs_client.check.magnitudes import check_state
+from mlobs_client.check.models import check_model_files
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
 from mlobs_client.config import AseModel, ClientConfig, ToyModel
@@ -85,6 +86,10 @@ def _find_lacks(client: ClientFile) -> Iterator[Finding]:
         check_needs(client.config)
     except MlobsError as problem:
         yield from_error(ConfigError(f"{client.path}: {problem}"))
+    try:
+        yield from check_model_files(client)
+    except MlobsError as problem:
+        yield from_error(problem)
     yield from _misplaced(client)
     observables = client.config.observables
     record = client.path.parent / observables.record_file

@@ -258,7 +258,8 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
 
 
 def _quantity(tag: ET.Element | None) -> tuple[str, str] | None:
-    return None if tag is None else ((tag.text or "").strip(), tag.get("units", "atomic_unit"))
+    text = "" if tag is None else (tag.text or "").strip()
+    return None if tag is None or not text else (text, tag.get("units", "atomic_unit"))
 
 
 def _force_tags(root: ET.Element) -> Iterator[ET.Element]:

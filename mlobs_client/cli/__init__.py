@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -80,9 +80,22 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours becomes one line and exit status 1."""
+    """Run the command line; an error of ours becomes one line and exit status 1.
+
+    So does a file that cannot be used, wherever it was named: a folder in its place, a full disk.
+    """
     try:
         group()
     except MlobsError as error:
-        click.echo(f"mlobs: error: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(text: str) -> NoReturn:
+    """Say it in one line, whatever characters are in names of files."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    click.echo(f"mlobs: error: {line}", err=True)
+    sys.exit(1)

@@ -58,6 +58,9 @@ def command(
 ) -> None:
     """Serve one i-PI server with the models of CLIENT.toml until it says EXIT.
 
+    A client file with kind = "ase" imports the module that it names, and so runs code: read it
+    before you use it.
+
     The server may come up later: [socket] patience says how long to wait. Exit status: 0 after
     EXIT; 1 with one line that says what is wrong, also when the server disappears; 128 + n after
     signal n (SIGTERM and SIGINT deliver the result in hand first).

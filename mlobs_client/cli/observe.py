@@ -13,6 +13,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mlobs_client import config as client_file
+from mlobs_client.cli.options import ResultFile
 from mlobs_client.errors import RecordError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="The record (HDF5)."
 )
-@click.option("--extxyz", type=click.Path(path_type=Path), help="Also as extended xyz (eV, A).")
+@click.option("--extxyz", type=ResultFile(), help="Also as extended xyz (eV, A).")
 @click.option(
     "--batch-size", default=16, show_default=True, type=click.IntRange(min=1),
     help="Frames evaluated together.",

@@ -88,3 +88,16 @@ class LabelledMass(click.ParamType[tuple[str, float]]):
             return label, float(mass)
         except ValueError:
             self.fail(f"{value!r}: write a label and a mass in u, as in H=2.014", param, ctx)
+
+
+class ResultFile(click.Path):
+    """A file that is written, or replaced; never a folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.name:
+            self.fail(f"{value!r} is no name of a file", param, ctx)
+        return path

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, get_args, get_type_hints
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from mlobs_client.errors import ConfigError, EvaluationError
+from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation, Values
+from mlobs_client.evaluate.model_archive import can_run_code
+from mlobs_client.evaluate.model_files import require_trust, resolve
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
 
@@ -53,21 +57,20 @@ class AseEvaluator:
     def from_import_path(cls, path: str, parameters: Mapping[str, Any]) -> Self:
         """Make the calculator from its import path, as in a client file.
 
+        Its module is imported, which is code that runs; nothing is called before it is known to
+        be a class of calculators.
+
         Args:
             path: for example ``"ase.calculators.lj.LennardJones"``.
             parameters: of its constructor, in ASE's units (eV, angstrom).
 
         Raises:
-            ConfigError: there is no such calculator, or it does not take these parameters.
+            ConfigError: there is no such class, it is no subclass of ASE's calculators, or it does
+                not take these parameters.
+            ModelError: the parameters name models that are not trusted.
         """
-        module, _, name = path.rpartition(".")
-        try:
-            kind = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(
-                f"calculator = {path!r} cannot be imported ({error}); write module and class, as "
-                'in "ase.calculators.lj.LennardJones", and install the package that has it'
-            ) from error
+        kind = _find_class(path)
+        require_trust(_models_in(parameters))
         try:
             calculator = kind(**parameters)
         except Exception as error:  # constructors of calculators raise anything
@@ -75,8 +78,6 @@ class AseEvaluator:
                 f"{path} cannot be made with parameters {dict(parameters)}: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        if not isinstance(calculator, BaseCalculator):
-            raise ConfigError(f"calculator = {path!r} is not an ASE calculator; name its class")
         _warn_of_unknown(calculator, path, parameters)
         return cls(calculator)
 
@@ -128,6 +129,57 @@ class AseEvaluator:
             raise EvaluationError(
                 f"the ASE calculator {self._name} gave no {name}: {type(error).__name__}: {error}"
             ) from error
+
+
+def _find_class(path: str) -> type[BaseCalculator]:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a module is code, which raises anything
+        raise ConfigError(
+            f"calculator = {path!r} cannot be imported ({type(error).__name__}: {error}); write "
+            'module and class, as in "ase.calculators.lj.LennardJones", and install the package '
+            "that has it"
+        ) from error
+    if inspect.isclass(found) and issubclass(found, BaseCalculator):
+        return found
+    what = f"a {type(found).__name__}, and nothing but a class of calculators is called"
+    if inspect.isclass(found):
+        what = "a class of something else"
+    raise ConfigError(
+        f"calculator = {path!r} is not an ASE calculator: it is {what}; {_advice(found)}"
+    )
+
+
+def _models_in(parameters: object) -> Iterator[Path]:
+    """Files that parameters name and that can run code when the calculator loads them."""
+    if isinstance(parameters, str):
+        with contextlib.suppress(ModelError):  # most texts are no names of files
+            yield from [path for path in resolve([parameters], Path()) if can_run_code(path)]
+    elif isinstance(parameters, Mapping | list):
+        several = parameters.values() if isinstance(parameters, Mapping) else parameters
+        for one in several:
+            yield from _models_in(one)
+
+
+def _advice(found: object) -> str:
+    """Which class to write in place of what was found."""
+    if inspect.isclass(found) or not callable(found):
+        return 'write module and class, as in "ase.calculators.lj.LennardJones"'
+    try:
+        promised = get_type_hints(found).get("return")
+    except Exception:  # names that are imported for type checkers only, or no annotations at all
+        promised = None
+    for kind in get_args(promised) or (promised,):
+        if inspect.isclass(kind) and issubclass(kind, BaseCalculator):
+            return (
+                f'write the class that it makes, "{kind.__module__}.{kind.__qualname__}", with the '
+                "parameters of that"
+            )
+    return (
+        "write the class that it makes, with the parameters of that: call it once in Python, and "
+        "print(type(calculator))"
+    )
 
 
 def _warn_of_unknown(calculator: BaseCalculator, path: str, parameters: Mapping[str, Any]) -> None:

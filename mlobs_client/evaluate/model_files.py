@@ -1,8 +1,8 @@
 """Model files: which ones a name means, whether they are trusted, and how they are read.
 
 A MACE ``*.model`` file is a pickle, and a pickle can run any code when it is read. So every file
-is known by its sha256: those that we ship and those that the user has trusted are read silently,
-all others with a warning.
+is known by its sha256: those that we ship, those that our training wrote here and those that the
+user has trusted are read, and no others.
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ import contextlib
 import hashlib
 import importlib.resources
 import io
-import logging
-import os
+import shlex
 import warnings
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlobs_client.errors import ModelError
+from mlobs_client.evaluate import trusted_list
 
 if TYPE_CHECKING:
     import torch
-
-logger = logging.getLogger(__name__)
 
 BUNDLED: Final = "bundled:"
 
@@ -41,11 +38,16 @@ def resolve(patterns: Sequence[str], folder: Path) -> list[Path]:
         Files in the order of the patterns, sorted within each, none twice.
 
     Raises:
-        ModelError: a pattern matches no file.
+        ModelError: a pattern matches no file, or is no pattern.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = _match(pattern, folder)
+        try:
+            matches = _match(pattern, folder)
+        except (ValueError, RuntimeError, OSError) as error:  # "a/***/b", "~nobody/x", too long
+            raise ModelError(
+                f"models: {pattern!r} is no path and no pattern ({error}); name *.model files"
+            ) from error
         if not matches:
             raise ModelError(f"models: {pattern!r} matches no file{_remedy(pattern, folder)}")
         found.update(dict.fromkeys(matches))
@@ -71,7 +73,7 @@ def _digest(content: bytes) -> str:
 
 
 def trust(path: Path) -> str:
-    """Remember a file, by its content, as one that may be read without a warning.
+    """Remember a file, by its content, as one that may be loaded.
 
     Returns:
         The sha256 under which it is now known.
@@ -80,39 +82,42 @@ def trust(path: Path) -> str:
         ModelError: the file cannot be read, or nothing can be remembered.
     """
     known = digest(path)
-    if known not in _trusted():
-        user_list = trust_file()
-        try:
-            user_list.parent.mkdir(parents=True, exist_ok=True)
-            with user_list.open("a", encoding="utf-8") as file:
-                file.write(f"{known}  {path.resolve()}\n")
-        except OSError as error:
-            raise ModelError(
-                f"{user_list}: cannot be written: {error.strerror}; XDG_CONFIG_HOME may name "
-                "another folder"
-            ) from error
+    if not _is_trusted(known):
+        trusted_list.add(known, path)
     return known
 
 
-def trust_file() -> Path:
-    """Where the user's trusted models are listed, in the format of ``sha256sum``."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "mlobs" / "trusted_models"
+def untrusted(paths: Iterable[Path]) -> dict[Path, str]:
+    """Which of these files will not be loaded, with their sha256.
+
+    Raises:
+        ModelError: a file or the list of trusted models cannot be read.
+    """
+    return {path: known for path in paths if not _is_trusted(known := digest(path))}
+
+
+def require_trust(paths: Iterable[Path]) -> None:
+    """Stop at files that nobody has trusted, all of them in one line.
+
+    Raises:
+        ModelError: there are some, or a file or the list of trusted models cannot be read.
+    """
+    if unknown := untrusted(paths):
+        raise _refusal(unknown)
 
 
 def load(path: Path) -> torch.nn.Module:
-    """Read one model; warn if its file is not trusted.
+    """Read one model, if its file is trusted.
 
     Args:
         path: of a pickled network, such as MACE writes.
 
     Raises:
-        ModelError: the file is missing or does not contain a network.
+        ModelError: the file is missing, is not trusted, or does not contain a network.
     """
-    content = _read(path)
-    known = _digest(content)
-    if known not in _trusted():
-        _warn(path, known)
+    content = _read(path)  # once: what is loaded is what was looked at
+    if not _is_trusted(known := _digest(content)):
+        raise _refusal({path: known})
     with quiet_third_parties():
         import mace.modules  # noqa: F401 (the network needs it, and it must come before e3nn)
         import torch
@@ -132,15 +137,14 @@ def load(path: Path) -> torch.nn.Module:
     return model
 
 
-@cache
-def _warn(path: Path, known: str) -> None:
-    """Once: some files are read in several precisions."""
-    logger.warning(
-        "%s (sha256 %s) is not a trusted model, and reading it can run any code; "
-        "if you know where it comes from, say so with: mlobs model trust %s",
-        path,
-        known,
-        path,
+def _refusal(unknown: Mapping[Path, str]) -> ModelError:
+    named = ", ".join(f"{path} (sha256 {known})" for path, known in unknown.items())
+    line = shlex.join(["mlobs", "model", "trust", *(str(path.absolute()) for path in unknown)])
+    one = len(unknown) == 1
+    return ModelError(
+        f"{named}: {'is' if one else 'are'} not loaded, for nobody has said that "
+        f"{'it is' if one else 'they are'} trusted, and loading a model file can run any code; "
+        f"if you know where {'it comes' if one else 'they come'} from, say: {line}"
     )
 
 
@@ -170,6 +174,8 @@ def _match(pattern: str, folder: Path) -> list[Path]:
     path = Path(pattern).expanduser()
     if (folder / path).is_file():
         return [folder / path]
+    if not path.name:  # the folder, or the root of all
+        return []
     if path.is_absolute():
         folder, path = Path(path.anchor), path.relative_to(path.anchor)
     return sorted(match for match in folder.glob(str(path)) if match.is_file())
@@ -196,7 +202,14 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _trusted() -> frozenset[str]:
-    lists = [*_bundled_folder().rglob("SHA256SUMS"), trust_file()]
-    lines = [line for file in lists if file.is_file() for line in file.read_text().splitlines()]
+def _is_trusted(known: str) -> bool:
+    return known in _bundled() or known in trusted_list.trusted()
+
+
+def _bundled() -> frozenset[str]:
+    lines = [
+        line
+        for file in _bundled_folder().rglob("SHA256SUMS")
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
     return frozenset(line.split()[0] for line in lines if line.strip())

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.outputs.dimensions import factor
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
 TAIL: Final = 1 << 14  # bytes at the end of a file that hold its last line
@@ -137,13 +138,15 @@ def _highest(values: Iterable[float | None]) -> float | None:
 
 
 def _timestep(ipi: IpiInput) -> float | None:
-    """Return the time step in fs."""
-    from ipi.utils.units import unit_to_internal
+    """Return the time step in fs.
 
+    Raises:
+        RecordError: i-PI has no such unit.
+    """
     if ipi.timestep is None:
         return None
     text, unit = ipi.timestep
-    return float(unit_to_internal("time", unit, float(text))) / FEMTOSECOND
+    return float(text) * factor("time", unit, f"{ipi.path}: <timestep>") / FEMTOSECOND
 
 
 def _read_header(path: Path) -> dict[str, tuple[int, str]]:

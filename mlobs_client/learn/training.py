@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from mlobs_client.errors import ConfigError, LaunchError, ModelError
-from mlobs_client.evaluate.model_files import digest, quiet_third_parties
+from mlobs_client.evaluate.model_files import digest, load, quiet_third_parties, trust
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.json_file import read_json, write_json
 from mlobs_client.launch.locks import hold
@@ -188,15 +188,13 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def load_member(path: Path) -> torch.nn.Module:
-    """Read a model that training wrote here: its sha256 is known.
+    """Read a model that training wrote here.
 
     Raises:
-        ModelError: it is another file.
+        ModelError: it is another file, or training wrote it for another user and it is not trusted.
     """
     read_record(path)
-    with quiet_third_parties():
-        network: torch.nn.Module = torch.load(path, weights_only=False)
-    return network
+    return load(path)
 
 
 def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
@@ -249,6 +247,7 @@ def _train_member(
         "sha256": digest(path),
     }
     write_json(path.with_suffix(".json"), record)
+    trust(path)
     with contextlib.suppress(OSError):  # the member is done without that
         fit.checkpoint.unlink()
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.continuation import collect_beads, find_history
+from mlobs_client.outputs.frames import whole_number
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array, Integers
 
@@ -122,7 +123,8 @@ def _read_blocks(path: Path) -> Iterator[_Block]:
                     yield block
                 elif block is not None:  # i-PI was killed within a line and continued behind it
                     logger.warning("%s: extras of step %d are cut and left out", path, block.step)
-                block = _Block(head[2], int(head[3]), head[1] == "_COMPONENT_RAW", [])
+                step = whole_number(head[3], f"{path}: Step")
+                block = _Block(head[2], step, head[1] == "_COMPONENT_RAW", [])
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as extras of i-PI: {error}") from error
     if block is not None:

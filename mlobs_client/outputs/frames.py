@@ -19,6 +19,9 @@ from mlobs_client.errors import RecordError
 
 logger = logging.getLogger(__name__)
 
+MOST_DIGITS: Final = 18
+"""Of a step or a count: more do not fit into 64 bits."""
+
 _STEP: Final = re.compile(rb"Step:\s+(\d+)")
 
 
@@ -41,11 +44,22 @@ class Place:
     step: int
 
     def read(self, file: BinaryIO) -> tuple[str, list[str]]:
-        """Return the comment and the lines of the atoms."""
+        """Return the comment and the lines of the atoms.
+
+        Raises:
+            RecordError: they are not text in UTF-8.
+        """
         if file.tell() != self.offset:
             file.seek(self.offset)
-        comment = file.readline().decode()
-        return comment, [line.decode() for line in islice(file, self.n_atoms)]
+        try:
+            comment = file.readline().decode()
+            return comment, [line.decode() for line in islice(file, self.n_atoms)]
+        except UnicodeDecodeError as error:
+            raise RecordError(
+                f"{self.path}:{self.line}: this frame is not text in UTF-8 ({error.reason} "
+                f"{error.object[error.start : error.end]!r}); remove it, or convert the file with: "
+                "iconv -f latin1 -t utf-8"
+            ) from error
 
 
 def find_frames(path: Path) -> list[Place]:
@@ -78,7 +92,8 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
             logger.warning("%s:%d: the last frame is cut and left out", path, line)
             return
         step = _STEP.search(comment)
-        yield Place(path, offset, line, n_atoms, int(step[1]) if step else -1)
+        number = whole_number(step[1].decode(), f"{path}:{line}: Step") if step else -1
+        yield Place(path, offset, line, n_atoms, number)
         if not count.strip():
             return
         _check_count(path, line + 1 + n_atoms, count, n_atoms)
@@ -106,14 +121,33 @@ def _find_comment(lines: list[bytes], mark: bytes) -> int | None:
     return next((i for i, text in enumerate(lines) if text.startswith(mark)), None)
 
 
+def whole_number(text: str, where: str) -> int:
+    """Return a number of digits only, such as a step or a count.
+
+    Args:
+        text: digits of ASCII.
+        where: file, line and what it is, for the error.
+
+    Raises:
+        RecordError: it is none, or one that 64 bits do not hold.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > MOST_DIGITS:
+        shown = f"{text[:40]!r}{' ...' if len(text) > 40 else ''}"
+        raise RecordError(f"{where}: {shown} is no whole number of at most {MOST_DIGITS} digits")
+    return int(text)
+
+
 def _count_atoms(path: Path, text: bytes) -> int:
     word = text.strip().decode(errors="replace")
-    if not word.isdigit() or int(word) == 0:
-        raise RecordError(
-            f"{path}:1: {word[:40]!r} is not a number of atoms, so this is not an xyz file; "
-            "write trajectories with format='xyz' or format='ase'"
-        )
-    return int(word)
+    try:
+        if n_atoms := whole_number(word, f"{path}:1"):
+            return n_atoms
+    except RecordError:
+        pass
+    raise RecordError(
+        f"{path}:1: {word[:40]!r} is not a number of atoms, so this is not an xyz file; "
+        "write trajectories with format='xyz' or format='ase'"
+    )
 
 
 def _check_count(path: Path, line: int, text: bytes, n_atoms: int) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.continuation import find_history
 from mlobs_client.outputs.dimensions import factor
+from mlobs_client.outputs.frames import whole_number
 from mlobs_client.structure import Array
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def read_properties(*paths: Path) -> Properties:
     names: list[str] = []
     for path in paths:
         lines = _read_lines(path)
-        columns = _read_header(lines) or columns
+        columns = _read_header(lines, path) or columns
         if not columns:
             raise RecordError(f"{path}: has no header that names the columns of i-PI properties")
         if names and [column.name for column in columns] != names:
@@ -99,11 +100,14 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _read_header(lines: list[str]) -> list[_Column]:
+def _read_header(lines: list[str], path: Path) -> list[_Column]:
     matches = [match for line in lines if line.startswith("#") and (match := _COLUMN.match(line))]
     columns = []
     for match in matches:
-        first, last, what = int(match[1]), int(match[2] or match[1]), match[3]
+        where, what = f"{path}: header: column", match[3]
+        first, last = (whole_number(text, where) for text in (match[1], match[2] or match[1]))
+        if not 1 <= first <= last:
+            raise RecordError(f"{where} {match[1]}-{last} is none; columns are counted from 1")
         unit = _UNIT.search(what)
         place = slice(first - 1, last)
         columns.append(_Column(_UNIT.sub("", what).strip(), unit[1] if unit else "", place))

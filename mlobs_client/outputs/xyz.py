@@ -48,12 +48,18 @@ def parse_frame(comment: str, lines: list[str], where: str) -> Parsed:
         where: file and line, for errors.
 
     Raises:
-        RecordError: the comment names no unit, or a line makes no sense.
+        RecordError: the comment names no unit, a line makes no sense, or a number is not finite.
     """
     try:
-        if "Properties=" in comment:
-            return _parse_extended(comment, lines, where)
-        return _parse_plain(comment, lines, where)
+        parse = _parse_extended if "Properties=" in comment else _parse_plain
+        parsed = parse(comment, lines, where)
+        if not np.isfinite(parsed.values).all():
+            atom, axis = np.argwhere(~np.isfinite(parsed.values))[0]
+            raise ValueError(
+                f"{parsed.quantity} of atom {atom} have {'xyz'[axis]} = "
+                f"{parsed.values[atom, axis]}, which is no finite number"
+            )
+        return parsed
     except ValueError as error:
         raise RecordError(f"{where}: this frame cannot be read: {error}") from error
 

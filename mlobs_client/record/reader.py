@@ -1,7 +1,11 @@
-"""Read a record, finished or not, whole or cut."""
+"""Read a record, finished or not, whole or cut.
+
+A row is given only if its checksum is right: a damaged one is refused with its number.
+"""
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +17,12 @@ import numpy.typing as npt
 from mlobs_client.errors import RecordError
 from mlobs_client.record.columns import CHECKSUM, COLUMNS
 from mlobs_client.record.header import Header, read_header
+from mlobs_client.structure import Integers
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+"""Damaged rows that are named; a bad disk can damage thousands."""
 
 
 class Record:
@@ -29,6 +39,7 @@ class Record:
         self.path = path
         self.attributes = header.attributes
         self._rows = _map_rows(path, header, n_rows)
+        self._is_verified = np.zeros(n_rows, dtype=bool)
         self.shapes: Mapping[str, tuple[int, ...]] = {
             name: header.row[name].shape for name in self.names
         }
@@ -52,11 +63,12 @@ class Record:
             Shape ``(*rows.shape, *shapes[name])``, atomic units.
 
         Raises:
-            RecordError: the record has no such column or no such row.
+            RecordError: the record has no such column or no such row, or a row is damaged.
         """
         if name not in self.names:
             raise RecordError(f"{self.path}: has no {name!r}; it has {', '.join(self.names)}")
         if rows is None:
+            self._verify(np.arange(len(self)))
             return np.array(self._rows[name])
         wanted = np.asarray(rows, dtype=np.int64)
         outside = wanted[(wanted < 0) | (wanted >= len(self))]
@@ -64,17 +76,33 @@ class Record:
             raise RecordError(
                 f"{self.path}: has no row {outside.flat[0]}; it has {len(self)} rows, from 0"
             )
+        self._verify(wanted)
         return np.asarray(self._rows[name][wanted])
 
     def find_corrupt_rows(self) -> list[int]:
         """Return the rows whose checksum is wrong, as after a power cut or a bad disk."""
         return [i for i, row in enumerate(self._rows) if not _is_intact(row)]
 
+    def _verify(self, rows: Integers) -> None:
+        """Look at the checksums of rows, of each once: it is one for all columns."""
+        new = np.unique(rows[~self._is_verified[rows]])
+        damaged = [int(i) for i in new if not _is_intact(self._rows[i])]
+        if damaged:
+            named = ", ".join(map(str, damaged[:MOST_NAMED]))
+            more = f" and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
+            raise RecordError(
+                f"{self.path}: damaged rows, with wrong checksums, as after a power cut or on a "
+                f"bad disk: {named}{more} of {len(self)}; put back a copy of the file, or read "
+                "the rows that find_corrupt_rows() does not name"
+            )
+        self._is_verified[new] = True
+
 
 def open_record(path: Path) -> Record:
     """Open a record for reading, also while a client still writes it.
 
-    Rows that were cut at the end of the file are left out.
+    Rows that were cut or torn at the end of the file are left out; a warning says how many whole
+    ones were.
 
     Raises:
         RecordError: this is not a record, or it was cut before its first row.
@@ -85,10 +113,19 @@ def open_record(path: Path) -> Record:
 
 def count_intact_rows(path: Path, header: Header) -> int:
     """Return how many rows are there, without those at the end that are cut or torn."""
-    n_rows = max(0, path.stat().st_size - header.data) // header.row.itemsize
-    rows = _map_rows(path, header, n_rows)
+    n_whole = max(0, path.stat().st_size - header.data) // header.row.itemsize
+    rows = _map_rows(path, header, n_whole)
+    n_rows = n_whole
     while n_rows and not _is_intact(rows[n_rows - 1]):
         n_rows -= 1
+    begins_with_zeros = n_whole == 1 and not rows[0].tobytes().strip(b"\0")
+    if n_rows < n_whole and not begins_with_zeros:
+        logger.warning(
+            "%s: the last %d rows are torn (their checksums are wrong) and left out; %d stay",
+            path,
+            n_whole - n_rows,
+            n_rows,
+        )
     return n_rows
 
 

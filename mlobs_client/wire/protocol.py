@@ -25,6 +25,7 @@ HEADER_LENGTH: Final = 12
 # Lengths beyond these are noise, not simulations; without limits a stray number would make
 # the client wait for ever for bytes that nobody will send.
 MAX_ATOMS: Final = 50_000_000
+MAX_DIGITS: Final = 18
 MAX_INIT_LENGTH: Final = 1 << 24
 
 
@@ -313,12 +314,14 @@ def _read_batch_size(init_text: str) -> int:
         key, _, value = parameter.partition(":")
         if key.strip() != "batch_size":
             continue
-        if not value.strip().isdecimal() or not 1 <= int(value) <= MAX_ATOMS:
+        word = value.strip()
+        # Python reads no integers of thousands of digits
+        if not word.isdecimal() or len(word) > MAX_DIGITS or not 1 <= int(word) <= MAX_ATOMS:
             raise RemoteProtocolError(
-                f"INIT announces batch_size {value.strip()!r}, not a positive integer; "
+                f"INIT announces batch_size {word[:40]!r}, not an integer from 1 to {MAX_ATOMS}; "
                 "see <batch_size> and <parameters> in the <ffsocket>"
             )
-        return int(value)
+        return int(word)
     return 1
 
 

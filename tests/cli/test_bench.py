@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 from ipi_runs import WATER
 
@@ -18,8 +17,7 @@ from mlobs_client.bench.cases import Case, Timing
 from mlobs_client.bench.subject import Subject, Survey
 from mlobs_client.cli import bench, group
 from mlobs_client.config import parse
-from mlobs_client.errors import MlobsError
-from mlobs_client.evaluate import model_files
+from mlobs_client.errors import MlobsError, ModelError
 from mlobs_client.evaluate.precision import Rounding
 
 POTENTIAL = "bundled:water/potential-0"
@@ -159,15 +157,11 @@ def test_an_interruption_says_that_programs_are_kept(
     assert "what was compiled is kept" in done.output
 
 
-def test_a_model_that_is_not_trusted_is_warned_of_once(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with model_files.quiet_third_parties():
-        mine = model_files.load(*model_files.resolve([POTENTIAL], tmp_path))
-        torch.save(mine.requires_grad_(False), tmp_path / "mine.model")
-    monkeypatch.setattr(bench, "_measure", lambda *_: [Timing(DOUBLE, 0.1), Timing(SINGLE, 0.1)])
+def test_a_model_that_is_not_trusted_is_not_measured(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.model").write_bytes(b"a pickle")
     done = run(tmp_path / "mine.model", folder / "init.xyz")
-    assert " ".join(done.output.split()).count("is not a trusted model") == 1
+    assert isinstance(done.exception, ModelError)
+    assert str(done.exception).endswith(f"say: mlobs model trust {tmp_path}/mine.model")
 
 
 def test_numbers_that_cannot_be_written_are_shown(

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mlobs_client.cli.options import FiniteRange, ResultName, files_of_a_run
+from mlobs_client.cli.options import FiniteRange, ResultFile, ResultName, files_of_a_run
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "ten"])
@@ -23,6 +23,17 @@ def test_a_folder_is_no_name_of_results(text: str) -> None:
     with pytest.raises(click.BadParameter, match="give a name in it"):
         ResultName().convert(text, None, None)
     assert ResultName().convert("folder/vdos", None, None).name == "vdos"
+
+
+@pytest.mark.parametrize("text", ["", ".", "/", "folder"])
+def test_a_folder_is_no_file_to_be_written(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(click.BadParameter, match=r"is no name of a file|is a directory"):
+        ResultFile().convert(text, None, None)
+    assert ResultFile().convert("folder/a.extxyz", None, None) == Path("folder/a.extxyz")
 
 
 @click.command()

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import pickle
+import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +14,9 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from mlobs_client.conformance import check_evaluator
-from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
+from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable, ModelError
 from mlobs_client.evaluate.ase import AseEvaluator
+from mlobs_client.evaluate.model_files import trust
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
 
@@ -135,8 +140,10 @@ def test_a_calculator_is_made_from_its_import_path() -> None:
         ("ase.calculators.lj.LenardJones", {}, "cannot be imported.*install the package"),
         ("not_a_package.Calculator", {}, "cannot be imported"),
         ("LennardJones", {}, "cannot be imported"),
+        ("..LennardJones", {}, "cannot be imported"),
         ("ase.calculators.emt.EMT", {"asap_cutoff": [1], "label": 1.5}, "cannot be made"),
-        ("ase.Atoms", {}, "not an ASE calculator"),
+        ("ase.Atoms", {}, "not an ASE calculator: it is a class of something else"),
+        ("ase.units.kB", {}, "not an ASE calculator: it is a float"),
         ("ase.calculators.calculator.Calculator", {}, "needs energy and forces"),
     ],
 )
@@ -155,3 +162,102 @@ def test_a_parameter_that_ase_would_swallow_is_warned_of(caplog: pytest.LogCaptu
         "ase.calculators.lj.LennardJones may not know the parameter 'sigmas' and ignore it; it has "
         "defaults for epsilon, rc, ro, sigma, smooth"
     ]
+
+
+FACTORIES = """
+from __future__ import annotations
+from pathlib import Path
+from ase.calculators.lj import LennardJones
+
+def promises(**parameters) -> LennardJones:
+    Path("RAN").touch()
+    return LennardJones(**parameters)
+
+def may_promise(**parameters) -> None | LennardJones:
+    return promises(**parameters)
+
+def says_nothing(**parameters):
+    return promises(**parameters)
+
+def says_what_is_not_there(**parameters) -> Nowhere:
+    return promises(**parameters)
+"""
+
+
+@pytest.fixture
+def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An importable module ``factories``, whose functions leave a file RAN in this folder."""
+    (tmp_path / "factories.py").write_text(FACTORIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "factories", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_client_file_calls_no_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"subprocess\.getoutput.*nothing but a class of calc"):
+        AseEvaluator.from_import_path("subprocess.getoutput", {"cmd": "touch RAN"})
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize("name", ["promises", "may_promise"])
+def test_of_a_function_that_promises_a_calculator_the_class_is_named(
+    name: str, factories: Path
+) -> None:
+    with pytest.raises(ConfigError, match='write the class that it makes, "') as caught:
+        AseEvaluator.from_import_path(f"factories.{name}", {"sigma": 2.6})
+    assert not (factories / "RAN").exists()
+    written = str(caught.value).split('"')[1]
+    assert written == "ase.calculators.lj.LennardJones"
+    AseEvaluator.from_import_path(written, {"sigma": 2.6})
+
+
+@pytest.mark.parametrize("name", ["says_nothing", "says_what_is_not_there"])
+def test_of_other_functions_it_is_said_how_to_find_the_class(name: str, factories: Path) -> None:
+    with pytest.raises(ConfigError, match=r"call it once in Python, and print\(type\(calculator"):
+        AseEvaluator.from_import_path(f"factories.{name}", {"sigma": 2.6})
+    assert not (factories / "RAN").exists()
+
+
+def test_a_module_that_fails_when_it_is_imported_is_named_with_its_reason(factories: Path) -> None:
+    (factories / "fails.py").write_text("raise RuntimeError('no licence')")
+    with pytest.raises(
+        ConfigError, match=r"fails\.X' cannot be imported \(RuntimeError: no licence"
+    ):
+        AseEvaluator.from_import_path("fails.X", {})
+
+
+UNPICKLES = """
+import glob, pickle
+from pathlib import Path
+from ase.calculators.lj import LennardJones
+
+class Pickled(LennardJones):
+    def __init__(self, model_paths, more=None):
+        super().__init__()
+        for path in model_paths if isinstance(model_paths, list) else glob.glob(model_paths):
+            pickle.loads(Path(path).read_bytes())
+"""
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch RAN",)
+
+
+@pytest.mark.parametrize("named", ["evil.pkl", "*.pkl", ["evil.pkl"], "/evil.pkl"])
+def test_models_that_parameters_name_must_be_trusted(
+    named: str | list[str], factories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(factories / "config"))
+    (factories / "unpickles.py").write_text(UNPICKLES)
+    (factories / "evil.pkl").write_bytes(pickle.dumps(Evil()))
+    named = f"{factories}{named}" if named == "/evil.pkl" else named
+    parameters = {"model_paths": named, "more": {"a": [1, "PBE", "\0", "."]}}
+    with pytest.raises(ModelError, match=f"say: mlobs model trust {factories}/evil.pkl$"):
+        AseEvaluator.from_import_path("unpickles.Pickled", parameters)
+    assert not (factories / "RAN").exists()
+    trust(factories / "evil.pkl")
+    AseEvaluator.from_import_path("unpickles.Pickled", parameters)
+    assert (factories / "RAN").exists()

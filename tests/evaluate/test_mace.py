@@ -20,7 +20,7 @@ from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.mace import MaceEvaluator
-from mlobs_client.evaluate.model_files import load, quiet_third_parties, resolve
+from mlobs_client.evaluate.model_files import load, quiet_third_parties, resolve, trust
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, DEBYE, EV
@@ -235,19 +235,17 @@ def test_a_field_on_a_joint_network_costs_one_way_back(
     assert len(passes) == 1
 
 
-def test_models_that_a_client_file_names_twice_are_evaluated_once(
-    network, tmp_path: Path, caplog
-) -> None:
+def test_models_that_a_client_file_names_twice_are_evaluated_once(network, tmp_path: Path) -> None:
     with quiet_third_parties():
         torch.save(network("potential and dipole"), tmp_path / "both.model")
+    trust(tmp_path / "both.model")
     ase.io.write(tmp_path / "init.xyz", molecule("H2O", vacuum=5.0))
     table = 'kind = "mace"\nmodels = ["both.model"]\n'
     numbers = "oxidation_numbers = { O = -2, H = 1 }\n"
     (tmp_path / "client.toml").write_text(
         f'structure = "init.xyz"\n[potential]\n{table}[dipole]\n{table}{numbers}'
     )
-    with caplog.at_level("CRITICAL"):  # that the file is not trusted
-        assembly = assemble(config.load(tmp_path / "client.toml"), tmp_path)
+    assembly = assemble(config.load(tmp_path / "client.toml"), tmp_path)
     (evaluator,) = assembly.evaluators
     forward = AtomicNetwork.forward
     with mock.patch.object(AtomicNetwork, "forward", autospec=True, side_effect=forward) as calls:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from mlobs_client.cli.model import command
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import (
     load,
     quiet_third_parties,
+    require_trust,
     resolve,
     trust,
-    trust_file,
 )
 
 
@@ -66,6 +70,16 @@ def test_a_pattern_without_files_is_refused_with_the_folder(tmp_path) -> None:
         resolve(["no-*"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["", ".", "..", "/", "//", "~no-such-user/x", "a/***/b", "**x/", "a\0b", 5000 * "x", "\n"],
+)
+def test_what_is_no_path_and_no_pattern_is_refused_by_its_name(pattern: str, tmp_path) -> None:
+    with pytest.raises(ModelError, match=r"matches no file|is no path and no pattern") as caught:
+        resolve([pattern], tmp_path)
+    assert repr(pattern) in str(caught.value)
+
+
 def test_an_unknown_bundled_name_is_answered_with_the_known_ones(tmp_path) -> None:
     with pytest.raises(ModelError, match="bundled are"):
         resolve(["bundled:water/no-such-*"], tmp_path)
@@ -79,37 +93,52 @@ def test_bundled_models_are_found_and_trusted(tmp_path, caplog) -> None:
     assert caplog.text == ""
 
 
-def test_a_file_that_is_not_trusted_is_read_with_a_warning_that_says_what_to_do(
-    model_file, caplog
-) -> None:
-    assert isinstance(load(model_file), torch.nn.Module)
-    (record,) = caplog.records
-    assert record.levelname == "WARNING"
-    known = hashlib.sha256(model_file.read_bytes()).hexdigest()
-    for part in (str(model_file), known, f"mlobs model trust {model_file}"):
-        assert part in record.getMessage()
+class Evil:
+    """Leaves the file RAN behind when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ran = folder / "RAN"
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.ran}",)
 
 
-def test_a_trusted_file_is_read_silently_wherever_it_lies(model_file, tmp_path, caplog) -> None:
+def test_a_file_that_is_not_trusted_is_not_loaded_and_the_remedy_works(tmp_path) -> None:
+    path = tmp_path / "a name.model"
+    torch.save(Evil(tmp_path), path)
+    with pytest.raises(ModelError, match="is not loaded") as caught:
+        load(path)
+    assert not (tmp_path / "RAN").exists()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in str(caught.value)
+    mlobs, model, trusting, *files = shlex.split(str(caught.value).rpartition("say: ")[2])
+    assert [mlobs, model, trusting] == ["mlobs", "model", "trust"]
+    assert CliRunner().invoke(command, [trusting, *files]).exit_code == 0
+    with pytest.raises(ModelError, match="contains a int, not a network"):  # of the shell
+        load(path)
+    assert (tmp_path / "RAN").exists()
+
+
+def test_all_files_that_are_not_trusted_are_named_before_any_is_loaded(tmp_path) -> None:
+    paths = [tmp_path / f"{number}.model" for number in range(3)]
+    for path in paths:
+        path.write_text(path.name)
+    trust(paths[1])
+    with pytest.raises(ModelError, match=f"mlobs model trust {paths[0]} {paths[2]}$"):
+        require_trust(paths)
+
+
+def test_a_trusted_file_is_loaded_wherever_it_lies(model_file, tmp_path, caplog) -> None:
     known = trust(model_file)
     assert known == hashlib.sha256(model_file.read_bytes()).hexdigest()
     load(model_file.rename(tmp_path / "elsewhere.model"))
     assert caplog.text == ""
 
 
-def test_a_changed_file_is_not_trusted_any_more(model_file, network, caplog) -> None:
+def test_a_changed_file_is_not_trusted_any_more(model_file, network) -> None:
     trust(model_file)
     save(network("potential", 1), model_file)
-    load(model_file)
-    assert "not a trusted model" in caplog.text
-
-
-def test_trusting_twice_writes_one_line_that_sha256sum_can_read(model_file, home) -> None:
-    trust(model_file)
-    trust(model_file)
-    assert trust_file() == home / "mlobs" / "trusted_models"
-    (line,) = trust_file().read_text().splitlines()
-    assert line.split() == [trust(model_file), str(model_file)]
+    with pytest.raises(ModelError, match=r"mine\.model .* is not loaded"):
+        load(model_file)
 
 
 def test_missing_files_are_named(tmp_path) -> None:
@@ -122,6 +151,7 @@ def test_missing_files_are_named(tmp_path) -> None:
 def test_a_damaged_file_is_named(model_file) -> None:
     content = model_file.read_bytes()
     model_file.write_bytes(content[: len(content) // 2])
+    trust(model_file)
     with pytest.raises(ModelError, match=r"mine\.model: not a model, or a damaged file"):
         load(model_file)
 
@@ -130,6 +160,7 @@ def test_a_damaged_file_is_named(model_file) -> None:
 def test_files_that_are_no_networks_are_refused(content, tmp_path) -> None:
     path = tmp_path / "it.model"
     path.write_bytes(content)
+    trust(path)
     with pytest.raises(ModelError, match=r"it\.model: "):
         load(path)
 
@@ -137,6 +168,7 @@ def test_files_that_are_no_networks_are_refused(content, tmp_path) -> None:
 def test_a_checkpoint_is_refused_with_what_it_contains(tmp_path) -> None:
     path = tmp_path / "it.pt"
     torch.save({"model": torch.zeros(3)}, path)
+    trust(path)
     with pytest.raises(ModelError, match="contains a dict, not a network"):
         load(path)
 
@@ -156,13 +188,8 @@ def test_reading_a_model_says_nothing_and_warns_of_nothing() -> None:
 
 def test_of_a_file_that_is_cut_torch_may_say_one_sentence(model_file) -> None:
     model_file.write_bytes(model_file.read_bytes()[:-100])
+    trust(model_file)
     with pytest.raises(ModelError) as caught:
         load(model_file)
     assert "\n" not in str(caught.value)
     assert "miniz" not in str(caught.value)
-
-
-def test_a_list_of_trusted_models_that_cannot_be_written_is_named(model_file, monkeypatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null")
-    with pytest.raises(ModelError, match="/dev/null/mlobs/trusted_models: cannot be written"):
-        trust(model_file)

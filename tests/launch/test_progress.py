@@ -4,6 +4,7 @@ import os
 import pytest
 
 from mlobs_client.check.ipi_input import read
+from mlobs_client.errors import RecordError
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.units import EV
 
@@ -114,3 +115,18 @@ def test_a_system_without_a_temperature_does_not_hide_behind_another(files):
     temperature = progress.read(1).temperature
     assert temperature is not None
     assert math.isnan(temperature)
+
+
+def test_a_unit_of_time_that_ipi_does_not_have_is_named_with_those_it_has(files):
+    text = INPUT.replace("femtosecond", "femtosecnd")
+    (files / "input.xml").write_text(text)
+    with pytest.raises(
+        RecordError, match=r"input\.xml: <timestep>: unknown unit 'femtosecnd'.*second"
+    ):
+        Progress(read(files / "input.xml"))
+
+
+def test_a_time_step_without_a_number_is_none(files):
+    (files / "input.xml").write_text(INPUT.replace("> 0.5 <", "> <"))
+    assert read(files / "input.xml").timestep is None
+    assert Progress(read(files / "input.xml")).read(1).ns_per_day is None

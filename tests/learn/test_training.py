@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.evaluate.model_files import digest, trust, untrusted
+from mlobs_client.json_file import write_json
 from mlobs_client.learn.training import (
     data_digest,
     load_member,
@@ -58,6 +61,22 @@ def test_models_that_were_exchanged_are_noticed(settings, frames, trained, tmp_p
     path.write_bytes(done.paths[0].read_bytes()[:-1])
     with pytest.raises(ModelError, match="is not the file that training wrote"):
         load_member(path)
+
+
+def test_a_folder_of_somebody_else_is_not_loaded_though_its_checksums_are_right(
+    tmp_path: Path,
+) -> None:
+    path = member_file(tmp_path, "dipole", 0)
+    torch.save(torch.nn.Linear(1, 1), path)
+    write_json(path.with_suffix(".json"), {"sha256": digest(path)})
+    with pytest.raises(ModelError, match=f"say: mlobs model trust {path}$"):
+        load_member(path)
+    trust(path)
+    assert isinstance(load_member(path), torch.nn.Linear)
+
+
+def test_what_was_trained_here_is_trusted_here(trained) -> None:
+    assert untrusted(trained("dipole").paths) == {}
 
 
 def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import ase.io
 import matplotlib as mpl
@@ -30,7 +31,7 @@ from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from report import RESULTS, Figure, run
 
-from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.evaluate.model_files import quiet_third_parties, trust
 from mlobs_client.plot import COLORS, STYLE, Plot, save
 from mlobs_client.record.writer import RecordWriter
 from mlobs_client.structure import Array
@@ -188,11 +189,15 @@ def ways_of_ipi() -> list[Figure]:
 
 def joint_networks() -> list[Figure]:
     """Energy and dipole from one network, beside an energy from one of the same size."""
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": folder}),  # trusted for these clients only
+    ):
         both, alone = (Path(folder) / name for name in ("both.model", "alone.model"))
         for path, network in zip((both, alone), _untrained(), strict=True):
             with quiet_third_parties():
                 torch.save(network, path)
+            trust(path)
         atoms = water_box(64)
         dipole = table("dipole", both, more=NUMBERS)
         energy, same, field = in_turn(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,14 @@ def test_comments_that_tell_nothing_are_allowed(tmp_path: Path) -> None:
         ("", r"a\.xyz:1: '' is not a number of atoms"),
         ("CRYST1 10.0\n", r"a\.xyz:1: 'CRYST1 10.0'.*format='xyz'"),
         ("0\n\n", r"a\.xyz:1: '0'"),
+        ("²\n\nH 0 0 0\n", r"a\.xyz:1: '²' is not a number of atoms"),
+        ("99999999999999999999\n\nH 0 0 0\n", r"a\.xyz:1: '9{20}' is not a number of atoms"),
+        (f"{5000 * '9'}\n\nH 0 0 0\n", r"a\.xyz:1: '9{40}' is not a number of atoms"),
+        (frame(10**19), r"a\.xyz:2: Step: '10{19}' is no whole number"),
+        (
+            frame(0).replace("Step:          0", f"Step: {5000 * '9'}"),
+            r"a\.xyz:2: Step: '9{40}' \.\.\. is no",
+        ),
         (frame(0) + frame(5).replace("3\n", "4\n", 1), r"a\.xyz:6: '4' where 3 atoms"),
     ],
 )
@@ -97,6 +107,27 @@ def test_other_files_are_refused_with_line(tmp_path: Path, content: str, said: s
     (tmp_path / "a.xyz").write_text(content)
     with pytest.raises(RecordError, match=said):
         find_frames(tmp_path / "a.xyz")
+
+
+@pytest.mark.skipif(shutil.which("iconv") is None, reason="needs iconv, which the message names")
+@pytest.mark.parametrize("place", ["comment", "atom"])
+def test_a_frame_that_is_not_utf_8_is_named_and_the_remedy_works(
+    place: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.xyz"
+    good, bad = frame(0).encode(), frame(5).encode()
+    old = b"# CELL" if place == "comment" else b"H "
+    path.write_bytes(good + bad.replace(old, old + b"\xff ", 1))
+    first, second = find_frames(path)
+    with path.open("rb") as file:
+        first.read(file)
+        with pytest.raises(RecordError, match=rf"a\.xyz:{second.line}: .* UTF-8 .*b'\\xff'.*iconv"):
+            second.read(file)
+    subprocess.run(
+        ["iconv", "-f", "latin1", "-t", "utf-8", "-o", path.with_suffix(".new"), path], check=True
+    )
+    with path.with_suffix(".new").open("rb") as file:
+        assert "ÿ" in "".join(find_frames(path.with_suffix(".new"))[1].read(file)[place == "atom"])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -116,3 +116,13 @@ def test_braces_around_the_kind_of_cell_are_no_unit() -> None:
     frame = parse_frame(comment, ATOMS, "here")
     assert frame.quantity == "positions"
     np.testing.assert_array_equal(frame.cell, [[10, 0, 0], [1, 11, 0], [2, 3, 12]])
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
+def test_a_number_that_is_not_finite_is_named_with_its_atom_and_axis(number: str) -> None:
+    lines = ["H 0 0 0\n", f"H 0 {number} 0\n"]
+    for comment in ("velocities{atomic_unit}\n", "Properties=species:S:1:pos:R:3\n"):
+        with pytest.raises(
+            RecordError, match=r"a\.xyz:7: .* of atom 1 have y = -?(nan|inf), which"
+        ):
+            parse_frame(comment, lines, "a.xyz:7")

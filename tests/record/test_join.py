@@ -97,3 +97,15 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     names = Extras(STEPS, {}, {"record": np.full((3, 2), "c.h5")})
     with pytest.raises(RecordError, match=r"records c\.h5, which were not given"):
         join_record([extras(ROWS), names], [record])
+
+
+def test_a_damaged_row_is_not_joined(tmp_path: Path) -> None:
+    path = make_record(tmp_path / "a.h5", 0.0).path
+    content = bytearray(path.read_bytes())
+    row = (3 + 6 + 9 + 1) * 8
+    content[len(content) - 2 * row] ^= 1  # the first number of row 4 of 6
+    path.write_bytes(content)
+    record = open_record(path)
+    with pytest.raises(RecordError, match=r"a\.h5: damaged rows.*disk: 4 of 6"):
+        join_record([extras(ROWS)], [record])
+    assert join_record([extras(ROWS[:1], STEPS[:1])], [record]).steps.tolist() == [0]

@@ -61,3 +61,56 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"c\.h5: cannot be read: No such file"):
         open_record(tmp_path / "c.h5")
+
+
+ROW = 3 * 8 + 8 + 8  # dipole, step, checksum
+
+
+def damage(path: Path, row: int, byte: int = 0) -> None:
+    """Turn one bit of a row of the record of four."""
+    content = bytearray(path.read_bytes())
+    content[len(content) - (4 - row) * ROW + byte] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_a_damaged_row_is_refused_with_file_and_number_whatever_byte_is_wrong(
+    record: Record, row: int
+) -> None:
+    for byte in range(0, ROW, 3):
+        damage(record.path, row, byte)
+        for column in ("dipole", "step"):
+            for rows in (None, [3, row], [[row]]):
+                with pytest.raises(RecordError, match=rf"a\.h5: damaged rows.*disk: {row} of 4;"):
+                    open_record(record.path).read(column, rows)
+        damage(record.path, row, byte)
+    np.testing.assert_array_equal(open_record(record.path).read("dipole"), DIPOLES)
+
+
+def test_rows_beside_damaged_ones_can_be_read_as_the_message_says(record: Record) -> None:
+    damage(record.path, 0)
+    damage(record.path, 2)
+    damaged = open_record(record.path)
+    with pytest.raises(
+        RecordError, match=r"disk: 0, 2 of 4; .* find_corrupt_rows\(\) does not name"
+    ):
+        damaged.read("dipole")
+    good = sorted({*range(len(damaged))} - {*damaged.find_corrupt_rows()})
+    np.testing.assert_array_equal(damaged.read("dipole", good), DIPOLES[[1, 3]])
+
+
+def test_torn_rows_at_the_end_are_left_out_with_their_number(
+    record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(record.path, 2)
+    damage(record.path, 3)
+    assert open_record(record.path).read("step").tolist() == [0, 1]
+    assert "a.h5: the last 2 rows are torn" in caplog.text
+
+
+def test_a_record_that_has_no_rows_yet_has_no_torn_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RecordWriter(tmp_path / "a.h5", {"dipole": (3,)}, {}):
+        assert len(open_record(tmp_path / "a.h5")) == 0
+    assert caplog.text == ""

@@ -196,6 +196,8 @@ MALFORMED = {
     "negative text": (INIT + struct.pack("=ii", 0, -1), "-1 bytes"),
     "absurd text": (INIT + struct.pack("=ii", 0, 2**30), "1073741824 bytes"),
     "batch of none": (init(0, "batch_size:0"), "batch_size '0'"),
+    "batch of thousands of digits": (init(0, f"batch_size:{5000 * '9'}"), "batch_size '9{40}'"),
+    "batch of a power": (init(0, "batch_size:²"), "batch_size '²'"),
     "batch of words": (init(0, "batch_size:many"), "batch_size 'many'"),
     "shared memory": (POSDATA + struct.pack("=ii", 3, 13) + b"ipi_shm_1_pos", "mode='unix'"),
     "NaN in the cell": (

@@ -20,12 +20,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
+from mlobs_client.tables import Table
 from mlobs_client.units import ANGSTROM
 
 FORMAT = 7
@@ -75,6 +75,14 @@ class Found:
     """
 
     folder: Path
+    stacked: bool
+    seconds: dict[str, float]
+
+
+class _Made(Table):
+    """``made.json``: what a program is, beside its files."""
+
+    key: str
     stacked: bool
     seconds: dict[str, float]
 
@@ -145,20 +153,24 @@ def find(key: str) -> Found | None:
     """The program of this name, if it was ever made; one that is damaged is removed."""
     folder = home() / key
     try:
-        made: dict[str, Any] = json.loads((folder / "made.json").read_text())
-        if made["key"] != key:
+        made = _Made.model_validate_json((folder / "made.json").read_bytes())
+        if made.key != key:
             raise ValueError("a program of another size or of other networks")
-        return Found(folder, made["stacked"], made["seconds"])
+        return Found(folder, made.stacked, made.seconds)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):  # the power failed, or folders were mixed up
-        remove(key)
+    except (ValueError, IsADirectoryError, NotADirectoryError):
+        remove(key)  # the power failed, or files and folders were mixed up
         return None
 
 
 def remove(key: str) -> None:
     """Forget a program, so that it will be made again."""
-    shutil.rmtree(home() / key, ignore_errors=True)
+    place = home() / key
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def keep(key: str, programs: Sequence[Path], stacked: bool, seconds: dict[str, float]) -> None:
@@ -168,7 +180,7 @@ def keep(key: str, programs: Sequence[Path], stacked: bool, seconds: dict[str, f
         folder.mkdir()
         for program in programs:
             shutil.move(program, folder / program.name)
-        made = {"key": key, "stacked": stacked, "seconds": seconds}
-        (folder / "made.json").write_text(json.dumps(made, indent=1) + "\n")
+        made = _Made(key=key, stacked=stacked, seconds=seconds)
+        (folder / "made.json").write_text(made.model_dump_json(indent=1) + "\n")
         with contextlib.suppress(OSError):  # not empty: it is there already
             folder.rename(home() / key)

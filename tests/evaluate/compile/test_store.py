@@ -95,3 +95,29 @@ def test_a_program_under_the_name_of_another_is_not_run(tmp_path: Path, own_stor
     shutil.copytree(own_store / "some", own_store / "other")
     assert store.find("other") is None
     assert store.find("some") is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "null", '{"key": "some", "stacked": [], "seconds": {}}',
+     '{"key": "some", "stacked": true, "seconds": [1]}',
+     '{"key": "some", "stacked": true, "seconds": {"a": "fast"}}', 100_000 * "["],
+    ids=range(6),
+)  # fmt: skip
+def test_a_program_whose_description_has_other_types_is_made_again(
+    content: str, tmp_path: Path
+) -> None:
+    store.keep("some", write_programs(tmp_path / "a", "a"), True, {})
+    (store.home() / "some" / "made.json").write_text(content)
+    assert store.find("some") is None
+    assert not (store.home() / "some").exists()
+
+
+def test_files_and_folders_that_were_mixed_up_are_made_again(tmp_path: Path) -> None:
+    store.home()
+    (store.home() / "some").write_text("a file")
+    assert store.find("some") is None
+    (store.home() / "some" / "made.json").mkdir(parents=True)
+    assert store.find("some") is None
+    store.keep("some", write_programs(tmp_path / "a", "a"), True, {})
+    assert store.find("some") is not None

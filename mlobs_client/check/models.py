@@ -1,0 +1,29 @@
+"""The model files of a client: what can be said before they are loaded, which can run any code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlobs_client.build import model_files
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.finding import Finding, ok, warning
+from mlobs_client.evaluate.model_archive import describe_file
+from mlobs_client.evaluate.model_files import require_trust, untrusted
+
+
+def check_model_files(client: ClientFile) -> Iterator[Finding]:
+    """Look whether the model files are there and trusted; nothing is loaded.
+
+    Args:
+        client: whose models.
+
+    Raises:
+        ModelError: a model file is missing, or some are not trusted.
+    """
+    paths = model_files(client.config, client.path.parent)
+    unknown = untrusted(paths)
+    for path, sha256 in unknown.items():
+        yield warning(describe_file(path, sha256), "trust it only if you know its maker")
+    require_trust(unknown)
+    if paths:
+        yield ok(f"{client.path.name}: all model files are there and trusted ({len(paths)})")

@@ -1,0 +1,79 @@
+"""What can be said of a model file without loading it, which could run any code."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import ModelError
+
+MOST: Final = 20
+"""Names that are printed; a file can hold thousands."""
+
+USUAL: Final = ("torch", "e3nn", "mace")
+"""Packages that networks are made of."""
+
+_TENSOR: Final = re.compile(r"[^/]*/data/\d+")
+
+
+def can_run_code(path: Path) -> bool:
+    """Whether this looks like what torch or pickle writes: loading it can run any code.
+
+    One that cannot be read may be all that.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == pickle.PROTO or zipfile.is_zipfile(path)
+    except OSError:
+        return True
+
+
+def describe_file(path: Path, sha256: str) -> str:
+    """One line on a file that torch wrote: size, sha256, names, and what loading it would use.
+
+    Args:
+        path: of any file; what is no archive is said to be none.
+        sha256: of its content.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        size = path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        content = f"no archive as torch writes it ({error})"
+    else:
+        others = [name for name in names if not _TENSOR.fullmatch(name)]
+        content = (
+            f"an archive with {_listed(others)}, and {len(names) - len(others)} tensors; loading "
+            f"it would use {_uses(path)}"
+        )
+    return f"{path}: not trusted, {size} bytes, sha256 {sha256}, {content}"
+
+
+def _uses(path: Path) -> str:
+    """The functions and classes that the pickle names; it is read, not run."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        found = get_unsafe_globals_in_checkpoint(str(path))
+    except Exception as error:  # of a file that was made to confuse
+        return f"what cannot be told ({type(error).__name__})"
+    packages = Counter(name.partition(".")[0] for name in found)
+    usual = [f"{packages[name]} names of {name}" for name in USUAL if name in packages]
+    others = [name for name in sorted(found) if name.partition(".")[0] not in USUAL]
+    return ", ".join([*usual, *([_listed(others)] if others else [])]) or "plain tensors only"
+
+
+def _listed(names: list[str]) -> str:
+    shown = [name if name.isprintable() else repr(name) for name in names[:MOST]]
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return ", ".join(shown) + more

@@ -1,0 +1,104 @@
+"""The user's list of trusted models: their sha256, and where each file was.
+
+Whoever can write it can have code run, so it belongs to its user alone: a list that others may
+write is not read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from filelock import FileLock
+from pydantic import Field
+
+from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.json_file import read_json, write_json
+from mlobs_client.tables import Table, validate
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for another that writes the list."""
+
+ANEW: Final = "remove it, and say again which models you trust: mlobs model trust FILE"
+
+
+class _List(Table):
+    format: Literal["mlobs trusted models 1"] = "mlobs trusted models 1"
+    models: dict[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], str] = Field(default_factory=dict)
+
+
+def trust_file() -> Path:
+    """Where the list is: ``mlobs/trusted_models.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``.
+
+    Raises:
+        ModelError: the user has no home folder.
+    """
+    try:
+        home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    except RuntimeError as error:
+        raise ModelError(
+            "there is no home folder for the list of trusted models; set XDG_CONFIG_HOME to a "
+            "folder of your own"
+        ) from error
+    return home / "mlobs" / "trusted_models.json"
+
+
+def trusted() -> frozenset[str]:
+    """The sha256 of all models that the user trusts.
+
+    Raises:
+        ModelError: the list cannot be read, is damaged, or can be written by others.
+    """
+    return frozenset(_read(trust_file()).models)
+
+
+def add(sha256: str, path: Path) -> None:
+    """Trust one model; what else is in the list stays.
+
+    Args:
+        sha256: hexadecimal.
+        path: where the file is now, for whoever reads the list.
+
+    Raises:
+        ModelError: the name cannot be printed, or the list cannot be read or written.
+    """
+    name = str(path.resolve())
+    if not name.isprintable():
+        raise ModelError(
+            f"{name!r}: this name has line breaks or other characters that cannot be printed; "
+            "rename the file or its folder"
+        )
+    file = trust_file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # of two trainings that end together, both are remembered
+        with FileLock(f"{file}.lock", timeout=PATIENCE):
+            models = {**_read(file).models, sha256: name}
+            write_json(file, _List(models=models).model_dump(mode="json"), mode=0o600)
+    except OSError as error:
+        raise ModelError(
+            f"{file}: cannot be written: {error.strerror or error}; mend that, or name "
+            "another folder of yours by XDG_CONFIG_HOME"
+        ) from error
+
+
+def _read(file: Path) -> _List:
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return _List()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read: {error.strerror}; mend that") from error
+    if status.st_uid != os.geteuid():
+        raise ModelError(f"{file}: belongs to another user, who could put models there; {ANEW}")
+    if status.st_mode & 0o022:
+        raise ModelError(
+            f"{file}: can be written by others, who could put models there; look at what is in "
+            f"it, and say: chmod 600 {file}"
+        )
+    try:
+        found = validate(_List, read_json(file, ANEW), str(file))
+    except ConfigError as error:
+        raise ModelError(f"{error}; {ANEW}") from error
+    return found

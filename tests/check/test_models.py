@@ -1,0 +1,65 @@
+"""Model files that nobody has trusted: the check says what it can, and loads nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlobs_client import config
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.files import check_all, check_physics
+from mlobs_client.check.finding import Level, errors
+from mlobs_client.check.models import check_model_files
+from mlobs_client.evaluate.model_files import digest, trust
+
+
+class Evil:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, ran: Path) -> None:
+        self.ran = ran
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.ran}",)
+
+
+@pytest.fixture
+def ran(case, monkeypatch) -> Path:
+    """Where a file appears if the model of the client is loaded; nothing is trusted."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(case.folder / "config"))
+    torch.save(Evil(case.folder / "RAN"), case.folder / "evil.model")
+    case.replace(case.client, 'kind = "toy"\nname = "qtip4pf"',
+                 'kind = "mace"\nmodels = ["evil.model"]')  # fmt: skip
+    case.replace(case.client, '["dipole"]', "[]")
+    return case.folder / "RAN"
+
+
+def test_a_model_that_is_not_trusted_is_described_refused_once_and_not_loaded(case, ran) -> None:
+    found = list(check_all(case.input, [case.client]))
+    path = case.folder / "evil.model"
+    (said,) = [one.what for one in found if one.level is Level.WARNING and "evil" in one.what]
+    assert f"sha256 {digest(path)}" in said
+    assert "loading it would use posix.system" in said
+    (refusal,) = [one for one in errors(found) if "is not loaded" in one.what]
+    assert digest(path) in refusal.what
+    assert refusal.remedy.endswith(f"say: mlobs model trust {path}")
+    assert not ran.exists()
+
+
+def test_who_follows_the_remedy_has_the_model_loaded(case, ran) -> None:
+    trust(case.folder / "evil.model")
+    client = ClientFile(case.client, config.load(case.client))
+    (said,) = check_model_files(client)
+    assert said.what == "client.toml: all model files are there and trusted (1)"
+    (refusal,) = errors(check_physics([case.client]))
+    assert "contains a int, not a network" in refusal.what
+    assert ran.exists()
+
+
+def test_a_model_that_is_not_there_is_named(case, ran) -> None:
+    (case.folder / "evil.model").unlink()
+    (missing,) = errors(check_physics([case.client]))
+    assert "'evil.model' matches no file" in missing.what
