@@ -16,7 +16,7 @@ from typing import Final
 from mlobs_client.campaign.campaign import CHECKPOINT, Campaign, load
 from mlobs_client.campaign.state import Run
 from mlobs_client.errors import LaunchError, MlobsError
-from mlobs_client.launch.local import LOG
+from mlobs_client.launch.folder import LOG
 from mlobs_client.launch.locks import hold, is_held
 from mlobs_client.launch.processes import Child
 from mlobs_client.launch.supervision import EXIT

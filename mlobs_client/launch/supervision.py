@@ -22,6 +22,7 @@ from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.deaths import Deaths
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
+from mlobs_client.launch.leash import tied
 from mlobs_client.launch.options import Options, Outcome, Server
 from mlobs_client.launch.places import Place
 from mlobs_client.launch.processes import SRUN, Child, find_program, search_path
@@ -164,7 +165,7 @@ class Supervision:
         for driver in self._how.drivers:
             command = mpi.command(self._ipi, driver, command)
             environment = {"OMP_NUM_THREADS": str(driver.config.threads)}
-        return Child("i-pi", command, self._folder, environment, inherited=[self._how.lock])
+        return Child("i-pi", tied(command), self._folder, environment, inherited=[self._how.lock])
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""

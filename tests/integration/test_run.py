@@ -77,21 +77,20 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     assert "finished: all 60 steps are done (RESTART)" in run.said
 
 
-def test_an_ipi_that_outlives_its_run_is_not_joined_by_another(run: Run) -> None:
-    run.prepare(steps=1000, seconds=0.02)
+def test_a_run_of_which_only_ipi_is_left_is_gone_on_with(run: Run) -> None:
+    run.prepare(steps=60, seconds=0.02)
     run.start()
     run.wait_for_step(2)
     assert run.process is not None
     children = run.children()
     run.process.kill()
+    os.kill(children["client-0"], signal.SIGKILL)
     run.wait()
-    try:
-        run.start("input.xml", 1, "--resume")
-        assert run.wait() == 1
-        assert "or the i-PI of one that was killed" in run.said
-    finally:
-        for pid in children.values():
-            os.kill(pid, signal.SIGKILL)
+    run.start("input.xml", 1, "--resume")
+    assert run.wait() == 0, run.said
+    assert not is_alive(children["i-pi"])
+    assert "going on from RESTART" in run.said
+    assert run.steps() == list(range(61))
 
 
 def test_a_server_that_is_killed_ends_all_within_two_seconds_with_its_log(run: Run) -> None:
@@ -163,7 +162,8 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: R
         cwd=run.folder, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert second.returncode == 1
-    assert "another 'mlobs run' works in" in second.stderr
+    assert run.process is not None
+    assert f"another 'mlobs run' (process {run.process.pid}) works in" in second.stderr
     assert run.wait() == 0, run.said
 
 
