@@ -2,7 +2,7 @@
 
 ``local`` joins what surrounds a run: ``address`` frees what dead servers left behind,
 ``checkpoints`` are what a run goes on from, ``relay`` lets clients of other machines in, ``folder``
-has one run at a time, by ``locks``; ``leash`` ends i-PI with its run;
+has one run at a time, by ``locks``; ``leash`` ends i-PI with its run, ``exit_file`` with a RESTART;
 ``signals`` are collected. ``supervision`` looks after i-PI and the clients: ``service`` names
 them, ``places`` says where they run, ``sources`` what they have read, ``processes`` are children
 with a log, ``ending`` reads how i-PI ended, ``progress`` how far it is, ``heartbeat`` and

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch import exit_file
 from mlobs_client.launch.locks import find_holders, hold, is_held
 
 logger = logging.getLogger(__name__)
@@ -27,12 +28,13 @@ def alone(folder: Path) -> Iterator[int]:
         The descriptor of the lock. i-PI inherits it, for it may outlive us.
 
     Raises:
-        LaunchError: somebody works there.
+        LaunchError: somebody works there, or a user's EXIT would end i-PI at once.
     """
     wait_for_rest(folder)
     with hold(folder / LOG) as lock:
         if lock is None:
             raise _refusal(folder, find_holders(folder / LOG))
+        exit_file.clear(folder)
         yield lock
 
 

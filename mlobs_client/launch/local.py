@@ -21,7 +21,7 @@ from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
 from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
-from mlobs_client.launch.supervision import EXIT, Supervision
+from mlobs_client.launch.supervision import Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,6 @@ def run(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
             "nobody sees whether there are steps; add one"
         )
-    exit_file = ipi.path.parent / EXIT
-    if exit_file.exists():
-        raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
     files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)
     meets_others = (options.others_serve and not options.listen) or (

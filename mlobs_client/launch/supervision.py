@@ -16,7 +16,7 @@ from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch import mpi
+from mlobs_client.launch import exit_file, mpi
 from mlobs_client.launch.address import free_addresses, is_listening
 from mlobs_client.launch.checkpoints import find_newest, set_aside
 from mlobs_client.launch.deaths import Deaths
@@ -33,7 +33,6 @@ from mlobs_client.launch.sources import Sources
 
 logger = logging.getLogger(__name__)
 
-EXIT: Final = "EXIT"  # i-PI ends when a file of this name is in its folder
 PAUSE: Final = 0.2  # seconds between two looks at the children
 PAUSE_OF_REPORTS: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
@@ -134,13 +133,12 @@ class Supervision:
         Not by a signal: a batch system may have sent one already, and i-PI takes the second as
         an order to leave everything and go.
         """
-        exit_file = self._folder / EXIT
         with contextlib.suppress(OSError):  # then a signal must do
-            exit_file.touch()
+            exit_file.make(self._folder)
             self._server.wait(SERVER_PATIENCE)
         self._server.end(SERVER_PATIENCE)
         with contextlib.suppress(OSError):
-            exit_file.unlink(missing_ok=True)
+            exit_file.remove(self._folder)
 
     def _end_clients(self) -> None:
         if self._relay is not None:

@@ -63,13 +63,17 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     run.start("input.xml", 1, "--resume")
     run.wait_for_step(12)
     assert run.process is not None
-    for pid in (run.process.pid, *run.children().values()):
+    children = run.children()
+    run.process.terminate()
+    run.wait_until((run.folder / "EXIT").exists)
+    for pid in (run.process.pid, *children.values()):  # a batch system does not wait
         os.kill(pid, signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
     assert "going on from" not in run.said
     run.start("input.xml", 1, "--resume")
     assert run.wait() == 0, run.said
-    assert re.search(r"going on from simulation\.kept_?\d* \(step 1\d\)", run.said), run.said
+    assert re.search(r"going on from (RESTART|simulation\.kept_?\d*) \(step 1\d\)", run.said), run.said
+    assert "EXIT, with which a run that was killed has ended its i-PI" in run.said
     steps = read_bead_extras(run.folder / "simulation.dipole").steps
     assert steps.tolist() == list(range(61))
     run.start("input.xml", 1, "--resume")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch import exit_file
 from mlobs_client.launch.folder import alone, wait_for_rest
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who it is")
@@ -93,3 +94,13 @@ def test_who_is_not_seen_is_not_taken_for_dead(
 def test_nothing_is_written_where_nobody_works(tmp_path: Path) -> None:
     wait_for_rest(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exit_of_ours_is_removed_when_the_folder_is_free_and_not_before(tmp_path: Path) -> None:
+    with alone(tmp_path):
+        exit_file.make(tmp_path)
+        with pytest.raises(LaunchError, match="wait for the end"), alone(tmp_path):
+            pass
+        assert (tmp_path / "EXIT").exists()
+    with alone(tmp_path):
+        assert not (tmp_path / "EXIT").exists()
