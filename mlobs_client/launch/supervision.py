@@ -18,7 +18,7 @@ from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import exit_file, mpi
 from mlobs_client.launch.address import free_addresses, is_listening
-from mlobs_client.launch.checkpoints import find_newest, set_aside
+from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
 from mlobs_client.launch.deaths import Deaths
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
@@ -30,6 +30,7 @@ from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
 from mlobs_client.launch.sources import Sources
+from mlobs_client.launch.stamps import is_new
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ class Supervision:
         self._files = files
         self._sources = Sources(files.values())
         self._places = places
-        self._since = time.time()
+        self._before = stamps_of(ipi)
+        self._progress = Progress(ipi)
         self._last_cool = ipi.step  # the last step that was not too hot
         self._deaths = Deaths()
         self._heartbeat = Heartbeat(options.stall)
@@ -97,7 +99,6 @@ class Supervision:
         Raises:
             LaunchError: the run makes no sense any more, or i-PI failed.
         """
-        progress = Progress(self._ipi)
         next_report = 0.0
         self._start_clients(self._ipi.step)
         while self._server.status is None and not received:
@@ -106,7 +107,7 @@ class Supervision:
                 if time.monotonic() >= next_report:
                     next_report = time.monotonic() + PAUSE_OF_REPORTS
                     self._look_after_server()
-                    status = progress.read(self._count_clients())
+                    status = self._progress.read(self._count_clients())
                     report(status)
                     self._look_at_progress(status)
             except (LaunchError, OSError) as error:
@@ -116,7 +117,7 @@ class Supervision:
         if received:
             self._stop_server()
         try:
-            report(progress.read(self._count_clients()))
+            report(self._progress.read(self._count_clients()))
             return self._judge_end(received[0] if received else None)
         except OSError as error:  # a log that is gone, a terminal that was closed
             raise LaunchError(f"{error}{self._advice()}") from error
@@ -298,7 +299,7 @@ class Supervision:
     def _advice(self) -> str:
         """From what a run that failed can go on."""
         try:
-            newest = find_newest(self._ipi, self._since)
+            newest = find_newest(self._ipi, self._before)
         except ConfigError as error:
             return f"; {error}"
         if newest is None:
@@ -317,8 +318,7 @@ class Supervision:
     def _restart(self) -> Path | None:
         """The RESTART that this run has written."""
         path = self._folder / "RESTART"
-        written = path.exists() and path.stat().st_mtime >= self._since - 1.0
-        return path if written else None
+        return path if is_new(path, self._before) else None
 
     def _judge_death(self, client: Child) -> None:
         if client.name in self._beside:

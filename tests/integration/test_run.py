@@ -29,9 +29,14 @@ def test_a_run_to_the_end_exits_zero_and_leaves_nothing_running(run: Run) -> Non
     assert list(Path("/tmp").glob(f"*/{run.address}")) == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_a_restart_and_says_how_to_go_on(run: Run, signum: signal.Signals) -> None:
+@pytest.mark.parametrize(("signum", "ahead"), [(signal.SIGINT, 0), (signal.SIGTERM, 3600)])
+def test_a_signal_leaves_a_restart_and_says_how_to_go_on(
+    run: Run, signum: signal.Signals, ahead: int
+) -> None:
     run.prepare(steps=60, seconds=0.02)
+    # our clock is ahead of that of the files
+    ours = f"import time\nnow = time.time\ntime.time = lambda: now() + {ahead}\n"
+    (run.folder / "sitecustomize.py").write_text(ours)
     run.start()
     run.wait_for_step(2)
     children = run.children()
@@ -72,7 +77,8 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     assert "going on from" not in run.said
     run.start("input.xml", 1, "--resume")
     assert run.wait() == 0, run.said
-    assert re.search(r"going on from (RESTART|simulation\.kept_?\d*) \(step 1\d\)", run.said), run.said
+    went_on = r"going on from (RESTART|simulation\.kept_?\d*) \(step 1\d\)"
+    assert re.search(went_on, run.said), run.said
     assert "EXIT, with which a run that was killed has ended its i-PI" in run.said
     steps = read_bead_extras(run.folder / "simulation.dipole").steps
     assert steps.tolist() == list(range(61))
