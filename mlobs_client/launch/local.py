@@ -11,7 +11,7 @@ from dataclasses import replace
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.address import free_addresses, sockets_prefix
+from mlobs_client.launch.address import free_addresses, sockets_of_run
 from mlobs_client.launch.beside import name_programs, names_all, read_commands
 from mlobs_client.launch.checkpoints import set_aside
 from mlobs_client.launch.folder import alone
@@ -63,14 +63,15 @@ def run(
     with (
         alone(ipi.path.parent) as lock,
         received_signals() as received,
-        sockets_prefix(ipi, [] if meets_others else clients) as prefix,
-        _relay(ipi, prefix, options) as relay,
+        sockets_of_run(ipi, [] if meets_others else clients) as sockets,
+        _relay(ipi, sockets.prefix, options) as relay,
     ):
-        free_addresses(replace(ipi, sockets_prefix=prefix))
+        free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
         if ipi.step == 0:
             set_aside(ipi, "of an earlier run")
-        beside = name_programs(commands, ipi, prefix, files)
-        server = Server(prefix, lock, clients if ipi.is_mpi_job else (), beside)
+        beside = name_programs(commands, ipi, sockets.prefix, files)
+        drivers = clients if ipi.is_mpi_job else ()
+        server = Server(sockets.prefix, (lock, *sockets.locks), drivers, beside)
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:
             return supervised.watch(received, report)

@@ -164,7 +164,7 @@ class Supervision:
         for driver in self._how.drivers:
             command = mpi.command(self._ipi, driver, command)
             environment = {"OMP_NUM_THREADS": str(driver.config.threads)}
-        return Child("i-pi", tied(command), self._folder, environment, inherited=[self._how.lock])
+        return Child("i-pi", tied(command), self._folder, environment, inherited=self._how.locks)
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""

@@ -88,7 +88,7 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
 
 
 def test_a_run_of_which_only_ipi_is_left_is_gone_on_with(run: Run) -> None:
-    run.prepare(steps=60, seconds=0.02)
+    run.prepare(steps=20, seconds=0.02)
     run.start()
     run.wait_for_step(2)
     assert run.process is not None
@@ -100,7 +100,7 @@ def test_a_run_of_which_only_ipi_is_left_is_gone_on_with(run: Run) -> None:
     assert run.wait() == 0, run.said
     assert not is_alive(children["i-pi"])
     assert "going on from RESTART" in run.said
-    assert run.steps() == list(range(61))
+    assert run.steps() == list(range(21))
 
 
 def test_a_server_that_is_killed_ends_all_within_two_seconds_with_its_log(run: Run) -> None:
