@@ -27,9 +27,9 @@ from mlobs_client.campaign.file import Parsl, Slurm
 from mlobs_client.campaign.run import NAME, PATIENCE, carry_out
 from mlobs_client.campaign.state import Run
 from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.launch.leash import tied
 from mlobs_client.launch.locks import is_held
 
-LEASH: Final = (sys.executable, "-m", "mlobs_client.campaign.leash")
 PAUSE: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]
@@ -214,7 +214,7 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         encrypted=True,
         # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended; one that
         # outlives us would keep its jobs
-        interchange_launch_cmd=[*LEASH, str(programs / "interchange.py")],
+        interchange_launch_cmd=tied([str(programs / "interchange.py")]),
         provider=SlurmProvider(
             walltime=execution.walltime,
             cores_per_node=cores,

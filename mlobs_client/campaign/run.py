@@ -16,10 +16,10 @@ from typing import Final
 from mlobs_client.campaign.campaign import CHECKPOINT, Campaign, load
 from mlobs_client.campaign.state import Run
 from mlobs_client.errors import LaunchError, MlobsError
-from mlobs_client.launch.local import LOG
+from mlobs_client.launch import exit_file
+from mlobs_client.launch.folder import LOG
 from mlobs_client.launch.locks import hold, is_held
 from mlobs_client.launch.processes import Child
-from mlobs_client.launch.supervision import EXIT
 
 NAME: Final = "run"  # of the log
 PAUSE: Final = 0.2  # s
@@ -88,20 +88,19 @@ def _taken_over(folder: Path) -> Iterator[int]:
     What a campaign that was killed has left running is told to end with a RESTART, so that it
     is watched again: by an EXIT file, because nobody else knows which processes these are.
     """
-    exit_file = folder / EXIT
     deadline = time.monotonic() + PATIENCE
     while True:
         with hold(folder / f"{NAME}.log") as lock:
             if lock is not None and not is_held(folder / LOG):
-                exit_file.unlink(missing_ok=True)
+                exit_file.remove(folder)
                 yield lock
                 return
         if time.monotonic() > deadline:
             raise LaunchError(
                 f"a 'mlobs run' or i-PI that an earlier campaign has started works in {folder}, "
-                f"and has not ended {PATIENCE:g} s after {exit_file} was made; end it"
+                f"and has not ended {PATIENCE:g} s after {exit_file.NAME} was made there; end it"
             )
-        exit_file.touch()
+        exit_file.make(folder)
         time.sleep(PAUSE)
 
 

@@ -109,7 +109,7 @@ class Run:
     def read_progress(self) -> Status | None:
         """How far a run that has begun is; None where i-PI's files do not tell."""
         try:
-            status = Progress(ipi_input.read(self.folder / "input.xml"), since=0.0).read(0)
+            status = Progress(ipi_input.read(self.folder / "input.xml"), reads_old=True).read(0)
         except (MlobsError, OSError):  # it has not begun, or cannot
             return None
         return None if status.step is None else status

@@ -23,6 +23,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import ALL_STEPS, Ending
+from mlobs_client.launch.folder import wait_for_rest
 from mlobs_client.launch.options import EXPLODED, Options, Outcome
 from mlobs_client.launch.progress import Status
 
@@ -97,6 +98,7 @@ def command(
     one line that says what is wrong; 128 + n after signal n.
     """
     console = log_to_console(logging.WARNING)
+    wait_for_rest(input_xml.parent)  # which writes the RESTART to go on from
     if resume:
         input_xml = _find_start(input_xml)
         start = ipi_input.read(input_xml)

@@ -5,29 +5,42 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.forcefields import Forcefield
-from mlobs_client.check.ipi_input import PREFIX, PRIVATE, IpiInput
+from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch import socket_folders
 
 logger = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str]:
-    """Find what i-PI and its clients shall put before the addresses of unix sockets.
+@dataclass(frozen=True)
+class Sockets:
+    """Where the unix sockets of a run are.
 
-    A folder that only its owner can enter, made for this run and removed after it: so runs with the
-    same addresses do not meet. Its name begins as i-PI's default, for programs which always put
-    that before an address. It is what the input says where a client file has a whole path, and
-    where forcefields stand inside of others: i-PI 3.3.1 does not tell them its option -S.
+    Attributes:
+        prefix: what i-PI and its clients put before their addresses.
+        locks: descriptors of what i-PI shall hold for as long as it listens there.
+    """
+
+    prefix: str
+    locks: tuple[int, ...] = ()
+
+
+@contextlib.contextmanager
+def sockets_of_run(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Sockets]:
+    """Find where the unix sockets of i-PI and its clients shall be.
+
+    In a folder that only its owner can enter, made for this run and removed after it: so runs with
+    the same addresses do not meet. Its name begins as i-PI's default, for programs which always put
+    that before an address. They are where the input says if a client file has a whole path, and
+    if forcefields stand inside of others: i-PI 3.3.1 does not tell them its option -S.
 
     Args:
         ipi: the input.
@@ -38,19 +51,10 @@ def sockets_prefix(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[str
     """
     names = [one.config.socket.address for one in clients if one.config.socket.mode == "unix"]
     if not names or ipi.is_composed or any("/" in name for name in names):
-        yield ipi.sockets_prefix
+        yield Sockets(ipi.sockets_prefix)
         return
-    # not in $TMPDIR, if that can be helped: paths of sockets have 107 characters at most
-    short = "/tmp" if os.access("/tmp", os.W_OK) else None
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=f"{Path(PREFIX).name}{PRIVATE}", dir=short)
-    except OSError as error:
-        raise LaunchError(
-            f"no folder for sockets can be made in {short or tempfile.gettempdir()}: "
-            f"{error.strerror}; make room there, or set TMPDIR"
-        ) from error
-    with folder:
-        yield f"{folder.name}/"
+    with socket_folders.made() as (folder, lock):
+        yield Sockets(f"{folder}/", (lock,))
 
 
 def is_listening(ipi: IpiInput) -> bool:

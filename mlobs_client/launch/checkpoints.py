@@ -8,13 +8,14 @@ from __future__ import annotations
 import glob
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlobs_client.check import ipi_input
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError
+from mlobs_client.launch.stamps import Stamp, is_new, stamps
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Checkpoint:
     step: int
 
 
-def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
+def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Checkpoint | None:
     """Find the one that is farthest, of those beyond the start of the input.
 
     i-PI writes RESTART when it ends in good order; a run that was killed has its checkpoints. A
@@ -36,7 +37,7 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
 
     Args:
         ipi: the input of the run.
-        since: seconds since the epoch; what was not written after that is of an earlier run.
+        before: :func:`stamps_of` at the start of this run; what is still so is of an earlier one.
 
     Raises:
         ConfigError: there are such files, but all of them are cut, and none is the first.
@@ -44,9 +45,9 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
     found, unusable, is_early = [], [], False
     for path in _files(ipi):
         try:
-            written = path.stat().st_mtime
-            if written < since - 1.0:  # clocks of file systems are coarse
+            if not is_new(path, before or {}):
                 continue
+            written = path.stat().st_mtime
             read = ipi_input.read(path)
         except (ConfigError, OSError) as error:
             logger.warning("%s is not used: %s", path, error)
@@ -68,6 +69,15 @@ def find_newest(ipi: IpiInput, since: float = 0.0) -> Checkpoint | None:
             f"{ipi.path.parent.resolve()} cannot be read; remove that to begin anew"
         )
     return None
+
+
+def stamps_of(ipi: IpiInput) -> dict[Path, Stamp]:
+    """Return the stamps of all that a run could go on from.
+
+    Raises:
+        OSError: the file system does not tell.
+    """
+    return stamps(_files(ipi))
 
 
 def set_aside(ipi: IpiInput, why: str, beyond: int | None = None) -> None:

@@ -7,27 +7,23 @@ import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Final
 
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.address import free_addresses, sockets_prefix
+from mlobs_client.launch.address import free_addresses, sockets_of_run
 from mlobs_client.launch.beside import name_programs, names_all, read_commands
 from mlobs_client.launch.checkpoints import set_aside
-from mlobs_client.launch.locks import hold
+from mlobs_client.launch.folder import alone
 from mlobs_client.launch.options import Options, Outcome, Server
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
 from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
-from mlobs_client.launch.supervision import EXIT, Supervision
+from mlobs_client.launch.supervision import Supervision
 
 logger = logging.getLogger(__name__)
-
-LOG: Final = "i-pi.log"
 
 
 def run(
@@ -49,8 +45,8 @@ def run(
         options: see there.
 
     Raises:
-        LaunchError: an address is in use, a client cannot work, or i-PI failed; the text has the
-            reason and the log.
+        LaunchError: somebody works in the folder, an address is in use, a client cannot work, or
+            i-PI failed; the text has the reason and the log.
     """
     check_service(ipi, clients, others_serve=options.others_serve or bool(options.beside))
     commands = read_commands(options.beside, ipi)
@@ -59,25 +55,23 @@ def run(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
             "nobody sees whether there are steps; add one"
         )
-    exit_file = ipi.path.parent / EXIT
-    if exit_file.exists():
-        raise LaunchError(f"{exit_file} would stop i-PI at once; remove it")
     files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)
     meets_others = (options.others_serve and not options.listen) or (
         bool(commands) and not names_all(options.beside, ipi, clients)
     )
     with (
-        _alone(ipi.path.parent) as lock,
+        alone(ipi.path.parent) as lock,
         received_signals() as received,
-        sockets_prefix(ipi, [] if meets_others else clients) as prefix,
-        _relay(ipi, prefix, options) as relay,
+        sockets_of_run(ipi, [] if meets_others else clients) as sockets,
+        _relay(ipi, sockets.prefix, options) as relay,
     ):
-        free_addresses(replace(ipi, sockets_prefix=prefix))
+        free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
         if ipi.step == 0:
             set_aside(ipi, "of an earlier run")
-        beside = name_programs(commands, ipi, prefix, files)
-        server = Server(prefix, lock, clients if ipi.is_mpi_job else (), beside)
+        beside = name_programs(commands, ipi, sockets.prefix, files)
+        drivers = clients if ipi.is_mpi_job else ()
+        server = Server(sockets.prefix, (lock, *sockets.locks), drivers, beside)
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:
             return supervised.watch(received, report)
@@ -101,18 +95,3 @@ def _relay(ipi: IpiInput, prefix: str, options: Options) -> Iterator[Relay | Non
                 relay.rendezvous.host,
             )
         yield relay
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[int]:
-    """Keep other runs out of a folder: they would write to the same files, and stop each other.
-
-    Yields the descriptor of the lock. i-PI inherits it, for it may outlive us.
-    """
-    with hold(folder / LOG) as lock:
-        if lock is None:
-            raise LaunchError(
-                f"another 'mlobs run' works in {folder.resolve()}, or the i-PI of one that was "
-                "killed; wait for its end, or copy the inputs to a folder of their own"
-            )
-        yield lock

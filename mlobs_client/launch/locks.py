@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +50,36 @@ def is_held(log: Path) -> bool:
         return False
     with hold(log) as lock:
         return lock is None
+
+
+def find_holders(log: Path) -> dict[int, int]:
+    """Find the processes that have the lock of a log, and for each the one that has taken it.
+
+    A child that has inherited the lock has not taken it. Only Linux tells, and only of processes
+    that we may see: nothing is found of those of other machines, and a taker who cannot be seen is
+    0 or -1.
+
+    Raises:
+        LaunchError: the log is gone.
+    """
+    try:
+        wanted = log.stat()
+    except OSError as error:
+        raise LaunchError(f"{log}: {error.strerror}") from error
+    holders = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        for file in _open_files(process):
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                if not os.path.samestat(file.stat(), wanted):
+                    continue
+                info = (process / "fdinfo" / file.name).read_text()
+                if lock := re.search(r"^lock:.* FLOCK +\S+ +\S+ +(-?\d+) ", info, re.MULTILINE):
+                    holders[int(process.name)] = int(lock[1])
+    return holders
+
+
+def _open_files(process: Path) -> list[Path]:
+    try:
+        return list((process / "fd").iterdir())
+    except OSError:  # it has ended, or is of another user
+        return []

@@ -61,12 +61,12 @@ class Server:
 
     Attributes:
         prefix: what it puts before the addresses of unix sockets.
-        lock: descriptor of the lock of the folder, which it shall hold, too.
+        locks: descriptors of the locks of its folders, which it shall hold, too.
         drivers: client files of drivers that are started with it, in one MPI job.
         beside: words of the other programs, by the names of their processes.
     """
 
     prefix: str
-    lock: int
+    locks: Sequence[int]
     drivers: Sequence[ClientFile] = ()
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)

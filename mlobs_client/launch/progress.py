@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.launch.stamps import is_new, stamps
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
@@ -62,19 +63,20 @@ class Progress:
 
     Args:
         ipi: the input.
-        since: seconds since the epoch; what was not written after that is of an earlier run. The
-            default is now.
+        reads_old: whether files count that have not been written since now; else they are of an
+            earlier run.
     """
 
-    def __init__(self, ipi: IpiInput, since: float | None = None) -> None:
+    def __init__(self, ipi: IpiInput, *, reads_old: bool = False) -> None:
         self._ipi = ipi
-        self._since = time.time() if since is None else since
         self._timestep = _timestep(ipi)
         self._first: tuple[int, float] | None = None
         steps = [output for output in ipi.properties if "step" in output.names]
         self._properties = ipi.files(steps[0].filename) if steps else []
         spreads = [output for output in ipi.trajectories if output.extras == ("energy_spread",)]
         self._spreads = ipi.files(spreads[0].filename) if spreads else []
+        beads = [path for base in self._spreads for path in _beads(base)]
+        self._before = {} if reads_old else stamps([*self._properties, *beads])
 
     def read(self, n_clients: int) -> Status:
         """Look at the files."""
@@ -105,7 +107,7 @@ class Progress:
         return int(row[columns["step"][0]]), temperature
 
     def _read_spread(self, base: Path) -> float | None:
-        beads = sorted(base.parent.glob(f"{glob.escape(base.name)}_*"))
+        beads = _beads(base)
         if not beads or not self._is_new(beads[0]):
             return None
         row = _last_row(beads[0])
@@ -126,9 +128,14 @@ class Progress:
     def _is_new(self, path: Path) -> bool:
         """Whether this run has written it; i-PI moves older files away."""
         try:
-            return path.stat().st_mtime >= self._since - 1.0  # clocks of file systems are coarse
+            return is_new(path, self._before)
         except OSError:
             return False
+
+
+def _beads(base: Path) -> list[Path]:
+    """The files of all beads, in order."""
+    return sorted(base.parent.glob(f"{glob.escape(base.name)}_*"))
 
 
 def _highest(values: Iterable[float | None]) -> float | None:

@@ -11,12 +11,13 @@ from mlobs_client.card import FILE
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.model_files import digest
+from mlobs_client.launch.stamps import Stamp, stamp
 
 
 @dataclass(frozen=True)
 class _Source:
     path: Path
-    stamp: tuple[int, ...]
+    stamp: Stamp | None
     sha256: str
 
 
@@ -39,7 +40,7 @@ class Sources:
             paths |= dict.fromkeys([*own, *models, *(model.with_name(FILE) for model in models)])
         # a client says itself what it misses
         there = [path for path in paths if path.is_file()]
-        self._sources = [_Source(path, _stamp(path), digest(path)) for path in there]
+        self._sources = [_Source(path, stamp(path), digest(path)) for path in there]
 
     def check(self) -> None:
         """Look whether a client that starts now would be the same.
@@ -50,14 +51,8 @@ class Sources:
         for source in self._sources:
             if not source.path.exists():
                 raise LaunchError(f"{source.path} is gone, and no client can start; put it back")
-            if _stamp(source.path) != source.stamp and digest(source.path) != source.sha256:
+            if stamp(source.path) != source.stamp and digest(source.path) != source.sha256:
                 raise LaunchError(
                     f"{source.path} is another file than at the start of this run, and a client "
                     "that starts now would give other numbers; put the first one back"
                 )
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes with a file, and is read faster than its content."""
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns

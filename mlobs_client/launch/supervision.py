@@ -16,12 +16,13 @@ from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch import mpi
+from mlobs_client.launch import exit_file, mpi
 from mlobs_client.launch.address import free_addresses, is_listening
-from mlobs_client.launch.checkpoints import find_newest, set_aside
+from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
 from mlobs_client.launch.deaths import Deaths
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
+from mlobs_client.launch.leash import tied
 from mlobs_client.launch.options import Options, Outcome, Server
 from mlobs_client.launch.places import Place
 from mlobs_client.launch.processes import SRUN, Child, find_program, search_path
@@ -29,10 +30,10 @@ from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
 from mlobs_client.launch.sources import Sources
+from mlobs_client.launch.stamps import is_new
 
 logger = logging.getLogger(__name__)
 
-EXIT: Final = "EXIT"  # i-PI ends when a file of this name is in its folder
 PAUSE: Final = 0.2  # seconds between two looks at the children
 PAUSE_OF_REPORTS: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
@@ -80,7 +81,8 @@ class Supervision:
         self._files = files
         self._sources = Sources(files.values())
         self._places = places
-        self._since = time.time()
+        self._before = stamps_of(ipi)
+        self._progress = Progress(ipi)
         self._last_cool = ipi.step  # the last step that was not too hot
         self._deaths = Deaths()
         self._heartbeat = Heartbeat(options.stall)
@@ -97,7 +99,6 @@ class Supervision:
         Raises:
             LaunchError: the run makes no sense any more, or i-PI failed.
         """
-        progress = Progress(self._ipi)
         next_report = 0.0
         self._start_clients(self._ipi.step)
         while self._server.status is None and not received:
@@ -106,7 +107,7 @@ class Supervision:
                 if time.monotonic() >= next_report:
                     next_report = time.monotonic() + PAUSE_OF_REPORTS
                     self._look_after_server()
-                    status = progress.read(self._count_clients())
+                    status = self._progress.read(self._count_clients())
                     report(status)
                     self._look_at_progress(status)
             except (LaunchError, OSError) as error:
@@ -116,7 +117,7 @@ class Supervision:
         if received:
             self._stop_server()
         try:
-            report(progress.read(self._count_clients()))
+            report(self._progress.read(self._count_clients()))
             return self._judge_end(received[0] if received else None)
         except OSError as error:  # a log that is gone, a terminal that was closed
             raise LaunchError(f"{error}{self._advice()}") from error
@@ -133,13 +134,12 @@ class Supervision:
         Not by a signal: a batch system may have sent one already, and i-PI takes the second as
         an order to leave everything and go.
         """
-        exit_file = self._folder / EXIT
         with contextlib.suppress(OSError):  # then a signal must do
-            exit_file.touch()
+            exit_file.make(self._folder)
             self._server.wait(SERVER_PATIENCE)
         self._server.end(SERVER_PATIENCE)
         with contextlib.suppress(OSError):
-            exit_file.unlink(missing_ok=True)
+            exit_file.remove(self._folder)
 
     def _end_clients(self) -> None:
         if self._relay is not None:
@@ -164,7 +164,7 @@ class Supervision:
         for driver in self._how.drivers:
             command = mpi.command(self._ipi, driver, command)
             environment = {"OMP_NUM_THREADS": str(driver.config.threads)}
-        return Child("i-pi", command, self._folder, environment, inherited=[self._how.lock])
+        return Child("i-pi", tied(command), self._folder, environment, inherited=self._how.locks)
 
     def _start_clients(self, step: int) -> None:
         """Start all clients of an i-PI that starts from this step."""
@@ -299,7 +299,7 @@ class Supervision:
     def _advice(self) -> str:
         """From what a run that failed can go on."""
         try:
-            newest = find_newest(self._ipi, self._since)
+            newest = find_newest(self._ipi, self._before)
         except ConfigError as error:
             return f"; {error}"
         if newest is None:
@@ -318,8 +318,7 @@ class Supervision:
     def _restart(self) -> Path | None:
         """The RESTART that this run has written."""
         path = self._folder / "RESTART"
-        written = path.exists() and path.stat().st_mtime >= self._since - 1.0
-        return path if written else None
+        return path if is_new(path, self._before) else None
 
     def _judge_death(self, client: Child) -> None:
         if client.name in self._beside:

@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Final
 
 from mlobs_client.wire.protocol import Connection, Evaluate, Exit, Need, Reply
-from mlobs_client.wire.transport import Address, Stop, StopRequested, Transport, connect
+from mlobs_client.wire.stop import Stop, StopRequested
+from mlobs_client.wire.transport import Address, Transport, connect
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ def serve(connection: Connection, transport: Transport, answer: Answer) -> None:
     Raises:
         ServerGone: the server disappeared without EXIT.
         ProtocolError: a message or a reply broke the protocol.
-        StopRequested: somebody asked us to finish; no result that was asked for is withheld.
+        StopRequested: somebody asked us to finish; no result that was asked for is withheld from a
+            server that reads.
     """
     while True:
         event = connection.next_event()
@@ -48,8 +50,9 @@ def run_client(address: Address, patience: float, answer: Answer) -> signal.Sign
     all other clients wait with it.
 
     SIGTERM and SIGINT end the client cleanly: results that are being computed are finished and
-    delivered, then the connection is closed, and i-PI goes on with its other clients. A second
-    signal acts as if there were no handler. Signals are handled in the main thread only.
+    delivered, then the connection is closed, and i-PI goes on with its other clients. A server that
+    reads nothing for a second does not get them. A second signal acts as if there were no handler.
+    Signals are handled in the main thread only.
 
     Args:
         address: where the server listens.

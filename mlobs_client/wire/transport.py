@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import selectors
-import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from typing import Final, Self
 
 from mlobs_client.errors import TransportError
 from mlobs_client.wire.rendezvous import Rendezvous
+from mlobs_client.wire.stop import Stop, StopRequested
 
 logger = logging.getLogger(__name__)
 
 PAUSE: Final = 0.1  # seconds between two attempts to connect
 ATTEMPT: Final = 5.0  # seconds that one attempt may take
-FAREWELL: Final = 1.0  # seconds that a closing client gives the server to notice
+FAREWELL: Final = 1.0  # seconds that a client which ends gives the server to notice, or to read
 CHUNK: Final = 1 << 18  # bytes taken from the socket at once
 # What an attempt says while the server is not up yet, or its queue of new clients is full.
 NOT_UP_YET: Final = {
@@ -86,69 +86,28 @@ class RelayedAddress:
 Address = UnixAddress | TcpAddress | RelayedAddress
 
 
-class StopRequested(Exception):
-    """No error: the client was asked to finish while it waited for the server."""
-
-
-class Stop:
-    """A request to finish, which wakes whoever waits for the server.
-
-    A flag alone is not enough: a signal that arrives just before the wait would be noticed only
-    after it. A byte in a socket of our own is seen by the wait itself.
-
-    Attributes:
-        signal: the signal that asked, None as long as nobody did.
-    """
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-        self._reader, self._writer = socket.socketpair()
-
-    def request(self, signum: int = signal.SIGTERM) -> None:
-        """Ask the client to finish; may be called from a signal handler or another thread."""
-        self.signal = signal.Signals(signum)
-        self._writer.send(b"!")
-
-    def fileno(self) -> int:
-        return self._reader.fileno()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep.
-
-        Raises:
-            StopRequested: somebody asked to finish meanwhile.
-        """
-        with selectors.DefaultSelector() as selector:
-            selector.register(self, selectors.EVENT_READ)
-            if selector.select(seconds):
-                raise StopRequested
-
-    def close(self) -> None:
-        self._reader.close()
-        self._writer.close()
-
-
 class Transport:
     """A connected stream socket; waits without spinning and can be interrupted."""
 
     def __init__(self, stream: socket.socket, stop: Stop | None = None) -> None:
         self._stream = stream
         self._stop = stop
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(stream, selectors.EVENT_READ)
+        self._readable = selectors.DefaultSelector()
+        self._writable = selectors.DefaultSelector()
+        self._readable.register(stream, selectors.EVENT_READ)
+        self._writable.register(stream, selectors.EVENT_WRITE)
         if stop is not None:
-            self._selector.register(stop, selectors.EVENT_READ)
+            self._readable.register(stop, selectors.EVENT_READ)
+            self._writable.register(stop, selectors.EVENT_READ)
 
     def receive(self, *, interruptible: bool = True) -> bytes:
         """Wait for bytes; return none once the server has closed or lost its end.
 
         Raises:
-            StopRequested: somebody asked to finish, and ``interruptible``.
+            StopRequested: somebody asked to finish, and ``interruptible``, or the server has said
+                nothing for :data:`FAREWELL` since.
         """
-        if interruptible:
-            ready = [key.fileobj for key, _ in self._selector.select()]
-            if self._stop in ready:
-                raise StopRequested
+        self._wait(self._readable, interruptible=interruptible)
         try:
             return self._stream.recv(CHUNK)
         except OSError as error:
@@ -160,12 +119,32 @@ class Transport:
 
         A server that has gone is not noticed here but by :meth:`receive`: before it went it may
         have said EXIT, which we have not read yet.
+
+        Raises:
+            StopRequested: somebody asked to finish, and the server has read nothing for
+                :data:`FAREWELL` since.
         """
+        left = memoryview(data)
         try:
-            if data:
-                self._stream.sendall(data)
+            while left:
+                try:
+                    left = left[self._stream.send(left, socket.MSG_DONTWAIT) :]
+                except BlockingIOError:
+                    self._wait(self._writable, interruptible=False)
         except OSError as error:
             logger.debug("sending failed: %s", error)
+
+    def _wait(self, selector: selectors.BaseSelector, *, interruptible: bool) -> None:
+        """Wait for the server; arguments and errors as above."""
+        ready = [key.fileobj for key, _ in selector.select()]
+        if self._stop not in ready:
+            return
+        if interruptible:
+            raise StopRequested
+        with selectors.DefaultSelector() as without_stop:
+            without_stop.register(self._stream, selector.get_key(self._stream).events)
+            if not without_stop.select(FAREWELL):
+                raise StopRequested
 
     def close(self) -> None:
         """Close our end, and let the server see the end of what we said.
@@ -173,7 +152,8 @@ class Transport:
         A socket that is closed with unread bytes resets the connection. i-PI 3.3.1 does not catch
         that while it reads forces: its polling thread dies, and it waits for ever.
         """
-        self._selector.close()
+        self._readable.close()
+        self._writable.close()
         try:
             self._stream.shutdown(socket.SHUT_WR)
             self._stream.settimeout(FAREWELL)

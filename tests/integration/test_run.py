@@ -29,9 +29,14 @@ def test_a_run_to_the_end_exits_zero_and_leaves_nothing_running(run: Run) -> Non
     assert list(Path("/tmp").glob(f"*/{run.address}")) == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_a_restart_and_says_how_to_go_on(run: Run, signum: signal.Signals) -> None:
+@pytest.mark.parametrize(("signum", "ahead"), [(signal.SIGINT, 0), (signal.SIGTERM, 3600)])
+def test_a_signal_leaves_a_restart_and_says_how_to_go_on(
+    run: Run, signum: signal.Signals, ahead: int
+) -> None:
     run.prepare(steps=60, seconds=0.02)
+    # our clock is ahead of that of the files
+    ours = f"import time\nnow = time.time\ntime.time = lambda: now() + {ahead}\n"
+    (run.folder / "sitecustomize.py").write_text(ours)
     run.start()
     run.wait_for_step(2)
     children = run.children()
@@ -63,13 +68,18 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     run.start("input.xml", 1, "--resume")
     run.wait_for_step(12)
     assert run.process is not None
-    for pid in (run.process.pid, *run.children().values()):
+    children = run.children()
+    run.process.terminate()
+    run.wait_until((run.folder / "EXIT").exists)
+    for pid in (run.process.pid, *children.values()):  # a batch system does not wait
         os.kill(pid, signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
     assert "going on from" not in run.said
     run.start("input.xml", 1, "--resume")
     assert run.wait() == 0, run.said
-    assert re.search(r"going on from simulation\.kept_?\d* \(step 1\d\)", run.said), run.said
+    went_on = r"going on from (RESTART|simulation\.kept_?\d*) \(step 1\d\)"
+    assert re.search(went_on, run.said), run.said
+    assert "EXIT, with which a run that was killed has ended its i-PI" in run.said
     steps = read_bead_extras(run.folder / "simulation.dipole").steps
     assert steps.tolist() == list(range(61))
     run.start("input.xml", 1, "--resume")
@@ -77,21 +87,20 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     assert "finished: all 60 steps are done (RESTART)" in run.said
 
 
-def test_an_ipi_that_outlives_its_run_is_not_joined_by_another(run: Run) -> None:
-    run.prepare(steps=1000, seconds=0.02)
+def test_a_run_of_which_only_ipi_is_left_is_gone_on_with(run: Run) -> None:
+    run.prepare(steps=20, seconds=0.02)
     run.start()
     run.wait_for_step(2)
     assert run.process is not None
     children = run.children()
     run.process.kill()
+    os.kill(children["client-0"], signal.SIGKILL)
     run.wait()
-    try:
-        run.start("input.xml", 1, "--resume")
-        assert run.wait() == 1
-        assert "or the i-PI of one that was killed" in run.said
-    finally:
-        for pid in children.values():
-            os.kill(pid, signal.SIGKILL)
+    run.start("input.xml", 1, "--resume")
+    assert run.wait() == 0, run.said
+    assert not is_alive(children["i-pi"])
+    assert "going on from RESTART" in run.said
+    assert run.steps() == list(range(21))
 
 
 def test_a_server_that_is_killed_ends_all_within_two_seconds_with_its_log(run: Run) -> None:
@@ -163,7 +172,8 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: R
         cwd=run.folder, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert second.returncode == 1
-    assert "another 'mlobs run' works in" in second.stderr
+    assert run.process is not None
+    assert f"another 'mlobs run' (process {run.process.pid}) works in" in second.stderr
     assert run.wait() == 0, run.said
 
 

@@ -9,7 +9,7 @@ from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput, read
 from mlobs_client.config import parse
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.address import free_addresses, sockets_prefix
+from mlobs_client.launch.address import free_addresses, sockets_of_run
 
 INPUT = """<simulation sockets_prefix='{prefix}'>
   <ffsocket name='mlobs' mode='{mode}'>
@@ -87,9 +87,10 @@ def client(address: str) -> ClientFile:
 def test_a_run_has_a_folder_for_its_sockets_which_goes_with_it(tmp_path, prefix):
     ipi = make(tmp_path, prefix)
     with (
-        sockets_prefix(ipi, [client("water")]) as first,
-        sockets_prefix(ipi, [client("water")]) as second,
+        sockets_of_run(ipi, [client("water")]) as one,
+        sockets_of_run(ipi, [client("water")]) as other,
     ):
+        first, second = one.prefix, other.prefix
         assert first != second
         assert Path(first).stat().st_mode & 0o777 == 0o700
         assert make(tmp_path, first).sockets_prefix == "/tmp/ipi_"  # in the RESTART of this run
@@ -99,13 +100,13 @@ def test_a_run_has_a_folder_for_its_sockets_which_goes_with_it(tmp_path, prefix)
 def test_where_paths_are_given_sockets_are_where_the_input_says(tmp_path, prefix):
     ipi = make(tmp_path, prefix)
     for clients in ([client(f"{prefix}water")], []):
-        with sockets_prefix(ipi, clients) as found:
-            assert found == prefix
+        with sockets_of_run(ipi, clients) as found:
+            assert found.prefix == prefix
 
 
 def test_sockets_inside_of_committees_stay_where_i_pi_makes_them(tmp_path, prefix):
     path = make(tmp_path, prefix).path
     text = path.read_text().replace("<ffsocket", "<ffcommittee name='all'> <ffsocket", 1)
     path.write_text(text.replace("</ffsocket>", "</ffsocket> </ffcommittee>"))
-    with sockets_prefix(read(path), [client("water")]) as found:
-        assert found == prefix
+    with sockets_of_run(read(path), [client("water")]) as found:
+        assert found.prefix == prefix

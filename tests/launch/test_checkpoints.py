@@ -12,7 +12,7 @@ from ipi_runs import ffsocket, make_input
 from mlobs_client.check import ipi_input
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError
-from mlobs_client.launch.checkpoints import find_newest, set_aside
+from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
 
 OUTPUT = "<output prefix='simulation'> <checkpoint filename='kept' stride='5'/> </output>"
 
@@ -95,10 +95,18 @@ def test_a_checkpoint_of_another_input_is_left_out(
     assert "it is not of" in caplog.text
 
 
-def test_what_was_written_before_is_of_an_earlier_run(ipi: IpiInput) -> None:
-    write(ipi, "RESTART", 60, written=1000.0)
-    assert find_newest(ipi, since=2000.0) is None
-    assert find_newest(ipi, since=1000.5) is not None
+@pytest.mark.parametrize("written", [1000.0, 3000.0])
+def test_what_has_changed_is_of_this_run_whatever_the_clocks_say(
+    ipi: IpiInput, written: float
+) -> None:
+    write(ipi, "RESTART", 60, written=2000.0)
+    write(ipi, "simulation.kept", 40, written=2000.0)
+    before = stamps_of(ipi)
+    assert find_newest(ipi, before) is None
+    write(ipi, "RESTART", 70, written=written)
+    found = find_newest(ipi, before)
+    assert found is not None
+    assert found.step == 70
 
 
 def test_a_restart_that_is_the_input_is_no_news(ipi: IpiInput) -> None:

@@ -54,8 +54,21 @@ def test_an_incomplete_last_line_is_not_read(files):
 
 def test_files_of_an_earlier_run_are_not_ours(files):
     (files / "run.out").write_text(HEADER + ROW.format(step=7))
+    (files / "run.spread_0").write_text(f"{0.0034 * EV:.8e}\n")
+    status = Progress(read(files / "input.xml")).read(1)
+    assert (status.step, status.spread) == (None, None)
+    status = Progress(read(files / "input.xml"), reads_old=True).read(1)
+    assert status.step == 7
+    assert status.spread is not None
+
+
+def test_what_is_written_on_a_file_server_whose_clock_is_slow_is_ours(files):
+    (files / "run.out").write_text(HEADER)
+    progress = Progress(read(files / "input.xml"))
+    with (files / "run.out").open("a") as stream:
+        stream.write(ROW.format(step=7))
     os.utime(files / "run.out", (1e9, 1e9))
-    assert Progress(read(files / "input.xml")).read(1).step is None
+    assert progress.read(1).step == 7
 
 
 def test_the_speed_is_simulated_over_wall_time(files, monkeypatch):

@@ -70,7 +70,8 @@ def test_a_client_that_resets_its_connection_ends_that_with_ipi_politely(
 def reset(transport: Transport) -> None:
     stream = transport._stream
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport._selector.close()
+    transport._readable.close()
+    transport._writable.close()
     stream.close()
 
 

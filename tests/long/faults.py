@@ -21,6 +21,7 @@ import faults_of_clients as clients
 import faults_of_files as files
 import faults_of_networks as networks
 import faults_of_servers as servers
+import faults_of_storms as storms
 from launched import Failure, Undisturbed
 from report import Figure, run
 from seen import Seen
@@ -48,8 +49,10 @@ FAULTS: tuple[Fault, ...] = (
     servers.server_terminated,
     servers.server_stopped,
     servers.run_killed,
+    servers.only_ipi_left,
     servers.everything_killed,
     servers.run_interrupted,
+    servers.killed_while_it_stops,
     servers.exit_file,
     servers.restart_cut,
     servers.stale_socket,
@@ -69,6 +72,7 @@ FAULTS: tuple[Fault, ...] = (
     files.model_replaced,
     files.model_replaced_and_client_killed,
     files.model_cut,
+    storms.storms,
 )
 WHY_NOT: dict[Fault, Callable[[], str]] = {
     clients.client_out_of_memory_in_a_cgroup: clients.why_no_cgroup,

@@ -10,12 +10,12 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from faults_of_clients import MIDDLE, begun
-from launched import Failure, Inputs, Launched, Undisturbed
+from launched import Failure, Inputs, Launched, Mark, Undisturbed
 from seen import Seen, end, finish
 
 from mlobs_client.check.ipi_input import PREFIX
@@ -56,17 +56,35 @@ def server_stopped(folder: Path, undisturbed: Undisturbed) -> Seen:
 
 
 def run_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
-    """mlobs run is killed (SIGKILL) and started again, while its i-PI lives"""
-    with Launched(folder, Inputs(n_steps=200)) as run:
+    """mlobs run is killed (SIGKILL) and started again at once (--resume), while its i-PI lives"""
+    with Launched(folder, Inputs()) as run:
         fault = begun(run)
-        run.process.kill()
+        os.kill(run.pid, signal.SIGKILL)
         run.wait()
         run.start("--resume")
-        seconds = end(run, fault.time, 1, "or the i-PI of one that was killed")
-        _wait_for(lambda: run.step == run.inputs.n_steps, run)
-        time.sleep(2.0)  # it writes its RESTART
+        return finish(run, undisturbed, _go_on(run, fault), "going on from RESTART")
+
+
+def only_ipi_left(folder: Path, undisturbed: Undisturbed) -> Seen:
+    """mlobs run and all clients are killed (SIGKILL), i-PI lives, then mlobs run --resume"""
+    with Launched(folder, Inputs()) as run:
+        fault = begun(run)
+        for pid in (run.pid, *(pid for name, pid in run.children().items() if name != "i-pi")):
+            os.kill(pid, signal.SIGKILL)
+        run.wait()
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "finished: all 200 steps are done")
+        return finish(run, undisturbed, _go_on(run, fault), "going on from RESTART")
+
+
+def killed_while_it_stops(folder: Path, undisturbed: Undisturbed) -> Seen:
+    """mlobs run gets SIGTERM, and all is killed (SIGKILL) while it stops, then --resume"""
+    with Launched(folder, CHECKPOINTS) as run:
+        fault = begun(run)
+        run.process.terminate()
+        run.wait_until((folder / "EXIT").exists)
+        run.kill_all()
+        run.start("--resume")
+        return finish(run, undisturbed, _go_on(run, fault), "removed .*EXIT", "going on from")
 
 
 def everything_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -76,6 +94,12 @@ def everything_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
         run.kill_all()
         run.start("--resume")
         return finish(run, undisturbed, run.recover(fault), r"going on from simulation\.kept")
+
+
+def _go_on(run: Launched, fault: Mark) -> float:
+    """Wait for steps of the next run, not for the last ones of what was left of the killed one."""
+    run.wait_until(lambda: "going on from" in run.said)
+    return run.recover(Mark(fault.time, run.step))
 
 
 def run_interrupted(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -94,7 +118,6 @@ def exit_file(folder: Path, undisturbed: Undisturbed) -> Seen:
         fault = begun(run)
         (folder / "EXIT").touch()
         seconds = end(run, fault.time, 0, "stopped")
-        (folder / "EXIT").touch()  # i-PI has removed it
         run.start("--resume")
         end(run, time.monotonic(), 1, "EXIT would stop i-PI at once")
         (folder / "EXIT").unlink()
@@ -261,11 +284,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _wait_for(holds: Callable[[], bool], run: Launched) -> None:
-    """Wait for what nobody supervises any more."""
-    while not holds():
-        if time.monotonic() > run.deadline:
-            raise Failure(f"what was left stands at step {run.step}")
-        time.sleep(0.05)

@@ -6,6 +6,7 @@ be counted, and read orders to fail from files, so that it comes when a step has
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,8 +22,9 @@ from typing import Self
 import numpy as np
 from report import ROOT
 
-from mlobs_client.check.ipi_input import PREFIX, PRIVATE
+from mlobs_client.check.ipi_input import PREFIX
 from mlobs_client.errors import RecordError
+from mlobs_client.launch.socket_folders import NAME
 from mlobs_client.outputs import read_bead_extras, read_properties
 from mlobs_client.record import join_record, open_record
 from mlobs_client.structure import Array
@@ -299,6 +301,19 @@ class Launched:
         self.ended = time.monotonic()
         return status
 
+    @property
+    def pid(self) -> int:
+        """The process number of the command."""
+        assert self.process is not None
+        return self.process.pid
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for so long; return whether it has ended."""
+        assert self.process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.returncode is not None
+
     def wait_until(self, holds: Callable[[], bool]) -> None:
         """Wait for something, as long as it runs."""
         assert self.process is not None
@@ -367,8 +382,12 @@ class Launched:
         return found
 
     def _note_sockets(self, words: list[str]) -> None:
-        found = [Path(word) for word in words if Path(word).name.startswith(PRIVATE)]
+        found = [Path(word) for word in words if Path(word).name.startswith(NAME)]
         self._sockets.update(found)
+
+    def left_sockets(self) -> list[Path]:
+        """Folders of sockets, as far as they were seen, that are still there."""
+        return [folder for folder in self._sockets if folder.exists()]
 
     def signal(self, name: str, signum: int) -> None:
         """Send a signal to a child."""

@@ -80,16 +80,29 @@ def compare(run: Launched, undisturbed: Undisturbed) -> tuple[str, bool]:
 
     Without a restart they must be so bit by bit, else up to rounding.
     """
+    try:
+        difference = find_difference(run, undisturbed)
+    except Failure as error:
+        return str(error), False
+    went_on = "going on from" in run.said
+    parts = [*_repeated(run), _words_of(difference)]
+    return ", ".join(parts), difference <= (ROUNDING if went_on else 0.0)
+
+
+def find_difference(run: Launched, undisturbed: Undisturbed) -> float:
+    """Return the largest difference from a run where nothing happened, relative to the largest
+    value of its column.
+
+    Raises:
+        Failure: steps are missing.
+    """
     found, expected = run.rows(), undisturbed.rows(run.inputs)
     steps, all_steps = found[:, 0], expected[:, 0]
     if not np.array_equal(steps, all_steps):
         n_missing = len(np.setdiff1d(all_steps, steps))
-        return f"{n_missing} of {len(all_steps)} steps are missing", False
+        raise Failure(f"{n_missing} of {len(all_steps)} steps are missing")
     scale = np.abs(expected).max(axis=0)
-    difference = float((np.abs(found - expected) / np.where(scale == 0.0, 1.0, scale)).max())
-    went_on = "going on from" in run.said
-    parts = [*_repeated(run), _words_of(difference)]
-    return ", ".join(parts), difference <= (ROUNDING if went_on else 0.0)
+    return float((np.abs(found - expected) / np.where(scale == 0.0, 1.0, scale)).max())
 
 
 def _repeated(run: Launched) -> list[str]:

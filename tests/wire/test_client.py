@@ -12,7 +12,7 @@ import pytest
 from mlobs_client.errors import RemoteProtocolError, ServerGone, TransportError
 from mlobs_client.testing import ScriptedServer, accept, listen, posdata
 from mlobs_client.wire.client import run_client
-from mlobs_client.wire.protocol import GETFORCE
+from mlobs_client.wire.protocol import GETFORCE, Reply
 from mlobs_client.wire.transport import UnixAddress
 
 
@@ -179,3 +179,27 @@ def test_an_error_of_the_evaluation_closes_the_connection(address, play, make_st
 def test_a_client_without_a_server_says_so(tmp_path, recorder):
     with pytest.raises(TransportError, match="is i-PI running"):
         run_client(UnixAddress(str(tmp_path / "nobody")), 0.1, recorder)
+
+
+def test_the_first_signal_ends_a_client_whose_server_does_not_read_its_results(
+    address, play, make_structures, monkeypatch
+):
+    monkeypatch.setattr("mlobs_client.wire.transport.FAREWELL", 0.2)
+    cells, positions = make_structures(1)
+    ended = threading.Event()
+
+    def script(stream):
+        ScriptedServer(stream).prepare()
+        stream.send(posdata(cells, positions) + GETFORCE)
+        time.sleep(0.2)  # the client sends
+        terminate()
+        return ended.wait(5.0)
+
+    def answer(request):
+        # sockets hold some 200 kB
+        return [Reply(0.0, np.zeros((3, 3)), np.zeros((3, 3)), extras=bytes(10_000_000))]
+
+    played = play(script)
+    assert run_client(address, 5.0, answer) is signal.SIGTERM
+    ended.set()
+    assert played.result() is True  # the client has not waited for the end of its server

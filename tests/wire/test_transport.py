@@ -9,7 +9,8 @@ import pytest
 
 from mlobs_client.errors import RemoteProtocolError, TransportError
 from mlobs_client.testing import accept, listen
-from mlobs_client.wire.transport import Stop, StopRequested, TcpAddress, UnixAddress, connect
+from mlobs_client.wire.stop import Stop, StopRequested
+from mlobs_client.wire.transport import TcpAddress, UnixAddress, connect
 
 
 def free_port() -> int:
@@ -153,5 +154,56 @@ def test_a_stop_ends_the_waiting_for_bytes_but_not_for_those_that_we_owe(address
         with pytest.raises(StopRequested):
             transport.receive()
         assert transport.receive(interruptible=False) == b"GETFORCE"
+        server.close()
+    stop.close()
+
+
+@pytest.fixture
+def short_farewell(monkeypatch):
+    monkeypatch.setattr("mlobs_client.wire.transport.FAREWELL", 0.2)
+
+
+def test_a_stop_ends_the_sending_to_a_server_that_reads_nothing(address, short_farewell):
+    stop = Stop()
+    with listen(address) as listener, connect(address, 1.0, stop) as transport:
+        server = accept(listener)
+        threading.Timer(0.1, stop.request).start()
+        with pytest.raises(StopRequested):
+            transport.send(bytes(10_000_000))  # sockets hold some 200 kB
+        server.close()
+    stop.close()
+
+
+def test_what_we_owe_is_sent_after_a_stop_to_a_server_that_reads_slowly(address):
+    stop = Stop()
+    stop.request()
+    data = bytes(range(256)) * 4_000  # 1 MB
+    got = bytearray()
+
+    def read(server):
+        while len(got) < len(data):
+            time.sleep(0.01)
+            got.extend(server.receive(min(64_000, len(data) - len(got))))
+
+    with listen(address) as listener, connect(address, 1.0, stop) as transport:
+        server = accept(listener)
+        reader = threading.Thread(target=read, args=(server,))
+        reader.start()
+        transport.send(data)
+        reader.join()
+        server.close()
+    stop.close()
+    assert bytes(got) == data
+
+
+def test_a_stop_ends_the_waiting_for_a_server_that_does_not_fetch_what_we_owe(
+    address, short_farewell
+):
+    stop = Stop()
+    with listen(address) as listener, connect(address, 1.0, stop) as transport:
+        server = accept(listener)
+        threading.Timer(0.1, stop.request).start()
+        with pytest.raises(StopRequested):
+            transport.receive(interruptible=False)
         server.close()
     stop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -10,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from mlobs_client.launch.leash import tied
+
 PARENT = """
 import subprocess, sys, time
-leash = [sys.executable, "-m", "mlobs_client.campaign.leash"]
+from mlobs_client.launch.leash import tied
 program = [sys.executable, "-c", "print('ready', flush=True); import time; time.sleep(60)"]
-child = subprocess.Popen([*leash, *program])
+child = subprocess.Popen(tied(program))
 print(child.pid, flush=True)
 time.sleep(60)
 """
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
 
 
 def is_alive(pid: int) -> bool:
@@ -27,7 +31,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
+@linux
 def test_a_program_ends_with_its_parent_and_is_out_of_reach_of_its_terminal() -> None:
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
@@ -40,3 +44,12 @@ def test_a_program_ends_with_its_parent_and_is_out_of_reach_of_its_terminal() ->
     while is_alive(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@linux
+def test_a_program_whose_parent_is_gone_already_does_not_begin() -> None:
+    begins = tied([sys.executable, "-c", "print('begun')"])
+    # the shell starts it, and not the process that has tied it; "true", for it would become it
+    shell = ["sh", "-c", f"{shlex.join(begins)}; true"]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == ""

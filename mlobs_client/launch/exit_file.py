@@ -1,0 +1,64 @@
+"""The file that ends i-PI with a RESTART; ours is marked, and that of a user is never removed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import LaunchError
+
+logger = logging.getLogger(__name__)
+
+NAME: Final = "EXIT"  # i-PI ends when a file of this name is in its folder, whatever is in it
+OURS: Final = "mlobs has made this file so that i-PI ends with a RESTART\n"
+
+
+def make(folder: Path) -> None:
+    """Tell i-PI to end; one that is there stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = folder / NAME
+    if not path.exists():
+        draft = _draft(path)
+        draft.write_text(OURS)
+        draft.replace(path)  # a kill leaves no file without the mark
+
+
+def remove(folder: Path) -> bool:
+    """Remove ours; return whether there was one.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    path = folder / NAME
+    _draft(path).unlink(missing_ok=True)
+    try:
+        is_ours = path.read_bytes() == OURS.encode()
+    except OSError:
+        return False
+    if is_ours:
+        path.unlink(missing_ok=True)
+    return is_ours
+
+
+def clear(folder: Path) -> None:
+    """Make sure that there is none, where nobody works any more.
+
+    Raises:
+        LaunchError: there is one of a user, or ours cannot be removed.
+    """
+    path = folder / NAME
+    try:
+        if remove(folder):
+            logger.warning("removed %s, with which a run that was killed has ended its i-PI", path)
+    except OSError as error:
+        raise LaunchError(f"{path} cannot be removed: {error.strerror}") from error
+    if path.exists():
+        raise LaunchError(f"{path} would stop i-PI at once, and is not of mlobs; remove it")
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}")

@@ -1,0 +1,81 @@
+"""The folder of i-PI, in which one run works at a time, and what a killed one has left there."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import LaunchError
+from mlobs_client.launch import exit_file
+from mlobs_client.launch.locks import find_holders, hold, is_held
+
+logger = logging.getLogger(__name__)
+
+LOG: Final = "i-pi.log"
+PAUSE: Final = 0.2  # s
+PATIENCE: Final = 120.0  # s, for the RESTART of a large system
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[int]:
+    """Keep other runs out of a folder: they would write to the same files, and stop each other.
+
+    Yields:
+        The descriptor of the lock. i-PI inherits it, for it may outlive us.
+
+    Raises:
+        LaunchError: somebody works there, or a user's EXIT would end i-PI at once.
+    """
+    wait_for_rest(folder)
+    with hold(folder / LOG) as lock:
+        if lock is None:
+            raise _refusal(folder, find_holders(folder / LOG))
+        exit_file.clear(folder)
+        yield lock
+
+
+def wait_for_rest(folder: Path) -> None:
+    """Wait for the i-PI of a ``mlobs run`` that was killed: it ends by itself, with a RESTART.
+
+    See :mod:`~mlobs_client.launch.leash`.
+
+    Raises:
+        LaunchError: another run works there, or i-PI does not end.
+    """
+    log = folder / LOG
+    deadline = time.monotonic() + PATIENCE
+    is_said = False
+    while is_held(log):
+        holders = find_holders(log)
+        if not _are_rest(holders):
+            if not is_held(log):  # it has ended meanwhile
+                return
+            raise _refusal(folder, holders)
+        pids = " ".join(map(str, holders))
+        who = f"i-PI (process {pids}) of a 'mlobs run' that was killed works in {folder.resolve()}"
+        if time.monotonic() > deadline:
+            raise LaunchError(f"{who}, and has not ended in {PATIENCE:g} s; say: kill -9 {pids}")
+        if not is_said:
+            logger.warning("%s: waiting for its end", who)
+            is_said = True
+        time.sleep(PAUSE)
+
+
+def _are_rest(holders: Mapping[int, int]) -> bool:
+    """Whether they have inherited the lock from somebody who is certainly gone."""
+    takers = set(holders.values())
+    return bool(holders) and min(takers) > 0 and not takers & set(holders)
+
+
+def _refusal(folder: Path, holders: Mapping[int, int]) -> LaunchError:
+    owners = [pid for pid in holders if pid in holders.values()]
+    who = f"another 'mlobs run' (process {owners[0]})" if owners else "somebody"
+    where = "" if owners else ", who is no process of this machine that can be seen"
+    return LaunchError(
+        f"{who} works in {folder.resolve()}{where}; wait for the end, or copy the inputs to a "
+        "folder of their own"
+    )

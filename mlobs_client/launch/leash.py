@@ -1,0 +1,43 @@
+"""Start a program that Ctrl-C does not reach, and that ends when we do, however that is.
+
+``python leash.py PARENT PROGRAM ARGUMENTS...`` becomes the program. It imports nothing of ours, and
+so takes no time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h: the signal for the death of the parent
+
+
+def tied(command: Sequence[str]) -> list[str]:
+    """Return the command that starts another one so that it ends with this process.
+
+    On Linux it gets SIGTERM then. It must be started from the main thread: for Linux, the parent is
+    a thread.
+
+    Args:
+        command: path of the program, and its arguments.
+    """
+    return [sys.executable, "-I", __file__, str(os.getpid()), *command]
+
+
+def main(parent: int, command: list[str]) -> None:
+    """Become a program, in a session of its own."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # which died before
+            sys.exit(128 + signal.SIGTERM)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])
