@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 LOG: Final = "i-pi.log"
 PAUSE: Final = 0.2  # s
 PATIENCE: Final = 120.0  # s, for the RESTART of a large system
+DYING: Final = 5.0  # s; a process that dies is seen no more before its lock is gone
 
 
 @contextlib.contextmanager
@@ -47,17 +48,18 @@ def wait_for_rest(folder: Path) -> None:
         LaunchError: another run works there, or i-PI does not end.
     """
     log = folder / LOG
-    deadline = time.monotonic() + PATIENCE
+    begun = time.monotonic()
     is_said = False
     while is_held(log):
         holders = find_holders(log)
         if not _are_rest(holders):
-            if not is_held(log):  # it has ended meanwhile
-                return
-            raise _refusal(folder, holders)
+            if holders or time.monotonic() - begun > DYING:
+                raise _refusal(folder, holders)
+            time.sleep(PAUSE)
+            continue
         pids = " ".join(map(str, holders))
         who = f"i-PI (process {pids}) of a 'mlobs run' that was killed works in {folder.resolve()}"
-        if time.monotonic() > deadline:
+        if time.monotonic() - begun > PATIENCE:
             raise LaunchError(f"{who}, and has not ended in {PATIENCE:g} s; say: kill -9 {pids}")
         if not is_said:
             logger.warning("%s: waiting for its end", who)

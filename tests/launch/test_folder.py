@@ -87,6 +87,7 @@ def test_who_is_not_seen_is_not_taken_for_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holders: dict[int, int]
 ) -> None:
     monkeypatch.setattr("mlobs_client.launch.folder.find_holders", lambda log: holders)
+    monkeypatch.setattr("mlobs_client.launch.folder.DYING", 0.1)
     with alone(tmp_path), pytest.raises(LaunchError, match="no process of this machine"):
         wait_for_rest(tmp_path)
 
