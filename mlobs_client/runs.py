@@ -196,7 +196,9 @@ class Run:
 
     def velocities(self) -> Trajectory:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
-        return open_trajectory(self._path("vel.xyz")).read_all()
+        reader = open_trajectory(self._path("vel.xyz"))
+        reader.require_one_frame_per_step()
+        return reader.read_all()
 
     @cached_property
     def systems(self) -> list[System]:

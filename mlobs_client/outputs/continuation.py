@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import numpy as np
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
 
+logger = logging.getLogger(__name__)
 
-def find_history(steps: Integers | Array) -> Integers:
-    """Return which entries belong to the last history, in order.
+
+def find_history(steps: Integers | Array, path: Path, entries: str) -> Integers:
+    """Return which entries belong to the last history, in order, and log how many do not.
 
     A run that is continued from a checkpoint does some steps again: where the step goes back,
     all that was written from that step on belongs to a history that did not happen.
 
     Args:
         steps: shape ``(n_entries,)``, of each entry as it stands in the files.
+        path: of the (first) file, for the log.
+        entries: what they are, for the log: "frames".
 
     Returns:
         Indices of the entries to keep; their steps rise strictly.
@@ -27,6 +32,8 @@ def find_history(steps: Integers | Array) -> Integers:
         return np.empty(0, np.int64)
     smallest_after = np.minimum.accumulate(steps[::-1])[::-1]
     keep = np.append(steps[:-1] < smallest_after[1:], True)
+    if replaced := np.count_nonzero(~keep):
+        logger.warning("%s: %d %s replaced: the run did these steps again", path, replaced, entries)
     return np.flatnonzero(keep)
 
 

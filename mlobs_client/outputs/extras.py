@@ -74,7 +74,8 @@ def read_extras(*paths: Path, bead: int = 0) -> Extras:
     blocks = [block for path in paths for block in _read_blocks(path)]
     if not blocks:
         raise RecordError(f"{', '.join(map(str, paths))}: no extras of i-PI are in there")
-    blocks = [blocks[i] for i in find_history(np.array([block.step for block in blocks]))]
+    steps = np.array([block.step for block in blocks])
+    blocks = [blocks[i] for i in find_history(steps, paths[0], "extras")]
     contents = [_parse(block, bead, paths[0]) for block in blocks]
     return _stack([block.step for block in blocks], contents, paths[0])
 

@@ -23,6 +23,7 @@ MOST_DIGITS: Final = 18
 """Of a step or a count: more do not fit into 64 bits."""
 
 _STEP: Final = re.compile(rb"Step:\s+(\d+)")
+_BEAD: Final = re.compile(rb"Bead:\s+(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Place:
         line: of the comment line, from 1.
         n_atoms: lines after the comment.
         step: of i-PI; -1 if the comment tells none.
+        bead: of i-PI; -1 if the comment tells none.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Place:
     line: int
     n_atoms: int
     step: int
+    bead: int
 
     def read(self, file: BinaryIO) -> tuple[str, list[str]]:
         """Return the comment and the lines of the atoms.
@@ -91,9 +94,9 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
         if len(body) < n_atoms or not _is_whole(comment, body):
             logger.warning("%s:%d: the last frame is cut and left out", path, line)
             return
-        step = _STEP.search(comment)
-        number = whole_number(step[1].decode(), f"{path}:{line}: Step") if step else -1
-        yield Place(path, offset, line, n_atoms, number)
+        where = f"{path}:{line}"
+        step, bead = _number(_STEP, comment, where), _number(_BEAD, comment, where)
+        yield Place(path, offset, line, n_atoms, step, bead)
         if not count.strip():
             return
         _check_count(path, line + 1 + n_atoms, count, n_atoms)
@@ -113,6 +116,12 @@ def _is_whole(comment: bytes, body: list[bytes]) -> bool:
     if _STEP.search(comment) is not None:
         return len(last) == len(before)
     return len(last.split()) >= max(4, len(before.split()))
+
+
+def _number(pattern: re.Pattern[bytes], comment: bytes, where: str) -> int:
+    match = pattern.search(comment)
+    name = pattern.pattern.decode()[:4]
+    return whole_number(match[1].decode(), f"{where}: {name}") if match else -1
 
 
 def _find_comment(lines: list[bytes], mark: bytes) -> int | None:

@@ -146,7 +146,7 @@ def _one_history(values: dict[str, Array], paths: tuple[Path, ...]) -> dict[str,
                 "add step to <properties>"
             )
         return values
-    history = find_history(order)
+    history = find_history(order, paths[0], "rows")
     return {name: value[history] for name, value in values.items()}
 
 

@@ -83,13 +83,14 @@ class TrajectoryReader:
     """The frames of one trajectory; they stay in their files until they are read.
 
     Attributes:
-        bead: which bead this is.
-        steps: shape ``(n_frames,)``.
+        bead: which bead this is; where the comments name several, frames have theirs.
+        steps: shape ``(n_frames,)``; they rise, unless there are several frames of one step.
     """
 
     def __init__(self, places: Sequence[Place], bead: int = 0) -> None:
         self.bead = bead
         self._places = list(places)
+        self._has_beads = len({place.bead for place in places}) > 1
         self.steps: Integers = np.array([place.step for place in places], dtype=np.int64)
         if (self.steps < 0).any():
             self.steps = np.arange(len(places))
@@ -117,6 +118,20 @@ class TrajectoryReader:
             frames[0].labels,
         )
 
+    def require_one_frame_per_step(self) -> None:
+        """Refuse images and beads in one file where a history is needed.
+
+        Raises:
+            RecordError: there are several frames of one step.
+        """
+        steps, counts = np.unique(self.steps, return_counts=True)
+        if (counts > 1).any():
+            first = self._places[0]
+            raise RecordError(
+                f"{first.path}: has {counts.max()} frames of step {steps[counts.argmax()]}, such "
+                "as beads or images, where one at each step is needed; give files of single beads"
+            )
+
     def select(self, steps: Integers) -> TrajectoryReader:
         """Return only the frames of these steps."""
         indices = np.flatnonzero(np.isin(self.steps, steps))
@@ -127,9 +142,10 @@ class TrajectoryReader:
     def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
         comment, lines = place.read(file)
         parsed = parse_frame(comment, lines, f"{place.path}:{place.line}")
+        bead = place.bead if self._has_beads else self.bead
         return Frame(
             step,
-            self.bead,
+            bead,
             parsed.quantity,
             parsed.numbers,
             parsed.values,
@@ -140,6 +156,9 @@ class TrajectoryReader:
 
 def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
     """Find the frames of a trajectory, ready to be iterated over or read.
+
+    Where comments name several beads, the frames of all are there, step by step; where all frames
+    are of one step (images of a path), all are there, in the order of the file.
 
     Args:
         paths: one file (xyz or extxyz, any units that i-PI writes), or the files of a continued
@@ -152,10 +171,20 @@ def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
     places = [place for path in paths for place in find_frames(path)]
     if not places:
         raise RecordError(f"{', '.join(map(str, paths))}: has no whole frame")
+    return TrajectoryReader(_keep_history(places, paths[0]), bead)
+
+
+def _keep_history(places: list[Place], path: Path) -> list[Place]:
     steps = np.array([place.step for place in places])
-    if (steps >= 0).all():
-        places = [places[i] for i in find_history(steps)]
-    return TrajectoryReader(places, bead)
+    beads = np.array([place.bead for place in places])
+    if (steps < 0).any() or len(np.unique(steps)) == 1:
+        return places
+    histories = []
+    for bead in np.unique(beads):
+        of_bead = np.flatnonzero(beads == bead)
+        histories.append(of_bead[find_history(steps[of_bead], path, "frames")])
+    kept = np.concatenate(histories)
+    return [places[i] for i in kept[np.lexsort((beads[kept], steps[kept]))]]
 
 
 def open_beads(*bases: Path) -> list[TrajectoryReader]:
@@ -170,6 +199,8 @@ def open_beads(*bases: Path) -> list[TrajectoryReader]:
     """
     beads = collect_beads(bases)
     readers = [open_trajectory(*paths, bead=bead) for bead, paths in beads.items()]
+    for reader in readers:
+        reader.require_one_frame_per_step()
     common = readers[0].steps
     for reader in readers[1:]:
         common = np.intersect1d(common, reader.steps)

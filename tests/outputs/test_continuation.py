@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,20 @@ from mlobs_client.outputs.continuation import collect_beads, find_bead_files, fi
     ],
 )
 def test_entries_after_a_step_that_was_done_again_are_dropped(steps, kept) -> None:
-    assert find_history(np.array(steps, dtype=int)).tolist() == kept
+    assert find_history(np.array(steps, dtype=int), Path("a.out"), "rows").tolist() == kept
+
+
+def test_how_many_entries_a_later_history_replaces_is_said(caplog) -> None:
+    with caplog.at_level(logging.WARNING):
+        find_history(np.array([0, 5, 10, 15, 5, 10]), Path("a.out"), "rows")
+        find_history(np.array([0, 5]), Path("b.out"), "rows")
+    assert caplog.messages == ["a.out: 3 rows replaced: the run did these steps again"]
 
 
 @given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=5), min_size=1, max_size=5))
 def test_the_history_rises_and_ends_with_the_last_entry(runs: list[list[int]]) -> None:
     steps = np.array([step for run in runs for step in sorted(run)])
-    kept = find_history(steps)
+    kept = find_history(steps, Path("a.out"), "rows")
     assert kept[-1] == len(steps) - 1
     assert (np.diff(steps[kept]) > 0).all()
 

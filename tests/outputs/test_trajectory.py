@@ -52,9 +52,42 @@ def test_labels_stay_as_they_are_written(tmp_path: Path) -> None:
 def test_a_continued_trajectory_has_every_step_once(tmp_path: Path) -> None:
     first = write(tmp_path / "a.xyz", [0, 5, 10, 15])
     second = write(tmp_path / "b.xyz", [5, 10], bead=1)
+    second.write_text(second.read_text().replace("Bead:       1", "Bead:       0"))
     trajectory = open_trajectory(first, second).read_all()
     assert trajectory.steps.tolist() == [0, 5, 10]
     assert trajectory.values[:, 0, 1].tolist() == [0, 1, 1]  # from the second file
+
+
+def test_the_images_of_a_path_in_one_file_are_all_there(tmp_path: Path, caplog) -> None:
+    path = tmp_path / "neb.xyz"
+    path.write_text("".join(frame(7, bead) for bead in range(16)))
+    with caplog.at_level(logging.WARNING):
+        images = list(open_trajectory(path))
+    assert [image.values[0, 1] for image in images] == list(range(16))
+    assert [(image.step, image.bead) for image in images] == [(7, bead) for bead in range(16)]
+    path.write_text(frame(7, 3) * 5)  # whoever joined these files left the numbers of the beads
+    assert len(open_trajectory(path)) == 5
+    assert not caplog.text
+
+
+def test_beads_that_were_joined_in_one_file_come_step_by_step(tmp_path: Path, caplog) -> None:
+    beads = range(4)
+    runs = [write(tmp_path / f"{bead}", [0, 5, 10, 5, 10], bead).read_text() for bead in beads]
+    (tmp_path / "cat.xyz").write_text("".join(runs))
+    with caplog.at_level(logging.WARNING):
+        reader = open_trajectory(tmp_path / "cat.xyz")
+    assert [(f.step, f.bead, f.values[0, 1]) for f in reader] == [
+        (step, bead, bead) for step in (0, 5, 10) for bead in beads
+    ]
+    assert caplog.text.count("cat.xyz: 2 frames replaced") == 4  # 5 and 10 of each bead
+
+
+def test_a_history_has_one_frame_at_each_step(tmp_path: Path) -> None:
+    for bead in (0, 1):
+        joined = tmp_path / f"run.pos_{bead}.xyz"
+        joined.write_text("".join(frame(5, image) for image in range(3)))
+    with pytest.raises(RecordError, match=r"pos_0\.xyz: has 3 frames of step 5.*single beads"):
+        read_beads(tmp_path / "run.pos")
 
 
 def test_beads_come_as_step_and_bead(tmp_path: Path, caplog) -> None:
