@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -72,21 +73,34 @@ def read_properties(*paths: Path) -> Properties:
     tables: list[Array] = []
     units: dict[str, str] = {}
     names: list[str] = []
-    for path in paths:
-        lines = _read_lines(path)
+    for path, first_line, lines in _pieces(paths):
+        where = f"{path}:{first_line}"
         columns = _read_header(lines, path) or columns
         if not columns:
             raise RecordError(f"{path}: has no header that names the columns of i-PI properties")
         if names and [column.name for column in columns] != names:
-            raise RecordError(f"{path}: has other columns than {paths[0]}; read them separately")
+            raise RecordError(f"{where}: has other columns than {paths[0]}; read them separately")
         names = [column.name for column in columns]
         units = units or {column.name: column.unit for column in columns}
-        tables.append(_read_table(path, lines, columns))
+        tables.append(_read_table(path, first_line, lines, columns))
     if not tables:
         raise RecordError("no properties file was given")
     table = np.concatenate(tables)
     values = {c.name: _squeeze(table[:, c.place]) for c in reversed(columns)}
     return Properties(_one_history({name: values[name] for name in names}, paths), units)
+
+
+def _pieces(paths: tuple[Path, ...]) -> Iterator[tuple[Path, int, list[str]]]:
+    """Yield path, number of the first line and lines of what has one header, or none.
+
+    A file has several headers where files were joined; each may have units of its own.
+    """
+    for path in paths:
+        lines = _read_lines(path)
+        first = [i for i, line in enumerate(lines) if (m := _COLUMN.match(line)) and m[1] == "1"]
+        begins = [0, *first[1:], len(lines)]
+        for begin, end in pairwise(begins):
+            yield path, begin + 1, lines[begin:end]
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -114,10 +128,10 @@ def _read_header(lines: list[str], path: Path) -> list[_Column]:
     return columns
 
 
-def _read_table(path: Path, lines: list[str], columns: list[_Column]) -> Array:
+def _read_table(path: Path, first_line: int, lines: list[str], columns: list[_Column]) -> Array:
     n_columns = columns[-1].place.stop
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first_line):
         fields = line.split()
         if not fields or line.startswith("#"):
             continue

@@ -54,6 +54,22 @@ def test_continued_files_are_joined_even_without_header(tmp_path: Path) -> None:
     assert read_properties(first, second)["step"].tolist() == [0, 2, 4, 6, 8]
 
 
+def test_two_headers_in_one_file_have_units_of_their_own(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.out", [0, 2])
+    femtoseconds = HEADER.replace("picosecond", "femtosecond")
+    second = write(tmp_path / "b.out", [4, 6], femtoseconds)
+    second.write_text(second.read_text().replace("2.00000000e-03", "2.00000000e+00"))  # step 4
+    joined = tmp_path / "joined.out"
+    joined.write_text(first.read_text() + second.read_text())
+    properties = read_properties(joined)
+    assert properties["step"].tolist() == [0, 2, 4, 6]
+    np.testing.assert_allclose(properties["kinetic_cv(H)"], 1.0, rtol=1e-7)  # once, not twice
+    np.testing.assert_allclose(properties["time"][:3], np.array([0, 1, 2]) * 41.341374, rtol=1e-7)
+    joined.write_text(first.read_text() + HEADER.replace("kinetic_cv(H)", "potential") + row(4))
+    with pytest.raises(RecordError, match=r"joined\.out:7: has other columns"):
+        read_properties(joined)
+
+
 @pytest.mark.parametrize("lost", [1, 5, 30, 60])
 def test_a_cut_last_line_is_left_out_with_a_warning(tmp_path: Path, lost: int, caplog) -> None:
     path = write(tmp_path / "a.out", [0, 2, 4])
