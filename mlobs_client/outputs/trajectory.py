@@ -100,10 +100,14 @@ class TrajectoryReader:
 
     def __iter__(self) -> Iterator[Frame]:
         places = zip(self.steps, self._places, strict=True)
+        labels: tuple[str, ...] = ()
         for path, group in groupby(places, key=lambda item: item[1].path):
             with path.open("rb") as file:
                 for step, place in group:
-                    yield self._read(int(step), place, file)
+                    frame = self._read(int(step), place, file)
+                    labels = labels or frame.labels
+                    _check_labels(frame.labels, labels, f"{path}:{place.line}", "the first frame")
+                    yield frame
 
     def read_all(self) -> Trajectory:
         """Read all frames into memory."""
@@ -152,6 +156,20 @@ class TrajectoryReader:
             parsed.cell,
             parsed.labels,
         )
+
+
+def _check_labels(
+    labels: tuple[str, ...], expected: tuple[str, ...], where: str, of_which: str
+) -> None:
+    if labels == expected:
+        return
+    if len(labels) != len(expected):
+        raise RecordError(f"{where}: {len(labels)} atoms, but {len(expected)} in {of_which}")
+    i = next(i for i, pair in enumerate(zip(labels, expected, strict=True)) if len(set(pair)) == 2)
+    raise RecordError(
+        f"{where}: atom {i + 1} of {len(labels)} is {labels[i]}, but {expected[i]} in {of_which}; "
+        "all frames need the same atoms in the same order"
+    )
 
 
 def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
@@ -208,7 +226,12 @@ def open_beads(*bases: Path) -> list[TrajectoryReader]:
         logger.warning("%s: %d steps that not all beads have are left out", bases[0], longest)
     if len(common) == 0:
         raise RecordError(f"{bases[0]}: the files of the beads have no step in common")
-    return [reader.select(common) for reader in readers]
+    chosen = [reader.select(common) for reader in readers]
+    expected = next(iter(chosen[0])).labels
+    for reader in chosen[1:]:
+        labels = next(iter(reader)).labels
+        _check_labels(labels, expected, f"{bases[0]}, bead {reader.bead}", "the first bead")
+    return chosen
 
 
 def iterate_beads(*bases: Path) -> Iterator[Frame]:

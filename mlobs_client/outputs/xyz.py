@@ -107,11 +107,14 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
     from ipi.utils.mathtools import abc2h, genh2abc
 
     numbers = np.array(match[2].split(), float)
-    if len(numbers) < (6 if match[1] == "abcABC" else 9):
-        raise ValueError(f"the cell {match[2]!r} has too few numbers")
+    n_needed = 6 if match[1] == "abcABC" else 9
+    if len(numbers) != n_needed:
+        raise ValueError(
+            f"the cell {match[2].strip()!r} has {len(numbers)} numbers; {match[1]} has {n_needed}"
+        )
     if match[1] == "abcABC":
-        return abc2h(*numbers[:3], *np.radians(numbers[3:6])).T, None
-    matrix = numbers[:9].reshape(3, 3)
+        return abc2h(*numbers[:3], *np.radians(numbers[3:])).T, None
+    matrix = numbers.reshape(3, 3)
     if match[1] == "H":  # lattice vectors are columns
         return matrix.T.copy(), None
     triangular = abc2h(*genh2abc(matrix))  # from rows to columns

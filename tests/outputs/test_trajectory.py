@@ -110,6 +110,27 @@ def test_frames_of_velocities_are_no_structures(tmp_path: Path) -> None:
         _ = only.structure
 
 
+@pytest.mark.parametrize("label", ["O", "D"])
+def test_species_that_change_places_are_refused_with_their_frame(
+    tmp_path: Path, label: str
+) -> None:
+    path = write(tmp_path / "run.pos_0.xyz", [0, 5])
+    path.write_text(frame(0) + "".join(frame(5).rsplit("       H", 1)[:1]) + f" {label} 0 0 0\n")
+    with pytest.raises(RecordError, match=f"pos_0.xyz:6: atom 2 of 2 is {label}, but H"):
+        open_trajectory(path).read_all()
+    write(tmp_path / "run.pos_1.xyz", [0], bead=1)
+    path.write_text(frame(0).replace("       H", f" {label}", 1))
+    with pytest.raises(RecordError, match=f"bead 1: atom 1 of 2 is H, but {label} in the first"):
+        read_beads(tmp_path / "run.pos")
+
+
+def test_pieces_with_other_atoms_are_refused(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.xyz", [0, 5])
+    (tmp_path / "b.xyz").write_text(frame(10, n_atoms=3))
+    with pytest.raises(RecordError, match=r"b\.xyz:2: 3 atoms, but 2 in the first frame"):
+        open_trajectory(first, tmp_path / "b.xyz").read_all()
+
+
 def test_frames_without_step_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.xyz").write_text("1\npositions{angstrom}\nH 0 0 0\n" * 3)
     reader = open_trajectory(tmp_path / "a.xyz")

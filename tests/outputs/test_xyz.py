@@ -43,6 +43,14 @@ def test_h_has_the_lattice_vectors_as_columns() -> None:
     np.testing.assert_array_equal(cell, [[10, 0, 0], [1, 11, 0], [2, 3, 12]])
 
 
+@pytest.mark.parametrize("brackets", ["()", "[]", "{}"])
+def test_a_cell_in_any_brackets_is_a_cell_and_no_unit(brackets: str) -> None:
+    comment = f"# CELL{brackets[0]}H{brackets[1]}: 10 1 2 0 11 3 0 0 12 positions{{angstrom}}\n"
+    frame = parse_frame(comment, ATOMS, "here")
+    assert frame.quantity == "positions"
+    np.testing.assert_array_equal(frame.cell, [[10, 0, 0], [1, 11, 0], [2, 3, 12]])
+
+
 def test_a_general_cell_is_turned_as_i_pi_turns_it() -> None:
     h = np.array([[3.0, 1.0, 2.0], [8.0, 2.0, -1.0], [1.0, 12.0, 20.0]])  # rows
     numbers = " ".join(map(str, h.ravel()))
@@ -95,7 +103,12 @@ def test_isotopes_are_their_elements_and_further_columns_are_ignored() -> None:
         ("positions{angstrom}\n", ["Xy 1 2 3\n"], "unknown species 'Xy'"),
         ("positions{angstrom}\n", ["H 1 2 three\n"], "three"),
         ("positions{angstrom}\n", ["H 1 2\n"], "three numbers"),
-        ("# CELL(H): 1 0 0 0 1 0 positions{angstrom}\n", ATOMS, "too few numbers"),
+        ("# CELL(H): 1 0 0 0 1 0 positions{angstrom}\n", ATOMS, "has 6 numbers; H has 9"),
+        (
+            "# CELL(abcABC): 9 9 9 90 90 90 7 positions{angstrom}\n",
+            ATOMS,
+            "7 numbers; abcABC has 6",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_named_with_its_place(comment, lines, said) -> None:
