@@ -37,16 +37,22 @@ def find_history(steps: Integers | Array, path: Path, entries: str) -> Integers:
     return np.flatnonzero(keep)
 
 
-def find_bead_files(base: Path, suffix: str = "") -> dict[int, Path]:
-    """Return i-PI's files ``base_00SUFFIX``, ``base_01SUFFIX``, ... by bead.
+def find_bead_files(base: Path) -> dict[int, Path]:
+    """Return i-PI's files ``base_00``, ``base_01``, ... by bead, with an ending for xyz or without.
 
     Raises:
-        RecordError: there are none.
+        RecordError: there are none, or two of one bead.
     """
-    pattern = re.compile(re.escape(base.name) + r"_(\d+)" + (suffix or r"(?:\.xyz|\.extxyz)?"))
-    folder = base.parent
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = {int(m[1]): folder / m[0] for name in names if (m := pattern.fullmatch(name))}
+    pattern = re.compile(re.escape(base.name) + r"_(\d+)(?:\.xyz|\.extxyz)?")
+    found: dict[int, Path] = {}
+    for name in _names_in(base.parent):
+        if match := pattern.fullmatch(name):
+            path = base.parent / name
+            if (other := found.setdefault(int(match[1]), path)) != path:
+                raise RecordError(
+                    f"{path}: {other.name} is bead {int(match[1])} too; move away which of them is "
+                    "of another run"
+                )
     if not found:
         raise RecordError(
             f"{base}: there are no files {base.name}_0, {base.name}_1, ... of beads; give the "
@@ -55,16 +61,45 @@ def find_bead_files(base: Path, suffix: str = "") -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def collect_beads(bases: tuple[Path, ...], suffix: str = "") -> dict[int, list[Path]]:
+def collect_beads(bases: tuple[Path, ...]) -> dict[int, list[Path]]:
     """Return the files of each bead, over several folders of one run.
 
+    How many there should be, other trajectories of the run tell. One bead alone (``bead='2'``) or
+    every second (``bead='-2'``) may be what i-PI was asked for, and is logged.
+
     Raises:
-        RecordError: a folder has other beads than the first, or none.
+        RecordError: beads are missing otherwise, or a folder has other beads than the first.
     """
-    found = [find_bead_files(base, suffix) for base in bases]
+    found = [find_bead_files(base) for base in bases]
     for base, files in zip(bases, found, strict=True):
         if files.keys() != found[0].keys():
             raise RecordError(
                 f"{base}: has the beads {list(files)}, but {bases[0]} has {list(found[0])}"
             )
+        _check_complete(base, list(files))
     return {bead: [files[bead] for files in found] for bead in (found[0] if found else ())}
+
+
+def _check_complete(base: Path, beads: list[int]) -> None:
+    n_beads = max(beads[-1], _last_bead_of_others(base)) + 1
+    listed = ", ".join(map(str, beads))
+    if len(beads) > 1 and beads != list(range(0, n_beads, beads[1])):
+        missing = ", ".join(str(bead) for bead in range(n_beads) if bead not in beads)
+        raise RecordError(
+            f"{base}: has the beads {listed}, but {missing} of {n_beads} are missing, and a mean "
+            "needs all: bring their files back, or move away those of other runs"
+        )
+    if len(beads) < n_beads:
+        logger.warning("%s: the beads %s only, of at least %d", base, listed, n_beads)
+
+
+def _last_bead_of_others(base: Path) -> int:
+    """The last bead in any trajectory of the same prefix."""
+    prefix = base.name.rpartition(".")[0]
+    pattern = re.compile(re.escape(prefix) + r"\.[^.]*_(\d+)\.(?:xyz|extxyz)")
+    matches = (pattern.fullmatch(name) for name in _names_in(base.parent))
+    return max((int(match[1]) for match in matches if match), default=0)
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

@@ -61,3 +61,39 @@ def test_missing_or_different_beads_are_refused(tmp_path: Path) -> None:
         find_bead_files(tmp_path / "c")
     with pytest.raises(RecordError, match=r"b: has the beads \[0\], but .*a has \[0, 1\]"):
         collect_beads((tmp_path / "a", tmp_path / "b"))
+
+
+def make_beads(folder: Path, name: str, *beads: int) -> Path:
+    for bead in beads:
+        (folder / f"{name}_{bead}.xyz").touch()
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("beads", "missing"),
+    [((0, 1, 3), "2 of 4"), ((1, 2, 3), "0 of 4"), ((0, 2, 3), "1 of 4"), ((0, 1, 2), "3 of 4")],
+)
+def test_a_mean_over_beads_without_one_of_them_is_refused(tmp_path: Path, beads, missing) -> None:
+    make_beads(tmp_path, "run.pos", 0, 1, 2, 3)
+    base = make_beads(tmp_path, "run.vel", *beads)
+    with pytest.raises(RecordError, match=f"vel: has the beads .*, but {missing} are missing"):
+        collect_beads((base,))
+    for bead in set(range(4)) - set(beads):  # the remedy
+        make_beads(tmp_path, "run.vel", bead)
+    assert list(collect_beads((base,))) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("beads", [(2,), (0,), (0, 2), (0, 3)])
+def test_beads_that_i_pi_was_asked_for_are_read_and_said(tmp_path: Path, beads, caplog) -> None:
+    make_beads(tmp_path, "run.pos", 0, 1, 2, 3)
+    base = make_beads(tmp_path, "run.vel", *beads)
+    with caplog.at_level(logging.WARNING):
+        assert list(collect_beads((base,))) == list(beads)
+    assert f"the beads {', '.join(map(str, beads))} only, of at least 4" in caplog.text
+
+
+def test_two_files_of_one_bead_are_refused(tmp_path: Path) -> None:
+    base = make_beads(tmp_path, "run.pos", 0)
+    (tmp_path / "run.pos_00.xyz").touch()
+    with pytest.raises(RecordError, match=r"pos_00\.xyz is bead 0 too|pos_0\.xyz is bead 0 too"):
+        find_bead_files(base)
