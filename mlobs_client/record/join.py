@@ -6,10 +6,11 @@ put into the extras (``record_row``) into its own files of each bead.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,12 @@ from mlobs_client.outputs.extras import Extras
 from mlobs_client.outputs.trajectory import Frame
 from mlobs_client.record.reader import Record
 from mlobs_client.structure import Integers, Structure
+
+logger = logging.getLogger(__name__)
+
+PRINTED: Final = 1e-5
+"""How well an observable in i-PI's files is that in the record, relative to its largest value: i-PI
+prints nine digits by default, and at least six are expected."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,13 @@ def join_record(
 ) -> Joined:
     """Read rows of records as ``[step, bead, ...]``.
 
+    Records of other runs have the same names and row numbers. Only an observable that is in both,
+    extras and record, tells them apart: without one, it is logged that nothing was compared.
+
     Args:
         extras: together they hold ``record_row`` and, where several clients wrote, ``record``
-            (the file names), as read by :func:`mlobs_client.outputs.read_bead_extras`.
+            (the file names), as read by :func:`mlobs_client.outputs.read_bead_extras`; at best
+            also an observable that was recorded.
         records: of all clients.
         names: columns to read; all columns that the records share by default.
 
@@ -50,7 +61,7 @@ def join_record(
         The columns at the steps that all ``extras`` have.
 
     Raises:
-        RecordError: an extra, a record or a row is missing.
+        RecordError: an extra, a record or a row is missing, or a record is that of another run.
     """
     steps: Integers = reduce(np.intersect1d, [e.steps for e in extras])
     rows, files = None, None
@@ -66,10 +77,45 @@ def join_record(
             "extra_type='record_row'> extras </trajectory> to i-PI's input"
         )
     owners = _find_owners(rows, files, records)
+    _check_run(extras, steps, rows, owners, records)
     if names is None:
         names = [n for n in records[0].names if all(n in record.names for record in records)]
     values = {name: _gather(name, rows, owners, records) for name in names}
     return Joined(steps, values)
+
+
+def _check_run(
+    extras: Sequence[Extras],
+    steps: Integers,
+    rows: Integers,
+    owners: Integers,
+    records: Sequence[Record],
+) -> None:
+    """Compare what is in both, i-PI's extras and the records."""
+    compared: set[int] = set()
+    for extra in extras:
+        at = np.isin(extra.steps, steps)
+        for name, values in extra.values.items():
+            for i, record in enumerate(records):
+                mine = owners == i
+                if name not in record.names or not mine.any():
+                    continue
+                sent, recorded = values[at][mine], record.read(name, rows[mine])
+                if sent.shape != recorded.shape:
+                    continue
+                compared.add(i)
+                if np.abs(sent - recorded).max() > PRINTED * np.abs(recorded).max():
+                    raise RecordError(
+                        f"{record.path}: is the record of another run: its {name} differs from "
+                        "that in the extras; give the record beside them (or, if another client "
+                        f"sent this {name}, leave it out of the extras to be joined)"
+                    )
+    for i in sorted(set(np.unique(owners).tolist()) - compared):
+        logger.warning(
+            "%s: nothing tells that it belongs to this run; give extras that it holds too: %s",
+            records[i].path,
+            " or ".join(records[i].names),
+        )
 
 
 def record_frames(joined: Joined, template: Structure) -> Iterator[Frame]:
@@ -110,6 +156,11 @@ def _find_owners(
             )
         return np.zeros(rows.shape, np.int64)
     known = {record.path.name: i for i, record in enumerate(records)}
+    if len(known) < len(records):
+        raise RecordError(
+            f"several of the records {', '.join(str(record.path) for record in records)} have one "
+            "name, by which their rows are told apart; give those of one run"
+        )
     if missing := sorted(set(np.unique(files).tolist()) - known.keys()):
         raise RecordError(f"rows are in the records {', '.join(missing)}, which were not given")
     owners: Integers = np.vectorize(known.__getitem__, otypes=[np.int64])(files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,28 @@ def test_rows_of_several_clients_are_told_apart_by_the_name_of_the_record(tmp_pa
     joined = join_record([extras(ROWS), Extras(STEPS, {}, {"record": names})], records)
     expected = 10 * ROWS + np.where(names == "b.h5", 0.5, 0.0)
     np.testing.assert_array_equal(joined.values["dipole"][..., 0], expected)
+
+
+def test_the_record_of_another_run_is_refused_although_it_has_the_name(
+    tmp_path: Path, caplog
+) -> None:
+    for folder in ("this", "other"):
+        (tmp_path / folder).mkdir()
+    ours = make_record(tmp_path / "this" / "a.h5", 0.0)
+    theirs = make_record(tmp_path / "other" / "a.h5", 0.25)
+    # as i-PI prints it, nine digits
+    printed = np.vectorize(lambda x: float(f"{x:.8e}"))(ours.read("dipole", ROWS))
+    sent = Extras(STEPS, {"dipole": printed}, {})
+    with caplog.at_level(logging.WARNING):
+        assert join_record([extras(ROWS), sent], [ours]).steps.tolist() == STEPS.tolist()
+        assert not caplog.text
+        join_record([extras(ROWS)], [ours])
+    assert "nothing tells that it belongs to this run" in caplog.text
+    with pytest.raises(RecordError, match=r"other/a\.h5: is the record of another run: its dipole"):
+        join_record([extras(ROWS), sent], [theirs])
+    names = Extras(STEPS, {}, {"record": np.full((3, 2), "a.h5")})
+    with pytest.raises(RecordError, match=r"several of the records .*other/a\.h5 have one name"):
+        join_record([extras(ROWS), names], [ours, theirs])
 
 
 def test_only_steps_that_all_extras_have_are_joined(tmp_path: Path) -> None:
