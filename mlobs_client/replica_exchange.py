@@ -139,6 +139,11 @@ class ExchangedRun(Run):
         values = {name: self._sort(steps, [one[name] for one in read]) for name in names}
         return Properties(values, read[0].units)
 
+    @property
+    def has_properties(self) -> bool:
+        """Those of the replicas."""
+        return True
+
     @cached_property
     def systems(self) -> list[System]:
         """What the files say of the first replica, with the temperature of this ensemble."""

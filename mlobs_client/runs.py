@@ -2,14 +2,16 @@
 
 The names of files are those of the shipped inputs: ``PREFIX.out`` for properties,
 ``PREFIX.pos_0.xyz``, ... for positions of beads, ``PREFIX.vel.xyz`` for centroid velocities,
-``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras.
+``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras. Properties, velocities and dipoles are also
+found under other names, by what the files hold, and in files that a user names
+(:class:`~mlobs_client.outputs.series.Source`).
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,9 +23,12 @@ from mlobs_client.inputs_of_run import System, find_systems, kinetic_temperature
 from mlobs_client.masses import Masses, check_masses, find_masses
 from mlobs_client.observe import read_observed
 from mlobs_client.outputs.extras import Extras, read_bead_extras
+from mlobs_client.outputs.finding import find_output, find_outputs
 from mlobs_client.outputs.pieces import Piece, find_pieces
 from mlobs_client.outputs.properties import Properties, read_properties
+from mlobs_client.outputs.series import DIPOLE, Source, read_series
 from mlobs_client.outputs.trajectory import Trajectory, open_trajectory, read_beads
+from mlobs_client.outputs.velocities import QUANTITIES, read_velocities
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import PICOSECOND
 
@@ -61,19 +66,27 @@ class Run:
 
     Attributes:
         prefix: path with i-PI's output prefix, such as ``my-run/simulation``.
+        sources: where "velocities" or "dipole" are, if not there by name or content.
+        given_timestep: atu, for a run whose properties do not tell it.
     """
 
     prefix: Path
+    sources: Mapping[str, Source] = field(default_factory=dict, kw_only=True)
+    given_timestep: float | None = field(default=None, kw_only=True)
 
     @cached_property
     def properties(self) -> Properties:
-        """Of ``PREFIX.out``, atomic units."""
-        return read_properties(self._path("out"))
+        """Of ``PREFIX.out``, or what else has the header of properties, atomic units."""
+        path = self._path("out")
+        remedy = f"properties belong in {path.name}"
+        return read_properties(
+            path if path.is_file() else self._find(("properties",), "out", remedy)
+        )
 
     @property
     def timestep(self) -> float:
-        """Of the dynamics, atu, from the columns ``step`` and ``time``; that of the last piece of
-        a run in which it was changed.
+        """Of the dynamics, atu, from the columns ``step`` and ``time``, else the given one; that
+        of the last piece of a run in which it was changed.
 
         Raises:
             RecordError: these columns are missing, or there are fewer than two rows.
@@ -82,6 +95,14 @@ class Run:
 
     @cached_property
     def _pieces(self) -> list[Piece]:
+        columns = self.properties.values.keys() if self.has_properties else ()
+        if not {"step", "time"}.issubset(columns):
+            if self.given_timestep is not None:
+                return [Piece(0, 0, self.given_timestep)]
+            raise RecordError(
+                f"{self.prefix}: no properties with the columns step and time, such as "
+                f"{self._path('out').name}, tell the time step; add them, or give --timestep in fs"
+            )
         steps, times = self.properties["step"], self.properties["time"]
         if len(steps) < 2 or steps[-1] == steps[0]:
             raise RecordError(f"{self._path('out')}: fewer than two rows; the run is too short")
@@ -97,11 +118,18 @@ class Run:
         timesteps = np.array([piece.timestep for piece in pieces])
         return np.asarray(starts[of] + (steps - knots[of]) * timesteps[of])
 
+    @property
+    def has_properties(self) -> bool:
+        """Whether there is a file of properties."""
+        return self._path("out").is_file() or bool(find_outputs(self.prefix, "properties"))
+
     @cached_property
     def _steps_and_cells(self) -> tuple[Integers, Array]:
         """Of the first trajectory with a cell, positions before others."""
         files = self._path("*").parent.glob(f"{glob.escape(self.prefix.name)}.*xyz")
-        for path in sorted(files, key=lambda path: (".pos_0" not in path.name, path)):
+        ordered = sorted(files, key=lambda path: (".pos_0" not in path.name, path))
+        named = [one.path for one in self.sources.values() if one.path and one.path.is_file()]
+        for path in [*ordered, *named]:
             try:
                 frames = [frame for frame in open_trajectory(path) if frame.cell is not None]
             except RecordError:  # of another program
@@ -136,10 +164,19 @@ class Run:
 
     def extras(self, name: str) -> Extras:
         """One observable of all beads, ``[step, bead, ...]``, atomic units."""
-        return read_bead_extras(self._path(name))
+        remedy = (
+            f"i-PI writes it with <trajectory extra_type='{name}'> extras </trajectory>; 'mlobs "
+            "ir' takes dipoles of other names, with --key, and files, with --dipoles"
+        )
+        return read_bead_extras(self._find((name,), name, remedy))
 
     def dipoles(self) -> Dipoles:
-        """From the extras ``dipole`` and, where they were written, ``committee_dipole``."""
+        """From what ``sources`` name, else from the extras ``dipole`` and ``committee_dipole``."""
+        if (source := self.sources.get("dipole")) is not None:
+            remedy = "name the file with --dipoles"
+            path = source.path or self._find((source.key, "raw"), source.key, remedy)
+            series = read_series(path, source, DIPOLE)
+            return Dipoles.of(series.steps, series.values, None)
         extras = self.extras("dipole")
         members = None
         if self._has_extras("committee_dipole"):
@@ -196,9 +233,9 @@ class Run:
 
     def velocities(self) -> Trajectory:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
-        reader = open_trajectory(self._path("vel.xyz"))
-        reader.require_one_frame_per_step()
-        return reader.read_all()
+        source = self.sources.get("velocities", Source(""))
+        remedy = "name the file with --velocities"
+        return read_velocities(source.path or self._find(QUANTITIES, "vel", remedy), source)
 
     @cached_property
     def systems(self) -> list[System]:
@@ -250,6 +287,10 @@ class Run:
                 "pieces out"
             )
         return float(strides[0]) * (across[0] if across else self._pieces[-1]).timestep
+
+    def _find(self, holds: Sequence[str], name: str, remedy: str) -> Path:
+        self._path(name)
+        return find_output(self.prefix, holds, name, remedy)
 
     def _path(self, end: str) -> Path:
         if not self.prefix.name:

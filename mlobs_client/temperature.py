@@ -39,7 +39,7 @@ def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
             f"{run.prefix}: was made at {held / KELVIN:.5g} K, as {run.systems[0].path.name} says, "
             f"not at {temperature:g} K; give --temperature {held / KELVIN:.5g}"
         )
-    if "temperature" in run.properties.values:
+    if run.has_properties and "temperature" in run.properties.values:
         _compare_kinetic(run, temperature, since, is_held=held is not None)
     elif held is None:
         logger.warning(

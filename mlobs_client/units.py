@@ -51,6 +51,13 @@ FIELD_UNITS: Final = {
     "atomic_unit": 1.0,
 }
 DIPOLE_UNITS: Final = {"e*angstrom": ANGSTROM, "debye": DEBYE, "atomic_unit": 1.0}
+VELOCITY_UNITS: Final = {
+    "angstrom/fs": ANGSTROM / FEMTOSECOND,
+    "angstrom/ps": ANGSTROM / PICOSECOND,
+    "nm/ps": 10.0 * ANGSTROM / PICOSECOND,
+    "m/s": 1e10 * ANGSTROM / (1e15 * FEMTOSECOND),
+    "atomic_unit": 1.0,
+}
 POLARIZABILITY_UNITS: Final = {"angstrom^3": ANGSTROM**3, "atomic_unit": 1.0}
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from mlobs_client.analysis.infrared import CORRECTIONS
-from mlobs_client.cli import spectrum
+from mlobs_client.cli import named_files, spectrum
+from mlobs_client.units import DIPOLE_UNITS
 
 
 @click.command(
     epilog="Examples:  mlobs ir simulation --temperature 300 -o ir   |   "
-    "mlobs ir simulation --observed dipoles.h5 --temperature 300 -o ir"
+    "mlobs ir simulation --observed dipoles.h5 --temperature 300 -o ir   |   "
+    "mlobs ir simulation --key mu --unit debye --timestep 0.5 --temperature 300 -o ir"
 )
-@spectrum.options
+@partial(spectrum.options, needs_prefix=False)
 @spectrum.timestep_options
+@named_files.options(
+    "dipole",
+    "dipole",
+    DIPOLE_UNITS,
+    "extras (without bead for all) or properties of i-PI, extxyz, or a table of x y z",
+)
 @click.option("--temperature", required=True, type=float, help="K.")
 @click.option(
     "--correction", type=click.Choice(list(CORRECTIONS)), default="harmonic", show_default=True,
@@ -28,29 +37,29 @@ from mlobs_client.cli import spectrum
 def command(
     wanted: spectrum.Wanted,
     integrator: spectrum.Integrator,
+    files: named_files.NamedFiles,
     temperature: float,
     correction: str,
     observed: tuple[Path, ...],
 ) -> None:
     """Infrared absorption n(w)alpha(w) of independent runs of one system, with error bars.
 
-    PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (their mean is
-    the estimator of path integrals) and, if they are there, PREFIX.committee_dipole_* for the
+    PREFIX is i-PI's output prefix. Reads the extras dipole (or --key) of all beads, whose mean is
+    the estimator of path integrals, and, if they are there, PREFIX.committee_dipole_* for the
     band between the members; step and time in PREFIX.out; the cell of a trajectory. Writes
     OUTPUT.png, .pdf, .csv, .json.
     """
     from mlobs_client.analysis.infrared import check_correction, infrared
     from mlobs_client.analysis.volume import common_volume
-    from mlobs_client.replica_exchange import open_run
     from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN
 
-    if observed and len(observed) != len(wanted.prefixes):
-        raise click.UsageError(
-            f"{len(wanted.prefixes)} PREFIX need as many --observed, not {len(observed)}"
-        )
-    sources = observed or (None,) * len(wanted.prefixes)
-    runs = [open_run(prefix, temperature) for prefix in wanted.prefixes]
+    wanted, runs = files.open_runs(wanted, integrator, temperature)
+    if observed and len(observed) != len(runs):
+        raise click.UsageError(f"{len(runs)} PREFIX need as many --observed, not {len(observed)}")
+    if observed and files.sources:
+        raise click.UsageError("--observed has dipoles already; leave out --dipoles, --key, --unit")
+    sources = observed or (None,) * len(runs)
     dipoles, members, spacings, cells = [], [], [], []
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)

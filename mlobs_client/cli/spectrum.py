@@ -36,7 +36,7 @@ class Wanted:
     """Which runs, how to treat them, and where the result goes.
 
     Attributes:
-        prefixes: i-PI's output prefix of each run.
+        prefixes: i-PI's output prefix of each run; none where all files are named.
         output: path of the results without ending.
         settings: resolution, blocks and window.
         skip: ps left out at the start.
@@ -57,7 +57,7 @@ class Integrator:
     """What the time step has done to the wavenumbers, and whether to take it back.
 
     Attributes:
-        timestep: fs, the innermost; that of the runs without.
+        timestep: fs, that of runs that do not tell it, or the innermost; None for that of the runs.
         corrects: whether to take it back.
     """
 
@@ -92,7 +92,8 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="fs, the innermost of multiple time steps; without, that of the run.",
+        help="fs, that of the run where its properties have no time, or the innermost of "
+        "multiple time steps; without, that of the run.",
     )  # fmt: skip
     @click.option(
         "--correct-timestep", "corrects", is_flag=True,
@@ -105,10 +106,11 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def options(function: Callable[..., None]) -> Callable[..., None]:
+def options(function: Callable[..., None], needs_prefix: bool = True) -> Callable[..., None]:
     """The options that make up :class:`Wanted`, the first argument of ``function``."""
+    metavar = "PREFIX..." if needs_prefix else "[PREFIX...]"
     decorators: list[Callable[[Any], Any]] = [
-        click.argument("prefixes", metavar="PREFIX...", nargs=-1, required=True,
+        click.argument("prefixes", metavar=metavar, nargs=-1, required=needs_prefix,
                        type=click.Path(path_type=Path)),
         click.option("-o", "--output", required=True, type=ResultName(),
                      help="Name of the results, without ending."),

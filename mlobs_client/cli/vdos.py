@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import click
 
-from mlobs_client.cli import spectrum
+from mlobs_client.cli import named_files, spectrum
 from mlobs_client.cli.options import FiniteRange, LabelledMass
+from mlobs_client.units import VELOCITY_UNITS
 
 
-@click.command(epilog="Example:  mlobs vdos run-1/simulation run-2/simulation --skip 1 -o vdos")
-@spectrum.options
+@click.command(
+    epilog="Examples:  mlobs vdos run-1/simulation run-2/simulation --skip 1 -o vdos   |   "
+    "mlobs vdos --velocities md.extxyz --key vel --timestep 0.5 -o vdos"
+)
+@partial(spectrum.options, needs_prefix=False)
 @spectrum.timestep_options
+@named_files.options(
+    "velocities", "", VELOCITY_UNITS, "a trajectory of i-PI (without bead for all), or extxyz"
+)
 @click.option(
     "--mass", "masses", multiple=True, type=LabelledMass(), metavar="LABEL=U",
     help="Mass of the atoms of a label, in u (H=2.014), instead of that of the run.",
@@ -24,26 +32,26 @@ from mlobs_client.cli.options import FiniteRange, LabelledMass
 def command(
     wanted: spectrum.Wanted,
     integrator: spectrum.Integrator,
+    files: named_files.NamedFiles,
     masses: tuple[tuple[str, float], ...],
     temperature: float | None,
 ) -> None:
     """Vibrational density of states of independent runs of one system, with error bars.
 
-    PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz (velocities; of the centroid for path
-    integrals) and the columns step and time of PREFIX.out. Masses are those of RESTART, of a
-    checkpoint or of the input beside the outputs, else those of the labels; the integral is the
-    number of coordinates that move. It says which. Of replica exchange, frames are sorted by
-    temperature, and spectra are those of the stretches between exchanges. Writes
-    OUTPUT.png, .pdf, .csv, .json.
+    PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz, or whatever trajectory of PREFIX holds
+    v_centroid or velocities (their mean over beads, for path integrals), and the columns step and
+    time of PREFIX.out. Masses are those of RESTART, of a checkpoint or of the input beside the
+    outputs, else those of the labels; the integral is the number of coordinates that move. It says
+    which. Of replica exchange, frames are sorted by temperature, and spectra are those of the
+    stretches between exchanges. Writes OUTPUT.png, .pdf, .csv, .json.
     """
     from mlobs_client.analysis.kinetics import find_freedom
     from mlobs_client.analysis.vdos import vdos
     from mlobs_client.masses import common_masses
-    from mlobs_client.replica_exchange import open_run
     from mlobs_client.temperature import compare_temperature
 
     velocities, spacings, found = [], [], []
-    runs = [open_run(prefix, temperature) for prefix in wanted.prefixes]
+    wanted, runs = files.open_runs(wanted, integrator, temperature)
     for run in runs:
         trajectory = run.velocities()
         left = spectrum.kept(run, trajectory.steps, wanted.skip)

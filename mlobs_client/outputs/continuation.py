@@ -80,6 +80,18 @@ def collect_beads(bases: tuple[Path, ...]) -> dict[int, list[Path]]:
     return {bead: [files[bead] for files in found] for bead in (found[0] if found else ())}
 
 
+def say_other_beads(path: Path) -> None:
+    """Log that a file is that of one bead of several."""
+    match = re.fullmatch(r"(.+)_\d+(?:\.xyz|\.extxyz)?", path.name)
+    if match and (others := find_bead_files(path.with_name(match[1]))) and len(others) > 1:
+        logger.warning(
+            "%s: is one of %d beads; for their mean give %s",
+            path,
+            len(others),
+            path.with_name(match[1]),
+        )
+
+
 def _check_complete(base: Path, beads: list[int]) -> None:
     n_beads = max(beads[-1], _last_bead_of_others(base)) + 1
     listed = ", ".join(map(str, beads))

@@ -110,6 +110,12 @@ def read_bead_extras(*bases: Path) -> Extras:
     )
 
 
+def extras_in(line: str) -> tuple[str, ...]:
+    """Return which extras a header names, as i-PI was given them; none if it is no header."""
+    head = _find_head(line)
+    return () if head is None else tuple(name.strip() for name in head[2].split(","))
+
+
 def _read_blocks(path: Path) -> Iterator[_Block]:
     block: _Block | None = None
     try:

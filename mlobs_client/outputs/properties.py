@@ -90,6 +90,11 @@ def read_properties(*paths: Path) -> Properties:
     return Properties(_one_history({name: values[name] for name in names}, paths), units)
 
 
+def has_header(line: str) -> bool:
+    """Whether a line is one of a header of properties."""
+    return _COLUMN.match(line) is not None
+
+
 def _pieces(paths: tuple[Path, ...]) -> Iterator[tuple[Path, int, list[str]]]:
     """Yield path, number of the first line and lines of what has one header, or none.
 

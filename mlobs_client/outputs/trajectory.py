@@ -87,8 +87,9 @@ class TrajectoryReader:
         steps: shape ``(n_frames,)``; they rise, unless there are several frames of one step.
     """
 
-    def __init__(self, places: Sequence[Place], bead: int = 0) -> None:
+    def __init__(self, places: Sequence[Place], bead: int = 0, columns: Sequence[str] = ()) -> None:
         self.bead = bead
+        self._columns = columns
         self._places = list(places)
         self._has_beads = len({place.bead for place in places}) > 1
         self.steps: Integers = np.array([place.step for place in places], dtype=np.int64)
@@ -139,13 +140,14 @@ class TrajectoryReader:
     def select(self, steps: Integers) -> TrajectoryReader:
         """Return only the frames of these steps."""
         indices = np.flatnonzero(np.isin(self.steps, steps))
-        chosen = TrajectoryReader([self._places[i] for i in indices], self.bead)
+        places = [self._places[i] for i in indices]
+        chosen = TrajectoryReader(places, self.bead, self._columns)
         chosen.steps = self.steps[indices]
         return chosen
 
     def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
         comment, lines = place.read(file)
-        parsed = parse_frame(comment, lines, f"{place.path}:{place.line}")
+        parsed = parse_frame(comment, lines, f"{place.path}:{place.line}", self._columns)
         bead = place.bead if self._has_beads else self.bead
         return Frame(
             step,
@@ -172,7 +174,7 @@ def _check_labels(
     )
 
 
-def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
+def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) -> TrajectoryReader:
     """Find the frames of a trajectory, ready to be iterated over or read.
 
     Where comments name several beads, the frames of all are there, step by step; where all frames
@@ -182,6 +184,8 @@ def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
         paths: one file (xyz or extxyz, any units that i-PI writes), or the files of a continued
             run in their order.
         bead: which bead the frames are said to belong to.
+        columns: of extended xyz of others, which are read instead of positions: the first of
+            these that is there, in its own unit.
 
     Raises:
         RecordError: a file is missing, is not a trajectory, or has no whole frame.
@@ -189,7 +193,7 @@ def open_trajectory(*paths: Path, bead: int = 0) -> TrajectoryReader:
     places = [place for path in paths for place in find_frames(path)]
     if not places:
         raise RecordError(f"{', '.join(map(str, paths))}: has no whole frame")
-    return TrajectoryReader(_keep_history(places, paths[0]), bead)
+    return TrajectoryReader(_keep_history(places, paths[0]), bead, columns)
 
 
 def _keep_history(places: list[Place], path: Path) -> list[Place]:

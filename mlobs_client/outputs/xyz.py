@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -39,20 +40,24 @@ class Parsed:
     labels: tuple[str, ...]
 
 
-def parse_frame(comment: str, lines: list[str], where: str) -> Parsed:
+def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[str] = ()) -> Parsed:
     """Parse one frame.
 
     Args:
         comment: the second line of the frame.
         lines: one for each atom.
         where: file and line, for errors.
+        columns: of extended xyz of others, the first one of these that is there is read. Its unit
+            is not known, so it stays as it is, and the quantity is "column NAME".
 
     Raises:
         RecordError: the comment names no unit, a line makes no sense, or a number is not finite.
     """
     try:
-        parse = _parse_extended if "Properties=" in comment else _parse_plain
-        parsed = parse(comment, lines, where)
+        if "Properties=" in comment:
+            parsed = _parse_extended(comment, lines, where, columns)
+        else:
+            parsed = _parse_plain(comment, lines, where)
         if not np.isfinite(parsed.values).all():
             atom, axis = np.argwhere(~np.isfinite(parsed.values))[0]
             raise ValueError(
@@ -62,6 +67,12 @@ def parse_frame(comment: str, lines: list[str], where: str) -> Parsed:
         return parsed
     except ValueError as error:
         raise RecordError(f"{where}: this frame cannot be read: {error}") from error
+
+
+def quantity_in(comment: str) -> str:
+    """Return which quantity of i-PI a comment names, empty if none."""
+    names = (name for name, _ in _UNIT.findall(comment) if name != "cell")
+    return next(names, "")
 
 
 def _parse_plain(comment: str, lines: list[str], where: str) -> Parsed:
@@ -169,22 +180,29 @@ def _species_column(comment: str) -> int | None:
     return sum(map(int, counts[: names.index("species")])) if "species" in names else None
 
 
-def _parse_extended(comment: str, lines: list[str], where: str) -> Parsed:
+def _parse_extended(comment: str, lines: list[str], where: str, columns: Sequence[str]) -> Parsed:
     atoms = read_atoms(comment, lines)
     units = dict(_UNIT.findall(comment))
     units.pop("cell", None)
-    quantity, unit = next(iter(units.items()), ("positions", ""))
     length = factor("cell", "ase", where) if units else ANGSTROM
     arrays = dict(atoms.arrays)
     if atoms.calc is not None:  # where ASE puts columns that it knows as results
         arrays.update(atoms.calc.results)
-    if quantity not in arrays:
-        raise RecordError(f"{where}: the frame has no column {quantity!r}; it has {list(arrays)}")
-    scale = factor(quantity, unit, where) if units else ANGSTROM
+    wanted = list(units) or list(columns) or ["positions"]
+    name = next((name for name in wanted if name in arrays), None)
+    if name is None:
+        raise RecordError(
+            f"{where}: the frame has no column {' or '.join(wanted)}; it has {', '.join(arrays)}"
+        )
+    values = np.asarray(arrays[name], float)
+    if units:
+        values = values * factor(name, units[name], where)
+    elif name == "positions":
+        values = values * ANGSTROM
     cell = np.array(atoms.cell) * length if atoms.pbc.any() else None
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
-    values = np.asarray(arrays[quantity], float) * scale
     column = _species_column(comment)
     symbols = tuple(atoms.symbols)
     labels = symbols if column is None else tuple(line.split()[column] for line in lines)
+    quantity = name if units or name == "positions" else f"column {name}"
     return Parsed(quantity, numbers, values, cell, labels)

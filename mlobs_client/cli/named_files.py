@@ -1,0 +1,116 @@
+"""Options for files that are not named as those of the shipped inputs, or of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlobs_client.cli import spectrum
+from mlobs_client.errors import ConfigError
+from mlobs_client.outputs.series import Source
+from mlobs_client.replica_exchange import ExchangedRun, open_run
+from mlobs_client.runs import Run
+from mlobs_client.units import FEMTOSECOND
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """Where one observable of several runs is.
+
+    Attributes:
+        option: that names the files.
+        paths: of each run; none for what is found with the prefixes.
+        sources: of the observable, without path; empty for what the shipped inputs write.
+    """
+
+    option: str
+    paths: tuple[Path, ...]
+    sources: Mapping[str, Source]
+
+    def open_runs(
+        self,
+        wanted: spectrum.Wanted,
+        integrator: spectrum.Integrator,
+        temperature: float | None = None,
+    ) -> tuple[spectrum.Wanted, list[Run]]:
+        """Return what is wanted, with the names of files where there are no prefixes, and the runs.
+
+        Args:
+            wanted: of the command.
+            integrator: with the time step of runs that do not tell it.
+            temperature: K, which one of replica exchange.
+
+        Raises:
+            ConfigError: a file of a run with replica exchange is named.
+            click.UsageError: neither files nor prefixes, or not as many of both.
+        """
+        prefixes = wanted.prefixes or self.paths
+        if not prefixes:
+            raise click.UsageError(f"give PREFIX of i-PI's outputs, or {self.option} FILE")
+        if self.paths and len(self.paths) != len(prefixes):
+            raise click.UsageError(
+                f"{len(prefixes)} PREFIX need as many {self.option}, not {len(self.paths)}"
+            )
+        paths = self.paths or (None,) * len(prefixes)
+        runs = [
+            self._open(open_run(prefix, temperature), path, integrator.timestep)
+            for prefix, path in zip(prefixes, paths, strict=True)
+        ]
+        return replace(wanted, prefixes=prefixes), runs
+
+    def _open(self, run: Run, path: Path | None, timestep: float | None) -> Run:
+        if self.sources and isinstance(run, ExchangedRun):
+            raise ConfigError(
+                f"{run.prefix}: the outputs of replica exchange are sorted by their own names; "
+                f"leave out {self.option}, --key and --unit"
+            )
+        return replace(
+            run,
+            sources={name: replace(source, path=path) for name, source in self.sources.items()},
+            given_timestep=None if timestep is None else timestep * FEMTOSECOND,
+        )
+
+
+def options(
+    observable: str, key: str, units: Mapping[str, float], of_files: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that make up :class:`NamedFiles`, the argument ``files``.
+
+    Args:
+        observable: as in :attr:`mlobs_client.runs.Run.sources`.
+        key: what it is called in files, if nothing is said.
+        units: that it may have.
+        of_files: for the help, which files can be read.
+    """
+    plural = observable if observable.endswith("s") else f"{observable}s"
+    option = f"--{plural}"
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @click.option(
+            option, "paths", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+            help=f"Take {plural} from FILE, one for each PREFIX, or without PREFIX: {of_files}.",
+        )  # fmt: skip
+        @click.option("--key", help=f"What the {observable} is called in FILE or in the extras.")
+        @click.option("--unit", type=click.Choice(list(units)), help="Where files do not tell it.")
+        @wraps(function)
+        def called(
+            *arguments: Any,
+            paths: tuple[Path, ...],
+            key: str | None,
+            unit: str | None,
+            **others: Any,
+        ) -> None:
+            named = bool(paths or key or unit)
+            source = Source(key or default_key, unit or "")
+            files = NamedFiles(option, paths, {observable: source} if named else {})
+            function(*arguments, files=files, **others)
+
+        return called
+
+    default_key = key
+    return decorate

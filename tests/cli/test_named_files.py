@@ -1,0 +1,103 @@
+"""``mlobs vdos`` and ``mlobs ir`` read files that are named otherwise, or by other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from csv_files import column
+
+from mlobs_client.cli.ir import command as ir
+from mlobs_client.cli.vdos import command as vdos
+from mlobs_client.errors import RecordError
+from mlobs_client.outputs.series import Source
+from mlobs_client.runs import Run
+from mlobs_client.units import FEMTOSECOND
+
+N, STEP = 600, 0.5  # frames, fs
+PHASE = 2 * np.pi * 1000.0 * 2.99792458e-5 * STEP * np.arange(N)  # of 1000 cm^-1
+SHORT = ["--resolution", "400", "--blocks", "2"]
+
+
+def write_run(prefix: Path, has_time: bool = True) -> None:
+    """A molecule of one atom that vibrates at 1000 cm^-1, in i-PI's formats, freely named."""
+    time = "# column 2 --> time{femtosecond} : t\n" if has_time else ""
+    head = "1\n# CELL(abcABC): 20 20 20 90 90 90 Step: {} Bead: 0 {}{{atomic_unit}}\nH {} 0 0\n"
+    for name, quantity, values in (
+        ("vc.xyz", "v_centroid", -np.sin(PHASE)),
+        ("pos_0.xyz", "positions", np.cos(PHASE)),
+    ):
+        frames = [head.format(i, quantity, value) for i, value in enumerate(values)]
+        prefix.with_name(f"{prefix.name}.{name}").write_text("".join(frames))
+    prefix.with_name(f"{prefix.name}.md").write_text(
+        "# column 1 --> step : s\n" + time + "".join(f"{i} {STEP * i}\n" for i in range(N))
+        if has_time
+        else "# column 1 --> potential : V\n" + "0.5\n" * N
+    )
+    blocks = [f" #EXTRAS(mu)# Step: {i:9d} \n {x} 0 0\n" for i, x in enumerate(np.cos(PHASE))]
+    prefix.with_name(f"{prefix.name}.mu_0").write_text("".join(blocks))
+
+
+def call(command: click.Command, output: Path, *arguments: str) -> Result:
+    done = CliRunner().invoke(command, [*arguments, *SHORT, "-o", str(output)])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def highest(output: Path) -> float:
+    path = output.with_suffix(".csv")
+    return float(column(path, "wavenumber")[column(path, "intensity").argmax()])
+
+
+def test_a_run_with_names_of_its_own_is_read_by_its_prefix(tmp_path: Path) -> None:
+    write_run(tmp_path / "sim")
+    run = Run(tmp_path / "sim")
+    np.testing.assert_allclose(run.velocities().values[:, 0, 0], -np.sin(PHASE))
+    assert run.timestep == pytest.approx(STEP * FEMTOSECOND, rel=1e-6)
+
+
+def test_a_time_step_that_no_file_tells_is_asked_for_and_taken(tmp_path: Path) -> None:
+    write_run(tmp_path / "sim", has_time=False)
+    with pytest.raises(RecordError, match=r"sim: no properties with .*give --timestep in fs"):
+        call(vdos, tmp_path / "vdos", str(tmp_path / "sim"))
+    call(vdos, tmp_path / "vdos", str(tmp_path / "sim"), "--timestep", "0.5")
+    assert highest(tmp_path / "vdos") == pytest.approx(1000.0, abs=60.0)  # 400 of resolution
+
+
+def test_velocities_of_other_programs_need_no_prefix(tmp_path: Path) -> None:
+    md = tmp_path / "md.extxyz"
+    frame = '1\nProperties=species:S:1:pos:R:3:vel:R:3 pbc="F F F"\nH 0 0 0 {} 0 0\n'
+    md.write_text("".join(frame.format(x) for x in -np.sin(PHASE)))
+    call(vdos, tmp_path / "vdos", "--velocities", str(md), "--timestep", "0.5")
+    assert highest(tmp_path / "vdos") == pytest.approx(1000.0, abs=60.0)
+
+
+@pytest.mark.parametrize("name", ["mu", "dipole"])
+def test_a_header_with_another_name_is_told_with_the_remedy(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "sim")
+    (tmp_path / "sim.mu_0").rename(tmp_path / f"sim.{name}_0")  # filename= of i-PI's input
+    base = (str(tmp_path / "sim"), "--temperature", "300")
+    with pytest.raises(RecordError, match=rf"no output holds dipole; .*sim\.{name} \(mu\).*--key"):
+        call(ir, tmp_path / "ir", *base)
+    dipoles = Run(tmp_path / "sim", sources={"dipole": Source("mu", "debye")}).dipoles()
+    # a debye in e bohr, seven digits
+    np.testing.assert_allclose(dipoles.mean[:, 0], 0.3934303 * np.cos(PHASE), rtol=2e-7)
+
+
+def test_dipoles_of_any_name_and_unit_are_read(tmp_path: Path) -> None:
+    write_run(tmp_path / "sim")
+    files = ("--dipoles", str(tmp_path / "sim.mu"), "--key", "mu", "--unit", "debye")
+    call(ir, tmp_path / "ir", str(tmp_path / "sim"), "--temperature", "300", *files)
+    assert highest(tmp_path / "ir") == pytest.approx(1000.0, abs=60.0)
+
+
+def test_neither_prefix_nor_file_and_numbers_that_differ_are_refused(tmp_path: Path) -> None:
+    assert (
+        "give PREFIX of i-PI's outputs, or --velocities FILE" in call(vdos, tmp_path / "v").output
+    )
+    done = call(vdos, tmp_path / "v", "sim", "--velocities", "a", "--velocities", "b")
+    assert "1 PREFIX need as many --velocities, not 2" in done.output
