@@ -34,6 +34,7 @@ from mlobs_client.analysis.orientation import Orientation, find_bisectors, orien
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
     along_one_line,
+    mean_polarization,
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
@@ -83,6 +84,7 @@ class Point:
             that is not zero is positive.
         n_runs: how many there are.
         duration: of all together, without what was skipped, ps.
+        polarization: along the direction of the scan, uC/cm^2; None where it cannot be told.
         bond_length: mean O-H distance within molecules, angstrom.
         bonds: distribution of these distances.
         pairs: O-O radial distribution function.
@@ -96,6 +98,7 @@ class Point:
     field: float
     n_runs: int
     duration: float
+    polarization: Estimate | None
     bond_length: Estimate
     bonds: Distribution
     pairs: Distribution
@@ -112,8 +115,8 @@ class Curve:
     Attributes:
         n_beads: 1 is classical.
         points: with increasing field, from negative ones on.
-        polarization: of the same points, in the same order; None where there are fewer than 3
-            fields.
+        polarization: the line through the polarizations of the points; None where there are fewer
+            than 3 fields.
         susceptibility: linear response, from the fluctuations at zero field; None where these are
             unknown.
         onset: from which strength on the diffusion is small, with the same points in the same
@@ -134,12 +137,10 @@ class Curve:
     @property
     def rows(self) -> list[dict[str, Estimate | None]]:
         """Everything that has an error bar, by names, for each point; None where it is unknown."""
-        unknown = (None,) * len(self.points)
-        polarization = unknown if self.polarization is None else self.polarization.polarization
-        ratios = unknown if self.onset is None else self.onset.ratio
+        ratios = (None,) * len(self.points) if self.onset is None else self.onset.ratio
         return [
             {
-                "polarization": polarization[i],
+                "polarization": point.polarization,
                 "O-H length": point.bond_length,
                 "P1": point.orientation.first,
                 "P2": point.orientation.second,
@@ -288,7 +289,7 @@ def _analyse_curve(
         curve,
         points=tuple(points),
         polarization=_attempt(
-            f"{curve.label}: no polarization curve", lambda: _polarize(kept, direction)
+            f"{curve.label}: no line through polarizations", lambda: _polarize(kept, direction)
         ),
         susceptibility=_attempt(
             f"{curve.label}: no linear response", lambda: _respond(kept, direction)
@@ -339,6 +340,10 @@ def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
         field=leg.field,
         n_runs=len(samples),
         duration=sum(sample.duration for sample in samples),
+        polarization=_attempt(
+            f"no polarization at {leg.field:g} V/angstrom",
+            lambda: mean_polarization(leg.dipoles, direction, leg.volume, leg.dipoles_interval),
+        ),
         bond_length=mean([one.mean(axis=(1, 2)) for one in lengths], "angstrom", interval),
         bonds=histogram(lengths, BOND_EDGES, settings.n_blocks, interval=interval),
         pairs=radial_distribution(

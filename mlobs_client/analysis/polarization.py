@@ -156,8 +156,7 @@ def polarization_against_field(
         unwrapped = [[unwrap_dipole(run, cell) for run in runs] for runs in series]
         series = _on_one_branch(unwrapped, strength, cell)
     polarizations = [
-        [run @ direction / volumes[i] / MICROCOULOMB_PER_CM2 for run in runs]
-        for i, runs in zip(order, series, strict=True)
+        _polarizations(runs, direction, volumes[i]) for i, runs in zip(order, series, strict=True)
     ]
     estimates = tuple(
         _mean_of_pairs(runs) if paired else mean(runs, "uC/cm^2", interval)
@@ -177,6 +176,29 @@ def polarization_against_field(
         chi_squared=line.chi_squared,
         paired=paired,
     )
+
+
+def mean_polarization(
+    dipoles: Runs, direction: Array, volume: float, interval: float | None = None
+) -> Estimate:
+    """Mean polarization of the runs in one field.
+
+    Args:
+        dipoles: shape ``(t, 3)``, e bohr, after equilibration, or several such runs, on one branch.
+        direction: a unit vector.
+        volume: of the cell, bohr^3.
+        interval: between samples, ps, for what the estimate says where it has no error.
+
+    Returns:
+        Along the direction, uC/cm^2.
+
+    Raises:
+        ConfigError: an impossible volume.
+        RecordError: too short, or not finite.
+    """
+    check_positive("volume", volume, "bohr^3")
+    runs = as_runs(dipoles, ("t", "3"), "dipoles")
+    return mean(_polarizations(runs, direction, volume), "uC/cm^2", interval)
 
 
 def susceptibility_from_fluctuations(
@@ -216,6 +238,11 @@ def susceptibility_from_fluctuations(
     variance = covariance([run[:, None] for run in along], interval).mean
     # 1/epsilon_0 = 4 pi in atomic units
     return variance * (INVERSE_EPSILON_0 / (volume * temperature))
+
+
+def _polarizations(runs: Sequence[Array], direction: Array, volume: float) -> list[Array]:
+    """Of each run, uC/cm^2."""
+    return [run @ direction / volume / MICROCOULOMB_PER_CM2 for run in runs]
 
 
 def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:

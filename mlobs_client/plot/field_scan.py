@@ -144,10 +144,10 @@ def _check(curves: Sequence[Curve]) -> None:
 
 
 def _draw_linear_response(axes: Axes, curve: Curve, color: str) -> None:
-    if curve.polarization is None or curve.susceptibility is None:
+    at_zero = next((one.polarization for one in curve.points if one.field == 0.0), None)
+    if at_zero is None or curve.susceptibility is None:
         return
     fields = np.array([point.field for point in curve.points])
-    at_zero = curve.polarization.polarization[int(np.flatnonzero(fields == 0.0)[0])]
     slope = curve.susceptibility * PER_SUSCEPTIBILITY
     line = at_zero.value + slope.value * fields
     band = slope.error * np.abs(fields)

@@ -71,6 +71,17 @@ def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> Non
     assert at_zero == pytest.approx(exact)
 
 
+def test_two_fields_have_two_polarizations() -> None:
+    samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.1, 0.3)]
+    (curve,) = analyse(samples, Settings())
+    drawn = plot_field_scan([curve]).figure.axes[0].get_lines()
+    heights = np.concatenate([line.get_ydata() for line in drawn])
+    for sample in samples:
+        mean = sample.dipoles.mean(axis=0) @ DIRECTION
+        exact = mean / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
+        assert np.abs(heights - exact).min() < 1e-9 * abs(exact)
+
+
 def test_distributions_have_a_line_for_each_field_and_number_of_beads(
     curves: list[Curve], tmp_path: Path
 ) -> None:
