@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mlobs_client.alphas import Alpha, committees, read_alphas
-from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyModel
+from mlobs_client.config import AseModel, ClientConfig, MaceDipole, MaceTable, ToyDipole, ToyModel
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.evaluate.fuse import observe
@@ -74,7 +74,7 @@ def build(config: ClientConfig, folder: Path, compile_after: float | None = None
         evaluators.append(_mace(config, folder, structure, alphas, compile_after))
     for table in (config.potential, config.dipole):
         if isinstance(table, AseModel | ToyModel):
-            evaluators.append(_analytic(table, config))
+            evaluators.append(_analytic(table, config, structure))
     terms = _terms(config, folder, structure)
     for term in terms:
         if isinstance(term, FixedDisplacement):
@@ -124,30 +124,39 @@ def _mace(
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if dipole is not None:
         check_single_valued(evaluator, structure, numbers)
-    if numbers is not None and (charge := int(numbers.of(structure).sum())):
-        logger.warning(
-            "[dipole] oxidation_numbers add up to %+d e for this structure; if the cell is not "
-            "charged, correct them",
-            charge,
-        )
+    if numbers is not None:
+        _say_charge(numbers, structure)
     if background is not None:  # not before: tests at the start need no programs
         background.patience = PATIENCE if compile_after is None else compile_after
     return evaluator
 
 
-def _oxidation_numbers(dipole: MaceDipole, structure: Structure) -> OxidationNumbers | None:
+def _oxidation_numbers(
+    dipole: MaceDipole | ToyDipole, structure: Structure
+) -> OxidationNumbers | None:
     """The integers of a client file; None if it has none and may have none."""
-    from mlobs_client.evaluate.oxidation import OxidationNumbers
-
     said = dipole.oxidation_numbers
-    if said is None and any(structure.pbc):
+    if said is None and any(structure.pbc) and isinstance(dipole, MaceDipole):
         raise ConfigError(
             "[dipole] of a periodic structure has no oxidation_numbers: without an integer for "
             "each atom, an ion that moves through the cell carries no charge, so a field does no "
             "work on it and spectra miss its current; write for example oxidation_numbers = "
             '{ O = -2, H = 1 }, or "none" if only neutral molecules move'
         )
-    return None if said is None or said == "none" else OxidationNumbers(said)
+    if said is None or said == "none":
+        return None
+    from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+    return OxidationNumbers(said)
+
+
+def _say_charge(numbers: OxidationNumbers, structure: Structure) -> None:
+    if charge := int(numbers.of(structure).sum()):
+        logger.warning(
+            "[dipole] oxidation_numbers add up to %+d e for this structure; if the cell is not "
+            "charged, correct them",
+            charge,
+        )
 
 
 def _committees(
@@ -250,15 +259,27 @@ def _report_precision(
     )
 
 
-def _analytic(table: AseModel | ToyModel, config: ClientConfig) -> Evaluator:
+def _analytic(table: AseModel | ToyModel, config: ClientConfig, structure: Structure) -> Evaluator:
     from mlobs_client.evaluate.ase import AseEvaluator
     from mlobs_client.evaluate.toys import make_toy
 
     if isinstance(table, AseModel):
         evaluator: Evaluator = AseEvaluator.from_import_path(table.calculator, table.parameters)
+    elif isinstance(table, ToyDipole) and (numbers := _oxidation_numbers(table, structure)):
+        _say_charge(numbers, structure)
+        evaluator = _with_formal_charges(table, numbers)
     else:
         evaluator = make_toy(table.name, table.parameters)
     return _restricted(evaluator, table, config)
+
+
+def _with_formal_charges(table: ToyDipole, numbers: OxidationNumbers) -> Evaluator:
+    from mlobs_client.evaluate.formal_charges import FormalCharges, WithFormalCharges
+    from mlobs_client.evaluate.toys import make_toy
+
+    if not table.name:
+        return FormalCharges(numbers)
+    return WithFormalCharges(make_toy(table.name, table.parameters), numbers)
 
 
 def _restricted(
@@ -281,8 +302,7 @@ def _terms(config: ClientConfig, folder: Path, structure: Structure) -> tuple[Te
     field = _field(config, folder, structure)
     terms: list[Term] = [] if field is None else [field, UnwrappedPositions()]
     if config.observables.sum_rule is not None:
-        dipole = config.dipole if isinstance(config.dipole, MaceTable) else None
-        numbers = None if dipole is None else _oxidation_numbers(dipole, structure)
+        numbers = None if config.dipole is None else _oxidation_numbers(config.dipole, structure)
         terms.append(AcousticSumRule(0 if numbers is None else int(numbers.of(structure).sum())))
     return tuple(terms)
 

@@ -93,6 +93,28 @@ class ToyModel(Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+class ToyDipole(ToyModel):
+    """[dipole] with kind = "toy": of a toy, of formal charges without a network, or of both.
+
+    ``oxidation_numbers``: integers per species, or one per atom; e sum_I N_I R_I is the dipole,
+    or is added to that of the toy ``name``.
+    """
+
+    name: str = ""
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
+
+    @model_validator(mode="after")
+    def _something_is_named(self) -> ToyDipole:
+        if not self.name and self.oxidation_numbers in (None, "none"):
+            raise ValueError(
+                "a dipole needs the name of a toy, or oxidation_numbers for that of formal "
+                'charges; write name = "qtip4pf" or oxidation_numbers = { O = -2, H = 1 }'
+            )
+        if self.parameters and not self.name:
+            raise ValueError("parameters without the name of a toy change nothing; remove them")
+        return self
+
+
 class UniformFieldTable(Table):
     """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``).
 
@@ -200,7 +222,7 @@ class Observables(Table):
 
 
 Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
-Dipole = Annotated[MaceDipole | ToyModel, Field(discriminator="kind")]
+Dipole = Annotated[MaceDipole | ToyDipole, Field(discriminator="kind")]
 
 
 class Limits(Table):

@@ -11,7 +11,7 @@ from mlobs_client.check.extras import check_extras
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.forcefields import Forcefield, find_parent
 from mlobs_client.check.ipi_input import PREFIX, IpiInput
-from mlobs_client.config import ClientConfig, MaceDipole, Socket
+from mlobs_client.config import ClientConfig, Socket
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.schedule import Schedule
 
@@ -221,7 +221,7 @@ def _kinetic_stress(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
 
 def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[Finding]:
     config = client.config
-    numbers = config.dipole.oxidation_numbers if isinstance(config.dipole, MaceDipole) else None
+    numbers = None if config.dipole is None else config.dipole.oxidation_numbers
     multivalued = bool(numbers) and numbers != "none"
     if not multivalued and config.coupling is None:
         return

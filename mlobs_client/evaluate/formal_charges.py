@@ -1,0 +1,91 @@
+"""A dipole of formal charges, without a network: alone, or beside that of a toy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.evaluation import (
+    Evaluation,
+    Evaluator,
+    Gradient,
+    TabulatedEvaluation,
+    Values,
+)
+from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.structure import Structure
+
+
+class FormalCharges:
+    r"""The dipole :math:`e \sum_I N_I R_I`, and Born charges :math:`N_I`.
+
+    Args:
+        numbers: N.
+    """
+
+    provides = frozenset({"dipole", "born_charges"})
+
+    def __init__(self, numbers: OxidationNumbers) -> None:
+        self._numbers = numbers
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> TabulatedEvaluation:
+        return tabulate([self._observe(structure) for structure in structures], wanted)
+
+    def _observe(self, structure: Structure) -> dict[str, Jet]:
+        charges = self._numbers.of(structure)
+        born_charges = charges[:, None, None] * np.eye(3)
+        by_positions = np.moveaxis(born_charges, 0, -2)
+        by_strain = strain_derivative(structure.positions, by_positions)
+        return {
+            "dipole": Jet(charges @ structure.positions, by_positions, by_strain),
+            "born_charges": Jet(born_charges),
+        }
+
+
+class WithFormalCharges:
+    """The dipole of an evaluator, and that of formal charges beside it.
+
+    Args:
+        evaluator: analytic, with a dipole.
+        numbers: N.
+
+    Raises:
+        ConfigError: the evaluator has no dipole.
+    """
+
+    def __init__(self, evaluator: Evaluator, numbers: OxidationNumbers) -> None:
+        self.provides = evaluator.provides & FormalCharges.provides
+        if "dipole" not in self.provides:
+            raise ConfigError(
+                "[dipole]: this toy has no dipole; take another one, or leave out its name: "
+                "oxidation_numbers alone are a dipole too"
+            )
+        self._evaluator = evaluator
+        self._charges = FormalCharges(numbers)
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> Evaluation:
+        return _Sum([one(structures, wanted) for one in (self._evaluator, self._charges)])
+
+
+class _Sum:
+    """Evaluations of the same observables, added up (an ``Evaluation``)."""
+
+    def __init__(self, parts: Sequence[Evaluation]) -> None:
+        self._parts = parts
+        self.values: list[Values] = [
+            {name: np.sum([one[name] for one in of_structure], axis=0) for name in of_structure[0]}
+            for of_structure in zip(*(part.values for part in parts), strict=True)
+        ]
+
+    def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
+        gradients = [part.pull_back(cotangents) for part in self._parts]
+        return [reduce(add, of_structure) for of_structure in zip(*gradients, strict=True)]
