@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mlobs_client import units
-from mlobs_client.cli import train_report
+from mlobs_client.cli import train_progress, train_report
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.plot import plot_parity, save
@@ -238,7 +236,7 @@ def _train(
         data_set = training.read_data_set(settings, options.frames)
     for line in train_report.describe_labels(data_set):
         console.print(line, markup=False, soft_wrap=True)
-    with _shown(console, options.members, settings.steps) as report:
+    with train_progress.shown(console, options.members, settings.steps) as report:
         paths = training.train_committee(
             settings, data_set, options.output, options.members, report, options.device
         )
@@ -282,19 +280,3 @@ def _settings(
         test_fraction=options.test_fraction,
         seed=options.seed,
     )
-
-
-@contextmanager
-def _shown(
-    console: Console, n_members: int, steps: int
-) -> Iterator[Callable[[int, int, float], None]]:
-    """A bar for each member, with the last error on its validation structures."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2) as bar:
-        tasks = [bar.add_task(f"member {m}", total=steps) for m in range(n_members)]
-
-        def report(member: int, step: int, error: float) -> None:
-            text = f"member {member}: {100 * error:.3g} %"
-            bar.update(tasks[member], completed=step, description=text)
-
-        yield report

@@ -1,0 +1,58 @@
+"""How far a training is: bars in a terminal, lines in a log file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINES: Final = 20
+"""Of each member: as often as its validation structures are looked at."""
+
+
+@contextmanager
+def shown(
+    console: Console, n_members: int, steps: int
+) -> Iterator[Callable[[int, int, float], None]]:
+    """The last error of each member on its validation structures.
+
+    Args:
+        console: where the bars are; if it is no terminal, there are lines on stderr instead.
+        n_members: of the committee.
+        steps: of each.
+
+    Yields:
+        What is called with member, step and error.
+    """
+    if not console.is_terminal:
+        yield _Lines(steps)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2) as bar:
+        tasks = [bar.add_task(f"member {m}", total=steps) for m in range(n_members)]
+
+        def report(member: int, step: int, error: float) -> None:
+            text = f"member {member}: {100 * error:.3g} %"
+            bar.update(tasks[member], completed=step, description=text)
+
+        yield report
+
+
+class _Lines:
+    """A line for each twentieth of a member, for files and pipes."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._said: dict[int, int] = {}
+
+    def __call__(self, member: int, step: int, error: float) -> None:
+        part = LINES * step // self._steps
+        if math.isnan(error) or part <= self._said.get(member, 0):
+            return
+        self._said[member] = part
+        click.echo(f"member {member}: step {step}/{self._steps}, {100 * error:.3g} %", err=True)
