@@ -99,7 +99,7 @@ class Campaign:
 
         Raises:
             ConfigError: a name in the template has no value, a parameter is not used or makes files
-                that cannot be read, or a run that has begun would be another one now.
+                that cannot be read, or a run that has made a step would be another one now.
         """
         self._check_names()
         self._check_files()
@@ -107,11 +107,7 @@ class Campaign:
         for name, run in self.runs.items():  # each comes behind the one that it starts from
             before = "" if run.after is None else digests[run.after]
             digests[name] = self.template.digest(self.values(run), before)
-        changed = [
-            run
-            for name, run in self.runs.items()
-            if run.folder.exists() and run.read_digest() != digests[name]
-        ]
+        changed = [run for run in self._changed(digests) if run.has_made_a_step()]
         if changed:
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise ConfigError(
@@ -127,6 +123,21 @@ class Campaign:
         for name, run in self.runs.items():
             check_rendered(self.template, files, name, self.values(run))
             files = [file for file in files if file in self.template.texts]
+
+    def find_replaced(self, digests: Mapping[str, str]) -> list[Run]:
+        """Runs that were begun from another template and made no step: they begin anew.
+
+        Args:
+            digests: of :meth:`plan`.
+        """
+        return [run for run in self._changed(digests) if not run.has_made_a_step()]
+
+    def _changed(self, digests: Mapping[str, str]) -> list[Run]:
+        return [
+            run
+            for name, run in self.runs.items()
+            if run.folder.exists() and run.read_digest() != digests[name]
+        ]
 
     def digest(self, run: Run) -> str:
         """What changes when any file of a run would, or the run that it starts from."""

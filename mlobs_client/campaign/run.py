@@ -7,6 +7,7 @@ held for as long as there is a campaign or a ``mlobs run`` that may write there.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ def carry_out(campaign_file: str, name: str, digest: str, before: object = None)
         return True
     if campaign.stop.exists() or before is False:
         return False
+    if run.folder.exists() and run.read_digest() != digest and not run.has_made_a_step():
+        _remove(run.folder)
     if not run.folder.exists():
         _begin(campaign, run, digest)
     with _taken_over(run.folder) as lock:
@@ -63,6 +66,14 @@ def carry_out(campaign_file: str, name: str, digest: str, before: object = None)
             run.mark_failed(str(error))
             raise
         return is_done
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a run that another template has made, and that made no step."""
+    removed = folder.with_name(f".{folder.name}.removed")
+    with _taken_over(folder):  # its log is open: some file systems remove no such folder
+        folder.rename(removed)
+    shutil.rmtree(removed, ignore_errors=True)
 
 
 def _begin(campaign: Campaign, run: Run, digest: str) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +75,20 @@ class Run:
     def read_digest(self) -> str | None:
         """Return what its files were made of; None if its folder is of something else."""
         return _read(self.folder / BEGUN).get("digest")
+
+    def has_made_a_step(self) -> bool:
+        """Whether something would be lost with its folder; where files do not tell, it would."""
+        try:
+            ipi = ipi_input.read(self.folder / "input.xml")
+        except (MlobsError, OSError):  # then i-PI could not begin
+            return False
+        with contextlib.suppress(MlobsError, OSError):
+            if ipi_input.read(self.folder / "RESTART").step > 0:
+                return True
+        status = self.read_progress()
+        if status is not None and status.step is not None:
+            return status.step > 0
+        return any(self.folder.glob(f"{ipi.prefix}.*"))
 
     def read_error(self) -> str:
         """Return why it failed; nothing if it has not."""

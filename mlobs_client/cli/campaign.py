@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,7 @@ def campaign_file(function: Callable[..., None]) -> Callable[..., None]:
 def plan(file: Path) -> None:
     """Show all runs, and find mistakes before anything is started."""
     campaign = load(file)
-    campaign.plan()
+    _say_replaced(campaign, campaign.plan())
     _console().print(_make_table(campaign))
 
 
@@ -104,6 +104,7 @@ def complete(campaign: Campaign, again: str) -> None:
     """
     console = log_to_console(logging.WARNING)
     digests = campaign.plan()
+    _say_replaced(campaign, digests)
     with received_signals() as received, _shown(console, campaign) as report:
         outcomes = execute(campaign, digests, received, report)
     states = Counter(run.read_state() for run in campaign.runs.values())
@@ -119,6 +120,11 @@ def complete(campaign: Campaign, again: str) -> None:
             f"{done}, {_describe_failures(outcomes)}; go on with: {again}, after you have removed "
             "the reason"
         )
+
+
+def _say_replaced(campaign: Campaign, digests: Mapping[str, str]) -> None:
+    for run in campaign.find_replaced(digests):
+        click.echo(f"{run.name} begins anew: its files have changed, and it has made no step")
 
 
 @command.command()

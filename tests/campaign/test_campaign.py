@@ -27,6 +27,11 @@ def begin(campaign: Campaign, name: str) -> Path:
     return run.folder
 
 
+def advance(folder: Path, step: int) -> None:
+    """As if i-PI had written this step."""
+    (folder / "simulation.out").write_text(f"# column   1     --> step : s\n {step:.8e}\n")
+
+
 def listed(folder: Path, *runs: str) -> Path:
     """A campaign of [[runs]] with the parameters temperature and seed."""
     path = write_campaign(folder, after="")
@@ -164,6 +169,7 @@ def test_a_run_that_would_be_another_one_now_is_an_error_that_names_it(
 ) -> None:
     path = write_campaign(tmp_path)
     folder = begin(load(path), "temperature=280_seed=2")
+    advance(folder, 3)
     load(path).plan()
     edit(tmp_path / file, old, new)
     with pytest.raises(ConfigError) as caught:
@@ -175,9 +181,30 @@ def test_a_run_that_would_be_another_one_now_is_an_error_that_names_it(
 def test_an_error_says_how_many_runs_have_changed(tmp_path: Path) -> None:
     path = write_campaign(tmp_path)
     for seed in (1, 2):
-        begin(load(path), f"temperature=280_seed={seed}")
+        advance(begin(load(path), f"temperature=280_seed={seed}"), 3)
     edit(tmp_path / "template" / "init.xyz", "O 0.0", "O 0.1")
     with pytest.raises(ConfigError, match=r"seed=1 \(and 1 more\) would be another one"):
+        load(path).plan()
+
+
+@pytest.mark.parametrize("step", [None, 0])
+def test_a_run_that_made_no_step_is_replaced(tmp_path: Path, step: int | None) -> None:
+    path = write_campaign(tmp_path)
+    folder = begin(load(path), "temperature=280_seed=2")
+    if step is not None:
+        advance(folder, step)
+    edit(tmp_path / "template" / "init.xyz", "O 0.0", "O 0.1")
+    campaign = load(path)
+    assert [run.name for run in campaign.find_replaced(campaign.plan())] == [folder.name]
+
+
+def test_outputs_that_tell_no_step_are_not_replaced(tmp_path: Path) -> None:
+    path = write_campaign(tmp_path)
+    edit(tmp_path / "template" / "input.xml", "[step, ", "[")
+    folder = begin(load(path), "temperature=280_seed=2")
+    (folder / "simulation.pos_0.xyz").touch()
+    edit(tmp_path / "template" / "init.xyz", "O 0.0", "O 0.1")
+    with pytest.raises(ConfigError, match="would be another one now"):
         load(path).plan()
 
 

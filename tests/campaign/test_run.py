@@ -67,6 +67,23 @@ def test_a_template_that_has_changed_since_is_an_error_and_nothing_begins(
     assert not campaign.runs[COLD].folder.exists()
 
 
+def test_a_repaired_template_replaces_a_run_that_made_no_step(campaign: Campaign) -> None:
+    whole = (campaign.template.folder / "input.xml").read_text()
+    break_input(campaign)
+    with pytest.raises(LaunchError, match="cannot be read as XML"):
+        carry(load(campaign.path))
+    folder = campaign.runs[COLD].folder
+    (folder / "of_the_first").touch()
+    repaired = whole.replace("<simulation", "<!-- repaired --> <simulation")
+    (campaign.template.folder / "input.xml").write_text(repaired)
+    break_input(campaign)  # so that it fails at once, again
+    with pytest.raises(LaunchError, match="cannot be read as XML"):
+        carry(load(campaign.path))
+    assert "repaired" in (folder / "input.xml").read_text()
+    assert not (folder / "of_the_first").exists()
+    assert [path.name for path in folder.parent.iterdir()] == [COLD]  # nothing is left of before
+
+
 def test_a_run_has_the_end_of_the_one_before_it(campaign: Campaign) -> None:
     break_input(campaign)
     first = campaign.runs[COLD].folder
