@@ -144,6 +144,11 @@ class ExchangedRun(Run):
         """Those of the replicas."""
         return True
 
+    @property
+    def is_molecule(self) -> bool | None:
+        """That of the first replica; all have the same atoms."""
+        return self.replicas[0].is_molecule
+
     @cached_property
     def systems(self) -> list[System]:
         """What the files say of the first replica, with the temperature of this ensemble."""

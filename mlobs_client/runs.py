@@ -22,12 +22,13 @@ from mlobs_client.errors import RecordError
 from mlobs_client.inputs_of_run import System, find_systems, kinetic_temperature
 from mlobs_client.masses import Masses, check_masses, find_masses
 from mlobs_client.observe import read_observed
+from mlobs_client.outputs.cells import is_in_vacuum, read_cells
 from mlobs_client.outputs.extras import Extras, read_bead_extras
 from mlobs_client.outputs.finding import find_output, find_outputs
 from mlobs_client.outputs.pieces import Piece, find_pieces
 from mlobs_client.outputs.properties import Properties, read_properties
 from mlobs_client.outputs.series import DIPOLE, Source, read_series
-from mlobs_client.outputs.trajectory import Trajectory, open_trajectory, read_beads
+from mlobs_client.outputs.trajectory import Trajectory, read_beads
 from mlobs_client.outputs.velocities import QUANTITIES, read_velocities
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import PICOSECOND
@@ -123,23 +124,16 @@ class Run:
         """Whether there is a file of properties."""
         return self._path("out").is_file() or bool(find_outputs(self.prefix, "properties"))
 
-    @cached_property
-    def _steps_and_cells(self) -> tuple[Integers, Array]:
-        """Of the first trajectory with a cell, positions before others."""
+    @property
+    def _trajectories(self) -> list[Path]:
+        """Files that may have a cell, positions before others."""
         files = self._path("*").parent.glob(f"{glob.escape(self.prefix.name)}.*xyz")
         ordered = sorted(files, key=lambda path: (".pos_0" not in path.name, path))
-        named = [one.path for one in self.sources.values() if one.path and one.path.is_file()]
-        for path in [*ordered, *named]:
-            try:
-                frames = [frame for frame in open_trajectory(path) if frame.cell is not None]
-            except RecordError:  # of another program
-                continue
-            if frames:
-                return np.array([f.step for f in frames]), np.array([f.cell for f in frames])
-        raise RecordError(
-            f"{self.prefix}: has no trajectory with a cell, so there is no volume; add <trajectory "
-            "filename='pos'> positions </trajectory> to <output>"
-        )
+        return [*ordered, *(one.path for one in self.sources.values() if one.path)]
+
+    @cached_property
+    def _steps_and_cells(self) -> tuple[Integers, Array]:
+        return read_cells(self._trajectories, self.prefix)
 
     def cells(self, since: int = 0) -> Array:
         """Of the frames of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
@@ -152,6 +146,11 @@ class Run:
         """
         steps, cells = self._steps_and_cells
         return cells[min(int(np.searchsorted(steps, since)), len(steps) - 1) :]
+
+    @cached_property
+    def is_molecule(self) -> bool | None:
+        """Whether there is vacuum about all atoms of the first frame; None without positions."""
+        return is_in_vacuum(self._trajectories)
 
     @cached_property
     def volume(self) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+from scipy.constants import Avogadro
 from scipy.special import exprel
 
 from mlobs_client.analysis.polarization import unwrap_dipole
@@ -28,6 +29,9 @@ from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, SPEED_OF_LIGHT
 
+MOLAR: Final = Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
+"""bohr^2 -> cm^2 of a mole, in km/mol per cm^-1."""
+
 CORRECTIONS: Final[dict[str, Callable[[Array], Array]]] = {
     "harmonic": lambda x: 1.0 / exprel(-x),
     "standard": lambda x: 2.0 / (1.0 + np.exp(-x)),
@@ -40,7 +44,7 @@ CORRECTIONS: Final[dict[str, Callable[[Array], Array]]] = {
 def infrared(
     dipoles: Runs,
     timestep: float,
-    volume: float,
+    volume: float | None,
     temperature: float,
     *,
     settings: SpectrumSettings | None = None,
@@ -59,7 +63,9 @@ def infrared(
         dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for a
             committee its mean dipole; for path integrals the mean over beads.
         timestep: between samples, atu; lines above ``pi / timestep`` would be folded down.
-        volume: of the cell, bohr^3.
+        volume: of the cell, bohr^3; None for a molecule in vacuum, of which there is no n alpha:
+            then the spectrum is that of the molar absorption, whose integral over a band is the
+            intensity in km/mol.
         temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
         settings: resolution, blocks, window.
         correction: one of :data:`CORRECTIONS`.
@@ -96,7 +102,7 @@ def infrared(
 def infrared_from_currents(
     currents: Runs,
     timestep: float,
-    volume: float,
+    volume: float | None,
     temperature: float,
     *,
     settings: SpectrumSettings | None = None,
@@ -132,11 +138,18 @@ def infrared_from_currents(
     :math:`\int_0^\infty n \alpha\, d\omega = (\pi / 2 c \epsilon_0 V) \sum_I q_I^2 / m_I` for
     particles of fixed charge.
 
+    A molecule has a cross section, alpha V, and n = 1. Of a mole of them, and integrated over a
+    band, :math:`A = N_A V \int \alpha\, d\tilde\nu` is
+    :math:`\frac{N_A}{12 \epsilon_0 c^2} |d\mu/dQ|^2` for a harmonic normal coordinate Q: 42.256
+    km/mol for 1 (debye/angstrom)^2/u.
+
     Args:
         currents: shape ``(t, 3)``, e bohr/atu, or several such runs; for example
             ``einsum("Iij,Ij->i", born_charges, velocities)``.
         timestep: between samples, atu.
-        volume: of the cell, bohr^3.
+        volume: of the cell, bohr^3; None for a molecule in vacuum, of which there is no n alpha:
+            then the spectrum is that of the molar absorption, whose integral over a band is the
+            intensity in km/mol.
         temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
         settings: resolution, blocks, window.
         correction: one of :data:`CORRECTIONS`.
@@ -151,13 +164,15 @@ def infrared_from_currents(
         harmonic one is consistent.
     """
     settings = settings or SpectrumSettings()
-    check_positive("volume", volume, "bohr^3")
+    if volume is not None:
+        check_positive("volume", volume, "bohr^3")
     check_temperature(temperature)
     runs = as_runs(currents, ("t", "3"), "currents")
     density = SpectralDensity.of(runs, timestep, settings)
     omega = density.wavenumber * INVERSE_CM
-    # 1/epsilon_0 = 4 pi in atomic units; 1/bohr -> 1/cm
-    prefactor = INVERSE_EPSILON_0 / (6.0 * SPEED_OF_LIGHT * volume * temperature) * 1e8 * ANGSTROM
+    # 1/epsilon_0 = 4 pi in atomic units; 1/bohr -> 1/cm, or bohr^2 -> km/mol cm
+    of_cell = INVERSE_EPSILON_0 / (6.0 * SPEED_OF_LIGHT * temperature)
+    prefactor = of_cell * (MOLAR if volume is None else 1e8 * ANGSTROM / volume)
     x = omega / temperature
     scale = prefactor * exprel(-x) * quantum_correction(correction, x)
     member_spectra = None
@@ -165,10 +180,10 @@ def infrared_from_currents(
         member_runs = as_runs(members, ("n_members", "t", "3"), "members")
         member_spectra = _members(member_runs, runs, timestep, settings)
     return Spectrum(
-        quantity="infrared absorption n(ω)α(ω)",
+        quantity="infrared absorption n(ω)α(ω)" if volume else "molar infrared absorption",
         wavenumber=density.wavenumber,
         blocks=density.blocks,
-        unit="cm^-1",
+        unit="cm^-1" if volume else "km/mol/cm^-1",
         resolution=density.resolution,
         members=member_spectra,
         other_windows=density.other_windows,
@@ -176,7 +191,7 @@ def infrared_from_currents(
             **density.details,
             "quantum correction": correction,
             "temperature (K)": temperature / KELVIN,
-            "volume (angstrom^3)": volume / ANGSTROM**3,
+            **({"volume (angstrom^3)": volume / ANGSTROM**3} if volume else {}),
         },
     ).scaled(scale)
 

@@ -225,7 +225,8 @@ def integrate(spectrum: Spectrum, low: float, high: float) -> Estimate:
         ConfigError: the range holds fewer than three points.
     """
     part = spectrum.between(low, high)
-    unit = {"1/cm^-1": "1", "1": "cm^-1"}.get(part.unit, f"{part.unit} cm^-1")
+    known = {"1/cm^-1": "1", "1": "cm^-1", "km/mol/cm^-1": "km/mol"}
+    unit = known.get(part.unit, f"{part.unit} cm^-1")
     found = jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.wavenumber)), unit)
     return found.without_error(spectrum.no_error)
 

@@ -76,7 +76,7 @@ def peak_shifts(spectrum: Spectrum, timestep: float) -> list[PeakShift]:
     Raises:
         ConfigError: a time step that is not positive.
     """
-    seen = np.fromiter(_maxima(spectrum), dtype=np.float64)
+    seen = np.fromiter(maxima(spectrum), dtype=np.float64)
     shifts = seen - true_wavenumber(seen, timestep)
     return [PeakShift(float(at), float(by)) for at, by in zip(seen, shifts, strict=True)]
 
@@ -109,7 +109,8 @@ def correct_timestep(spectrum: Spectrum, timestep: float) -> Spectrum:
     )
 
 
-def _maxima(spectrum: Spectrum) -> Iterator[float]:
+def maxima(spectrum: Spectrum) -> Iterator[float]:
+    """Wavenumbers of the clear maxima of a spectrum, see :func:`peak_shifts`, cm^-1."""
     intensity = spectrum.intensity
     clear = np.maximum(CLEAR * spectrum.error, PROMINENT * float(intensity.max()))
     for top in find_peaks(intensity, prominence=clear)[0]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlobs_client.analysis.infrared import CORRECTIONS
 from mlobs_client.cli import named_files, spectrum
+from mlobs_client.errors import RecordError
 from mlobs_client.units import DIPOLE_UNITS
+
+if TYPE_CHECKING:
+    from mlobs_client.runs import Run
 
 
 @click.command(
@@ -31,6 +37,11 @@ from mlobs_client.units import DIPOLE_UNITS
     help="Classical (or Kubo) to quantum correlation function; for beads harmonic alone is right.",
 )  # fmt: skip
 @click.option(
+    "--molecule/--periodic", "molecule", default=None,
+    help="km/mol of a molecule, or n(w)alpha(w) of a cell; without, what is seen: a molecule has "
+    "4 angstrom of vacuum about it.",
+)  # fmt: skip
+@click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
     help="Take dipoles from this output of mlobs observe, one for each PREFIX.",
 )  # fmt: skip
@@ -40,15 +51,20 @@ def command(
     files: named_files.NamedFiles,
     temperature: float,
     correction: str,
+    molecule: bool | None,
     observed: tuple[Path, ...],
 ) -> None:
-    """Infrared absorption n(w)alpha(w) of independent runs of one system, with error bars.
+    """Infrared absorption of independent runs of one system, with error bars.
+
+    It is n(w)alpha(w) of a periodic cell; of a molecule in vacuum it is the molar absorption, and
+    the integral of each band in km/mol is listed.
 
     PREFIX is i-PI's output prefix. Reads the extras dipole (or --key) of all beads, whose mean is
     the estimator of path integrals, and, if they are there, PREFIX.committee_dipole_* for the
     band between the members; step and time in PREFIX.out; the cell of a trajectory. Writes
     OUTPUT.png, .pdf, .csv, .json.
     """
+    from mlobs_client.analysis.bands import find_bands
     from mlobs_client.analysis.infrared import check_correction, infrared
     from mlobs_client.analysis.volume import common_volume
     from mlobs_client.temperature import compare_temperature
@@ -60,6 +76,8 @@ def command(
     if observed and files.sources:
         raise click.UsageError("--observed has dipoles already; leave out --dipoles, --key, --unit")
     sources = observed or (None,) * len(runs)
+    if molecule is None:
+        molecule = _are_molecules(runs)
     dipoles, members, spacings, cells = [], [], [], []
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
@@ -71,14 +89,36 @@ def command(
         if samples.members is not None:
             members += [samples.members[:, left][:, part] for part in parts]
         spacings.append(run.spacing(samples.steps[left]))
-        cells.append(run.cells(int(samples.steps[left][0])))
+        if not molecule:
+            cells.append(run.cells(int(samples.steps[left][0])))
     result = infrared(
         dipoles,
         spectrum.common(spacings, "sampling times", wanted.prefixes),
-        common_volume(cells, list(map(str, wanted.prefixes))),
+        None if molecule else common_volume(cells, list(map(str, wanted.prefixes))),
         temperature * KELVIN,
         settings=wanted.settings,
         correction=correction,
         members=members if len(members) == len(dipoles) else None,
     )
-    spectrum.finish(result, wanted, integrator, runs)
+    shown = spectrum.finish(result, wanted, integrator, runs)
+    if molecule:
+        for band in find_bands(shown.between(wanted.low, wanted.high)):
+            click.echo(f"band {band}")
+
+
+def _are_molecules(runs: Sequence[Run]) -> bool:
+    """Whether what is seen is a molecule in vacuum, and say so.
+
+    Raises:
+        RecordError: some runs are of molecules, and others of cells.
+    """
+    seen = [bool(run.is_molecule) for run in runs]
+    if len(set(seen)) > 1:
+        listed = ", ".join(str(run.prefix) for run, one in zip(runs, seen, strict=True) if one)
+        raise RecordError(
+            f"{listed}: a molecule in vacuum, but other runs are of periodic cells; analyse them "
+            "separately, or say --molecule or --periodic"
+        )
+    if seen[0]:
+        click.echo("a molecule in vacuum: intensities in km/mol (--periodic for n alpha in cm^-1)")
+    return seen[0]

@@ -194,8 +194,13 @@ def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:
     return values[0]
 
 
-def finish(spectrum: Spectrum, wanted: Wanted, integrator: Integrator, runs: Sequence[Run]) -> None:
+def finish(
+    spectrum: Spectrum, wanted: Wanted, integrator: Integrator, runs: Sequence[Run]
+) -> Spectrum:
     """Say what window and time step have done, write figure and data, and say where.
+
+    Returns:
+        The spectrum that was written.
 
     Raises:
         ConfigError: a time step that the runs do not have.
@@ -207,6 +212,7 @@ def finish(spectrum: Spectrum, wanted: Wanted, integrator: Integrator, runs: Seq
     figure = plot_spectra({label: shown}, low=wanted.low, high=wanted.high)
     for path in save(figure, wanted.output):
         click.echo(path)
+    return shown
 
 
 def window_report(spectrum: Spectrum) -> Iterator[str]:

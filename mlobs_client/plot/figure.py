@@ -53,6 +53,7 @@ STYLE: Final[dict[str, object]] = {
 UNITS: Final = {
     "cm^-1": r"cm$^{-1}$",
     "1/cm^-1": "cm",
+    "km/mol/cm^-1": r"km$\,$mol$^{-1}\,$cm",
     "uC/cm^2": r"µC$\,$cm$^{-2}$",
     "V/angstrom": r"V$\,$Å$^{-1}$",
     "angstrom": "Å",

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.constants import Avogadro
+from scipy.constants import (
+    Avogadro,
+    atomic_mass,
+    elementary_charge,
+    epsilon_0,
+    speed_of_light,
+)
 
 from mlobs_client.analysis.infrared import (
     CORRECTIONS,
@@ -58,6 +64,29 @@ def test_the_absorption_of_a_charged_oscillator_is_that_of_quantum_chemistry(
     expected = 3 * 42.255 * (0.7 * 4.80320) ** 2
     # blocks that hold a broken number of periods
     assert in_km_per_mol(area.value) == pytest.approx(expected, rel=0.01)
+
+
+def test_a_band_of_a_molecule_has_its_intensity_in_km_per_mol() -> None:
+    # whole periods in each block: 33356.41/1667.8205 = 20 samples of 1 fs
+    wavenumber, charge = 1667.8205, 0.7
+    dipole = thermal_dipole(wavenumber, charge, n_samples=12_001)  # 12000 differences
+    molecule = infrared(dipole, TIMESTEP, None, TEMPERATURE, settings=SETTINGS)
+    area = integrate(molecule, 100, 4500)
+    assert (molecule.unit, area.unit) == ("km/mol/cm^-1", "km/mol")
+    # N_A/(12 epsilon_0 c^2) |d mu/dQ|^2 in SI units, of three modes; 1000 m in a km
+    per_mode = Avogadro * (charge * elementary_charge) ** 2 / atomic_mass
+    expected = 3 * per_mode / (12 * epsilon_0 * speed_of_light**2) / 1000.0
+    # the rest of the Parzen window lies beyond 100 and 4500 cm^-1
+    assert area.value == pytest.approx(expected, rel=5e-4)
+    # 42.2561 km/mol for 1 (debye/angstrom)^2/u
+    assert expected == pytest.approx(3 * 42.2561 * (charge * 4.803205) ** 2, rel=1e-5)
+
+
+def test_the_intensity_of_a_molecule_is_that_of_one_in_any_volume() -> None:
+    dipole = thermal_dipole(1500.0, 0.7)
+    molecule = infrared(dipole, TIMESTEP, None, TEMPERATURE, settings=SETTINGS)
+    area = integrate(spectrum(dipole), 100, 4500).value
+    assert integrate(molecule, 100, 4500).value == pytest.approx(in_km_per_mol(area), rel=1e-9)
 
 
 def test_the_integral_does_not_depend_on_temperature_or_on_the_harmonic_correction() -> None:

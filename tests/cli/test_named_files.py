@@ -15,7 +15,7 @@ from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.series import Source
 from mlobs_client.runs import Run
-from mlobs_client.units import FEMTOSECOND
+from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
 N, STEP = 600, 0.5  # frames, fs
 PHASE = 2 * np.pi * 1000.0 * 2.99792458e-5 * STEP * np.arange(N)  # of 1000 cm^-1
@@ -93,6 +93,20 @@ def test_dipoles_of_any_name_and_unit_are_read(tmp_path: Path) -> None:
     files = ("--dipoles", str(tmp_path / "sim.mu"), "--key", "mu", "--unit", "debye")
     call(ir, tmp_path / "ir", str(tmp_path / "sim"), "--temperature", "300", *files)
     assert highest(tmp_path / "ir") == pytest.approx(1000.0, abs=60.0)
+
+
+def test_a_molecule_in_a_vacuum_box_has_its_bands_in_km_per_mol(tmp_path: Path) -> None:
+    write_run(tmp_path / "sim")  # one atom in a cube of 20 bohr
+    # 1 u, 1 e, and a thermal amplitude along x: m w^2 a^2 = 2 kT
+    amplitude = np.sqrt(2.0 * 300.0 * KELVIN / DALTON) / (1000.0 * INVERSE_CM)
+    (tmp_path / "mu.dat").write_text("".join(f"{amplitude * x} 0 0\n" for x in np.cos(PHASE)))
+    files = ("--dipoles", str(tmp_path / "mu.dat"), "--unit", "atomic_unit")
+    done = call(ir, tmp_path / "ir", str(tmp_path / "sim"), "--temperature", "300", *files)
+    assert "a molecule in vacuum: intensities in km/mol" in done.output
+    (band,) = [line for line in done.output.splitlines() if line.startswith("band ")]
+    intensity = float(band.split(": ")[1].split()[0])
+    # one mode of 1 e/sqrt(u), 42.2561 km/mol for 1 (debye/angstrom)^2/u; broken periods in blocks
+    assert intensity == pytest.approx(42.2561 * 4.803205**2, rel=0.02)
 
 
 def test_neither_prefix_nor_file_and_numbers_that_differ_are_refused(tmp_path: Path) -> None:
