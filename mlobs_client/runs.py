@@ -228,7 +228,7 @@ class Run:
 
     def positions(self) -> Trajectory:
         """Of all beads, ``[step, bead, atom, 3]``, bohr, unwrapped."""
-        return read_beads(self._path("pos"))
+        return read_beads(self._find(("positions",), "pos", "write them, with filename='pos'"))
 
     def velocities(self) -> Trajectory:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""

@@ -82,7 +82,7 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
             logger.warning("%s has not begun", name)
             continue
         ipi = ipi_input.read(run.folder / "input.xml")
-        field = _read_field(ipi, [run.folder / file for file in campaign.table.client_files])
+        field = read_field(ipi, [run.folder / file for file in campaign.table.client_files])
         try:
             samples.append(_read_sample(run, ipi, field, skip))
         except RecordError as error:
@@ -113,7 +113,7 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
         name=run.name,
         field=field,
         n_beads=ipi.n_beads,
-        temperature=_read_temperature(ipi),
+        temperature=read_temperature(ipi),
         has_barostat=not BAROSTATTED.isdisjoint(ipi.dynamics),
         duration=duration,
         dipoles=dipoles.mean[dipoles.steps >= steps[first]],
@@ -130,8 +130,20 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
     )
 
 
-def _read_field(ipi: ipi_input.IpiInput, client_files: Sequence[Path]) -> Array:
-    """The sum over all forces, with their weights, of the fields of their clients."""
+def read_field(ipi: ipi_input.IpiInput, client_files: Sequence[Path]) -> Array:
+    """The sum over all forces, with their weights, of the fields of their clients.
+
+    Args:
+        ipi: the input.
+        client_files: that serve it.
+
+    Returns:
+        Shape ``(3,)``, Eh/(e bohr).
+
+    Raises:
+        ConfigError: a client file cannot be read.
+        RecordError: a field changes along the run, or its strength is not known.
+    """
     clients = [ClientFile(path, config.load(path)) for path in client_files]
     service = find_service(ipi, clients)
     has_barostat = not BAROSTATTED.isdisjoint(ipi.dynamics)
@@ -162,7 +174,12 @@ def _read_field(ipi: ipi_input.IpiInput, client_files: Sequence[Path]) -> Array:
     return total
 
 
-def _read_temperature(ipi: ipi_input.IpiInput) -> float:
+def read_temperature(ipi: ipi_input.IpiInput) -> float:
+    """Temperature of the ensemble, kT, Eh.
+
+    Raises:
+        RecordError: the input has none.
+    """
     if ipi.temperature is None:
         raise RecordError(
             f"{ipi.path}: has no <temperature> in <ensemble>, which the linear response needs"

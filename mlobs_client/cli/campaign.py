@@ -21,6 +21,7 @@ from rich.table import Table
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
 from mlobs_client.campaign.results import Skip, collect, write_table
+from mlobs_client.campaign.scan_check import averages_nothing
 from mlobs_client.campaign.state import Run, State
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
@@ -68,7 +69,7 @@ def campaign_file(function: Callable[..., None]) -> Callable[..., None]:
 def plan(file: Path) -> None:
     """Show all runs, and find mistakes before anything is started."""
     campaign = load(file)
-    _say_replaced(campaign, campaign.plan())
+    _say_before(campaign, campaign.plan())
     _console().print(_make_table(campaign))
 
 
@@ -104,7 +105,7 @@ def complete(campaign: Campaign, again: str) -> None:
     """
     console = log_to_console(logging.WARNING)
     digests = campaign.plan()
-    _say_replaced(campaign, digests)
+    _say_before(campaign, digests)
     with received_signals() as received, _shown(console, campaign) as report:
         outcomes = execute(campaign, digests, received, report)
     states = Counter(run.read_state() for run in campaign.runs.values())
@@ -122,7 +123,16 @@ def complete(campaign: Campaign, again: str) -> None:
         )
 
 
-def _say_replaced(campaign: Campaign, digests: Mapping[str, str]) -> None:
+def _say_before(campaign: Campaign, digests: Mapping[str, str]) -> None:
+    """What is to be known before anything is started.
+
+    Raises:
+        ConfigError: the input of the first run cannot be read.
+    """
+    if averages_nothing(campaign):
+        click.echo(
+            "no <properties> in the input: 'mlobs campaign collect' will have nothing to average"
+        )
     for run in campaign.find_replaced(digests):
         click.echo(f"{run.name} begins anew: its files have changed, and it has made no step")
 

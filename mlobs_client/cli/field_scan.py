@@ -16,6 +16,7 @@ from mlobs_client.analysis.freezing import FRACTION
 from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
 from mlobs_client.campaign.samples import read_samples
+from mlobs_client.campaign.scan_check import check_scan
 from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
@@ -115,6 +116,7 @@ def command(
     """
     campaign = load(file)
     if is_run:
+        check_scan(campaign)
         complete(campaign, f"mlobs field-scan {file} -o {output}, with the same options")
     log_to_console(logging.WARNING)
     settings = Settings(blocks, window, viscosity, fraction)

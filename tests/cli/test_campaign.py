@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.cli.campaign import _make_table, _shown, command
-from mlobs_client.errors import LaunchError
+from mlobs_client.errors import ConfigError, LaunchError
 
 FIRST, SECOND = "temperature=280_seed=1", "temperature=300_seed=1"
 
@@ -69,6 +69,15 @@ def test_a_failed_campaign_is_one_line_with_the_first_reason(campaign: Campaign)
     assert "names no forcefield" in text
     assert ", and 1 more are not done; go on with: mlobs campaign resume" in text
     assert "\n" not in text
+
+
+def test_an_input_that_cannot_be_read_is_known_before_the_first_run(campaign: Campaign) -> None:
+    template = campaign.template.folder / "input.xml"
+    template.write_text(template.read_text().replace("</simulation>", ""))
+    result = invoke("run", campaign.path)
+    assert isinstance(result.exception, ConfigError)
+    assert "template/input.xml: cannot be read as XML" in str(result.exception)
+    assert not (campaign.path.parent / "runs").exists()
 
 
 def test_a_terminal_shows_a_bar_with_the_runs_that_work(campaign: Campaign) -> None:
