@@ -14,6 +14,7 @@ from mlobs_client.config import (
     MaceDipole,
     MacePolarizability,
     MacePotential,
+    ToyDipole,
     ToyModel,
 )
 from mlobs_client.errors import ConfigError, MissingObservable
@@ -71,6 +72,8 @@ def _given(config: ClientConfig) -> frozenset[str]:
         match table:
             case AseModel():
                 given |= {"energy", "dipole"}
+            case ToyDipole(name=""):  # formal charges
+                given |= {"dipole", "born_charges"}
             case ToyModel():
                 from mlobs_client.evaluate.toys import make_toy
 

@@ -41,6 +41,8 @@ def test_the_table_that_is_advised_is_enough() -> None:
     content = {**MINIMAL, "field": {**FIELD, "second_order": True}, "dipole": MACE}
     check_needs(parse({**content, "polarizability": MACE}, "client.toml"))
     check_needs(parse({"structure": "init.xyz", "potential": WELLS, "field": FIELD}, "c.toml"))
+    charges = {"kind": "toy", "oxidation_numbers": {"O": -2, "H": 1}}  # formal ones alone
+    check_needs(parse({**MINIMAL, "field": FIELD, "dipole": charges}, "c.toml"))
 
 
 def test_tables_give_what_committees_give() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -82,7 +81,8 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
             logger.warning("%s has not begun", name)
             continue
         ipi = ipi_input.read(run.folder / "input.xml")
-        field = read_field(ipi, [run.folder / file for file in campaign.table.client_files])
+        paths = [run.folder / file for file in campaign.table.client_files]
+        field = read_field(ipi, [ClientFile(path, config.load(path)) for path in paths])
         try:
             samples.append(_read_sample(run, ipi, field, skip))
         except RecordError as error:
@@ -130,21 +130,19 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
     )
 
 
-def read_field(ipi: ipi_input.IpiInput, client_files: Sequence[Path]) -> Array:
+def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
     """The sum over all forces, with their weights, of the fields of their clients.
 
     Args:
         ipi: the input.
-        client_files: that serve it.
+        clients: that serve it.
 
     Returns:
         Shape ``(3,)``, Eh/(e bohr).
 
     Raises:
-        ConfigError: a client file cannot be read.
         RecordError: a field changes along the run, or its strength is not known.
     """
-    clients = [ClientFile(path, config.load(path)) for path in client_files]
     service = find_service(ipi, clients)
     has_barostat = not BAROSTATTED.isdisjoint(ipi.dynamics)
     for client in clients:

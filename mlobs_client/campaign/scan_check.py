@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
-
 import numpy as np
 
+from mlobs_client import config
 from mlobs_client.analysis.polarization import along_one_line
 from mlobs_client.campaign.campaign import Campaign
+from mlobs_client.campaign.rendered import INPUT
 from mlobs_client.campaign.samples import read_field, read_temperature
 from mlobs_client.campaign.state import Run
 from mlobs_client.check import ipi_input
+from mlobs_client.check.agreement import ClientFile
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.outputs.velocities import QUANTITIES
-
-INPUT: Final = "input.xml"
+from mlobs_client.tables import parse_toml
 
 
 def check_scan(campaign: Campaign) -> None:
     """Read the inputs and client files that all runs will have, and find what they lack.
 
     Raises:
-        ConfigError: a file cannot be read, an output that the analysis reads is not written, a
-            run is in no field of known strength, or as :meth:`Campaign.plan`.
+        ConfigError: an output that the analysis reads is not written, a run is in no field of known
+            strength, or as :meth:`Campaign.plan`.
         RecordError: fields are not along one line, or all are zero.
     """
     campaign.plan()
     fields = []
     for run in campaign.runs.values():
-        with _rendered(campaign, run) as folder:
-            ipi = ipi_input.read(folder / INPUT)
+        ipi, clients = _read(campaign, run)
+        try:
             _check_outputs(ipi)
             read_temperature(ipi)
-            files = [folder / file for file in campaign.table.client_files]
-            fields.append(read_field(ipi, files))
+            fields.append(read_field(ipi, clients))
+        except MlobsError as error:
+            raise ConfigError(f"run {run.name} could not be analysed: {error}") from error
     along_one_line(np.array(fields), list(campaign.runs))
 
 
@@ -45,31 +42,22 @@ def averages_nothing(campaign: Campaign) -> bool:
     """Whether the first run writes no ``<properties>``, which 'mlobs campaign collect' averages.
 
     Raises:
-        ConfigError: its input cannot be read.
+        ConfigError: its files cannot be read.
     """
-    with _rendered(campaign, next(iter(campaign.runs.values()))) as folder:
-        return not ipi_input.read(folder / INPUT).properties
+    ipi, _ = _read(campaign, next(iter(campaign.runs.values())))
+    return not ipi.properties
 
 
-@contextmanager
-def _rendered(campaign: Campaign, run: Run) -> Iterator[Path]:
-    """The input and the client files of a run, in a folder that is gone afterwards.
-
-    Raises:
-        ConfigError: what is done with them raised an error; with the paths of the template.
-    """
+def _read(campaign: Campaign, run: Run) -> tuple[ipi_input.IpiInput, list[ClientFile]]:
+    """The input and the client files that a run will have."""
     template = campaign.template
     contents = {**template.copied, **template.render(campaign.values(run))}
-    with tempfile.TemporaryDirectory() as name:
-        for file in (INPUT, *campaign.table.client_files):
-            path = Path(name) / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(contents[file])
-        try:
-            yield Path(name)
-        except MlobsError as error:
-            said = str(error).replace(name, str(template.folder))
-            raise ConfigError(f"run {run.name} could not be analysed: {said}") from error
+    clients = []
+    for file in campaign.table.client_files:
+        path = template.folder / file
+        table = config.parse(parse_toml(contents[file], path), str(path))
+        clients.append(ClientFile(path, table))
+    return ipi_input.read_content(contents[INPUT], template.folder / INPUT), clients
 
 
 def _check_outputs(ipi: ipi_input.IpiInput) -> None:
