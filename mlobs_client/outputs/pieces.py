@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -40,14 +41,27 @@ def find_pieces(steps: Array, times: Array) -> list[Piece]:
         times: of the same rows, atu; of a continued run, i-PI goes on counting.
     """
     tolerance = PRINTED * float(np.abs(times).max())
-    found, waiting = [], [(0, len(steps) - 1)]
+
+    def away(i: int, j: int) -> Array:
+        """Of the rows from i to j, how far each is from one time step for all of them."""
+        slope = (times[j] - times[i]) / (steps[j] - steps[i])
+        return np.abs(times[i : j + 1] - times[i] - slope * (steps[i : j + 1] - steps[i]))
+
+    knots, waiting = [0], [(0, len(steps) - 1)]
     while waiting:
         i, j = waiting.pop()
-        slope = (times[j] - times[i]) / (steps[j] - steps[i])
-        away = np.abs(times[i : j + 1] - times[i] - slope * (steps[i : j + 1] - steps[i]))
-        if away.max() <= tolerance:
-            found.append(Piece(int(steps[i]), int(steps[j]), float(slope)))
+        apart = away(i, j)
+        if apart.max() <= tolerance:
+            knots.append(j)
             continue
-        kink = i + int(away.argmax())
-        waiting += [(kink, j), (i, kink)]
-    return found
+        knot = i + int(apart.argmax())
+        waiting += [(knot, j), (i, knot)]
+    kept = [0]
+    for knot, after in pairwise(knots[1:]):
+        # rows of the mean time step are all as far away, and rounding has chosen among them
+        if away(kept[-1], after).max() > tolerance:
+            kept.append(knot)
+    return [
+        Piece(int(steps[i]), int(steps[j]), float((times[j] - times[i]) / (steps[j] - steps[i])))
+        for i, j in pairwise([*kept, knots[-1]])
+    ]
