@@ -59,7 +59,7 @@ def read_components(outputs: ET.Element) -> Iterator[int]:
 def read_trajectory(tag: ET.Element) -> TrajectoryOutput:
     """Read a ``<trajectory>``."""
     text = (tag.text or "").strip()
-    what = re.sub(r"[({].*", "", text)
+    what = re.split(r"[({]", text)[0].strip()  # blanks may stand before {unit} and (arguments)
     component = re.fullmatch(r"extras_component_raw\s*\(\s*(?:idx\s*=)?\s*(\d+)\s*\)", text)
     keys = tag.get("extra_type", "raw") if what.startswith("extras") else "raw"
     return TrajectoryOutput(
