@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,9 @@ from click.testing import CliRunner
 from written_runs import write_run
 
 from mlobs_client.analysis.spectra import Spectrum
-from mlobs_client.analysis.volume import common_volume
 from mlobs_client.cli import spectrum
 from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.ir import command as ir
-from mlobs_client.errors import RecordError
 
 N_SAMPLES = 1200
 HEAD = "1\n# CELL(abcABC): {0:.5f} {0:.5f} {0:.5f} 90 90 90 Step: {1} Bead: 0 {2}{{atomic_unit}}\n"
@@ -69,35 +66,3 @@ def test_skipping_reaches_the_volume_of_a_dielectric_function_from_any_trajector
     assert DipoleSamples.of((prefix,), 0.0).volume == pytest.approx(
         (12.0**3 + 14.0**3) / 2, rel=2e-3
     )
-
-
-def cells(mean: float, width: float, seed: int, n: int = 400) -> np.ndarray:
-    lengths = mean + width * np.random.default_rng(seed).normal(size=n)
-    return lengths[:, None, None] * np.eye(3)
-
-
-def test_runs_at_constant_pressure_agree_within_their_errors() -> None:
-    names = ["a", "b", "c"]
-    runs = [cells(12.0, 0.05, seed) for seed in (1, 2, 3)]
-    # 3 (L^2 dL) of 1200 samples: 1728 + 3 x 12 x 0.05^2, within 4 x 22 / sqrt(1200)
-    assert common_volume(runs, names) == pytest.approx(1728.1, abs=2.5)
-    with pytest.raises(RecordError, match=r"volumes differ \(.*a: 17\d\d.*; d: 17\d\d.* ± "):
-        common_volume([cells(12.0, 0.05, 1), cells(12.05, 0.05, 2)], ["a", "d"])
-
-
-def test_fixed_cells_may_differ_by_what_is_printed_only() -> None:
-    one = np.tile(12.0 * np.eye(3), (5, 1, 1))
-    assert common_volume([one, one * (1 + 1e-6)], ["a", "b"]) == pytest.approx(1728.0, rel=1e-5)
-    with pytest.raises(RecordError, match="volumes differ"):
-        common_volume([one, one * (1 + 1e-4)], ["a", "b"])
-
-
-def test_runs_without_an_error_of_their_volume_are_compared_by_their_width_and_named(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    slow = np.linspace(11.9, 12.1, 50)[:, None, None] * np.eye(3)  # one relaxation
-    with caplog.at_level(logging.WARNING):
-        common_volume([slow, slow[::-1] + 0.01 * np.eye(3)], ["a", "b"])
-    assert "too short to have errors (a: 172" in caplog.text
-    with pytest.raises(RecordError, match="volumes differ"):
-        common_volume([slow, slow + 0.5 * np.eye(3)], ["a", "b"])
