@@ -29,6 +29,11 @@ PER_BEAD_FILES: Final = frozenset(
 """Trajectories with one file for each bead."""
 PER_BEAD: Final = "bead"
 PER_COMPONENT: Final = frozenset({"index", "idx"})
+PER_ATOM: Final = "atom"
+"""A label or a number."""
+PER_LABEL: Final = "latom"
+ONE_ATOM: Final = "atom_"
+"""How properties begin that are of one atom, which must be given by its number."""
 
 
 def find_faults(simulation: Any) -> Iterator[Fault]:
@@ -101,6 +106,11 @@ def _of_property(what: str, filename: str, system: Any) -> Iterator[Fault]:
     where = f"{what!r} in <properties filename='{filename}'>"
     key, unit, arguments, named = getall(what)
     row = system.properties.property_dict[key]
+    if key.startswith(ONE_ATOM):
+        atom = named.get("atom", (*arguments, "")[0])
+        yield from _of_number(where, "atom", atom, system.beads.natoms)
+        arguments = ("0", *arguments[1:])
+        named = {name: value for name, value in named.items() if name != "atom"}
     yield from _of_arguments(where, row["func"], arguments, named, system)
     dimension = row.get("dimension", "undefined")
     if unit and dimension in ("", "number"):
@@ -169,6 +179,20 @@ def _of_arguments(
             yield from _of_number(where, "force", value, len(system.forces.mforces))
         elif name == PER_BEAD:
             yield from _of_number(where, "bead", value, system.beads.nbeads)
+        elif name in (PER_ATOM, PER_LABEL):
+            yield from _of_atoms(where, name, str(value), list(map(str, system.beads.names)))
+
+
+def _of_atoms(where: str, kind: str, value: str, labels: list[str]) -> Iterator[Fault]:
+    """Atoms with a label, or of a number; all of them where it is empty."""
+    if kind == PER_ATOM and value.lstrip("+-").isdecimal():
+        yield from _of_number(where, "atom", value, len(labels))
+    elif value and value not in labels:
+        yield Fault(
+            f"{where}: there is no atom labelled {value!r}, and i-PI stops or writes 0 or NaN",
+            f"write one of the labels {', '.join(sorted(set(labels)))}",
+            stops=False,
+        )
 
 
 def _of_number(where: str, what: str, value: Any, n_there: int) -> Iterator[Fault]:
