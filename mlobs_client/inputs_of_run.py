@@ -21,6 +21,8 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.check import ipi_input
+from mlobs_client.check.forcefields import split_list
+from mlobs_client.check.system_templates import make_systems
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.labels import masses_of
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 THERMOSTATTED: Final = frozenset({"nvt", "npt", "nst", "sc", "scnpt", "nvt-cc"})
 """Modes of ``<dynamics>`` whose mean kinetic energy is that of the temperature of the ensemble."""
+
+KEEP: Final = "keep RESTART or a checkpoint of the run, which holds its masses, beside its outputs"
 
 SAME_TEMPERATURE: Final = 0.005
 """Relative: what roundings of one temperature differ by at most (298 and 298.15 K)."""
@@ -89,7 +93,7 @@ class System:
                 return self._initialized(labels)
             except (ValueError, RecordError) as error:
                 raise ConfigError(f"{self.path}: <masses>: {error}") from error
-        written = tuple(_entries(self.element.find("beads/names")))
+        written = _entries(self.element.find("beads/names"))
         if written != labels:
             raise ConfigError(
                 f"{self.path}: holds {len(written)} atoms {' '.join(written[:4])} ..., but the run "
@@ -106,7 +110,13 @@ class System:
             if tag.tag == "file" and mode != "chk":
                 masses = None
             elif tag.tag in ("file", "masses") and mode == "chk":
-                (first, *_) = read_systems(self.path.parent / (tag.text or "").strip())
+                start = self.path.parent / (tag.text or "").strip()
+                if not start.exists():
+                    raise ConfigError(
+                        f"{self.path}: <{tag.tag} mode='chk'> names {start}, which is not there; "
+                        f"put it back, or {KEEP}"
+                    )
+                (first, *_) = read_systems(start)
                 masses = first.masses(labels)
             elif tag.tag == "masses" and mode == "manual":
                 masses = masses_of(labels) if masses is None else masses
@@ -114,10 +124,7 @@ class System:
                 values = _numbers(tag) * factor("mass", tag.get("units", ""), str(self.path))
                 masses[slice(None) if index < 0 else slice(index, index + 1)] = values
             elif tag.tag == "masses":
-                raise ConfigError(
-                    f"{self.path}: <masses mode='{mode}'> is not read; keep RESTART or a "
-                    "checkpoint of the run, which holds its masses, beside its outputs"
-                )
+                raise ConfigError(f"{self.path}: <masses mode='{mode}'> is not read; {KEEP}")
         return masses
 
 
@@ -150,7 +157,7 @@ def read_systems(path: Path) -> list[System]:
     output = root.find("output")
     output = ET.Element("output") if output is None else output
     try:
-        systems = [_read_system(path, output, *each) for each in enumerate(_systems(root))]
+        systems = [_read_system(path, output, *each) for each in enumerate(make_systems(root))]
         exchange = next(root.iter("remd"), None)
         if exchange is None:
             return systems
@@ -194,20 +201,6 @@ def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
             logger.warning("%s tells nothing of the run: %s", path.name, error)
 
 
-def _systems(root: ET.Element) -> Iterator[ET.Element]:
-    yield from root.findall("system")
-    for template in root.findall("system_template"):
-        labels, text = _entries(template.find("labels")), template.find("template/system")
-        if text is None:
-            continue
-        for instance in template.findall("instance"):
-            filled = ET.tostring(text, encoding="unicode")
-            pairs = zip(labels, _entries(instance), strict=False)
-            for label, value in sorted(pairs, reverse=True):  # INDEX10 before INDEX1
-                filled = filled.replace(label, value)
-            yield ET.fromstring(filled)
-
-
 def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -> System:
     begin, own = output.get("prefix", "i-pi").strip(), tag.get("prefix", "").strip()
     sizes = [one.get("nbeads", "1") for name in ("beads", "initialize") for one in tag.iter(name)]
@@ -232,9 +225,8 @@ def _quantity(path: Path, tag: ET.Element) -> float:
     return float((tag.text or "").strip()) * factor(tag.tag, tag.get("units", ""), str(path))
 
 
-def _entries(tag: ET.Element | None) -> list[str]:
-    text = "" if tag is None else tag.text or ""
-    return [word.strip(" \n\t'\"") for word in text.strip().strip("[]").split(",") if word.strip()]
+def _entries(tag: ET.Element | None) -> tuple[str, ...]:
+    return split_list("" if tag is None else tag.text or "")
 
 
 def _numbers(tag: ET.Element | None) -> Array:

@@ -7,7 +7,8 @@ Source:
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 
 from mlobs_client.check.forcefields import split_list, text_of
 
@@ -18,18 +19,37 @@ def fill_templates(root: ET.Element) -> tuple[str, ...]:
     Returns:
         The prefixes of all systems that come of the input; of one system at least.
     """
-    prefixes = [tag.get("prefix", "").strip() for tag in root.findall("system")]
+    prefixes = tuple(tag.get("prefix", "").strip() for tag in make_systems(root))
     for template in root.iter("system_template"):
+        instance = template.find("instance")
+        if instance is not None:
+            labels = split_list(text_of(template, "labels", ""))
+            _fill_tags(template, labels, split_list(instance.text or ""))
+    return prefixes or ("",)
+
+
+def make_systems(root: ET.Element) -> Iterator[ET.Element]:
+    """Every ``<system>`` of an input, and one for each instance of its templates, in their order.
+
+    Args:
+        root: ``<simulation>``; it is not changed.
+    """
+    yield from root.findall("system")
+    for template in root.findall("system_template"):
         labels = split_list(text_of(template, "labels", ""))
-        instances = [split_list(tag.text or "") for tag in template.findall("instance")]
-        for system in template.findall("template/system"):
-            prefix = system.get("prefix", "").strip()
-            prefixes += [_fill(prefix, labels, values) for values in instances]
-        for tag in template.iter() if instances else ():
-            tag.text = _fill(tag.text or "", labels, instances[0])
-            for name, value in tag.attrib.items():
-                tag.set(name, _fill(value, labels, instances[0]))
-    return tuple(prefixes) or ("",)
+        for instance in template.findall("instance"):
+            filled = deepcopy(template.find("template/system"))
+            if filled is None:
+                break
+            _fill_tags(filled, labels, split_list(instance.text or ""))
+            yield filled
+
+
+def _fill_tags(parent: ET.Element, labels: Sequence[str], values: Sequence[str]) -> None:
+    for tag in parent.iter():
+        tag.text = _fill(tag.text or "", labels, values)
+        for name, value in tag.attrib.items():
+            tag.set(name, _fill(value, labels, values))
 
 
 def _fill(text: str, labels: Sequence[str], values: Sequence[str]) -> str:
