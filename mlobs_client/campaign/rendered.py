@@ -30,16 +30,14 @@ def check_rendered(
         ConfigError: a file cannot be read with these values; the text names the run and them.
     """
     contents = {**template.copied, **template.render(values)}
-    try:
-        for file in files:
-            path = template.folder / file
+    for file in files:
+        path = template.folder / file
+        try:
             if file == INPUT:
                 ipi_input.read_content(contents[file], path)
             else:
                 check_needs(config.parse(parse_toml(contents[file], path), str(path)))
-    except MlobsError as error:
-        said = ", ".join(f"{key} = {value}" for key, value in values.items())
-        raise ConfigError(
-            f"run {name} cannot be read with {said}: {error} (in XML, write &lt; for < and "
-            "&amp; for &)"
-        ) from error
+        except MlobsError as error:
+            said = ", ".join(f"{key} = {value}" for key, value in values.items())
+            advice = " (in XML, write &lt; for < and &amp; for &)" if file == INPUT else ""
+            raise ConfigError(f"run {name} cannot be read with {said}: {error}{advice}") from error
