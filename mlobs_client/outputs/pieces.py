@@ -45,7 +45,8 @@ def find_pieces(steps: Array, times: Array) -> list[Piece]:
     def away(i: int, j: int) -> Array:
         """Of the rows from i to j, how far each is from one time step for all of them."""
         slope = (times[j] - times[i]) / (steps[j] - steps[i])
-        return np.abs(times[i : j + 1] - times[i] - slope * (steps[i : j + 1] - steps[i]))
+        apart = times[i : j + 1] - times[i] - slope * (steps[i : j + 1] - steps[i])
+        return np.asarray(np.abs(apart))
 
     knots, waiting = [0], [(0, len(steps) - 1)]
     while waiting:
