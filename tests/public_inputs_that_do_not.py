@@ -169,7 +169,7 @@ BAD: dict[str, tuple[Input, str]] = {
             extras("dipole"), ff=SPLIT, forces=force() + force("two"),
             clients={**DIPOLE, "two.toml": client("two", '"dipole"')},
         ),
-        "the last one wins",
+        "keeps only those of the last",
     ),
     "extras of the other force": (
         of_output(

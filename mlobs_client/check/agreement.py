@@ -180,8 +180,8 @@ def _locked(
     needed = sum(beads) * len(ipi.system_prefixes)
     if there < needed:
         yield error(
-            f"<ffsocket name='{ff.name}' matching='lock'> keeps one client for each bead: for "
-            f"{needed} there are {there} (-n {there}), and i-PI waits for ever",
+            f"<ffsocket name='{ff.name}' matching='lock'> needs one client for each bead: "
+            f"{needed}, but {there} are started (-n {there}), and i-PI would wait for ever",
             f"start {needed} clients (-n {needed}), or write matching='auto'",
         )
 
@@ -211,9 +211,9 @@ def _kinetic_stress(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
         return
     if "nst" in ipi.dynamics:
         yield warning(
-            "dynamics mode='nst' with <barostat mode='anisotropic'> leaves out the kinetic stress "
-            f"between different axes (i-PI 3.3.1, get_kstress): with the field of "
-            f"{client.path.name}, 'conserved' swings by about 1e-3 Hartree at any time step",
+            "dynamics mode='nst' with <barostat mode='anisotropic'> leaves out the off-diagonal "
+            f"kinetic stress (i-PI 3.3.1, get_kstress): with the field of "
+            f"{client.path.name}, 'conserved' oscillates by about 1e-3 Hartree at any time step",
             "use dynamics mode='npt' with <barostat mode='isotropic'>, or constant volume; judge "
             "the time step without the field",
         )

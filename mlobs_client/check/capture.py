@@ -33,10 +33,12 @@ class Caught:
             subject: how to call the models.
         """
         if self.n_lines:
-            yield ok(f"{subject}: {self.n_lines} lines of what its models write are not shown")
+            yield ok(f"{subject}: {self.n_lines} lines of output of its models are not shown")
         for text in dict.fromkeys(self.logged):
             what, _, remedy = text.partition("; ")
-            yield warning(f"{subject}: {what}", remedy or "see to it, or leave it if it is meant")
+            yield warning(
+                f"{subject}: {what}", remedy or "correct it, or ignore it if it is intended"
+            )
 
 
 class _Collector(logging.Handler):

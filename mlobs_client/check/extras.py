@@ -65,11 +65,11 @@ def _judge(run: _Run, trajectory: TrajectoryOutput, key: str) -> Iterator[Findin
     is_combined = trajectory.component is None
     given = [force for force in run.asked(trajectory) if key in (run.keys(force) or ())]
     kept = [force for force in given if not (is_combined and run.drops(force, key))]
-    what = f"<trajectory filename='{trajectory.filename}'> wants the extras {key!r}"
+    what = f"<trajectory filename='{trajectory.filename}'> asks for the extras {key!r}"
     if len(kept) > 1 and not any(key in force.interpolated for force in kept):
         yield error(
-            f"{what}, which the forcefields {', '.join(f.forcefield for f in kept)} all send: in "
-            "i-PI the last one wins",
+            f"{what}, which the forcefields {', '.join(f.forcefield for f in kept)} all send: "
+            "i-PI keeps only those of the last",
             "remove it from [observables] extras of all but one client file, or write "
             "extras_component_raw(0), extras_component_raw(1) ... instead of extras",
         )
@@ -99,7 +99,7 @@ def _missing(run: _Run, what: str, key: str) -> Finding:
             return _within(parent, what, key)
     if key in BASELINE:
         return error(
-            f"{what}, which i-PI makes of an <ffcommittee> with <baseline_name> only",
+            f"{what}, which i-PI writes only for an <ffcommittee> with <baseline_name>",
             f"remove it, or write <baseline_name> into the <ffcommittee> of {run.ipi.path.name}",
         )
     if key in names:
@@ -107,10 +107,10 @@ def _missing(run: _Run, what: str, key: str) -> Finding:
             f"{what}, but no client sends it",
             f'add "{names[key]}" to [observables] extras of the client file',
         )
-    hint = f"; our {key!r} is {QUANTITIES[key].wire_name!r} there" if key in QUANTITIES else ""
+    hint = f"; {key!r} of mlobs is {QUANTITIES[key].wire_name!r} there" if key in QUANTITIES else ""
     made = sorted({key for ff in run.ipi.forcefields for key in ff.made})
     return error(
-        f"{what}, which neither i-PI makes nor a client of mlobs can send{hint}",
+        f"{what}, which neither i-PI nor a client of mlobs can give{hint}",
         f"write one of {', '.join([*sorted(set(names)), *made])}",
     )
 
@@ -118,7 +118,7 @@ def _missing(run: _Run, what: str, key: str) -> Finding:
 def _within(parent: Forcefield, what: str, key: str) -> Finding:
     """Only a committee changes the names of what its members send."""
     return error(
-        f"{what}, which <{parent.kind} name='{parent.name}'> passes on by another name only, and "
-        "only from the last of its members",
+        f"{what}, which <{parent.kind} name='{parent.name}'> passes on under another name "
+        "only, and only those of its last member",
         f"write extra_type='committee_{key}' (the last member must send {key!r})",
     )

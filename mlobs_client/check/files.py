@@ -107,8 +107,8 @@ def _misplaced(client: ClientFile) -> Iterator[Finding]:
         parameters = table.parameters if isinstance(table, AseModel | ToyModel) else {}
         for name in sorted(set(parameters) & set(ClientConfig.model_fields)):
             yield warning(
-                f"{client.path}: {name!r} among the parameters of a calculator is a setting of the "
-                "whole file, too, and has no effect on it there",
+                f"{client.path}: {name!r} stands among the parameters of a calculator, where the "
+                "setting of the client file with this name has no effect",
                 f"move it above the first [table], unless the calculator has a parameter {name!r}",
             )
 
@@ -149,7 +149,7 @@ def _check_structure(
         if set(photons) != {PHOTON} or PHOTON in names:
             yield error(
                 f"<ffcavphsocket> takes the last {n_photons} atoms of {ipi.path.name} for photons, "
-                f"but the labels are {', '.join(parsed.names[-4:])} there",
+                f"but its last labels are {', '.join(parsed.names[-4:])}",
                 f"write {n_photons} atoms {PHOTON!r} at the end of the file of <initialize>: 2 "
                 "photons for <ph_rep> loose, 1 for dense",
             )

@@ -69,7 +69,7 @@ def _same_files(simulation: Any) -> Iterator[Fault]:
     for prefix in sorted({one for one in prefixes if prefixes.count(one) > 1}):
         yield Fault(
             f"{prefixes.count(prefix)} systems have prefix={prefix!r}: their outputs have the same "
-            "names, and i-PI calls those of all but the last #NAME#0#",
+            "names, and i-PI renames those of all but the last to #NAME#0#",
             "give each <system> its own prefix=",
             stops=False,
         )
@@ -77,7 +77,7 @@ def _same_files(simulation: Any) -> Iterator[Fault]:
     names = [name for output in simulation.outtemplate for name in _files(output, n_beads)]
     for name in sorted({one for one in names if names.count(one) > 1}):
         yield Fault(
-            f"two outputs write the file {name}: i-PI calls that of the first #{name}#0#",
+            f"two outputs write the file {name}: i-PI renames that of the first to #{name}#0#",
             "give one of them another filename=",
             stops=False,
         )
@@ -172,7 +172,7 @@ def _of_arguments(
         bound = signature.bind(*arguments, **named).arguments
     except TypeError as error:
         names = ", ".join(signature.parameters) or "none"
-        yield Fault(f"{where}: {error}", f"give it its arguments in parentheses: {names}")
+        yield Fault(f"{where}: {error}", f"write its arguments in parentheses: {names}")
         return
     for name, value in bound.items():
         if name in PER_COMPONENT:
@@ -200,12 +200,11 @@ def _of_number(where: str, what: str, value: Any, n_there: int) -> Iterator[Faul
         number = int(value)
     except (TypeError, ValueError):
         yield Fault(
-            f"{where}: {what} {value!r} is no number", f"write a number from 0 to {n_there - 1}"
+            f"{where}: {what} {value!r} is not a number", f"write a number from 0 to {n_there - 1}"
         )
         return
     if number >= n_there:
         yield Fault(
-            f"{where}: there is no {what} {number}, for they are counted from 0 and there are "
-            f"{n_there}",
+            f"{where}: there is no {what} {number}: there are {n_there}, counted from 0",
             f"write a number from 0 to {n_there - 1}",
         )

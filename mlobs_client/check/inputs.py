@@ -82,7 +82,7 @@ def _names(ipi: IpiInput) -> Iterator[Finding]:
     for name in sorted(set(known) - used) if not ipi.is_composed else ():
         yield warning(f"no <force> uses the forcefield {name!r}", "add it to <forces> or remove it")
     if used and used <= set(known):
-        yield ok(f"<forces> uses {_quoted(sorted(used))}, which are there")
+        yield ok(f"all forcefields of <forces> are defined: {_quoted(sorted(used))}")
 
 
 def _addresses(ipi: IpiInput) -> Iterator[Finding]:

@@ -62,9 +62,9 @@ def check_state(ipi: IpiInput, state: InitialState) -> Iterator[Finding]:
     kelvin = state.velocity_temperature / KELVIN
     if kelvin > HOTTEST:
         yield error(
-            f"the velocities with which i-PI starts are those of {kelvin:.3g} K",
+            f"the initial velocities have a kinetic temperature of {kelvin:.3g} K",
             f"write <velocities units='kelvin'> into {ipi.path.name}, with the temperature in "
-            "kelvin: i-PI takes a number without units for Hartree",
+            "kelvin: without units i-PI reads a number in Hartree",
         )
     if state.timestep is not None:
         yield from _timestep(ipi, state, state.timestep / FEMTOSECOND)
@@ -79,7 +79,7 @@ def _temperature(ipi: IpiInput, kelvin: float) -> Iterator[Finding]:
     what = f"the temperature of {ipi.path.name} is {kelvin:.6g} K{written}"
     remedy = (
         f"write <temperature units='kelvin'> into {ipi.path.name}, with the temperature in kelvin: "
-        "i-PI takes a number without units for Hartree"
+        "without units i-PI reads a number in Hartree"
     )
     if kelvin > HOTTEST or (kelvin < COLDEST and not _is_at_rest(ipi, kelvin)):
         yield error(what, remedy)
@@ -98,15 +98,15 @@ def _timestep(ipi: IpiInput, state: InitialState, step: float) -> Iterator[Findi
     written = "" if ipi.timestep is None else " (<timestep> is {} in {})".format(*ipi.timestep)
     what = f"the innermost time step is {step:.4g} fs{written}"
     remedy = (
-        f"write <timestep units='femtosecond'> into {ipi.path.name}, with the step in fs: i-PI "
-        "takes a number without units for atomic time"
+        f"write <timestep units='femtosecond'> into {ipi.path.name}, with the step in fs: without "
+        "units i-PI reads a number in atomic units of time"
     )
     if step < SHORTEST_STEP:
         yield warning(f"{what}, less than {SHORTEST_STEP:g} fs", remedy)
     elif step > longest:
         yield warning(
             f"{what}, more than {longest:g} fs, with atoms of {lightest:.4g} u",
-            f"make it shorter, unless 'conserved' is; {remedy}",
+            f"make it shorter, unless 'conserved' does not drift; {remedy}",
         )
 
 
@@ -171,7 +171,7 @@ def _distances(
     ipi: IpiInput, parsed: ParsedInput, pairs: _Pairs, *, is_bonded: bool
 ) -> Iterator[Finding]:
     remedy = (
-        f"look at the units of the positions and of the cell in <initialize> of {ipi.path.name}: "
+        f"check the units of the positions and of the cell in <initialize> of {ipi.path.name}: "
         "xyz without positions{angstrom} cell{angstrom} in its second line is in bohr"
     )
     if is_bonded and pairs.ratios.min() < TOO_CLOSE:
@@ -220,14 +220,14 @@ def _sizes(
         if _is_scaled(theirs, ours, ANGSTROM):
             yield error(
                 f"the {what} of {ipi.path.name} are {ANGSTROM:.3f} times those of {name}: i-PI "
-                "takes for angstrom what the client takes for bohr",
+                "reads in angstrom what the client reads in bohr",
                 f"{IN_ANGSTROM} {client.config.structure}; if they are bohr, remove "
                 f"units='angstrom' from <initialize> of {ipi.path.name}",
             )
         elif _is_scaled(theirs, ours, 1.0 / ANGSTROM):
             yield error(
                 f"the {what} of {ipi.path.name} are {1.0 / ANGSTROM:.3f} times those of {name}: "
-                "i-PI takes for bohr what the client takes for angstrom",
+                "i-PI reads in bohr what the client reads in angstrom",
                 f"{IN_ANGSTROM} the xyz file in <initialize> of {ipi.path.name}; if they are bohr, "
                 "write positions{atomic_unit} cell{atomic_unit} there",
             )

@@ -23,7 +23,7 @@ def check_model_files(client: ClientFile) -> Iterator[Finding]:
     paths = model_files(client.config, client.path.parent)
     unknown = untrusted(paths)
     for path, sha256 in unknown.items():
-        yield warning(describe_file(path, sha256), "trust it only if you know its maker")
+        yield warning(describe_file(path, sha256), "trust it only if you know where it comes from")
     require_trust(unknown)
     if paths:
-        yield ok(f"{client.path.name}: all model files are there and trusted ({len(paths)})")
+        yield ok(f"{client.path.name}: all model files exist and are trusted ({len(paths)})")

@@ -61,7 +61,7 @@ def check_models(
     with caught(said):
         assembly = build(config, client.path.parent)
         energy = _answer_once(client, assembly)
-    yield ok(f"{name}: {len(assembly.evaluators)} families of models answer for the structure")
+    yield ok(f"{name}: the models give finite numbers for the structure")
     if floatformat is not None:
         yield from check_energy(energy, floatformat, name)
     structure = _shaken(assembly.structure)
@@ -157,7 +157,7 @@ def _judge(subject: str, report: Report) -> Iterator[Finding]:
     if passed:
         worst = max(row.relative for row in passed)
         names = ", ".join(row.what for row in passed)
-        yield ok(f"{subject}: as it must be, relative error at most {worst:.0e}: {names}")
+        yield ok(f"{subject}: correct within a relative error of {worst:.0e}: {names}")
     for row in report.rows:
         if not row.passed:
             yield error(

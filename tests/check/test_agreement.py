@@ -150,7 +150,7 @@ def test_two_clients_with_the_same_extras_are_an_error(case, texts):
     case.replace(case.input, "<forces>", "<forces> <force forcefield='two'/>")
     other = case.folder / "two.toml"
     other.write_text(case.client.read_text().replace("tiny", "two"))
-    assert "the last one wins" in texts(case.judge_agreement(other), "error")[0]
+    assert "keeps only those of the last" in texts(case.judge_agreement(other), "error")[0]
     other.write_text(other.read_text().replace('["dipole"]', "[]"))
     assert texts(case.judge_agreement(other), "error") == []
 

@@ -142,9 +142,9 @@ def test_density_and_shortest_distance_are_said(case, texts):
 @pytest.mark.parametrize(
     ("factor", "words"),
     [
-        (BOHR, "i-PI takes for bohr what the client takes for angstrom"),
+        (BOHR, "i-PI reads in bohr what the client reads in angstrom"),
         (1.009 * BOHR, "0.529 times"),
-        (1.0 / BOHR, "i-PI takes for angstrom what the client takes for bohr"),
+        (1.0 / BOHR, "i-PI reads in angstrom what the client reads in bohr"),
         (1.011 * BOHR, None),
         (1.0, None),
     ],

@@ -53,7 +53,7 @@ def test_who_follows_the_remedy_has_the_model_loaded(case, ran) -> None:
     trust(case.folder / "evil.model")
     client = ClientFile(case.client, config.load(case.client))
     (said,) = check_model_files(client)
-    assert said.what == "client.toml: all model files are there and trusted (1)"
+    assert said.what == "client.toml: all model files exist and are trusted (1)"
     (refusal,) = errors(check_physics([case.client]))
     assert "contains a int, not a network" in refusal.what
     assert ran.exists()
