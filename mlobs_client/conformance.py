@@ -124,7 +124,7 @@ def check_evaluator(
             known["strain"] = (gradient.strain, differences.by_strain)
         for by, (claimed, numeric) in known.items():
             right = np.asarray(np.tensordot(weight, numeric[x], np.ndim(weight)), dtype=np.float64)
-            what = f"{x} pulled back by {by}"
+            what = f"d({x})/d({by})"
             rows.append(_compare(what, claimed, right, tolerance, differences.rounding(x)))
     for name in claims:
         claimed, right = _claimed(name, values, differences, atoms)

@@ -128,8 +128,8 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
         name, other = (cold, ratio) if cold in sure else (hot, 1.0 / ratio)
         mass = float(masses.values[groups[name]][0]) / DALTON
         raise RecordError(
-            f"{said}; other masses of the run look like this. Keep RESTART or the input of the run "
-            f"beside its outputs, or say --mass {name}={mass * other:.4g}, or, if the masses are "
+            f"{said}; the run may have had other masses. Keep RESTART or the input of the run "
+            f"beside its outputs, or give --mass {name}={mass * other:.4g}, or, if the masses are "
             f"right and the run is far from equilibrium, --mass {name}={mass:.4g}"
         )
     logger.warning("%s; the run is not at equilibrium, or has other masses", said)
@@ -171,7 +171,7 @@ def _of_files(labels: tuple[str, ...], systems: Sequence[System]) -> Masses:
     for other in said[1:]:
         if not np.allclose(other.values, said[0].values, rtol=SAME_MASS):
             raise RecordError(
-                f"{said[0]}, but {other}; leave the input of this run alone beside its outputs"
+                f"{said[0]}, but {other}; keep only the input of this run beside its outputs"
             )
     return said[0] if said else Masses(labels, masses_of(labels), "i-PI's table of labels", True)
 
@@ -186,5 +186,5 @@ def _refuse_other_ratios(masses: Masses, ratios: Mapping[str, float] | None, whe
         listed = ", ".join(f"--mass {name}={mass:.4g}" for name, mass in found.items())
         raise RecordError(
             f"{where}: the centre of mass is at rest with masses in the ratio {listed}, and not "
-            f"with the {masses}; say these, or keep RESTART of the run beside its outputs"
+            f"with the {masses}; give these, or keep RESTART of the run beside its outputs"
         )

@@ -50,8 +50,8 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
         if _exchanges(run):
             raise ConfigError(
                 f"{prefix}: is one replica of replica exchange, whose temperature changes; give "
-                f"{prefix.with_name(name.split('_', 1)[-1])} with --temperature: the frames of all "
-                "replicas are sorted"
+                f"{prefix.with_name(name.split('_', 1)[-1])} with --temperature, by which the "
+                "frames of all replicas are sorted"
             )
         return run
     names = [path.name.removesuffix(".out") for path in folder.glob(f"*_{name}.out")]
@@ -72,7 +72,7 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
     if len(near) != 1:
         asked = "" if temperature is None else f", and {len(near)} of them at {temperature:g} K"
         raise ConfigError(
-            f"{prefix}: is replica exchange between {listed} K{asked}; give one of these as "
+            f"{prefix}: is a run with replica exchange at {listed} K{asked}; give one of these as "
             "--temperature"
         )
     return ExchangedRun(prefix, ladder[near[0]], near[0], replicas)
@@ -87,8 +87,9 @@ def refuse_alignment(runs: Sequence[Run]) -> None:
     for run in runs:
         if isinstance(run, ExchangedRun):
             raise ConfigError(
-                f"{run.prefix}: replicas may be on other branches of the dipole each, and cannot "
-                "be moved one by one; say --branches keep if all are on one, as those of molecules"
+                f"{run.prefix}: each replica may be on another branch of the dipole, and "
+                "frames sorted by temperature cannot be moved to one; give --branches keep if all "
+                "are on one, as those of molecules are"
             )
 
 

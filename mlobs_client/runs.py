@@ -172,7 +172,7 @@ class Run:
     def dipoles(self) -> Dipoles:
         """From what ``sources`` name, else from the extras ``dipole`` and ``committee_dipole``."""
         if (source := self.sources.get("dipole")) is not None:
-            remedy = "name the file with --dipoles"
+            remedy = "give another --key, or name the file with --dipoles"
             path = source.path or self._find((source.key, "raw"), source.key, remedy)
             series = read_series(path, source, DIPOLE)
             return Dipoles.of(series.steps, series.values, None)

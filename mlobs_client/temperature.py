@@ -36,14 +36,14 @@ def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
     held = ensemble_temperature(run.systems)
     if held is not None and abs(held / KELVIN - temperature) > SAME_TEMPERATURE * temperature:
         raise ConfigError(
-            f"{run.prefix}: was made at {held / KELVIN:.5g} K, as {run.systems[0].path.name} says, "
+            f"{run.prefix}: was run at {held / KELVIN:.5g} K, as {run.systems[0].path.name} says, "
             f"not at {temperature:g} K; give --temperature {held / KELVIN:.5g}"
         )
     if run.has_properties and "temperature" in run.properties.values:
         _compare_kinetic(run, temperature, since, is_held=held is not None)
     elif held is None:
         logger.warning(
-            "%s: nothing tells the temperature of the run, %g K is taken as given; keep its input "
+            "%s: no file gives the temperature of the run, so %g K is not checked; keep its input "
             "beside its outputs, or add temperature{kelvin} to <properties>",
             run.prefix,
             temperature,
@@ -64,8 +64,8 @@ def _compare_kinetic(run: Run, temperature: float, since: int, *, is_held: bool)
             f"{temperature:g} K; give the --temperature of the run"
         )
     logger.warning(
-        "%s: the mean kinetic temperature is %s, not %g K: not at equilibrium? --skip leaves the "
-        "start out",
+        "%s: the mean kinetic temperature is %s, not %g K; if the start is not at equilibrium, "
+        "leave it out with --skip",
         run.prefix,
         kinetic,
         temperature,

@@ -80,7 +80,7 @@ BAD: dict[str, tuple[Input, str]] = {
     "a trajectory that is not there": (of_output(trajectory("position")), "'position'"),
     "too few clients that keep their bead": (
         replace(RING, ff=ffsocket(more="matching='lock'"), n_clients=3),
-        "for 4 there are 3",
+        "4, but 3 are started",
     ),
     "a field without a dipole": (of_client(client(potential=MACE) + FIELD), "[field] needs dipole"),
     "a dipole that no model gives": (
@@ -180,7 +180,7 @@ BAD: dict[str, tuple[Input, str]] = {
     ),
     "a baseline of a committee without one": (
         replace(GOOD["ffcommittee"], outputs=extras("wb_mixing")),
-        "with <baseline_name> only",
+        "only for an <ffcommittee> with <baseline_name>",
     ),
     "a member's observable by its own name": (
         replace(
@@ -190,7 +190,7 @@ BAD: dict[str, tuple[Input, str]] = {
     ),
     "potentials of rotations without them": (
         of_output(extras("o3grid_pots")),
-        "which neither i-PI makes",
+        "which neither i-PI nor a client of mlobs can give",
     ),
     "an output between two evaluations": (
         of_output(

@@ -142,5 +142,5 @@ def test_the_commands_sort_and_say_what_they_leave_out(
         assert "4 stretches between exchanges, of 2 to 17 samples; those short" in done.output
     samples = DipoleSamples.of((prefix,), 0.0, 300.0)
     assert samples.dipoles[0].shape == (41, 3)
-    with pytest.raises(ConfigError, match="say --branches keep"):
+    with pytest.raises(ConfigError, match="give --branches keep"):
         samples.aligned((prefix,))

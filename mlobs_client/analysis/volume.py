@@ -60,7 +60,10 @@ def _compare(small: tuple[Array, str], large: tuple[Array, str]) -> None:
             "temperature can be taken together; leave one out, or skip more with --skip"
         )
     if not is_known:
-        logger.warning("volumes are taken as equal, but are too short to have errors (%s)", said)
+        logger.warning(
+            "the runs are too short for errors of their volumes, which are taken as equal (%s)",
+            said,
+        )
 
 
 def _error(volumes: Array) -> float:

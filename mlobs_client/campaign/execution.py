@@ -83,7 +83,8 @@ def _alone(campaign: Campaign) -> Iterator[None]:
             yield
     except filelock.Timeout:
         raise LaunchError(
-            f"another 'mlobs campaign run' works in {campaign.path.parent.resolve()}; wait for its "
+            f"another 'mlobs campaign run' is running in "
+            f"{campaign.path.parent.resolve()}; wait for its "
             "end, or end it with Ctrl-C"
         ) from None
 

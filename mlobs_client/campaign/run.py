@@ -108,7 +108,8 @@ def _taken_over(folder: Path) -> Iterator[int]:
                 return
         if time.monotonic() > deadline:
             raise LaunchError(
-                f"a 'mlobs run' or i-PI that an earlier campaign has started works in {folder}, "
+                f"a 'mlobs run' or i-PI that an earlier campaign has started is running in "
+                f"{folder}, "
                 f"and has not ended {PATIENCE:g} s after {exit_file.NAME} was made there; end it"
             )
         exit_file.make(folder)

@@ -37,7 +37,8 @@ def check_fixed_atoms(
     """
     if file.constraints:
         yield warning(
-            f"{name} has constraints of ASE, which have no effect on i-PI: {', '.join(file.constraints)}",
+            f"{name} has constraints of ASE, which have no effect on i-PI: "
+            f"{', '.join(file.constraints)}",
             f"remove them from {name}, or see <motion mode='constrained_dynamics'> of i-PI",
         )
     if not len(file.fixed):

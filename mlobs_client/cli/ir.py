@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     "dipole",
     "dipole",
     DIPOLE_UNITS,
-    "extras (without bead for all) or properties of i-PI, extxyz, or a table of x y z",
+    "extras of i-PI (a name without bead number means all beads) or its properties, extxyz, or a "
+    "table of x y z",
 )
 @click.option("--temperature", required=True, type=float, help="K.")
 @click.option(
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--molecule/--periodic", "molecule", default=None,
-    help="km/mol of a molecule, or n(w)alpha(w) of a cell; without, what is seen: a molecule has "
-    "4 angstrom of vacuum about it.",
+    help="km/mol of a molecule, or n(w)alpha(w) of a periodic cell. Default: a molecule where "
+    "there are 4 angstrom of vacuum around it.",
 )  # fmt: skip
 @click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
@@ -56,8 +57,8 @@ def command(
 ) -> None:
     """Infrared absorption of independent runs of one system, with error bars.
 
-    It is n(w)alpha(w) of a periodic cell; of a molecule in vacuum it is the molar absorption, and
-    the integral of each band in km/mol is listed.
+    Of a periodic cell this is n(w)alpha(w); of a molecule in vacuum it is the molar absorption,
+    with a list of the bands and their integrals in km/mol.
 
     PREFIX is i-PI's output prefix. Reads the extras dipole (or --key) of all beads, whose mean is
     the estimator of path integrals, and, if they are there, PREFIX.committee_dipole_* for the
@@ -72,9 +73,13 @@ def command(
 
     wanted, runs = files.open_runs(wanted, integrator, temperature)
     if observed and len(observed) != len(runs):
-        raise click.UsageError(f"{len(runs)} PREFIX need as many --observed, not {len(observed)}")
+        raise click.UsageError(
+            f"give --observed once for each of the {len(runs)} PREFIX, not {len(observed)} times"
+        )
     if observed and files.sources:
-        raise click.UsageError("--observed has dipoles already; leave out --dipoles, --key, --unit")
+        raise click.UsageError(
+            "--observed is a file of dipoles; leave out --dipoles, --key, --unit"
+        )
     sources = observed or (None,) * len(runs)
     if molecule is None:
         molecule = _are_molecules(runs)

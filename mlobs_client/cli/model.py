@@ -24,7 +24,7 @@ def command() -> None:
 @command.command(epilog="Example:  mlobs model trust committee/*.model")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def trust(files: tuple[Path, ...]) -> None:
-    """Trust FILES, by their content, from now on."""
+    """Trust FILES from now on; a file whose content changes is not trusted any more."""
     from mlobs_client.evaluate import model_files, trusted_list
 
     for path in files:
@@ -35,10 +35,10 @@ def trust(files: tuple[Path, ...]) -> None:
 @command.command(epilog="Example:  mlobs model show 'bundled:water/potential-*'")
 @click.argument("patterns", nargs=-1, required=True)
 def show(patterns: tuple[str, ...]) -> None:
-    """Say what the files of PATTERNS are: class, species, cutoff, size, sha256.
+    """Describe the model files of PATTERNS: class, species, cutoff, size, sha256.
 
-    Of a file that is not trusted, what needs no loading: its size, its sha256, the names in its
-    archive, and what the pickle in it would use.
+    A file that is not trusted is not loaded. Of it, the size, the sha256, the names in the archive,
+    and the functions and classes that loading would use are shown.
     """
     from mlobs_client.evaluate import model_files
     from mlobs_client.evaluate.model_archive import describe_file
@@ -58,7 +58,7 @@ def _describe(path: Path) -> str:
 
     network = model_files.load(path)
     if not hasattr(network, "r_max"):
-        raise ModelError(f"{path}: contains a {type(network).__name__}, no network of MACE")
+        raise ModelError(f"{path}: contains a {type(network).__name__}, not a MACE network")
     species = ", ".join(chemical_symbols[z] for z in network.atomic_numbers.tolist())  # type: ignore[operator]
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
     return (

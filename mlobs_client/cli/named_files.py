@@ -54,7 +54,8 @@ class NamedFiles:
             raise click.UsageError(f"give PREFIX of i-PI's outputs, or {self.option} FILE")
         if self.paths and len(self.paths) != len(prefixes):
             raise click.UsageError(
-                f"{len(prefixes)} PREFIX need as many {self.option}, not {len(self.paths)}"
+                f"give {self.option} once for each of the {len(prefixes)} PREFIX, not "
+                f"{len(self.paths)} times"
             )
         paths = self.paths or (None,) * len(prefixes)
         runs = [
@@ -66,7 +67,7 @@ class NamedFiles:
     def _open(self, run: Run, path: Path | None, timestep: float | None) -> Run:
         if self.sources and isinstance(run, ExchangedRun):
             raise ConfigError(
-                f"{run.prefix}: the outputs of replica exchange are sorted by their own names; "
+                f"{run.prefix}: the outputs of a run with replica exchange are found by PREFIX; "
                 f"leave out {self.option}, --key and --unit"
             )
         return replace(
@@ -93,10 +94,10 @@ def options(
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @click.option(
             option, "paths", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-            help=f"Take {plural} from FILE, one for each PREFIX, or without PREFIX: {of_files}.",
+            help=f"Read {plural} from FILE, one for each PREFIX, or without PREFIX: {of_files}.",
         )  # fmt: skip
-        @click.option("--key", help=f"What the {observable} is called in FILE or in the extras.")
-        @click.option("--unit", type=click.Choice(list(units)), help="Where files do not tell it.")
+        @click.option("--key", help=f"Name of the {observable} in FILE or in the extras.")
+        @click.option("--unit", type=click.Choice(list(units)), help="Unit, if FILE gives none.")
         @wraps(function)
         def called(
             *arguments: Any,

@@ -99,5 +99,5 @@ class ResultFile(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(value, param, ctx)))
         if not path.name:
-            self.fail(f"{value!r} is no name of a file", param, ctx)
+            self.fail(f"{value!r} is not a file name", param, ctx)
         return path

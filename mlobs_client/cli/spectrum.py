@@ -116,14 +116,16 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
                      help="Name of the results, without ending."),
         click.option("--resolution", default=10.0, show_default=True,
                      type=FiniteRange(0.0, min_open=True), help="cm^-1, full width."),
-        click.option("--blocks", default=10, show_default=True, help="Give the error bars."),
-        click.option("--window", default="parzen", show_default=True, help="Of the correlation."),
+        click.option("--blocks", default=10, show_default=True,
+                     help="Number of blocks, for the error bars."),
+        click.option("--window", default="parzen", show_default=True,
+                     help="Lag window of the correlation function."),
         click.option("--skip", default=0.0, show_default=True, type=FiniteRange(0.0),
                      help="ps left out at the start."),
         click.option("--low", default=0.0, show_default=True, type=FiniteRange(),
-                     help="Left end, cm^-1."),
+                     help="Lowest wavenumber shown, cm^-1."),
         click.option("--high", default=4500.0, show_default=True, type=FiniteRange(),
-                     help="Right end, cm^-1."),
+                     help="Highest wavenumber shown, cm^-1."),
     ]  # fmt: skip
 
     @wraps(function)

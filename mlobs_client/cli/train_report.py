@@ -117,7 +117,7 @@ def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
     names = _names(paths, data_set.kind)
     quoted = ", ".join(f'"{name.resolve()}"' for name in names)
     models = f'kind = "mace"\nmodels = [{quoted}]'
-    yield "\nfor a client file (its models are trusted here; elsewhere say: mlobs model trust)"
+    yield "\nfor a client file (its models are trusted here; elsewhere run: mlobs model trust)"
     if data_set.kind == "polarizability":
         yield f"[polarizability]\n{models}"
         return

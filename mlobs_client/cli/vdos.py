@@ -19,7 +19,10 @@ from mlobs_client.units import VELOCITY_UNITS
 @partial(spectrum.options, needs_prefix=False)
 @spectrum.timestep_options
 @named_files.options(
-    "velocities", "", VELOCITY_UNITS, "a trajectory of i-PI (without bead for all), or extxyz"
+    "velocities",
+    "",
+    VELOCITY_UNITS,
+    "a trajectory of i-PI (a name without bead number means all beads), or extxyz",
 )
 @click.option(
     "--mass", "masses", multiple=True, type=LabelledMass(), metavar="LABEL=U",
@@ -27,7 +30,7 @@ from mlobs_client.units import VELOCITY_UNITS
 )  # fmt: skip
 @click.option(
     "--temperature", type=FiniteRange(0.0, min_open=True),
-    help="K; which one of a run with replica exchange.",
+    help="K; selects one temperature of a run with replica exchange.",
 )  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
@@ -41,9 +44,9 @@ def command(
     PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz, or whatever trajectory of PREFIX holds
     v_centroid or velocities (their mean over beads, for path integrals), and the columns step and
     time of PREFIX.out. Masses are those of RESTART, of a checkpoint or of the input beside the
-    outputs, else those of the labels; the integral is the number of coordinates that move. It says
-    which. Of replica exchange, frames are sorted by temperature, and spectra are those of the
-    stretches between exchanges. Writes OUTPUT.png, .pdf, .csv, .json.
+    outputs, else those of the labels; the masses used are printed. The integral is the number of
+    coordinates that move. With replica exchange, frames are sorted by temperature, and spectra
+    are computed between exchanges. Writes OUTPUT.png, .pdf, .csv, .json.
     """
     from mlobs_client.analysis.kinetics import find_freedom
     from mlobs_client.analysis.vdos import vdos

@@ -143,9 +143,9 @@ def _find_class(path: str) -> type[BaseCalculator]:
         ) from error
     if inspect.isclass(found) and issubclass(found, BaseCalculator):
         return found
-    what = f"a {type(found).__name__}, and nothing but a class of calculators is called"
+    what = f"a {type(found).__name__}, and only a subclass of ASE's calculators is called"
     if inspect.isclass(found):
-        what = "a class of something else"
+        what = "a class, but not a subclass of ASE's calculators"
     raise ConfigError(
         f"calculator = {path!r} is not an ASE calculator: it is {what}; {_advice(found)}"
     )
@@ -173,12 +173,12 @@ def _advice(found: object) -> str:
     for kind in get_args(promised) or (promised,):
         if inspect.isclass(kind) and issubclass(kind, BaseCalculator):
             return (
-                f'write the class that it makes, "{kind.__module__}.{kind.__qualname__}", with the '
-                "parameters of that"
+                f'write the class that it returns, "{kind.__module__}.{kind.__qualname__}", with '
+                "the parameters of that class"
             )
     return (
-        "write the class that it makes, with the parameters of that: call it once in Python, and "
-        "print(type(calculator))"
+        "write the class that it returns, with the parameters of that class: to find it, call the "
+        "function once in Python, and print(type(calculator))"
     )
 
 

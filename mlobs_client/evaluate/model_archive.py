@@ -80,7 +80,7 @@ def describe_file(path: Path, sha256: str) -> str:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        content = f"no archive as torch writes it ({error})"
+        content = f"not an archive of torch ({error})"
     else:
         others = [name for name in names if not _TENSOR.fullmatch(name)]
         content = (
@@ -97,7 +97,7 @@ def _uses(path: Path) -> str:
     try:
         found = get_unsafe_globals_in_checkpoint(str(path))
     except Exception as error:  # of a file that was made to confuse
-        return f"what cannot be told ({type(error).__name__})"
+        return f"functions that cannot be listed ({type(error).__name__})"
     packages = Counter(name.partition(".")[0] for name in found)
     usual = [f"{packages[name]} names of {name}" for name in USUAL if name in packages]
     others = [name for name in sorted(found) if name.partition(".")[0] not in USUAL]

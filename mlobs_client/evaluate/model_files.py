@@ -142,9 +142,9 @@ def _refusal(unknown: Mapping[Path, str]) -> ModelError:
     line = shlex.join(["mlobs", "model", "trust", *(str(path.absolute()) for path in unknown)])
     one = len(unknown) == 1
     return ModelError(
-        f"{named}: {'is' if one else 'are'} not loaded, for nobody has said that "
-        f"{'it is' if one else 'they are'} trusted, and loading a model file can run any code; "
-        f"if you know where {'it comes' if one else 'they come'} from, say: {line}"
+        f"{named}: {'is' if one else 'are'} not trusted, so not loaded: loading a model file "
+        f"can run any code; if you know where {'it comes' if one else 'they come'} from, "
+        f"run: {line}"
     )
 
 

@@ -20,7 +20,7 @@ from mlobs_client.tables import Table, validate
 PATIENCE: Final = 30.0
 """Seconds to wait for another that writes the list."""
 
-ANEW: Final = "remove it, and say again which models you trust: mlobs model trust FILE"
+ANEW: Final = "remove it, and trust your models again: mlobs model trust FILE"
 
 
 class _List(Table):
@@ -78,8 +78,8 @@ def add(sha256: str, path: Path) -> None:
             write_json(file, _List(models=models).model_dump(mode="json"), mode=0o600)
     except OSError as error:
         raise ModelError(
-            f"{file}: cannot be written: {error.strerror or error}; mend that, or name "
-            "another folder of yours by XDG_CONFIG_HOME"
+            f"{file}: cannot be written: {error.strerror or error}; correct that, or "
+            "set XDG_CONFIG_HOME to another folder of your own"
         ) from error
 
 
@@ -89,13 +89,13 @@ def _read(file: Path) -> _List:
     except (FileNotFoundError, NotADirectoryError):
         return _List()
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror}; mend that") from error
+        raise ModelError(f"{file}: cannot be read: {error.strerror}; make it readable") from error
     if status.st_uid != os.geteuid():
         raise ModelError(f"{file}: belongs to another user, who could put models there; {ANEW}")
     if status.st_mode & 0o022:
         raise ModelError(
-            f"{file}: can be written by others, who could put models there; look at what is in "
-            f"it, and say: chmod 600 {file}"
+            f"{file}: can be written by others, who could put models there; look at its "
+            f"content, and run: chmod 600 {file}"
         )
     try:
         found = validate(_List, read_json(file, ANEW), str(file))

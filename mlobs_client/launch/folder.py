@@ -58,9 +58,12 @@ def wait_for_rest(folder: Path) -> None:
             time.sleep(PAUSE)
             continue
         pids = " ".join(map(str, holders))
-        who = f"i-PI (process {pids}) of a 'mlobs run' that was killed works in {folder.resolve()}"
+        who = (
+            f"i-PI (process {pids}) of a 'mlobs run' that was killed is running in "
+            f"{folder.resolve()}"
+        )
         if time.monotonic() - begun > PATIENCE:
-            raise LaunchError(f"{who}, and has not ended in {PATIENCE:g} s; say: kill -9 {pids}")
+            raise LaunchError(f"{who}, and has not ended in {PATIENCE:g} s; run: kill -9 {pids}")
         if not is_said:
             logger.warning("%s: waiting for its end", who)
             is_said = True
@@ -75,9 +78,9 @@ def _are_rest(holders: Mapping[int, int]) -> bool:
 
 def _refusal(folder: Path, holders: Mapping[int, int]) -> LaunchError:
     owners = [pid for pid in holders if pid in holders.values()]
-    who = f"another 'mlobs run' (process {owners[0]})" if owners else "somebody"
-    where = "" if owners else ", who is no process of this machine that can be seen"
+    who = f"another 'mlobs run' (process {owners[0]})" if owners else "another process"
+    where = "" if owners else ", perhaps on another machine or of another user"
     return LaunchError(
-        f"{who} works in {folder.resolve()}{where}; wait for the end, or copy the inputs to a "
+        f"{who} is running in {folder.resolve()}{where}; wait for the end, or copy the inputs to a "
         "folder of their own"
     )

@@ -198,7 +198,7 @@ def submit(path: Path) -> str:
         )
     except FileNotFoundError:
         raise LaunchError(
-            f"the command sbatch is not on the PATH; where Slurm is, say: {how_to_submit(path)}"
+            f"the command sbatch is not on the PATH; where Slurm is, run: {how_to_submit(path)}"
         ) from None
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines() or [f"status {error.returncode}"]

@@ -50,8 +50,8 @@ def find_bead_files(base: Path) -> dict[int, Path]:
             path = base.parent / name
             if (other := found.setdefault(int(match[1]), path)) != path:
                 raise RecordError(
-                    f"{path}: {other.name} is bead {int(match[1])} too; move away which of them is "
-                    "of another run"
+                    f"{path}: {other.name} is bead {int(match[1])} too; move the one of another "
+                    "run to another folder"
                 )
     if not found:
         raise RecordError(

@@ -142,7 +142,7 @@ def whole_number(text: str, where: str) -> int:
     """
     if not (text.isascii() and text.isdigit()) or len(text) > MOST_DIGITS:
         shown = f"{text[:40]!r}{' ...' if len(text) > 40 else ''}"
-        raise RecordError(f"{where}: {shown} is no whole number of at most {MOST_DIGITS} digits")
+        raise RecordError(f"{where}: {shown} is not a whole number of at most {MOST_DIGITS} digits")
     return int(text)
 
 

@@ -84,9 +84,11 @@ def read_series(path: Path, source: Source, kind: Kind) -> Series:
     """
     steps, values, unit = _read(path, source.key, kind)
     if source.unit and unit is None:
-        raise RecordError(f"{path}: tells its units itself; do not give {source.unit!r}")
+        raise RecordError(f"{path}: gives its units itself; leave out --unit {source.unit}")
     if not source.unit and unit is not None and source.key != kind.name:
-        logger.warning("%s: tells no unit of %s, which is taken as %s", path, source.key, unit)
+        logger.warning(
+            "%s: gives no unit of %s; %s is assumed, --unit sets another", path, source.key, unit
+        )
     scale = 1.0 if unit is None else kind.units[source.unit or unit]
     if values.ndim == 1 + len(kind.shape):
         values = values[:, None]
@@ -121,7 +123,7 @@ def _from_extras(extras: Extras, path: Path, key: str) -> tuple[Integers, Array]
     if key not in extras.values:
         raise RecordError(
             f"{path}: has no {key!r}; it has "
-            f"{', '.join((*extras.values, *extras.texts))}: say which is meant with --key"
+            f"{', '.join((*extras.values, *extras.texts))}: choose one with --key"
         )
     return extras.steps, extras.values[key]
 
@@ -144,7 +146,7 @@ def _from_extended(path: Path, key: str) -> tuple[Integers, Array]:
             if key not in entries:
                 raise RecordError(
                     f"{path}:{place.line}: has no {key!r}; it has "
-                    f"{', '.join(entries)}: say which is meant with --key"
+                    f"{', '.join(entries)}: choose one with --key"
                 )
             values.append(np.asarray(entries[key], dtype=np.float64))
             steps.append(place.step)
@@ -170,5 +172,7 @@ def _from_table(path: Path, kind: Kind) -> tuple[Integers, Array]:
 
 
 def _count(path: Path, n_entries: int) -> Integers:
-    logger.warning("%s: tells no steps; %d entries are one step apart", path, n_entries)
+    logger.warning(
+        "%s: gives no steps; its %d entries are taken as consecutive steps", path, n_entries
+    )
     return np.arange(n_entries)

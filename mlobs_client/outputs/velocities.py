@@ -43,12 +43,14 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
     if found.quantity.startswith("column "):
         unit = source.unit or "angstrom/fs"
         if not source.unit:
-            logger.warning("%s: tells no unit of velocities, which is taken as %s", path, unit)
+            logger.warning(
+                "%s: gives no unit of velocities; %s is assumed, --unit sets another", path, unit
+            )
         return replace(found, quantity="velocities", values=found.values * VELOCITY_UNITS[unit])
     if found.quantity not in QUANTITIES:
         raise RecordError(f"{path}: holds {found.quantity}; velocities or v_centroid are needed")
     if source.unit:
-        raise RecordError(f"{path}: tells its units itself; do not give {source.unit!r}")
+        raise RecordError(f"{path}: gives its units itself; leave out --unit {source.unit}")
     return found
 
 

@@ -112,7 +112,8 @@ def _check_run(
                     )
     for i in sorted(set(np.unique(owners).tolist()) - compared):
         logger.warning(
-            "%s: nothing tells that it belongs to this run; give extras that it holds too: %s",
+            "%s: it cannot be checked that it belongs to this run; let i-PI write "
+            "extras that it holds, too: %s",
             records[i].path,
             " or ".join(records[i].names),
         )
@@ -158,8 +159,8 @@ def _find_owners(
     known = {record.path.name: i for i, record in enumerate(records)}
     if len(known) < len(records):
         raise RecordError(
-            f"several of the records {', '.join(str(record.path) for record in records)} have one "
-            "name, by which their rows are told apart; give those of one run"
+            f"several of the records {', '.join(str(record.path) for record in records)} have the "
+            "same name, by which their rows are told apart; give those of one run"
         )
     if missing := sorted(set(np.unique(files).tolist()) - known.keys()):
         raise RecordError(f"rows are in the records {', '.join(missing)}, which were not given")

@@ -121,7 +121,8 @@ def count_intact_rows(path: Path, header: Header) -> int:
     begins_with_zeros = n_whole == 1 and not rows[0].tobytes().strip(b"\0")
     if n_rows < n_whole and not begins_with_zeros:
         logger.warning(
-            "%s: the last %d rows are torn (their checksums are wrong) and left out; %d stay",
+            "%s: the last %d rows are incomplete (their checksums are wrong) and left out; "
+            "%d remain",
             path,
             n_whole - n_rows,
             n_rows,

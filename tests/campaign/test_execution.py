@@ -89,7 +89,7 @@ def test_two_campaigns_at_once_in_one_folder_are_refused(path: Path) -> None:
     campaign.hidden.mkdir()
     with (
         filelock.FileLock(campaign.hidden / "lock"),
-        pytest.raises(LaunchError, match="another 'mlobs campaign run' works in"),
+        pytest.raises(LaunchError, match="another 'mlobs campaign run' is running in"),
     ):
         run(campaign)
     assert not campaign.runs["temperature=280_seed=1"].folder.exists()

@@ -43,9 +43,9 @@ def test_a_model_that_is_not_trusted_is_described_refused_once_and_not_loaded(ca
     (said,) = [one.what for one in found if one.level is Level.WARNING and "evil" in one.what]
     assert f"sha256 {digest(path)}" in said
     assert "loading it would use posix.system" in said
-    (refusal,) = [one for one in errors(found) if "is not loaded" in one.what]
+    (refusal,) = [one for one in errors(found) if "is not trusted, so not loaded" in one.what]
     assert digest(path) in refusal.what
-    assert refusal.remedy.endswith(f"say: mlobs model trust {path}")
+    assert refusal.remedy.endswith(f"run: mlobs model trust {path}")
     assert not ran.exists()
 
 

@@ -161,7 +161,7 @@ def test_a_model_that_is_not_trusted_is_not_measured(folder: Path, tmp_path: Pat
     (tmp_path / "mine.model").write_bytes(b"a pickle")
     done = run(tmp_path / "mine.model", folder / "init.xyz")
     assert isinstance(done.exception, ModelError)
-    assert str(done.exception).endswith(f"say: mlobs model trust {tmp_path}/mine.model")
+    assert str(done.exception).endswith(f"run: mlobs model trust {tmp_path}/mine.model")
 
 
 def test_numbers_that_cannot_be_written_are_shown(

@@ -35,7 +35,7 @@ def test_ir_needs_one_record_for_each_run(finished_run: Path) -> None:
     arguments = [prefix, prefix, "--observed", "a.h5", "--temperature", "300", "-o", "ir"]
     done = CliRunner().invoke(ir, arguments)
     assert done.exit_code == 2
-    assert "2 PREFIX need as many --observed, not 1" in done.output
+    assert "give --observed once for each of the 2 PREFIX, not 1 times" in done.output
 
 
 @pytest.mark.parametrize("correction", ["standard", "schofield", "none"])

@@ -56,7 +56,7 @@ def test_of_a_file_that_is_not_trusted_all_is_shown_that_needs_no_loading(home: 
     ):
         assert part in done.output
     assert isinstance(done.exception, ModelError)
-    assert str(done.exception).endswith(f"say: mlobs model trust {path}")
+    assert str(done.exception).endswith(f"run: mlobs model trust {path}")
 
 
 def test_of_a_network_of_ones_own_the_packages_are_counted(home: Path) -> None:
@@ -72,7 +72,7 @@ def test_of_a_network_of_ones_own_the_packages_are_counted(home: Path) -> None:
 def test_a_file_that_is_no_archive_is_said_to_be_none(content: bytes, home: Path) -> None:
     (home / "it.model").write_bytes(content)
     done = CliRunner().invoke(command, ["show", str(home / "it.model")])
-    assert "no archive as torch writes it" in done.output
+    assert "not an archive of torch" in done.output
     assert isinstance(done.exception, ModelError)
 
 
@@ -90,4 +90,4 @@ def test_a_network_of_something_else_is_no_traceback(home: Path) -> None:
     model_files.trust(home / "linear.model")
     done = CliRunner().invoke(command, ["show", str(home / "linear.model")])
     assert isinstance(done.exception, ModelError)
-    assert "contains a Linear, no network of MACE" in str(done.exception)
+    assert "contains a Linear, not a MACE network" in str(done.exception)

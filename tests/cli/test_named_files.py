@@ -114,4 +114,4 @@ def test_neither_prefix_nor_file_and_numbers_that_differ_are_refused(tmp_path: P
         "give PREFIX of i-PI's outputs, or --velocities FILE" in call(vdos, tmp_path / "v").output
     )
     done = call(vdos, tmp_path / "v", "sim", "--velocities", "a", "--velocities", "b")
-    assert "1 PREFIX need as many --velocities, not 2" in done.output
+    assert "give --velocities once for each of the 1 PREFIX, not 2 times" in done.output

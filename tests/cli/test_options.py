@@ -31,7 +31,7 @@ def test_a_folder_is_no_file_to_be_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(click.BadParameter, match=r"is no name of a file|is a directory"):
+    with pytest.raises(click.BadParameter, match=r"is not a file name|is a directory"):
         ResultFile().convert(text, None, None)
     assert ResultFile().convert("folder/a.extxyz", None, None) == Path("folder/a.extxyz")
 

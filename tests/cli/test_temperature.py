@@ -65,9 +65,9 @@ def test_another_temperature_than_that_of_the_thermostat_is_refused_with_the_rig
         return ""
 
     refused = call(300.0)
-    assert "was made at 250 K, as input.xml says, not at 300 K" in refused
+    assert "was run at 250 K, as input.xml says, not at 300 K" in refused
     (given,) = re.findall(r"--temperature (\d+)", refused)
-    assert "was made at" not in call(float(given))
+    assert "was run at" not in call(float(given))
 
 
 def test_without_a_thermostat_the_kinetic_temperature_decides(
@@ -103,7 +103,7 @@ def test_an_unknown_temperature_is_said_with_what_would_tell_it(
 ) -> None:
     prefix = write(tmp_path)
     compare_temperature(Run(prefix), 300.0)
-    assert "nothing tells the temperature of the run, 300 K is taken as given" in caplog.text
+    assert "no file gives the temperature of the run, so 300 K is not checked" in caplog.text
     caplog.clear()
     (tmp_path / "input.xml").write_text(INPUT.format(mode="nvt", kelvin=300.0))
     compare_temperature(Run(prefix), 300.0)

@@ -142,7 +142,7 @@ def test_a_calculator_is_made_from_its_import_path() -> None:
         ("LennardJones", {}, "cannot be imported"),
         ("..LennardJones", {}, "cannot be imported"),
         ("ase.calculators.emt.EMT", {"asap_cutoff": [1], "label": 1.5}, "cannot be made"),
-        ("ase.Atoms", {}, "not an ASE calculator: it is a class of something else"),
+        ("ase.Atoms", {}, "not an ASE calculator: it is a class, but not a subclass of ASE"),
         ("ase.units.kB", {}, "not an ASE calculator: it is a float"),
         ("ase.calculators.calculator.Calculator", {}, "needs energy and forces"),
     ],
@@ -196,7 +196,7 @@ def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_client_file_calls_no_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"subprocess\.getoutput.*nothing but a class of calc"):
+    with pytest.raises(ConfigError, match=r"subprocess\.getoutput.*only a subclass of ASE"):
         AseEvaluator.from_import_path("subprocess.getoutput", {"cmd": "touch RAN"})
     assert not (tmp_path / "RAN").exists()
 
@@ -205,7 +205,7 @@ def test_a_client_file_calls_no_function(tmp_path: Path, monkeypatch: pytest.Mon
 def test_of_a_function_that_promises_a_calculator_the_class_is_named(
     name: str, factories: Path
 ) -> None:
-    with pytest.raises(ConfigError, match='write the class that it makes, "') as caught:
+    with pytest.raises(ConfigError, match='write the class that it returns, "') as caught:
         AseEvaluator.from_import_path(f"factories.{name}", {"sigma": 2.6})
     assert not (factories / "RAN").exists()
     written = str(caught.value).split('"')[1]
@@ -215,7 +215,9 @@ def test_of_a_function_that_promises_a_calculator_the_class_is_named(
 
 @pytest.mark.parametrize("name", ["says_nothing", "says_what_is_not_there"])
 def test_of_other_functions_it_is_said_how_to_find_the_class(name: str, factories: Path) -> None:
-    with pytest.raises(ConfigError, match=r"call it once in Python, and print\(type\(calculator"):
+    with pytest.raises(
+        ConfigError, match=r"call the function once in Python, and print\(type\(calculator"
+    ):
         AseEvaluator.from_import_path(f"factories.{name}", {"sigma": 2.6})
     assert not (factories / "RAN").exists()
 
@@ -255,7 +257,7 @@ def test_models_that_parameters_name_must_be_trusted(
     (factories / "evil.pkl").write_bytes(pickle.dumps(Evil()))
     named = f"{factories}{named}" if named == "/evil.pkl" else named
     parameters = {"model_paths": named, "more": {"a": [1, "PBE", "\0", "."]}}
-    with pytest.raises(ModelError, match=f"say: mlobs model trust {factories}/evil.pkl$"):
+    with pytest.raises(ModelError, match=f"run: mlobs model trust {factories}/evil.pkl$"):
         AseEvaluator.from_import_path("unpickles.Pickled", parameters)
     assert not (factories / "RAN").exists()
     trust(factories / "evil.pkl")

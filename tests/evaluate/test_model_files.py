@@ -106,11 +106,11 @@ class Evil:
 def test_a_file_that_is_not_trusted_is_not_loaded_and_the_remedy_works(tmp_path) -> None:
     path = tmp_path / "a name.model"
     torch.save(Evil(tmp_path), path)
-    with pytest.raises(ModelError, match="is not loaded") as caught:
+    with pytest.raises(ModelError, match="is not trusted, so not loaded") as caught:
         load(path)
     assert not (tmp_path / "RAN").exists()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in str(caught.value)
-    mlobs, model, trusting, *files = shlex.split(str(caught.value).rpartition("say: ")[2])
+    mlobs, model, trusting, *files = shlex.split(str(caught.value).rpartition("run: ")[2])
     assert [mlobs, model, trusting] == ["mlobs", "model", "trust"]
     assert CliRunner().invoke(command, [trusting, *files]).exit_code == 0
     with pytest.raises(ModelError, match="contains a int, not a network"):  # of the shell
@@ -137,7 +137,7 @@ def test_a_trusted_file_is_loaded_wherever_it_lies(model_file, tmp_path, caplog)
 def test_a_changed_file_is_not_trusted_any_more(model_file, network) -> None:
     trust(model_file)
     save(network("potential", 1), model_file)
-    with pytest.raises(ModelError, match=r"mine\.model .* is not loaded"):
+    with pytest.raises(ModelError, match=r"mine\.model .* is not trusted, so not loaded"):
         load(model_file)
 
 

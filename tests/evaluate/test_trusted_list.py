@@ -62,7 +62,7 @@ def test_a_list_that_others_may_write_is_refused_and_the_remedy_works(
 ) -> None:
     add(A, tmp_path / "a.model")
     file.chmod(mode)
-    with pytest.raises(ModelError, match=f"can be written by others.* say: chmod 600 {file}$"):
+    with pytest.raises(ModelError, match=f"can be written by others.* run: chmod 600 {file}$"):
         trusted()
     with pytest.raises(ModelError, match="can be written by others"):
         add(B, tmp_path / "b.model")

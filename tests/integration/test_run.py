@@ -173,7 +173,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: R
     )  # fmt: skip
     assert second.returncode == 1
     assert run.process is not None
-    assert f"another 'mlobs run' (process {run.process.pid}) works in" in second.stderr
+    assert f"another 'mlobs run' (process {run.process.pid}) is running in" in second.stderr
     assert run.wait() == 0, run.said
 
 

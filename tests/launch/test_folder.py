@@ -53,7 +53,7 @@ def test_the_rest_of_a_killed_run_is_waited_for_and_named(
     threading.Timer(0.3, os.kill, (rest, signal.SIGTERM)).start()
     with caplog.at_level(logging.WARNING), alone(tmp_path) as lock:
         assert lock > 0
-    assert f"i-PI (process {rest}) of a 'mlobs run' that was killed works in" in caplog.text
+    assert f"i-PI (process {rest}) of a 'mlobs run' that was killed is running in" in caplog.text
 
 
 @linux
@@ -63,7 +63,7 @@ def test_the_rest_that_does_not_end_is_an_error_with_a_command_that_helps(
     monkeypatch.setattr("mlobs_client.launch.folder.PATIENCE", 0.3)
     with pytest.raises(LaunchError) as caught:
         wait_for_rest(tmp_path)
-    command = re.search(r"has not ended in 0\.3 s; say: (kill -9 \d+)$", str(caught.value))
+    command = re.search(r"has not ended in 0\.3 s; run: (kill -9 \d+)$", str(caught.value))
     assert command is not None
     assert command[1].endswith(str(rest))
     subprocess.run(shlex.split(command[1]), check=True)
@@ -76,7 +76,7 @@ def test_a_run_that_lives_is_named_and_not_waited_for(tmp_path: Path) -> None:
     with (
         alone(tmp_path),
         pytest.raises(
-            LaunchError, match=rf"another 'mlobs run' \(process {os.getpid()}\) works in"
+            LaunchError, match=rf"another 'mlobs run' \(process {os.getpid()}\) is running in"
         ),
     ):
         wait_for_rest(tmp_path)
@@ -88,7 +88,7 @@ def test_who_is_not_seen_is_not_taken_for_dead(
 ) -> None:
     monkeypatch.setattr("mlobs_client.launch.folder.find_holders", lambda log: holders)
     monkeypatch.setattr("mlobs_client.launch.folder.DYING", 0.1)
-    with alone(tmp_path), pytest.raises(LaunchError, match="no process of this machine"):
+    with alone(tmp_path), pytest.raises(LaunchError, match="perhaps on another machine"):
         wait_for_rest(tmp_path)
 
 

@@ -125,5 +125,5 @@ def test_without_slurm_the_script_is_kept_and_the_remedy_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LaunchError, match=r"sbatch is not on the PATH; where Slurm is, say: cd "):
+    with pytest.raises(LaunchError, match=r"sbatch is not on the PATH; where Slurm is, run: cd "):
         slurm.submit(tmp_path / "input.sh")

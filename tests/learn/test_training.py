@@ -69,7 +69,7 @@ def test_a_folder_of_somebody_else_is_not_loaded_though_its_checksums_are_right(
     path = member_file(tmp_path, "dipole", 0)
     torch.save(torch.nn.Linear(1, 1), path)
     write_json(path.with_suffix(".json"), {"sha256": digest(path)})
-    with pytest.raises(ModelError, match=f"say: mlobs model trust {path}$"):
+    with pytest.raises(ModelError, match=f"run: mlobs model trust {path}$"):
         load_member(path)
     trust(path)
     assert isinstance(load_member(path), torch.nn.Linear)

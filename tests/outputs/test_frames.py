@@ -95,7 +95,7 @@ def test_comments_that_tell_nothing_are_allowed(tmp_path: Path) -> None:
         ("²\n\nH 0 0 0\n", r"a\.xyz:1: '²' is not a number of atoms"),
         ("99999999999999999999\n\nH 0 0 0\n", r"a\.xyz:1: '9{20}' is not a number of atoms"),
         (f"{5000 * '9'}\n\nH 0 0 0\n", r"a\.xyz:1: '9{40}' is not a number of atoms"),
-        (frame(10**19), r"a\.xyz:2: Step: '10{19}' is no whole number"),
+        (frame(10**19), r"a\.xyz:2: Step: '10{19}' is not a whole number"),
         (
             frame(0).replace("Step:          0", f"Step: {5000 * '9'}"),
             r"a\.xyz:2: Step: '9{40}' \.\.\. is no",

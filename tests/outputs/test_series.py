@@ -44,7 +44,9 @@ def test_the_unit_is_the_one_that_is_given(tmp_path: Path, kind: str, caplog) ->
         series = read_series(path, Source("mu", "debye"), DIPOLE)
     assert series.steps.tolist() == ([0, 1, 2] if kind == "table" else [0, 5, 10])
     np.testing.assert_allclose(series.values[:, 0], DIPOLES * DEBYE, rtol=2e-7)
-    assert ("tells no steps; 3 entries are one step apart" in caplog.text) == (kind == "table")
+    assert ("gives no steps; its 3 entries are taken as consecutive steps" in caplog.text) == (
+        kind == "table"
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_a_unit_that_nobody_tells_is_said(tmp_path: Path, kind, unit, factor, ca
     with caplog.at_level(logging.WARNING):
         series = read_series(path, Source("mu"), DIPOLE)
     np.testing.assert_allclose(series.values[:, 0], DIPOLES * factor, rtol=1e-8)
-    assert f"mu: tells no unit of mu, which is taken as {unit}".replace("\\", "") in caplog.text
+    assert f"mu: gives no unit of mu; {unit} is assumed".replace("\\", "") in caplog.text
 
 
 def test_properties_tell_their_unit(tmp_path: Path, caplog) -> None:
@@ -65,7 +67,7 @@ def test_properties_tell_their_unit(tmp_path: Path, caplog) -> None:
     series = read_series(path, Source("dipole"), DIPOLE)
     np.testing.assert_allclose(series.values[:, 0], DIPOLES * DEBYE, rtol=2e-7)  # i-PI's digits
     assert not caplog.text
-    with pytest.raises(RecordError, match="tells its units itself; do not give 'debye'"):
+    with pytest.raises(RecordError, match="gives its units itself; leave out --unit debye"):
         read_series(path, Source("dipole", "debye"), DIPOLE)
 
 

@@ -74,5 +74,5 @@ def test_positions_are_not_taken_for_velocities(tmp_path: Path) -> None:
 
 def test_a_unit_beside_that_of_the_file_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "vel.xyz", "v_centroid{m/s}")
-    with pytest.raises(RecordError, match="tells its units itself; do not give 'nm/ps'"):
+    with pytest.raises(RecordError, match="gives its units itself; leave out --unit nm/ps"):
         read_velocities(path, Source("", "nm/ps"))

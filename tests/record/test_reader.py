@@ -105,7 +105,7 @@ def test_torn_rows_at_the_end_are_left_out_with_their_number(
     damage(record.path, 2)
     damage(record.path, 3)
     assert open_record(record.path).read("step").tolist() == [0, 1]
-    assert "a.h5: the last 2 rows are torn" in caplog.text
+    assert "a.h5: the last 2 rows are incomplete" in caplog.text
 
 
 def test_a_record_that_has_no_rows_yet_has_no_torn_ones(

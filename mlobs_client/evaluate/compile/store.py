@@ -143,7 +143,7 @@ def home() -> Path:
     status = folder.stat()
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise ModelError(
-            f"{folder} can be written by others, who could put code there; remove it, or say: "
+            f"{folder} can be written by others, who could put code there; remove it, or run: "
             f"chmod 700 {folder}"
         )
     return folder
