@@ -110,7 +110,7 @@ def test_what_is_no_single_temperature_is_refused_with_those_there_are(tmp_path:
     append(tmp_path, range(41), EXCHANGES)
     prefix = write_input(tmp_path)
     for kelvin in (None, 310.0):
-        with pytest.raises(ConfigError, match=r"between 300, 330, 360 K.* one of these"):
+        with pytest.raises(ConfigError, match=r"at 300, 330, 360 K.* one of these"):
             open_run(prefix, kelvin)
     with pytest.raises(ConfigError, match=r"is one replica of .*; give .*/simulation with --temp"):
         open_run(prefix.with_name("r0_simulation"))

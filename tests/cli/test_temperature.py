@@ -95,7 +95,7 @@ def test_a_thermostat_that_has_not_reached_its_temperature_is_said_and_skipping_
     rows = table.read_text().splitlines(keepends=True)
     table.write_text("".join(rows[:202]))  # header, and the hot half
     compare_temperature(Run(prefix), 250.0)
-    assert re.search(r"kinetic temperature is (49|50)\d.* not 250 K: .* --skip", caplog.text)
+    assert re.search(r"kinetic temperature is (49|50)\d.* not 250 K; .* --skip", caplog.text)
 
 
 def test_an_unknown_temperature_is_said_with_what_would_tell_it(

@@ -56,7 +56,7 @@ def test_columns_of_others_have_the_unit_that_is_given_or_said(
     with caplog.at_level(logging.WARNING):
         read = read_velocities(path, Source("", unit))
     np.testing.assert_allclose(read.values, factor * PER_FS * VELOCITIES, rtol=1e-8)
-    assert ("no unit of velocities, which is taken as angstrom/fs" in caplog.text) == (not unit)
+    assert ("no unit of velocities; angstrom/fs is assumed" in caplog.text) == (not unit)
 
 
 def test_the_column_may_be_named(tmp_path: Path) -> None:
