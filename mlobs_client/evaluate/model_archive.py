@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import zipfile
 from collections import Counter
@@ -18,18 +17,6 @@ USUAL: Final = ("torch", "e3nn", "mace")
 """Packages that networks are made of."""
 
 _TENSOR: Final = re.compile(r"[^/]*/data/\d+")
-
-
-def can_run_code(path: Path) -> bool:
-    """Whether this looks like what torch or pickle writes: loading it can run any code.
-
-    One that cannot be read may be all that.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(1) == pickle.PROTO or zipfile.is_zipfile(path)
-    except OSError:
-        return True
 
 
 def describe_file(path: Path, sha256: str) -> str:
