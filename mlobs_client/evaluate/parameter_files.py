@@ -20,18 +20,19 @@ import numpy as np
 _NUMPY: Final = b"\x93NUMPY"
 
 
-def that_can_run_code(parameters: object) -> Iterator[Path]:
+def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Path]:
     """Files that parameters name, at any depth, and that can run code when they are loaded.
 
     Args:
         parameters: texts, and mappings and sequences of such; all else names no file.
+        folder: to which names are relative.
     """
     if isinstance(parameters, str):
-        yield from [path for path in _named(parameters) if can_run_code(path)]
+        yield from [path for path in _named(parameters, folder) if can_run_code(path)]
     elif isinstance(parameters, Mapping | list | tuple):
         several = parameters.values() if isinstance(parameters, Mapping) else parameters
         for one in several:
-            yield from that_can_run_code(one)
+            yield from that_can_run_code(one, folder)
 
 
 def can_run_code(path: Path) -> bool:
@@ -91,15 +92,17 @@ def _has_objects(file: BinaryIO) -> bool:
     return False
 
 
-def _named(text: str) -> list[Path]:
+def _named(text: str, folder: Path) -> list[Path]:
     """All files that a text can mean: as it stands, as a pattern, and with its ``~`` expanded.
 
     With the functions of strings, for pathlib refuses names ("~nobody/x", "***") that others open.
     """
     names = {text, os.path.expanduser(text)}  # noqa: PTH111 (see above)
-    matches = {
+    found = {
         match
         for name in names
-        for match in [name, *glob.glob(name), *glob.glob(name, recursive=True)]  # noqa: PTH207
+        for recursive in (False, True)
+        for match in glob.glob(name, root_dir=folder, recursive=recursive)  # noqa: PTH207
     }
-    return [Path(match) for match in sorted(matches) if os.path.isfile(match)]  # noqa: PTH113
+    paths = [folder / name for name in sorted(names | found)]
+    return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
