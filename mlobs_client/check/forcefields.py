@@ -35,6 +35,7 @@ class Forcefield:
         members: names of the forcefields inside of it.
         baseline: name of the one that gives the baseline of a committee; empty without.
         plumed_extras: what PLUMED is asked for.
+        loads: texts that may name files that i-PI itself loads, models among them.
         n_photons: how many of the last atoms, labelled ``L``, are photons that no client sees.
     """
 
@@ -49,6 +50,7 @@ class Forcefield:
     members: tuple[str, ...] = ()
     baseline: str = ""
     plumed_extras: tuple[str, ...] = ()
+    loads: tuple[str, ...] = ()
     n_photons: int = 0
 
     def extras(self, sent: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
@@ -116,8 +118,23 @@ def _read(tag: ET.Element) -> Forcefield:
         members=tuple(one.get("name", "").strip() for one in tag if _is_forcefield(one)),
         baseline=text_of(tag, "baseline_name", ""),
         plumed_extras=split_list(text_of(tag, "plumed_extras", "")),
+        loads=_what_is_loaded(tag),
         n_photons=_count_photons(tag),
     )
+
+
+def _what_is_loaded(tag: ET.Element) -> tuple[str, ...]:
+    """All values of the parameters of ``<ffdirect>``, and the model of ``<ffsgdml>``.
+
+    Values can be lists and mappings, and names can have brackets: so they are split in both ways.
+    """
+    name = {"ffdirect": "parameters", "ffsgdml": "sGDML_model"}.get(tag.tag)
+    if name is None:
+        return ()
+    text = ",".join("".join(one.itertext()) for one in tag.iter(name))
+    parts = [*re.split("[{},]", text), *re.split(r"[{},\[\]]", text)]
+    values = (value for part in parts for value in (part, part.partition(":")[2]))
+    return tuple({value.strip(" \n\t'\"") for value in values} - {""})
 
 
 def _count_photons(tag: ET.Element) -> int:

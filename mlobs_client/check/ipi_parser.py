@@ -18,8 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from mlobs_client.check import ipi_input
 from mlobs_client.check.first_outputs import Fault, find_faults
 from mlobs_client.check.initial_state import InitialState, describe_state
+from mlobs_client.check.models import require_trusted_input
 from mlobs_client.errors import ConfigError
 from mlobs_client.structure import Array
 
@@ -62,8 +64,11 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
 
     Raises:
         ConfigError: i-PI refuses it; the text is i-PI's own.
+        ModelError: it has i-PI load models that are not trusted.
     """
-    answer = _ask(path, path.parent if folder is None else folder)
+    folder = path.parent if folder is None else folder
+    require_trusted_input(ipi_input.read(path), folder)
+    answer = _ask(path, folder)
     if "refused" in answer:
         raise ConfigError(f"{path}: i-PI refuses it: {_with_remedy(answer['refused'], path)}")
     return ParsedInput(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mlobs_client.build import model_files
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.finding import Finding, ok, warning
+from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.evaluate.model_archive import describe_file
 from mlobs_client.evaluate.model_files import require_trust, untrusted
+from mlobs_client.evaluate.parameter_files import that_can_run_code
 
 
 def check_model_files(client: ClientFile) -> Iterator[Finding]:
@@ -27,3 +30,16 @@ def check_model_files(client: ClientFile) -> Iterator[Finding]:
     require_trust(unknown)
     if paths:
         yield ok(f"{client.path.name}: all model files exist and are trusted ({len(paths)})")
+
+
+def require_trusted_input(ipi: IpiInput, folder: Path) -> None:
+    """Stop at model files that i-PI itself would load for an input, and that nobody has trusted.
+
+    Args:
+        ipi: with ``<ffdirect>``, whose ``<parameters>`` name them, or ``<ffsgdml>``.
+        folder: in which i-PI is started.
+
+    Raises:
+        ModelError: there are some.
+    """
+    require_trust(that_can_run_code([ff.loads for ff in ipi.forcefields], folder))

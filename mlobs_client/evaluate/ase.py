@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, get_args, get_type_hints
 
 import numpy as np
@@ -15,10 +13,10 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from mlobs_client.errors import ConfigError, EvaluationError, ModelError
+from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation, Values
-from mlobs_client.evaluate.model_archive import can_run_code
-from mlobs_client.evaluate.model_files import require_trust, resolve
+from mlobs_client.evaluate.model_files import require_trust
+from mlobs_client.evaluate.parameter_files import that_can_run_code
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
 
@@ -70,7 +68,7 @@ class AseEvaluator:
             ModelError: the parameters name models that are not trusted.
         """
         kind = _find_class(path)
-        require_trust(_models_in(parameters))
+        require_trust(that_can_run_code(parameters))
         try:
             calculator = kind(**parameters)
         except Exception as error:  # constructors of calculators raise anything
@@ -149,17 +147,6 @@ def _find_class(path: str) -> type[BaseCalculator]:
     raise ConfigError(
         f"calculator = {path!r} is not an ASE calculator: it is {what}; {_advice(found)}"
     )
-
-
-def _models_in(parameters: object) -> Iterator[Path]:
-    """Files that parameters name and that can run code when the calculator loads them."""
-    if isinstance(parameters, str):
-        with contextlib.suppress(ModelError):  # most texts are no names of files
-            yield from [path for path in resolve([parameters], Path()) if can_run_code(path)]
-    elif isinstance(parameters, Mapping | list):
-        several = parameters.values() if isinstance(parameters, Mapping) else parameters
-        for one in several:
-            yield from _models_in(one)
 
 
 def _advice(found: object) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import tarfile
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import Final
 
 from mlobs_client.errors import ModelError
 
@@ -19,48 +17,6 @@ USUAL: Final = ("torch", "e3nn", "mace")
 """Packages that networks are made of."""
 
 _TENSOR: Final = re.compile(r"[^/]*/data/\d+")
-
-
-def can_run_code(path: Path) -> bool:
-    """Whether this looks like what torch or pickle writes: loading it can run any code.
-
-    One that cannot be read may be all that.
-    """
-    try:
-        with path.open("rb") as file:
-            if file.read(1) == pickle.PROTO or zipfile.is_zipfile(file) or tarfile.is_tarfile(path):
-                return True
-            file.seek(0)
-            return _names_code(file)
-    except OSError:
-        return True
-
-
-class _NameError(Exception):
-    """A pickle names a function or a class."""
-
-
-class _Reader(pickle._Unpickler):
-    """Stops at the first name, without which a pickle cannot call anything.
-
-    The one in Python: that in C takes memory for what the first words of a text would mean to it.
-    """
-
-    def find_class(self, module: str, name: str) -> NoReturn:
-        if all(part.isidentifier() for part in f"{module}.{name}".split(".")):
-            raise _NameError
-        raise pickle.UnpicklingError(f"{module}.{name} is no name")  # a text that begins with c
-
-
-def _names_code(file: BinaryIO) -> bool:
-    """Whether a pickle begins here that says no protocol, as those of 0 and 1 do not."""
-    try:
-        _Reader(file).load()
-    except _NameError:
-        return True
-    except Exception:  # of what is no pickle
-        return False
-    return False
 
 
 def describe_file(path: Path, sha256: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.check.models import require_trusted_input
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.address import free_addresses, sockets_of_run
 from mlobs_client.launch.beside import name_programs, names_all, read_commands
@@ -47,7 +48,9 @@ def run(
     Raises:
         LaunchError: somebody works in the folder, an address is in use, a client cannot work, or
             i-PI failed; the text has the reason and the log.
+        ModelError: i-PI would load models that are not trusted.
     """
+    require_trusted_input(ipi, ipi.path.parent)
     check_service(ipi, clients, others_serve=options.others_serve or bool(options.beside))
     commands = read_commands(options.beside, ipi)
     if options.stall is not None and not ipi.writes_steps:

@@ -21,6 +21,9 @@ QUANTITIES: Final = ("v_centroid", "velocities")
 COLUMNS: Final = ("velocities", "velocity", "velo", "vel")
 """Names that others give to columns of extended xyz."""
 
+MOMENTA: Final = ("momenta", "momentum")
+"""What ASE writes in place of velocities."""
+
 
 def read_velocities(path: Path, source: Source) -> Trajectory:
     """Read velocities, as ``[step, atom, 3]``, bohr/atu; the mean over beads where there are many.
@@ -31,8 +34,14 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
         source: the name of this column, or one of :data:`COLUMNS` where it is empty, and its unit.
 
     Raises:
-        RecordError: a file is missing, or holds something else, or tells its unit besides.
+        RecordError: a file is missing, or holds something else (momenta, too), or tells its unit
+            besides.
     """
+    if source.key in MOMENTA:
+        raise RecordError(
+            f"{path}: {source.key} are no velocities; write a column of these, in angstrom/fs: "
+            "atoms.set_array('velocities', atoms.get_velocities() * ase.units.fs)"
+        )
     if path.is_file():
         say_other_beads(path)
         reader = open_trajectory(path, columns=(source.key,) if source.key else COLUMNS)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from mlobs_client import config
+from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.files import check_all, check_physics
 from mlobs_client.check.finding import Level, errors
-from mlobs_client.check.models import check_model_files
+from mlobs_client.check.ipi_parser import parse_with_ipi
+from mlobs_client.check.models import check_model_files, require_trusted_input
+from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest, trust
+from mlobs_client.launch import local
+from mlobs_client.launch.options import Options
 
 
 class Evil:
@@ -63,3 +69,29 @@ def test_a_model_that_is_not_there_is_named(case, ran) -> None:
     (case.folder / "evil.model").unlink()
     (missing,) = errors(check_physics([case.client]))
     assert "'evil.model' matches no file" in missing.what
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "<ffdirect name='mlobs' pbc='False'> <pes> mace </pes> <parameters> "
+        "{{ template: init.xyz, model: {model} }} </parameters> </ffdirect>",
+        "<ffdirect name='mlobs' pbc='False'> <pes> mace </pes> <parameters> "
+        "{{ template: init.xyz, model: ['{model}'] }} </parameters> </ffdirect>",
+        "<ffsgdml name='mlobs' pbc='False'> <sGDML_model> {model} </sGDML_model> </ffsgdml>",
+    ],
+)
+@pytest.mark.parametrize("model", ["evil.model", "/evil.model"])
+def test_a_model_that_i_pi_itself_would_load_must_be_trusted(
+    case, ran: Path, kind: str, model: str
+) -> None:
+    model = f"{case.folder}{model}" if model.startswith("/") else model
+    socket = re.search(r"<ffsocket.*?</ffsocket>", case.input.read_text(), re.DOTALL)
+    case.replace(case.input, socket[0], kind.format(model=model))
+    with pytest.raises(ModelError, match=f"run: mlobs model trust {case.folder}/evil.model$"):
+        parse_with_ipi(case.input)
+    with pytest.raises(ModelError, match=f"run: mlobs model trust {case.folder}/evil.model$"):
+        local.run(ipi_input.read(case.input), [], lambda status: None, Options())
+    assert not ran.exists()
+    trust(case.folder / "evil.model")
+    require_trusted_input(ipi_input.read(case.input), case.folder)

@@ -263,3 +263,21 @@ def test_models_that_parameters_name_must_be_trusted(
     trust(factories / "evil.pkl")
     AseEvaluator.from_import_path("unpickles.Pickled", parameters)
     assert (factories / "RAN").exists()
+
+
+@pytest.mark.parametrize("named", ["~/evil", "~nobody/evil", "bundled:evil", "[e]vil", "e***l"])
+def test_whatever_a_calculator_may_take_a_name_for_is_looked_at(
+    named: str, factories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of these very names, or what the pattern finds beside a harmless file of that name."""
+    monkeypatch.chdir(factories)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(factories / "config"))
+    monkeypatch.setenv("HOME", str(factories / "home"))
+    (factories / "unpickles.py").write_text(UNPICKLES)
+    evil = factories / ("evil" if named in ("[e]vil", "e***l") else named)
+    Path(named).parent.mkdir(exist_ok=True)
+    Path(named).write_text("harmless\n")
+    evil.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ModelError, match="loading a model file can run any code"):
+        AseEvaluator.from_import_path("unpickles.Pickled", {"model_paths": named})
+    assert not Path("RAN").exists()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms, units
+from ase.io import write as write_with_ase
 
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.series import Source
@@ -76,3 +78,18 @@ def test_a_unit_beside_that_of_the_file_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "vel.xyz", "v_centroid{m/s}")
     with pytest.raises(RecordError, match="gives its units itself; leave out --unit nm/ps"):
         read_velocities(path, Source("", "nm/ps"))
+
+
+def test_momenta_are_not_taken_for_velocities_and_the_remedy_works(tmp_path: Path) -> None:
+    """What ASE writes, and what its user is told to write; 2 angstrom/fs along y."""
+    atoms = Atoms("OH", positions=[[0, 0, 0], [1, 0, 0]], masses=[15.995, 2.014])
+    atoms.set_velocities(np.array([[0, 2, 0], [0, 0, 0]]) / units.fs)
+    path = tmp_path / "md.extxyz"
+    write_with_ase(path, atoms, format="extxyz")
+    with pytest.raises(RecordError, match="momenta are no velocities; write a column of these"):
+        read_velocities(path, Source(key="momenta", unit="angstrom/fs"))
+    atoms.set_array("velocities", atoms.get_velocities() * units.fs)
+    write_with_ase(path, atoms, format="extxyz")
+    values = read_velocities(path, Source("", "angstrom/fs")).values
+    bohr, atu = 0.529177210903, 0.024188843265857
+    np.testing.assert_allclose(values[0, 0], [0, 2 / bohr * atu, 0], rtol=1e-7)  # 8 digits written
