@@ -132,7 +132,8 @@ def _parse(path: Path, *, elsewhere: bool) -> Generator[Finding, None, ParsedInp
             f"assumed that this is {here}; 'mlobs run' starts i-PI in the folder of its input",
             f"start 'i-pi {path}' here yourself, or copy {path.name} here for 'mlobs run'",
         )
-    yield ok(f"i-PI reads {path.name}: {len(parsed.names)} atoms, {parsed.n_beads} beads")
+    beads = "bead" if parsed.n_beads == 1 else "beads"
+    yield ok(f"i-PI reads {path.name}: {len(parsed.names)} atoms, {parsed.n_beads} {beads}")
     return parsed
 
 

@@ -48,17 +48,20 @@ def check_state(ipi: IpiInput, state: InitialState) -> Iterator[Finding]:
         ipi: the input.
         state: of i-PI at its start.
     """
-    words = []
-    if kelvins := _in_kelvin(state):
+    words, kelvins = [], _in_kelvin(state)
+    faults = (
+        []
+        if ATHERMAL.issuperset(ipi.motions)
+        else [fault for kelvin in kelvins for fault in _temperature(ipi, kelvin)]
+    )
+    if kelvins and not faults:  # else they say it
         ends = kelvins[:: max(1, len(kelvins) - 1)]
         words.append(f"T = {' to '.join(f'{kelvin:.6g}' for kelvin in ends)} K")
     if state.timestep is not None:
         words.append(f"dt = {state.timestep / FEMTOSECOND:.4g} fs")
     if words:
         yield ok(f"i-PI starts with {', '.join(words)}")
-    if not ATHERMAL.issuperset(ipi.motions):
-        for kelvin in kelvins:
-            yield from _temperature(ipi, kelvin)
+    yield from faults
     kelvin = state.velocity_temperature / KELVIN
     if kelvin > HOTTEST:
         yield error(

@@ -23,6 +23,9 @@ from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.structure import Structure
+from mlobs_client.terms.displacement import FixedDisplacement
+from mlobs_client.terms.field import UniformField, UnwrappedPositions
+from mlobs_client.terms.sum_rule import AcousticSumRule
 from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM, EV
 
@@ -30,6 +33,13 @@ N_SAMPLED: Final = 2  # atoms
 STEPS: Final = {"float64": 0.01, "float32": 0.05}  # bohr
 # relative error: a spread is a small difference of large numbers; a wrong sign or index is 1
 TOLERANCES: Final = {"float64": 1e-4, "float32": 1e-2}
+WRITTEN: Final = {
+    UniformField: "[field]",
+    FixedDisplacement: "[displacement]",
+    AcousticSumRule: "sum_rule",
+    UnwrappedPositions: "the test of unwrapped positions",
+}
+"""What stands in a client file for a term."""
 
 
 def check_models(
@@ -73,7 +83,7 @@ def check_models(
         for report in reports:
             yield from _judge(f"{name}: {what}", report)
     for term in assembly.terms:
-        subject = type(term).__name__
+        subject = WRITTEN[type(term)]
         say(f"{name}: comparing the forces of {subject} with finite differences")
         with caught(said):
             report = _check_term(assembly, term, structure, _precision(config))

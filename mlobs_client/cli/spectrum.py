@@ -122,9 +122,9 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
                      help="Lag window of the correlation function."),
         click.option("--skip", default=0.0, show_default=True, type=FiniteRange(0.0),
                      help="ps left out at the start."),
-        click.option("--low", default=0.0, show_default=True, type=FiniteRange(),
+        click.option("--low", default=0.0, show_default=True, type=FiniteRange(0.0),
                      help="Lowest wavenumber shown, cm^-1."),
-        click.option("--high", default=4500.0, show_default=True, type=FiniteRange(),
+        click.option("--high", default=4500.0, show_default=True, type=FiniteRange(0.0),
                      help="Highest wavenumber shown, cm^-1."),
     ]  # fmt: skip
 

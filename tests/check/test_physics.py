@@ -40,7 +40,7 @@ def test_a_right_model_in_a_field_passes(case):
     assert errors(findings) == []
     texts = " ".join(finding.what for finding in findings)
     assert "forces" in texts
-    assert "UniformField" in texts
+    assert "[field]" in texts
 
 
 def test_a_right_model_without_a_virial_passes(case, monkeypatch):
