@@ -195,6 +195,8 @@ def _bundled_folder() -> Path:
 
 def _read(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device would be read for ever
+            raise ModelError(f"{path}: is no file; name a *.model file")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(

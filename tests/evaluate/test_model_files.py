@@ -193,3 +193,11 @@ def test_of_a_file_that_is_cut_torch_may_say_one_sentence(model_file) -> None:
         load(model_file)
     assert "\n" not in str(caught.value)
     assert "miniz" not in str(caught.value)
+
+
+def test_pipes_devices_and_folders_are_no_model_files(tmp_path: Path) -> None:
+    """A pipe would be waited for, and a device read, for ever."""
+    os.mkfifo(tmp_path / "pipe.model")
+    for path in (tmp_path / "pipe.model", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ModelError, match=f"^{path}: is no file; name a"):
+            trust(path)
