@@ -100,6 +100,6 @@ def test_another_temperature_than_that_of_the_thermostat_is_refused(tmp_path: Pa
         "<ensemble><temperature units='kelvin'> 250 </temperature></ensemble></system>"
         "</simulation>"
     )
-    with pytest.raises(ConfigError, match="was made at 250 K"):
+    with pytest.raises(ConfigError, match="was run at 250 K"):
         DipoleSamples.of((prefix,), 0.0, 300.0)
     assert len(DipoleSamples.of((prefix,), 0.0, 250.0).dipoles) == 1

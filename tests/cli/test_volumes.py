@@ -32,7 +32,12 @@ def write(prefix: Path, lengths: np.ndarray, quantity: str = "positions") -> Pat
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[Spectrum]:
     """What the command would draw, which takes longer than all the rest."""
     kept: list[Spectrum] = []
-    monkeypatch.setattr(spectrum, "finish", lambda result, *others: kept.append(result))
+
+    def keep(result: Spectrum, *others: object) -> Spectrum:
+        kept.append(result)
+        return result
+
+    monkeypatch.setattr(spectrum, "finish", keep)
     return kept
 
 
