@@ -66,13 +66,13 @@ def test_outputs_that_ipi_writes_have_no_faults(simulation: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said", "remedy", "right"),
     [
-        ("atom_x", "atom '' is no number", "from 0 to 2", "atom_x(atom=0)"),
+        ("atom_x", "atom '' is not a number", "from 0 to 2", "atom_x(atom=0)"),
         ("atom_x(atom=3)", "no atom 3", "from 0 to 2", "atom_x(atom=2)"),
-        ("atom_x(atom=H)", "atom 'H' is no number", "from 0 to 2", "atom_x(atom=1)"),
+        ("atom_x(atom=H)", "atom 'H' is not a number", "from 0 to 2", "atom_x(atom=1)"),
         ("temperature(atom=3)", "no atom 3", "from 0 to 2", "temperature(atom=2)"),
         ("atom_x(0; 4)", "no bead 4", "from 0 to 3", "atom_x(0; 3)"),
         ("pot_component(1)", "no force 1", "from 0 to 0", "pot_component(0)"),
-        ("pot_component(x)", "force 'x' is no number", "from 0 to 0", "pot_component(0)"),
+        ("pot_component(x)", "force 'x' is not a number", "from 0 to 0", "pot_component(0)"),
         ("pot_component", "missing a required argument", "parentheses: index", "pot_component(0)"),
         ("potential(0; 0; 0; 0; 0)", "too many", "parentheses: atom", "potential"),
         ("potential{kelvins}", "cannot be written", "electronvolt", "potential{kelvin}"),
@@ -148,7 +148,7 @@ def test_a_name_of_two_outputs_stops_ipi(simulation: Any) -> None:
 def test_files_of_one_name_are_moved_away_and_said(simulation: Any) -> None:
     centroid = trajectory("x_centroid", "x", format="xyz")
     ((what, advice, stops),) = faults(simulation, properties("step", filename="x.xyz"), centroid)
-    assert "two outputs write the file x.xyz: i-PI calls that of the first #x.xyz#0#" in what
+    assert "two outputs write the file x.xyz: i-PI renames that of the first to #x.xyz#0#" in what
     assert (advice, stops) == ("give one of them another filename=", False)
     # those of beads have their number
     beads = trajectory("positions", "x", format="xyz")

@@ -22,7 +22,6 @@ def test_ipi_tells_the_atoms_and_the_lattice_vectors_as_rows(case):
         ("units='femtosecond'", "units='furlong'", "furlong"),
         ("init.xyz", "gone.xyz", "gone.xyz"),
         ("potential ]", "potenial ]", "potenial"),
-        ("<total_steps>", "<total_stebs>", ""),
         (" extras </traj", " extrass </traj", "extrass"),
     ],
 )
@@ -31,6 +30,14 @@ def test_what_ipi_refuses_is_an_error_in_its_words(case, old, new, said):
     with pytest.raises(ConfigError, match=r"input\.xml: i-PI") as caught:
         parse_with_ipi(case.input)
     assert said in str(caught.value)
+
+
+def test_a_tag_that_is_not_closed_is_named_with_its_line(case):
+    case.replace(case.input, "<total_steps>", "<total_stebs>")
+    with pytest.raises(
+        ConfigError, match=r"input\.xml: cannot be read as XML: mismatched tag: line"
+    ):
+        parse_with_ipi(case.input)
 
 
 def test_reading_leaves_no_file_behind(case):
