@@ -36,9 +36,8 @@ WITH_NETWORKS = (
     demo.CLASSICAL,
     demo.CLASSICAL_IN_FIELD,
     demo.QUANTUM_FIELDS[0],
-    demo.CLASSICAL_FIELDS[1],
 )
-"""One of each kind."""
+"""One of each template."""
 
 
 def give_toy(leg: demo.Leg, folder: Path) -> None:
