@@ -43,7 +43,8 @@ validate: $(VENV)/.ready
 faults: $(VENV)/.ready
 	$(BIN)/python tests/long/faults.py; faults=$$?; $(BIN)/python tests/long/campaign.py; runs=$$?; \
 	$(BIN)/python tests/long/time_limit.py; limit=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$((faults | runs | limit))
+	$(BIN)/python tests/long/inputs.py; inputs=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$((faults | runs | limit | inputs))
 
 soak: $(VENV)/.ready
 	$(BIN)/python tests/long/soak.py $(SECONDS); status=$$?; \
