@@ -65,7 +65,8 @@ def check_models(
         ModelError: a model file is missing, corrupt or for other species.
         EvaluationError: the models give no numbers for the structure, or no virial.
     """
-    config, name = client.config, client.path.name
+    # over before a compilation pays, which would take a core from it
+    config, name = client.config.model_copy(update={"compile": False}), client.path.name
     say(f"loading the models of {name}")
     said = Caught()
     with caught(said):
