@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,12 @@ def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iter
         environment.setenv("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
         environment.setenv("TORCHINDUCTOR_VEC_ISA_OK", "1")
         yield cache
+
+
+@pytest.fixture(autouse=True)
+def logging_as_python_starts_it() -> None:
+    """Warnings only: commands that other tests call in this process want to hear more."""
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
