@@ -89,8 +89,18 @@ class ToyModel(Table):
     """kind = "toy": an analytic model with exact observables, by its name."""
 
     kind: Literal["toy"]
-    name: str
+    name: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_is_named(self) -> ToyModel:
+        if not self.name:
+            from mlobs_client.evaluate.toys import TOYS
+
+            raise ValueError(
+                f"the name of the toy is missing; write name = one of {', '.join(TOYS)}"
+            )
+        return self
 
 
 class ToyDipole(ToyModel):
@@ -100,7 +110,6 @@ class ToyDipole(ToyModel):
     or is added to that of the toy ``name``.
     """
 
-    name: str = ""
     oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
 
     @model_validator(mode="after")

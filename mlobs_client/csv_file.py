@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,15 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -
         OSError: it cannot be written.
     """
     unfinished = path.with_name(f"{path.name}.partial")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
-    unfinished.replace(path)
+    try:
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
+        unfinished.replace(path)
+    finally:
+        with contextlib.suppress(OSError):  # of a full disk: room for others
+            unfinished.unlink()
 
 
 def _cell(value: str | float | None) -> str:

@@ -27,6 +27,7 @@ from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.labels import masses_of
 from mlobs_client.structure import Array
+from mlobs_client.units import DALTON
 
 logger = logging.getLogger(__name__)
 
@@ -103,29 +104,34 @@ class System:
         return _numbers(self.element.find("beads/m"))
 
     def _initialized(self, labels: tuple[str, ...]) -> Array | None:
-        """What ``<file mode='chk'>`` and ``<masses>`` of ``<initialize>`` make of the labels."""
+        """What ``<file>`` and ``<masses>`` of ``<initialize>`` make of the labels."""
         masses = None
         for tag in self.element.findall("initialize/*"):
             mode = tag.get("mode", "chk").strip()
-            if tag.tag == "file" and mode != "chk":
+            if tag.tag == "file" and mode not in ("chk", "ase"):
                 masses = None
-            elif tag.tag in ("file", "masses") and mode == "chk":
-                start = self.path.parent / (tag.text or "").strip()
-                if not start.exists():
-                    raise ConfigError(
-                        f"{self.path}: <{tag.tag} mode='chk'> names {start}, which is not there; "
-                        f"put it back, or {KEEP}"
-                    )
-                (first, *_) = read_systems(start)
-                masses = first.masses(labels)
             elif tag.tag == "masses" and mode == "manual":
                 masses = masses_of(labels) if masses is None else masses
                 index = int(tag.get("index", "-1"))
                 values = _numbers(tag) * factor("mass", tag.get("units", ""), str(self.path))
                 masses[slice(None) if index < 0 else slice(index, index + 1)] = values
-            elif tag.tag == "masses":
-                raise ConfigError(f"{self.path}: <masses mode='{mode}'> is not read; {KEEP}")
+            elif tag.tag in ("file", "masses"):
+                masses = self._of_file(tag, mode, labels)
         return masses
+
+    def _of_file(self, tag: ET.Element, mode: str, labels: tuple[str, ...]) -> Array | None:
+        """What i-PI takes from the first structure of a file."""
+        start = self.path.parent / (tag.text or "").strip()
+        what = f"{self.path}: <{tag.tag} mode='{mode}'> names {start}"
+        if not start.exists():
+            raise ConfigError(f"{what}, which is not there; put it back, or {KEEP}")
+        if mode == "chk":
+            (first, *_) = read_systems(start)
+            return first.masses(labels)
+        try:
+            return _read_masses(mode, start)
+        except Exception as error:  # readers of ASE and i-PI raise anything
+            raise ConfigError(f"{what}, which cannot be read: {error}; {KEEP}") from error
 
 
 def find_systems(prefix: Path) -> list[System]:
@@ -231,3 +237,15 @@ def _entries(tag: ET.Element | None) -> tuple[str, ...]:
 
 def _numbers(tag: ET.Element | None) -> Array:
     return np.array([float(word) for word in _entries(tag)])
+
+
+def _read_masses(mode: str, path: Path) -> Array:
+    """Masses as i-PI has them: of ASE's column or elements, else of its own table."""
+    if mode == "ase":
+        import ase.io
+
+        return np.asarray(ase.io.read(path, index=0).get_masses()) * DALTON
+    from ipi.utils.io import read_file
+
+    with path.open() as file:
+        return np.array(read_file(mode, file)["atoms"].m)

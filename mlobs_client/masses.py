@@ -67,7 +67,10 @@ class Masses:
 
 
 def find_masses(
-    labels: tuple[str, ...], systems: Sequence[System], given: Mapping[str, float]
+    labels: tuple[str, ...],
+    systems: Sequence[System],
+    given: Mapping[str, float],
+    column: Array | None = None,
 ) -> Masses:
     """Find the masses of a run.
 
@@ -75,12 +78,16 @@ def find_masses(
         labels: of its atoms.
         systems: what files beside the outputs say; the first one with masses counts.
         given: by label, what the user says instead, dalton.
+        column: that a trajectory has beside the velocities, which counts before files; shape
+            ``(n_atoms,)``, electron masses.
 
     Raises:
         ConfigError: a given mass is not positive, or its label is not one of the run.
-        RecordError: two inputs say different masses.
+        RecordError: two inputs say different masses, or masses that are none are left.
     """
     masses = _of_files(labels, systems)
+    if column is not None:
+        masses = _of_column(masses, column)
     for label, mass in given.items():
         atoms = np.array(labels) == label
         if not atoms.any() or not (np.isfinite(mass) and mass > 0.0):
@@ -91,6 +98,8 @@ def find_masses(
         values = np.where(atoms, mass * DALTON, masses.values)
         source = f"{masses.source}, {label} as given"
         masses = replace(masses, values=values, source=source, is_guess=False)
+    if not (np.isfinite(masses.values).all() and (masses.values > 0.0).all()):
+        raise RecordError(f"{masses}: masses are positive numbers; give others with --mass LABEL=U")
     return masses
 
 
@@ -111,6 +120,17 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
     _refuse_other_ratios(masses, masses_from_momentum([velocities], groups), where)
     found = kinetic_temperatures([velocities], masses.values, groups)
     sure = {name: one for name, one in found.items() if not one.no_error}
+    if masses.is_guess and len(groups) > 1 and len(sure) < len(found):
+        name = next(name for name in found if name not in sure)
+        logger.warning(
+            "%s: whether the %s are right is not judged by the velocities, for there is no error "
+            "bar of the kinetic temperature of %s (%s); for other isotopes keep RESTART of the run "
+            "beside its outputs, or give --mass LABEL=U",
+            where,
+            masses,
+            name,
+            found[name].no_error,
+        )
     reference = {}
     if temperature is not None:
         reference["the ensemble"] = Estimate(temperature / KELVIN, 0.0, "K", np.inf)
@@ -174,6 +194,14 @@ def _of_files(labels: tuple[str, ...], systems: Sequence[System]) -> Masses:
                 f"{said[0]}, but {other}; keep only the input of this run beside its outputs"
             )
     return said[0] if said else Masses(labels, masses_of(labels), "i-PI's table of labels", True)
+
+
+def _of_column(others: Masses, column: Array) -> Masses:
+    """Take masses of a trajectory, and say where files have others."""
+    found = Masses(others.labels, column, "the trajectory itself", is_guess=False)
+    if not others.is_guess and not np.allclose(column, others.values, rtol=SAME_MASS):
+        logger.warning("%s, which are used, but %s; --mass LABEL=U sets them", found, others)
+    return found
 
 
 def _refuse_other_ratios(masses: Masses, ratios: Mapping[str, float] | None, where: Path) -> None:

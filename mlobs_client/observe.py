@@ -6,12 +6,13 @@ i-PI prints 6 of them, the record's ``positions`` have all.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def export_extxyz(
     names = [name for name in record.names if name in QUANTITIES and name != "positions"]
     checksums = record.read("structure_checksum")
     partial = output.with_name(output.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with _complete(partial, output) as file:
         for i, frame in enumerate(frames):
             structure = _structure(frame, pbc)
             _check_same(i, frame, structure, checksums, record.path)
@@ -160,7 +161,23 @@ def export_extxyz(
                 value = record.read(name, i) / _ASE_UNITS[QUANTITIES[name].unit]
                 _attach(atoms, name, value)
             ase.io.write(file, atoms, format="extxyz")
-    partial.replace(output)
+
+
+@contextlib.contextmanager
+def _complete(partial: Path, output: Path) -> Iterator[TextIO]:
+    """A file that appears when it is complete, and of which else nothing stays."""
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+        partial.replace(output)
+    except OSError as error:
+        raise RecordError(
+            f"{output}: cannot be written: {error.strerror}; the record is complete: mend that "
+            "and give the same line again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _structure(frame: Frame, pbc: Periodicity | None) -> Structure:

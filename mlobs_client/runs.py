@@ -242,7 +242,7 @@ class Run:
         return find_systems(self.prefix)
 
     def masses(self, velocities: Trajectory, given: Mapping[str, float] | None = None) -> Masses:
-        """Masses of the atoms, of RESTART, a checkpoint or the input, else of the labels.
+        """Masses of the atoms, of the trajectory, RESTART, a checkpoint, the input, or the labels.
 
         Args:
             velocities: of this run, which the masses are held against.
@@ -252,7 +252,7 @@ class Run:
             ConfigError: a given mass is impossible.
             RecordError: the velocities do not allow these masses.
         """
-        found = find_masses(velocities.labels, self.systems, given or {})
+        found = find_masses(velocities.labels, self.systems, given or {}, velocities.masses)
         temperature = kinetic_temperature(self.systems, velocities.quantity)
         check_masses(found, velocities.values, temperature, self.prefix)
         return found

@@ -10,9 +10,10 @@ Source:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -85,6 +86,49 @@ def read_content(path: Path) -> Content:
         raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
 
 
+def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
+    """Read all structures of a file, with all that ASE finds beside them.
+
+    xyz with labels of i-PI (``D``, ``O18``) is read as :func:`read_content` does, of any number of
+    atoms in each frame; everything else by ASE alone.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ConfigError: it is unreadable from some structure on.
+    """
+    import ase.io
+
+    n_read = 0
+    try:
+        first, _ = head(path)
+        if path.suffix not in XYZ or not first.strip().isdecimal():
+            frames = ase.io.iread(path, index=":")
+        else:
+            frames = (_atoms_of(path, *frame) for frame in _frames(path))
+        for atoms in frames:
+            yield atoms
+            n_read += 1
+    except ConfigError:
+        raise
+    except Exception as error:  # ASE's readers raise anything
+        raise ConfigError(
+            f"{path}: ASE cannot read structures from it, {n_read} were read before: {error}"
+        ) from error
+
+
+def _atoms_of(path: Path, line: int, comment: str, lines: list[str]) -> Atoms:
+    if not is_of_ipi(comment):
+        return read_atoms(comment, lines)
+    from ase import Atoms
+
+    found = _parse_of_ipi(path, line, comment, lines)
+    return Atoms(
+        found.numbers, found.positions / ANGSTROM, cell=found.cell / ANGSTROM, pbc=found.pbc
+    )
+
+
 def head(path: Path) -> tuple[str, str]:
     """Return the first two lines."""
     with _lines(path) as file:
@@ -101,26 +145,46 @@ def is_of_ipi(comment: str) -> bool:
     return "Properties=" not in comment and _OF_IPI.search(comment) is not None
 
 
-def _first_frame(path: Path) -> tuple[str, list[str]]:
-    """Return the comment and the lines of the atoms; the last one may lack its newline."""
+def _frames(path: Path) -> Generator[tuple[int, str, list[str]], None, None]:
+    """Yield the line of the comment, from 1, the comment and the lines of the atoms.
+
+    The last line may lack its newline.
+    """
     with _lines(path) as file:
+        number = 1
         first = file.readline().strip()
-        if not first.isdecimal() or int(first) == 0:
-            raise ConfigError(
-                f"{path}: the first line of an xyz file is the number of atoms, not {first[:40]!r}"
-            )
-        comment = file.readline().rstrip("\n") + "\n"
-        lines = [line.rstrip("\n") + "\n" for line in islice(file, int(first))]
-        more = file.read(1)
-    if len(lines) < int(first):
-        raise ConfigError(f"{path}: has {len(lines)} atoms, but its first line says {first}")
-    if more.strip():
+        while first or number == 1:
+            if not first.isdecimal() or int(first) == 0:
+                which = "first line of an xyz file" if number == 1 else f"line {number}"
+                raise ConfigError(f"{path}: the {which} is the number of atoms, not {first[:40]!r}")
+            comment = file.readline().rstrip("\n") + "\n"
+            lines = [line.rstrip("\n") + "\n" for line in islice(file, int(first))]
+            if len(lines) < int(first):
+                said = "first line" if number == 1 else f"line {number}"
+                raise ConfigError(f"{path}: has {len(lines)} atoms, but its {said} says {first}")
+            yield number + 1, comment, lines
+            number += 2 + len(lines)
+            first = file.readline().strip()
+
+
+def _first_frame(path: Path) -> tuple[str, list[str]]:
+    """Return the comment and the lines of the atoms."""
+    with contextlib.closing(_frames(path)) as frames:
+        _, comment, lines = next(frames)
+        try:
+            has_more = next(frames, None) is not None
+        except ConfigError:  # in what is not taken
+            has_more = True
+    if has_more:
         logger.info("%s has several frames, of which the first is taken", path)
     return comment, lines
 
 
 def _read_xyz_of_ipi(path: Path) -> Content:
-    comment, lines = _first_frame(path)
+    return _parse_of_ipi(path, 2, *_first_frame(path))
+
+
+def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Content:
     has_unit = re.search(r"\b(?!cell\b|CELL\b)\w+\{", comment) is not None
     if not has_unit or ("CELL" in comment and "cell{" not in comment):
         logger.warning(
@@ -131,7 +195,7 @@ def _read_xyz_of_ipi(path: Path) -> Content:
         )
     if not has_unit:
         comment = f"positions{{atomic_unit}} {comment}"
-    parsed = parse_frame(comment, lines, f"{path}:2")
+    parsed = parse_frame(comment, lines, f"{path}:{line}")
     if parsed.quantity not in PLACES:
         raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another structure")
     cell = np.zeros((3, 3)) if parsed.cell is None else parsed.cell

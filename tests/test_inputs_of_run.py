@@ -74,6 +74,11 @@ def test_what_is_not_written_has_the_defaults_of_ipi(tmp_path: Path) -> None:
         (XYZ + "<masses mode='chk'> start.chk </masses>", [17.0, 4.0]),
         (CHK + ONE, [17.0, 3.0]),
         (CHK + XYZ, None),  # the later file overwrites
+        (XYZ + "<masses mode='xyz'> heavy.xyz </masses>", [17.999161, 2.0141]),
+        (XYZ + "<masses mode='pdb'> heavy.pdb </masses>", [17.999161, 2.0141]),
+        (XYZ + MANUAL + "<masses mode='ase'> masses.extxyz </masses>", [15.5, 2.5]),
+        ("<file mode='ase'> masses.extxyz </file>", [15.5, 2.5]),
+        ("<file mode='ase'> masses.extxyz </file>" + ONE, [15.5, 3.0]),
         (XYZ + ATOMIC, [5.0 / DALTON, 7.0 / DALTON]),  # electron masses without a unit
     ],
 )
@@ -82,6 +87,13 @@ def test_masses_of_an_input_are_those_that_ipi_initializes(
 ) -> None:
     text = CHECKPOINT.format(masses=f"{17 * DALTON:.12e}, {4 * DALTON:.12e}", mode="nvt")
     (tmp_path / "start.chk").write_text(text)
+    (tmp_path / "heavy.xyz").write_text("2\n\nO18 0 0 0\nD 0 0 1\n")
+    atom = "ATOM  {:5d} {:>4s}   1     1    {:8.3f}   0.000   0.000  0.00  0.00\n"
+    rows = [atom.format(1, "O18", 0.0), atom.format(2, "D", 1.0)]
+    head = "CRYST1    9.000    9.000    9.000  90.00  90.00  90.00 P 1           1\n"
+    (tmp_path / "heavy.pdb").write_text(head + "".join(rows) + "END\n")
+    head = 'Properties=species:S:1:pos:R:3:masses:R:1 pbc="F F F"'
+    (tmp_path / "masses.extxyz").write_text(f"2\n{head}\nO 0 0 0 15.5\nH 0 0 1 2.5\n")
     (found,) = read_systems(write(tmp_path / "input.xml", system(initialize=initialize)))
     of_run = found.masses(("O", "H"))
     if masses is None:
@@ -95,7 +107,8 @@ def test_masses_of_an_input_are_those_that_ipi_initializes(
 @pytest.mark.parametrize(
     ("masses", "said"),
     [
-        ("<masses mode='xyz'> m.xyz </masses>", "<masses mode='xyz'> is not read; keep RESTART"),
+        ("<masses mode='xyz'> gone.xyz </masses>", "gone.xyz, which is not there; put it back, or"),
+        ("<masses mode='xyz'> input.xml </masses>", "input.xml, which cannot be read"),
         ("<masses mode='manual' units='stone'> [1, 2] </masses>", "stone"),
         ("<masses mode='manual'> [ 1, heavy ] </masses>", "'heavy'"),
         (

@@ -16,6 +16,7 @@ from mlobs_client.analysis.vdos import vdos
 from mlobs_client.cli import spectrum
 from mlobs_client.cli.vdos import command
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.outputs.series import Source
 from mlobs_client.runs import Run
 from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
@@ -220,3 +221,36 @@ def test_a_mass_of_no_atom_is_refused_with_the_labels(tmp_path: Path) -> None:
     prefix = write(tmp_path, ["O", "D"], velocities_of(["O", "D"], [U["O"], U["D"]])[:100])
     with pytest.raises(ConfigError, match=r"mass H=1: .* one of the labels O, D"):
         measure(prefix, H=1.0)
+
+
+def test_a_column_of_masses_counts_before_labels_and_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OD under the label H, as ASE writes it: the file says 2.014."""
+    head = 'Properties=species:S:1:pos:R:3:masses:R:1:vel:R:3 pbc="F F F"'
+    path = tmp_path / "simulation.extxyz"
+    frame = f"2\n{head}\nO 0 0 0 15.999 1 0 0\nH 1 0 0 2.014 0 1 0\n"
+    path.write_text(4 * frame)
+    names, m = "O, H", f"{U['O'] * DALTON}, {U['H'] * DALTON}"
+    (tmp_path / "RESTART").write_text(RESTART.format(masses=m, names=names))
+    run = Run(tmp_path / "simulation", sources={"velocities": Source("vel", "nm/ps", path)})
+    found = run.masses(run.velocities())
+    assert str(found) == "masses of the trajectory itself: O 16, H 2.014 u"
+    assert "H 2.014 u, which are used, but masses of RESTART: O 16, H 1.008 u" in caplog.text
+    path.write_text(4 * frame.replace("2.014", "0.000"))
+    with pytest.raises(RecordError, match="positive numbers; give others with --mass LABEL=U"):
+        run.masses(run.velocities())
+    assert "H 2.014" in str(run.masses(run.velocities(), {"H": U["D"]}))
+
+
+def test_masses_that_a_short_run_cannot_judge_are_said_to_be_unjudged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deuterium under the label H in a run with fewer than 20 independent samples."""
+    velocities = velocities_of(["O", "H", "H"], [U["O"], U["D"], U["D"]])[:12]
+    run = Run(write(tmp_path, ["O", "H", "H"], velocities))
+    run.masses(run.velocities())
+    assert "H 1.008 u are right is not judged by the velocities" in caplog.text
+    caplog.clear()
+    assert "H 2.014 u" in str(run.masses(run.velocities(), {"H": U["D"]}))
+    assert not caplog.text

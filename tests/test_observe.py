@@ -194,7 +194,10 @@ def test_extended_xyz_of_other_frames_is_refused_and_leaves_no_file(tmp_path: Pa
     for frames in (make_frames(seed=2), make_frames(7)):
         with pytest.raises(RecordError, match="choose another output"):
             export_extxyz(record, frames, tmp_path / "a.extxyz")
-    assert not (tmp_path / "a.extxyz").exists()
+    (tmp_path / "a.extxyz.partial").symlink_to("/dev/full")  # Linux: no space is left there
+    with pytest.raises(RecordError, match=r"a\.extxyz: cannot be written: No space left"):
+        export_extxyz(record, make_frames(), tmp_path / "a.extxyz")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_nothing_to_observe_is_an_error(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ipi.utils.io import read_file
 from mlobs_client.errors import ConfigError
 from mlobs_client.structure import Structure
 from mlobs_client.structure_file import read_structure_file
+from mlobs_client.structure_formats import iterate_atoms
 from mlobs_client.units import ANGSTROM
 
 EXACT = 1e-8  # relative: i-PI's angstrom is that of an older CODATA, 9e-9 away
@@ -176,3 +177,18 @@ def test_what_is_no_structure_is_one_line_that_names_the_file(
     with pytest.raises(ConfigError, match=message) as refused:
         read(tmp_path, text)
     assert "init.xyz" in str(refused.value)
+
+
+def test_all_frames_of_a_file_may_have_labels_of_ipi_and_any_number_of_atoms(tmp_path) -> None:
+    path = tmp_path / "set.xyz"
+    bohr = "# CELL{H}: 9 0 0 0 9 0 0 0 9 positions{atomic_unit} cell{atomic_unit}"
+    mine = 'Properties=species:S:1:pos:R:3 mu="1 2 3" pbc="F F F"'
+    path.write_text(f"2\n{mine}\nO18 0 0 0\nD 1 0 0\n1\n{bohr}\nT 1 0 0")
+    first, second = iterate_atoms(path)
+    assert [first.numbers.tolist(), second.numbers.tolist()] == [[8, 1], [1]]
+    assert first.info["mu"].tolist() == [1, 2, 3]
+    assert second.positions[0, 0] == pytest.approx(0.529177210903)
+    assert second.cell[2, 2] == pytest.approx(9 * 0.529177210903)
+    path.write_text(path.read_text() + "\n2\n" + mine + "\nH 0 0 0\n")
+    with pytest.raises(ConfigError, match=r"set.xyz: has 1 atoms, but its line 8 says 2"):
+        list(iterate_atoms(path))

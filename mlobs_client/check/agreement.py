@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mlobs_client.check.extras import check_extras
 from mlobs_client.check.finding import Finding, error, ok, warning
@@ -89,7 +89,12 @@ def find_service(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, Clie
 
 
 def check_agreement(
-    ipi: IpiInput, clients: Sequence[ClientFile], n_beads: int, *, others_serve: bool = False
+    ipi: IpiInput,
+    clients: Sequence[ClientFile],
+    n_beads: int,
+    *,
+    others_serve: bool = False,
+    is_complete: bool = True,
 ) -> Iterator[Finding]:
     """Find where the input and the client files contradict each other.
 
@@ -98,32 +103,37 @@ def check_agreement(
         clients: all client files of the run.
         n_beads: of the ring polymer.
         others_serve: sockets without a client file are served by other programs.
+        is_complete: False where a client file could not be read: what it serves is not known.
     """
     service = find_service(ipi, clients)
     for client in clients:
-        yield from _address(ipi, client, service)
+        yield from _address(ipi, client, service, clients)
         yield from _coupling(ipi, client)
         yield from _virial(ipi, client)
         yield from _kinetic_stress(ipi, client)
-    yield from _born_charges(ipi, clients)
+    if is_complete:
+        yield from _born_charges(ipi, clients)
     for ff in ipi.forcefields:
         if ff.name in service:
             yield from _wrapping(ff, service[ff.name], resumed=ipi.step > 0)
-            if ff.matching == "lock" and ff.batch_size == 1 and not others_serve:
+            if ff.matching == "lock" and ff.batch_size == 1 and is_complete and not others_serve:
                 yield from _locked(ipi, ff, clients, n_beads)
-        elif ff in ipi.sockets and not others_serve:
+        elif ff in ipi.sockets and is_complete and not others_serve:
             yield warning(
                 f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
                 "give its client file too; without a client i-PI waits for ever",
             )
     sent = {name: client.extras for name, client in service.items()}
-    yield from check_extras(ipi, sent, n_beads)
+    yield from check_extras(ipi, sent, n_beads, is_complete=is_complete)
 
 
-def _address(ipi: IpiInput, client: ClientFile, service: Service) -> Iterator[Finding]:
-    served = [name for name, server in service.items() if server is client]
+def _address(
+    ipi: IpiInput, client: ClientFile, service: Service, clients: Sequence[ClientFile]
+) -> Iterator[Finding]:
+    served = list(find_service(ipi, [client]))
     if served:
         yield ok(f"{client.path.name} serves the forcefield {', '.join(map(repr, served))}")
+        yield from _shared(client, [service[name] for name in served])
         return
     socket = client.config.socket
     where = socket.address if socket.mode == "unix" else f"{socket.address} port {socket.port}"
@@ -133,6 +143,29 @@ def _address(ipi: IpiInput, client: ClientFile, service: Service) -> Iterator[Fi
         f"{there}",
         f"make mode, address and port in [socket] of {client.path.name} those of the <ffsocket>",
     )
+
+
+def _shared(client: ClientFile, last: Sequence[ClientFile]) -> Iterator[Finding]:
+    """Two client files at one socket: i-PI gives a structure to whichever is free."""
+    other = next((one for one in last if one is not client), None)
+    if other is None:
+        return
+    both = f"{client.path} and {other.path} serve the same <ffsocket>"
+    if _physics(client.config) == _physics(other.config):
+        yield ok(f"{both}, with the same settings for models and observables")
+        return
+    yield error(
+        f"{both}, but say different things, and i-PI gives each structure to whichever is free",
+        f"leave out one of them (more processes of one: -n), or write an <ffsocket> and a <force> "
+        f"of its own for {other.path.name}",
+    )
+
+
+def _physics(config: ClientConfig) -> dict[str, Any]:
+    """Settings that change what is answered, not how fast; i-PI's structure tells the atoms."""
+    speed = {"threads": True, "compile": True, "batch": True, "structure": True, "socket": True}
+    tables = {name: {"device"} for name in ("potential", "dipole", "polarizability")}
+    return config.model_dump(exclude={**speed, **tables, "observables": {"record_file"}})
 
 
 def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:

@@ -18,15 +18,18 @@ from mlobs_client.quantities import IN_IPI, QUANTITIES
 Keys = frozenset[str]
 
 
-def check_extras(ipi: IpiInput, sent: Mapping[str, Keys], n_beads: int) -> Iterator[Finding]:
+def check_extras(
+    ipi: IpiInput, sent: Mapping[str, Keys], n_beads: int, *, is_complete: bool = True
+) -> Iterator[Finding]:
     """Find extras that nobody sends, that i-PI drops, and of which only the last are kept.
 
     Args:
         ipi: the input.
         sent: the keys that clients send, by the name of the forcefield that they serve.
         n_beads: of the ring polymer; 0 where it is not known.
+        is_complete: False where nothing is said of forcefields whose client is not known.
     """
-    run = _Run(ipi, sent, n_beads)
+    run = _Run(ipi, sent, n_beads, is_complete)
     for trajectory in ipi.trajectories:
         for key in trajectory.extras:
             yield from _judge(run, trajectory, key)
@@ -34,11 +37,12 @@ def check_extras(ipi: IpiInput, sent: Mapping[str, Keys], n_beads: int) -> Itera
 
 @dataclass(frozen=True)
 class _Run:
-    """An input, the keys that clients send, and the number of beads."""
+    """What :func:`check_extras` is given."""
 
     ipi: IpiInput
     sent: Mapping[str, Keys]
     n_beads: int
+    is_complete: bool
 
     def asked(self, trajectory: TrajectoryOutput) -> list[Force]:
         """The forces whose extras an output writes."""
@@ -83,10 +87,11 @@ def _judge(run: _Run, trajectory: TrajectoryOutput, key: str) -> Iterator[Findin
             "extras",
         )
     elif any(run.keys(force) is None for force in run.asked(trajectory)):
-        yield warning(
-            f"{what}, which none of the given client files sends",
-            "make sure that the client of the other forcefield does",
-        )
+        if run.is_complete:
+            yield warning(
+                f"{what}, which none of the given client files sends",
+                "make sure that the client of the other forcefield does",
+            )
     else:
         yield _missing(run, what, key)
 

@@ -61,7 +61,10 @@ def check_files(
         if parsed.state is not None:
             yield from check_state(ipi, parsed.state)
     n_beads = 0 if parsed is None else parsed.n_beads
-    yield from check_agreement(ipi, clients, n_beads, others_serve=others_serve)
+    is_complete = len(clients) == len(client_paths)
+    yield from check_agreement(
+        ipi, clients, n_beads, others_serve=others_serve, is_complete=is_complete
+    )
     yield from check_strides(ipi, clients)
     for client in clients:
         yield from _check_structure(ipi, client, parsed)

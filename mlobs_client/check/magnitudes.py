@@ -28,6 +28,9 @@ SHORTEST_STEP: Final = 0.02  # fs
 LONGEST_STEPS: Final = ((1.5, 1.0), (2.5, 2.0), (np.inf, 3.0))
 """Lightest mass below which (u), and the longest step (fs): with H, with D, without both."""
 TOO_CLOSE: Final = 0.45  # times the sum of covalent radii
+CLOSE: Final = 0.6
+"""Times that sum: bonds are longer, and those of molecules whose angstrom are read as bohr are 0.5
+to 0.55 of it."""
 BONDED: Final = 1.3  # times the sum of covalent radii
 SAME: Final = 0.01  # relative, of the ratio of two structures
 IN_ANGSTROM: Final = (
@@ -177,12 +180,13 @@ def _distances(
         f"check the units of the positions and of the cell in <initialize> of {ipi.path.name}: "
         "xyz without positions{angstrom} cell{angstrom} in its second line is in bohr"
     )
-    if is_bonded and pairs.ratios.min() < TOO_CLOSE:
+    if is_bonded and pairs.ratios.min() < CLOSE:
         closest = int(pairs.ratios.argmin())
-        yield error(
+        is_impossible = pairs.ratios[closest] < TOO_CLOSE
+        yield (error if is_impossible else warning)(
             f"two atoms of i-PI's first structure are {pairs.describe(closest, parsed.names)} "
             f"apart: {pairs.ratios[closest]:.3f} times the sum of their covalent radii, less than "
-            f"{TOO_CLOSE:g}",
+            f"{TOO_CLOSE if is_impossible else CLOSE:g}",
             remedy,
         )
     elif not is_bonded and len(parsed.names) > 1:

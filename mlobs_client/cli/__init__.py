@@ -6,6 +6,7 @@ Exit status: 0 when all went well, 1 for an error of ours (one line on stderr), 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
@@ -37,6 +38,9 @@ COMMANDS: Final[dict[str, str]] = {
     "calibrate": "Calibrate the spread of committees on labelled structures.",
     "model": "Show model files and say which of them you trust.",
 }
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing to a full disk, beyond a quota and beyond a limit of the shell ends with."""
 
 
 class _LazyGroup(click.Group):
@@ -82,13 +86,17 @@ def group() -> None:
 def main() -> None:
     """Run the command line; an error of ours becomes one line and exit status 1.
 
-    So does a file that cannot be used, wherever it was named: a folder in its place, a full disk.
+    So does a file that cannot be used, wherever it was named: a folder in its place; and a disk
+    that is full, of which the system tells no name.
     """
     try:
         group()
     except MlobsError as error:
         _fail(str(error))
     except OSError as error:
+        if error.errno in FULL:
+            where = error.filename or "an output"
+            _fail(f"{where}: {error.strerror}; free space there, and give the same line again")
         if error.filename is None:
             raise
         _fail(f"{error.filename}: {error.strerror}")

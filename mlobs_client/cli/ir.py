@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mlobs_client.analysis.infrared import CORRECTIONS
 from mlobs_client.cli import named_files, spectrum
+from mlobs_client.cli.options import FiniteRange
 from mlobs_client.errors import RecordError
 from mlobs_client.units import DIPOLE_UNITS
 
 if TYPE_CHECKING:
     from mlobs_client.runs import Run
+
+logger = logging.getLogger(__name__)
+
+SAME_VOLUME: Final = 0.01
+"""Relative: what is not worth a warning."""
 
 
 @click.command(
@@ -43,6 +50,10 @@ if TYPE_CHECKING:
     "there are 4 angstrom of vacuum around it.",
 )  # fmt: skip
 @click.option(
+    "--volume", type=FiniteRange(0.0, min_open=True),
+    help="angstrom^3, of the periodic cell, where no trajectory of the run tells it.",
+)  # fmt: skip
+@click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
     help="Take dipoles from this output of mlobs observe, one for each PREFIX.",
 )  # fmt: skip
@@ -53,6 +64,7 @@ def command(
     temperature: float,
     correction: str,
     molecule: bool | None,
+    volume: float | None,
     observed: tuple[Path, ...],
 ) -> None:
     """Infrared absorption of independent runs of one system, with error bars.
@@ -67,7 +79,6 @@ def command(
     """
     from mlobs_client.analysis.bands import find_bands
     from mlobs_client.analysis.infrared import check_correction, infrared
-    from mlobs_client.analysis.volume import common_volume
     from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN
 
@@ -81,25 +92,26 @@ def command(
             "--observed is a file of dipoles; leave out --dipoles, --key, --unit"
         )
     sources = observed or (None,) * len(runs)
+    if molecule and volume is not None:
+        raise click.UsageError("--volume is that of a periodic cell; leave out --molecule")
     if molecule is None:
-        molecule = _are_molecules(runs)
-    dipoles, members, spacings, cells = [], [], [], []
+        molecule = volume is None and _are_molecules(runs)
+    dipoles, members, spacings, firsts = [], [], [], []
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
         check_correction(correction, samples.n_beads)
         left = spectrum.kept(run, samples.steps, wanted.skip)
-        compare_temperature(run, temperature, int(samples.steps[left][0]))
+        firsts.append(int(samples.steps[left][0]))
+        compare_temperature(run, temperature, firsts[-1])
         parts = spectrum.stretches(run, samples.steps[left])
         dipoles += [samples.mean[left][part] for part in parts]
         if samples.members is not None:
             members += [samples.members[:, left][:, part] for part in parts]
         spacings.append(run.spacing(samples.steps[left]))
-        if not molecule:
-            cells.append(run.cells(int(samples.steps[left][0])))
     result = infrared(
         dipoles,
         spectrum.common(spacings, "sampling times", wanted.prefixes),
-        None if molecule else common_volume(cells, list(map(str, wanted.prefixes))),
+        None if molecule else _volume(runs, firsts, volume),
         temperature * KELVIN,
         settings=wanted.settings,
         correction=correction,
@@ -109,6 +121,33 @@ def command(
     if molecule:
         for band in find_bands(shown.between(wanted.low, wanted.high)):
             click.echo(f"band {band}")
+
+
+def _volume(runs: Sequence[Run], firsts: Sequence[int], given: float | None) -> float:
+    """The given one, angstrom^3, or the mean of trajectories since these steps; bohr^3.
+
+    Raises:
+        RecordError: none is given, and runs have no cells, or different ones.
+    """
+    from mlobs_client.analysis.volume import common_volume
+    from mlobs_client.units import ANGSTROM
+
+    try:
+        cells = [run.cells(first) for run, first in zip(runs, firsts, strict=True)]
+        found = common_volume(cells, [str(run.prefix) for run in runs])
+    except RecordError:
+        if given is None:
+            raise
+        return given * ANGSTROM**3
+    if given is None:
+        return found
+    if abs(found / (given * ANGSTROM**3) - 1.0) > SAME_VOLUME:
+        logger.warning(
+            "--volume %g angstrom^3 is used, but the trajectories have %g",
+            given,
+            found / ANGSTROM**3,
+        )
+    return given * ANGSTROM**3
 
 
 def _are_molecules(runs: Sequence[Run]) -> bool:

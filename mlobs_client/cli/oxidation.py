@@ -94,12 +94,9 @@ def command(
 
 
 def _read(path: Path) -> list[Atoms]:
-    import ase.io
+    from mlobs_client.structure_formats import iterate_atoms
 
-    try:
-        images: list[Atoms] = ase.io.read(path, ":", format="extxyz")
-    except Exception as error:  # ASE's readers raise anything
-        raise RecordError(f"{path}: cannot be read as extended xyz: {error}") from error
+    images = list(iterate_atoms(path))
     if len(images) < 2:
         raise RecordError(f"{path}: {len(images)} images are no path; give all of them in one file")
     return images

@@ -1,21 +1,34 @@
 """Files that parameters of a calculator name, and whether loading them can run code.
 
 What a calculator makes of a name, only the calculator knows: a path, a pattern, with ``~`` for the
-home folder or for a folder of that name. So all that a name can mean is looked at.
+home folder or for a folder of that name. So all that a name can mean is looked at, also what is
+packed, and all files of a folder. Folders around the one in which all this happens are left out:
+they name where to work.
 """
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import glob
+import gzip
+import io
+import lzma
 import os
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 import numpy as np
+
+from mlobs_client.errors import ModelError
+
+MOST: Final = 10_000
+"""Files of a folder that are looked at."""
 
 _NUMPY: Final = b"\x93NUMPY"
 
@@ -26,6 +39,9 @@ def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Pat
     Args:
         parameters: texts, and mappings and sequences of such; all else names no file.
         folder: to which names are relative.
+
+    Raises:
+        ModelError: a folder is named that has too many files to look at.
     """
     if isinstance(parameters, str):
         yield from [path for path in _named(parameters, folder) if can_run_code(path)]
@@ -38,17 +54,38 @@ def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Pat
 def can_run_code(path: Path) -> bool:
     """Whether this looks like what torch, numpy or pickle writes: loading it can run any code.
 
-    One that cannot be read may be all that.
+    It may be packed. One that cannot be read may be all that.
     """
     try:
         if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):  # torch reads both
             return True
         with path.open("rb") as file:
             start = file.read(len(_NUMPY))
+        opened = (how(path) for magic, how in _PACKED.items() if start.startswith(magic))
+        with next(opened, None) or path.open("rb") as file:
+            start = file.read(len(_NUMPY))
             file.seek(0)
             return _has_objects(file) if start == _NUMPY else _is_pickle(file)
-    except OSError:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
         return True
+
+
+def _unpack_zlib(path: Path) -> IO[bytes]:
+    """Whole; what only begins as zlib does is left as it is."""
+    content = path.read_bytes()
+    with contextlib.suppress(zlib.error):
+        content = zlib.decompressobj().decompress(content)
+    return io.BytesIO(content)
+
+
+_PACKED: Final[Mapping[bytes, Callable[[Path], IO[bytes]]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x5d\x00\x00": lzma.open,
+    **{bytes((0x78, level)): _unpack_zlib for level in (0x01, 0x5E, 0x9C, 0xDA)},
+}  # fmt: skip
+"""By how files begin, how to open them; joblib writes the last ones, of zlib."""
 
 
 class _Reader(pickle._Unpickler):
@@ -71,7 +108,7 @@ class _RunsCodeError(Exception):
     """A pickle that names a function or a class."""
 
 
-def _is_pickle(file: BinaryIO) -> bool:
+def _is_pickle(file: IO[bytes]) -> bool:
     """Of any protocol: the first ones are plain text, and need neither a mark nor an end."""
     protocol = file.read(1)
     if protocol == pickle.PROTO:
@@ -86,7 +123,7 @@ def _is_pickle(file: BinaryIO) -> bool:
     return True
 
 
-def _has_objects(file: BinaryIO) -> bool:
+def _has_objects(file: IO[bytes]) -> bool:
     """Whether an array of numpy holds objects, which are pickled."""
     try:
         np.load(file, allow_pickle=False)
@@ -98,7 +135,8 @@ def _has_objects(file: BinaryIO) -> bool:
 def _named(text: str, folder: Path) -> list[Path]:
     """All files that a text can mean: as it stands, as a pattern, and with its ``~`` expanded.
 
-    With the functions of strings, for pathlib refuses names ("~nobody/x", "***") that others open.
+    Of a folder, all files in it. With the functions of strings, for pathlib refuses names
+    ("~nobody/x", "***") that others open.
     """
     names = {text, os.path.expanduser(text)}  # noqa: PTH111 (see above)
     found = {
@@ -108,4 +146,30 @@ def _named(text: str, folder: Path) -> list[Path]:
         for match in glob.glob(name, root_dir=folder, recursive=recursive)  # noqa: PTH207
     }
     paths = [folder / name for name in sorted(names | found)]
-    return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
+    files = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
+    folders = [path for path in paths if os.path.isdir(path)]  # noqa: PTH112
+    inside = [file for path in folders if not _is_around(path, folder) for file in _files_in(path)]
+    return [*files, *inside]
+
+
+def _is_around(path: Path, folder: Path) -> bool:
+    return folder.resolve().is_relative_to(path.resolve())
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All of them, at any depth, also behind links to folders."""
+    found: list[Path] = []
+    seen = set()
+    for root, inner, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        if place in seen:  # a link that leads back
+            inner.clear()
+            continue
+        seen.add(place)
+        found += [path for name in sorted(names) if (path := Path(root, name)).is_file()]
+        if len(found) > MOST:
+            raise ModelError(
+                f"{folder}: parameters name this folder, and with more than {MOST} files it is too "
+                "large to look for those that can run code; name a folder in it"
+            )
+    return found

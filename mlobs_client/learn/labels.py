@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,7 +10,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
@@ -19,6 +19,7 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.structure import Array, Integers, Structure
+from mlobs_client.structure_formats import iterate_atoms
 from mlobs_client.units import ANGSTROM
 
 SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
@@ -108,14 +109,7 @@ def read_labelled(
         ConfigError: the file cannot be read, a label is missing or has another shape, oxidation
             numbers are missing, are no integers, or do not add up to zero.
     """
-    frames: list[Atoms] = []
-    try:
-        for atoms in ase.io.iread(path, index=":"):
-            frames.append(atoms)
-    except Exception as error:  # ASE's readers raise anything
-        raise ConfigError(
-            f"{path}: ASE cannot read structures from it, {len(frames)} were read before: {error}"
-        ) from error
+    frames = list(iterate_atoms(path))
     return list(_label(path, frames, wanted, oxidation_numbers, with_integers))
 
 
@@ -125,10 +119,10 @@ def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
     Raises:
         ConfigError: the file cannot be read.
     """
-    try:
-        atoms = ase.io.read(path, index=0)
-    except Exception as error:  # ASE's readers raise anything
-        raise ConfigError(f"{path}: ASE cannot read structures from it: {error}") from error
+    with contextlib.closing(iterate_atoms(path)) as frames:
+        atoms = next(frames, None)
+    if atoms is None:
+        raise ConfigError(f"{path}: has no structures; name a file with labelled structures")
     return [name for name, label in labels.items() if _value(atoms, name, label) is not None]
 
 

@@ -246,8 +246,8 @@ def _train_member(
         "seconds": round(time.perf_counter() - start, 1),
         "sha256": digest(path),
     }
+    trust(path)  # before the member is done: after a kill in between, nobody would
     write_json(path.with_suffix(".json"), record)
-    trust(path)
     with contextlib.suppress(OSError):  # the member is done without that
         fit.checkpoint.unlink()
 

@@ -34,7 +34,8 @@ def read_cells(paths: Sequence[Path], prefix: Path) -> tuple[Integers, Array]:
             return np.array([f.step for f in frames]), np.array([f.cell for f in frames])
     raise RecordError(
         f"{prefix}: has no trajectory with a cell, so there is no volume; add <trajectory "
-        "filename='pos'> positions </trajectory> to <output>, or say 'mlobs ir --molecule'"
+        "filename='pos'> positions </trajectory> to <output>, or say 'mlobs ir --volume V', in "
+        "angstrom^3, or '--molecule'"
     )
 
 

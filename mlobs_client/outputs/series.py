@@ -115,7 +115,7 @@ def _read(path: Path, key: str, kind: Kind) -> tuple[Integers, Array, str | None
     if has_header(first):
         return *_from_properties(path, key), None
     if first.strip().isdigit():
-        return *_from_extended(path, key), kind.of_ase
+        return *_from_extended(path, key, kind), kind.of_ase
     return *_from_table(path, kind), "atomic_unit"
 
 
@@ -136,7 +136,7 @@ def _from_properties(path: Path, key: str) -> tuple[Integers, Array]:
     return _count(path, len(values)), values
 
 
-def _from_extended(path: Path, key: str) -> tuple[Integers, Array]:
+def _from_extended(path: Path, key: str, kind: Kind) -> tuple[Integers, Array]:
     from ase.io.extxyz import key_val_str_to_dict
 
     values, steps = [], []
@@ -144,15 +144,23 @@ def _from_extended(path: Path, key: str) -> tuple[Integers, Array]:
         for place in find_frames(path):
             entries = key_val_str_to_dict(place.read(file)[0])
             if key not in entries:
+                others = [one for one in entries if _can_be(entries[one], kind)]
+                listed = f"it has {', '.join(others)}: choose one with --key"
                 raise RecordError(
-                    f"{path}:{place.line}: has no {key!r}; it has "
-                    f"{', '.join(entries)}: choose one with --key"
+                    f"{path}:{place.line}: the second line has no {key!r}; "
+                    + (listed if others else f"nothing else there can be a {kind.name}")
                 )
             values.append(np.asarray(entries[key], dtype=np.float64))
             steps.append(place.step)
     if steps and min(steps) >= 0:
         return np.array(steps), np.array(values)
     return _count(path, len(values)), np.array(values)
+
+
+def _can_be(entry: object, kind: Kind) -> bool:
+    """Whether an entry has the shape of an observable; ``pbc`` has truth values."""
+    array = np.asarray(entry)
+    return array.shape == kind.shape and array.dtype.kind in "if"
 
 
 def _from_table(path: Path, kind: Kind) -> tuple[Integers, Array]:
@@ -164,10 +172,15 @@ def _from_table(path: Path, kind: Kind) -> tuple[Integers, Array]:
             f"of numbers: {error}"
         ) from error
     n_columns = int(np.prod(kind.shape))
-    if table.shape[1] != n_columns:
-        raise RecordError(
-            f"{path}: has {table.shape[1]} columns; a table of a {kind.name} has {n_columns}"
-        )
+    if (found := table.shape[1]) != n_columns:
+        said = f"{path}: has {found} columns; a table of a {kind.name} has {n_columns}"
+        if found == n_columns + 1:
+            kept = ", ".join(f"${column + 2}" for column in range(n_columns))
+            said += (
+                "; if the first one is a time or a step, leave it out: awk "
+                f"'!/^#/ {{print {kept}}}' {path} > {path.with_stem(f'{path.stem}-{kind.name}')}"
+            )
+        raise RecordError(said)
     return _count(path, len(table)), table.reshape(-1, *kind.shape)
 
 

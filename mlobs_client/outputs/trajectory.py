@@ -34,6 +34,7 @@ class Frame:
         values: shape ``(n_atoms, 3)``, atomic units.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
         labels: of the atoms as in the file, ``D`` or ``O18``, which tell masses.
+        masses: shape ``(n_atoms,)``, electron masses, of a column of extended xyz; else None.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Frame:
     values: Array
     cell: Array | None
     labels: tuple[str, ...]
+    masses: Array | None = None
 
     @property
     def structure(self) -> Structure:
@@ -69,6 +71,7 @@ class Trajectory:
         values: ``[step, atom, 3]`` or ``[step, bead, atom, 3]``, atomic units.
         cells: ``[step, 3, 3]``, bohr, rows; NaN without cell.
         labels: as in :class:`Frame`.
+        masses: of the first frame, as in :class:`Frame`.
     """
 
     steps: Integers
@@ -77,6 +80,7 @@ class Trajectory:
     values: Array
     cells: Array
     labels: tuple[str, ...]
+    masses: Array | None = None
 
 
 class TrajectoryReader:
@@ -113,6 +117,7 @@ class TrajectoryReader:
     def read_all(self) -> Trajectory:
         """Read all frames into memory."""
         frames = list(self)
+        _check_masses(frames, self._places)
         no_cell = np.full((3, 3), np.nan)
         return Trajectory(
             self.steps,
@@ -121,6 +126,7 @@ class TrajectoryReader:
             np.array([frame.values for frame in frames]),
             np.array([no_cell if frame.cell is None else frame.cell for frame in frames]),
             frames[0].labels,
+            frames[0].masses,
         )
 
     def require_one_frame_per_step(self) -> None:
@@ -157,6 +163,7 @@ class TrajectoryReader:
             parsed.values,
             parsed.cell,
             parsed.labels,
+            parsed.masses,
         )
 
 
@@ -172,6 +179,17 @@ def _check_labels(
         f"{where}: atom {i + 1} of {len(labels)} is {labels[i]}, but {expected[i]} in {of_which}; "
         "all frames need the same atoms in the same order"
     )
+
+
+def _check_masses(frames: Sequence[Frame], places: Sequence[Place]) -> None:
+    """Only the first frame's are kept."""
+    first = frames[0].masses
+    for frame, place in zip(frames, places, strict=True):
+        if first is not frame.masses and not np.array_equal(first, frame.masses):  # type: ignore
+            raise RecordError(
+                f"{place.path}:{place.line}: the column masses differs from that of the first "
+                "frame; all frames need the same masses"
+            )
 
 
 def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) -> TrajectoryReader:

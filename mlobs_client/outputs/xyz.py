@@ -19,7 +19,7 @@ from mlobs_client.errors import RecordError
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.labels import element, numbers_of
 from mlobs_client.structure import Array, Integers
-from mlobs_client.units import ANGSTROM
+from mlobs_client.units import ANGSTROM, DALTON
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -38,6 +38,7 @@ class Parsed:
     values: Array
     cell: Array | None
     labels: tuple[str, ...]
+    masses: Array | None = None
 
 
 def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[str] = ()) -> Parsed:
@@ -191,8 +192,11 @@ def _parse_extended(comment: str, lines: list[str], where: str, columns: Sequenc
     wanted = list(units) or list(columns) or ["positions"]
     name = next((name for name in wanted if name in arrays), None)
     if name is None:
+        vectors = [one for one in arrays if np.shape(arrays[one]) == (len(lines), 3)]
+        others = ", ".join(one for one in vectors if one != "positions") or "no other vectors"
+        remedy = ": choose one with --key" if columns and len(vectors) > 1 else ""
         raise RecordError(
-            f"{where}: the frame has no column {' or '.join(wanted)}; it has {', '.join(arrays)}"
+            f"{where}: the frame has no column {' or '.join(wanted)}; it has {others}{remedy}"
         )
     values = np.asarray(arrays[name], float)
     if units:
@@ -205,4 +209,7 @@ def _parse_extended(comment: str, lines: list[str], where: str, columns: Sequenc
     symbols = tuple(atoms.symbols)
     labels = symbols if column is None else tuple(line.split()[column] for line in lines)
     quantity = name if units or name == "positions" else f"column {name}"
-    return Parsed(quantity, numbers, values, cell, labels)
+    masses = arrays.get("masses")
+    if masses is not None:
+        masses = np.asarray(masses, float) * DALTON
+    return Parsed(quantity, numbers, values, cell, labels, masses)

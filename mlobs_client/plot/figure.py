@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,8 @@ from matplotlib.lines import Line2D
 
 from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.csv_file import write_csv
-from mlobs_client.errors import RecordError
+from mlobs_client.errors import ModelError, RecordError
+from mlobs_client.json_file import write_whole
 from mlobs_client.structure import Array
 
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -81,7 +83,7 @@ class Plot:
 
 
 def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
-    """Write the figure and its numbers.
+    """Write the figure and its numbers, each file whole, or the one before it stays.
 
     Args:
         plot: what to write.
@@ -98,14 +100,20 @@ def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
     try:
         png.parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-            plot.figure.savefig(png, dpi=300)
-            plot.figure.savefig(pdf, metadata={"CreationDate": None})
+            write_whole(png, _draw(plot.figure, "png", dpi=300))
+            write_whole(pdf, _draw(plot.figure, "pdf", metadata={"CreationDate": None}))
         write_csv(table, plot.columns)
         text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
-        numbers.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
+        write_whole(numbers, f"{text}\n".encode())
+    except (OSError, ModelError) as error:
         raise RecordError(f"cannot write the figure {stem}: {error}") from error
     return png, pdf, table, numbers
+
+
+def _draw(figure: Figure, kind: str, **options: Any) -> bytes:
+    memory = io.BytesIO()
+    figure.savefig(memory, format=kind, **options)
+    return memory.getvalue()
 
 
 def new_figure(n_panels: int = 1, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:

@@ -1,5 +1,8 @@
 import pytest
 
+FIELD = "[field]\nvector = [0.0, 0.01, 0.05]\nunit = 'V/angstrom'\n"
+SOCKET = "<ffsocket name='b' mode='unix' pbc='False'> <address> own </address> </ffsocket>"
+
 
 def test_files_that_agree_have_no_errors_and_no_warnings(case, texts):
     findings = case.judge_agreement()
@@ -220,3 +223,21 @@ def test_a_field_with_an_anisotropic_barostat_is_a_warning(case, texts):
     case.replace(case.input, "'nst'", "'npt'")
     case.replace(case.input, "'anisotropic'", "'isotropic'")
     assert "kinetic stress" not in " ".join(texts(case.judge_agreement(), "warning"))
+
+
+def test_two_client_files_of_one_socket_may_differ_in_speed_only(case, texts):
+    other = case.folder / "b.toml"
+    other.write_text("threads = 2\n" + case.client.read_text())
+    findings = case.judge_agreement(other)
+    assert texts(findings, "error") == []
+    assert "b.toml serve the same <ffsocket>, with the same" in " ".join(texts(findings, "ok"))
+    other.write_text(case.client.read_text() + FIELD)
+    (error,) = texts(case.judge_agreement(other), "error")
+    assert "client.toml and " in error
+    assert "b.toml serve the same <ffsocket>, but say different things" in error
+    assert texts(case.judge_agreement(), "error") == []  # one is left out
+    case.replace(other, "tiny", "own")
+    case.replace(case.input, "  <system>", f"{SOCKET}\n  <system>")
+    case.replace(case.input, "<forces>", "<forces> <force forcefield='b'/>")
+    case.replace(other, '["dipole"]', "[]")
+    assert texts(case.judge_agreement(other), "error") == []

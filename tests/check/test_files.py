@@ -79,3 +79,15 @@ def test_a_client_that_gives_no_forces_is_an_error(case):
     case.replace(case.client, "[potential]", "[dipole]")
     found, _ = errors(check_files(case.folder / "no.xml", [case.client]))
     assert "so i-PI would get no forces" in found.what
+
+
+def test_a_toy_without_name_is_one_error_that_lists_them_and_nothing_follows_from_it(case, texts):
+    case.replace(case.client, 'name = "qtip4pf"\n', "")
+    findings = case.judge_all()
+    (error,) = texts(findings, "error")
+    assert "the name of the toy is missing; " in error.replace(" -> ", "; ")
+    assert "qtip4pf" in error
+    assert "[potential]" in error
+    assert texts(findings, "warning") == []
+    case.replace(case.client, '"toy"\n', '"toy"\nname = "qtip4pf"\n')
+    assert errors(case.judge_all()) == []

@@ -197,3 +197,14 @@ def test_units_that_are_written_as_the_messages_say_leave_nothing_to_say(case, t
     case.replace(theirs, "90 90 90", "90 90 90 positions{angstrom} cell{angstrom}")
     findings = case.judge_all()
     assert texts(findings, "error") == texts(findings, "warning") == []
+
+
+def test_angstrom_that_both_files_call_bohr_by_silence_are_a_warning_that_names_units(case, texts):
+    """A water molecule of 0.957 angstrom, read as 0.957 bohr by both: no factor between them."""
+    parsed = use(case, Atoms("OH2", BOHR * np.array([[0, 0, 0], [0.957, 0, 0], [-0.24, 0.927, 0]])))
+    (warning,) = texts(case.judge_structure(parsed), "warning")
+    # 0.66 + 0.31 angstrom (Cordero 2008)
+    assert "are 0.5064 angstrom (O1-H2) apart: 0.522 times the sum" in warning
+    assert "xyz without positions{angstrom} cell{angstrom} in its second line is in bohr" in warning
+    short = Atoms("OH", [[0, 0, 0], [0.61 * 0.97, 0, 0]])
+    assert texts(case.judge_structure(use(case, short)), "warning") == []

@@ -115,3 +115,20 @@ def test_neither_prefix_nor_file_and_numbers_that_differ_are_refused(tmp_path: P
     )
     done = call(vdos, tmp_path / "v", "sim", "--velocities", "a", "--velocities", "b")
     assert "give --velocities once for each of the 1 PREFIX, not 2 times" in done.output
+
+
+def test_a_table_of_dipoles_needs_a_volume_and_the_given_option_gives_it(tmp_path: Path) -> None:
+    table = tmp_path / "mu.txt"
+    table.write_text("".join(f"{x} 0 0\n" for x in np.cos(PHASE)))
+    files = ("--dipoles", str(table), "--timestep", "0.5", "--temperature", "300")
+    with pytest.raises(RecordError, match=r"there is no volume; .*'mlobs ir --volume V', in ang"):
+        call(ir, tmp_path / "ir", *files)
+    heights = []
+    for volume in ("100", "200"):
+        call(ir, tmp_path / "ir", *files, "--volume", volume)
+        heights.append(column(tmp_path / "ir.csv", "intensity").max())
+    assert heights[0] == pytest.approx(2.0 * heights[1])  # one over the volume
+    assert (
+        "leave out --molecule"
+        in call(ir, tmp_path / "i", *files, "--volume", "1", "--molecule").output
+    )

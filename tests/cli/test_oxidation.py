@@ -11,7 +11,7 @@ from ase.io import write
 from click.testing import CliRunner
 
 from mlobs_client.cli.oxidation import command
-from mlobs_client.errors import MissingObservable, RecordError
+from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.units import ANGSTROM, DEBYE
 
 CELL = np.array([[5.0, 0.3, -0.4], [1.1, 4.5, 0.2], [0.3, -0.6, 6.0]])
@@ -85,5 +85,11 @@ def test_what_is_missing_or_changes_is_named(tmp_path: Path) -> None:
     write(path, images[:1])
     with pytest.raises(RecordError, match="1 images are no path"):
         call(path, "--atom", "1")
-    with pytest.raises(RecordError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot read structures"):
         call(tmp_path / "absent.extxyz", "--atom", "1")
+
+
+def test_the_path_may_have_labels_of_ipi(tmp_path: Path) -> None:
+    path = write_path(tmp_path)
+    path.write_text(path.read_text().replace("\nO ", "\nO18 "))
+    assert "N = -2: oxidation number of O (atom 1" in call(path, "--atom", "1")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import pickle
 import tarfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mlobs_client.errors import ModelError
+from mlobs_client.evaluate import parameter_files
 from mlobs_client.evaluate.parameter_files import can_run_code, that_can_run_code
 
 
@@ -95,3 +102,33 @@ def test_names_are_found_at_any_depth(tmp_path: Path) -> None:
         model,
         model,
     ]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
+def test_what_is_packed_is_looked_into(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "model.gz"
+    for content, is_code in (
+        (pickle.dumps(Evil()), True),
+        (pickle.dumps(Evil(), 0), True),
+        (b"pair_style lj\n" * 99, False),
+        (_saved(lambda file: np.save(file, np.eye(3))), False),
+    ):
+        path.write_bytes(pack(content))
+        assert can_run_code(path) == is_code
+    path.write_bytes(b"x\x01 a text that begins as zlib does")
+    assert not can_run_code(path)
+
+
+def test_files_of_a_folder_are_looked_at_but_not_those_of_the_folder_of_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "models" / "deep" / "weights"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(pickle.dumps(Evil()))
+    (model.parent / "config.json").write_text("{}")
+    (model.parent / "back").symlink_to(tmp_path / "models")
+    assert list(that_can_run_code({"path": "models"}, tmp_path)) == [model]
+    assert list(that_can_run_code([".", "", "..", str(tmp_path)], tmp_path)) == []
+    monkeypatch.setattr(parameter_files, "MOST", 1)
+    with pytest.raises(ModelError, match=r"more than 1 files .* name a folder in it"):
+        list(that_can_run_code("models", tmp_path))

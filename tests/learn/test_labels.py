@@ -176,3 +176,12 @@ def test_what_ase_cannot_read_is_named_with_the_structures_before_it(write) -> N
     path = write(molecule(mu=np.zeros(3)), molecule(dipole="n/a"))
     with pytest.raises(ConfigError, match=r"cannot read .*, 1 were read before: .*'n/a'"):
         read_labelled(path, DIPOLE, WATER)
+
+
+def test_deuterium_is_hydrogen_also_in_a_training_set(write) -> None:
+    path = write(molecule(mu=[1.0, 2.0, 3.0]))
+    path.write_text(path.read_text().replace("\nH ", "\nD "))
+    (one,) = read_labelled(path, DIPOLE, WATER)
+    assert one.structure.numbers.tolist() == [8, 1, 1]
+    assert one.labels["dipole"].tolist() == [1.0, 2.0, 3.0]
+    assert find_labels(path, DIPOLE) == ["dipole"]

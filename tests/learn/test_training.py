@@ -10,6 +10,7 @@ import torch
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.model_files import digest, trust, untrusted
 from mlobs_client.json_file import write_json
+from mlobs_client.learn import training
 from mlobs_client.learn.training import (
     data_digest,
     load_member,
@@ -107,3 +108,20 @@ def test_a_disk_that_is_full_at_the_end_costs_nothing(settings, frames, tmp_path
     path.rmdir()
     train_committee(wanted, data_set, tmp_path, 1, report)
     assert taken == [1, 2, 3, 4, 4]  # no step again; the last is of the member that is done
+
+
+def test_a_kill_at_the_end_of_a_member_leaves_none_that_is_done_and_not_trusted(
+    settings, frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = settings("dipole", steps=4)
+    data_set = read_data_set(wanted, frames)
+
+    def die(path: Path) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "trust", die)
+        with pytest.raises(KilledError):
+            train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
+    (path,) = train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
+    assert untrusted([path]) == {}

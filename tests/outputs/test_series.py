@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,24 @@ def test_other_contents_are_refused(tmp_path: Path, content: str, said: str) -> 
     (tmp_path / "mu").write_text(content)
     with pytest.raises(RecordError, match=said):
         read_series(tmp_path / "mu", Source("mu"), DIPOLE)
+
+
+def test_only_what_can_be_a_dipole_is_offered(tmp_path: Path) -> None:
+    path = tmp_path / "md.extxyz"
+    comment = 'Properties=species:S:1:pos:R:3 Lattice="9 0 0 0 9 0 0 0 9" energy=-1 pbc="T T T"'
+    path.write_text(f'1\n{comment} d="1 2 3"\nH 0 0 0\n')
+    with pytest.raises(RecordError, match=r"no 'mu'; it has d: choose one with --key$"):
+        read_series(path, Source("mu"), DIPOLE)
+    path.write_text(f"1\n{comment}\nH 0 0 0\n")
+    with pytest.raises(RecordError, match=r"no 'mu'; nothing else there can be a dipole$"):
+        read_series(path, Source("mu"), DIPOLE)
+
+
+def test_the_time_column_of_a_table_is_left_out_by_the_given_line(tmp_path: Path) -> None:
+    rows = "".join(f"{0.5 * i} {text(row)}\n" for i, row in enumerate(DIPOLES))
+    (tmp_path / "mu4.txt").write_text("# t x y z\n" + rows)
+    with pytest.raises(RecordError, match=r"4 columns; .*leave it out: awk") as refused:
+        read_series(tmp_path / "mu4.txt", Source("dipole", "debye"), DIPOLE)
+    subprocess.run(str(refused.value).split("out: ")[1], shell=True, check=True)
+    read = read_series(tmp_path / "mu4-dipole.txt", Source("dipole", "debye"), DIPOLE)
+    np.testing.assert_allclose(read.values[:, 0], DIPOLES * DEBYE, rtol=2e-7)

@@ -80,16 +80,59 @@ def test_a_unit_beside_that_of_the_file_is_refused(tmp_path: Path) -> None:
         read_velocities(path, Source("", "nm/ps"))
 
 
-def test_momenta_are_not_taken_for_velocities_and_the_remedy_works(tmp_path: Path) -> None:
-    """What ASE writes, and what its user is told to write; 2 angstrom/fs along y."""
-    atoms = Atoms("OH", positions=[[0, 0, 0], [1, 0, 0]], masses=[15.995, 2.014])
-    atoms.set_velocities(np.array([[0, 2, 0], [0, 0, 0]]) / units.fs)
+def deuterated_hydroxide(**masses: list[float]) -> Atoms:
+    atoms = Atoms("OH", positions=[[0, 0, 0], [1, 0, 0]], **masses)
+    atoms.set_velocities(np.array([[0, 2, 0], [0, 0, -1]]) / units.fs)  # angstrom/fs
+    return atoms
+
+
+@pytest.mark.parametrize("masses", [{}, {"masses": [15.995, 2.014]}])
+@pytest.mark.parametrize("key", ["", "momenta"])
+def test_momenta_of_ase_are_divided_by_the_masses_that_they_were_made_with(
+    tmp_path: Path, masses: dict[str, list[float]], key: str, caplog
+) -> None:
+    atoms = deuterated_hydroxide(**masses)
     path = tmp_path / "md.extxyz"
     write_with_ase(path, atoms, format="extxyz")
-    with pytest.raises(RecordError, match="momenta are no velocities; write a column of these"):
-        read_velocities(path, Source(key="momenta", unit="angstrom/fs"))
+    with caplog.at_level(logging.WARNING):
+        found = read_velocities(path, Source(key))
+    bohr, atu, u = 0.529177210903, 0.024188843265857, 1822.888486
+    expected = np.array([[0, 2, 0], [0, 0, -1]]) / bohr * atu
+    np.testing.assert_allclose(found.values[0], expected, atol=1e-8)  # 8 digits written, CODATA
+    np.testing.assert_allclose(found.masses, atoms.get_masses() * u, rtol=1e-8)
+    origin = "the column masses" if masses else "ASE's masses of the elements"
+    assert f"velocities are its momenta, in ASE's unit, by {origin}" in caplog.text
+    with pytest.raises(RecordError, match="gives its units itself; leave out --unit nm/ps"):
+        read_velocities(path, Source(key, "nm/ps"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("\nH ", "\nD "), (":momenta:", ":momentum:")])
+def test_momenta_without_masses_or_unit_are_refused_and_the_remedy_works(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    atoms = deuterated_hydroxide()
+    path = tmp_path / "md.extxyz"
+    write_with_ase(path, atoms, format="extxyz")
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(RecordError, match=r"write a column of velocities, in ang") as refused:
+        read_velocities(path, Source("momentum" if "momentum" in new else ""))
+    remedy = str(refused.value).split("angstrom/fs: ")[1]
+    assert remedy == "atoms.set_array('velocities', atoms.get_velocities() * ase.units.fs)"
     atoms.set_array("velocities", atoms.get_velocities() * units.fs)
     write_with_ase(path, atoms, format="extxyz")
     values = read_velocities(path, Source("", "angstrom/fs")).values
-    bohr, atu = 0.529177210903, 0.024188843265857
-    np.testing.assert_allclose(values[0, 0], [0, 2 / bohr * atu, 0], rtol=1e-7)  # 8 digits written
+    np.testing.assert_allclose(values[0, 0, 1], 2 * 0.024188843265857 / 0.529177210903, rtol=1e-7)
+
+
+def test_a_column_of_masses_that_changes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "md.extxyz"
+    frames = [deuterated_hydroxide(masses=[16.0, mass]) for mass in (1.0, 2.0)]
+    write_with_ase(path, frames, format="extxyz")
+    with pytest.raises(RecordError, match=r"md\.extxyz:5: the column masses differs from that"):
+        read_velocities(path, Source(""))
+
+
+def test_only_vectors_are_offered_for_velocities(tmp_path: Path) -> None:
+    path = write_extended(tmp_path / "md.extxyz", "speed")
+    with pytest.raises(RecordError, match=r"no column nix; it has speed: choose one with --key$"):
+        read_velocities(path, Source("nix"))

@@ -138,3 +138,15 @@ def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match="cannot write the figure"):
         plot.save(plot.plot_polarization({"a": polarization_curve()}), tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize("end", ["png", "json"])
+def test_an_older_file_stays_whole_where_the_disk_is_full(tmp_path: Path, end: str) -> None:
+    curve = plot.plot_spectra({"a": spectrum(3600.0)}, low=3000, high=4000)
+    file = tmp_path / f"ir.{end}"
+    file.write_text("an older one")
+    (tmp_path / f"ir.{end}.partial").symlink_to("/dev/full")  # Linux: no space is left there
+    with pytest.raises(RecordError, match=r"cannot write the figure .*No space left on device"):
+        plot.save(curve, tmp_path / "ir")
+    assert file.read_text() == "an older one"
+    assert not list(tmp_path.glob("*.partial"))
