@@ -19,7 +19,6 @@ from mlobs_client.campaign.results import Skip
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import BAROSTATTED, ClientFile, find_service
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.trajectory import Trajectory
 from mlobs_client.runs import Run
 from mlobs_client.structure import Array, Structure
@@ -182,5 +181,4 @@ def read_temperature(ipi: ipi_input.IpiInput) -> float:
         raise RecordError(
             f"{ipi.path}: has no <temperature> in <ensemble>, which the linear response needs"
         )
-    text, unit = ipi.temperature
-    return float(text) * factor("temperature", unit, str(ipi.path))
+    return ipi.temperature.in_atomic_units("temperature", str(ipi.path))

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mlobs_client.check.tags import is_true, split_list, text_of
+
 COMMITTEE: Final = ("pot", "uncertainty", "force", "virial")
 BASELINE: Final = (
     "baseline_pot", "baseline_force", "baseline_virial", "baseline_extras", "wb_mixing"
@@ -146,20 +148,3 @@ def _count_photons(tag: ET.Element) -> int:
 def find_parent(name: str, forcefields: Sequence[Forcefield]) -> Forcefield | None:
     """Return the forcefield inside of which this one stands."""
     return next((ff for ff in forcefields if name in ff.members), None)
-
-
-def text_of(parent: ET.Element, tag: str, default: str) -> str:
-    """Return what is within a tag below another one."""
-    found = parent.find(tag)
-    return default if found is None or not found.text else found.text.strip()
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    """Split what i-PI takes for a list: ``[ a, b ]``, with quotes or without."""
-    names = (name.strip(" \n\t'\"") for name in text.strip().strip("[]").split(","))
-    return tuple(name for name in names if name)
-
-
-def is_true(text: str) -> bool:
-    """Return what i-PI takes a text for, where it wants True or False."""
-    return text.strip().lower() == "true"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mlobs_client.check.forcefields import Forcefield, read_forcefields, split_list, text_of
+from mlobs_client.check.forcefields import Forcefield, read_forcefields
 from mlobs_client.check.ipi_outputs import (
     PropertiesOutput,
     TrajectoryOutput,
@@ -23,6 +23,15 @@ from mlobs_client.check.ipi_outputs import (
     read_trajectory,
 )
 from mlobs_client.check.system_templates import fill_templates
+from mlobs_client.check.tags import (
+    Quantity,
+    checkpoint_names,
+    count_beads,
+    find_output,
+    quantity_of,
+    split_list,
+    text_of,
+)
 from mlobs_client.errors import ConfigError
 
 DRIVEN: Final = "driven_dynamics"
@@ -88,8 +97,8 @@ class IpiInput:
     n_beads: int
     writes_asr_threshold: bool
     takes_born_charges: bool
-    timestep: tuple[str, str] | None
-    temperature: tuple[str, str] | None
+    timestep: Quantity | None
+    temperature: Quantity | None
     checkpoints: tuple[str, ...]
     components: frozenset[int]
     system_prefixes: tuple[str, ...] = ("",)
@@ -222,8 +231,7 @@ def _parse(content: bytes, path: Path) -> ET.Element:
 
 
 def _read(path: Path, root: ET.Element) -> IpiInput:
-    output = root.find("output")
-    outputs = ET.Element("output") if output is None else output
+    outputs = find_output(root)
     dynamics = [tag for name in ("dynamics", DRIVEN) for tag in root.iter(name)]
     super_motion = root.find("smotion")
     return IpiInput(
@@ -245,21 +253,14 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
             _has_inner_steps(tag) for tag in (*dynamics, *_force_tags(root))
         ),
         n_systems=0 if root.find("system_template") is not None else len(root.findall("system")),
-        n_beads=_read_beads(root),
+        n_beads=count_beads(root),
         writes_asr_threshold=next(root.iter("asr_threshold"), None) is not None,
         takes_born_charges=any(tag.get("mode") == "driver" for tag in root.iter("bec")),
-        timestep=_quantity(next(root.iter("timestep"), None)),
-        temperature=_quantity(root.find(".//ensemble/temperature")),
-        checkpoints=tuple(
-            tag.get("filename", "restart").strip() for tag in outputs.findall("checkpoint")
-        ),
+        timestep=quantity_of(next(root.iter("timestep"), None)),
+        temperature=quantity_of(root.find(".//ensemble/temperature")),
+        checkpoints=checkpoint_names(outputs),
         components=frozenset(read_components(outputs)),
     )
-
-
-def _quantity(tag: ET.Element | None) -> tuple[str, str] | None:
-    text = "" if tag is None else (tag.text or "").strip()
-    return None if tag is None or not text else (text, tag.get("units", "atomic_unit"))
 
 
 def _force_tags(root: ET.Element) -> Iterator[ET.Element]:
@@ -284,11 +285,3 @@ def _has_inner_steps(tag: ET.Element) -> bool:
         split_list(text_of(tag, "nmts", "1")) != ("1",)
         or len(split_list(text_of(tag, "mts_weights", ""))) > 1
     )
-
-
-def _read_beads(root: ET.Element) -> int:
-    """A RESTART has ``<beads>``; without, ``<initialize>`` says how many to make."""
-    for name in ("beads", "initialize"):
-        for tag in root.iter(name):
-            return int(tag.get("nbeads", "1"))
-    return 1

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlobs_client.check.forcefields import split_list
+from mlobs_client.check.tags import split_list
 
 
 @dataclass(frozen=True)
