@@ -22,6 +22,7 @@ from mlobs_client.check import ipi_input
 from mlobs_client.check.system_templates import make_systems
 from mlobs_client.check.tags import (
     array_of,
+    attribute_of,
     checkpoint_names,
     count_beads,
     find_output,
@@ -111,7 +112,7 @@ class System:
         """What ``<file mode='chk'>`` and ``<masses>`` of ``<initialize>`` make of the labels."""
         masses = None
         for tag in self.element.findall("initialize/*"):
-            mode = tag.get("mode", "chk").strip()
+            mode = attribute_of(tag, "mode", "chk")
             if tag.tag == "file" and mode != "chk":
                 masses = None
             elif tag.tag in ("file", "masses") and mode == "chk":
@@ -125,8 +126,9 @@ class System:
                 masses = first.masses(labels)
             elif tag.tag == "masses" and mode == "manual":
                 masses = masses_of(labels) if masses is None else masses
-                index = int(tag.get("index", "-1"))
-                values = array_of(tag) * factor("mass", tag.get("units", ""), str(self.path))
+                index = int(attribute_of(tag, "index", "-1"))
+                unit = attribute_of(tag, "units", "")
+                values = array_of(tag) * factor("mass", unit, str(self.path))
                 masses[slice(None) if index < 0 else slice(index, index + 1)] = values
             elif tag.tag == "masses":
                 raise ConfigError(f"{self.path}: <masses mode='{mode}'> is not read; {KEEP}")
@@ -206,14 +208,14 @@ def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
 
 
 def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -> System:
-    begin, own = output.get("prefix", "i-pi").strip(), tag.get("prefix", "").strip()
+    begin, own = attribute_of(output, "prefix", "i-pi"), attribute_of(tag, "prefix", "")
     temperature = quantity_of(tag.find("ensemble/temperature"))
     return System(
         path,
         f"{own}_{begin}" if own else begin,
         count_beads(tag),
         None if temperature is None else temperature.in_atomic_units("temperature", str(path)),
-        frozenset(one.get("mode", "nve").strip() for one in tag.iter("dynamics")),
+        frozenset(attribute_of(one, "mode", "nve") for one in tag.iter("dynamics")),
         number,
         None,
         tuple(f"{begin}.{name}" if begin else name for name in checkpoint_names(output)),

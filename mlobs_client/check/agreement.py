@@ -16,7 +16,6 @@ from mlobs_client.quantities import QUANTITIES
 from mlobs_client.schedule import Schedule
 
 EVERY_NETWORK: Final = ("0.0.0.0", "")
-BAROSTATTED: Final = frozenset({"nph", "npt", "nst", "scnpt", "sc-npt"})
 PRESSURES: Final = ("pressure", "stress", "virial", "vir_")
 
 
@@ -189,7 +188,7 @@ def _locked(
 def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
     if client.config.virial != "none":
         return
-    modes = sorted(BAROSTATTED.intersection(ipi.dynamics))
+    modes = ipi.barostatted
     if modes:
         yield error(
             f'virial = "none" in {client.path.name}, but dynamics mode={modes[0]!r} needs a virial',

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mlobs_client.check.tags import is_true, split_list, text_of
+from mlobs_client.check.tags import attribute_of, is_true, split_list, text_of
 
 COMMITTEE: Final = ("pot", "uncertainty", "force", "virial")
 BASELINE: Final = (
@@ -110,14 +110,14 @@ def _read(tag: ET.Element) -> Forcefield:
     pbc = tag.get("pbc")
     return Forcefield(
         kind=tag.tag,
-        name=tag.get("name", "").strip(),
+        name=attribute_of(tag, "name", ""),
         pbc=None if pbc is None else is_true(pbc),
-        mode=tag.get("mode", "inet").strip(),
+        mode=attribute_of(tag, "mode", "inet"),
         address=text_of(tag, "address", "localhost"),
         port=int(text_of(tag, "port", "65535")),
         batch_size=int(text_of(tag, "batch_size", "1")),
-        matching=tag.get("matching", "auto").strip(),
-        members=tuple(one.get("name", "").strip() for one in tag if _is_forcefield(one)),
+        matching=attribute_of(tag, "matching", "auto"),
+        members=tuple(attribute_of(one, "name", "") for one in tag if _is_forcefield(one)),
         baseline=text_of(tag, "baseline_name", ""),
         plumed_extras=split_list(text_of(tag, "plumed_extras", "")),
         loads=_what_is_loaded(tag),

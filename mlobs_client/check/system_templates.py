@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
-from mlobs_client.check.tags import list_of
+from mlobs_client.check.tags import attribute_of, list_of
 
 
 def fill_templates(root: ET.Element) -> tuple[str, ...]:
@@ -19,7 +19,7 @@ def fill_templates(root: ET.Element) -> tuple[str, ...]:
     Returns:
         The prefixes of all systems that come of the input; of one system at least.
     """
-    prefixes = tuple(tag.get("prefix", "").strip() for tag in make_systems(root))
+    prefixes = tuple(attribute_of(tag, "prefix", "") for tag in make_systems(root))
     for template in root.iter("system_template"):
         instance = template.find("instance")
         if instance is not None:

@@ -39,7 +39,14 @@ class Quantity(NamedTuple):
 def quantity_of(tag: ET.Element | None) -> Quantity | None:
     """Return the number in a tag with its ``units``; None where there is none."""
     text = "" if tag is None else (tag.text or "").strip()
-    return None if tag is None or not text else Quantity(text, tag.get("units", "atomic_unit"))
+    if tag is None or not text:
+        return None
+    return Quantity(text, attribute_of(tag, "units", "atomic_unit"))
+
+
+def attribute_of(tag: ET.Element, name: str, default: str) -> str:
+    """Return an attribute without the blanks around it, as i-PI does."""
+    return tag.get(name, default).strip()
 
 
 def text_of(parent: ET.Element, tag: str, default: str) -> str:
@@ -81,7 +88,7 @@ def find_output(root: ET.Element) -> ET.Element:
 
 def checkpoint_names(output: ET.Element) -> tuple[str, ...]:
     """Return ``filename`` of all ``<checkpoint>`` of ``<output>``, without its prefix."""
-    return tuple(tag.get("filename", "restart").strip() for tag in output.findall("checkpoint"))
+    return tuple(attribute_of(tag, "filename", "restart") for tag in output.findall("checkpoint"))
 
 
 def count_beads(parent: ET.Element) -> int:
@@ -94,4 +101,4 @@ def count_beads(parent: ET.Element) -> int:
     """
     tags = (tag for name in ("beads", "initialize") for tag in parent.iter(name))
     first = next(tags, None)
-    return 1 if first is None else int(first.get("nbeads", "1"))
+    return 1 if first is None else int(attribute_of(first, "nbeads", "1"))

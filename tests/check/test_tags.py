@@ -9,6 +9,7 @@ import pytest
 from mlobs_client.check.tags import (
     Quantity,
     array_of,
+    attribute_of,
     checkpoint_names,
     count_beads,
     find_output,
@@ -90,3 +91,12 @@ def test_beads_that_are_there_count_before_those_that_are_to_be_made(
     inside: str, n_beads: int
 ) -> None:
     assert count_beads(ET.fromstring(f"<system>{inside}</system>")) == n_beads
+
+
+@pytest.mark.parametrize("written", ["npt", " npt ", "\tnpt"])
+def test_an_attribute_has_no_blanks_around_it_as_for_ipi(written: str) -> None:
+    from ipi.utils.io.inputs.io_xml import read_type
+
+    tag = ET.fromstring(f"<dynamics mode='{written}'/>")
+    assert attribute_of(tag, "mode", "nve") == read_type(str, written) == "npt"
+    assert attribute_of(tag, "name", "nve") == "nve"
