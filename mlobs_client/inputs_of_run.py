@@ -18,6 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlobs_client.check import ipi_input
 from mlobs_client.check.system_templates import make_systems
 from mlobs_client.check.tags import (
@@ -197,6 +200,19 @@ def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | Non
     """
     is_thermal = quantity == "v_centroid" or all(one.n_beads == 1 for one in systems)
     return ensemble_temperature(systems) if is_thermal else None
+
+
+def is_same_temperature(found: Array | float, temperature: float) -> NDArray[np.bool_]:
+    """Whether temperatures differ by no more than roundings of one do.
+
+    Args:
+        found: shape ``(...)``, in any unit of temperature.
+        temperature: in the same unit.
+
+    Returns:
+        Shape ``(...)``.
+    """
+    return np.asarray(np.isclose(found, temperature, rtol=SAME_TEMPERATURE, atol=0.0))
 
 
 def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
