@@ -15,7 +15,6 @@ import numpy as np
 
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.launch.stamps import is_new, stamps
-from mlobs_client.outputs.dimensions import factor
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
 TAIL: Final = 1 << 14  # bytes at the end of a file that hold its last line
@@ -152,8 +151,7 @@ def _timestep(ipi: IpiInput) -> float | None:
     """
     if ipi.timestep is None:
         return None
-    text, unit = ipi.timestep
-    return float(text) * factor("time", unit, f"{ipi.path}: <timestep>") / FEMTOSECOND
+    return ipi.timestep.in_atomic_units("time", f"{ipi.path}: <timestep>") / FEMTOSECOND
 
 
 def _read_header(path: Path) -> dict[str, tuple[int, str]]:
