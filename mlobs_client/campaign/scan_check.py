@@ -54,7 +54,7 @@ def _read(campaign: Campaign, run: Run) -> tuple[IpiInput, list[ClientFile]]:
 
 
 def _check_outputs(ipi: IpiInput) -> None:
-    """Raises: ConfigError."""
+    """Refuse an input that does not write what the analysis reads."""
     if not any({"step", "time"} <= set(output.names) for output in ipi.properties):
         raise ConfigError(
             f"{ipi.path}: no <properties> has step and time; write for example <properties> "

@@ -139,7 +139,7 @@ def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
         return
     config = client.config
     if config.coupling is not None:
-        table = "[field]" if config.displacement is None else "[displacement]"
+        table = config.coupling_table
         yield error(
             f"the field would be coupled twice: by {table} in {client.path.name} and by "
             f"driven_dynamics in {ipi.path.name}",

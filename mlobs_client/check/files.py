@@ -9,7 +9,7 @@ from pathlib import Path
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, check_agreement, find_service
-from mlobs_client.check.finding import Finding, error, errors, ok, warning
+from mlobs_client.check.finding import Finding, error, errors, ok, split_remedy, warning
 from mlobs_client.check.initial_state import PHOTON
 from mlobs_client.check.inputs import check_batches, check_input
 from mlobs_client.check.ipi_input import IpiInput
@@ -266,5 +266,5 @@ def _check_both(
 
 def from_error(problem: MlobsError) -> Finding:
     """Turn an error, whose text ends with its remedy, into a finding."""
-    what, _, remedy = str(problem).partition("; ")
+    what, remedy = split_remedy(str(problem))
     return error(what, remedy or "correct what is named here")
