@@ -313,10 +313,11 @@ def _field(config: ClientConfig, folder: Path, structure: Structure) -> Term | N
     if table is None:
         return None
     if not all(structure.pbc) and (table.reduced or config.displacement is not None):
-        where = "[field] reduced = true" if config.displacement is None else "[displacement]"
+        reason = " reduced = true" if config.displacement is None else ""
         raise ConfigError(
-            f"{where} needs a structure that is periodic in all directions, but pbc is "
-            f"{list(structure.pbc)}; {how_to_make_periodic(config, folder, structure)}"
+            f"{config.coupling_table}{reason} needs a structure that is periodic in all "
+            f"directions, but pbc is {list(structure.pbc)}; "
+            f"{how_to_make_periodic(config, folder, structure)}"
         )
     cell = structure.cell if table.reduced else None
     vector = table.atomic_units

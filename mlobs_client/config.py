@@ -290,6 +290,11 @@ class ClientConfig(Table):
         return self.potential is not None or self.coupling is not None
 
     @property
+    def coupling_table(self) -> str:
+        """How the file calls what acts on the dipole: [field], or [displacement]."""
+        return "[field]" if self.displacement is None else "[displacement]"
+
+    @property
     def coupling(self) -> UniformFieldTable | None:
         """[field] or [displacement]: what acts on the dipole."""
         return self.displacement or self.field

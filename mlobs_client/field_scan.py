@@ -6,16 +6,13 @@ The liquid is water, or another one of molecules with an oxygen and two hydrogen
 from __future__ import annotations
 
 import logging
-import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
 
-from mlobs_client.analysis.branches_of_runs import align_runs, say_moved
 from mlobs_client.analysis.diffusion import (
     Diffusion,
     correct_for_size,
@@ -33,24 +30,20 @@ from mlobs_client.analysis.freezing import FRACTION, Onset, find_onset
 from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
-    along_one_line,
     mean_polarization,
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
 from mlobs_client.analysis.statistics import mean
+from mlobs_client.campaign.legs import Leg, find_legs
 from mlobs_client.campaign.samples import Sample
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
+from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
 OXYGEN: Final = 8
-ALIKE_WITHIN: Final = 1e-5
-"""Of themselves: how far temperatures, cells and times of runs of one curve may be apart, which
-files give with few digits."""
-
 BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
 """Bins of the O-H length, angstrom."""
 
@@ -156,51 +149,6 @@ class Curve:
         ]
 
 
-@dataclass(frozen=True)
-class Leg:
-    """The runs of one field and one number of beads.
-
-    Attributes:
-        field: along the direction of the scan, V/angstrom.
-        samples: one for each run.
-    """
-
-    field: float
-    samples: tuple[Sample, ...]
-
-    @cached_property
-    def dipoles(self) -> list[Array]:
-        """Of each run, ``[t, i]``, e bohr, on one branch; in a cell that changes as written.
-
-        Raises:
-            RecordError: means that differ neither by nothing nor by whole quanta.
-        """
-        dipoles = [sample.dipoles for sample in self.samples]
-        if self.samples[0].has_barostat:
-            return dipoles
-        names = [sample.name for sample in self.samples]
-        aligned, away = align_runs(dipoles, self.samples[0].positions.cells[0], names)
-        for line in say_moved(names, away):
-            logger.warning(line)
-        return aligned
-
-    @property
-    def dipoles_interval(self) -> float:
-        """Time between their samples, ps."""
-        return self.samples[0].duration / (len(self.samples[0].dipoles) - 1)
-
-    @property
-    def positions_interval(self) -> float:
-        """Time between samples of positions, ps."""
-        return self.samples[0].positions_spacing / PICOSECOND
-
-    @property
-    def volume(self) -> float:
-        """Mean along all runs, bohr^3."""
-        cells = np.concatenate([sample.positions.cells for sample in self.samples])
-        return float(np.abs(np.linalg.det(cells)).mean())
-
-
 def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     """Make one curve for each number of beads; runs of the same field are taken together.
 
@@ -208,67 +156,13 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
         RecordError: the runs cannot be of one scan, or are all too short; where only some fields
             have runs that are too short, these are left out and named in the log.
     """
-    direction, strengths = along_one_line(
-        np.array([sample.field for sample in samples]), [sample.name for sample in samples]
-    )
-    fields = np.round(strengths / VOLT_PER_ANGSTROM, 9) + 0.0  # no -0.0
-    curves = []
-    for n_beads in sorted({sample.n_beads for sample in samples}):
-        of_beads = np.array([sample.n_beads == n_beads for sample in samples])
-        legs = [
-            Leg(
-                float(field),
-                tuple(samples[i] for i in np.flatnonzero(of_beads & (fields == field))),
-            )
-            for field in np.unique(fields[of_beads])
-        ]
-        _check_alike(legs)
-        curves.append(_analyse_curve(n_beads, legs, direction, settings))
+    direction, groups = find_legs(samples)
+    curves = [
+        _analyse_curve(n_beads, legs, direction, settings) for n_beads, legs in groups.items()
+    ]
     if not any(curve.points for curve in curves):
         raise RecordError("no field has runs that can be analysed, see the warnings; run longer")
     return [curve for curve in curves if curve.points]
-
-
-def _check_alike(legs: Sequence[Leg]) -> None:
-    """Only fields and seeds may differ along a curve, and between runs of one field only seeds."""
-    groups = [([sample for leg in legs for sample in leg.samples], _differ_in_liquid)]
-    groups += [(list(leg.samples), _differ_in_spacing) for leg in legs]
-    for (first, *others), differ in groups:
-        for other in others:
-            if what := differ(first, other):
-                raise RecordError(
-                    f"{first.name} and {other.name} cannot be taken together, they differ in their "
-                    f"{what}; leave one of them out of the campaign, or repeat it like the others"
-                )
-
-
-def _differ_in_liquid(one: Sample, other: Sample) -> str | None:
-    if not math.isclose(one.temperature, other.temperature, rel_tol=ALIKE_WITHIN):
-        kelvin = [sample.temperature / KELVIN for sample in (one, other)]
-        return f"temperature ({kelvin[0]:.6g} and {kelvin[1]:.6g} K)"
-    species = [sample.positions.numbers.tolist() for sample in (one, other)]
-    if species[0] != species[1]:
-        counts = [Counter(numbers) for numbers in species]
-        first, second = (", ".join(f"{n} of Z = {z}" for z, n in c.items()) for c in counts)
-        return f"atoms or their order ({first} and {second})"
-    if not np.allclose(one.masses, other.masses, rtol=ALIKE_WITHIN):
-        return "masses (isotopes), which their RESTART or their labels tell"
-    if one.has_barostat != other.has_barostat:
-        return "ensemble (one has a barostat, the other has none)"
-    cells = [sample.start.cell / ANGSTROM for sample in (one, other)]
-    largest = ALIKE_WITHIN * np.abs(cells[0]).max()
-    if not one.has_barostat and np.abs(cells[0] - cells[1]).max() > largest:
-        first, second = (np.round(cell, 4).tolist() for cell in cells)
-        return f"cell, though there is no barostat ({first} and {second} angstrom)"
-    return None
-
-
-def _differ_in_spacing(one: Sample, other: Sample) -> str | None:
-    for name in ("positions_spacing", "velocities_spacing"):
-        spacings = [getattr(sample, name) / FEMTOSECOND for sample in (one, other)]
-        if not math.isclose(*spacings, rel_tol=ALIKE_WITHIN):
-            return f"{name} ({spacings[0]:.6g} and {spacings[1]:.6g} fs)"
-    return None
 
 
 def _analyse_curve(

@@ -19,10 +19,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlobs_client.check import ipi_input
-from mlobs_client.check.forcefields import split_list
 from mlobs_client.check.system_templates import make_systems
+from mlobs_client.check.tags import (
+    array_of,
+    attribute_of,
+    checkpoint_names,
+    count_beads,
+    find_output,
+    list_of,
+    quantity_of,
+)
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.labels import masses_of
@@ -94,26 +103,27 @@ class System:
                 return self._initialized(labels)
             except (ValueError, RecordError) as error:
                 raise ConfigError(f"{self.path}: <masses>: {error}") from error
-        written = _entries(self.element.find("beads/names"))
+        written = list_of(self.element.find("beads/names"))
         if written != labels:
             raise ConfigError(
                 f"{self.path}: holds {len(written)} atoms {' '.join(written[:4])} ..., but the run "
                 f"has {len(labels)} atoms {' '.join(labels[:4])} ...: it is of another run and not "
                 "used; remove it from the folder"
             )
-        return _numbers(self.element.find("beads/m"))
+        return array_of(self.element.find("beads/m"))
 
     def _initialized(self, labels: tuple[str, ...]) -> Array | None:
         """What ``<file>`` and ``<masses>`` of ``<initialize>`` make of the labels."""
         masses = None
         for tag in self.element.findall("initialize/*"):
-            mode = tag.get("mode", "chk").strip()
+            mode = attribute_of(tag, "mode", "chk")
             if tag.tag == "file" and mode not in ("chk", "ase"):
                 masses = None
             elif tag.tag == "masses" and mode == "manual":
                 masses = masses_of(labels) if masses is None else masses
-                index = int(tag.get("index", "-1"))
-                values = _numbers(tag) * factor("mass", tag.get("units", ""), str(self.path))
+                index = int(attribute_of(tag, "index", "-1"))
+                unit = attribute_of(tag, "units", "")
+                values = array_of(tag) * factor("mass", unit, str(self.path))
                 masses[slice(None) if index < 0 else slice(index, index + 1)] = values
             elif tag.tag in ("file", "masses"):
                 masses = self._of_file(tag, mode, labels)
@@ -160,14 +170,13 @@ def read_systems(path: Path) -> list[System]:
         ConfigError: it is missing, is not XML, or says something impossible.
     """
     root = ipi_input.parse(path)
-    output = root.find("output")
-    output = ET.Element("output") if output is None else output
+    output = find_output(root)
     try:
         systems = [_read_system(path, output, *each) for each in enumerate(make_systems(root))]
         exchange = next(root.iter("remd"), None)
         if exchange is None:
             return systems
-        held = _numbers(exchange.find("repindex")).astype(int).tolist() or range(len(systems))
+        held = array_of(exchange.find("repindex")).astype(int).tolist() or range(len(systems))
         return [replace(one, ensemble=e) for one, e in zip(systems, held, strict=True)]
     except (ValueError, RecordError) as error:
         raise ConfigError(f"{path}: {error}") from error
@@ -199,6 +208,19 @@ def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | Non
     return ensemble_temperature(systems) if is_thermal else None
 
 
+def is_same_temperature(found: Array | float, temperature: float) -> NDArray[np.bool_]:
+    """Whether temperatures differ by no more than roundings of one do.
+
+    Args:
+        found: shape ``(...)``, in any unit of temperature.
+        temperature: in the same unit.
+
+    Returns:
+        Shape ``(...)``.
+    """
+    return np.asarray(np.isclose(found, temperature, rtol=SAME_TEMPERATURE, atol=0.0))
+
+
 def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
     for path in sorted(paths):
         try:
@@ -208,35 +230,19 @@ def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
 
 
 def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -> System:
-    begin, own = output.get("prefix", "i-pi").strip(), tag.get("prefix", "").strip()
-    sizes = [one.get("nbeads", "1") for name in ("beads", "initialize") for one in tag.iter(name)]
-    temperature = tag.find("ensemble/temperature")
+    begin, own = attribute_of(output, "prefix", "i-pi"), attribute_of(tag, "prefix", "")
+    temperature = quantity_of(tag.find("ensemble/temperature"))
     return System(
         path,
         f"{own}_{begin}" if own else begin,
-        int(sizes[0]) if sizes else 1,
-        None if temperature is None else _quantity(path, temperature),
-        frozenset(one.get("mode", "nve").strip() for one in tag.iter("dynamics")),
+        count_beads(tag),
+        None if temperature is None else temperature.in_atomic_units("temperature", str(path)),
+        frozenset(attribute_of(one, "mode", "nve") for one in tag.iter("dynamics")),
         number,
         None,
-        tuple(
-            ".".join(filter(None, (begin, one.get("filename", "restart").strip())))
-            for one in output.findall("checkpoint")
-        ),
+        tuple(f"{begin}.{name}" if begin else name for name in checkpoint_names(output)),
         tag,
     )
-
-
-def _quantity(path: Path, tag: ET.Element) -> float:
-    return float((tag.text or "").strip()) * factor(tag.tag, tag.get("units", ""), str(path))
-
-
-def _entries(tag: ET.Element | None) -> tuple[str, ...]:
-    return split_list("" if tag is None else tag.text or "")
-
-
-def _numbers(tag: ET.Element | None) -> Array:
-    return np.array([float(word) for word in _entries(tag)])
 
 
 def _read_masses(mode: str, path: Path) -> Array:

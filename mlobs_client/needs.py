@@ -56,7 +56,7 @@ def _needed(config: ClientConfig) -> dict[str, frozenset[str]]:
     of_models = frozenset(name for names in GIVEN.values() for name in names)
     needed = {OBSERVABLES: of_models & set(config.observables.strides)}
     if config.coupling is not None:
-        table = "[field]" if config.displacement is None else "[displacement]"
+        table = config.coupling_table
         needed[table] = frozenset({"dipole"})
         if config.coupling.second_order:
             needed[f"second_order of {table}"] = frozenset({"polarizability"})

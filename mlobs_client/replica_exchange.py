@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.inputs_of_run import SAME_TEMPERATURE, System
+from mlobs_client.inputs_of_run import System, is_same_temperature
 from mlobs_client.outputs.extras import Extras
 from mlobs_client.outputs.properties import Properties
 from mlobs_client.outputs.trajectory import Trajectory
@@ -66,8 +66,7 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
     near = [
         ensemble
         for ensemble, one in ladder.items()
-        if temperature is not None
-        and abs(one / KELVIN - temperature) < SAME_TEMPERATURE * temperature
+        if temperature is not None and is_same_temperature(one / KELVIN, temperature)
     ]
     if len(near) != 1:
         asked = "" if temperature is None else f", and {len(near)} of them at {temperature:g} K"
@@ -101,8 +100,8 @@ def _number(run: Run) -> tuple[int, str]:
 def _exchanges(run: Run) -> bool:
     """Whether the temperature of the outputs of a system changes, or can."""
     held = run.properties.values.get(COLUMN, np.zeros(1))
-    changes = np.ptp(held) > SAME_TEMPERATURE * held.max()
-    return bool(changes) or any(one.ensemble is not None for one in run.systems)
+    is_one = is_same_temperature(held, float(held.max())).all()
+    return not is_one or any(one.ensemble is not None for one in run.systems)
 
 
 def _ladder(replicas: Sequence[Run]) -> dict[int, float]:
@@ -219,7 +218,7 @@ class ExchangedRun(Run):
             return self._owners_by_exchanges(steps)
         rows = [np.searchsorted(one["step"], steps) for one in tables]
         held = np.array([one[COLUMN][at] for one, at in zip(tables, rows, strict=True)])  # [r, t]
-        is_here = np.abs(held - self.temperature) < SAME_TEMPERATURE * self.temperature
+        is_here = is_same_temperature(held, self.temperature)
         if (is_here.sum(axis=0) != 1).any():
             t = int(np.flatnonzero(is_here.sum(axis=0) != 1)[0])
             listed = ", ".join(f"{one / KELVIN:.5g}" for one in held[:, t])

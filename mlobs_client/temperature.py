@@ -7,7 +7,7 @@ from typing import Final
 
 from mlobs_client.analysis.statistics import mean
 from mlobs_client.errors import ConfigError
-from mlobs_client.inputs_of_run import SAME_TEMPERATURE, ensemble_temperature
+from mlobs_client.inputs_of_run import ensemble_temperature, is_same_temperature
 from mlobs_client.runs import Run
 from mlobs_client.units import KELVIN
 
@@ -34,7 +34,7 @@ def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
         ConfigError: the thermostat held another one, or the atoms cannot have moved at this one.
     """
     held = ensemble_temperature(run.systems)
-    if held is not None and abs(held / KELVIN - temperature) > SAME_TEMPERATURE * temperature:
+    if held is not None and not is_same_temperature(held / KELVIN, temperature):
         raise ConfigError(
             f"{run.prefix}: was run at {held / KELVIN:.5g} K, as {run.systems[0].path.name} says, "
             f"not at {temperature:g} K; give --temperature {held / KELVIN:.5g}"

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from scans import ANGLE, CELL, DIRECTION, KT, MOMENT, N_MOLECULES, draw_sample
+from scans import ANGLE, CELL, KT, MOMENT, N_MOLECULES, draw_sample
 
 from mlobs_client.errors import RecordError
 from mlobs_client.field_scan import Curve, Settings, analyse
-from mlobs_client.outputs.labels import masses_of
-from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 FIELDS = (0.0, 0.05, 0.3)
 DIFFUSION = (0.2, 0.2, 0.001)  # angstrom^2/ps
 # without the motion of the center of mass
 HELD = 1.0 - 1.0 / N_MOLECULES
-
-
-POSITIONS = draw_sample(0.3, 0.1, seed=7).positions
-DIFFERENCES: list[tuple[dict[str, Any], str]] = [
-    ({"temperature": 320.0 * KELVIN}, r"temperature \(300 and 320 K\)"),
-    ({"has_barostat": True}, r"ensemble \(one has a barostat"),
-    (
-        {"positions": replace(POSITIONS, cells=1.01 * POSITIONS.cells)},
-        r"cell, though there is no barostat \(\[\[9.0, .* and \[\[9.09, .* angstrom\)",
-    ),
-    (
-        {"positions": replace(POSITIONS, numbers=POSITIONS.numbers[:-3])},
-        r"atoms or their order \(8 of Z = 8, 16 of Z = 1 and 7 of Z = 8, 14 of Z = 1\)",
-    ),
-    ({"masses": masses_of(("O", "D", "D") * N_MOLECULES)}, r"masses \(isotopes\)"),
-    ({"velocities_spacing": 20.0 * FEMTOSECOND}, r"velocities_spacing \(10 and 20 fs\)"),
-]
-"""Of runs of one curve or field, and how they are said."""
 
 
 def langevin(field: float) -> float:
@@ -181,21 +161,6 @@ def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) ->
     assert "without a field, from 0.25 to 0.5 ps displacements grow as t^2.0" in caplog.text
     assert curve.points[0].displacements.exponent.value == pytest.approx(2.0, abs=0.1)
     assert np.isnan(curve.rows[0]["D from displacements"].error)
-
-
-def test_what_cannot_be_one_scan_is_refused() -> None:
-    with pytest.raises(RecordError, match="all fields are zero"):
-        analyse([draw_sample(0.0, 0.1)], Settings())
-    across = draw_sample(0.0, 0.1, seed=5)
-    across.field[:] = 0.1 * VOLT_PER_ANGSTROM * np.cross(DIRECTION, [0.6, 0.0, 0.8])
-    others = [draw_sample(0.0, 0.1), draw_sample(0.3, 0.1)]
-    with pytest.raises(RecordError, match=r"the field of beads=1_field=0_seed=5, .* is not along"):
-        analyse([*others, across], Settings())
-    for change, message in DIFFERENCES:
-        other = replace(draw_sample(0.3, 0.1, seed=7), **change)
-        with pytest.raises(RecordError, match=message) as raised:
-            analyse([*others, other], Settings())
-        assert "beads=1_field=0.3_seed=7 cannot be taken together" in str(raised.value)
 
 
 @pytest.mark.parametrize("window", [None, (0.05, 0.2)])

@@ -12,6 +12,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.inputs_of_run import (
     ensemble_temperature,
     find_systems,
+    is_same_temperature,
     kinetic_temperature,
     read_systems,
 )
@@ -223,3 +224,8 @@ def test_velocities_of_several_beads_have_another_temperature_than_their_centroi
         (eight, "v_centroid", True),
     ):
         assert (kinetic_temperature(systems, quantity) is not None) == known
+
+
+def test_roundings_of_one_temperature_are_the_same_and_steps_of_a_ladder_are_not() -> None:
+    found = np.array([298.0, 298.15, 300.0, 302.0, 295.0])  # K
+    assert is_same_temperature(found, 298.15).tolist() == [True, True, False, False, False]

@@ -155,12 +155,19 @@ def refusal(kind: Kind, path: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_file_with_odd_bytes_is_read_or_refused_in_one_line(
-    name: str, folder: Path, record: bytes
-) -> None:
-    kind = KINDS[name]
-    path = folder / NAMES.get(name, "it")
+@pytest.fixture(params=list(KINDS))
+def good(request: pytest.FixtureRequest, folder: Path, record: bytes) -> tuple[Kind, Path]:
+    """A kind of files, and a good one, which is its user's own."""
+    kind = KINDS[request.param]
+    path = folder / NAMES.get(request.param, "it")
+    path.write_bytes(kind.content or record)
+    path.chmod(0o600)
+    return kind, path
+
+
+def test_a_file_with_odd_bytes_is_read_or_refused_in_one_line(good: tuple[Kind, Path]) -> None:
+    kind, path = good
+    content = path.read_bytes()
 
     @settings(
         max_examples=20,
@@ -171,21 +178,14 @@ def test_a_file_with_odd_bytes_is_read_or_refused_in_one_line(
     )
     @given(edits=EDITS)
     def read(edits: list[tuple[int, int, bytes]]) -> None:
-        path.write_bytes(edited(kind.content or record, edits))
-        path.chmod(0o600)
+        path.write_bytes(edited(content, edits))
         assert "\n" not in refusal(kind, path)
 
     read()
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_good_file_is_read_and_a_folder_in_its_place_is_named(
-    name: str, folder: Path, record: bytes
-) -> None:
-    kind = KINDS[name]
-    path = folder / NAMES.get(name, "it")
-    path.write_bytes(kind.content or record)
-    path.chmod(0o600)
+def test_a_good_file_is_read_and_a_folder_in_its_place_is_named(good: tuple[Kind, Path]) -> None:
+    kind, path = good
     kind.read(path)
     path.unlink()
     path.mkdir()

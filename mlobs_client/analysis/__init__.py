@@ -12,10 +12,8 @@ from mlobs_client.analysis.calibration import (
 )
 from mlobs_client.analysis.dielectric import (
     DielectricFunction,
-    Permittivity,
     dielectric_from_fluctuations,
     dielectric_from_relaxation,
-    permittivity_from_fluctuations,
 )
 from mlobs_client.analysis.diffusion import (
     Diffusion,
@@ -36,6 +34,7 @@ from mlobs_client.analysis.freezing import Onset, find_onset
 from mlobs_client.analysis.infrared import infrared, infrared_from_currents
 from mlobs_client.analysis.lines import LinearFit, drift, fit_line
 from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
+from mlobs_client.analysis.permittivity import Permittivity, permittivity_from_fluctuations
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
     average_beads,

@@ -1,4 +1,4 @@
-r"""The dielectric function: static and frequency-dependent, from fluctuations and from a response.
+r"""The frequency-dependent dielectric function, from fluctuations and from a response.
 
 A field that is uniform in the cell, as that of the enthalpy H - mu.E, is the macroscopic field:
 there are no depolarization fields ("tin-foil" boundaries), and with P = mu/V
@@ -18,8 +18,9 @@ Signs are those of :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsi
 on the left from equilibrium without a field, on the right after a static field E has been
 switched off at t = 0 (a step is the cleanest pulse that a client has: run in the field, and go on
 without it from several of its checkpoints). A third way, without relaxation function, is
-:mod:`~mlobs_client.analysis.pulses`. All agree for a response that is linear: the field has to be
-weak.
+:mod:`~mlobs_client.analysis.pulses`; the static tensor alone is in
+:mod:`~mlobs_client.analysis.permittivity`. All agree for a response that is linear: the field has
+to be weak.
 
 Quantum nuclei: the mean over beads from RPMD or TRPMD approximates the Kubo-transformed
 correlation, which obeys this classical formula exactly, as the response of the centroid does. The
@@ -39,13 +40,13 @@ from scipy.signal import hilbert
 from mlobs_client.analysis import correlation
 from mlobs_client.analysis.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
+from mlobs_client.analysis.permittivity import per_covariance
 from mlobs_client.analysis.spectra import (
     Runs,
     Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
-    check_temperature,
 )
 from mlobs_client.analysis.spectral_density import (
     SpectralDensity,
@@ -63,21 +64,6 @@ from mlobs_client.units import (
     PICOSECOND,
     VOLT_PER_ANGSTROM,
 )
-
-
-@dataclass(frozen=True)
-class Permittivity:
-    """The static dielectric tensor.
-
-    Attributes:
-        tensor: shape ``(3, 3)``, symmetric, without a unit.
-        errors: shape ``(3, 3)``, one sigma; NaN where the runs are too short.
-        mean: a third of the trace: of a liquid, the dielectric constant.
-    """
-
-    tensor: Array
-    errors: Array
-    mean: Estimate
 
 
 @dataclass(frozen=True)
@@ -144,47 +130,6 @@ class DielectricFunction:
         return self.fluctuations or mean_of_independent(self.real.blocks[:, 0])
 
 
-def permittivity_from_fluctuations(
-    dipoles: Runs,
-    volume: float,
-    temperature: float,
-    *,
-    electronic: float = 1.0,
-    interval: float | None = None,
-) -> Permittivity:
-    r"""Static dielectric tensor from the fluctuations of the dipole without a field.
-
-    .. math:: \epsilon_{ik} = \epsilon_\infty \delta_{ik}
-              + \frac{\langle \mu_i \mu_k \rangle - \langle \mu_i \rangle \langle \mu_k \rangle}
-                     {V k_B T \epsilon_0}
-
-    The mean is that of all runs: all must be on one branch. That it is known from the same samples
-    only is corrected, see :mod:`~mlobs_client.analysis.fluctuations`: without, a run of T would
-    give fluctuations too small by :math:`2 \tau / T`.
-
-    Args:
-        dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for path
-            integrals the mean over beads.
-        volume: of the cell, bohr^3.
-        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
-        interval: between samples, ps, for what the mean says where it has no error.
-
-    Raises:
-        ConfigError: an impossible parameter.
-        RecordError: wrong shapes, too short, or not finite.
-    """
-    scale = _scale(volume, temperature)
-    check_positive("epsilon_infinity", electronic, "")
-    found = covariance(as_runs(dipoles, ("t", "3"), "dipoles"), interval)
-    mean = found.mean * scale
-    return Permittivity(
-        electronic * np.eye(3) + scale * found.tensor,
-        scale * found.errors,
-        replace(mean, value=electronic + mean.value),
-    )
-
-
 def dielectric_from_fluctuations(
     dipoles: Runs,
     timestep: float,
@@ -217,7 +162,7 @@ def dielectric_from_fluctuations(
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")
-    scale = _scale(volume, temperature)
+    scale = per_covariance(volume, temperature)
     runs = _fluctuations(as_runs(dipoles, ("t", "3"), "dipoles"))
     if direction is not None:
         unit = _unit_vector(direction)
@@ -360,12 +305,6 @@ def _respond(
     return DielectricFunction.of(
         wavenumber, epsilon(transforms), resolution, more, epsilon(other_windows)
     )
-
-
-def _scale(volume: float, temperature: float) -> float:
-    check_positive("volume", volume, "bohr^3")
-    check_temperature(temperature)
-    return INVERSE_EPSILON_0 / (volume * temperature)
 
 
 def _fluctuations(runs: list[Array]) -> list[Array]:

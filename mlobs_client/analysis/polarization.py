@@ -16,7 +16,8 @@ import numpy as np
 from mlobs_client.analysis.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.analysis.fluctuations import covariance
 from mlobs_client.analysis.lines import LinearFit, fit_line
-from mlobs_client.analysis.spectra import Runs, as_runs, check_positive, check_temperature
+from mlobs_client.analysis.permittivity import per_covariance
+from mlobs_client.analysis.spectra import Runs, as_runs, check_positive
 from mlobs_client.analysis.statistics import mean, mean_of_independent
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
@@ -214,7 +215,8 @@ def susceptibility_from_fluctuations(
 
     Exact for classical nuclei, and for path integrals with the mean over beads, on which a static
     field acts. It is what the slope of :func:`polarization_against_field` is at zero field. For the
-    whole tensor there is :func:`~mlobs_client.analysis.dielectric.permittivity_from_fluctuations`.
+    whole tensor there is
+    :func:`~mlobs_client.analysis.permittivity.permittivity_from_fluctuations`.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr, at zero field, after equilibration, or several such
@@ -232,12 +234,9 @@ def susceptibility_from_fluctuations(
         ConfigError: an impossible volume or temperature.
         RecordError: fewer than 10 samples in a run, or not finite.
     """
-    check_positive("volume", volume, "bohr^3")
-    check_temperature(temperature)
+    scale = per_covariance(volume, temperature)
     along = [run @ direction for run in as_runs(dipoles, ("t", "3"), "dipoles")]
-    variance = covariance([run[:, None] for run in along], interval).mean
-    # 1/epsilon_0 = 4 pi in atomic units
-    return variance * (INVERSE_EPSILON_0 / (volume * temperature))
+    return covariance([run[:, None] for run in along], interval).mean * scale
 
 
 def _polarizations(runs: Sequence[Array], direction: Array, volume: float) -> list[Array]:

@@ -1,18 +1,58 @@
-"""Whether the files of a run can be read, before there are any."""
+"""The files of a run as they will be, read before there are any."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
 
 from mlobs_client import config
 from mlobs_client.campaign.template import Template
 from mlobs_client.check import ipi_input
+from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.needs import check_needs
 from mlobs_client.tables import parse_toml
 
 INPUT: Final = "input.xml"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a template makes of the values of one run.
+
+    Attributes:
+        folder: of the template, for errors.
+        contents: of the files, by their names in the template.
+    """
+
+    folder: Path
+    contents: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, template: Template, values: Mapping[str, object]) -> Self:
+        """Put values in place of the names in a template."""
+        return cls(template.folder, template.contents(values))
+
+    def read_input(self) -> IpiInput:
+        """Read the input of i-PI.
+
+        Raises:
+            ConfigError: it is not XML, or a number in it is none, or impossible.
+        """
+        return ipi_input.read_content(self.contents[INPUT], self.folder / INPUT)
+
+    def read_client(self, file: str) -> ClientFile:
+        """Read a client file, by its name in the template.
+
+        Raises:
+            ConfigError: it is not TOML, or says something impossible.
+        """
+        path = self.folder / file
+        table = config.parse(parse_toml(self.contents[file], path), str(path))
+        return ClientFile(path, table)
 
 
 def check_rendered(
@@ -29,14 +69,13 @@ def check_rendered(
     Raises:
         ConfigError: a file cannot be read with these values; the text names the run and them.
     """
-    contents = {**template.copied, **template.render(values)}
+    rendered = Rendered.of(template, values)
     for file in files:
-        path = template.folder / file
         try:
             if file == INPUT:
-                ipi_input.read_content(contents[file], path)
+                rendered.read_input()
             else:
-                check_needs(config.parse(parse_toml(contents[file], path), str(path)))
+                check_needs(rendered.read_client(file).config)
         except MlobsError as error:
             said = ", ".join(f"{key} = {value}" for key, value in values.items())
             advice = " (in XML, write &lt; for < and &amp; for &)" if file == INPUT else ""

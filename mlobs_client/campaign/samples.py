@@ -17,9 +17,8 @@ from mlobs_client.campaign import state
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.results import Skip
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import BAROSTATTED, ClientFile, find_service
+from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs.dimensions import factor
 from mlobs_client.outputs.trajectory import Trajectory
 from mlobs_client.runs import Run
 from mlobs_client.structure import Array, Structure
@@ -114,7 +113,7 @@ def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Sk
         field=field,
         n_beads=ipi.n_beads,
         temperature=read_temperature(ipi),
-        has_barostat=not BAROSTATTED.isdisjoint(ipi.dynamics),
+        has_barostat=bool(ipi.barostatted),
         duration=duration,
         dipoles=dipoles.mean[dipoles.steps >= steps[first]],
         positions=replace(
@@ -144,9 +143,8 @@ def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
         RecordError: a field changes along the run, or its strength is not known.
     """
     service = find_service(ipi, clients)
-    has_barostat = not BAROSTATTED.isdisjoint(ipi.dynamics)
     for client in clients:
-        if client.config.field is not None and client.config.field.reduced and has_barostat:
+        if client.config.field is not None and client.config.field.reduced and ipi.barostatted:
             raise RecordError(
                 f"{client.path}: [field] reduced = true holds the voltages, and {ipi.path} has a "
                 "barostat, so that the field changes along the run; a field scan at constant "
@@ -182,5 +180,4 @@ def read_temperature(ipi: ipi_input.IpiInput) -> float:
         raise RecordError(
             f"{ipi.path}: has no <temperature> in <ensemble>, which the linear response needs"
         )
-    text, unit = ipi.temperature
-    return float(text) * factor("temperature", unit, str(ipi.path))
+    return ipi.temperature.in_atomic_units("temperature", str(ipi.path))

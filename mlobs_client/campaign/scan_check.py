@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlobs_client import config
 from mlobs_client.analysis.polarization import along_one_line
 from mlobs_client.campaign.campaign import Campaign
-from mlobs_client.campaign.rendered import INPUT
+from mlobs_client.campaign.rendered import Rendered
 from mlobs_client.campaign.samples import read_field, read_temperature
 from mlobs_client.campaign.state import Run
-from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile
+from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.outputs.velocities import QUANTITIES
-from mlobs_client.tables import parse_toml
 
 
 def check_scan(campaign: Campaign) -> None:
@@ -48,20 +46,15 @@ def averages_nothing(campaign: Campaign) -> bool:
     return not ipi.properties
 
 
-def _read(campaign: Campaign, run: Run) -> tuple[ipi_input.IpiInput, list[ClientFile]]:
+def _read(campaign: Campaign, run: Run) -> tuple[IpiInput, list[ClientFile]]:
     """The input and the client files that a run will have."""
-    template = campaign.template
-    contents = {**template.copied, **template.render(campaign.values(run))}
-    clients = []
-    for file in campaign.table.client_files:
-        path = template.folder / file
-        table = config.parse(parse_toml(contents[file], path), str(path))
-        clients.append(ClientFile(path, table))
-    return ipi_input.read_content(contents[INPUT], template.folder / INPUT), clients
+    rendered = Rendered.of(campaign.template, campaign.values(run))
+    clients = [rendered.read_client(file) for file in campaign.table.client_files]
+    return rendered.read_input(), clients
 
 
-def _check_outputs(ipi: ipi_input.IpiInput) -> None:
-    """Raises: ConfigError."""
+def _check_outputs(ipi: IpiInput) -> None:
+    """Refuse an input that does not write what the analysis reads."""
     if not any({"step", "time"} <= set(output.names) for output in ipi.properties):
         raise ConfigError(
             f"{ipi.path}: no <properties> has step and time; write for example <properties> "

@@ -73,6 +73,10 @@ class Template:
             for file, text in self.texts.items()
         }
 
+    def contents(self, values: Mapping[str, object]) -> dict[str, bytes]:
+        """All files, as they are in the folder of a run."""
+        return {**self.copied, **self.render(values)}
+
     def digest(self, values: Mapping[str, object], more: str) -> str:
         """What changes when any rendered file does, or ``more``."""
         rendered = {file: _sha256(content) for file, content in self.render(values).items()}
@@ -98,7 +102,7 @@ class Template:
         """
         unfinished = target.with_name(f".{target.name}{MARK}")
         shutil.rmtree(unfinished, ignore_errors=True)
-        for file, content in {**self.copied, **self.render(values), **others}.items():
+        for file, content in {**self.contents(values), **others}.items():
             path = unfinished / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

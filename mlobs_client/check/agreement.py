@@ -16,7 +16,6 @@ from mlobs_client.quantities import QUANTITIES
 from mlobs_client.schedule import Schedule
 
 EVERY_NETWORK: Final = ("0.0.0.0", "")
-BAROSTATTED: Final = frozenset({"nph", "npt", "nst", "scnpt", "sc-npt"})
 PRESSURES: Final = ("pressure", "stress", "virial", "vir_")
 
 
@@ -173,7 +172,7 @@ def _coupling(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
         return
     config = client.config
     if config.coupling is not None:
-        table = "[field]" if config.displacement is None else "[displacement]"
+        table = config.coupling_table
         yield error(
             f"the field would be coupled twice: by {table} in {client.path.name} and by "
             f"driven_dynamics in {ipi.path.name}",
@@ -222,7 +221,7 @@ def _locked(
 def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
     if client.config.virial != "none":
         return
-    modes = sorted(BAROSTATTED.intersection(ipi.dynamics))
+    modes = ipi.barostatted
     if modes:
         yield error(
             f'virial = "none" in {client.path.name}, but dynamics mode={modes[0]!r} needs a virial',

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mlobs_client.check.finding import Finding, ok, warning
+from mlobs_client.check.finding import Finding, ok, split_remedy, warning
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Caught:
         if self.n_lines:
             yield ok(f"{subject}: {self.n_lines} lines of output of its models are not shown")
         for text in dict.fromkeys(self.logged):
-            what, _, remedy = text.partition("; ")
+            what, remedy = split_remedy(text)
             yield warning(
                 f"{subject}: {what}", remedy or "correct it, or ignore it if it is intended"
             )

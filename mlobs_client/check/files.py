@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import ClientFile, check_agreement, find_service
-from mlobs_client.check.finding import Finding, error, errors, ok, warning
+from mlobs_client.check.finding import Finding, error, errors, ok, split_remedy, warning
 from mlobs_client.check.initial_state import PHOTON
 from mlobs_client.check.inputs import check_batches, check_input
 from mlobs_client.check.ipi_input import IpiInput
@@ -44,22 +43,45 @@ def check_files(
         is_run: i-PI will be started in the folder of its input, as ``mlobs run`` does; else it may
             also be in the current one.
     """
+    yield from _check_files(
+        input_path, client_paths, n_clients, others_serve=others_serve, is_run=is_run
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What models are tested with.
+
+    Attributes:
+        clients: those that lack nothing.
+        ipi: the input, for the digits that it writes of the energies; None where it is unreadable.
+        start: the same as i-PI reads it, for the forces on its first structure; None where it
+            refuses.
+    """
+
+    clients: Sequence[ClientFile]
+    ipi: IpiInput | None = None
+    start: ParsedInput | None = None
+
+
+def _check_files(
+    input_path: Path,
+    client_paths: Sequence[Path],
+    n_clients: Sequence[int],
+    *,
+    others_serve: bool = False,
+    is_run: bool = False,
+) -> Generator[Finding, None, _Read]:
     clients = yield from _load(client_paths, n_clients)
-    for client in clients:
-        yield from _find_lacks(client)
+    whole = yield from _without_lacks(clients)
     try:
         ipi = ipi_input.read(input_path)
     except MlobsError as problem:
         yield from_error(problem)
-        return
+        return _Read(whole)
     yield from check_input(ipi)
     parsed = yield from _parse(input_path, elsewhere=not is_run)
-    if parsed is not None:
-        for what, remedy, stops in parsed.faults:
-            yield error(what, remedy) if stops else warning(what, remedy)
-        yield from check_batches(ipi, parsed)
-        if parsed.state is not None:
-            yield from check_state(ipi, parsed.state)
+    yield from _check_start(ipi, parsed)
     n_beads = 0 if parsed is None else parsed.n_beads
     is_complete = len(clients) == len(client_paths)
     yield from check_agreement(
@@ -68,6 +90,17 @@ def check_files(
     yield from check_strides(ipi, clients)
     for client in clients:
         yield from _check_structure(ipi, client, parsed)
+    return _Read(whole, ipi, parsed)
+
+
+def _check_start(ipi: IpiInput, parsed: ParsedInput | None) -> Iterator[Finding]:
+    """What i-PI's own reading of the input tells beyond that it can be read."""
+    if parsed is not None:
+        for what, remedy, stops in parsed.faults:
+            yield error(what, remedy) if stops else warning(what, remedy)
+        yield from check_batches(ipi, parsed)
+        if parsed.state is not None:
+            yield from check_state(ipi, parsed.state)
 
 
 def _load(
@@ -81,6 +114,19 @@ def _load(
         except MlobsError as problem:
             yield from_error(problem)
     return clients
+
+
+def _without_lacks(
+    clients: Sequence[ClientFile],
+) -> Generator[Finding, None, list[ClientFile]]:
+    """Those whose models can be loaded; the others would say the same again, after minutes."""
+    whole = []
+    for client in clients:
+        found = list(_find_lacks(client))
+        yield from found
+        if not errors(found):
+            whole.append(client)
+    return whole
 
 
 def _find_lacks(client: ClientFile) -> Iterator[Finding]:
@@ -166,33 +212,26 @@ def _check_structure(
 
 
 def check_physics(
-    client_paths: Sequence[Path],
-    input_path: Path | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    client_paths: Sequence[Path], say: Callable[[str], None] = lambda text: None
 ) -> Iterator[Finding]:
     """Load the models of client files and test them; see :mod:`mlobs_client.check.physics`.
 
     Args:
         client_paths: the client files.
-        input_path: the XML, or a RESTART, for the digits that it writes of the energies and for
-            the forces on its first structure.
         say: is told what is done next.
     """
+    clients = yield from _load(client_paths)
+    whole = yield from _without_lacks(clients)
+    yield from _check_models(_Read(whole), say)
+
+
+def _check_models(read: _Read, say: Callable[[str], None]) -> Iterator[Finding]:
     from mlobs_client.check.physics import check_models  # loads torch
 
-    floatformat, start = None, None
-    if input_path is not None:
-        with contextlib.suppress(MlobsError):  # check_files says it
-            floatformat = ipi_input.read(input_path).floatformat
-            start = parse_with_ipi(input_path)
-    clients = yield from _load(client_paths)
-    for client in clients:
-        lacks = errors(_find_lacks(client))
-        yield from lacks
-        if lacks:  # which the models would say again, after they have been loaded
-            continue
+    floatformat = None if read.ipi is None else read.ipi.floatformat
+    for client in read.clients:
         try:
-            yield from check_models(client, floatformat, start, say)
+            yield from check_models(client, floatformat, read.start, say)
         except MlobsError as problem:
             yield from_error(problem)
 
@@ -212,15 +251,23 @@ def check_all(
         say: is told what is done next, for it may take minutes.
     """
     said = set()
-    for finding in check_files(input_path, client_paths, n_clients):
-        said.add(finding.what)
-        yield finding
-    for finding in check_physics(client_paths, input_path, say):
+    for finding in _check_both(input_path, client_paths, n_clients, say):
         if finding.what not in said:
+            said.add(finding.what)
             yield finding
+
+
+def _check_both(
+    input_path: Path,
+    client_paths: Sequence[Path],
+    n_clients: Sequence[int],
+    say: Callable[[str], None],
+) -> Iterator[Finding]:
+    read = yield from _check_files(input_path, client_paths, n_clients)
+    yield from _check_models(read, say)
 
 
 def from_error(problem: MlobsError) -> Finding:
     """Turn an error, whose text ends with its remedy, into a finding."""
-    what, _, remedy = str(problem).partition("; ")
+    what, remedy = split_remedy(str(problem))
     return error(what, remedy or "correct what is named here")

@@ -48,3 +48,9 @@ def error(what: str, remedy: str) -> Finding:
 def errors(findings: Iterable[Finding]) -> list[Finding]:
     """Return the errors among findings."""
     return [finding for finding in findings if finding.level is Level.ERROR]
+
+
+def split_remedy(text: str) -> tuple[str, str]:
+    """Split a message of ours into what is wrong and its remedy; the latter may be empty."""
+    what, _, remedy = text.partition("; ")
+    return what, remedy

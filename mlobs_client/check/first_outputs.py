@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
+
+from mlobs_client.tables import suggest
 
 
 class Fault(NamedTuple):
@@ -105,7 +107,10 @@ def _of_property(what: str, filename: str, system: Any) -> Iterator[Fault]:
 
     where = f"{what!r} in <properties filename='{filename}'>"
     key, unit, arguments, named = getall(what)
-    row = system.properties.property_dict[key]
+    row = system.properties.property_dict.get(key)
+    if row is None:
+        yield _unknown(where, "property", key, system.properties.property_dict)
+        return
     if key.startswith(ONE_ATOM):
         atom = named.get("atom", (*arguments, "")[0])
         yield from _of_number(where, "atom", atom, system.beads.natoms)
@@ -126,7 +131,10 @@ def _of_trajectory(output: Any, system: Any) -> Iterator[Fault]:
 
     where = f"{output.what!r} in <trajectory filename='{output.filename}'>"
     key, unit, arguments, named = getall(output.what)
-    row = system.trajs.traj_dict[key]
+    row = system.trajs.traj_dict.get(key)
+    if row is None:
+        yield _unknown(where, "trajectory", key, system.trajs.traj_dict)
+        return
     yield from _of_arguments(where, row["func"], arguments, named, system)
     yield from _of_number(where, "bead", output.ibead, system.beads.nbeads)
     if key.startswith("extras") or output.format == "bin":
@@ -148,6 +156,10 @@ def _of_trajectory(output: Any, system: Any) -> Iterator[Fault]:
         )
 
     yield from _of_unit(where, row.get("dimension", ""), unit or output.cell_units, write)
+
+
+def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> Fault:
+    return Fault(f"{where}: i-PI has no {what} {name!r}", suggest(name, known))
 
 
 def _of_unit(where: str, dimension: str, unit: str, write: Callable[[], object]) -> Iterator[Fault]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mlobs_client.check.tags import attribute_of, is_true, split_list, text_of
+
 COMMITTEE: Final = ("pot", "uncertainty", "force", "virial")
 BASELINE: Final = (
     "baseline_pot", "baseline_force", "baseline_virial", "baseline_extras", "wb_mixing"
@@ -108,14 +110,14 @@ def _read(tag: ET.Element) -> Forcefield:
     pbc = tag.get("pbc")
     return Forcefield(
         kind=tag.tag,
-        name=tag.get("name", "").strip(),
+        name=attribute_of(tag, "name", ""),
         pbc=None if pbc is None else is_true(pbc),
-        mode=tag.get("mode", "inet").strip(),
+        mode=attribute_of(tag, "mode", "inet"),
         address=text_of(tag, "address", "localhost"),
         port=int(text_of(tag, "port", "65535")),
         batch_size=int(text_of(tag, "batch_size", "1")),
-        matching=tag.get("matching", "auto").strip(),
-        members=tuple(one.get("name", "").strip() for one in tag if _is_forcefield(one)),
+        matching=attribute_of(tag, "matching", "auto"),
+        members=tuple(attribute_of(one, "name", "") for one in tag if _is_forcefield(one)),
         baseline=text_of(tag, "baseline_name", ""),
         plumed_extras=split_list(text_of(tag, "plumed_extras", "")),
         loads=_what_is_loaded(tag),
@@ -146,20 +148,3 @@ def _count_photons(tag: ET.Element) -> int:
 def find_parent(name: str, forcefields: Sequence[Forcefield]) -> Forcefield | None:
     """Return the forcefield inside of which this one stands."""
     return next((ff for ff in forcefields if name in ff.members), None)
-
-
-def text_of(parent: ET.Element, tag: str, default: str) -> str:
-    """Return what is within a tag below another one."""
-    found = parent.find(tag)
-    return default if found is None or not found.text else found.text.strip()
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    """Split what i-PI takes for a list: ``[ a, b ]``, with quotes or without."""
-    names = (name.strip(" \n\t'\"") for name in text.strip().strip("[]").split(","))
-    return tuple(name for name in names if name)
-
-
-def is_true(text: str) -> bool:
-    """Return what i-PI takes a text for, where it wants True or False."""
-    return text.strip().lower() == "true"

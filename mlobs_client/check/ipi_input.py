@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mlobs_client.check.forcefields import Forcefield, read_forcefields, split_list, text_of
+from mlobs_client.check.forcefields import Forcefield, read_forcefields
 from mlobs_client.check.ipi_outputs import (
     PropertiesOutput,
     TrajectoryOutput,
@@ -23,9 +23,21 @@ from mlobs_client.check.ipi_outputs import (
     read_trajectory,
 )
 from mlobs_client.check.system_templates import fill_templates
+from mlobs_client.check.tags import (
+    Quantity,
+    attribute_of,
+    checkpoint_names,
+    count_beads,
+    find_output,
+    quantity_of,
+    split_list,
+    text_of,
+)
 from mlobs_client.errors import ConfigError
 
 DRIVEN: Final = "driven_dynamics"
+BAROSTATTED: Final = frozenset({"nph", "npt", "nst", "scnpt", "sc-npt"})
+"""Modes of dynamics in which the cell changes."""
 PREFIX: Final = "/tmp/ipi_"
 PRIVATE: Final = "mlobs-run-"
 """How folders begin that ``mlobs run`` makes for the sockets of one run."""
@@ -88,8 +100,8 @@ class IpiInput:
     n_beads: int
     writes_asr_threshold: bool
     takes_born_charges: bool
-    timestep: tuple[str, str] | None
-    temperature: tuple[str, str] | None
+    timestep: Quantity | None
+    temperature: Quantity | None
     checkpoints: tuple[str, ...]
     components: frozenset[int]
     system_prefixes: tuple[str, ...] = ("",)
@@ -118,6 +130,11 @@ class IpiInput:
     def is_driven(self) -> bool:
         """Whether i-PI itself applies a field."""
         return DRIVEN in self.motions
+
+    @property
+    def barostatted(self) -> list[str]:
+        """Modes of dynamics in which the cell changes, sorted; none at constant volume."""
+        return sorted(BAROSTATTED.intersection(self.dynamics))
 
     def file(self, filename: str) -> Path:
         """Return the path of an output file that there is once, such as a ``<checkpoint>``."""
@@ -159,12 +176,12 @@ def read_content(content: bytes, path: Path) -> IpiInput:
 
 def _sockets_prefix(root: ET.Element) -> str:
     """What the input says; a RESTART of ``mlobs run`` says a folder that went with its run."""
-    prefix = root.get("sockets_prefix", PREFIX)
+    prefix = attribute_of(root, "sockets_prefix", PREFIX)
     return PREFIX if re.fullmatch(rf".*{PRIVATE}\w{{8}}/", prefix) else prefix
 
 
 def _floatformat(path: Path, root: ET.Element) -> str:
-    written = root.get("floatformat", "%16.8e")
+    written = attribute_of(root, "floatformat", "%16.8e")
     try:
         float(written % 1.5)
     except (TypeError, ValueError):
@@ -222,13 +239,11 @@ def _parse(content: bytes, path: Path) -> ET.Element:
 
 
 def _read(path: Path, root: ET.Element) -> IpiInput:
-    output = root.find("output")
-    outputs = ET.Element("output") if output is None else output
+    outputs = find_output(root)
     dynamics = [tag for name in ("dynamics", DRIVEN) for tag in root.iter(name)]
-    super_motion = root.find("smotion")
     return IpiInput(
         path=path,
-        prefix=outputs.get("prefix", "i-pi"),
+        prefix=attribute_of(outputs, "prefix", "i-pi"),
         floatformat=_floatformat(path, root),
         sockets_prefix=_sockets_prefix(root),
         step=int(text_of(root, "step", "0")),
@@ -237,29 +252,26 @@ def _read(path: Path, root: ET.Element) -> IpiInput:
         forces=tuple(_forces(root)),
         properties=tuple(read_properties(tag) for tag in outputs.findall("properties")),
         trajectories=tuple(read_trajectory(tag) for tag in outputs.findall("trajectory")),
-        motions=tuple(tag.get("mode", "dynamics") for tag in root.iter("motion")),
-        super_motion="dummy" if super_motion is None else super_motion.get("mode", "dummy").strip(),
-        dynamics=tuple(tag.get("mode", "nve") for tag in dynamics),
-        barostats=tuple(tag.get("mode", "dummy").strip() for tag in root.iter("barostat")),
+        motions=tuple(_modes(root.iter("motion"), "dynamics")),
+        super_motion=next(_modes(root.findall("smotion"), "dummy"), "dummy"),
+        dynamics=tuple(_modes(dynamics, "nve")),
+        barostats=tuple(_modes(root.iter("barostat"), "dummy")),
         has_multiple_time_steps=any(
             _has_inner_steps(tag) for tag in (*dynamics, *_force_tags(root))
         ),
         n_systems=0 if root.find("system_template") is not None else len(root.findall("system")),
-        n_beads=_read_beads(root),
+        n_beads=count_beads(root),
         writes_asr_threshold=next(root.iter("asr_threshold"), None) is not None,
-        takes_born_charges=any(tag.get("mode") == "driver" for tag in root.iter("bec")),
-        timestep=_quantity(next(root.iter("timestep"), None)),
-        temperature=_quantity(root.find(".//ensemble/temperature")),
-        checkpoints=tuple(
-            tag.get("filename", "restart").strip() for tag in outputs.findall("checkpoint")
-        ),
+        takes_born_charges="driver" in _modes(root.iter("bec"), ""),
+        timestep=quantity_of(next(root.iter("timestep"), None)),
+        temperature=quantity_of(root.find(".//ensemble/temperature")),
+        checkpoints=checkpoint_names(outputs),
         components=frozenset(read_components(outputs)),
     )
 
 
-def _quantity(tag: ET.Element | None) -> tuple[str, str] | None:
-    text = "" if tag is None else (tag.text or "").strip()
-    return None if tag is None or not text else (text, tag.get("units", "atomic_unit"))
+def _modes(tags: Iterable[ET.Element], default: str) -> Iterator[str]:
+    return (attribute_of(tag, "mode", default) for tag in tags)
 
 
 def _force_tags(root: ET.Element) -> Iterator[ET.Element]:
@@ -270,9 +282,9 @@ def _forces(root: ET.Element) -> Iterator[Force]:
     for parent in root.iter():
         for tag in parent.findall("force") if parent.tag in ("forces", "bias") else ():
             yield Force(
-                forcefield=tag.get("forcefield", "").strip(),
-                weight=float(tag.get("weight", "1.0")),
-                n_beads=int(tag.get("nbeads", "0")),
+                forcefield=attribute_of(tag, "forcefield", ""),
+                weight=float(attribute_of(tag, "weight", "1.0")),
+                n_beads=int(attribute_of(tag, "nbeads", "0")),
                 interpolated=split_list(text_of(tag, "interpolate_extras", "")),
                 biases=parent.tag == "bias",
             )
@@ -284,11 +296,3 @@ def _has_inner_steps(tag: ET.Element) -> bool:
         split_list(text_of(tag, "nmts", "1")) != ("1",)
         or len(split_list(text_of(tag, "mts_weights", ""))) > 1
     )
-
-
-def _read_beads(root: ET.Element) -> int:
-    """A RESTART has ``<beads>``; without, ``<initialize>`` says how many to make."""
-    for name in ("beads", "initialize"):
-        for tag in root.iter(name):
-            return int(tag.get("nbeads", "1"))
-    return 1

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlobs_client.check.forcefields import split_list
+from mlobs_client.check.tags import attribute_of, split_list
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def read_properties(tag: ET.Element) -> PropertiesOutput:
     """Read a ``<properties>``."""
     # a name is followed by {unit} and (arguments)
     names = split_list(re.sub(r"\([^)]*\)|\{[^}]*\}", "", tag.text or ""))
-    return PropertiesOutput(tag.get("filename", "out").strip(), int(tag.get("stride", "1")), names)
+    stride = int(attribute_of(tag, "stride", "1"))
+    return PropertiesOutput(attribute_of(tag, "filename", "out"), stride, names)
 
 
 def read_components(outputs: ET.Element) -> Iterator[int]:
@@ -61,10 +62,10 @@ def read_trajectory(tag: ET.Element) -> TrajectoryOutput:
     text = (tag.text or "").strip()
     what = re.split(r"[({]", text)[0].strip()  # blanks may stand before {unit} and (arguments)
     component = re.fullmatch(r"extras_component_raw\s*\(\s*(?:idx\s*=)?\s*(\d+)\s*\)", text)
-    keys = tag.get("extra_type", "raw") if what.startswith("extras") else "raw"
+    keys = attribute_of(tag, "extra_type", "raw") if what.startswith("extras") else "raw"
     return TrajectoryOutput(
-        filename=tag.get("filename", "traj").strip(),
-        stride=int(tag.get("stride", "1")),
+        filename=attribute_of(tag, "filename", "traj"),
+        stride=int(attribute_of(tag, "stride", "1")),
         what=what,
         extras=tuple(name for name in split_list(keys) if name != "raw"),
         component=None if component is None else int(component[1]),

@@ -109,19 +109,11 @@ def _with_remedy(refusal: str, path: Path) -> str:
 
 def _describe_input(name: str) -> dict[str, Any]:
     """Read the input with i-PI; runs in a process of its own."""
-    from ipi.engine.properties import getkey
     from ipi.engine.simulation import Simulation
 
     with Path(name).open() as stream:
         simulation = Simulation.load_from_xml(stream, custom_verbosity="quiet", read_only=True)
     system = simulation.syslist[0]
-    for output in simulation.outtemplate:
-        for what in getattr(output, "outlist", ()):
-            if getkey(what) not in system.properties.property_dict:
-                raise ValueError(f"the property {what!r} in <properties> does not exist")
-        what = getattr(output, "what", None)
-        if what is not None and getkey(what) not in system.trajs.traj_dict:
-            raise ValueError(f"the quantity {what!r} in <trajectory> does not exist")
     return {
         "names": [str(label) for label in system.beads.names],
         "positions": np.asarray(system.beads.q[0]).tolist(),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlobs_client.check.agreement import BAROSTATTED, ClientFile
+from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.fixed_atoms import check_fixed_atoms
 from mlobs_client.check.ipi_input import IpiInput
@@ -85,7 +85,7 @@ def _periodicity(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
     remedy = how_to_make_periodic(client.config, client.path.parent, structure, parsed.cell)
-    modes = sorted(BAROSTATTED.intersection(ipi.dynamics))
+    modes = ipi.barostatted
     if all(structure.pbc):
         yield ok("the structure is periodic along all lattice vectors")
     elif modes:

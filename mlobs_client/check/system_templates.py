@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
-from mlobs_client.check.forcefields import split_list, text_of
+from mlobs_client.check.tags import attribute_of, list_of
 
 
 def fill_templates(root: ET.Element) -> tuple[str, ...]:
@@ -19,12 +19,12 @@ def fill_templates(root: ET.Element) -> tuple[str, ...]:
     Returns:
         The prefixes of all systems that come of the input; of one system at least.
     """
-    prefixes = tuple(tag.get("prefix", "").strip() for tag in make_systems(root))
+    prefixes = tuple(attribute_of(tag, "prefix", "") for tag in make_systems(root))
     for template in root.iter("system_template"):
         instance = template.find("instance")
         if instance is not None:
-            labels = split_list(text_of(template, "labels", ""))
-            _fill_tags(template, labels, split_list(instance.text or ""))
+            labels = list_of(template.find("labels"))
+            _fill_tags(template, labels, list_of(instance))
     return prefixes or ("",)
 
 
@@ -36,12 +36,12 @@ def make_systems(root: ET.Element) -> Iterator[ET.Element]:
     """
     yield from root.findall("system")
     for template in root.findall("system_template"):
-        labels = split_list(text_of(template, "labels", ""))
+        labels = list_of(template.find("labels"))
         for instance in template.findall("instance"):
             filled = deepcopy(template.find("template/system"))
             if filled is None:
                 break
-            _fill_tags(filled, labels, split_list(instance.text or ""))
+            _fill_tags(filled, labels, list_of(instance))
             yield filled
 
 

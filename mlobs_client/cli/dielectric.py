@@ -14,7 +14,8 @@ from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.options import FiniteRange
 
 if TYPE_CHECKING:
-    from mlobs_client.analysis.dielectric import DielectricFunction, Permittivity
+    from mlobs_client.analysis.dielectric import DielectricFunction
+    from mlobs_client.analysis.permittivity import Permittivity
     from mlobs_client.analysis.spectra import SpectrumSettings
     from mlobs_client.structure import Array
 
@@ -189,10 +190,8 @@ def _fluctuations(
     direction: Array | None,
     settings: SpectrumSettings,
 ) -> tuple[Permittivity, DielectricFunction]:
-    from mlobs_client.analysis.dielectric import (
-        dielectric_from_fluctuations,
-        permittivity_from_fluctuations,
-    )
+    from mlobs_client.analysis.dielectric import dielectric_from_fluctuations
+    from mlobs_client.analysis.permittivity import permittivity_from_fluctuations
     from mlobs_client.units import KELVIN, PICOSECOND
 
     static = permittivity_from_fluctuations(

@@ -15,7 +15,6 @@ from mlobs_client.cli import spectrum
 from mlobs_client.replica_exchange import open_run, refuse_alignment
 from mlobs_client.runs import Run
 from mlobs_client.structure import Array
-from mlobs_client.temperature import compare_temperature
 
 KEEP: Final = "run longer, or say --branches keep if all are on one branch"
 
@@ -60,14 +59,11 @@ class DipoleSamples:
         runs = [open_run(prefix, temperature) for prefix in prefixes]
         for run in runs:
             read = run.dipoles()
-            left = spectrum.kept(run, read.steps, skip)
-            dipoles.append(read.mean[left])
-            parts.append(spectrum.stretches(run, read.steps[left]))
-            spacings.append(run.spacing(read.steps[left]))
-            first = int(read.steps[left][0])
-            cells.append(run.cells(first))
-            if temperature is not None:
-                compare_temperature(run, temperature, first)
+            chosen = spectrum.Selection.of(run, read.steps, skip, temperature)
+            dipoles.append(read.mean[chosen.kept])
+            parts.append(chosen.parts)
+            spacings.append(chosen.spacing)
+            cells.append(run.cells(chosen.first))
         return cls(
             runs,
             dipoles,

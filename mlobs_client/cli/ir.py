@@ -79,7 +79,6 @@ def command(
     """
     from mlobs_client.analysis.bands import find_bands
     from mlobs_client.analysis.infrared import check_correction, infrared
-    from mlobs_client.temperature import compare_temperature
     from mlobs_client.units import KELVIN
 
     wanted, runs = files.open_runs(wanted, integrator, temperature)
@@ -100,14 +99,12 @@ def command(
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
         check_correction(correction, samples.n_beads)
-        left = spectrum.kept(run, samples.steps, wanted.skip)
-        firsts.append(int(samples.steps[left][0]))
-        compare_temperature(run, temperature, firsts[-1])
-        parts = spectrum.stretches(run, samples.steps[left])
-        dipoles += [samples.mean[left][part] for part in parts]
+        chosen = spectrum.Selection.of(run, samples.steps, wanted.skip, temperature)
+        dipoles += [samples.mean[chosen.kept][part] for part in chosen.parts]
         if samples.members is not None:
-            members += [samples.members[:, left][:, part] for part in parts]
-        spacings.append(run.spacing(samples.steps[left]))
+            members += [samples.members[:, chosen.kept][:, part] for part in chosen.parts]
+        spacings.append(chosen.spacing)
+        firsts.append(chosen.first)
     result = infrared(
         dipoles,
         spectrum.common(spacings, "sampling times", wanted.prefixes),

@@ -19,6 +19,7 @@ from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.plot import plot_spectra, save
 from mlobs_client.runs import Run
 from mlobs_client.structure import Integers
+from mlobs_client.temperature import compare_temperature
 from mlobs_client.units import FEMTOSECOND, PICOSECOND
 
 SAME_TIME: Final = 1e-3
@@ -183,6 +184,44 @@ def stretches(run: Run, steps: Integers) -> list[slice]:
         f"{max(lengths)} samples; those shorter than a block are left out"
     )
     return [one for one in found if one.stop - one.start >= SHORTEST]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The samples of a run that count.
+
+    Attributes:
+        kept: those after what is skipped.
+        parts: of the kept ones, those that follow each other in time.
+        first: step of the first one.
+        spacing: time between samples, atu.
+    """
+
+    kept: slice
+    parts: list[slice]
+    first: int
+    spacing: float
+
+    @classmethod
+    def of(cls, run: Run, steps: Integers, skip: float, temperature: float | None) -> Selection:
+        """Choose samples; what is left out, and doubts about the temperature, are said.
+
+        Args:
+            run: whose they are.
+            steps: of all samples, shape ``(t,)``.
+            skip: ps left out at the start.
+            temperature: K, held against that of the run; None for a run that is not at equilibrium.
+
+        Raises:
+            RecordError: nothing is left, or the samples are not evenly spaced.
+            ConfigError: the run was at another temperature.
+        """
+        left = kept(run, steps, skip)
+        first = int(steps[left][0])
+        if temperature is not None:
+            compare_temperature(run, temperature, first)
+        parts = stretches(run, steps[left])
+        return cls(left, parts, first, run.spacing(steps[left]))
 
 
 def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:

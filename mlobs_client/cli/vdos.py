@@ -51,19 +51,15 @@ def command(
     from mlobs_client.analysis.kinetics import find_freedom
     from mlobs_client.analysis.vdos import vdos
     from mlobs_client.masses import common_masses
-    from mlobs_client.temperature import compare_temperature
 
     velocities, spacings, found = [], [], []
     wanted, runs = files.open_runs(wanted, integrator, temperature)
     for run in runs:
         trajectory = run.velocities()
-        left = spectrum.kept(run, trajectory.steps, wanted.skip)
-        spacings.append(run.spacing(trajectory.steps[left]))
-        parts = spectrum.stretches(run, trajectory.steps[left])
-        trajectory = replace(trajectory, values=trajectory.values[left])
-        velocities += [trajectory.values[part] for part in parts]
-        if temperature is not None:
-            compare_temperature(run, temperature, int(trajectory.steps[left][0]))
+        chosen = spectrum.Selection.of(run, trajectory.steps, wanted.skip, temperature)
+        spacings.append(chosen.spacing)
+        trajectory = replace(trajectory, values=trajectory.values[chosen.kept])
+        velocities += [trajectory.values[part] for part in chosen.parts]
         found.append(run.masses(trajectory, dict(masses)))
     used = common_masses(found, wanted.prefixes)
     click.echo(str(used))

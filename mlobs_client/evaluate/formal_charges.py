@@ -17,7 +17,7 @@ from mlobs_client.evaluate.evaluation import (
     Values,
 )
 from mlobs_client.evaluate.oxidation import OxidationNumbers
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.jet import fixed_charges, tabulate
 from mlobs_client.structure import Structure
 
 
@@ -36,17 +36,10 @@ class FormalCharges:
     def __call__(
         self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
-
-    def _observe(self, structure: Structure) -> dict[str, Jet]:
-        charges = self._numbers.of(structure)
-        born_charges = charges[:, None, None] * np.eye(3)
-        by_positions = np.moveaxis(born_charges, 0, -2)
-        by_strain = strain_derivative(structure.positions, by_positions)
-        return {
-            "dipole": Jet(charges @ structure.positions, by_positions, by_strain),
-            "born_charges": Jet(born_charges),
-        }
+        jets = [
+            fixed_charges(self._numbers.of(one).astype(float), one.positions) for one in structures
+        ]
+        return tabulate(jets, wanted)
 
 
 class WithFormalCharges:

@@ -21,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def can_run_code(path: Path) -> bool:
         return True
 
 
-def _unpack_zlib(path: Path) -> IO[bytes]:
+def _unpack_zlib(path: Path) -> io.BufferedIOBase:
     """Whole; what only begins as zlib does is left as it is."""
     content = path.read_bytes()
     with contextlib.suppress(zlib.error):
@@ -78,7 +78,7 @@ def _unpack_zlib(path: Path) -> IO[bytes]:
     return io.BytesIO(content)
 
 
-_PACKED: Final[Mapping[bytes, Callable[[Path], IO[bytes]]]] = {
+_PACKED: Final[Mapping[bytes, Callable[[Path], io.BufferedIOBase]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
@@ -108,7 +108,7 @@ class _RunsCodeError(Exception):
     """A pickle that names a function or a class."""
 
 
-def _is_pickle(file: IO[bytes]) -> bool:
+def _is_pickle(file: io.BufferedIOBase) -> bool:
     """Of any protocol: the first ones are plain text, and need neither a mark nor an end."""
     protocol = file.read(1)
     if protocol == pickle.PROTO:
@@ -123,7 +123,7 @@ def _is_pickle(file: IO[bytes]) -> bool:
     return True
 
 
-def _has_objects(file: IO[bytes]) -> bool:
+def _has_objects(file: io.BufferedIOBase) -> bool:
     """Whether an array of numpy holds objects, which are pickled."""
     try:
         np.load(file, allow_pickle=False)

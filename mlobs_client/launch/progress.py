@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.errors import RecordError
 from mlobs_client.launch.stamps import is_new, stamps
-from mlobs_client.outputs.dimensions import factor
+from mlobs_client.outputs.properties import Column, read_header
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
 TAIL: Final = 1 << 14  # bytes at the end of a file that hold its last line
@@ -95,16 +95,14 @@ class Progress:
     def _read_properties(self, path: Path) -> tuple[int | None, float | None]:
         if not self._is_new(path):
             return None, None
-        columns = _read_header(path)
+        columns = _read_columns(path)
         row = _last_row(path)
-        if "step" not in columns or len(row) <= max(index for index, _ in columns.values()):
+        if "step" not in columns or len(row) < max(one.place.stop for one in columns.values()):
             return None, None
         temperature = None
-        if "temperature" in columns:
-            index, unit = columns["temperature"]
-            if unit in TEMPERATURE_UNITS:
-                temperature = row[index] * TEMPERATURE_UNITS[unit]
-        return int(row[columns["step"][0]]), temperature
+        if (column := columns.get("temperature")) and column.unit in TEMPERATURE_UNITS:
+            temperature = row[column.place.start] * TEMPERATURE_UNITS[column.unit]
+        return int(row[columns["step"].place.start]), temperature
 
     def _read_spread(self, base: Path) -> float | None:
         beads = _beads(base)
@@ -152,19 +150,16 @@ def _timestep(ipi: IpiInput) -> float | None:
     """
     if ipi.timestep is None:
         return None
-    text, unit = ipi.timestep
-    return float(text) * factor("time", unit, f"{ipi.path}: <timestep>") / FEMTOSECOND
+    return ipi.timestep.in_atomic_units("time", f"{ipi.path}: <timestep>") / FEMTOSECOND
 
 
-def _read_header(path: Path) -> dict[str, tuple[int, str]]:
-    """Map the names of properties to their column (the first, from 0) and unit."""
+def _read_columns(path: Path) -> dict[str, Column]:
+    """The columns of properties by name; none where the header makes no sense."""
     with path.open("rb") as stream:
         head = stream.read(HEAD).decode("utf-8", "replace")
-    pattern = r"^# +(?:column|cols\.) +(\d+).*?--> (\w+)(?:\{([^}]*)\})?"
-    return {
-        name: (int(column) - 1, unit)
-        for column, name, unit in re.findall(pattern, head, flags=re.MULTILINE)
-    }
+    with contextlib.suppress(RecordError):
+        return {column.name: column for column in read_header(head.splitlines(), path)}
+    return {}
 
 
 def _last_row(path: Path) -> list[float]:

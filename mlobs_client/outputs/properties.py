@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -52,7 +52,15 @@ class Properties:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """One property in a file.
+
+    Attributes:
+        name: as in i-PI's input, without unit.
+        unit: as i-PI writes it; empty for atomic units.
+        place: of its numbers in a row.
+    """
+
     name: str
     unit: str
     place: slice
@@ -69,13 +77,13 @@ def read_properties(*paths: Path) -> Properties:
     Raises:
         RecordError: a file is missing, has no header, or has a line that makes no sense.
     """
-    columns: list[_Column] = []
+    columns: list[Column] = []
     tables: list[Array] = []
     units: dict[str, str] = {}
     names: list[str] = []
     for path, first_line, lines in _pieces(paths):
         where = f"{path}:{first_line}"
-        columns = _read_header(lines, path) or columns
+        columns = read_header(lines, path) or columns
         if not columns:
             raise RecordError(f"{path}: has no header that names the columns of i-PI properties")
         if names and [column.name for column in columns] != names:
@@ -119,7 +127,16 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _read_header(lines: list[str], path: Path) -> list[_Column]:
+def read_header(lines: Sequence[str], path: Path) -> list[Column]:
+    """Read the columns that a header names.
+
+    Args:
+        lines: of the file, those that are no header among them.
+        path: of the file, for errors.
+
+    Raises:
+        RecordError: a number of a column is none.
+    """
     matches = [match for line in lines if line.startswith("#") and (match := _COLUMN.match(line))]
     columns = []
     for match in matches:
@@ -129,11 +146,11 @@ def _read_header(lines: list[str], path: Path) -> list[_Column]:
             raise RecordError(f"{where} {match[1]}-{last} is none; columns are counted from 1")
         unit = _UNIT.search(what)
         place = slice(first - 1, last)
-        columns.append(_Column(_UNIT.sub("", what).strip(), unit[1] if unit else "", place))
+        columns.append(Column(_UNIT.sub("", what).strip(), unit[1] if unit else "", place))
     return columns
 
 
-def _read_table(path: Path, first_line: int, lines: list[str], columns: list[_Column]) -> Array:
+def _read_table(path: Path, first_line: int, lines: list[str], columns: list[Column]) -> Array:
     n_columns = columns[-1].place.stop
     rows = []
     for number, line in enumerate(lines, first_line):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client.campaign.rendered import check_rendered
+from mlobs_client.campaign.rendered import Rendered, check_rendered
 from mlobs_client.campaign.template import Template
 from mlobs_client.errors import ConfigError
 
@@ -26,6 +26,13 @@ TEMPLATE = Template(
     {"init.xyz": b"\xff is no text"},
     {"input.xml": INPUT, "client.toml": CLIENT},
 )
+
+
+def test_what_the_files_of_a_run_will_say_is_read() -> None:
+    rendered = Rendered.of(TEMPLATE, {**GOOD, "steps": "70", "threads": "3"})
+    assert rendered.read_input().total_steps == 70
+    client = rendered.read_client("client.toml")
+    assert (client.config.threads, client.path) == (3, Path("template/client.toml"))
 
 
 def test_files_that_can_be_read_are_no_error_and_others_are_not_read() -> None:

@@ -61,6 +61,20 @@ class Case:
     def add_field(self, name: str = "field") -> None:
         self.client.write_text(CLIENT + FIELD.replace("[field]", f"[{name}]"))
 
+    def drive_with_charges_of_the_client(self) -> None:
+        self.replace(self.input, "mode='dynamics'", "mode='driven_dynamics'")
+        self.replace(self.input, "<timestep", "<bec mode='driver'/> <timestep")
+
+    def add_second(self, extras: str = '["dipole"]') -> Path:
+        """Another forcefield "two", and its client file with these extras."""
+        socket = "<ffsocket name='two' mode='unix'> <address> two </address> </ffsocket>"
+        self.replace(self.input, "  <system>", f"{socket}\n  <system>")
+        self.replace(self.input, "<forces>", "<forces> <force forcefield='two'/>")
+        path = self.folder / "two.toml"
+        text = self.client.read_text().replace("tiny", "two")
+        path.write_text(text.replace('["dipole"]', extras))
+        return path
+
     def judge_input(self) -> list[Finding]:
         return list(check_input(ipi_input.read(self.input)))
 

@@ -1,5 +1,6 @@
 import pytest
 
+from mlobs_client.check import ipi_parser
 from mlobs_client.check.files import check_all, check_files, check_physics
 from mlobs_client.check.finding import errors
 
@@ -54,6 +55,15 @@ def test_what_files_and_models_both_lack_is_said_once_and_models_are_not_loaded(
     assert said == []
     case.client.unlink()
     assert len(texts(list(check_all(case.input, [case.client])), "error")) == 1
+
+
+@pytest.mark.usefixtures("ipi_in_this_process")
+def test_i_pi_reads_the_input_once_for_files_and_models(case, monkeypatch):
+    read, ask = [], ipi_parser._ask
+    monkeypatch.setattr(ipi_parser, "_ask", lambda *given: read.append(given) or ask(*given))
+    found = list(check_all(case.input, [case.client]))
+    assert read == [(case.input, case.folder)]
+    assert any("on the first structure of i-PI, the largest force" in one.what for one in found)
 
 
 @pytest.mark.usefixtures("ipi_in_this_process")

@@ -75,6 +75,7 @@ def test_outputs_that_ipi_writes_have_no_faults(simulation: Any) -> None:
         ("pot_component(x)", "force 'x' is not a number", "from 0 to 0", "pot_component(0)"),
         ("pot_component", "missing a required argument", "parentheses: index", "pot_component(0)"),
         ("potential(0; 0; 0; 0; 0)", "too many", "parentheses: atom", "potential"),
+        ("potenial", "i-PI has no property 'potenial'", "mean 'potential'?", "potential"),
         ("potential{kelvins}", "cannot be written", "electronvolt", "potential{kelvin}"),
     ],
 )
@@ -110,6 +111,11 @@ def test_what_is_of_no_atoms_is_nan_and_said(simulation: Any, name: str, right: 
     assert faults(simulation, properties(right)) == []
 
 
+def test_all_that_ipi_does_not_know_is_said_and_not_only_the_first(simulation: Any) -> None:
+    found = faults(simulation, properties("step", "potenial", "kinetik_md"), trajectory("posit"))
+    assert [what.split()[0] for what, _, _ in found] == ["'potenial'", "'kinetik_md'", "'posit'"]
+
+
 def test_a_unit_that_ipi_ignores_does_not_stop_it(simulation: Any) -> None:
     ((what, advice, stops),) = faults(simulation, properties("step{picosecond}"))
     assert "step has no unit, and i-PI ignores it" in what
@@ -119,6 +125,7 @@ def test_a_unit_that_ipi_ignores_does_not_stop_it(simulation: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said", "right"),
     [
+        ({"what": "extrass"}, "i-PI has no trajectory 'extrass'", {"what": "extras"}),
         ({"what": "forces", "ibead": 4}, "no bead 4", {"what": "forces", "ibead": 3}),
         ({"what": "forces{angstrom}"}, "cannot be written", {"what": "forces{ev/ang}"}),
         ({"what": "forces", "format": "pdb"}, "cannot be written", {"what": "forces"}),

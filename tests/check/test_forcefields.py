@@ -9,10 +9,7 @@ import pytest
 from mlobs_client.check.forcefields import (
     Forcefield,
     find_parent,
-    is_true,
     read_forcefields,
-    split_list,
-    text_of,
 )
 
 COMMITTEE = """<simulation><ffcommittee name='all'>{baseline}
@@ -99,26 +96,3 @@ def test_a_potential_of_ipi_itself_sends_nothing_and_an_unknown_client_anything(
 def test_photons_are_counted_as_ipi_does(inside: str, n_photons: int) -> None:
     (found,) = read(f"<simulation><ffcavphsocket>{inside}</ffcavphsocket></simulation>")
     assert found.n_photons == n_photons
-
-
-@pytest.mark.parametrize(
-    "text", ["[ a, b ]", "[a,b]", " \n[ 'a',\t\"b\" ]\n", "a, b", "[ a, b, ]", "['a', , 'b']"]
-)
-def test_lists_are_split_with_quotes_and_without(text: str) -> None:
-    assert split_list(text) == ("a", "b")
-
-
-def test_an_empty_list_has_no_names() -> None:
-    assert split_list(" [ ] ") == split_list("") == ()
-
-
-@pytest.mark.parametrize("text", ["true", "True", " TRUE\n", "false", " False ", "FALSE"])
-def test_true_and_false_are_what_ipi_takes_them_for(text: str) -> None:
-    from ipi.utils.io.inputs.io_xml import read_bool
-
-    assert is_true(text) is read_bool(text)
-
-
-def test_a_tag_that_is_missing_or_empty_has_the_default() -> None:
-    parent = ET.fromstring("<a><empty/><full> x </full></a>")
-    assert [text_of(parent, tag, "0") for tag in ("gone", "empty", "full")] == ["0", "0", "x"]

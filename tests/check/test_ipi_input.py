@@ -42,6 +42,16 @@ def test_impossible_numbers_are_refused_by_the_name_of_their_tag(case, tag, text
         read(case.input)
 
 
+def test_blanks_around_attributes_change_nothing(case):
+    case.replace(case.input, "mode='nve'", "mode=' npt '")
+    case.replace(case.input, "prefix='simulation'", "prefix=' simulation '")
+    case.replace(case.input, "units='femtosecond'", "units=' femtosecond '")
+    ipi = read(case.input)
+    assert ipi.barostatted == ["npt"]
+    assert ipi.file("out") == case.folder / "simulation.out"
+    assert ipi.timestep == ("0.25", "femtosecond")
+
+
 def test_checkpoints_are_found(case):
     assert read(case.input).checkpoints == ()
     case.replace(case.input, "</output>", "<checkpoint/> <checkpoint filename='chk'/> </output>")

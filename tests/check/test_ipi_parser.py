@@ -21,8 +21,6 @@ def test_ipi_tells_the_atoms_and_the_lattice_vectors_as_rows(case):
     [
         ("units='femtosecond'", "units='furlong'", "furlong"),
         ("init.xyz", "gone.xyz", "gone.xyz"),
-        ("potential ]", "potenial ]", "potenial"),
-        (" extras </traj", " extrass </traj", "extrass"),
     ],
 )
 def test_what_ipi_refuses_is_an_error_in_its_words(case, old, new, said):

@@ -1,4 +1,6 @@
-from mlobs_client.check.files import check_physics
+import pytest
+
+from mlobs_client.check.files import check_all, check_physics
 from mlobs_client.check.finding import errors
 
 WRONG = '''
@@ -55,6 +57,7 @@ def test_a_force_of_the_wrong_sign_is_found(case, monkeypatch):
     assert "do not run" in found[0].remedy
 
 
+@pytest.mark.usefixtures("ipi_in_this_process")
 def test_energies_of_all_electrons_in_nine_digits_are_a_warning_with_the_step(
     case, texts, monkeypatch
 ):
@@ -63,7 +66,7 @@ def test_energies_of_all_electrons_in_nine_digits_are_a_warning_with_the_step(
     case.replace(case.input, "floatformat='%25.17e'", "")
     (warning,) = [
         text
-        for text in texts(list(check_physics([case.client], case.input)), "warning")
+        for text in texts(list(check_all(case.input, [case.client])), "warning")
         if "conserved" in text
     ]
     assert "-132999 eV" in warning  # the springs have 1 eV
@@ -71,9 +74,10 @@ def test_energies_of_all_electrons_in_nine_digits_are_a_warning_with_the_step(
     assert "floatformat='%25.17e'" in warning
 
 
+@pytest.mark.usefixtures("ipi_in_this_process")
 def test_all_digits_are_enough_for_all_electrons(case, texts, monkeypatch):
     use_spring(case, monkeypatch, 1.0, all_electrons=-133_000.0)
-    warnings = texts(list(check_physics([case.client], case.input)), "warning")
+    warnings = texts(list(check_all(case.input, [case.client])), "warning")
     assert [text for text in warnings if "conserved" in text] == []
 
 

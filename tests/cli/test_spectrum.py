@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from csv_files import column
+from written_runs import write_run
 
+from mlobs_client.cli.spectrum import Selection
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.runs import Run
+from mlobs_client.units import FEMTOSECOND
 
 SHORT = ["--resolution", "600", "--blocks", "2"]
 
@@ -73,3 +77,12 @@ def test_correlation_left_and_window_bias_are_said(finished_run: Path, tmp_path:
     assert summary["noise of the correlation left"] > 0.0
     # lines of a molecule are sharper than 600 cm^-1
     assert 1.0 in column(tmp_path / "v.csv", "window bias")
+
+
+def test_a_selection_begins_after_what_is_skipped_and_tells_its_spacing(tmp_path: Path) -> None:
+    write_run(tmp_path / "simulation", np.zeros((50, 3)), 20.0)  # each 4 steps of 0.5 fs
+    run, steps = Run(tmp_path / "simulation"), 4 * np.arange(50)
+    chosen = Selection.of(run, steps, 0.02, None)
+    assert (chosen.kept, chosen.first) == (slice(10, None), 40)
+    assert chosen.parts == [slice(0, 40)]
+    assert chosen.spacing == pytest.approx(2.0 * FEMTOSECOND)

@@ -46,6 +46,19 @@ def test_step_and_temperature_are_found_behind_a_property_of_several_columns(fil
     assert (status.step, status.temperature) == (7, 298.5)
 
 
+def test_the_temperature_of_one_species_is_not_that_of_all(files):
+    progress = Progress(read(files / "input.xml"))
+    more = "# column  12     --> temperature{kelvin}(O) : The current temperature.\n"
+    (files / "run.out").write_text(HEADER + more + ROW.format(step=7).replace(" \n", " 77.0 \n"))
+    assert progress.read(1).temperature == 298.5
+
+
+def test_a_header_that_makes_no_sense_tells_nothing(files):
+    progress = Progress(read(files / "input.xml"))
+    (files / "run.out").write_text(HEADER.replace("  11 ", f" {50 * '9'} ") + ROW.format(step=7))
+    assert progress.read(1).step is None
+
+
 def test_an_incomplete_last_line_is_not_read(files):
     progress = Progress(read(files / "input.xml"))
     (files / "run.out").write_text(HEADER + ROW.format(step=7) + "  8.0e+00 1 2")

@@ -16,12 +16,10 @@ import numpy as np
 from ase import Atoms
 from report import ROOT, Figure
 
-from mlobs_client.analysis.dielectric import (
-    dielectric_from_relaxation,
-    permittivity_from_fluctuations,
-)
+from mlobs_client.analysis.dielectric import dielectric_from_relaxation
 from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.infrared import infrared_from_currents
+from mlobs_client.analysis.permittivity import permittivity_from_fluctuations
 from mlobs_client.analysis.polarization import polarization_against_field
 from mlobs_client.analysis.reweighting import reweight
 from mlobs_client.analysis.spectra import SpectrumSettings, integrate

@@ -53,3 +53,22 @@ def strain_derivative(vectors: Array, by_vectors: Array) -> Array:
         d(value)/d(strain), shape ``(*shape, 3, 3)``.
     """
     return np.asarray(np.einsum("Ia,...Ib->...ab", vectors, by_vectors))
+
+
+def fixed_charges(charges: Array, positions: Array) -> dict[str, Jet]:
+    """The dipole of charges that stay on their atoms, and the Born charges, which are these.
+
+    Args:
+        charges: shape ``(n_atoms,)``, e.
+        positions: shape ``(n_atoms, 3)``, bohr.
+
+    Returns:
+        ``dipole``, shape ``(3,)``, e bohr, and ``born_charges``, shape ``(n_atoms, 3, 3)``, e.
+    """
+    born_charges = charges[:, None, None] * np.eye(3)
+    by_positions = np.moveaxis(born_charges, 0, -2)
+    by_strain = strain_derivative(positions, by_positions)
+    return {
+        "dipole": Jet(charges @ positions, by_positions, by_strain),
+        "born_charges": Jet(born_charges),
+    }

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, tabulate
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
@@ -79,15 +79,11 @@ class ChargedOscillators:
 
     def _observe(self, structure: Structure) -> dict[str, Jet]:
         u = self._sites.displacements(structure)
-        born_charges = self._charges[:, None, None] * np.eye(3)
-        by_positions = np.moveaxis(born_charges, 0, -2)
-        by_strain = strain_derivative(structure.positions, by_positions)
         energy, gradient = self._energy(u)
         alpha, alpha_gradient = self._polarizability(u)
         return {
             "energy": self._jet(u, energy, gradient),
-            "dipole": Jet(self._charges @ structure.positions, by_positions, by_strain),
-            "born_charges": Jet(born_charges),
+            **fixed_charges(self._charges, structure.positions),
             "polarizability": self._jet(u, alpha, np.moveaxis(alpha_gradient, 0, -2)),
             "polarizability_gradient": Jet(alpha_gradient),
         }

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, strain_derivative, tabulate
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
@@ -101,13 +101,9 @@ class PiezoelectricCrystal:
         stiffness = self._stiffness(deformation)
         gradient = self._spring_constant * stiffness * u
         by_strain = deformation.T @ stress @ deformation + strain_derivative(u, gradient)
-        born_charges = self._charges[:, None, None] * np.eye(3)
-        by_positions = np.moveaxis(born_charges, 0, -2)
-        dipole_by_strain = strain_derivative(structure.positions, by_positions)
         return {
             "energy": Jet(np.asarray(elastic + stiffness * harmonic), gradient, by_strain),
-            "dipole": Jet(self._charges @ structure.positions, by_positions, dipole_by_strain),
-            "born_charges": Jet(born_charges),
+            **fixed_charges(self._charges, structure.positions),
         }
 
     def _deformation(self, cell: Array) -> Array:

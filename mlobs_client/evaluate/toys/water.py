@@ -9,7 +9,7 @@ import numpy as np
 
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, strain_derivative, tabulate
 from mlobs_client.evaluate.toys.wells import quartic_morse
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
@@ -67,19 +67,19 @@ def _observe(structure: Structure) -> dict[str, Jet]:
         part_energy, part_gradient = part(molecules)
         energy += part_energy
         gradient += part_gradient
-    born_charges = np.tile(_ATOM_CHARGES, len(molecules))[:, None, None] * np.eye(3)
+    charges = np.tile(_ATOM_CHARGES, len(molecules))
     alpha, alpha_gradient = _bond_polarizability(molecules)
     values = {
         "energy": (np.asarray(energy), gradient.reshape(-1, 3)),
-        "dipole": (np.einsum("Iij,Ij->i", born_charges, R), np.moveaxis(born_charges, 0, -2)),
         "polarizability": (alpha, np.moveaxis(alpha_gradient, 0, -2)),
     }
     jets = {
         name: Jet(value, by_positions, strain_derivative(R, by_positions))
         for name, (value, by_positions) in values.items()
     }
-    return jets | {
-        "born_charges": Jet(born_charges),
+    return {
+        **jets,
+        **fixed_charges(charges, R),
         "polarizability_gradient": Jet(alpha_gradient),
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, tabulate
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV, INVERSE_CM
 
@@ -56,15 +56,9 @@ class ExternalPotential:
         gradient = self._walls * R
         energy = np.asarray(np.sum(energies) + 0.5 * np.sum(gradient * R))
         gradient[:, self._axis] = slopes
-        born_charges = np.tile(self._charge * np.eye(3), (len(R), 1, 1))
-        by_positions = np.moveaxis(born_charges, 0, -2)
-        dipole = Jet(
-            self._charge * np.sum(R, axis=0), by_positions, strain_derivative(R, by_positions)
-        )
         return {
             "energy": Jet(energy, gradient),
-            "dipole": dipole,
-            "born_charges": Jet(born_charges),
+            **fixed_charges(np.full(len(R), self._charge), R),
         }
 
 

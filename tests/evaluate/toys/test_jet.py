@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlobs_client.errors import MissingObservable
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, strain_derivative, tabulate
 from mlobs_client.structure import Array
 
 RANDOM = np.random.default_rng(1)
@@ -32,6 +32,23 @@ def test_the_strain_derivative_is_that_of_strained_vectors() -> None:
         by_strain[:, *index] = difference / (2 * h)
     # central differences: error h^2 = 1e-10, rounding 1e-16/h = 1e-11
     assert strain_derivative(vectors, by_vectors) == pytest.approx(by_strain, abs=1e-8)
+
+
+def test_fixed_charges_have_a_dipole_that_moves_with_each_of_them() -> None:
+    charges, positions = np.array([2.0, -1.0, 0.5]), RANDOM.normal(size=(3, 3))
+    jets = fixed_charges(charges, positions)
+    dipole = jets["dipole"]
+    assert dipole.value == pytest.approx(2.0 * positions[0] - positions[1] + 0.5 * positions[2])
+    shift, strain = RANDOM.normal(size=(3, 3)), RANDOM.normal(size=(3, 3))
+    for moved, derivative in (
+        (shift, np.einsum("kIi,Ii->k", dipole.by_positions, shift)),
+        (positions @ strain, np.einsum("kij,ij->k", dipole.by_strain, strain)),
+    ):
+        # linear: the difference is the derivative
+        difference = fixed_charges(charges, positions + moved)["dipole"].value - dipole.value
+        assert derivative == pytest.approx(difference)
+    # [atom, component of the dipole, direction]: of the first atom, 2 e along each axis
+    assert jets["born_charges"].value[0].tolist() == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
 
 
 def test_only_wanted_observables_are_tabulated_and_those_without_gradient_stay_put() -> None:
