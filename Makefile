@@ -38,7 +38,8 @@ bench: $(VENV)/.ready
 validate: $(VENV)/.ready
 	$(BIN)/python tests/long/validate.py; status=$$?; $(BIN)/python tests/long/validate_fields.py; fields=$$?; \
 	$(BIN)/python tests/long/validate_errors.py; errors=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$((status | fields | errors))
+	$(BIN)/python tests/long/validate_verdicts.py; verdicts=$$?; \
+	$(BIN)/python tests/long/tables.py README.md; exit $$((status | fields | errors | verdicts))
 
 faults: $(VENV)/.ready
 	$(BIN)/python tests/long/faults.py; faults=$$?; $(BIN)/python tests/long/campaign.py; runs=$$?; \

@@ -114,10 +114,12 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
 
     Raises:
         RecordError: other ratios of masses hold the centre of mass at rest; or masses that only
-            labels tell make temperatures that differ as those of isotopes do.
+            labels tell make temperatures that differ as those of isotopes do, where no centre of
+            mass at rest shows that they are right.
     """
     groups = masses.groups()
-    _refuse_other_ratios(masses, masses_from_momentum([velocities], groups), where)
+    ratios = masses_from_momentum([velocities], groups)
+    _refuse_other_ratios(masses, ratios, where)
     found = kinetic_temperatures([velocities], masses.values, groups)
     sure = {name: one for name, one in found.items() if not one.no_error}
     if masses.is_guess and len(groups) > 1 and len(sure) < len(found):
@@ -144,7 +146,8 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
         return
     listed = ", ".join(f"{name} {one}" for name, one in {**sure, **reference}.items())
     said = f"{where}: with the {masses}, the kinetic temperatures are {listed}"
-    if masses.is_guess and ratio > OTHER_ISOTOPE:
+    are_shown = ratios is not None and {cold, hot} <= ratios.keys()
+    if masses.is_guess and ratio > OTHER_ISOTOPE and not are_shown:
         name, other = (cold, ratio) if cold in sure else (hot, 1.0 / ratio)
         mass = float(masses.values[groups[name]][0]) / DALTON
         raise RecordError(

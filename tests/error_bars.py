@@ -19,6 +19,9 @@ from scipy.signal import lfilter
 
 from mlobs_client.analysis import (
     Estimate,
+    SpectrumSettings,
+    block_mean,
+    dielectric_from_relaxation,
     diffusion_from_displacements,
     diffusion_from_velocities,
     drift,
@@ -29,7 +32,8 @@ from mlobs_client.analysis import (
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
-from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.analysis.kinetics import kinetic_temperatures
+from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]
 Repetition = tuple[float, float, float]
@@ -166,15 +170,83 @@ def _susceptibility(n_independent: int, random: np.random.Generator) -> Repetiti
     return _told(susceptibility_from_fluctuations(dipoles, VOLUME, KT, along), exact)
 
 
+def _element_of_permittivity(length: int, random: np.random.Generator) -> Repetition:
+    """Off the diagonal, of a Debye dipole whose x and y are correlated by 0.6."""
+    dipoles = relaxation(int(length * MEMORY), MEMORY, random, 3)
+    dipoles[:, 1] = 0.6 * dipoles[:, 0] + 0.8 * dipoles[:, 1]
+    found = permittivity_from_fluctuations(dipoles, VOLUME, KT)
+    exact = 0.6 * 4.0 * np.pi / (VOLUME * KT)
+    return float(found.tensor[0, 1]), float(found.errors[0, 1]), exact
+
+
+def _static_of_short_runs(n_runs: int, length: int, random: np.random.Generator) -> Repetition:
+    """Of runs of which none knows its own error, leaving out one at a time."""
+    dipoles = [relaxation(int(length * MEMORY), MEMORY, random, 3) for _ in range(n_runs)]
+    exact = 1.0 + 4.0 * np.pi / (VOLUME * KT)
+    return _told(permittivity_from_fluctuations(dipoles, VOLUME, KT).mean, exact)
+
+
+def _mean_of_runs(n_runs: int, n_independent: float, random: np.random.Generator) -> Repetition:
+    """Of runs of different lengths."""
+    lengths = (2.0 * MEMORY * n_independent * np.linspace(0.5, 1.5, n_runs)).astype(int)
+    return _told(mean([relaxation(n, MEMORY, random)[:, 0] for n in lengths]), 0.0)
+
+
+def _mean_of_blocks(n_blocks: int, random: np.random.Generator) -> Repetition:
+    series = relaxation(int(10 * MEMORY * n_blocks), MEMORY, random)[:, 0]
+    return _told(block_mean(series, n_blocks), 0.0)
+
+
+def _kinetic_temperature(
+    n_independent: int, species: str, random: np.random.Generator
+) -> Repetition:
+    """Of two water molecules whose centre of mass is at rest; squares forget twice as fast."""
+    masses = np.tile([16.0, 1.0, 1.0], 2)
+    moving = relaxation(int(MEMORY * n_independent), MEMORY, random, 18).reshape(-1, 6, 3)
+    velocities = moving * np.sqrt(KT / masses)[:, None]
+    velocities -= (np.tensordot(velocities, masses, axes=(1, 0)) / masses.sum())[:, None]
+    groups = {"O": masses > 1.0, "H": masses == 1.0}
+    return _told(kinetic_temperatures([velocities], masses, groups)[species], 300.0)
+
+
+def _changes_of_polarization(n_states: int, what: str, random: np.random.Generator) -> Repetition:
+    """Against runs without a field that began at the same states; all fields share these."""
+    fields = np.outer([-0.2, 0.1, 0.2], [0.0, 0.6, 0.8]) * VOLT_PER_ANGSTROM
+    at_rest = [relaxation(100, 50.0, random, 3) for _ in range(n_states)]
+    runs = [
+        [50.0 * field + relaxation(100, 50.0, random, 3) - rest for rest in at_rest]
+        for field in fields
+    ]
+    curve = polarization_against_field(fields, runs, VOLUME, paired=True)
+    exact = 50.0 * 0.1 * VOLT_PER_ANGSTROM / VOLUME / MICROCOULOMB_PER_CM2
+    if what == "point":
+        return _told(curve.polarization[1], exact)
+    return _told(curve.susceptibility, 4.0 * np.pi * 50.0 / VOLUME)
+
+
+def _relaxation_after_field(n_runs: int, random: np.random.Generator) -> Repetition:
+    """The static value, from half of the runs in +E and half in -E, which is switched off."""
+    strength, memory = 0.1 * VOLT_PER_ANGSTROM, 40.0
+    signs = np.resize([1.0, -1.0], n_runs)
+    along = np.array([0.0, 0.6, 0.8])
+    decay = 50.0 * strength * np.exp(-np.arange(400.0) / memory)[:, None] * along
+    runs = [sign * decay + 0.1 * relaxation(400, memory, random, 3) for sign in signs]
+    found = dielectric_from_relaxation(
+        runs, strength * np.outer(signs, along), np.zeros(3), FEMTOSECOND, VOLUME,
+        settings=SpectrumSettings(150.0),
+    )  # fmt: skip
+    return _told(found.static, 1.0 + 4.0 * np.pi * 50.0 / VOLUME)
+
+
 def _polarization(n_independent: int, what: str, random: np.random.Generator) -> Repetition:
-    """The slope of a line through five fields, or the point without a field."""
+    """The slope of a line through five fields, its intercept, or the point without a field."""
     fields = np.outer([-0.2, -0.1, 0.0, 0.1, 0.2], [0.0, 0.6, 0.8]) * VOLT_PER_ANGSTROM
     n_samples = int(2 * MEMORY * n_independent)
     runs = [50.0 * field + relaxation(n_samples, MEMORY, random, 3) for field in fields]
     curve = polarization_against_field(fields, runs, VOLUME)
-    if what == "point":
-        return _told(curve.polarization[2], 0.0)
-    return _told(curve.susceptibility, 4.0 * np.pi * 50.0 / VOLUME)
+    if what == "slope":
+        return _told(curve.susceptibility, 4.0 * np.pi * 50.0 / VOLUME)
+    return _told(curve.polarization[2] if what == "point" else curve.intercept, 0.0)
 
 
 N_PARTICLES: Final = 32
@@ -183,13 +255,18 @@ BOHR2_PER_TIME: Final = 0.529177210544**2 / 2.4188843265864e-5
 
 
 def _langevin_liquid(n_samples: int, way: str, random: np.random.Generator) -> Repetition:
-    """Free particles whose velocities relax exponentially, ten blocks; the centre of mass held."""
+    """Free particles whose velocities relax exponentially, ten blocks; the centre of mass held.
+
+    Long after the velocities are forgotten, displacements grow as t, whatever the way.
+    """
     velocities = relaxation(n_samples, MEMORY, random, 3 * N_PARTICLES).reshape(n_samples, -1, 3)
     masses, every = np.ones(N_PARTICLES), np.ones(N_PARTICLES, dtype=bool)
-    if way == "displacements":
+    if way != "velocities":
         made = diffusion_from_displacements([np.cumsum(velocities, axis=0)], masses, 1.0, every, 10)
     else:
         made = diffusion_from_velocities([velocities], masses, 1.0, every, 10)
+    if way == "power of time":
+        return _told(made.exponent, 1.0)
     # sum of exp(-lag/memory) over all lags, by the trapezoidal rule
     exact = (0.5 + 1.0 / np.expm1(1.0 / MEMORY)) * (1.0 - 1.0 / N_PARTICLES) * BOHR2_PER_TIME
     return _told(made.coefficient, exact)
@@ -218,16 +295,51 @@ CASES: Final[dict[str, Case]] = {
     **{
         f"polarization, {what}, {n} independent": partial(_polarization, n, what)
         for n in (20, 50)
+        for what in ("point", "slope", "intercept")
+    },
+    **{
+        f"change of polarization, {what}, {n} states": partial(_changes_of_polarization, n, what)
+        for n in (3, 6)
         for what in ("point", "slope")
     },
+    **{f"eps after a field, {n} runs": partial(_relaxation_after_field, n) for n in (4, 10)},
+    **{
+        f"kinetic temperature of {species}, {n} independent": partial(
+            _kinetic_temperature, n, species
+        )
+        for n in (30, 200)
+        for species in ("O", "H")
+    },
+    **{
+        f"mean, {runs} runs of {n} independent": partial(_mean_of_runs, runs, n)
+        for runs, n in ((3, 5), (8, 5), (4, 50))
+    },
+    "mean of 10 blocks": partial(_mean_of_blocks, 10),
     **{f"static eps, Debye, {n} tau": partial(_static_permittivity, n) for n in (40, 100)},
     **{
+        f"static eps, Debye, {runs} runs of {n} tau": partial(_static_of_short_runs, runs, n)
+        for runs, n in ((4, 20), (10, 10))
+    },
+    **{
+        f"eps off the diagonal, Debye, {n} tau": partial(_element_of_permittivity, n)
+        for n in (40, 100, 400)
+    },
+    **{
         f"susceptibility along a line, {n} independent": partial(_susceptibility, n)
-        for n in (50, 200)
+        for n in (20, 30, 50, 200)
     },
     **{
         f"D, {way}, {n} samples, 10 blocks": partial(_langevin_liquid, n, way)
         for way in ("displacements", "velocities")
         for n in (2000, 8000)
     },
+    "power of time of displacements, 2000 samples": partial(
+        _langevin_liquid, 2000, "power of time"
+    ),
 }
+
+FEW: Final = tuple(
+    name for name in CASES if any(few in name for few in ("3 states", "3 runs", "4 runs"))
+)
+"""Errors by Student's t of two or three degrees of freedom, whose squared pulls have no mean, or
+none that repetitions find; two of its errors hold 0.88 of all."""

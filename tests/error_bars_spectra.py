@@ -15,16 +15,19 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.constants import Avogadro
 from scipy.integrate import trapezoid
 from scipy.linalg import expm
 from scipy.signal import lfilter
 
 from mlobs_client.analysis import correlation
+from mlobs_client.analysis.bands import find_bands
 from mlobs_client.analysis.dielectric import dielectric_from_fluctuations
 from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.analysis.infrared import infrared
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, integrate, peak
 from mlobs_client.analysis.vdos import vdos
+from mlobs_client.errors import RecordError
 from mlobs_client.units import ANGSTROM, DALTON, FEMTOSECOND, INVERSE_CM, KELVIN, SPEED_OF_LIGHT
 
 Array = npt.NDArray[np.float64]
@@ -47,12 +50,14 @@ PHASES = np.array([0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0])
 """Angular frequencies times the relaxation time, for the loss of Debye."""
 
 
-def oscillator(rng: np.random.Generator, n_copies: int = 3) -> tuple[Array, Array]:
+def oscillator(
+    rng: np.random.Generator, n_copies: int = 3, n_samples: int = N_SAMPLES
+) -> tuple[Array, Array]:
     """Positions and velocities of damped oscillators of 1 Da, (t, copy), without error."""
     step = _propagator()
     stationary = np.diag([1.0 / FREQUENCY**2, 1.0]) * TEMPERATURE / DALTON
     noise = np.linalg.cholesky(stationary - step @ stationary @ step.T)
-    kicks = noise @ rng.normal(size=(N_SAMPLES, 2, n_copies))
+    kicks = noise @ rng.normal(size=(n_samples, 2, n_copies))
     kicks[0] = np.sqrt(stationary) @ rng.normal(size=(2, n_copies))
     values, vectors = np.linalg.eig(step)
     modes = np.linalg.inv(vectors) @ kicks  # [t, mode, copy]: each is a first-order filter
@@ -84,14 +89,44 @@ def infrared_values(rng: np.random.Generator) -> Repetition:
     """The absorption of three charges of 1 e, against the exact one under the same window."""
     x, _ = oscillator(rng)
     found = infrared(x, TIMESTEP, VOLUME, TEMPERATURE, settings=SETTINGS).between(AT[0], AT[-1])
+    return _points(found, _exact_absorption(found, 1e8 * ANGSTROM / VOLUME), AT)
+
+
+def band_of_molecule(rng: np.random.Generator) -> Repetition:
+    """km/mol of the band about 1000 cm^-1, between ends that the same noise has chosen."""
+    x, _ = oscillator(rng, n_samples=12_000)
+    found = infrared(x, TIMESTEP, None, TEMPERATURE, settings=SETTINGS).between(0.0, 4500.0)
+    band = min(find_bands(found), key=lambda one: abs(one.wavenumber - 1000.0))
+    part = found.between(band.low, band.high)
+    km_per_mol = Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
+    exact = float(trapezoid(_exact_absorption(part, km_per_mol), part.wavenumber))
+    return _single(band.area, exact)
+
+
+def stretches(rng: np.random.Generator, k: int) -> tuple[float, float, float] | None:
+    """A density of states from stretches of any length, as between exchanges of replicas."""
+    _, v = oscillator(rng)
+    ends = np.cumsum(rng.exponential(2500.0, size=60).astype(int))
+    parts = [one for one in np.split(v[:, None, :], ends[ends < N_SAMPLES]) if len(one) >= 8]
+    try:
+        whole = vdos(parts, np.array([DALTON]), TIMESTEP, SETTINGS)
+    except RecordError:  # too short for ten blocks at this resolution
+        return None
+    found = whole.between(AT[0], AT[-1])
+    value, error, exact = _points(found, _exact_density(found), AT)
+    return float(value[k]), float(error[k]), float(exact[k])
+
+
+def _exact_absorption(found: Spectrum, per_volume: float) -> Array:
+    """Of three charges of 1 e, under the same window, in the unit of the spectrum."""
     n_lags = int(found.details["longest lag (samples)"]) + 1
     positions = _correlation(n_lags + 1, 0) * 3.0 * TEMPERATURE / DALTON / FREQUENCY**2
     around = np.concatenate([positions[1:2], positions])
     differences = -np.diff(around, n=2) / TIMESTEP**2  # <J(0) J(t)>
     phase = 0.5 * found.wavenumber * INVERSE_CM * TIMESTEP
-    prefactor = 4.0 * np.pi / (6.0 * SPEED_OF_LIGHT * VOLUME * TEMPERATURE) * 1e8 * ANGSTROM
-    exact = prefactor * _windowed(differences, found) * (phase / np.sin(phase)) ** 2
-    return _points(found, exact, AT)
+    prefactor = 4.0 * np.pi / (6.0 * SPEED_OF_LIGHT * TEMPERATURE) * per_volume
+    windowed = _windowed(differences, found)
+    return np.asarray(prefactor * windowed * np.sinc(phase / np.pi) ** -2)
 
 
 def debye_loss(rng: np.random.Generator, n_taus: int) -> Repetition:
@@ -125,6 +160,9 @@ def at_one(
 
 
 SINGLE: Final = {
+    "km/mol of a band, 10 blocks": partial(at_one, several=band_of_molecule),
+    "density of states, unequal stretches, maximum": partial(stretches, k=5),
+    "density of states, unequal stretches, wing": partial(stretches, k=13),
     "peak position, 10 blocks": partial(at_one, several=peak_position),
     "band integral, 10 blocks": partial(at_one, several=band_integral),
     "density of states, maximum": partial(at_one, several=vdos_values, k=5),

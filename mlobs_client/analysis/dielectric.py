@@ -127,7 +127,7 @@ class DielectricFunction:
                 f"this dielectric function begins at {self.real.wavenumber[0]:.4g} cm^-1 and has "
                 "no static value; take that from fluctuations"
             )
-        return self.fluctuations or mean_of_independent(self.real.blocks[:, 0])
+        return self.fluctuations or mean_of_independent(self.real.blocks[:, 0], what="runs")
 
 
 def dielectric_from_fluctuations(

@@ -53,6 +53,11 @@ class Distribution:
         return np.asarray(scatter * student(n_blocks - 1))
 
     @property
+    def error_from(self) -> str:
+        """What :attr:`errors` were made of, or why there are none, for a reader."""
+        return self.no_error or f"scatter of {len(self.blocks)} blocks or runs"
+
+    @property
     def highest(self) -> Estimate:
         """Height of the highest bin; noise makes it too high where bins are few samples wide."""
         found = bootstrap(self.blocks, lambda blocks: float(blocks.mean(axis=0).max()))

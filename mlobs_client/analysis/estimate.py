@@ -37,6 +37,7 @@ class Estimate:
         no_error: why there is no error, for a reader; empty where there is one.
         freedom: degrees of freedom that the error rests on; None for one less than the number of
             independent samples, as with blocks.
+        error_from: what the error was made of, for a reader: "scatter of 5 runs".
     """
 
     value: float
@@ -45,20 +46,23 @@ class Estimate:
     n_independent: float
     no_error: str = ""
     freedom: float | None = None
+    error_from: str = ""
 
     def without_error(self, reason: str) -> Estimate:
         """The value alone, with the reason for a reader; unchanged if there is no reason."""
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
     def as_json(self) -> dict[str, float | str | None]:
-        """All of it; the error is null where there is none, and why is said."""
+        """All of it; the error is null where there is none, and why is said; else, what made it."""
         content: dict[str, float | str | None] = {
             "value": self.value,
             "error": None if self.no_error else self.error,
             "unit": self.unit,
             "n_independent": self.n_independent,
         }
-        return {**content, "no_error": self.no_error} if self.no_error else content
+        if self.no_error:
+            return {**content, "no_error": self.no_error}
+        return {**content, "error_from": self.error_from} if self.error_from else content
 
     def is_beyond(self, value: float) -> bool:
         """Whether the true value differs from another one, with 95 % confidence.

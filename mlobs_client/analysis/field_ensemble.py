@@ -198,7 +198,8 @@ class FieldEnsemble:
         refuse_below(least, expected, seen, field - self.fields[nearest])
         left = min(expected, seen)
         error = self._error(weights * (values - average), left)
-        return Reweighted(Estimate(average, error, self.unit, left), share)
+        source = "spectral densities of the weighted samples of all runs at zero frequency"
+        return Reweighted(Estimate(average, error, self.unit, left, error_from=source), share)
 
     def _error(self, deviations: Array, n_effective: float) -> float:
         """Of an average, widened by Student's t.

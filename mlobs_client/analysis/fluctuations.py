@@ -43,6 +43,8 @@ SPIKY: Final = 2.5
 """Times the variance of Gaussians, above which that of the products themselves is believed, which
 is noisier: fluctuations that come in bursts have it."""
 
+OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
+
 PER_FREEDOM: Final = 5.0
 """Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
 
@@ -114,7 +116,9 @@ def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str
     trace = float(np.trace(tensor))
     n_pairs = len(tensor) * (len(tensor) + 1) // 2
     error = np.sqrt(of_trace[0, 0]) * student(n_pairs * n_independent / PER_FREEDOM)
-    mean = Estimate(trace, float(_widen_skewed(error, trace)), "1", n_independent)
+    mean = Estimate(
+        trace, float(_widen_skewed(error, trace)), "1", n_independent, error_from=OF_FLUCTUATIONS
+    )
     return Covariance(
         tensor,
         np.full_like(errors, np.nan) if reason else errors,
@@ -193,5 +197,5 @@ def _of_short_runs(runs: Sequence[Array]) -> Covariance:
     return Covariance(
         np.array([[one.value for one in row] for row in elements]),
         np.array([[one.error for one in row] for row in elements]),
-        jackknife(moments, lambda average: float(np.trace(tensor(average))) / len(k)),
+        jackknife(moments, lambda average: float(np.trace(tensor(average))) / len(k), what="runs"),
     )

@@ -103,7 +103,9 @@ def _divide(one: Estimate, other: Estimate) -> Estimate:
     ratio = one.value / other.value
     error = float(np.hypot(one.error, ratio * other.error)) / other.value
     n_independent = min(one.n_independent, other.n_independent)
-    return Estimate(ratio, error, "1", n_independent).without_error(one.no_error)
+    source = "errors of both diffusion coefficients"
+    found = Estimate(ratio, error, "1", n_independent, error_from=source)
+    return found.without_error(one.no_error)
 
 
 def _judge(ratio: Estimate, fraction: float) -> str:

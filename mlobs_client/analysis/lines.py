@@ -59,6 +59,7 @@ def fit_line(
         )
     per = f"({units[0]})" if "/" in units[0] else units[0]
     slope_unit = units[1] if units[0] == "1" else f"{units[1]}/{per}"
+    source = f"scatter of {len(x)} points" if errors is None else f"errors of {len(x)} points"
     if errors is None:
         fit = stats.linregress(x, y)
         widened = student(len(x) - 2)
@@ -68,8 +69,8 @@ def fit_line(
     else:
         slope, intercept, chi_squared = _fit_weighted(x, y, errors)
     return LinearFit(
-        Estimate(float(slope[0]), float(slope[1]), slope_unit, len(x)),
-        Estimate(float(intercept[0]), float(intercept[1]), units[1], len(x)),
+        Estimate(float(slope[0]), float(slope[1]), slope_unit, len(x), error_from=source),
+        Estimate(float(intercept[0]), float(intercept[1]), units[1], len(x), error_from=source),
         chi_squared,
     )
 
@@ -96,7 +97,13 @@ def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> E
     freedom = min(n_independent - 2.0, FREEDOM * WINDOW)
     error = np.sqrt(zero_frequency_density(residuals, n_fitted=2)) / spread * student(freedom)
     interval = abs(float(times[-1] - times[0])) / (len(times) - 1) if units[0] == "ps" else None
-    found = replace(fit.slope, error=float(error), n_independent=n_independent, freedom=freedom)
+    found = replace(
+        fit.slope,
+        error=float(error),
+        n_independent=n_independent,
+        freedom=freedom,
+        error_from="spectral density of the residuals at zero frequency",
+    )
     return found.without_error(too_few(n_independent, len(residuals), interval))
 
 

@@ -251,7 +251,7 @@ def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:
         pairs = "1 pair" if len(means) == 1 else f"{len(means)} pairs"
         reason = f"{pairs} of runs, needs {FEWEST_RUNS}"
         return Estimate(float(means.mean()), np.nan, unit, len(means), reason)
-    return mean_of_independent(means, unit)
+    return mean_of_independent(means, unit, "pairs of runs")
 
 
 def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:

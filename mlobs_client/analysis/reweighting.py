@@ -120,7 +120,8 @@ def reweight(
     without, of_observable = sums.sum(axis=1, keepdims=True) - sums
     left = min(expected, seen)
     error = jackknife_error(of_observable / without, left) * max(1.0, seen / expected) ** 0.5
-    return Reweighted(Estimate(average, error, unit, left), share)
+    source = f"jackknife over {len(without)} blocks"
+    return Reweighted(Estimate(average, error, unit, left, error_from=source), share)
 
 
 def of_each_sample(observable: Array, run: Array) -> Array:

@@ -100,6 +100,12 @@ class Spectrum:
         return np.asarray(error, dtype=np.float64)
 
     @property
+    def error_from(self) -> str:
+        """What :attr:`error` was made of, for a reader."""
+        what = next((name for name in ("pairs", "runs") if name in self.details), "blocks")
+        return f"scatter of {len(self.blocks)} {what}"
+
+    @property
     def window_shift(self) -> Array | None:
         """How much of the intensity is the window's, as far as other windows show it: (k,).
 

@@ -42,6 +42,8 @@ from mlobs_client.structure import Array, Integers
 MOST_SHORT: Final = 0.1
 """Share of the samples in runs that are too short, up to which the others speak for them."""
 
+OF_SERIES: Final = "spectral density of the series at zero frequency"
+
 LONG: Final = 5.0
 """Correlation times that a block of one run has to last to count as independent."""
 
@@ -102,7 +104,7 @@ def mean(
     n_independent = float(counts[is_long].sum())
     freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(long_runs))
     error = float(np.sqrt(zero_frequency_density(long_runs) / lengths.sum())) * student(freedom)
-    found = Estimate(value, error, unit, n_independent, freedom=freedom)
+    found = Estimate(value, error, unit, n_independent, freedom=freedom, error_from=OF_SERIES)
     return _mean_of_runs(runs, unit) if _disagree(long_runs, found) else found
 
 
@@ -127,7 +129,7 @@ def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
     return means.without_error(too_short([checked], len(blocks[0])))
 
 
-def mean_of_independent(values: Array, unit: str = "1") -> Estimate:
+def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") -> Estimate:
     """Mean of independent numbers, such as blocks, with the error from their scatter.
 
     Two of them have none.
@@ -135,13 +137,15 @@ def mean_of_independent(values: Array, unit: str = "1") -> Estimate:
     Args:
         values: shape ``(n,)``.
         unit: of them.
+        what: they are of, for a reader.
 
     Raises:
         RecordError: fewer than two, or not finite.
     """
     checked = check_series(values, "blocks")
     error = float(stats.sem(checked)) * student(len(checked) - 1)
-    found = Estimate(float(checked.mean()), error, unit, len(checked))
+    source = f"scatter of {len(checked)} {what}"
+    found = Estimate(float(checked.mean()), error, unit, len(checked), error_from=source)
     enough = len(checked) >= FEWEST_RUNS
     return found if enough else found.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}")
 
@@ -190,13 +194,16 @@ def independent_blocks(
     return blocks, reason
 
 
-def jackknife(blocks: Array, statistic: Callable[[Array], float], unit: str = "1") -> Estimate:
+def jackknife(
+    blocks: Array, statistic: Callable[[Array], float], unit: str = "1", what: str = "blocks"
+) -> Estimate:
     """Value and error of a function of the mean over blocks, leaving out one block at a time.
 
     Args:
         blocks: shape ``(n_blocks, ...)``.
         statistic: from the mean over blocks, shape ``(...)``, to a number; smooth.
         unit: of the number.
+        what: the blocks are, for a reader.
 
     Raises:
         RecordError: fewer than two blocks, or not finite.
@@ -206,7 +213,9 @@ def jackknife(blocks: Array, statistic: Callable[[Array], float], unit: str = "1
     total = checked.sum(axis=0)
     left_out = [statistic((total - block) / (n_blocks - 1)) for block in checked]
     error = np.sqrt((n_blocks - 1) * np.var(left_out)) * student(n_blocks - 1)
-    return Estimate(float(statistic(total / n_blocks)), float(error), unit, n_blocks)
+    source = f"jackknife over {n_blocks} {what}"
+    value = float(statistic(total / n_blocks))
+    return Estimate(value, float(error), unit, n_blocks, error_from=source)
 
 
 def bootstrap(
@@ -247,7 +256,8 @@ def bootstrap(
     )
     n_blocks = len(checked)
     error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1)) * student(n_blocks - 1)
-    return Estimate(float(statistic(checked)), float(error), unit, n_blocks)
+    source = f"bootstrap over {n_blocks} blocks"
+    return Estimate(float(statistic(checked)), float(error), unit, n_blocks, error_from=source)
 
 
 def add_member_spread(statistical: Estimate, members: Array) -> Estimate:
@@ -306,4 +316,5 @@ def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:
     means = np.array([run.mean() for run in runs])
     value, n_runs = float(weights @ means), len(runs)
     variance = n_runs / (n_runs - 1.0) * float(weights**2 @ (means - value) ** 2)
-    return Estimate(value, np.sqrt(variance) * student(n_runs - 1), unit, n_runs)
+    error, source = float(np.sqrt(variance)) * student(n_runs - 1), f"scatter of {n_runs} runs"
+    return Estimate(value, error, unit, n_runs, error_from=source)

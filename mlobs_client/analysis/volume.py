@@ -19,14 +19,15 @@ PRINTED: Final = 1e-5
 """Relative: the digits in which i-PI prints a cell."""
 
 DIFFERENT: Final = 4.0
-"""Errors between two mean volumes that chance does not make."""
+"""Errors between two mean volumes that chance does not make; where runs are too short to have any,
+widths of their fluctuations, for the mean of such a run is hardly surer than one of its samples."""
 
 
 def common_volume(cells: Sequence[Array], names: Sequence[str]) -> float:
     """Return the mean volume over all samples of several runs, bohr^3.
 
-    Means of fluctuating cells may differ within their errors; those of runs that are too short to
-    have one, within the width of their fluctuations, and this is said in the log.
+    Means of fluctuating cells may differ by four of their errors; those of runs that are too short
+    to have one, by four widths of their fluctuations, and this is said in the log.
 
     Args:
         cells: of each run, after its equilibration, shape ``(t, 3, 3)``, bohr.
@@ -47,7 +48,7 @@ def _compare(small: tuple[Array, str], large: tuple[Array, str]) -> None:
     errors = np.array([_error(one) for one, _ in (small, large)])
     widths = [one.std() for one, _ in (small, large)]
     is_known = not np.isnan(errors).any()
-    allowed = DIFFERENT * np.hypot(*errors) if is_known else np.hypot(*widths)
+    allowed = DIFFERENT * np.hypot(*(errors if is_known else widths))
     said = "; ".join(
         f"{name}: {average:.6g} bohr^3, " + (f"± {error:.2g}" if is_known else f"width {width:.2g}")
         for (_, name), average, error, width in zip(

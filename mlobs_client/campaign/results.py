@@ -10,7 +10,7 @@ from typing import Final
 import h5py
 import numpy as np
 
-from mlobs_client.analysis.statistics import mean
+from mlobs_client.analysis.statistics import OF_SERIES, mean
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Value
 from mlobs_client.campaign.state import Run, State
@@ -112,7 +112,10 @@ def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
         with h5py.File(unfinished, "w") as file:
             for column, values in table.items():
                 place = f"{column.group}/{column.name}"
-                file.create_dataset(place, data=_as_array(values)).attrs["unit"] = column.unit
+                made = file.create_dataset(place, data=_as_array(values))
+                made.attrs["unit"] = column.unit
+                if column.group == "errors":
+                    made.attrs["error_from"] = OF_SERIES
         unfinished.replace(hdf5)
     except OSError as error:
         raise RecordError(f"cannot write the table {stem}: {error}") from error

@@ -43,7 +43,8 @@ UNITS: Final = {
 LEGEND: Final = """\
 error and spread: root mean squares, of the mean and of the members without alpha; one and two:
 percent of the errors within so many calibrated spreads (expected); rank: correlation of Spearman of
-errors and spreads"""
+errors and spreads; the error of alpha is by bootstrap over the structures, at least that of normal
+errors"""
 
 
 @click.command(

@@ -120,6 +120,7 @@ def command(
         "mean of the tensor": static.mean.as_json(),
         "tensor": static.tensor.tolist(),
         "errors of the tensor": static.errors.tolist(),
+        "errors of the tensor from": static.mean.error_from,
     }
     for path in save(replace(figure, summary={**figure.summary, **more}), wanted.output):
         click.echo(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -95,10 +96,11 @@ def command(
         raise click.UsageError("--volume is that of a periodic cell; leave out --molecule")
     if molecule is None:
         molecule = volume is None and _are_molecules(runs)
-    dipoles, members, spacings, firsts = [], [], [], []
+    dipoles, members, spacings, firsts, n_beads = [], [], [], [], []
     for run, source in zip(runs, sources, strict=True):
         samples = run.dipoles() if source is None else run.observed_dipoles(source)
         check_correction(correction, samples.n_beads)
+        n_beads.append(samples.n_beads)
         chosen = spectrum.Selection.of(run, samples.steps, wanted.skip, temperature)
         dipoles += [samples.mean[chosen.kept][part] for part in chosen.parts]
         if samples.members is not None:
@@ -114,6 +116,8 @@ def command(
         correction=correction,
         members=members if len(members) == len(dipoles) else None,
     )
+    estimator = f"mean over {max(n_beads)} beads" if max(n_beads) > 1 else "classical"
+    result = replace(result, details={**result.details, "dipole": estimator})
     shown = spectrum.finish(result, wanted, integrator, runs)
     if molecule:
         for band in find_bands(shown.between(wanted.low, wanted.high)):

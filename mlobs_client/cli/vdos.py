@@ -53,9 +53,11 @@ def command(
     from mlobs_client.masses import common_masses
 
     velocities, spacings, found = [], [], []
+    quantities = set()  # of the centroid, or of classical atoms
     wanted, runs = files.open_runs(wanted, integrator, temperature)
     for run in runs:
         trajectory = run.velocities()
+        quantities.add(trajectory.quantity)
         chosen = spectrum.Selection.of(run, trajectory.steps, wanted.skip, temperature)
         spacings.append(chosen.spacing)
         trajectory = replace(trajectory, values=trajectory.values[chosen.kept])
@@ -69,5 +71,8 @@ def command(
         used.values,
         spectrum.common(spacings, "sampling times", wanted.prefixes),
         wanted.settings,
+    )
+    result = replace(
+        result, details={**result.details, "velocities": ", ".join(sorted(quantities))}
     )
     spectrum.finish(result, wanted, integrator, runs)

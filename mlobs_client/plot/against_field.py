@@ -13,7 +13,7 @@ from mlobs_client.plot.figure import (
     Plot,
     add_legend,
     draw_points,
-    explain_open_points,
+    explain_points,
     extend,
     new_figure,
     pretty,
@@ -57,7 +57,7 @@ def plot_against_field(curves: Mapping[str, Curve], what: str) -> Plot:
     axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")
     axes.set_ylabel(f"{what} / {pretty(unit)}" if unit != "1" else what)
     every = [one for _, estimates in drawn.values() for one in estimates]
-    add_legend(figure, axes, explain_open_points(every))
+    add_legend(figure, axes, explain_points(every))
     summary = {
         label: {f"{field:g} V/angstrom": one.as_json() for field, one in zip(*curve, strict=True)}
         for label, curve in drawn.items()

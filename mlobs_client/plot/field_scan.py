@@ -18,7 +18,7 @@ from mlobs_client.plot.figure import (
     Plot,
     add_legend,
     draw_points,
-    explain_open_points,
+    explain_points,
     new_figure,
     pretty,
 )
@@ -34,6 +34,12 @@ UNITS: Final = {
     "D of an infinite cell": "angstrom^2/ps",
 }
 """Of the columns; the others have none."""
+
+OF_BEADS: Final = (
+    "polarization: mean of the dipoles of all beads; distances and orientations: every "
+    "bead; diffusion: centroids"
+)
+"""Which estimators of path integrals the columns have."""
 
 PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
 """epsilon_0 in uC/cm^2 per V/angstrom."""
@@ -87,7 +93,7 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     diffusion.set_ylabel(f"D / {pretty('angstrom^2/ps')}")
     diffusion.set_xlabel(f"electric field / {pretty('V/angstrom')}")
     every = [one for curve in curves for row in curve.rows for name in DRAWN if (one := row[name])]
-    add_legend(figure, diffusion, explain_open_points(every), n_columns=max(2, len(curves)))
+    add_legend(figure, diffusion, explain_points(every), n_columns=max(2, len(curves)))
     return Plot(figure, _columns(curves), {curve.label: _summary(curve) for curve in curves})
 
 
@@ -128,8 +134,11 @@ def plot_distributions(curves: Sequence[Curve]) -> Plot:
     for i, curve in enumerate(curves):
         panels[0].plot([], [], color="0.4", linestyle=DASHES[i % len(DASHES)], label=curve.label)
     add_legend(figure, panels[0], [], n_columns=3)
-    n_blocks = {curve.label: len(curve.points[0].pairs.blocks) for curve in curves}
-    return Plot(figure, columns, {"blocks": n_blocks})
+    summary = {
+        curve.label: {f"{point.field:g}": point.pairs.error_from for point in curve.points}
+        for curve in curves
+    }
+    return Plot(figure, columns, {"errors from": summary})
 
 
 def _closest(curves: Sequence[Curve]) -> float:
@@ -188,6 +197,12 @@ def _columns(curves: Sequence[Curve]) -> dict[str, list[str | float]]:
 def _summary(curve: Curve) -> dict[str, object]:
     polarization, onset = curve.polarization, curve.onset
     return {
+        "errors from": {
+            name: list(dict.fromkeys(one.no_error or one.error_from for one in known))
+            for name in curve.rows[0]
+            if (known := [one for row in curve.rows if (one := row[name]) is not None])
+        },
+        "nuclei": "classical" if curve.n_beads == 1 else OF_BEADS,
         "susceptibility from fluctuations at zero field": None
         if curve.susceptibility is None
         else curve.susceptibility.as_json(),

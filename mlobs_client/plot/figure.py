@@ -189,12 +189,18 @@ def draw_points(
         axes.plot([], [], markerfacecolor=face, label=label, **style)
 
 
-def explain_open_points(estimates: Iterable[Estimate]) -> list[Line2D]:
-    """A line of the legend for open points, if there are any."""
-    if not any(one.no_error for one in estimates):
-        return []
-    return [Line2D([], [], color="0.4", marker="o", markersize=3.5, markerfacecolor="none",
-                   linestyle="none", label="open symbols: no error")]  # fmt: skip
+def explain_points(estimates: Iterable[Estimate]) -> list[Line2D]:
+    """Lines of the legend for the bars, and for open points, where there are any."""
+    lacking = [bool(one.no_error) for one in estimates]
+    lines = []
+    if not all(lacking):
+        lines.append(Line2D([], [], color="0.4", marker="|", linestyle="none",
+                            label="bars: ±1 standard error"))  # fmt: skip
+    if any(lacking):
+        lines.append(Line2D([], [], color="0.4", marker="o", markersize=3.5,
+                            markerfacecolor="none", linestyle="none",
+                            label="open symbols: no error"))  # fmt: skip
+    return lines
 
 
 def extend(columns: dict[str, list[str | float]], label: str, *values: Array) -> None:

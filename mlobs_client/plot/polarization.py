@@ -15,7 +15,7 @@ from mlobs_client.plot.figure import (
     Plot,
     add_legend,
     draw_points,
-    explain_open_points,
+    explain_points,
     extend,
     new_figure,
     pretty,
@@ -59,7 +59,7 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
     what = "change of polarization" if extra else "polarization"
     axes.set_ylabel(f"{what} / {pretty('uC/cm^2')}")
     every = [one for curve in curves.values() for one in curve.polarization]
-    add_legend(figure, axes, [*extra, *explain_open_points(every)], n_columns=1)
+    add_legend(figure, axes, [*extra, *explain_points(every)], n_columns=1)
     summary = {label: _curve_summary(curve) for label, curve in curves.items()}
     return Plot(figure, columns, summary)
 
@@ -67,6 +67,9 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
 def _curve_summary(curve: PolarizationCurve) -> dict[str, object]:
     return {
         "direction": curve.direction.tolist(),
+        "errors of the polarization from": list(
+            dict.fromkeys(one.no_error or one.error_from for one in curve.polarization)
+        ),
         "slope": curve.slope.as_json(),
         "intercept": curve.intercept.as_json(),
         "susceptibility": curve.susceptibility.as_json(),

@@ -38,7 +38,7 @@ def plot_reliability(diagrams: Mapping[str, Diagram]) -> Plot:
         expected = bins.slope * bins.spreads
         axes.errorbar(
             bins.spreads, bins.errors, bins.uncertainties, color=COLORS[0], fmt="o", markersize=3.5,
-            capsize=2.0, linewidth=0.8, label="bins of structures or atoms",
+            capsize=2.0, linewidth=0.8, label="bins of structures or atoms, ±1 standard error",
         )  # fmt: skip
         largest = 1.1 * float(np.max(bins.spreads))
         axes.plot([0.0, largest], [0.0, bins.slope * largest], color="0.6", linewidth=0.8,
@@ -52,7 +52,12 @@ def plot_reliability(diagrams: Mapping[str, Diagram]) -> Plot:
         extend(numbers, quantity, bins.spreads, bins.errors, bins.uncertainties, expected)
     add_legend(figure, panels[0], [])
     summary = {
-        quantity: {**asdict(found), "unit": unit, "slope": bins.slope}
+        quantity: {
+            **asdict(found),
+            "errors from": f"bootstrap over {found.n_frames} structures",
+            "unit": unit,
+            "slope": bins.slope,
+        }
         for quantity, (found, bins, unit) in diagrams.items()
     }
     return Plot(figure, columns, summary)

@@ -61,7 +61,11 @@ def plot_spectra(
             axes.set_xscale("log")
         axes.set_xlim(low, high)
     all_axes[-1].set_xlabel(rf"wavenumber / {pretty('cm^-1')}")
-    bands: list[Artist] = [Patch(color="0.5", alpha=0.55, linewidth=0, label="±1 standard error")]
+    known = [one for panel in shown for one in panel.values() if not one.no_error]
+    bands: list[Artist] = []
+    if sources := ", ".join(dict.fromkeys(one.error_from for one in known)):
+        error = f"±1 standard error,\n{sources}"
+        bands.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
     if any(one.members is not None for panel in shown for one in panel.values()):
         bands.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for panel in shown for one in panel.values()):
@@ -163,7 +167,7 @@ def _spectrum_summary(
             "unit": one.unit,
             "resolution (cm^-1)": one.resolution,
             "members": 0 if one.members is None else len(one.members),
-            **({"no_error": one.no_error} if one.no_error else {}),
+            **({"no_error": one.no_error} if one.no_error else {"error_from": one.error_from}),
             **one.details,
         }
         for panel in panels

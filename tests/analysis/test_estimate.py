@@ -9,6 +9,10 @@ import pytest
 from scipy import stats
 
 from mlobs_client.analysis.estimate import Estimate, student, too_few
+from mlobs_client.analysis.lines import drift, fit_line
+from mlobs_client.analysis.statistics import bootstrap, jackknife, mean, mean_of_independent
+
+SERIES = np.random.default_rng(0).normal(size=200)
 
 
 def test_an_estimate_shows_two_digits_of_its_error() -> None:
@@ -32,6 +36,24 @@ def test_json_has_null_for_the_error_that_is_missing() -> None:
         "value": 8.3, "error": None, "unit": "K", "n_independent": 12.0, "no_error": "too short"
     }  # fmt: skip
     assert "no_error" not in Estimate(8.3, 0.8, "K", 12.0).as_json()
+
+
+@pytest.mark.parametrize(
+    ("estimate", "source"),
+    [
+        (mean(SERIES), "spectral density of the series at zero frequency"),
+        (mean([SERIES[:15], SERIES[15:30], SERIES[30:45]]), "scatter of 3 runs"),
+        (mean_of_independent(SERIES[::40]), "scatter of 5 blocks"),
+        (jackknife(SERIES[::40], lambda x: float(x**2)), "jackknife over 5 blocks"),
+        (bootstrap(SERIES[::40], np.median), "bootstrap over 5 blocks"),
+        (drift(np.arange(200.0), SERIES), "spectral density of the residuals at zero frequency"),
+        (fit_line(np.arange(5.0), SERIES[::40]).slope, "scatter of 5 points"),
+        (fit_line(np.arange(5.0), SERIES[::40], np.ones(5)).slope, "errors of 5 points"),
+    ],
+)
+def test_json_says_what_an_error_was_made_of(estimate: Estimate, source: str) -> None:
+    assert estimate.as_json()["error_from"] == source
+    assert "error_from" not in estimate.without_error("too short").as_json()
 
 
 def test_twenty_independent_samples_are_enough() -> None:

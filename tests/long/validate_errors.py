@@ -17,13 +17,17 @@ from report import ROOT, Figure, run
 
 sys.path.insert(0, str(ROOT / "tests"))
 
+import error_bars_calibration
+import error_bars_distributions
 import error_bars_reweighting
 import error_bars_spectra
-from error_bars import CASES, LIMITS, repeat
+from error_bars import CASES, FEW, LIMITS, repeat
 
 ALL = {
     **CASES,
     **error_bars_spectra.SINGLE,
+    **error_bars_distributions.CASES,
+    **error_bars_calibration.CASES,
     **{f"reweighting, {name}": case for name, case in error_bars_reweighting.CASES.items()},
 }
 
@@ -45,7 +49,8 @@ def judge(name: str) -> list[Figure]:
         value = getattr(found, what)
         if not np.isfinite(value):  # nothing was printed
             continue
-        passed = bool(low <= value <= high) if found.printed >= MOST else None
+        is_judged = found.printed >= MOST and (what == "within_one" or name not in FEW)
+        passed = bool(low <= value <= high) if is_judged else None
         label = what.replace("_", " ")
         figures.append(Figure(f"{name}: {label}", value, None, "1", f"{low} to {high}", passed))
     return figures

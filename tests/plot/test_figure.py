@@ -17,6 +17,8 @@ from mlobs_client import plot
 from mlobs_client.analysis import Estimate, PolarizationCurve, Spectrum
 from mlobs_client.errors import ConfigError, RecordError
 
+ERROR = "±1 standard error,\nscatter of 3 blocks"
+
 
 def spectrum(center: float, members: bool = False, unit: str = "cm^-1") -> Spectrum:
     grid = np.arange(0.0, 4600.0, 10.0)
@@ -91,7 +93,34 @@ def test_axes_carry_units_and_the_legend_lies_outside() -> None:
     (legend,) = one.figure.legends
     assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
     labels = [text.get_text() for text in legend.get_texts()]
-    assert labels == ["a", "measured", "±1 standard error", "committee spread"]
+    assert labels == ["a", "measured", ERROR, "committee spread"]
+
+
+def test_the_legend_says_which_scatter_the_band_is_and_none_without_one() -> None:
+    given = spectrum(3600.0)
+    pairs = replace(given, details={"from": "pulse", "pairs": 3})
+    for curves, expected in (
+        ({"a": given, "b": pairs}, "±1 standard error,\nscatter of 3 blocks, scatter of 3 pairs"),
+        ({"a": replace(given, no_error="too short"), "b": pairs}, ERROR.replace("block", "pair")),
+    ):
+        labels = [t.get_text() for t in plot.plot_spectra(curves).figure.legends[0].get_texts()]
+        assert labels[2:] == [expected]
+    no_error = plot.plot_spectra({"a": replace(given, no_error="too short")})
+    assert [t.get_text() for t in no_error.figure.legends[0].get_texts()] == ["a (no error)"]
+    (curve,) = plot.plot_spectra({"b": pairs}).summary["curves"]  # type: ignore[misc]
+    assert curve["error_from"] == "scatter of 3 pairs"
+
+
+def test_the_bars_of_points_are_told_in_the_legend_and_their_source_in_the_numbers() -> None:
+    curve = polarization_curve()
+    sources = [replace(one, error_from="scatter of 4 runs") for one in curve.polarization]
+    lacking = sources[0].without_error("too short")
+    some = replace(curve, polarization=(lacking, *sources[1:]))
+    one = plot.plot_polarization({"a": some})
+    labels = [text.get_text() for text in one.figure.legends[0].get_texts()]
+    assert labels[1:] == ["bars: ±1 standard error", "open symbols: no error"]
+    said = one.summary["a"]["errors of the polarization from"]  # type: ignore[index]
+    assert said == ["too short", "scatter of 4 runs"]
 
 
 def test_a_window_bias_is_faint_and_in_the_legend_and_in_the_numbers(tmp_path: Path) -> None:
@@ -100,7 +129,7 @@ def test_a_window_bias_is_faint_and_in_the_legend_and_in_the_numbers(tmp_path: P
     others[0, 300:] *= 0.1  # from 3000 cm^-1 on
     one = plot.plot_spectra({"a": replace(given, other_windows=others)})
     labels = [text.get_text() for text in one.figure.legends[0].get_texts()]
-    assert labels == ["a", "±1 standard error", "window bias"]
+    assert labels == ["a", ERROR, "window bias"]
     sure, faint = one.figure.axes[0].get_lines()[:2]
     assert faint.get_alpha() == pytest.approx(0.35)
     drawn = np.isfinite(np.asarray(faint.get_ydata(), dtype=float))

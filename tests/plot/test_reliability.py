@@ -27,6 +27,8 @@ def test_bins_of_all_quantities_are_drawn_and_written(tmp_path: Path) -> None:
     one = plot.plot_reliability(diagrams)
     assert len(one.figure.axes) == 2
     assert one.summary["forces"]["alpha"] == diagrams["forces"][0].alpha  # type: ignore[index]
+    said = one.summary["energy"]["errors from"]  # type: ignore[index]
+    assert said == "bootstrap over 20 structures"
     rows = read_csv(plot.save(one, tmp_path / "reliability")[2])
     assert {row["unit"] for row in rows if row["curve"] == "energy"} == {"eV"}
     drawn = [float(row["rms error"]) for row in rows if row["curve"] == "forces"]

@@ -1,0 +1,84 @@
+"""Distributions whose modes, heights and densities are known: do the printed errors cover them?
+
+Distances are Gaussian about their mode, with 64 of them in a frame, as O-O distances of the first
+shell; a bin is 0.8 of their standard deviation. The mode is in the middle of a bin, or on the edge
+of two, where noise decides which of them is the highest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import numpy as np
+from error_bars import relaxation
+from scipy import stats
+
+from mlobs_client.analysis.distributions import Distribution, histogram
+from mlobs_client.analysis.estimate import Estimate
+from mlobs_client.analysis.freezing import find_onset
+from mlobs_client.analysis.statistics import mean_of_independent
+
+Outcome = tuple[float, float, float]
+"""Value, its error, and the exact value."""
+
+MODE, SPREAD, BIN, MEMORY = 2.8, 0.125, 0.1, 2.0
+PLACES: Final = {"in a bin": 0.5, "between bins": 0.0}
+"""Of the mode, from the lower edge of its bin, in bins."""
+
+
+def drawn(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Distribution:
+    """One run of so many frames."""
+    distances = MODE + SPREAD * relaxation(n_samples, MEMORY, rng, 64)
+    edges = MODE + BIN * (np.arange(-8.0, 9.0) - place)
+    return histogram([distances], edges, n_blocks)
+
+
+def mode(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
+    found = drawn(place, n_blocks, n_samples, rng).mode
+    return found.value, found.error, MODE
+
+
+def height(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
+    found = drawn(place, n_blocks, n_samples, rng).highest
+    return found.value, found.error, _density(place)
+
+
+def density(n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
+    """Of the bin of the mode."""
+    found = drawn(0.5, n_blocks, n_samples, rng)
+    k = int(np.argmin(np.abs(found.centers - MODE)))
+    return float(found.values[k]), float(found.errors[k]), _density(0.5)
+
+
+def ratio_to_zero_field(n_blocks: int, rng: np.random.Generator) -> Outcome:
+    """Diffusion coefficients of 1 and 0.4, with a scatter of 0.3 between blocks."""
+    found = find_onset(np.array([0.0, 0.1]), coefficients(0.4, n_blocks, rng))
+    return found.ratio[1].value, found.ratio[1].error, 0.4
+
+
+def coefficients(ratio: float, n_blocks: int, rng: np.random.Generator) -> list[Estimate]:
+    """Of diffusion, at zero field and in one."""
+    blocks = rng.normal(scale=0.3, size=(2, n_blocks)) * [[1.0], [ratio]] + [[1.0], [ratio]]
+    return [mean_of_independent(one, "angstrom^2/ps") for one in blocks]
+
+
+def _density(place: float) -> float:
+    """Of the bin above the lower edge that is next to the mode."""
+    ends = np.array([-place, 1.0 - place]) * BIN / SPREAD
+    return float(np.diff(stats.norm.cdf(ends))[0] / BIN)
+
+
+CASES: Final[Mapping[str, Callable[[np.random.Generator], Outcome]]] = {
+    **{
+        f"{what} of a distribution {name}, {n_blocks} blocks of {length}": partial(
+            read, place, n_blocks, n_blocks * length
+        )
+        for what, read in (("mode", mode), ("height", height))
+        for name, place in PLACES.items()
+        for n_blocks, length in ((4, 40), (10, 40), (10, 400))
+    },
+    **{f"density of a bin, {n} blocks": partial(density, n, 40 * n) for n in (4, 10)},
+    **{f"D over D at zero field, {n} blocks": partial(ratio_to_zero_field, n) for n in (4, 10)},
+}
