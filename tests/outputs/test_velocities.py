@@ -128,7 +128,7 @@ def test_a_column_of_masses_that_changes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "md.extxyz"
     frames = [deuterated_hydroxide(masses=[16.0, mass]) for mass in (1.0, 2.0)]
     write_with_ase(path, frames, format="extxyz")
-    with pytest.raises(RecordError, match=r"md\.extxyz:5: the column masses differs from that"):
+    with pytest.raises(RecordError, match=r"md\.extxyz:6: the column masses differs from that"):
         read_velocities(path, Source(""))
 
 
