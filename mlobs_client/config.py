@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, StrictInt, model_validator
 
 from mlobs_client import units
-from mlobs_client.evaluate.precision import Precision
+from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.quantities import IN_IPI, QUANTITIES
 from mlobs_client.structure import Array
 from mlobs_client.tables import Table, read_toml, suggest, validate

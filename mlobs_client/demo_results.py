@@ -18,7 +18,8 @@ from mlobs_client.analysis.polarization import PolarizationCurve, polarization_a
 from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, peak
 from mlobs_client.analysis.vdos import vdos
 from mlobs_client.errors import RecordError
-from mlobs_client.plot import plot_conserved, plot_polarization, plot_spectra, save
+from mlobs_client.plot import plot_polarization, plot_spectra, save
+from mlobs_client.plot.conserved import plot_conserved
 from mlobs_client.runs import Dipoles, Run
 from mlobs_client.structure import Array
 from mlobs_client.units import EV, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM

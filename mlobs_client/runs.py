@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlobs_client.analysis.polarization import average_beads
+from mlobs_client.analysis.branches import average_beads
 from mlobs_client.errors import RecordError
 from mlobs_client.inputs_of_run import System, find_systems, kinetic_temperature
 from mlobs_client.masses import Masses, check_masses, find_masses

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlobs_client.errors import ModelError
-from mlobs_client.json_file import read_json, write_json
+from mlobs_client.json_file import read_json, write_csv, write_json
 
 FULL = Path("/dev/full")  # every write says that no space is left
 
@@ -43,3 +43,17 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(ModelError, match=r"settings\.json: cannot be read .* another folder"):
         read_json(path)
+
+
+def test_what_is_not_known_is_an_empty_cell(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_csv(path, {"name": ["a,b", None], "x (K)": [float("nan"), 0.1], "n": [3, None]})
+    assert path.read_text() == 'name,x (K),n\n"a,b",,3\n,0.1,\n'
+
+
+def test_columns_of_different_length_leave_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="shorter"):
+        write_csv(path, {"a": [1], "b": []})
+    assert path.read_text() == "old"

@@ -4,6 +4,7 @@ Arrays are in Hartree atomic units; results are in the units of their readers (c
 V/angstrom, ...) and say which.
 """
 
+from mlobs_client.analysis.branches import average_beads, unwrap_dipole
 from mlobs_client.analysis.calibration import (
     Calibration,
     Coverage,
@@ -37,10 +38,8 @@ from mlobs_client.analysis.orientation import Orientation, find_bisectors, orien
 from mlobs_client.analysis.permittivity import Permittivity, permittivity_from_fluctuations
 from mlobs_client.analysis.polarization import (
     PolarizationCurve,
-    average_beads,
     polarization_against_field,
     susceptibility_from_fluctuations,
-    unwrap_dipole,
 )
 from mlobs_client.analysis.pulses import PulseResponse, dielectric_from_pulse
 from mlobs_client.analysis.reliability import Reliability, reliability

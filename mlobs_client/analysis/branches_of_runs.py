@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from mlobs_client.analysis.branches import LARGEST_STEP, in_quanta
 from mlobs_client.analysis.estimate import check_series
-from mlobs_client.analysis.polarization import LARGEST_STEP, in_quanta
 from mlobs_client.analysis.statistics import mean
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers

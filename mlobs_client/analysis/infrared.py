@@ -1,7 +1,7 @@
 """Infrared absorption n(w) alpha(w) from the dipole of the cell.
 
 Path integrals: give the dipole averaged over the beads
-(:func:`~mlobs_client.analysis.polarization.average_beads`), from RPMD, TRPMD or CMD. Its
+(:func:`~mlobs_client.analysis.branches.average_beads`), from RPMD, TRPMD or CMD. Its
 autocorrelation function approximates the Kubo-transformed one, which has the symmetries of a
 classical one; the correction is then ``harmonic``, and no other (:func:`check_correction`).
 """
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.constants import Avogadro
 from scipy.special import exprel
 
-from mlobs_client.analysis.polarization import unwrap_dipole
+from mlobs_client.analysis.branches import unwrap_dipole
 from mlobs_client.analysis.spectra import (
     Runs,
     Spectrum,
@@ -71,7 +71,7 @@ def infrared(
         correction: one of :data:`CORRECTIONS`.
         members: dipoles of each member, shape ``(n_members, t, 3)``, or one such per run.
         cell: shape ``(3, 3)``, bohr, rows; if given, jumps by e x lattice vectors are taken out
-            with :func:`~mlobs_client.analysis.polarization.unwrap_dipole`. Leave it out where
+            with :func:`~mlobs_client.analysis.branches.unwrap_dipole`. Leave it out where
             the dipole is on one branch, as from unwrapped positions.
 
     Raises:

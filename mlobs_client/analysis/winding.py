@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 
+from mlobs_client.analysis.branches import in_quanta, unwrap_dipole
 from mlobs_client.analysis.estimate import check_series
-from mlobs_client.analysis.polarization import in_quanta, unwrap_dipole
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM

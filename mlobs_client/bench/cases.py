@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mlobs_client.evaluate.precision import Precision
+from mlobs_client.evaluate.evaluation import Precision
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("float64", "float32")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from mlobs_client.bench.cases import PRECISIONS
 from mlobs_client.build import Assembly, build
 from mlobs_client.config import ClientConfig, MacePotential
+from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.evaluate.fuse import batches
-from mlobs_client.evaluate.precision import Precision, Rounding, compare
+from mlobs_client.evaluate.precision import Rounding, compare
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from mlobs_client.bench.cases import Case, Timing
 from mlobs_client.bench.subject import Subject
 from mlobs_client.build import Assembly
 from mlobs_client.errors import LaunchError, MlobsError
+from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.evaluate.fuse import predict
-from mlobs_client.evaluate.precision import Precision
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 

@@ -15,8 +15,8 @@ from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Value
 from mlobs_client.campaign.state import Run, State
 from mlobs_client.check import ipi_input
-from mlobs_client.csv_file import write_csv
 from mlobs_client.errors import RecordError
+from mlobs_client.json_file import write_csv
 from mlobs_client.outputs import Properties, read_properties
 from mlobs_client.outputs.dimensions import factor
 from mlobs_client.units import PICOSECOND

@@ -17,10 +17,10 @@ from mlobs_client.campaign import state
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.results import Skip
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import ClientFile, find_service
 from mlobs_client.errors import RecordError
 from mlobs_client.outputs.trajectory import Trajectory
 from mlobs_client.runs import Run
+from mlobs_client.service import ClientFile, find_service
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import PICOSECOND
 

@@ -9,10 +9,10 @@ from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.rendered import Rendered
 from mlobs_client.campaign.samples import read_field, read_temperature
 from mlobs_client.campaign.state import Run
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.outputs.velocities import QUANTITIES
+from mlobs_client.service import ClientFile
 
 
 def check_scan(campaign: Campaign) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import ClientFile, check_agreement, find_service
+from mlobs_client.check.agreement import check_agreement
 from mlobs_client.check.finding import Finding, error, errors, ok, split_remedy, warning
 from mlobs_client.check.initial_state import PHOTON
 from mlobs_client.check.inputs import check_batches, check_input
@@ -21,6 +21,7 @@ from mlobs_client.check.structures import check_structure
 from mlobs_client.config import AseModel, ClientConfig, ToyModel
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.needs import check_needs
+from mlobs_client.service import ClientFile, find_service
 
 
 def check_files(

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlobs_client.build import model_files
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.finding import Finding, ok, warning
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.evaluate.model_archive import describe_file
 from mlobs_client.evaluate.model_files import require_trust, untrusted
 from mlobs_client.evaluate.parameter_files import that_can_run_code
+from mlobs_client.service import ClientFile
 
 
 def check_model_files(client: ClientFile) -> Iterator[Finding]:

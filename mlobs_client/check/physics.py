@@ -12,7 +12,6 @@ import numpy as np
 
 from mlobs_client.answer import Answer
 from mlobs_client.build import Assembly, build
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.capture import Caught, caught
 from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
@@ -22,6 +21,7 @@ from mlobs_client.conformance import Report, check_evaluator, check_term, check_
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.fuse import predict
+from mlobs_client.service import ClientFile
 from mlobs_client.structure import Structure
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions

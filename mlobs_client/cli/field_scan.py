@@ -21,7 +21,8 @@ from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.field_scan import Curve, Settings, analyse
-from mlobs_client.plot import plot_distributions, plot_field_scan, save
+from mlobs_client.plot import save
+from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 
 SHOWN = {
     "polarization": "P\nµC/cm²",

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mlobs_client import config
-from mlobs_client.check.agreement import ClientFile
+from mlobs_client.service import ClientFile
 
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:

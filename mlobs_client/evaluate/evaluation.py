@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -145,3 +145,6 @@ def _contract(cotangent: Values, jacobian: Mapping[str, tuple[Array, Array | Non
     if total is None:
         raise MissingObservable("nothing to differentiate: no cotangent was given")
     return total
+
+
+Precision = Literal["float64", "float32"]

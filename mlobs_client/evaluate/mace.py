@@ -25,12 +25,12 @@ from mlobs_client.evaluate.committee import (
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.derivatives import Derivative, Output
+from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.evaluate.graph import GraphBuilder
 from mlobs_client.evaluate.mace_model import MaceModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.evaluate.plain import species_of
-from mlobs_client.evaluate.precision import Precision
 from mlobs_client.structure import Structure
 
 with quiet_third_parties():

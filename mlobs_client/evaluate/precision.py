@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,6 @@ from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.evaluate.fuse import predict
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV
-
-Precision = Literal["float64", "float32"]
 
 
 class Rounding(NamedTuple):

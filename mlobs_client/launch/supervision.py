@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import exit_file, mpi
@@ -31,6 +30,7 @@ from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
 from mlobs_client.launch.sources import Sources
 from mlobs_client.launch.stamps import is_new
+from mlobs_client.service import ClientFile
 
 logger = logging.getLogger(__name__)
 

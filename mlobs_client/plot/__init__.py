@@ -5,8 +5,6 @@ together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON
 """
 
 from mlobs_client.plot.against_field import plot_against_field
-from mlobs_client.plot.conserved import plot_conserved
-from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 from mlobs_client.plot.figure import COLORS, DASHES, STYLE, Plot, save
 from mlobs_client.plot.parity import plot_parity
 from mlobs_client.plot.polarization import plot_polarization
@@ -20,9 +18,6 @@ __all__ = [
     "STYLE",
     "Plot",
     "plot_against_field",
-    "plot_conserved",
-    "plot_distributions",
-    "plot_field_scan",
     "plot_parity",
     "plot_polarization",
     "plot_reliability",

@@ -15,13 +15,14 @@ from ipi_runs import WATER, make_input
 
 from mlobs_client import config as client_file
 from mlobs_client.check import ipi_input, ipi_parser
-from mlobs_client.check.agreement import ClientFile, check_agreement
+from mlobs_client.check.agreement import check_agreement
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.check.inputs import check_input
 from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
+from mlobs_client.service import ClientFile
 from mlobs_client.units import ANGSTROM
 
 OUTPUT = """<output prefix='simulation'>

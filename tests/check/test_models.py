@@ -11,7 +11,6 @@ import torch
 
 from mlobs_client import config
 from mlobs_client.check import ipi_input
-from mlobs_client.check.agreement import ClientFile
 from mlobs_client.check.files import check_all, check_physics
 from mlobs_client.check.finding import Level, errors
 from mlobs_client.check.ipi_parser import parse_with_ipi
@@ -20,6 +19,7 @@ from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest, trust
 from mlobs_client.launch import local
 from mlobs_client.launch.options import Options
+from mlobs_client.service import ClientFile
 
 
 class Evil:

@@ -9,6 +9,7 @@ import pytest
 from csv_files import read_csv
 
 from mlobs_client import plot
+from mlobs_client.plot.conserved import plot_conserved
 from mlobs_client.units import EV, FEMTOSECOND
 
 
@@ -16,7 +17,7 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run(tmp_path: Path) 
     times = np.linspace(0.0, 10_000 * FEMTOSECOND, 500)
     noise = np.random.default_rng(0).normal(0.0, 1e-7, 500)
     values = -17.0 + noise + 3e-6 * EV * 10 * times / (1000 * FEMTOSECOND)  # 3 ueV/atom/ps
-    one = plot.plot_conserved({"run": (times, values)}, n_atoms=10)
+    one = plot_conserved({"run": (times, values)}, n_atoms=10)
     drift = one.summary["drift"]["run"]  # type: ignore[index]
     assert drift["value"] == pytest.approx(3.0, abs=4 * drift["error"])
     assert drift["unit"] == "µeV/atom/ps"

@@ -13,7 +13,8 @@ from scans import CELL, DIRECTION, draw_sample
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.field_scan import Curve, Settings, analyse
-from mlobs_client.plot import plot_distributions, plot_field_scan, save
+from mlobs_client.plot import save
+from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
 from mlobs_client.units import MICROCOULOMB_PER_CM2
 
 

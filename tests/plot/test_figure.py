@@ -16,6 +16,7 @@ from PIL import Image
 from mlobs_client import plot
 from mlobs_client.analysis import Estimate, PolarizationCurve, Spectrum
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.plot.conserved import plot_conserved
 
 ERROR = "±1 standard error,\nscatter of 3 blocks"
 
@@ -161,7 +162,7 @@ def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no spectrum"):
         plot.plot_spectra({})
     with pytest.raises(ConfigError, match="0 runs"):
-        plot.plot_conserved({}, 3)
+        plot_conserved({}, 3)
     with pytest.raises(ConfigError, match="no polarization"):
         plot.plot_polarization({})
     (tmp_path / "file").touch()
