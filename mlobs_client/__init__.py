@@ -7,8 +7,8 @@ The way of the data is the way of the folders::
 Importing the package loads neither torch nor ase; evaluators are imported where they are built.
 """
 
-from mlobs_client.config import ClientConfig
-from mlobs_client.config import load as load_config
+from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.config import load as load_config
 from mlobs_client.errors import MlobsError
 from mlobs_client.structure import Prediction, Structure
 

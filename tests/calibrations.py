@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from mlobs_client.card import CalibratedQuantity
+from mlobs_client.evaluate.card import CalibratedQuantity
 
 MODELS = Path(str(files("mlobs_client") / "models/water"))
 

@@ -15,7 +15,7 @@ import numpy as np
 from ipi_runs import WATER, ffsocket, make_input
 
 from mlobs_client.campaign.campaign import load
-from mlobs_client.outputs import open_trajectory, read_properties
+from mlobs_client.ipi import open_trajectory, read_properties
 
 OUTPUT = """<output prefix='simulation'>
     <properties filename='out'>

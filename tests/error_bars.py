@@ -32,7 +32,7 @@ from mlobs_client.analysis import (
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
-from mlobs_client.analysis.kinetics import kinetic_temperatures
+from mlobs_client.analysis.vibrations.kinetics import kinetic_temperatures
 from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]

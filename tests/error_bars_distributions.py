@@ -15,10 +15,10 @@ import numpy as np
 from error_bars import relaxation
 from scipy import stats
 
-from mlobs_client.analysis.distributions import Distribution, histogram
-from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.freezing import find_onset
-from mlobs_client.analysis.statistics import mean_of_independent
+from mlobs_client.analysis.liquids.distributions import Distribution, histogram
+from mlobs_client.analysis.liquids.freezing import find_onset
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.statistics import mean_of_independent
 
 Outcome = tuple[float, float, float]
 """Value, its error, and the exact value."""

@@ -20,14 +20,14 @@ from scipy.integrate import trapezoid
 from scipy.linalg import expm
 from scipy.signal import lfilter
 
-from mlobs_client.analysis import correlation
-from mlobs_client.analysis.bands import find_bands
-from mlobs_client.analysis.dielectric import dielectric_from_fluctuations
-from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.infrared import infrared
-from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings, integrate, peak
-from mlobs_client.analysis.vdos import vdos
+from mlobs_client.analysis.response.dielectric import dielectric_from_fluctuations
+from mlobs_client.analysis.vibrations.bands import find_bands
+from mlobs_client.analysis.vibrations.infrared import infrared
+from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings, integrate, peak
+from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
+from mlobs_client.results import correlation
+from mlobs_client.results.estimate import Estimate
 from mlobs_client.units import ANGSTROM, DALTON, FEMTOSECOND, INVERSE_CM, KELVIN, SPEED_OF_LIGHT
 
 Array = npt.NDArray[np.float64]

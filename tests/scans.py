@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mlobs_client.campaign.samples import Sample
 from mlobs_client.cli.init import copy_kind
-from mlobs_client.outputs import Trajectory
-from mlobs_client.outputs.labels import masses_of
+from mlobs_client.ipi import Trajectory
+from mlobs_client.ipi.labels import masses_of
+from mlobs_client.studies.samples import Sample
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ import numpy as np
 from ipi_runs import SLOW_SPRING, WATER, ffsocket, make_input
 from slurm import Cluster
 
-from mlobs_client.outputs import read_properties
+from mlobs_client.ipi import read_properties
 
 OUTPUT = """<output prefix='simulation'>
     <properties filename='out'>[step, conserved, potential, kinetic_md]</properties>

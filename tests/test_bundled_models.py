@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlobs_client.build import Assembly, build
-from mlobs_client.card import read_card
-from mlobs_client.config import load
-from mlobs_client.conformance import check_evaluator, check_term
-from mlobs_client.evaluate.fuse import predict
+from mlobs_client.client.build import Assembly, build
+from mlobs_client.client.config import load
+from mlobs_client.client.total_energy import predict
+from mlobs_client.evaluate.card import read_card
+from mlobs_client.testing.conformance import check_evaluator, check_term
 
 MODELS = Path(str(files("mlobs_client") / "models/water"))
 CLIENT = """

@@ -16,15 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ipi_runs import make_input
 
-from mlobs_client import cli, config
+from mlobs_client import cli
 from mlobs_client.campaign.campaign import load as load_campaign
-from mlobs_client.card import read_card
-from mlobs_client.check import ipi_input
+from mlobs_client.client import config
 from mlobs_client.errors import MlobsError
 from mlobs_client.evaluate import trusted_list
+from mlobs_client.evaluate.card import read_card
 from mlobs_client.evaluate.model_archive import describe_file
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi import open_trajectory, read_extras, read_properties
 from mlobs_client.launch.progress import Progress
-from mlobs_client.outputs import open_trajectory, read_extras, read_properties
 from mlobs_client.record import RecordWriter, open_record
 
 FRAME = "2\n# CELL(abcABC): 9 9 9 90 90 90 Step: {} positions{{angstrom}}\nO 0 0 0\nH 0 0 1\n"

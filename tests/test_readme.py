@@ -14,7 +14,7 @@ import pytest
 
 from mlobs_client.campaign.file import CampaignTable
 from mlobs_client.cli import COMMANDS
-from mlobs_client.config import parse
+from mlobs_client.client.config import parse
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.tables import validate
 

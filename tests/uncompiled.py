@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from mace.tools.torch_tools import default_dtype
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import worker
 from mlobs_client.evaluate.compile.geometry import Filling
 from mlobs_client.evaluate.compile.programs import Program, Sums, differing
@@ -16,7 +15,8 @@ from mlobs_client.evaluate.compile.store import Request, Size
 from mlobs_client.evaluate.compile.trace import trace
 from mlobs_client.evaluate.derivatives import Recorded
 from mlobs_client.evaluate.graph import Graph
-from mlobs_client.evaluate.plain import PlainNetworks
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
+from mlobs_client.evaluate.networks.plain import PlainNetworks
 
 KINDS = {
     "potential": "energy",

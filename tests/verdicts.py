@@ -18,16 +18,16 @@ import numpy as np
 from error_bars import SEED, relaxation
 from error_bars_distributions import coefficients
 
-from mlobs_client import masses as masses_of_runs
-from mlobs_client import temperature as temperatures
 from mlobs_client.analysis import volume as volumes
-from mlobs_client.analysis.branches_of_runs import align_runs
-from mlobs_client.analysis.freezing import find_onset
+from mlobs_client.analysis.liquids.freezing import find_onset
+from mlobs_client.analysis.response.branches_of_runs import align_runs
 from mlobs_client.errors import MlobsError
-from mlobs_client.masses import Masses, check_masses
-from mlobs_client.outputs.properties import Properties
+from mlobs_client.ipi.properties import Properties
 from mlobs_client.structure import Array
-from mlobs_client.temperature import compare_temperature
+from mlobs_client.studies import masses as masses_of_runs
+from mlobs_client.studies import temperature as temperatures
+from mlobs_client.studies.masses import Masses, check_masses
+from mlobs_client.studies.temperature import compare_temperature
 from mlobs_client.units import DALTON, KELVIN
 
 Verdict = Callable[[np.random.Generator], bool]

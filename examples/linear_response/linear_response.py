@@ -21,7 +21,7 @@ from mlobs_client.analysis import (
     statistical_inefficiency,
     susceptibility_from_fluctuations,
 )
-from mlobs_client.runs import Run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import EV, KELVIN, MICROCOULOMB_PER_CM2, PICOSECOND
 
 SKIP = "15"  # ps, of each run

@@ -17,7 +17,7 @@ from mlobs_client.analysis import (
     dielectric_from_pulse,
     integrate,
 )
-from mlobs_client.runs import Run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import KELVIN
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from mlobs_client.cli import main
-from mlobs_client.evaluate.fuse import predict
+from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.toys import make_toy
 from mlobs_client.learn import training
 from mlobs_client.learn.data_set import DataSet

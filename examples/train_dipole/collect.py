@@ -14,7 +14,7 @@ import ase.io
 import numpy as np
 from crystal import OXIDATION_NUMBERS, WORK, born_charges
 
-from mlobs_client.evaluate import mace
+from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.training import load_member

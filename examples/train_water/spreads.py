@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlobs_client.analysis.calibration import Errors, calibrate, coverage
-from mlobs_client.card import read_card
+from mlobs_client.evaluate.card import read_card
 
 Array = np.ndarray
 

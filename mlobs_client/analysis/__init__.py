@@ -11,47 +11,50 @@ from mlobs_client.analysis.calibration import (
     Errors,
     calibrate,
 )
-from mlobs_client.analysis.dielectric import (
-    DielectricFunction,
-    dielectric_from_fluctuations,
-    dielectric_from_relaxation,
-)
-from mlobs_client.analysis.diffusion import (
-    Diffusion,
-    correct_for_size,
-    diffusion_from_displacements,
-    diffusion_from_velocities,
-)
-from mlobs_client.analysis.distributions import (
+from mlobs_client.analysis.liquids.distributions import (
     Distribution,
     find_bonds,
     histogram,
     radial_distribution,
 )
-from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.field_ensemble import FieldEnsemble
-from mlobs_client.analysis.fluctuations import Covariance, covariance
-from mlobs_client.analysis.freezing import Onset, find_onset
-from mlobs_client.analysis.infrared import infrared, infrared_from_currents
-from mlobs_client.analysis.lines import LinearFit, drift, fit_line
-from mlobs_client.analysis.orientation import Orientation, find_bisectors, orientation
-from mlobs_client.analysis.permittivity import Permittivity, permittivity_from_fluctuations
-from mlobs_client.analysis.polarization import (
+from mlobs_client.analysis.liquids.freezing import Onset, find_onset
+from mlobs_client.analysis.liquids.orientation import Orientation, find_bisectors, orientation
+from mlobs_client.analysis.reliability import Reliability, reliability
+from mlobs_client.analysis.response.dielectric import (
+    DielectricFunction,
+    dielectric_from_fluctuations,
+    dielectric_from_relaxation,
+)
+from mlobs_client.analysis.response.field_ensemble import FieldEnsemble
+from mlobs_client.analysis.response.fluctuations import Covariance, covariance
+from mlobs_client.analysis.response.permittivity import Permittivity, permittivity_from_fluctuations
+from mlobs_client.analysis.response.polarization import (
     PolarizationCurve,
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
-from mlobs_client.analysis.pulses import PulseResponse, dielectric_from_pulse
-from mlobs_client.analysis.reliability import Reliability, reliability
-from mlobs_client.analysis.reweighting import Reweighted, reweight
-from mlobs_client.analysis.spectra import (
+from mlobs_client.analysis.response.pulses import PulseResponse, dielectric_from_pulse
+from mlobs_client.analysis.response.reweighting import Reweighted, reweight
+from mlobs_client.analysis.response.winding import OxidationNumber, Winding, oxidation_number, wind
+from mlobs_client.analysis.transport.diffusion import (
+    Diffusion,
+    correct_for_size,
+    diffusion_from_displacements,
+    diffusion_from_velocities,
+)
+from mlobs_client.analysis.vibrations.infrared import infrared, infrared_from_currents
+from mlobs_client.analysis.vibrations.spectra import (
     Spectrum,
     SpectrumSettings,
     integrate,
     member_peaks,
     peak,
 )
-from mlobs_client.analysis.statistics import (
+from mlobs_client.analysis.vibrations.timestep import PeakShift, correct_timestep, peak_shifts
+from mlobs_client.analysis.vibrations.vdos import partial_vdos, vdos
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.lines import LinearFit, drift, fit_line
+from mlobs_client.results.statistics import (
     add_member_spread,
     block_mean,
     bootstrap,
@@ -60,10 +63,7 @@ from mlobs_client.analysis.statistics import (
     mean,
     mean_of_independent,
 )
-from mlobs_client.analysis.timestep import PeakShift, correct_timestep, peak_shifts
-from mlobs_client.analysis.vdos import partial_vdos, vdos
-from mlobs_client.analysis.winding import OxidationNumber, Winding, oxidation_number, wind
-from mlobs_client.analysis.zero_frequency import statistical_inefficiency, zero_frequency_density
+from mlobs_client.results.zero_frequency import statistical_inefficiency, zero_frequency_density
 
 __all__ = [
     "Calibration",

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.estimate import check_series
 from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import check_series
 from mlobs_client.structure import Array
 
 LARGEST_STEP: Final = 0.25

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.statistics import mean
 from mlobs_client.errors import RecordError
+from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlobs_client.bench.cases import PRECISIONS
-from mlobs_client.build import Assembly, build
-from mlobs_client.config import ClientConfig, MacePotential
+from mlobs_client.client.build import Assembly, build
+from mlobs_client.client.config import ClientConfig, MacePotential
+from mlobs_client.client.precision import Rounding, compare
+from mlobs_client.client.total_energy import batches
 from mlobs_client.evaluate.evaluation import Precision
-from mlobs_client.evaluate.fuse import batches
-from mlobs_client.evaluate.precision import Rounding, compare
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Subject:
         """What a client is made of, with networks that are compiled at once.
 
         Raises:
-            MlobsError: see :func:`mlobs_client.build.build`.
+            MlobsError: see :func:`mlobs_client.client.build.build`.
         """
         potential = MacePotential(kind="mace", models=self.models, dtype=dtype)
         config = ClientConfig(

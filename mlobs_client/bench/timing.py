@@ -27,10 +27,10 @@ import numpy as np
 
 from mlobs_client.bench.cases import Case, Timing
 from mlobs_client.bench.subject import Subject
-from mlobs_client.build import Assembly
+from mlobs_client.client.build import Assembly
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import LaunchError, MlobsError
 from mlobs_client.evaluate.evaluation import Precision
-from mlobs_client.evaluate.fuse import predict
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 
@@ -192,7 +192,7 @@ class _Complaints(logging.Handler):
 
 def _prepare(subject: Subject, case: Case, report: Callable[[], None]) -> Callable[[], None]:
     """Load and compile; return what evaluates the next step."""
-    from mlobs_client.evaluate.ahead import compile_ahead
+    from mlobs_client.client.precompile import compile_ahead
 
     assembly = subject.assemble(case.dtype, case.batch)
     steps = frames(assembly.structure, case.share)

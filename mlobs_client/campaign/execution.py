@@ -28,7 +28,7 @@ from mlobs_client.campaign.run import NAME, PATIENCE, carry_out
 from mlobs_client.campaign.state import Run
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.leash import tied
-from mlobs_client.launch.locks import is_held
+from mlobs_client.locks import is_held
 
 PAUSE: Final = 0.5  # seconds between two looks at the runs
 

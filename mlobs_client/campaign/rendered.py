@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from mlobs_client import config
 from mlobs_client.campaign.template import Template
-from mlobs_client.check import ipi_input
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client import config
+from mlobs_client.client.needs import check_needs
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import ConfigError, MlobsError
-from mlobs_client.needs import check_needs
-from mlobs_client.service import ClientFile
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.tables import parse_toml
 
 INPUT: Final = "input.xml"

@@ -10,15 +10,15 @@ from typing import Final
 import h5py
 import numpy as np
 
-from mlobs_client.analysis.statistics import OF_SERIES, mean
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Value
 from mlobs_client.campaign.state import Run, State
-from mlobs_client.check import ipi_input
 from mlobs_client.errors import RecordError
-from mlobs_client.json_file import write_csv
-from mlobs_client.outputs import Properties, read_properties
-from mlobs_client.outputs.dimensions import factor
+from mlobs_client.files import write_csv
+from mlobs_client.ipi import Properties, read_properties
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.dimensions import factor
+from mlobs_client.results.statistics import OF_SERIES, mean
 from mlobs_client.units import PICOSECOND
 
 COUNTED: Final = ("step", "time")  # of no interest as an average

@@ -19,8 +19,8 @@ from mlobs_client.campaign.state import Run
 from mlobs_client.errors import LaunchError, MlobsError
 from mlobs_client.launch import exit_file
 from mlobs_client.launch.folder import LOG
-from mlobs_client.launch.locks import hold, is_held
 from mlobs_client.launch.processes import Child
+from mlobs_client.locks import hold, is_held
 
 NAME: Final = "run"  # of the log
 PAUSE: Final = 0.2  # s

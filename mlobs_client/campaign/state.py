@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlobs_client.campaign.file import Value
-from mlobs_client.check import ipi_input
 from mlobs_client.errors import MlobsError
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch.progress import Progress, Status
 
 BEGUN: Final = "run.json"

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from mlobs_client.check.extras import check_extras
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.forcefields import Forcefield, find_parent
-from mlobs_client.check.ipi_input import IpiInput
-from mlobs_client.config import ClientConfig
-from mlobs_client.service import ClientFile, Service, find_service, listens
+from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.service import ClientFile, Service, find_service, listens
+from mlobs_client.ipi.forcefields import Forcefield, find_parent
+from mlobs_client.ipi.input import IpiInput
 
 EVERY_NETWORK: Final = ("0.0.0.0", "")
 PRESSURES: Final = ("pressure", "stress", "virial", "vir_")

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from mlobs_client.check.finding import Finding, warning
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.units import EV
 
 ALL_DIGITS: Final = "%25.17e"

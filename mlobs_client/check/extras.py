@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.forcefields import BASELINE, Forcefield, find_parent
-from mlobs_client.check.ipi_input import Force, IpiInput
-from mlobs_client.check.ipi_outputs import TrajectoryOutput
+from mlobs_client.ipi.asked_outputs import TrajectoryOutput
+from mlobs_client.ipi.forcefields import BASELINE, Forcefield, find_parent
+from mlobs_client.ipi.input import Force, IpiInput
 from mlobs_client.quantities import IN_IPI, QUANTITIES
 
 Keys = frozenset[str]

@@ -6,22 +6,22 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlobs_client import config as client_file
-from mlobs_client.check import ipi_input
 from mlobs_client.check.agreement import check_agreement
 from mlobs_client.check.finding import Finding, error, errors, ok, split_remedy, warning
 from mlobs_client.check.initial_state import PHOTON
 from mlobs_client.check.inputs import check_batches, check_input
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput, parse_with_ipi
 from mlobs_client.check.magnitudes import check_state
 from mlobs_client.check.models import check_model_files
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
-from mlobs_client.config import AseModel, ClientConfig, ToyModel
+from mlobs_client.client import config as client_file
+from mlobs_client.client.config import AseModel, ClientConfig, ToyModel
+from mlobs_client.client.needs import check_needs
+from mlobs_client.client.service import ClientFile, find_service
 from mlobs_client.errors import ConfigError, MlobsError
-from mlobs_client.needs import check_needs
-from mlobs_client.service import ClientFile, find_service
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.input import IpiInput
 
 
 def check_files(

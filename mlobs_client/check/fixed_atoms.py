@@ -17,9 +17,9 @@ import numpy as np
 
 from mlobs_client.check.finding import Finding, ok, warning
 from mlobs_client.check.initial_state import InitialState
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client.structure_file import StructureFile
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.structure import Integers
-from mlobs_client.structure_file import StructureFile
 
 SHOWN: Final = 6  # atoms
 

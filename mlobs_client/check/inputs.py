@@ -8,9 +8,9 @@ from typing import Final
 
 from mlobs_client.check.digits import check_restart
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.forcefields import Forcefield
-from mlobs_client.check.ipi_input import PREFIX, PRIVATE, IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
+from mlobs_client.ipi.forcefields import Forcefield
+from mlobs_client.ipi.input import PREFIX, PRIVATE, IpiInput
 
 # Without driven_dynamics these end the run when they are written for the first time.
 # Source: i-PI 3.3.1, engine/properties.py

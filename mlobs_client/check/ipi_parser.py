@@ -18,11 +18,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlobs_client.check import ipi_input
 from mlobs_client.check.first_outputs import Fault, find_faults
 from mlobs_client.check.initial_state import InitialState, describe_state
 from mlobs_client.check.models import require_trusted_input
 from mlobs_client.errors import ConfigError
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.structure import Array
 
 DEADLINE: Final = 300.0  # seconds; <ffdirect> loads its models here

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlobs_client.build import model_files
 from mlobs_client.check.finding import Finding, ok, warning
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client.build import model_files
+from mlobs_client.client.service import ClientFile
 from mlobs_client.evaluate.model_archive import describe_file
 from mlobs_client.evaluate.model_files import require_trust, untrusted
 from mlobs_client.evaluate.parameter_files import that_can_run_code
-from mlobs_client.service import ClientFile
+from mlobs_client.ipi.input import IpiInput
 
 
 def check_model_files(client: ClientFile) -> Iterator[Finding]:

@@ -10,23 +10,23 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.answer import Answer
-from mlobs_client.build import Assembly, build
 from mlobs_client.check.capture import Caught, caught
 from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_parser import ParsedInput
-from mlobs_client.config import ClientConfig
-from mlobs_client.conformance import Report, check_evaluator, check_term, check_translations
+from mlobs_client.client.build import Assembly, build
+from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.service import ClientFile
+from mlobs_client.client.session import Answer
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
-from mlobs_client.evaluate.fuse import predict
-from mlobs_client.service import ClientFile
 from mlobs_client.structure import Structure
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
 from mlobs_client.terms.sum_rule import AcousticSumRule
 from mlobs_client.terms.term import Term
+from mlobs_client.testing.conformance import Report, check_evaluator, check_term, check_translations
 from mlobs_client.units import ANGSTROM, EV
 
 N_SAMPLED: Final = 2  # atoms

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from mlobs_client.check.counting import AFTERWARDS, find_obstacle
 from mlobs_client.check.finding import Finding, error, ok, warning
-from mlobs_client.check.ipi_input import Force, IpiInput
-from mlobs_client.check.ipi_outputs import TrajectoryOutput
-from mlobs_client.service import ClientFile, Service, find_service
+from mlobs_client.client.counting import AFTERWARDS, find_obstacle
+from mlobs_client.client.service import ClientFile, Service, find_service
+from mlobs_client.ipi.asked_outputs import TrajectoryOutput
+from mlobs_client.ipi.input import Force, IpiInput
 
 
 def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Finding]:

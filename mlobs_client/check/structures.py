@@ -8,13 +8,13 @@ import numpy as np
 
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.fixed_atoms import check_fixed_atoms
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.check.magnitudes import check_distances
-from mlobs_client.outputs.labels import element
-from mlobs_client.service import ClientFile
+from mlobs_client.client.service import ClientFile
+from mlobs_client.client.structure_file import how_to_make_periodic, read_structure_file
+from mlobs_client.ipi.input import IpiInput
+from mlobs_client.ipi.labels import element
 from mlobs_client.structure import Structure, fills_cell
-from mlobs_client.structure_file import how_to_make_periodic, read_structure_file
 from mlobs_client.units import ANGSTROM
 
 

@@ -13,14 +13,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mlobs_client import config as client_file
 from mlobs_client import units
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import ResultName
+from mlobs_client.client import config as client_file
 from mlobs_client.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mlobs_client.config import ClientConfig
+    from mlobs_client.client.config import ClientConfig
     from mlobs_client.learn.calibration import CommitteeCalibration
     from mlobs_client.learn.labels import Label
 
@@ -137,7 +137,7 @@ def _pairs(given: Sequence[str], option: str, known: Mapping[str, object]) -> di
 
 
 def _check_output(output: Path, found: Mapping[str, CommitteeCalibration]) -> None:
-    from mlobs_client.card import card_file
+    from mlobs_client.evaluate.card import card_file
 
     for one in found.values():
         if output.with_name(f"{output.name}.json").resolve() == card_file(one.models).resolve():
@@ -176,7 +176,7 @@ def _write(
     config: ClientConfig, data: Path, found: Mapping[str, CommitteeCalibration]
 ) -> list[str]:
     """Write the cards of models that are the user's own; say what takes effect."""
-    from mlobs_client.alphas import TABLES
+    from mlobs_client.client.alphas import TABLES
     from mlobs_client.evaluate.model_files import is_bundled
     from mlobs_client.learn.calibration import write_cards
 

@@ -21,12 +21,12 @@ from rich.table import Table
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
 from mlobs_client.campaign.results import Skip, collect, write_table
-from mlobs_client.campaign.scan_check import averages_nothing
 from mlobs_client.campaign.state import Run, State
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.signals import received_signals
+from mlobs_client.studies.scan_check import averages_nothing
 
 COLOURS: Final = {
     State.PLANNED: "",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from mlobs_client import config as client_file
-from mlobs_client.check.ipi_input import PREFIX
-from mlobs_client.config import Socket
+from mlobs_client.client import config as client_file
+from mlobs_client.client.config import Socket
+from mlobs_client.ipi.input import PREFIX
 from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, UnixAddress
 
 
@@ -73,7 +73,7 @@ def command(
     config = client_file.load(client)
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
-    from mlobs_client.answer import Answer
+    from mlobs_client.client.session import Answer
     from mlobs_client.wire.client import run_client
 
     address = _find_address(config.socket, sockets_prefix, join, run_name)

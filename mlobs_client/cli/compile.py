@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from mlobs_client import config as client_file
 from mlobs_client.cli.logs import log_to_console
+from mlobs_client.client import config as client_file
 from mlobs_client.errors import ConfigError, ModelError
 
 
@@ -38,8 +38,8 @@ def command(client: Path, beads: int) -> None:
         raise ConfigError(f"{client}: says compile = false; remove that to have it compiled")
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
-    from mlobs_client.build import build
-    from mlobs_client.evaluate.ahead import compile_ahead
+    from mlobs_client.client.build import build
+    from mlobs_client.client.precompile import compile_ahead
     from mlobs_client.evaluate.compile.networks import State
 
     assembly = build(config, client.parent, compile_after=0.0)

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mlobs_client import demo
 from mlobs_client.cli.options import FiniteRange
+from mlobs_client.studies import demo
 
 NOTE = (
     "These runs are short enough for a coffee: the spectra are broad, and the polarization has not "
@@ -50,8 +50,8 @@ def command(output: Path, scale: float, at_once: int) -> None:
     begun = time.monotonic()
     _run(output, scale, at_once, console)
     # matplotlib and scipy are loaded from here on
-    from mlobs_client.analysis.spectra import SpectrumSettings
-    from mlobs_client.demo_results import analyse
+    from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
+    from mlobs_client.studies.demo_results import analyse
 
     # a quick look is too short for more than two blocks, and for sharp lines
     quick = scale < 1.0

@@ -14,9 +14,9 @@ from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.options import FiniteRange
 
 if TYPE_CHECKING:
-    from mlobs_client.analysis.dielectric import DielectricFunction
-    from mlobs_client.analysis.permittivity import Permittivity
-    from mlobs_client.analysis.spectra import SpectrumSettings
+    from mlobs_client.analysis.response.dielectric import DielectricFunction
+    from mlobs_client.analysis.response.permittivity import Permittivity
+    from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
     from mlobs_client.structure import Array
 
 
@@ -136,7 +136,7 @@ class _PulseRuns:
 
     @classmethod
     def of(cls, prefixes: tuple[Path, ...]) -> _PulseRuns:
-        from mlobs_client.runs import Run
+        from mlobs_client.studies.runs import Run
 
         fields = [run.fields(run.dipoles().steps) for run in map(Run, prefixes)]
         return cls(prefixes, DipoleSamples.of(prefixes, skip=0.0), fields)
@@ -148,7 +148,7 @@ class _PulseRuns:
         return np.asarray(first[np.argmax(np.linalg.norm(first, axis=1))])
 
     def function(self, electronic: float, settings: SpectrumSettings) -> DielectricFunction:
-        from mlobs_client.analysis.pulses import dielectric_from_pulse
+        from mlobs_client.analysis.response.pulses import dielectric_from_pulse
 
         return dielectric_from_pulse(
             self.samples.dipoles,
@@ -191,8 +191,8 @@ def _fluctuations(
     direction: Array | None,
     settings: SpectrumSettings,
 ) -> tuple[Permittivity, DielectricFunction]:
-    from mlobs_client.analysis.dielectric import dielectric_from_fluctuations
-    from mlobs_client.analysis.permittivity import permittivity_from_fluctuations
+    from mlobs_client.analysis.response.dielectric import dielectric_from_fluctuations
+    from mlobs_client.analysis.response.permittivity import permittivity_from_fluctuations
     from mlobs_client.units import KELVIN, PICOSECOND
 
     static = permittivity_from_fluctuations(
@@ -222,7 +222,7 @@ def _relaxation(
     electronic: float,
     settings: SpectrumSettings,
 ) -> DielectricFunction:
-    from mlobs_client.analysis.dielectric import dielectric_from_relaxation
+    from mlobs_client.analysis.response.dielectric import dielectric_from_relaxation
     from mlobs_client.units import VOLT_PER_ANGSTROM
 
     return dielectric_from_relaxation(

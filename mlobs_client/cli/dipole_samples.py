@@ -9,12 +9,12 @@ from typing import Final
 import click
 import numpy as np
 
-from mlobs_client.analysis.branches_of_runs import align_relaxed, align_runs, say_moved
+from mlobs_client.analysis.response.branches_of_runs import align_relaxed, align_runs, say_moved
 from mlobs_client.analysis.volume import common_volume
 from mlobs_client.cli import spectrum
-from mlobs_client.replica_exchange import open_run, refuse_alignment
-from mlobs_client.runs import Run
 from mlobs_client.structure import Array
+from mlobs_client.studies.replica_exchange import open_run, refuse_alignment
+from mlobs_client.studies.runs import Run
 
 KEEP: Final = "run longer, or say --branches keep if all are on one branch"
 

@@ -13,12 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client import config
-from mlobs_client.analysis.branches_of_runs import align_runs
+from mlobs_client.analysis.response.branches_of_runs import align_runs
 from mlobs_client.cli import spectrum
+from mlobs_client.client import config
 from mlobs_client.errors import RecordError
-from mlobs_client.runs import Run
 from mlobs_client.structure import Array, Integers
+from mlobs_client.studies.runs import Run
 from mlobs_client.tables import read_toml
 from mlobs_client.units import PICOSECOND
 

@@ -11,18 +11,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.freezing import FRACTION
+from mlobs_client.analysis.liquids.freezing import FRACTION
 from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
-from mlobs_client.campaign.samples import read_samples
-from mlobs_client.campaign.scan_check import check_scan
 from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
-from mlobs_client.field_scan import Curve, Settings, analyse
 from mlobs_client.plot import save
-from mlobs_client.plot.field_scan import plot_distributions, plot_field_scan
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.studies.field_scan import Curve, Settings, analyse
+from mlobs_client.studies.field_scan_figure import plot_distributions, plot_field_scan
+from mlobs_client.studies.samples import read_samples
+from mlobs_client.studies.scan_check import check_scan
 
 SHOWN = {
     "polarization": "P\nµC/cm²",

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mlobs_client.analysis.infrared import CORRECTIONS
+from mlobs_client.analysis.vibrations.infrared import CORRECTIONS
 from mlobs_client.cli import named_files, spectrum
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.errors import RecordError
 from mlobs_client.units import DIPOLE_UNITS
 
 if TYPE_CHECKING:
-    from mlobs_client.runs import Run
+    from mlobs_client.studies.runs import Run
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ def command(
     band between the members; step and time in PREFIX.out; the cell of a trajectory. Writes
     OUTPUT.png, .pdf, .csv, .json.
     """
-    from mlobs_client.analysis.bands import find_bands
-    from mlobs_client.analysis.infrared import check_correction, infrared
+    from mlobs_client.analysis.vibrations.bands import find_bands
+    from mlobs_client.analysis.vibrations.infrared import check_correction, infrared
     from mlobs_client.units import KELVIN
 
     wanted, runs = files.open_runs(wanted, integrator, temperature)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from mlobs_client.check import ipi_input
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run, load_clients
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch import slurm
 from mlobs_client.launch.beside import read_commands
 from mlobs_client.launch.service import check_relayed, check_service

@@ -12,9 +12,9 @@ import click
 
 from mlobs_client.cli import spectrum
 from mlobs_client.errors import ConfigError
-from mlobs_client.outputs.series import Source
-from mlobs_client.replica_exchange import ExchangedRun, open_run
-from mlobs_client.runs import Run
+from mlobs_client.ipi.series import Source
+from mlobs_client.studies.replica_exchange import ExchangedRun, open_run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import FEMTOSECOND
 
 
@@ -83,7 +83,7 @@ def options(
     """The options that make up :class:`NamedFiles`, the argument ``files``.
 
     Args:
-        observable: as in :attr:`mlobs_client.runs.Run.sources`.
+        observable: as in :attr:`mlobs_client.studies.runs.Run.sources`.
         key: what it is called in files, if nothing is said.
         units: that it may have.
         of_files: for the help, which files can be read.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mlobs_client import config as client_file
 from mlobs_client.cli.options import ResultFile
+from mlobs_client.client import config as client_file
 from mlobs_client.errors import RecordError
 
 if TYPE_CHECKING:
-    from mlobs_client.outputs.trajectory import Frame
+    from mlobs_client.ipi.trajectory import Frame
 
 
 @click.command(
@@ -61,12 +61,12 @@ def command(
     config = client_file.load(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
-    from mlobs_client.alphas import report_alphas
-    from mlobs_client.answer import describe
-    from mlobs_client.build import build
-    from mlobs_client.observe import export_extxyz, observe_trajectory
+    from mlobs_client.client.alphas import report_alphas
+    from mlobs_client.client.build import build
+    from mlobs_client.client.observe import export_extxyz, observe_trajectory
+    from mlobs_client.client.session import describe
+    from mlobs_client.client.workers import workers
     from mlobs_client.record.reader import open_record
-    from mlobs_client.workers import workers
 
     n_frames, open_frames = _open(trajectory)
     assembly = build(config, client.parent)
@@ -95,7 +95,7 @@ def command(
 
 def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Frame]]]:
     """How many frames there are, and how to begin them anew."""
-    from mlobs_client.outputs.trajectory import iterate_beads, open_beads, open_trajectory
+    from mlobs_client.ipi.trajectory import iterate_beads, open_beads, open_trajectory
 
     are_files = [path.is_file() for path in trajectory]
     if all(are_files):

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from mlobs_client import config
-from mlobs_client.service import ClientFile
+from mlobs_client.client import config
+from mlobs_client.client.service import ClientFile
 
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:

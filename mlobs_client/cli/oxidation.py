@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlobs_client.analysis.winding import CLOSED, TOLERANCE
+from mlobs_client.analysis.response.winding import CLOSED, TOLERANCE
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 from mlobs_client.units import ANGSTROM, DIPOLE_UNITS
@@ -66,7 +66,7 @@ def command(
     branch: jumps by quanta are taken out step by step. All other atoms end where they began. With
     -o, writes OUTPUT.png, .pdf, .csv, .json.
     """
-    from mlobs_client.analysis.winding import oxidation_number
+    from mlobs_client.analysis.response.winding import oxidation_number
 
     images = _read(path)
     scale = DIPOLE_UNITS[unit]
@@ -94,7 +94,7 @@ def command(
 
 
 def _read(path: Path) -> list[Atoms]:
-    from mlobs_client.structure_formats import iterate_atoms
+    from mlobs_client.ipi.structure_formats import iterate_atoms
 
     images = list(iterate_atoms(path))
     if len(images) < 2:
@@ -140,13 +140,13 @@ def _evaluate(images: list[Atoms], client: Path) -> Array:
     import numpy as np
     from rich.progress import track
 
-    from mlobs_client import config as client_file
+    from mlobs_client.client import config as client_file
 
     config = client_file.load(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
-    from mlobs_client.build import build
-    from mlobs_client.evaluate.fuse import observe_batch
+    from mlobs_client.client.build import build
+    from mlobs_client.client.total_energy import observe_batch
     from mlobs_client.structure import Structure
 
     assembly = build(config, client.parent)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 import numpy as np
 
-from mlobs_client.analysis.reweighting import LEAST
+from mlobs_client.analysis.response.reweighting import LEAST
 from mlobs_client.cli.field_samples import (
     OF_POSITIONS,
     POLARIZATION,
@@ -24,8 +24,8 @@ from mlobs_client.errors import RecordError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlobs_client.analysis.estimate import Estimate
-    from mlobs_client.analysis.reweighting import Reweighted
+    from mlobs_client.analysis.response.reweighting import Reweighted
+    from mlobs_client.results.estimate import Estimate
     from mlobs_client.structure import Array
 
 
@@ -97,12 +97,12 @@ def command(
     average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
     .json.
     """
-    from mlobs_client.analysis.branches_of_runs import say_moved
-    from mlobs_client.analysis.statistics import mean
+    from mlobs_client.analysis.response.branches_of_runs import say_moved
     from mlobs_client.analysis.volume import common_volume
     from mlobs_client.plot import plot_against_field, save
-    from mlobs_client.replica_exchange import open_run, refuse_alignment
-    from mlobs_client.temperature import compare_temperature
+    from mlobs_client.results.statistics import mean
+    from mlobs_client.studies.replica_exchange import open_run, refuse_alignment
+    from mlobs_client.studies.temperature import compare_temperature
     from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
     length = float(np.linalg.norm(direction))
@@ -174,8 +174,8 @@ class Wanted:
 
 def _expectation(data: list[FieldSamples], wanted: Wanted) -> Callable[[Array], Reweighted]:
     """What gives the average in a field, from one run or from several."""
-    from mlobs_client.analysis.field_ensemble import FieldEnsemble
-    from mlobs_client.analysis.reweighting import reweight
+    from mlobs_client.analysis.response.field_ensemble import FieldEnsemble
+    from mlobs_client.analysis.response.reweighting import reweight
     from mlobs_client.units import KELVIN
 
     thermal, unit = wanted.temperature * KELVIN, wanted.unit

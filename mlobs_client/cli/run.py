@@ -14,12 +14,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mlobs_client.check import ipi_input
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients
 from mlobs_client.errors import ConfigError
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import ALL_STEPS, Ending

@@ -11,15 +11,15 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from mlobs_client.analysis.spectra import Spectrum, SpectrumSettings
-from mlobs_client.analysis.spectral_density import LEFT, NOISE
-from mlobs_client.analysis.timestep import correct_timestep, peak_shifts
+from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings
+from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
+from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.plot import plot_spectra, save
-from mlobs_client.runs import Run
 from mlobs_client.structure import Integers
-from mlobs_client.temperature import compare_temperature
+from mlobs_client.studies.runs import Run
+from mlobs_client.studies.temperature import compare_temperature
 from mlobs_client.units import FEMTOSECOND, PICOSECOND
 
 SAME_TIME: Final = 1e-3

@@ -227,7 +227,7 @@ def _train(
     console = log_to_console(logging.WARNING)
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    from mlobs_client.json_file import write_json
+    from mlobs_client.files import write_json
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
 

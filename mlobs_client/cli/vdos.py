@@ -48,9 +48,9 @@ def command(
     coordinates that move. With replica exchange, frames are sorted by temperature, and spectra
     are computed between exchanges. Writes OUTPUT.png, .pdf, .csv, .json.
     """
-    from mlobs_client.analysis.kinetics import find_freedom
-    from mlobs_client.analysis.vdos import vdos
-    from mlobs_client.masses import common_masses
+    from mlobs_client.analysis.vibrations.kinetics import find_freedom
+    from mlobs_client.analysis.vibrations.vdos import vdos
+    from mlobs_client.studies.masses import common_masses
 
     velocities, spacings, found = [], [], []
     quantities = set()  # of the centroid, or of classical atoms

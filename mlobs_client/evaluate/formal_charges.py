@@ -16,8 +16,8 @@ from mlobs_client.evaluate.evaluation import (
     TabulatedEvaluation,
     Values,
 )
+from mlobs_client.evaluate.jet import fixed_charges, tabulate
 from mlobs_client.evaluate.oxidation import OxidationNumbers
-from mlobs_client.evaluate.toys.jet import fixed_charges, tabulate
 from mlobs_client.structure import Structure
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from pydantic import Field
 
 from mlobs_client.errors import ConfigError, ModelError
-from mlobs_client.json_file import read_json, write_json
+from mlobs_client.files import read_json, write_json
 from mlobs_client.tables import Table, validate
 
 PATIENCE: Final = 30.0

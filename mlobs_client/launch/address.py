@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlobs_client.check.forcefields import Forcefield
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.forcefields import Forcefield
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import socket_folders
-from mlobs_client.service import ClientFile
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from mlobs_client.check.ipi_input import PREFIX, IpiInput
+from mlobs_client.client.service import ClientFile, find_service
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import PREFIX, IpiInput
 from mlobs_client.launch.processes import search_path
-from mlobs_client.service import ClientFile, find_service
 
 _PLACE: Final = re.compile(r"\{([\w-]+)\}")
 

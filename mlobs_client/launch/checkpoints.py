@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlobs_client.check import ipi_input
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.stamps import Stamp, is_new, stamps
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Final
 
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch import exit_file
-from mlobs_client.launch.locks import find_holders, hold, is_held
+from mlobs_client.locks import find_holders, hold, is_held
 
 logger = logging.getLogger(__name__)
 

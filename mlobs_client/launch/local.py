@@ -8,9 +8,10 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.check.models import require_trusted_input
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.address import free_addresses, sockets_of_run
 from mlobs_client.launch.beside import name_programs, names_all, read_commands
 from mlobs_client.launch.checkpoints import set_aside
@@ -22,7 +23,6 @@ from mlobs_client.launch.relay import Relay, opened
 from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
 from mlobs_client.launch.supervision import Supervision
-from mlobs_client.service import ClientFile
 
 logger = logging.getLogger(__name__)
 

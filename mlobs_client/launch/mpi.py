@@ -10,10 +10,10 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.processes import find_program
-from mlobs_client.service import ClientFile
 
 PACKAGE: Final = "mlobs[mpi]"
 PLUG_IN: Final = "mlobs_pes.py"

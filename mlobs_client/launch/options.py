@@ -8,8 +8,8 @@ from pathlib import Path
 from signal import Signals
 from typing import Final
 
+from mlobs_client.client.service import ClientFile
 from mlobs_client.launch.ending import Ending
-from mlobs_client.service import ClientFile
 
 EXPLODED: Final = 1e5  # K: no molecules any more
 

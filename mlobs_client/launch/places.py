@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
-from mlobs_client.service import ClientFile
 
 CHOSEN: Final = "CUDA_VISIBLE_DEVICES"
 

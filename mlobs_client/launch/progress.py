@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import RecordError
+from mlobs_client.ipi.input import IpiInput
+from mlobs_client.ipi.properties import Column, read_header
 from mlobs_client.launch.stamps import is_new, stamps
-from mlobs_client.outputs.properties import Column, read_header
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
 TAIL: Final = 1 << 14  # bytes at the end of a file that hold its last line

@@ -6,11 +6,11 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from mlobs_client.check.counting import find_obstacle
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client.counting import find_obstacle
+from mlobs_client.client.service import ClientFile, find_service
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import mpi
-from mlobs_client.service import ClientFile, find_service
 
 
 def name_clients(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from mlobs_client.check.ipi_input import PREFIX, PRIVATE
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.locks import hold
+from mlobs_client.ipi.input import PREFIX, PRIVATE
+from mlobs_client.locks import hold
 
 logger = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlobs_client.build import model_files
-from mlobs_client.card import FILE
+from mlobs_client.client.build import model_files
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.evaluate.card import FILE
 from mlobs_client.evaluate.model_files import digest
 from mlobs_client.launch.stamps import Stamp, stamp
-from mlobs_client.service import ClientFile
 
 
 @dataclass(frozen=True)

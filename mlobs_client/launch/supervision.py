@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mlobs_client.check import ipi_input
-from mlobs_client.check.ipi_input import IpiInput
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import exit_file, mpi
 from mlobs_client.launch.address import free_addresses, is_listening
 from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
@@ -30,7 +31,6 @@ from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
 from mlobs_client.launch.sources import Sources
 from mlobs_client.launch.stamps import is_new
-from mlobs_client.service import ClientFile
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from ase.data import chemical_symbols
 
-from mlobs_client.evaluate import mace
-from mlobs_client.evaluate.fuse import observe
+from mlobs_client.client.total_energy import observe
+from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.learn.branches import BranchReport, report_branches
 from mlobs_client.learn.data_set import DataSet
 from mlobs_client.learn.tensor_parts import composition_and_volume, tensor_parts

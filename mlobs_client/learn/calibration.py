@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from mlobs_client.alphas import TABLES, committees
 from mlobs_client.analysis.calibration import FEWEST_MEMBERS, Calibration, Errors, calibrate
-from mlobs_client.build import build
-from mlobs_client.card import CalibratedQuantity, write_card
-from mlobs_client.config import ClientConfig, MaceTable
+from mlobs_client.client.alphas import TABLES, committees
+from mlobs_client.client.build import build
+from mlobs_client.client.config import ClientConfig, MaceTable
 from mlobs_client.errors import ConfigError
-from mlobs_client.json_file import read_json
+from mlobs_client.evaluate.card import CalibratedQuantity, write_card
+from mlobs_client.files import read_json
 from mlobs_client.learn.committee_errors import committee_errors, mean_size
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.training import data_digest
@@ -28,7 +28,7 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "dipole": ("dipole",),
     "polarizability": ("polarizability",),
 }
-"""What is calibrated of the committees of :func:`mlobs_client.alphas.committees`."""
+"""What is calibrated of the committees of :func:`mlobs_client.client.alphas.committees`."""
 
 ABSURD: Final = 10.0
 """Alpha that no committee has on structures like those of its training."""
@@ -59,7 +59,7 @@ def calibrate_client(
     """Calibrate all committees of a client that there are labels for.
 
     What a client shows of forces and virials has the alpha of the energies all the same, and the
-    own ones are for the reader; see :mod:`mlobs_client.alphas`.
+    own ones are for the reader; see :mod:`mlobs_client.client.alphas`.
 
     Args:
         config: the client file; its alphas are not used.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mlobs_client.json_file import write_whole
+from mlobs_client.files import write_whole
 
 
 def write_pickle(path: Path, content: Mapping[str, Any] | torch.nn.Module) -> None:

@@ -17,9 +17,9 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
+from mlobs_client.ipi.structure_formats import iterate_atoms
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.structure import Array, Integers, Structure
-from mlobs_client.structure_formats import iterate_atoms
 from mlobs_client.units import ANGSTROM
 
 SHAPES: Final[Mapping[str, tuple[int, ...]]] = {

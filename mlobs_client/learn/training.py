@@ -23,8 +23,7 @@ import torch
 from mlobs_client.errors import ConfigError, LaunchError, ModelError
 from mlobs_client.evaluate.model_files import digest, load, quiet_third_parties, trust
 from mlobs_client.evaluate.oxidation import OxidationNumbers
-from mlobs_client.json_file import read_json, write_json
-from mlobs_client.launch.locks import hold
+from mlobs_client.files import read_json, write_json
 from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.data_set import DataSet, prepare
 from mlobs_client.learn.files import write_pickle
@@ -32,6 +31,7 @@ from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.networks import SIZES, Build, Kind, build, in_double, scale_outputs
 from mlobs_client.learn.objective import Objective
+from mlobs_client.locks import hold
 from mlobs_client.tables import Table
 
 ATOMS_OF_A_STEP: Final = 200

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,
@@ -18,6 +17,7 @@ from mlobs_client.plot.figure import (
     new_figure,
     pretty,
 )
+from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array
 
 Curve = tuple[Array, tuple[Estimate, ...]]

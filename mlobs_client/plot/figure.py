@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ModelError, RecordError
-from mlobs_client.json_file import write_csv, write_whole
+from mlobs_client.files import write_csv, write_whole
+from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array
 
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.lines import Line2D
 
-from mlobs_client.analysis.polarization import PolarizationCurve
+from mlobs_client.analysis.response.polarization import PolarizationCurve
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,

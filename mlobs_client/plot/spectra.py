@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mlobs_client.analysis.spectra import Spectrum
+from mlobs_client.analysis.vibrations.spectra import Spectrum
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import COLORS, DASHES, Plot, add_legend, new_figure, pretty
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from ase.data import chemical_symbols
 
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs.extras import Extras
-from mlobs_client.outputs.trajectory import Frame
+from mlobs_client.ipi.extras import Extras
+from mlobs_client.ipi.trajectory import Frame
 from mlobs_client.record.reader import Record
 from mlobs_client.structure import Integers, Structure
 
@@ -52,7 +52,7 @@ def join_record(
 
     Args:
         extras: together they hold ``record_row`` and, where several clients wrote, ``record``
-            (the file names), as read by :func:`mlobs_client.outputs.read_bead_extras`; at best
+            (the file names), as read by :func:`mlobs_client.ipi.read_bead_extras`; at best
             also an observable that was recorded.
         records: of all clients.
         names: columns to read; all columns that the records share by default.

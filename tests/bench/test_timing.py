@@ -151,7 +151,7 @@ def test_only_what_is_said_of_compilation_is_remembered() -> None:
 def test_a_client_says_when_it_waits_for_a_compilation(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlobs_client.evaluate import ahead
+    from mlobs_client.client import precompile as ahead
 
     monkeypatch.setattr(ahead, "compile_ahead", lambda *given, report: report())
     said: list[None] = []

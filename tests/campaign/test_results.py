@@ -13,7 +13,7 @@ from campaigns import write_campaign
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.results import Skip, collect, write_table
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs import Properties
+from mlobs_client.ipi import Properties
 
 HEADER = """# column   1     --> step : The current simulation time step.
 # column   2     --> time{femtosecond} : The elapsed simulation time.

@@ -13,14 +13,14 @@ from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.run import carry_out
 from mlobs_client.campaign.state import State
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.locks import hold
+from mlobs_client.locks import hold
 
 COLD, WARM = "temperature=280_seed=1", "temperature=300_seed=1"
 # has the lock until there is an EXIT file, as an i-PI whose campaign was killed
 SURVIVOR = """
 import sys, time
 from pathlib import Path
-from mlobs_client.launch.locks import hold
+from mlobs_client.locks import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     while not Path("EXIT").exists():

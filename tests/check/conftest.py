@@ -13,8 +13,7 @@ import ase.io
 import pytest
 from ipi_runs import WATER, make_input
 
-from mlobs_client import config as client_file
-from mlobs_client.check import ipi_input, ipi_parser
+from mlobs_client.check import ipi_parser
 from mlobs_client.check.agreement import check_agreement
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Finding, Level
@@ -22,7 +21,9 @@ from mlobs_client.check.inputs import check_input
 from mlobs_client.check.ipi_parser import ParsedInput
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
-from mlobs_client.service import ClientFile
+from mlobs_client.client import config as client_file
+from mlobs_client.client.service import ClientFile
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.units import ANGSTROM
 
 OUTPUT = """<output prefix='simulation'>

@@ -46,7 +46,9 @@ def test_our_own_warnings_become_findings_once() -> None:
     said = Caught()
     with caught(said):
         for _ in range(3):
-            logging.getLogger("mlobs_client.build").warning("numbers add up to %+d; correct", 1)
+            logging.getLogger("mlobs_client.client.build").warning(
+                "numbers add up to %+d; correct", 1
+            )
     (finding,) = said.findings("client.toml")
     assert finding.level is Level.WARNING
     assert (finding.what, finding.remedy) == ("client.toml: numbers add up to +1", "correct")

@@ -11,12 +11,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators import emt
 
-from mlobs_client.check import ipi_input
 from mlobs_client.check.initial_state import InitialState
 from mlobs_client.check.magnitudes import check_state
 from mlobs_client.check.physics import check_models
-from mlobs_client.config import load
-from mlobs_client.service import ClientFile
+from mlobs_client.client.config import load
+from mlobs_client.client.service import ClientFile
+from mlobs_client.ipi import input as ipi_input
 
 HARTREE = 27.211386246  # eV
 KELVIN = 1.0 / 315775.024804  # Eh

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlobs_client import config
-from mlobs_client.check import ipi_input
 from mlobs_client.check.files import check_all, check_physics
 from mlobs_client.check.finding import Level, errors
 from mlobs_client.check.ipi_parser import parse_with_ipi
 from mlobs_client.check.models import check_model_files, require_trusted_input
+from mlobs_client.client import config
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest, trust
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch import local
 from mlobs_client.launch.options import Options
-from mlobs_client.service import ClientFile
 
 
 class Evil:

@@ -16,9 +16,9 @@ from ipi_runs import WATER
 from mlobs_client.bench.cases import Case, Timing
 from mlobs_client.bench.subject import Subject, Survey
 from mlobs_client.cli import bench, group
-from mlobs_client.config import parse
+from mlobs_client.client.config import parse
+from mlobs_client.client.precision import Rounding
 from mlobs_client.errors import MlobsError, ModelError
-from mlobs_client.evaluate.precision import Rounding
 
 POTENTIAL = "bundled:water/potential-0"
 DOUBLE = Case("float64", batch=4, threads=1, clients=1, share=8)

@@ -17,15 +17,15 @@ from ase import Atoms
 from calibrations import CLIENT, MODELS, copy_models, molecules
 from click.testing import CliRunner
 
-from mlobs_client.answer import Answer
-from mlobs_client.card import FILE, read_card, write_card
 from mlobs_client.cli.calibrate import command
+from mlobs_client.client.session import Answer
+from mlobs_client.client.total_energy import observe
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate import mace
-from mlobs_client.evaluate.fuse import observe
+from mlobs_client.evaluate.card import FILE, read_card, write_card
+from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.model_files import load
 from mlobs_client.evaluate.oxidation import OxidationNumbers
-from mlobs_client.json_file import write_json
+from mlobs_client.files import write_json
 from mlobs_client.learn.training import data_digest
 from mlobs_client.record.reader import open_record
 from mlobs_client.structure import Structure

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT
 
-from mlobs_client.build import build
 from mlobs_client.cli import group
-from mlobs_client.config import load
+from mlobs_client.client.build import build
+from mlobs_client.client.config import load
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError, ModelError
-from mlobs_client.evaluate.fuse import predict
 
 
 def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> None:

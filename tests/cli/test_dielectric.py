@@ -15,7 +15,7 @@ from written_runs import write_run
 
 from mlobs_client.cli.dielectric import command
 from mlobs_client.errors import RecordError
-from mlobs_client.runs import Run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, INVERSE_CM, KELVIN, VOLT_PER_ANGSTROM
 
 LENGTH = 10.0 * ANGSTROM

@@ -10,7 +10,7 @@ from written_runs import write_run
 
 from mlobs_client.cli.field_samples import FieldSamples, read_field_samples
 from mlobs_client.errors import RecordError
-from mlobs_client.runs import Run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
 LENGTH = 9.0 * ANGSTROM

@@ -19,7 +19,7 @@ from scans import write_scan
 from mlobs_client.campaign.campaign import load
 from mlobs_client.cli.field_scan import command
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs import open_trajectory, read_properties
+from mlobs_client.ipi import open_trajectory, read_properties
 
 STEPS = 240
 FIELDS = (0.0, 0.4)

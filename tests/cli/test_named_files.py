@@ -13,8 +13,8 @@ from csv_files import column
 from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs.series import Source
-from mlobs_client.runs import Run
+from mlobs_client.ipi.series import Source
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
 N, STEP = 600, 0.5  # frames, fs

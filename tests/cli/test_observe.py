@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from mlobs_client.cli.observe import command
+from mlobs_client.client.observe import read_observed
 from mlobs_client.errors import MissingObservable, RecordError
-from mlobs_client.observe import read_observed
 from mlobs_client.units import ANGSTROM
 
 

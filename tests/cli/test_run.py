@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from mlobs_client.check import ipi_input
 from mlobs_client.cli.init import copy_kind
 from mlobs_client.cli.run import _say_end, command, shown
 from mlobs_client.errors import MlobsError
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch.ending import read_ending
 from mlobs_client.launch.options import Outcome
 from mlobs_client.launch.progress import Status

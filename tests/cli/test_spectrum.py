@@ -14,7 +14,7 @@ from written_runs import write_run
 from mlobs_client.cli.spectrum import Selection
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.runs import Run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import FEMTOSECOND
 
 SHORT = ["--resolution", "600", "--blocks", "2"]

@@ -12,9 +12,9 @@ from ase import Atoms
 from click.testing import CliRunner
 from polarizable_ions import dipole_and_born_charges, lithium_niobate
 
-from mlobs_client import config
-from mlobs_client.build import build
 from mlobs_client.cli.train import command
+from mlobs_client.client import config
+from mlobs_client.client.build import build
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.learn import training
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from written_runs import write_run
 
-from mlobs_client.analysis.spectra import Spectrum
+from mlobs_client.analysis.vibrations.spectra import Spectrum
 from mlobs_client.cli import spectrum
 from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.ir import command as ir

@@ -13,11 +13,11 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from mlobs_client.conformance import check_evaluator
 from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable, ModelError
 from mlobs_client.evaluate.ase import AseEvaluator
 from mlobs_client.evaluate.model_files import trust
 from mlobs_client.structure import Array, Structure
+from mlobs_client.testing.conformance import check_evaluator
 from mlobs_client.units import ANGSTROM, EV
 
 CELL = np.array([[12.0, 1.0, 0.5], [-0.7, 11.0, 1.2], [0.3, -1.1, 13.0]])

@@ -10,12 +10,12 @@ import pytest
 import torch
 from ipi.engine.forcefields import FFCommittee
 
-from mlobs_client.conformance import check_evaluator
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.committee import Committee, CommitteeEvaluation
 from mlobs_client.evaluate.derivatives import Recorded
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.structure import Structure
+from mlobs_client.testing.conformance import check_evaluator
 
 EVERYTHING = frozenset({"energy", "committee_energies", "energy_spread", "dipole"})
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlobs_client.conformance import check_evaluator
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.formal_charges import FormalCharges, WithFormalCharges
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.evaluate.toys import ChargedOscillators, HarmonicCrystal
 from mlobs_client.structure import Structure
+from mlobs_client.testing.conformance import check_evaluator
 
 CELL = np.array([[9.0, 0.2, 0.1], [0.0, 8.0, 0.3], [-0.1, 0.0, 7.0]])
 POSITIONS = np.array([[0.3, -0.2, 0.1], [1.5, 1.0, 0.4], [-1.0, 1.2, -0.7]])

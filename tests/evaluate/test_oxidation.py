@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mlobs_client.errors import ConfigError, ModelError
-from mlobs_client.evaluate import mace
 from mlobs_client.evaluate.committee import CommitteeEvaluation
-from mlobs_client.evaluate.mace import MaceEvaluator
+from mlobs_client.evaluate.mace import evaluator as mace
+from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.structure import Structure
 

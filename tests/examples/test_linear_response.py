@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.evaluation import Restricted
-from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.toys.water import Qtip4pf
+from mlobs_client.ipi.properties import read_properties
 from mlobs_client.launch.deaths import MAX_DEATHS
 from mlobs_client.launch.processes import find_program
-from mlobs_client.outputs.properties import read_properties
-from mlobs_client.runs import Run
 from mlobs_client.structure import Structure
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import ANGSTROM, EV, VOLT_PER_ANGSTROM
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "linear_response"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT, ffdirect, make_input, run_ipi
 
-from mlobs_client.outputs import (
+from mlobs_client.ipi import (
     open_trajectory,
     read_bead_extras,
     read_beads,

@@ -9,8 +9,9 @@ import pytest
 from ase.data import atomic_masses, atomic_numbers
 from ipi_runs import OSCILLATORS, ffdirect, make_input, run_ipi
 
-from mlobs_client.analysis import SpectrumSettings, correlation, dielectric_from_pulse
-from mlobs_client.runs import Run
+from mlobs_client.analysis import SpectrumSettings, dielectric_from_pulse
+from mlobs_client.results import correlation
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import DALTON, INVERSE_CM, VOLT_PER_ANGSTROM
 
 CLIENT = """structure = "init.xyz"

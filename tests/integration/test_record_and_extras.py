@@ -12,9 +12,9 @@ import pytest
 from ipi_runs import ffsocket, make_input, write_oscillators
 
 from mlobs_client import load_config
-from mlobs_client.build import build
-from mlobs_client.observe import observe_trajectory, read_observed
-from mlobs_client.outputs import iterate_beads, read_bead_extras, read_beads
+from mlobs_client.client.build import build
+from mlobs_client.client.observe import observe_trajectory, read_observed
+from mlobs_client.ipi import iterate_beads, read_bead_extras, read_beads
 from mlobs_client.record import join_record, open_record, record_frames
 
 OBSERVABLES = """[field]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from running import Run, is_alive
 
-from mlobs_client.outputs import read_bead_extras
+from mlobs_client.ipi import read_bead_extras
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from ipi_runs import ffsocket, make_input, write_oscillators
 
-from mlobs_client.outputs import read_bead_extras
+from mlobs_client.ipi import read_bead_extras
 from mlobs_client.record import join_record, open_record
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM
@@ -215,7 +215,7 @@ COUNT = """
 import json
 from pathlib import Path
 from mlobs_client import load_config
-from mlobs_client.answer import Answer
+from mlobs_client.client.session import Answer
 from mlobs_client.wire.client import run_client
 from mlobs_client.wire.transport import UnixAddress
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from running import Run, is_alive
 
+from mlobs_client.ipi import read_bead_extras
 from mlobs_client.launch.supervision import DEAF
-from mlobs_client.outputs import read_bead_extras
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client.check.ipi_input import IpiInput, read
-from mlobs_client.config import parse
+from mlobs_client.client.config import parse
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import IpiInput, read
 from mlobs_client.launch.address import free_addresses, sockets_of_run
-from mlobs_client.service import ClientFile
 
 INPUT = """<simulation sockets_prefix='{prefix}'>
   <ffsocket name='mlobs' mode='{mode}'>

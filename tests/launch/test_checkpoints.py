@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from ipi_runs import ffsocket, make_input
 
-from mlobs_client.check import ipi_input
-from mlobs_client.check.ipi_input import IpiInput
 from mlobs_client.errors import ConfigError
+from mlobs_client.ipi import input as ipi_input
+from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
 
 OUTPUT = "<output prefix='simulation'> <checkpoint filename='kept' stride='5'/> </output>"

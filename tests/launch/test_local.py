@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client import config as client_file
-from mlobs_client.check.ipi_input import read
+from mlobs_client.client import config as client_file
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import read
 from mlobs_client.launch import local
 from mlobs_client.launch.options import Options
-from mlobs_client.service import ClientFile
 
 NO_OPTIONS = Options()
 CLIENT = """structure = "init.xyz"

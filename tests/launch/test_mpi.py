@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client import config as client_file
-from mlobs_client.check.ipi_input import IpiInput, read
+from mlobs_client.client import config as client_file
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
+from mlobs_client.ipi.input import IpiInput, read
 from mlobs_client.launch import mpi
-from mlobs_client.service import ClientFile
 
 CLIENT = """structure = "init.xyz"
 [potential]

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from mlobs_client.check.ipi_input import read
 from mlobs_client.errors import RecordError
+from mlobs_client.ipi.input import read
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.units import EV
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlobs_client import config as client_file
-from mlobs_client.check.ipi_input import IpiInput, read
+from mlobs_client.client import config as client_file
+from mlobs_client.client.service import ClientFile
+from mlobs_client.ipi.input import IpiInput, read
 from mlobs_client.launch.service import find_counting, name_clients
-from mlobs_client.service import ClientFile
 
 CLIENT = """structure = "init.xyz"
 [socket]

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client import config as client_file
+from mlobs_client.client import config as client_file
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.sources import Sources
-from mlobs_client.service import ClientFile
 
 CLIENT = """structure = "init.xyz"
 [potential]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlobs_client.evaluate import mace
+from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
 from mlobs_client.learn.accuracy import Compared, assess

@@ -9,7 +9,7 @@ import torch
 
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.model_files import digest, trust, untrusted
-from mlobs_client.json_file import write_json
+from mlobs_client.files import write_json
 from mlobs_client.learn import training
 from mlobs_client.learn.training import (
     data_digest,

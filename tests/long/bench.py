@@ -82,9 +82,9 @@ from pathlib import Path
 import numpy as np
 from ipi.pes.dummy import Dummy_driver
 from mlobs_client import config
-from mlobs_client.build import build
+from mlobs_client.client.build import build
 from mlobs_client.evaluate.compile.programs import Program
-from mlobs_client.evaluate.fuse import predict
+from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.memory import keep_freed_memory
 from dataclasses import replace
 __DRIVER_NAME__ = "bare"
@@ -130,7 +130,7 @@ class Bare(Dummy_driver):
 TIMED = """
 import atexit, json, sys, time
 from pathlib import Path
-from mlobs_client.answer import Answer
+from mlobs_client.client.session import Answer
 from mlobs_client.evaluate.compile.networks import CompiledNetworks
 from mlobs_client.evaluate.compile.programs import Program
 seconds = []

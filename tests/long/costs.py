@@ -54,9 +54,9 @@ import json, resource, statistics, sys, time
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from mlobs_client.build import build
-from mlobs_client.config import load
-from mlobs_client.evaluate.fuse import predict
+from mlobs_client.client.build import build
+from mlobs_client.client.config import load
+from mlobs_client.client.total_energy import predict
 beads, n_times, names = json.loads(sys.argv[1])
 assembly = build(load(Path("client.toml")), Path())
 random = np.random.default_rng(0)

@@ -16,17 +16,17 @@ import numpy as np
 from ase import Atoms
 from report import ROOT, Figure
 
-from mlobs_client.analysis.dielectric import dielectric_from_relaxation
-from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.infrared import infrared_from_currents
-from mlobs_client.analysis.permittivity import permittivity_from_fluctuations
-from mlobs_client.analysis.polarization import polarization_against_field
-from mlobs_client.analysis.reweighting import reweight
-from mlobs_client.analysis.spectra import SpectrumSettings, integrate
-from mlobs_client.analysis.statistics import mean
-from mlobs_client.outputs import read_beads
-from mlobs_client.runs import Run
+from mlobs_client.analysis.response.dielectric import dielectric_from_relaxation
+from mlobs_client.analysis.response.permittivity import permittivity_from_fluctuations
+from mlobs_client.analysis.response.polarization import polarization_against_field
+from mlobs_client.analysis.response.reweighting import reweight
+from mlobs_client.analysis.vibrations.infrared import infrared_from_currents
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings, integrate
+from mlobs_client.ipi import read_beads
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import (
     ANGSTROM,
     DALTON,

@@ -18,7 +18,7 @@ from faults_of_clients import MIDDLE, begun
 from launched import Failure, Inputs, Launched, Mark, Undisturbed
 from seen import Seen, end, finish
 
-from mlobs_client.check.ipi_input import PREFIX
+from mlobs_client.ipi.input import PREFIX
 from mlobs_client.launch.relay import FILE
 from mlobs_client.wire.rendezvous import Rendezvous
 

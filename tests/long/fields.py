@@ -12,9 +12,9 @@ from ase import Atoms
 from exact import BOX, N_COPIES, Simulation, T, compare, equilibrated
 from report import ROOT, Figure
 
-from mlobs_client.analysis.statistics import mean
 from mlobs_client.evaluate.toys import PiezoelectricCrystal
-from mlobs_client.outputs.properties import read_properties
+from mlobs_client.ipi.properties import read_properties
+from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM
 

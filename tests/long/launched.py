@@ -22,10 +22,10 @@ from typing import Self
 import numpy as np
 from report import ROOT
 
-from mlobs_client.check.ipi_input import PREFIX
 from mlobs_client.errors import RecordError
+from mlobs_client.ipi import read_bead_extras, read_properties
+from mlobs_client.ipi.input import PREFIX
 from mlobs_client.launch.socket_folders import NAME
-from mlobs_client.outputs import read_bead_extras, read_properties
 from mlobs_client.record import join_record, open_record
 from mlobs_client.structure import Array
 

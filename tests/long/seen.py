@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from launched import ROUNDING, Failure, Launched, Undisturbed
 
-from mlobs_client.outputs import read_properties
+from mlobs_client.ipi import read_properties
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from report import ROOT, Figure
 
-from mlobs_client.analysis.estimate import Estimate
-from mlobs_client.analysis.lines import drift
-from mlobs_client.runs import Run
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.lines import drift
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import EV, FEMTOSECOND
 
 N_STEPS = 2000

@@ -9,8 +9,8 @@ import pytest
 from csv_files import read_csv
 
 from mlobs_client import plot
-from mlobs_client.analysis.estimate import Estimate
 from mlobs_client.errors import ConfigError
+from mlobs_client.results.estimate import Estimate
 
 
 def test_each_average_has_its_error_and_its_effective_samples(tmp_path: Path) -> None:

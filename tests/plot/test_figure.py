@@ -16,7 +16,7 @@ from PIL import Image
 from mlobs_client import plot
 from mlobs_client.analysis import Estimate, PolarizationCurve, Spectrum
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.plot.conserved import plot_conserved
+from mlobs_client.studies.conserved_figure import plot_conserved
 
 ERROR = "±1 standard error,\nscatter of 3 blocks"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlobs_client.errors import RecordError
-from mlobs_client.outputs import Extras
+from mlobs_client.ipi import Extras
 from mlobs_client.record import (
     Joined,
     Record,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from charged_ions import CELL, CHARGES, oscillators, structure
 
-from mlobs_client.conformance import check_term
-from mlobs_client.evaluate.fuse import observe, predict
+from mlobs_client.client.total_energy import observe, predict
 from mlobs_client.evaluate.toys import HarmonicCrystal, random_crystal
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField
+from mlobs_client.testing.conformance import check_term
 
 REFERENCE = CELL @ (
     np.eye(3) + np.array([[0.05, 0.02, -0.01], [0.0, -0.04, 0.03], [0.01, 0, 0.06]])

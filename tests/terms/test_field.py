@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from charged_ions import CELL, CHARGES, oscillators, structure
 
-from mlobs_client.conformance import check_term
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import EvaluationError, MissingObservable
 from mlobs_client.evaluate.evaluation import Values
-from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.toys import random_crystal
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
+from mlobs_client.testing.conformance import check_term
 
 REFERENCE = CELL @ (np.eye(3) + np.arange(9.0).reshape(3, 3) * 0.01)
 FIELD = np.array([0.01, -0.02, 0.03])

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from mlobs_client.evaluate.fuse import predict
+from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.toys import random_crystal
 from mlobs_client.structure import Structure
 from mlobs_client.terms.sum_rule import AcousticSumRule

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlobs_client.errors import RemoteProtocolError, ServerGone, TransportError
-from mlobs_client.testing import ScriptedServer, accept, listen, posdata
+from mlobs_client.testing.server import ScriptedServer, accept, listen, posdata
 from mlobs_client.wire.client import run_client
 from mlobs_client.wire.protocol import GETFORCE, Reply
 from mlobs_client.wire.transport import UnixAddress

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlobs_client.errors import LocalProtocolError, RemoteProtocolError, ServerGone
-from mlobs_client.testing import MemoryClient, ScriptedServer, init, posdata
+from mlobs_client.testing.server import MemoryClient, ScriptedServer, init, posdata
 from mlobs_client.wire.protocol import (
     EXIT,
     GETFORCE,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mlobs_client.errors import RemoteProtocolError, TransportError
-from mlobs_client.testing import accept, listen
+from mlobs_client.testing.server import accept, listen
 from mlobs_client.wire.stop import Stop, StopRequested
 from mlobs_client.wire.transport import TcpAddress, UnixAddress, connect
 

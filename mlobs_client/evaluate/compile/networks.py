@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 import torch
 
 from mlobs_client.errors import ModelError
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.geometry import Filling
@@ -23,7 +22,8 @@ from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.derivatives import through_edges
 from mlobs_client.evaluate.graph import SAME_PLACE, Graph
 from mlobs_client.evaluate.neighbours import NeighbourList
-from mlobs_client.evaluate.plain import PlainNetworks
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
+from mlobs_client.evaluate.networks.plain import PlainNetworks
 
 logger = logging.getLogger(__name__)
 

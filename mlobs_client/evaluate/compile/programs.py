@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import torch
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile.geometry import Filling, Geometry
 from mlobs_client.evaluate.derivatives import Derivative
 from mlobs_client.evaluate.graph import Graph
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
 TOLERANCE: Final = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Largest difference from the network itself, relative to what is added up."""

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from scipy.interpolate import make_interp_spline
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
 with quiet_third_parties():
     import mace.modules.blocks as blocks

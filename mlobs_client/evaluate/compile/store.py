@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from mlobs_client.errors import ModelError
-from mlobs_client.evaluate.atomic import AtomicNetwork, build_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, build_of
 from mlobs_client.tables import Table
 from mlobs_client.units import ANGSTROM
 

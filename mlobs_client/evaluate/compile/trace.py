@@ -18,12 +18,12 @@ from torch._functorch.partitioners import min_cut_rematerialization_partition
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.graph import CodeGen
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import bessel
 from mlobs_client.evaluate.compile.contraction import Contractions
 from mlobs_client.evaluate.compile.geometry import Geometry, take_near, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 from mlobs_client.units import ANGSTROM
 
 with quiet_third_parties():

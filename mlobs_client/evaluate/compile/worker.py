@@ -23,7 +23,6 @@ from typing import Any, Final
 import filelock
 import torch
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import lock, remove_files
 from mlobs_client.evaluate.compile.geometry import Geometry
@@ -31,6 +30,7 @@ from mlobs_client.evaluate.compile.programs import Program, differing
 from mlobs_client.evaluate.compile.trace import trace
 from mlobs_client.evaluate.memory import keep_freed_memory
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
 with quiet_third_parties():
     from mace.tools.torch_tools import default_dtype

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, tabulate
+from mlobs_client.evaluate.jet import Jet, tabulate
 from mlobs_client.evaluate.toys.sites import Sites, array
 from mlobs_client.structure import Array, Structure
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, strain_derivative, tabulate
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV
 

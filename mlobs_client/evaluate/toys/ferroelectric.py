@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, strain_derivative, tabulate
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, fixed_charges, strain_derivative, tabulate
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 

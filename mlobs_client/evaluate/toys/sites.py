@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError, EvaluationError
-from mlobs_client.evaluate.toys.jet import strain_derivative
+from mlobs_client.evaluate.jet import strain_derivative
 from mlobs_client.structure import Array, Structure
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, fixed_charges, strain_derivative, tabulate
 from mlobs_client.evaluate.toys.wells import quartic_morse
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.toys.jet import Jet, fixed_charges, tabulate
+from mlobs_client.evaluate.jet import Jet, fixed_charges, tabulate
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV, INVERSE_CM
 

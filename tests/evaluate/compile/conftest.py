@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from uncompiled import KINDS
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 from mlobs_client.units import ANGSTROM
 
 

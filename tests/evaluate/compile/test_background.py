@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.store import Request, Size
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
 
 @pytest.fixture(autouse=True)

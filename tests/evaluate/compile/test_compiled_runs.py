@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlobs_client.evaluate import mace
+from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.compile.store import Size
-from mlobs_client.evaluate.fuse import predict
-from mlobs_client.evaluate.mace import MaceEvaluator
+from mlobs_client.evaluate.mace import evaluator as mace
+from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.structure import Prediction, Structure
 from mlobs_client.terms.field import UniformField

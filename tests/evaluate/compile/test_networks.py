@@ -16,7 +16,6 @@ import torch
 from uncompiled import reference, traced_program
 
 from mlobs_client.errors import EvaluationError
-from mlobs_client.evaluate.atomic import AtomicNetwork
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
@@ -25,7 +24,8 @@ from mlobs_client.evaluate.compile.programs import Sums, differing
 from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
-from mlobs_client.evaluate.plain import PlainNetworks
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork
+from mlobs_client.evaluate.networks.plain import PlainNetworks
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 

@@ -17,7 +17,7 @@ from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
 from mlobs_client.evaluate.compile.radial import Table, tabulated
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.model_files import quiet_third_parties
-from mlobs_client.evaluate.plain import PlainNetworks
+from mlobs_client.evaluate.networks.plain import PlainNetworks
 
 DENSITY = {
     "interaction_cls": interaction_classes["RealAgnosticDensityResidualInteractionBlock"],

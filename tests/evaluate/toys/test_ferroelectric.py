@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.toys import FerroelectricCrystal
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.field import UniformField

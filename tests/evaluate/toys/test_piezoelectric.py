@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar, root
 
-from mlobs_client.conformance import check_evaluator
+from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.fuse import predict
 from mlobs_client.evaluate.toys import PiezoelectricCrystal
 from mlobs_client.structure import Array, Structure
 from mlobs_client.terms.field import UniformField
+from mlobs_client.testing.conformance import check_evaluator
 
 CELL = np.array([[9.0, 1.0, 0.5], [-0.7, 8.0, 1.2], [0.3, -1.1, 10.0]])
 CHARGES = np.array([1, -2, 3, -2])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlobs_client.conformance import check_evaluator, check_translations
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.toys import (
@@ -21,6 +20,7 @@ from mlobs_client.evaluate.toys import (
     random_crystal,
 )
 from mlobs_client.structure import Array, Structure
+from mlobs_client.testing.conformance import check_evaluator, check_translations
 
 TRICLINIC = np.array([[9.0, 1.0, 0.5], [-0.7, 8.0, 1.2], [0.3, -1.1, 10.0]])
 WATER = np.array([[0.0, 0.0, 0.0], [0.1, 0.2, 1.8], [1.7, -0.1, -0.5]])

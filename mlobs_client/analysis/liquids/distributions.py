@@ -1,0 +1,239 @@
+"""Distributions of distances: bonds within molecules, and pairs of one species.
+
+All beads of a path integral count: a distance is a function of positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import matscipy.neighbours
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import Estimate, check_series, student
+from mlobs_client.results.statistics import bootstrap, independent_blocks
+from mlobs_client.structure import Array, Integers, Structure
+from mlobs_client.units import ANGSTROM
+
+LONGEST_BOND: Final = 1.5 * ANGSTROM
+"""Beyond, a hydrogen belongs to no oxygen."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution over bins, from blocks that count as independent.
+
+    Attributes:
+        centers: of the bins, shape ``(n_bins,)``, in ``unit``.
+        blocks: shape ``(n_blocks, n_bins)``.
+        unit: of ``centers``; a density is per this unit, a g(r) has none.
+        no_error: why there are no errors, for a reader; empty where there are.
+    """
+
+    centers: Array
+    blocks: Array
+    unit: str
+    no_error: str = ""
+
+    @property
+    def values(self) -> Array:
+        """Mean over blocks, shape ``(n_bins,)``."""
+        return np.asarray(self.blocks.mean(axis=0))
+
+    @property
+    def errors(self) -> Array:
+        """Standard errors of :attr:`values`, from the scatter of the blocks; NaN without."""
+        if self.no_error:
+            return np.full(len(self.centers), np.nan)
+        n_blocks = len(self.blocks)
+        scatter = self.blocks.std(axis=0, ddof=1) / np.sqrt(n_blocks)
+        return np.asarray(scatter * student(n_blocks - 1))
+
+    @property
+    def error_from(self) -> str:
+        """What :attr:`errors` were made of, or why there are none, for a reader."""
+        return self.no_error or f"scatter of {len(self.blocks)} blocks or runs"
+
+    @property
+    def highest(self) -> Estimate:
+        """Height of the highest bin; noise makes it too high where bins are few samples wide."""
+        found = bootstrap(self.blocks, lambda blocks: float(blocks.mean(axis=0).max()))
+        return found.without_error(self.no_error)
+
+    @property
+    def mode(self) -> Estimate:
+        """Where it is highest, from a parabola through the highest bin and its neighbours."""
+        return bootstrap(self.blocks, self._find_mode, self.unit).without_error(self.no_error)
+
+    def _find_mode(self, blocks: Array) -> float:
+        values = blocks.mean(axis=0)
+        top = int(np.clip(np.argmax(values), 1, len(values) - 2))
+        before, here, behind = values[top - 1 : top + 2]
+        bend = before - 2.0 * here + behind
+        offset = 0.0 if bend >= 0.0 else float(np.clip(0.5 * (before - behind) / bend, -0.5, 0.5))
+        return float(self.centers[top] + offset * (self.centers[1] - self.centers[0]))
+
+
+@dataclass(frozen=True)
+class Bonds:
+    """Which atoms are bonded, and across which boundary of the cell.
+
+    Attributes:
+        pairs: shape ``(n_bonds, 2)``, center and neighbour.
+        images: shape ``(n_bonds, 3)``, lattice vectors to add to the neighbour, whole numbers; the
+            same along an unwrapped trajectory.
+    """
+
+    pairs: Integers
+    images: Integers
+
+    def vectors(self, positions: Array, cells: Array) -> Array:
+        """From the centers to their neighbours.
+
+        Args:
+            positions: ``[t, b, I, i]``, bohr, unwrapped.
+            cells: ``[t, i, i]``, bohr, lattice vectors are rows.
+
+        Returns:
+            ``[t, b, bond, i]``, bohr.
+        """
+        shifts = np.einsum("nk,tki->tni", self.images, cells)[:, None]
+        centers, neighbours = self.pairs.T
+        return np.asarray(positions[:, :, neighbours] + shifts - positions[:, :, centers])
+
+
+def find_bonds(structure: Structure, center: int = 8, neighbour: int = 1) -> Bonds:
+    """Bond each atom of one species to the nearest of another.
+
+    Args:
+        structure: usually the first frame of a trajectory.
+        center: atomic number.
+        neighbour: atomic number; these have one bond each.
+
+    Raises:
+        RecordError: there are none, or one is farther than :data:`LONGEST_BOND` from all centers.
+    """
+    i, j, distances, images = matscipy.neighbours.neighbour_list(
+        "ijdS",
+        positions=structure.positions,
+        cell=structure.cell,
+        pbc=structure.pbc,
+        cutoff=LONGEST_BOND,
+    )
+    numbers = structure.numbers
+    candidates = np.flatnonzero((numbers[i] == center) & (numbers[j] == neighbour))
+    nearest_last = candidates[np.argsort(-distances[candidates], kind="stable")]
+    nearest = {int(j[k]): int(k) for k in nearest_last}
+    alone = np.setdiff1d(np.flatnonzero(numbers == neighbour), list(nearest))
+    if len(alone) or not nearest:
+        which = f"atom {alone[0]} has no" if len(alone) else "there is no"
+        raise RecordError(
+            f"{which} neighbour within {LONGEST_BOND / ANGSTROM:.2f} angstrom (atomic numbers "
+            f"{center} and {neighbour}); bonds are those of the first frame: start from whole "
+            "molecules"
+        )
+    chosen = [nearest[atom] for atom in sorted(nearest)]
+    return Bonds(np.stack([i[chosen], j[chosen]], axis=1).astype(np.int64), images[chosen])
+
+
+def histogram(
+    runs: Sequence[Array],
+    edges: Array,
+    n_blocks: int,
+    unit: str = "angstrom",
+    interval: float | None = None,
+) -> Distribution:
+    """Probability density of numbers along runs.
+
+    Args:
+        runs: each of shape ``(t, ...)``, in ``unit``.
+        edges: of equal bins, shape ``(n_bins + 1,)``, in ``unit``; what is outside of them is
+            missing in the integral.
+        n_blocks: for the errors, at least this many.
+        unit: of the numbers.
+        interval: between samples, ps, for what is said where there are no errors.
+
+    Raises:
+        RecordError: too few samples, or not finite.
+    """
+    checked = [check_series(run, "samples", least=4) for run in runs]
+    means = [run.reshape(len(run), -1).mean(axis=1) for run in checked]
+    blocks, reason = independent_blocks(checked, n_blocks, means, interval)
+    width = float(edges[1] - edges[0])
+    densities = [np.histogram(block, edges)[0] / (block.size * width) for block in blocks]
+    return Distribution(_centers(edges), np.array(densities), unit, reason)
+
+
+def radial_distribution(
+    runs: Sequence[Array],
+    cells: Sequence[Array],
+    n_blocks: int,
+    bin_width: float = 0.1 * ANGSTROM,
+    reach: float | None = None,
+    interval: float | None = None,
+) -> Distribution:
+    r"""Radial distribution function of the atoms of one species, between atoms of one bead.
+
+    .. math:: g(r) = \frac{V}{N (N - 1)}
+        \Big\langle \sum_{I \neq J} \frac{\delta(r - r_{IJ})}{4 \pi r^2} \Big\rangle
+
+    It is 1 where positions are independent, for any number of atoms.
+
+    Args:
+        runs: each ``[t, b, I, i]``, bohr, of this species only.
+        cells: of each run, ``[t, i, i]``, bohr, lattice vectors are rows.
+        n_blocks: for the errors, at least this many.
+        bin_width: bohr.
+        reach: the longest distance, bohr; half of the smallest distance between two opposite faces
+            of a cell, if it is not given, and never more.
+        interval: between samples, ps, for what is said where there are no errors.
+
+    Raises:
+        RecordError: fewer than two atoms, too few samples, or a cell smaller than two bins.
+    """
+    n_atoms = runs[0].shape[2]
+    if n_atoms < 2:
+        raise RecordError(f"a radial distribution needs at least two atoms, not {n_atoms}")
+    half = 0.5 * min(float(_heights(cell).min()) for run in cells for cell in run)
+    n_bins = int(min(half, reach or half) / bin_width)
+    if n_bins < 2:
+        raise RecordError(
+            f"the cell reaches to {half / ANGSTROM:.2f} angstrom only, and bins are "
+            f"{bin_width / ANGSTROM:.2f} angstrom wide; take narrower ones"
+        )
+    edges: Array = np.linspace(0.0, n_bins * bin_width, n_bins + 1)
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    scaled = [
+        _count_pairs(run, cell, edges) / (n_atoms * (n_atoms - 1) * shells)
+        for run, cell in zip(runs, cells, strict=True)
+    ]
+    highest = int(np.argmax(np.concatenate(scaled).mean(axis=0)))
+    memory = [run[:, highest] for run in scaled]
+    blocks, reason = independent_blocks(scaled, n_blocks, memory, interval)
+    means = np.array([block.mean(axis=0) for block in blocks])
+    return Distribution(_centers(edges) / ANGSTROM, means, "angstrom", reason)
+
+
+def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:
+    """``[t, bin]``: ordered pairs times the volume of the cell, mean over beads."""
+    counts = np.zeros((len(positions), len(edges) - 1))
+    for t, (beads, cell) in enumerate(zip(positions, cells, strict=True)):
+        for frame in beads:
+            distances = matscipy.neighbours.neighbour_list(
+                "d", positions=frame, cell=cell, pbc=[True] * 3, cutoff=float(edges[-1])
+            )
+            counts[t] += np.histogram(distances, edges)[0]
+        counts[t] *= abs(np.linalg.det(cell)) / len(beads)
+    return counts
+
+
+def _heights(cell: Array) -> Array:
+    """Distances between opposite faces: inverse lengths of the reciprocal vectors."""
+    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
+
+
+def _centers(edges: Array) -> Array:
+    return np.asarray(0.5 * (edges[1:] + edges[:-1]))

@@ -1,0 +1,90 @@
+"""How molecules are turned to a direction, usually that of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlobs_client.analysis.liquids.distributions import Bonds, Distribution, histogram
+from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.statistics import mean
+from mlobs_client.structure import Array
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Moments and distribution of cos(theta), the angle between molecules and a direction.
+
+    Attributes:
+        first: P1, the mean of cos(theta): 0 without order, 1 if all are parallel.
+        second: P2, the mean of (3 cos(theta)^2 - 1)/2: 0 without order, 1 if all are parallel or
+            antiparallel.
+        distribution: of cos(theta), 1/2 everywhere without order.
+    """
+
+    first: Estimate
+    second: Estimate
+    distribution: Distribution
+
+
+def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
+    """Directions of molecules with two equal bonds; of water, nearly those of their dipoles.
+
+    Args:
+        bonds: two for each center.
+        vectors: ``[t, b, bond, i]``, from the centers to their neighbours.
+
+    Returns:
+        Unit vectors ``[t, b, molecule, i]``, in the order of the centers.
+
+    Raises:
+        RecordError: a center has not two bonds.
+    """
+    centers, counts = np.unique(bonds.pairs[:, 0], return_counts=True)
+    if (counts != 2).any():
+        wrong = int(np.argmax(counts != 2))
+        raise RecordError(
+            f"atom {centers[wrong]} has {counts[wrong]} bonds in the first frame, a bisector needs "
+            "two; start from whole molecules"
+        )
+    order = np.argsort(bonds.pairs[:, 0], kind="stable")
+    first, second = vectors[:, :, order[0::2]], vectors[:, :, order[1::2]]
+    sums = first / _lengths(first) + second / _lengths(second)
+    return np.asarray(sums / _lengths(sums))
+
+
+def orientation(
+    axes: Sequence[Array],
+    direction: Array,
+    n_blocks: int,
+    n_bins: int = 40,
+    interval: float | None = None,
+) -> Orientation:
+    """Moments and distribution of the angle between molecules and a direction.
+
+    Args:
+        axes: unit vectors of each run, ``[t, b, molecule, i]``.
+        direction: unit vector.
+        n_blocks: for the errors of the distribution, at least this many.
+        n_bins: of the distribution.
+        interval: between samples, ps, for what estimates say where they have no error.
+
+    Raises:
+        RecordError: too few samples, or not finite.
+    """
+    cosines = [run @ direction for run in axes]
+    per_sample = [run.reshape(len(run), -1) for run in cosines]
+    return Orientation(
+        first=mean([run.mean(axis=1) for run in per_sample], interval=interval),
+        second=mean([(1.5 * run**2 - 0.5).mean(axis=1) for run in per_sample], interval=interval),
+        distribution=histogram(
+            cosines, np.linspace(-1.0, 1.0, n_bins + 1), n_blocks, "1", interval
+        ),
+    )
+
+
+def _lengths(vectors: Array) -> Array:
+    return np.asarray(np.linalg.norm(vectors, axis=-1, keepdims=True))

@@ -1,0 +1,201 @@
+r"""How much a quantity fluctuates along correlated runs, with the errors of these variances.
+
+The mean is known from the same samples only, which takes the variance of that mean,
+:math:`S_{ij}(0)/n`, off the covariances at all lags; it is added again. The errors are those of
+Gaussian fluctuations, as of a sum over many molecules (Bartlett's formula),
+
+.. math:: \mathrm{var}(c_{ij})
+          = \frac{1}{n} \sum_k \left[C_{ii}(k)\, C_{jj}(k) + C_{ij}(k)^2\right],
+
+with less noise than those of the squares themselves.
+
+Source:
+    Bartlett, Suppl. J. R. Stat. Soc. 8, 27 (1946).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.results.correlation import autocorrelation
+from mlobs_client.results.estimate import (
+    FEWEST_RUNS,
+    Estimate,
+    check_series,
+    student,
+    too_few,
+)
+from mlobs_client.results.statistics import jackknife
+from mlobs_client.results.zero_frequency import (
+    WINDOW,
+    count_independent,
+    zero_frequency_density,
+)
+from mlobs_client.structure import Array
+
+SPIKY: Final = 2.5
+"""Times the variance of Gaussians, above which that of the products themselves is believed, which
+is noisier: fluctuations that come in bursts have it."""
+
+OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
+
+PER_FREEDOM: Final = 5.0
+"""Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariances of the components of a vector.
+
+    Attributes:
+        tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
+        errors: shape ``(k, k)``, one sigma; NaN where the runs are too short.
+        mean: of the diagonal.
+    """
+
+    tensor: Array
+    errors: Array
+    mean: Estimate
+
+
+def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
+    """Covariance tensor of a vector along correlated, stationary runs.
+
+    Where fluctuations come in bursts, errors are those of the products, not of Gaussians. Where
+    one of three or more runs is too short, leaving out one run at a time gives the errors.
+
+    Args:
+        runs: each of shape ``(t, k)``; their mean is that of all.
+        interval: between samples, ps, for what estimates say where they have no error.
+
+    Raises:
+        RecordError: no run, fewer than 10 samples in one, or not finite.
+    """
+    if not runs:
+        raise RecordError("series: no run was given")
+    checked = [check_series(run, "series", least=WINDOW) for run in runs]
+    average = np.concatenate(checked).mean(axis=0)
+    deviations = [run - average for run in checked]
+    counts = [min(map(count_independent, run.T)) for run in deviations]
+    least = int(np.argmin(counts))
+    reason = too_few(counts[least], len(deviations[least]), interval)
+    if reason and len(runs) >= FEWEST_RUNS:
+        return _of_short_runs(deviations)
+    return _of_gaussians(deviations, float(counts[least] if reason else sum(counts)), reason)
+
+
+def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str) -> Covariance:
+    """With the errors of Bartlett's formula; without, if there is a reason."""
+    n_samples = sum(map(len, deviations))
+    max_lag = max(map(len, deviations)) // WINDOW
+
+    def correlate(one: Array) -> Array:
+        """Up to twice the longest lag, with nothing where a run is shorter."""
+        known = autocorrelation(one, min(2 * max_lag, len(one) - 1))
+        return np.pad(known, (0, 2 * max_lag + 1 - len(known)))
+
+    lagged = _of_pairs(deviations, correlate)  # [i, j, lag]
+    densities = _of_pairs(deviations, lambda one: np.array([zero_frequency_density(one)]))[..., 0]
+    lagged = lagged + densities[..., None] / n_samples
+    tensor = lagged[..., 0]
+    alone = np.einsum("iin->in", lagged)
+    variances = _sum_over_lags(alone[:, None] * alone + lagged**2, max_lag) / n_samples
+    of_trace = _sum_over_lags(2.0 * np.sum(lagged**2, axis=(0, 1)), max_lag) / n_samples
+    products = [run[:, :, None] * run[:, None] for run in deviations]  # [t, i, j]
+    variances = _replace_spiky(variances, products, n_samples)
+    traces = [np.trace(one, axis1=1, axis2=2)[:, None, None] for one in products]
+    of_trace = _replace_spiky(of_trace.reshape(1, 1), traces, n_samples)
+    errors = np.sqrt(variances) * student(n_independent / PER_FREEDOM)
+    np.fill_diagonal(errors, _widen_skewed(np.diag(errors), np.diag(tensor)))
+    trace = float(np.trace(tensor))
+    n_pairs = len(tensor) * (len(tensor) + 1) // 2
+    error = np.sqrt(of_trace[0, 0]) * student(n_pairs * n_independent / PER_FREEDOM)
+    mean = Estimate(
+        trace, float(_widen_skewed(error, trace)), "1", n_independent, error_from=OF_FLUCTUATIONS
+    )
+    return Covariance(
+        tensor,
+        np.full_like(errors, np.nan) if reason else errors,
+        (mean * (1.0 / len(tensor))).without_error(reason),
+    )
+
+
+def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Array:
+    """What is quadratic in a series, for all pairs of components, ``[i, j, ...]``; symmetric.
+
+    Mean over runs, weighted by their lengths; of pairs from their sums and differences.
+    """
+    lengths = [len(run) for run in runs]
+
+    def of(series: Sequence[Array]) -> Array:
+        return np.asarray(np.average([function(one) for one in series], axis=0, weights=lengths))
+
+    n_components = runs[0].shape[1]
+    found = [[np.zeros(0)] * n_components for _ in range(n_components)]
+    for i, j in combinations_with_replacement(range(n_components), 2):
+        if i == j:
+            found[i][i] = of([run[:, i] for run in runs])
+            continue
+        sums = of([run[:, i] + run[:, j] for run in runs])
+        found[i][j] = found[j][i] = (sums - of([run[:, i] - run[:, j] for run in runs])) / 4.0
+    return np.array(found)
+
+
+def _sum_over_lags(products: Array, max_lag: int) -> Array:
+    """Over positive and negative lags, ``[..., lag]``, less the noise, which longer lags show."""
+    within = products[..., 0] + 2.0 * products[..., 1 : max_lag + 1].sum(axis=-1)
+    noise = 2.0 * products[..., max_lag + 1 :].sum(axis=-1)
+    return np.asarray(np.maximum(within - noise, 0.5 * within))
+
+
+def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) -> Array:
+    """Variances of the means of products, where these scatter far more than those of Gaussians.
+
+    Args:
+        variances: of Gaussians, shape ``(i, j)``.
+        products: of each run, shape ``(t, i, j)``.
+        n_samples: of all runs.
+    """
+    found = variances.copy()
+    for i, j in np.ndindex(variances.shape):
+        seen = zero_frequency_density([one[:, i, j] for one in products]) / n_samples
+        if seen > SPIKY * variances[i, j]:
+            found[i, j] = seen
+    return found
+
+
+def _widen_skewed(error: Array, value: Array | float) -> Array:
+    """Errors of variances, which are skewed: where one comes out small by chance, its error does
+    too, and would not reach up to the true value."""
+    relative = np.divide(error, value, out=np.zeros_like(error), where=np.asarray(value) > 0.0)
+    return np.asarray(error * (1.0 + relative**2))
+
+
+def _of_short_runs(runs: Sequence[Array]) -> Covariance:
+    """From three or more runs of which none knows its own errors, leaving out one at a time."""
+    means = np.array([run.mean(axis=0) for run in runs])
+    squares = np.array([run.T @ run / len(run) for run in runs])
+    of_means = means[:, :, None] * means[:, None, :]
+    moments = np.stack([squares, of_means, np.broadcast_to(means[:, :, None], squares.shape)], 1)
+
+    def tensor(average: Array) -> Array:
+        """The common mean is off by what means of runs scatter, over their number."""
+        common = np.outer(average[2, :, 0], average[2, :, 0])
+        return np.asarray(average[0] - common + (average[1] - common) / (len(runs) - 1))
+
+    def element(i: int, j: int) -> Estimate:
+        return jackknife(moments, lambda average: float(tensor(average)[i, j]))
+
+    k = range(means.shape[1])
+    elements = [[element(i, j) for j in k] for i in k]
+    return Covariance(
+        np.array([[one.value for one in row] for row in elements]),
+        np.array([[one.error for one in row] for row in elements]),
+        jackknife(moments, lambda average: float(np.trace(tensor(average))) / len(k), what="runs"),
+    )

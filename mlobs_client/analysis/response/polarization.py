@@ -1,0 +1,279 @@
+"""Dipoles of periodic cells: their branches, and the response of the polarization to a field.
+
+The dipole of a periodic cell is defined up to a quantum, e times a lattice vector. A series that
+is wrapped (computed from positions inside the cell, or from Berry phases) jumps by quanta; one
+from unwrapped positions does not, and must then be left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.analysis.branches import on_one_branch, unwrap_dipole
+from mlobs_client.analysis.response.fluctuations import covariance
+from mlobs_client.analysis.response.permittivity import per_covariance
+from mlobs_client.analysis.vibrations.spectra import Runs, as_runs, check_positive
+from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import FEWEST_RUNS, Estimate, check_series
+from mlobs_client.results.lines import LinearFit, fit_line
+from mlobs_client.results.statistics import mean, mean_of_independent
+from mlobs_client.structure import Array
+from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+
+ON_LINE: Final = 1e-6
+"""How far fields may be from one line, of the strongest."""
+
+
+@dataclass(frozen=True)
+class PolarizationCurve:
+    """Mean polarization along a static field against its strength.
+
+    Attributes:
+        field: shape ``(n_fields,)``, V/angstrom, along ``direction``, signed, increasing.
+        polarization: one per field, uC/cm^2, along ``direction``.
+        direction: unit vector, see :func:`along_one_line`.
+        slope: of the line fitted, uC/cm^2 per V/angstrom.
+        intercept: polarization at zero field, of the line fitted.
+        susceptibility: the slope over epsilon_0, without a unit. The field of an electric
+            enthalpy H - mu.E is the macroscopic one, so the relative permittivity is 1 + this;
+            a model of the dipole at zero field leaves out the electrons' own response.
+        chi_squared: of the line, per degree of freedom: much above 1, the response is not linear.
+        paired: the polarization is its change against a run without a field that began at the same
+            state; it is zero at zero field by symmetry, and the line goes through the origin.
+    """
+
+    field: Array
+    polarization: tuple[Estimate, ...]
+    direction: Array
+    slope: Estimate
+    intercept: Estimate
+    susceptibility: Estimate
+    chi_squared: float
+    paired: bool = False
+
+
+def polarization_against_field(
+    fields: Array,
+    dipoles: Sequence[Runs],
+    volume: float | Array,
+    cell: Array | None = None,
+    *,
+    interval: float | None = None,
+    paired: bool = False,
+) -> PolarizationCurve:
+    """Mean polarization of runs at several static fields, and the line through them.
+
+    Args:
+        fields: shape ``(n_fields, 3)``, Eh/(e bohr), all along one line; 3 or more that differ.
+        dipoles: for each field, shape ``(t, 3)``, e bohr, after equilibration, or several such
+            runs.
+        volume: of the cell, bohr^3; where a barostat changes it, the mean of each field, shape
+            ``(n_fields,)``.
+        cell: shape ``(3, 3)``, bohr, rows; if given, jumps in time are taken out, and the means
+            are brought to one branch, from the leg of the weakest field outwards. Leave it out
+            where the dipoles are on one branch already.
+        interval: between samples, ps, for what estimates say where they have no error.
+        paired: dipoles are changes against runs without a field that began at the same states.
+            Such a response is not stationary: each pair of runs is one sample, and three or more
+            give an error. Without a field there is no polarization, by symmetry (an isotropic
+            liquid), and the line goes through the origin. Pairs of all fields that began at one
+            state stand at one place of their lists.
+
+    Raises:
+        RecordError: fields that are not on one line, fewer than 3, runs that do not fit them, too
+            short, not finite, or on branches that cannot be told.
+    """
+    fields = check_series(fields, "fields", least=3)
+    if fields.ndim != 2 or fields.shape[1] != 3 or len(dipoles) != len(fields):
+        raise RecordError(
+            f"fields must have shape (n_fields, 3) with one run each, got {fields.shape} and "
+            f"{len(dipoles)} runs"
+        )
+    volumes = np.asarray(volume, dtype=np.float64) * np.ones(len(fields))
+    if not (np.isfinite(volumes) & (volumes > 0.0)).all():
+        raise RecordError(f"volume = {volume} bohr^3: must be a positive, finite number")
+    direction, strength = along_one_line(fields)
+    order = np.argsort(strength, kind="stable")
+    strength = strength[order]
+    series = [as_runs(dipoles[i], ("t", "3"), f"dipoles of field {i}") for i in order]
+    if cell is not None:
+        unwrapped = [[unwrap_dipole(run, cell) for run in runs] for runs in series]
+        series = on_one_branch(unwrapped, strength, cell)
+    polarizations = [
+        _polarizations(runs, direction, volumes[i]) for i, runs in zip(order, series, strict=True)
+    ]
+    estimates = tuple(
+        _mean_of_pairs(runs) if paired else mean(runs, "uC/cm^2", interval)
+        for runs in polarizations
+    )
+    field = strength / VOLT_PER_ANGSTROM
+    line = _fit_pairs(field, polarizations) if paired else _fit_free(field, estimates)
+    # chi = (1/epsilon_0) dP/dE, and 1/epsilon_0 = 4 pi in atomic units
+    per_slope = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
+    return PolarizationCurve(
+        field=field,
+        polarization=estimates,
+        direction=direction,
+        slope=line.slope,
+        intercept=line.intercept,
+        susceptibility=replace(line.slope * per_slope, unit="1"),
+        chi_squared=line.chi_squared,
+        paired=paired,
+    )
+
+
+def mean_polarization(
+    dipoles: Runs, direction: Array, volume: float, interval: float | None = None
+) -> Estimate:
+    """Mean polarization of the runs in one field.
+
+    Args:
+        dipoles: shape ``(t, 3)``, e bohr, after equilibration, or several such runs, on one branch.
+        direction: a unit vector.
+        volume: of the cell, bohr^3.
+        interval: between samples, ps, for what the estimate says where it has no error.
+
+    Returns:
+        Along the direction, uC/cm^2.
+
+    Raises:
+        ConfigError: an impossible volume.
+        RecordError: too short, or not finite.
+    """
+    check_positive("volume", volume, "bohr^3")
+    runs = as_runs(dipoles, ("t", "3"), "dipoles")
+    return mean(_polarizations(runs, direction, volume), "uC/cm^2", interval)
+
+
+def susceptibility_from_fluctuations(
+    dipoles: Runs,
+    volume: float,
+    temperature: float,
+    direction: Array,
+    interval: float | None = None,
+) -> Estimate:
+    r"""Linear response of the polarization, from how the dipole fluctuates without a field.
+
+    .. math:: \chi = \frac{\langle \mu_d^2 \rangle - \langle \mu_d \rangle^2}{\epsilon_0 V k T}
+
+    Exact for classical nuclei, and for path integrals with the mean over beads, on which a static
+    field acts. It is what the slope of :func:`polarization_against_field` is at zero field. For the
+    whole tensor there is
+    :func:`~mlobs_client.analysis.response.permittivity.permittivity_from_fluctuations`.
+
+    Args:
+        dipoles: shape ``(t, 3)``, e bohr, at zero field, after equilibration, or several such
+            runs, on one branch.
+        volume: of the cell, bohr^3.
+        temperature: kT, Eh.
+        direction: d, a unit vector, that of the field of a curve.
+        interval: between samples, ps, for what the estimate says where it has no error.
+
+    Returns:
+        Without a unit, as :attr:`PolarizationCurve.susceptibility`. Of 20 to 50 independent
+        samples, one component alone has a skewed distribution: two errors then hold 90 %.
+
+    Raises:
+        ConfigError: an impossible volume or temperature.
+        RecordError: fewer than 10 samples in a run, or not finite.
+    """
+    scale = per_covariance(volume, temperature)
+    along = [run @ direction for run in as_runs(dipoles, ("t", "3"), "dipoles")]
+    return covariance([run[:, None] for run in along], interval).mean * scale
+
+
+def _polarizations(runs: Sequence[Array], direction: Array, volume: float) -> list[Array]:
+    """Of each run, uC/cm^2."""
+    return [run @ direction / volume / MICROCOULOMB_PER_CM2 for run in runs]
+
+
+def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:
+    """Mean change, with the scatter between pairs of runs."""
+    means = np.array([run.mean() for run in runs])
+    if len(means) < FEWEST_RUNS:
+        pairs = "1 pair" if len(means) == 1 else f"{len(means)} pairs"
+        reason = f"{pairs} of runs, needs {FEWEST_RUNS}"
+        return Estimate(float(means.mean()), np.nan, unit, len(means), reason)
+    return mean_of_independent(means, unit, "pairs of runs")
+
+
+def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
+    """A line through points whose errors weigh them, unless one of them has none.
+
+    Together the points have many degrees of freedom: their errors enter as they were before they
+    were widened.
+    """
+    values = np.array([one.value for one in estimates])
+    errors = np.array([one.before_widening for one in estimates])
+    known = errors if (errors > 0.0).all() else None
+    line = fit_line(field, values, known, units=("V/angstrom", "uC/cm^2"))
+    reason = _lacking(estimates)
+    return replace(
+        line,
+        slope=line.slope.without_error(reason),
+        intercept=line.intercept.without_error(reason),
+    )
+
+
+def _fit_pairs(field: Array, polarizations: Sequence[Sequence[Array]]) -> LinearFit:
+    """A line through the origin for each state from which the runs of all fields began.
+
+    Its slopes are independent, though at each state all fields share the run without one.
+
+    Raises:
+        RecordError: fields have different numbers of pairs.
+    """
+    counts = sorted({len(runs) for runs in polarizations})
+    if len(counts) > 1:
+        raise RecordError(
+            f"the fields have {counts} pairs of runs; give each field the same starting states"
+        )
+    weights = field / (field @ field)
+    slopes = [
+        np.array([weights @ [run.mean() for run in of_state]])
+        for of_state in zip(*polarizations, strict=True)
+    ]
+    slope = _mean_of_pairs(slopes, "uC/cm^2/(V/angstrom)")
+    return LinearFit(slope, Estimate(0.0, 0.0, "uC/cm^2", len(field)), float("nan"))
+
+
+def _lacking(estimates: Sequence[Estimate]) -> str:
+    """Why a line through points has no error; nothing if all points have one."""
+    n_lacking = sum(bool(one.no_error) for one in estimates)
+    return f"{n_lacking} of {len(estimates)} points have none" if n_lacking else ""
+
+
+def along_one_line(fields: Array, names: Sequence[str] | None = None) -> tuple[Array, Array]:
+    """Direction of the line that fields are on, and the signed strength of all along it.
+
+    The first component of the direction that is not zero is positive. So it is the same for any
+    fields on this line, and along an axis strengths have the signs that were written.
+
+    Args:
+        fields: shape ``(n_fields, 3)``, Eh/(e bohr).
+        names: how an error calls them; "field 0", ... without.
+
+    Raises:
+        RecordError: all are zero, or they are not on one line.
+    """
+    norms = np.linalg.norm(fields, axis=1)
+    strongest = int(np.argmax(norms))
+    if norms[strongest] == 0.0:
+        raise RecordError("all fields are zero; a response needs runs at different fields")
+    direction = fields[strongest] / norms[strongest]
+    direction = direction * np.sign(direction[np.abs(direction) > ON_LINE][0])
+    strength = fields @ direction
+    off = np.linalg.norm(fields - np.outer(strength, direction), axis=1)
+    if (off > ON_LINE * norms[strongest]).any():
+        i = int(np.argmax(off))
+        which = f"field {i}" if names is None else f"the field of {names[i]}"
+        written = np.round(fields[i] / VOLT_PER_ANGSTROM, 9).tolist()
+        raise RecordError(
+            f"{which}, {written} V/angstrom, is not along "
+            f"{direction.tolist()} as the strongest is; one curve needs fields on one line"
+        )
+    return direction, strength

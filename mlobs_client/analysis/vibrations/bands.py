@@ -1,0 +1,51 @@
+"""Bands of a spectrum, and how strong each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from mlobs_client.analysis.vibrations.spectra import Spectrum, integrate
+from mlobs_client.analysis.vibrations.timestep import maxima
+from mlobs_client.results.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Band:
+    """What is around one clear maximum.
+
+    Attributes:
+        wavenumber: of the maximum, cm^-1.
+        low: end towards the maximum below, where the spectrum is lowest, cm^-1.
+        high: end towards the maximum above.
+        area: integral between the ends.
+    """
+
+    wavenumber: float
+    low: float
+    high: float
+    area: Estimate
+
+    def __str__(self) -> str:
+        return f"{self.wavenumber:.1f} cm^-1: {self.area} (from {self.low:.0f} to {self.high:.0f})"
+
+
+def find_bands(spectrum: Spectrum) -> list[Band]:
+    """Split a spectrum between its clear maxima, where it is lowest, and integrate the parts.
+
+    Args:
+        spectrum: or a part of it; of two or more blocks.
+    """
+    tops = list(maxima(spectrum))
+    x = spectrum.wavenumber
+    ends = [float(x[0]), *tops, float(x[-1])]
+    edges = []
+    for low, high in pairwise(ends):
+        between = np.flatnonzero((x >= low) & (x <= high))
+        edges.append(float(x[between[np.argmin(spectrum.intensity[between])]]))
+    return [
+        Band(top, low, high, integrate(spectrum, low, high))
+        for top, (low, high) in zip(tops, pairwise(edges), strict=True)
+    ]

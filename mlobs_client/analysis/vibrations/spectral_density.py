@@ -1,0 +1,216 @@
+r"""From runs to spectral densities: blocks, autocorrelation, window, transform.
+
+Each density is made three times: as asked for, with a window half as long, and with one twice as
+long from half as many blocks. What depends on the window shows in the differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
+from mlobs_client.errors import RecordError
+from mlobs_client.results import correlation
+from mlobs_client.structure import Array
+from mlobs_client.units import INVERSE_CM
+
+LEFT: Final = "correlation left at the longest lag"
+NOISE: Final = "noise of the correlation left"
+"""Names in the details of a spectrum, relative to lag 0."""
+LAST_LAGS: Final = 0.1
+"""Part of the lags, at their end, in which the correlation that is left is measured: one lag alone
+may be a zero of an oscillation."""
+
+
+@dataclass(frozen=True)
+class SpectralDensity:
+    r"""Transforms of the autocorrelations of a signal, with no physics yet.
+
+    Attributes:
+        wavenumber: shape ``(k,)``, cm^-1.
+        blocks: shape ``(n_blocks, k)``, :math:`\int C(t) \cos(\omega t)\, dt` over all t, in the
+            unit of the signal squared times atu.
+        resolution: full width at half maximum that a sharp line has, cm^-1.
+        at_zero_lag: mean square of the signal in each block, shape ``(n_blocks,)``.
+        details: how it was made.
+        other_windows: shape ``(2, k)``, the mean over blocks with a window half as long and with
+            one twice as long; NaN where the runs are too short for it, or nobody has tried.
+    """
+
+    wavenumber: Array
+    blocks: Array
+    resolution: float
+    at_zero_lag: Array
+    details: Mapping[str, str | float]
+    other_windows: Array
+
+    @classmethod
+    def of(
+        cls,
+        runs: Sequence[Array],
+        timestep: float,
+        settings: SpectrumSettings,
+        weights: Array | None = None,
+        *,
+        biased: bool = True,
+    ) -> SpectralDensity:
+        """Cut runs into blocks, correlate, window and transform, with three windows.
+
+        Args:
+            runs: each of shape ``(t, ...)``.
+            timestep: between samples, atu.
+            settings: resolution, blocks, window.
+            weights: of the components of the signal, shape ``(...)``.
+            biased: see :func:`~mlobs_client.results.correlation.autocorrelation`.
+
+        Raises:
+            ConfigError: an impossible parameter.
+            RecordError: too short for the resolution, or not finite.
+        """
+        density = cls.of_one_window(runs, timestep, settings, weights, biased=biased)
+        n_points, width = len(density.wavenumber), settings.resolution
+        coarser = replace(settings, resolution=2.0 * width)
+        finer = replace(settings, resolution=0.5 * width, n_blocks=max(2, settings.n_blocks // 2))
+        others = np.full((2, n_points), np.nan)
+        for row, other in zip(others, (coarser, finer), strict=True):
+            if _allow(runs, timestep, other, biased=biased):
+                repeated = cls.of_one_window(
+                    runs, timestep, other, weights, biased=biased, n_points=n_points
+                )
+                row[:] = repeated.blocks.mean(axis=0)
+        return replace(density, other_windows=others)
+
+    @classmethod
+    def of_one_window(
+        cls,
+        runs: Sequence[Array],
+        timestep: float,
+        settings: SpectrumSettings,
+        weights: Array | None = None,
+        *,
+        biased: bool = True,
+        n_points: int | None = None,
+    ) -> SpectralDensity:
+        """As :meth:`of`, with the window asked for alone.
+
+        Args:
+            runs: each of shape ``(t, ...)``.
+            timestep: between samples, atu.
+            settings: resolution, blocks, window.
+            weights: of the components of the signal, shape ``(...)``.
+            biased: see :func:`~mlobs_client.results.correlation.autocorrelation`.
+            n_points: of the result; ten to a line width if absent.
+
+        Raises:
+            ConfigError: an impossible parameter.
+            RecordError: too short for the resolution, or not finite.
+        """
+        blocks = correlation.split_blocks(runs, settings.n_blocks)
+        length = len(blocks[0])
+        width = settings.resolution * INVERSE_CM
+        needed = correlation.longest_lag_needed(settings.window, width, timestep, biased=biased)
+        check_length(length, needed, settings.resolution, f"each of {settings.n_blocks} blocks")
+        cut = length if biased else None  # by a triangle
+        max_lag = correlation.lag_for_line_width(settings.window, width, timestep, cut)
+        lagged = np.stack(
+            [correlation.autocorrelation(b, max_lag, weights, biased=biased) for b in blocks]
+        )
+        n_points = n_points or correlation.points_for_line_width(width, timestep)
+        window = correlation.lag_window(settings.window, max_lag)
+        effective = correlation.effective_window(settings.window, max_lag, cut)
+        triangle = correlation.effective_window("boxcar", max_lag, cut)
+        return cls(
+            wavenumber=np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points),
+            blocks=correlation.cosine_transform(lagged * window, timestep, n_points),
+            resolution=correlation.line_width(effective, timestep) / INVERSE_CM,
+            at_zero_lag=lagged[:, 0],
+            details={
+                "window": settings.window,
+                "autocorrelation": "biased" if biased else "unbiased",
+                "blocks": len(blocks),
+                "samples per block": length,
+                "longest lag (samples)": max_lag,
+                **correlation_left(lagged / triangle),
+            },
+            other_windows=np.full((2, n_points), np.nan),
+        )
+
+    def restore_mean(self, timestep: float, duration: float) -> SpectralDensity:
+        """Add what the mean of the same samples has taken from the correlation at every lag.
+
+        That is the variance of the mean, S(0)/duration, where S(0) itself was made smaller by it.
+
+        Args:
+            timestep: between samples, atu.
+            duration: of all the samples that have the mean in common, atu.
+        """
+
+        def restored(transforms: Array, n_windows: float) -> Array:
+            max_lag = round(n_windows * int(self.details["longest lag (samples)"]))
+            window = correlation.lag_window(str(self.details["window"]), max_lag)
+            shape = correlation.cosine_transform(window, timestep, len(self.wavenumber))
+            at_zero = float(np.mean(transforms[..., 0]))
+            return np.asarray(transforms + at_zero / (duration - shape[0]) * shape)
+
+        shorter, longer = self.other_windows
+        return replace(
+            self,
+            blocks=restored(self.blocks, 1.0),
+            other_windows=np.stack([restored(shorter, 0.5), restored(longer, 2.0)]),
+        )
+
+
+def _allow(
+    runs: Sequence[Array], timestep: float, settings: SpectrumSettings, *, biased: bool
+) -> bool:
+    """Whether the runs are long enough for a spectrum, and its window is."""
+    width = settings.resolution * INVERSE_CM
+    needed = correlation.longest_lag_needed(settings.window, width, timestep, biased=biased)
+    length = len(correlation.split_blocks(runs, settings.n_blocks)[0])
+    return correlation.SHORTEST_LAG <= needed < length
+
+
+def correlation_left(lagged: Array) -> dict[str, float]:
+    """How much correlation is left where the window ends, for the details of a spectrum.
+
+    Args:
+        lagged: autocorrelation without bias, of each block, shape ``(n_blocks, n_lags)``.
+
+    Returns:
+        Root mean square of the mean over blocks in the last tenth of the lags, and of its standard
+        error there, both relative to lag 0. Where the first is not larger than the second, no
+        correlation is seen; that is no proof that none is there.
+    """
+    n_blocks, n_lags = lagged.shape
+    at_zero = float(lagged[:, 0].mean()) or 1.0  # nothing is left of a signal that is zero
+    end = lagged[:, -max(1, round(LAST_LAGS * n_lags)) :] / at_zero
+    error = end.std(axis=0, ddof=1) / np.sqrt(n_blocks)
+    return {
+        LEFT: float(np.sqrt(np.mean(end.mean(axis=0) ** 2))),
+        NOISE: float(np.sqrt(np.mean(error**2))),
+    }
+
+
+def check_length(length: int, max_lag: int, resolution: float, what: str) -> None:
+    """Refuse series that are shorter than the longest lag.
+
+    Args:
+        length: samples of the series.
+        max_lag: that the resolution asks for, in samples.
+        resolution: cm^-1.
+        what: how to call the series in the error.
+
+    Raises:
+        RecordError: says which resolution they allow.
+    """
+    if length > max_lag:
+        return
+    finest = resolution * (max_lag + 1) / length
+    raise RecordError(
+        f"{what} has {length} samples, but {max_lag + 1} are needed for a resolution of "
+        f"{resolution:g} cm^-1; run longer, or ask for a resolution of {np.ceil(finest):g} cm^-1"
+    )

@@ -1,0 +1,146 @@
+"""Vibrational density of states from velocities.
+
+Path integrals: give the velocities of the centroid, from RPMD, TRPMD or CMD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mlobs_client.analysis.vibrations.kinetics import find_freedom
+from mlobs_client.analysis.vibrations.spectra import (
+    Runs,
+    Spectrum,
+    SpectrumSettings,
+    as_runs,
+    check_positive,
+)
+from mlobs_client.analysis.vibrations.spectral_density import SpectralDensity
+from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import check_series
+from mlobs_client.structure import Array
+from mlobs_client.units import INVERSE_CM
+
+
+def vdos(
+    velocities: Runs,
+    masses: Array,
+    timestep: float,
+    settings: SpectrumSettings | None = None,
+    degrees_of_freedom: float | None = None,
+) -> Spectrum:
+    r"""Vibrational density of states from the mass-weighted velocity autocorrelation.
+
+    .. math::
+
+        D(\tilde\nu) \propto \int_{-\infty}^{\infty} \cos(\omega t)
+            \sum_I m_I \langle v_I(0) \cdot v_I(t) \rangle\, dt,\qquad
+        \int_0^\infty D\, d\tilde\nu = \text{degrees of freedom}
+
+    Args:
+        velocities: shape ``(t, n_atoms, 3)``, bohr/atu, or several such runs.
+        masses: shape ``(n_atoms,)``, electron masses.
+        timestep: between samples, atu.
+        settings: resolution, blocks, window.
+        degrees_of_freedom: what the integral up to the Nyquist wavenumber is; if absent, those
+            that move: ``3 n_atoms``, without fixed coordinates, without those of a centre of mass
+            at rest (:func:`~mlobs_client.analysis.vibrations.kinetics.find_freedom`).
+
+    Raises:
+        ConfigError: an impossible parameter.
+        RecordError: wrong shapes, not finite, or too short for the resolution.
+    """
+    everything = {"": np.ones(len(masses), dtype=bool)}
+    return _vdos(velocities, masses, timestep, settings, degrees_of_freedom, everything)[""]
+
+
+def partial_vdos(
+    velocities: Runs,
+    masses: Array,
+    species: Sequence[str],
+    timestep: float,
+    settings: SpectrumSettings | None = None,
+    degrees_of_freedom: float | None = None,
+) -> dict[str, Spectrum]:
+    """Split :func:`vdos` into the parts of the species; their sum is the total.
+
+    Args:
+        velocities: shape ``(t, n_atoms, 3)``, bohr/atu, or several such runs.
+        masses: shape ``(n_atoms,)``, electron masses.
+        species: one symbol per atom.
+        timestep: between samples, atu.
+        settings: resolution, blocks, window.
+        degrees_of_freedom: of all species together.
+
+    Returns:
+        One spectrum per species, in the order of their first atoms.
+
+    Raises:
+        ConfigError: an impossible parameter.
+        RecordError: as :func:`vdos`.
+    """
+    if len(species) != len(masses):
+        raise RecordError(f"{len(species)} species but {len(masses)} masses; one each per atom")
+    groups = {name: np.array([one == name for one in species]) for name in dict.fromkeys(species)}
+    return _vdos(velocities, masses, timestep, settings, degrees_of_freedom, groups)
+
+
+def _vdos(
+    velocities: Runs,
+    masses: Array,
+    timestep: float,
+    settings: SpectrumSettings | None,
+    degrees_of_freedom: float | None,
+    groups: Mapping[str, Array],
+) -> dict[str, Spectrum]:
+    settings = settings or SpectrumSettings()
+    masses = _check_masses(masses)
+    runs = as_runs(velocities, ("t", "n_atoms", "3"), "velocities")
+    for run in runs:
+        if run.shape[1:] != (len(masses), 3):
+            raise RecordError(
+                f"velocities must have shape (t, {len(masses)}, 3) for the {len(masses)} masses, "
+                f"got {run.shape}"
+            )
+    weights = np.repeat(masses[:, None], 3, axis=1)  # [I, i]
+    if degrees_of_freedom is None:
+        degrees_of_freedom = float(max(1, find_freedom(runs, masses).count))
+    check_positive("degrees_of_freedom", degrees_of_freedom, "(a number)")
+    densities = {
+        name: SpectralDensity.of([run[:, kept] for run in runs], timestep, settings, weights[kept])
+        for name, kept in groups.items()
+    }
+    totals = np.sum([density.at_zero_lag for density in densities.values()], axis=0)  # [block]
+    total = float(totals.mean())
+    if total == 0.0:
+        raise RecordError("velocities are zero throughout; is this the right file?")
+    return {
+        name: Spectrum(
+            quantity="vibrational density of states" + (f" of {name}" if name else ""),
+            wavenumber=density.wavenumber,
+            blocks=_per_kinetic_energy(density.blocks, totals / total),
+            unit="1/cm^-1",
+            resolution=density.resolution,
+            details={**density.details, "degrees of freedom": degrees_of_freedom},
+            other_windows=density.other_windows,
+        ).scaled(degrees_of_freedom / total * INVERSE_CM / np.pi)
+        for name, density in densities.items()
+    }
+
+
+def _per_kinetic_energy(blocks: Array, relative: Array) -> Array:
+    """Take from each block what its kinetic energy adds to it, relative to that of all blocks.
+
+    A density of states is a ratio, whose denominator fluctuates along: to first order, this leaves
+    the fluctuations of the ratio, about the same mean.
+    """
+    return np.asarray(blocks - np.outer(relative - 1.0, blocks.mean(axis=0)))
+
+
+def _check_masses(masses: Array) -> Array:
+    masses = check_series(masses, "masses", least=1)
+    if masses.ndim != 1 or not (masses > 0.0).all():
+        raise RecordError(f"masses must be positive numbers, one per atom, got {masses}")
+    return masses

@@ -1,0 +1,1 @@
+"""The client: from its file to answers."""

@@ -1,0 +1,119 @@
+"""Which alpha scales the spread of which committee of a client, and where it comes from.
+
+One of the client file wins over the card of the committee; without both it is 1. Energy, forces
+and virials of members have the same alpha, as with i-PI's ffcommittee, for the forces of a member
+must be the derivative of its energy: it is that of the energies, whose spread is shown, and that
+of the forces only where no energies were calibrated.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.client.config import ClientConfig, MaceTable
+from mlobs_client.evaluate.card import FILE, CalibratedQuantity, read_card
+
+logger = logging.getLogger(__name__)
+
+SHOWN: Final[Mapping[str, frozenset[str]]] = {
+    "energy": frozenset(
+        {"energy_spread", "committee_energies", "committee_forces", "committee_virials"}
+    ),
+    "dipole": frozenset({"committee_dipoles"}),
+    "polarizability": frozenset({"committee_polarizabilities"}),
+}
+"""Observables that have the alpha of a quantity in them."""
+
+TABLES: Final[Mapping[str, str]] = {
+    "energy": "potential",
+    "dipole": "dipole",
+    "polarizability": "polarizability",
+}
+"""Where the client file has the committee of a quantity."""
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """The factor of one spread.
+
+    Attributes:
+        value: of alpha.
+        is_set: whether the client file says it.
+        card: what is known of the spread; None if it was not calibrated.
+        of: the quantity that the card is of: forces serve for energies that were not calibrated.
+    """
+
+    value: float
+    is_set: bool = False
+    card: CalibratedQuantity | None = None
+    of: str = ""
+
+
+def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTable, list[Path]]]:
+    """The committees of a client: quantity, table of the client file, and model files.
+
+    Args:
+        config: the client file.
+        folder: where it lies.
+
+    Raises:
+        ModelError: a model file is missing.
+    """
+    from mlobs_client.evaluate.model_files import resolve
+
+    for quantity, name in TABLES.items():
+        table = getattr(config, name)
+        if isinstance(table, MaceTable):
+            yield quantity, table, resolve(table.models, folder)
+
+
+def read_alphas(config: ClientConfig, folder: Path) -> dict[str, Alpha]:
+    """Alpha of each committee of at least two members, by quantity.
+
+    Args:
+        config: the client file.
+        folder: where it lies.
+
+    Raises:
+        ConfigError: a card is damaged.
+        ModelError: a model file is missing.
+    """
+    found = {}
+    for quantity, table, paths in committees(config, folder):
+        if len(paths) < 2:
+            continue
+        card = read_card(paths)
+        of = "forces" if quantity == "energy" and "energy" not in card else quantity
+        known = card.get(of)
+        value = table.alpha or (1.0 if known is None else known.alpha)
+        found[quantity] = Alpha(value, table.alpha is not None, known, of)
+    return found
+
+
+def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
+    """Log once which alphas are in what is shown, and warn of spreads that were not calibrated.
+
+    Args:
+        alphas: of a client.
+        wanted: observables that are sent, recorded or limited.
+    """
+    for quantity, alpha in alphas.items():
+        if not wanted & SHOWN[quantity]:
+            continue
+        if alpha.is_set:
+            logger.info("%s: alpha = %g, from the client file", quantity, alpha.value)
+        elif alpha.card is not None:
+            logger.info(
+                "%s: alpha = %.3g +- %.2g, from %s (%s of %d structures of %s)", quantity,
+                alpha.value, alpha.card.error, FILE, alpha.of, alpha.card.n_frames, alpha.card.data,
+            )  # fmt: skip
+        else:
+            logger.warning(
+                "the spread of [%s] is not calibrated, alpha = 1; mlobs calibrate finds it from "
+                "labelled structures, or set alpha there",
+                TABLES[quantity],
+            )

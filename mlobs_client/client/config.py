@@ -1,0 +1,359 @@
+"""The client file: TOML to validated models.
+
+Paths are relative to the client file, so that a folder can be moved as a whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from pydantic import Field, StrictInt, model_validator
+
+from mlobs_client import units
+from mlobs_client.evaluate.evaluation import Precision
+from mlobs_client.quantities import IN_IPI, QUANTITIES
+from mlobs_client.structure import Array
+from mlobs_client.tables import Table, read_toml, suggest, validate
+
+Vector = tuple[float, float, float]
+
+NO_FORCES: Final = (
+    "neither [potential] nor [field] nor [displacement] is there, so i-PI would get no forces; add "
+    "one of them"
+)
+
+
+class Socket(Table):
+    """[socket]: where i-PI listens, as in ``<ffsocket>`` of the XML.
+
+    ``patience`` is how many seconds to wait for a server that is not up yet.
+    """
+
+    mode: Literal["unix", "inet"] = "unix"
+    address: str = "localhost"
+    port: int = Field(default=31415, ge=1, le=65535)
+    patience: float = Field(default=60.0, ge=0.0)
+
+
+class MaceTable(Table):
+    """What all MACE committees have: files, calibration, precision and device.
+
+    ``alpha`` scales the members about their mean, and so the spread (Imbalzano et al., J. Chem.
+    Phys. 154, 074102 (2021)). Without it, it is that of ``calibration.json`` beside the models,
+    which ``mlobs calibrate`` writes, or 1.
+    """
+
+    kind: Literal["mace"]
+    models: tuple[str, ...] = Field(min_length=1)
+    alpha: float | None = Field(default=None, gt=0.0)
+    dtype: Precision = "float64"
+    device: str = "cpu"
+
+
+class MacePotential(MaceTable):
+    """[potential] with kind = "mace": a committee of energy models."""
+
+
+class MaceDipole(MaceTable):
+    """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
+
+    ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
+    A periodic structure needs them, or "none": no charge ever moves through the cell.
+    """
+
+    unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
+
+
+class MacePolarizability(MaceTable):
+    """[polarizability] with kind = "mace": a committee of polarizability models."""
+
+    unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
+
+
+class AseModel(Table):
+    """kind = "ase": any ASE calculator, by the import path of its class.
+
+    The module is imported, which runs its code: a client file is as good as a program. Nothing is
+    called but a subclass of ASE's calculators, with ``parameters``.
+    """
+
+    kind: Literal["ase"]
+    calculator: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class ToyModel(Table):
+    """kind = "toy": an analytic model with exact observables, by its name."""
+
+    kind: Literal["toy"]
+    name: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_is_named(self) -> ToyModel:
+        if not self.name:
+            from mlobs_client.evaluate.toys import TOYS
+
+            raise ValueError(
+                f"the name of the toy is missing; write name = one of {', '.join(TOYS)}"
+            )
+        return self
+
+
+class ToyDipole(ToyModel):
+    """[dipole] with kind = "toy": of a toy, of formal charges without a network, or of both.
+
+    ``oxidation_numbers``: integers per species, or one per atom; e sum_I N_I R_I is the dipole,
+    or is added to that of the toy ``name``.
+    """
+
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
+
+    @model_validator(mode="after")
+    def _something_is_named(self) -> ToyDipole:
+        if not self.name and self.oxidation_numbers in (None, "none"):
+            raise ValueError(
+                "a dipole needs the name of a toy, or oxidation_numbers for that of formal "
+                'charges; write name = "qtip4pf" or oxidation_numbers = { O = -2, H = 1 }'
+            )
+        if self.parameters and not self.name:
+            raise ValueError("parameters without the name of a toy change nothing; remove them")
+        return self
+
+
+class UniformFieldTable(Table):
+    """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``).
+
+    With ``reduced``, ``vector`` is the field in the cell of ``structure``; while the cell changes,
+    the voltages E.a along its vectors are fixed, and E is not.
+    """
+
+    vector: Vector
+    unit: str
+    second_order: bool = False
+    reduced: bool = False
+
+    @property
+    def atomic_units(self) -> Array:
+        """Shape ``(3,)``, Eh/(e bohr)."""
+        return np.array(self.vector) * units.factor(self.unit, units.FIELD_UNITS, "[field] unit")
+
+
+class DisplacementTable(UniformFieldTable):
+    """[displacement]: a fixed electric displacement, H = H0 + V/(8 pi) |D - 4 pi P|^2.
+
+    ``vector`` is D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of a field. With
+    ``reduced`` the flux of D through the faces of the cell is fixed, that of ``vector`` in the cell
+    of ``structure``. ``axes``: along which D is fixed; along the others E is zero.
+    """
+
+    axes: str = Field(default="xyz", pattern="^(x?y?z?)$", min_length=1)
+
+    @property
+    def is_fixed(self) -> tuple[bool, bool, bool]:
+        """Along which axes D is fixed."""
+        return ("x" in self.axes, "y" in self.axes, "z" in self.axes)
+
+    @model_validator(mode="after")
+    def _fluxes_are_fixed_together(self) -> DisplacementTable:
+        if self.reduced and not all(self.is_fixed):
+            raise ValueError(
+                f"reduced = true fixes the flux through all faces of the cell, but axes = "
+                f"{self.axes!r}; remove one of the two"
+            )
+        return self
+
+
+class Observables(Table):
+    """[observables]: what goes into i-PI's extras and what into the record.
+
+    ``every`` is how many steps of i-PI lie between two evaluations of an observable: one number
+    for all of them, or numbers by name (1 for the others). What is recorded shares one number,
+    because a row has all columns. It takes effect where the client can count the steps of i-PI:
+    see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born charges add up to
+    the sum of the oxidation numbers, as ``driven_dynamics`` wants them.
+    """
+
+    extras: tuple[str, ...] = ()
+    record: tuple[str, ...] = ()
+    every: StrictInt | dict[str, StrictInt] = 1
+    record_file: str = "observables.h5"
+    sum_rule: Literal["restore"] | None = None
+
+    @property
+    def strides(self) -> dict[str, int]:
+        """Steps between two evaluations, of each observable in extras and record."""
+        names = dict.fromkeys((*self.extras, *self.record))
+        if isinstance(self.every, int):
+            return dict.fromkeys(names, self.every)
+        return {name: self.every.get(name, 1) for name in names}
+
+    @property
+    def record_stride(self) -> int:
+        """Steps between two rows of the record; 1 without a record."""
+        return self.strides[self.record[0]] if self.record else 1
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Observables:
+        for name in (*self.extras, *self.record):
+            if name not in QUANTITIES:
+                raise ValueError(f"unknown observable {name!r}; {suggest(name, QUANTITIES)}")
+        for name in self.extras:
+            if name in IN_IPI:
+                raise ValueError(f"i-PI has the {name} anyway; remove it from extras")
+        return self
+
+    @model_validator(mode="after")
+    def _strides_are_possible(self) -> Observables:
+        by_name = {"": self.every} if isinstance(self.every, int) else self.every
+        for name, every in by_name.items():
+            if name and name not in self.strides:
+                raise ValueError(
+                    f"every names {name!r}, which is neither in extras nor in record; "
+                    + (suggest(name, self.strides) if self.strides else "add it to one of them")
+                )
+            if every < 1:
+                raise ValueError(
+                    f"every = {f'{{ {name} = {every} }}' if name else every} is no number of "
+                    "steps; write 1 (every step) or more"
+                )
+        different = {name: self.strides[name] for name in self.record}
+        if len(set(different.values())) > 1:
+            said = ", ".join(f"{name} = {every}" for name, every in different.items())
+            raise ValueError(
+                f"a row of the record has all its columns, but their every differs ({said}); give "
+                "them the same number, or move the small ones from record to extras"
+            )
+        return self
+
+
+Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
+Dipole = Annotated[MaceDipole | ToyDipole, Field(discriminator="kind")]
+
+
+class Limits(Table):
+    """[limits]: a structure beyond gets no answer, so the run ends before it is ruined.
+
+    ``force`` on an atom, eV/angstrom; ``energy_spread`` of the committee (with ``alpha`` in
+    it), eV.
+    """
+
+    force: float | None = Field(default=None, gt=0.0)
+    energy_spread: float | None = Field(default=None, gt=0.0)
+
+
+class ClientConfig(Table):
+    """A client file.
+
+    ``structure`` is any file that i-PI or ASE reads (xyz, a RESTART, PDB, ...), with the atoms in
+    the order of i-PI's input: the socket carries neither species nor periodicity. ``virial =
+    "none"`` accepts models without a strain derivative: i-PI then gets a zero virial, and pressures
+    mean nothing; a structure that is not periodic needs no such word. ``pbc`` overrides the
+    periodicity of the structure file. ``compile`` lets MACE networks be compiled in the background,
+    and compiled ones of earlier runs be used. ``batch`` is how many structures MACE networks
+    evaluate together at most; without it, this is estimated from their number of edges (``mlobs
+    bench`` measures it).
+    """
+
+    structure: str
+    pbc: tuple[bool, bool, bool] | None = None
+    virial: Literal["auto", "none"] = "auto"
+    threads: int = Field(default=1, ge=1)
+    compile: bool = True
+    batch: int | None = Field(default=None, ge=1)
+    socket: Socket = Socket()
+    potential: Potential | None = None
+    dipole: Dipole | None = None
+    polarizability: MacePolarizability | None = None
+    field: UniformFieldTable | None = None
+    displacement: DisplacementTable | None = None
+    observables: Observables = Observables()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _something_is_evaluated(self) -> ClientConfig:
+        if not self.gives_forces and self.dipole is None and self.polarizability is None:
+            raise ValueError(f"there is no model; {NO_FORCES}")
+        if self.field is not None and self.displacement is not None:
+            raise ValueError(
+                "[field] and [displacement] exclude each other: a fixed displacement makes its own "
+                "field; remove one of them"
+            )
+        return self
+
+    @property
+    def gives_forces(self) -> bool:
+        """Whether it can serve i-PI; ``mlobs observe`` needs no forces."""
+        return self.potential is not None or self.coupling is not None
+
+    @property
+    def coupling_table(self) -> str:
+        """How the file calls what acts on the dipole: [field], or [displacement]."""
+        return "[field]" if self.displacement is None else "[displacement]"
+
+    @property
+    def coupling(self) -> UniformFieldTable | None:
+        """[field] or [displacement]: what acts on the dipole."""
+        return self.displacement or self.field
+
+    @model_validator(mode="after")
+    def _restored_charges_are_those_of_the_models(self) -> ClientConfig:
+        induced = self.coupling is not None and self.coupling.second_order
+        if induced and self.observables.sum_rule is not None:
+            raise ValueError(
+                f"sum_rule = {self.observables.sum_rule!r} is for fields of i-PI's "
+                "driven_dynamics; with second_order the client changes the charges itself: remove "
+                "one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _charges_in_a_field_are_due_with_what_they_need(self) -> ClientConfig:
+        charges, gradient = "born_charges", "polarizability_gradient"
+        every = self.observables.strides
+        if (
+            self.coupling is None
+            or not self.coupling.second_order
+            or not {charges, gradient} <= set(every)
+        ):
+            return self
+        if every[charges] % every[gradient]:
+            raise ValueError(
+                f"{charges} in a field of second order need the {gradient} of the same step, but "
+                f"every = {every[charges]} and {every[gradient]}; make the first a multiple of the "
+                "second in [observables]"
+            )
+        return self
+
+
+def load(path: Path) -> ClientConfig:
+    """Read and validate a client file.
+
+    Args:
+        path: of the TOML file.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or says something impossible.
+    """
+    missing = "no such client file; 'mlobs init water-nvt' writes one to start from"
+    return parse(read_toml(path, missing), str(path))
+
+
+def parse(content: dict[str, Any], where: str) -> ClientConfig:
+    """Validate the content of a client file.
+
+    Args:
+        content: tables as :mod:`tomllib` gives them.
+        where: the file's name, for errors.
+
+    Raises:
+        ConfigError: one line for the first thing that is wrong.
+    """
+    config = validate(ClientConfig, content, where)
+    for name in ("field", "displacement"):
+        if (table := getattr(config, name)) is not None:
+            units.factor(table.unit, units.FIELD_UNITS, f"{where}: [{name}] unit")
+    return config

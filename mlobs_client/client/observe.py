@@ -1,0 +1,233 @@
+"""Evaluate observables along a trajectory, after the simulation.
+
+The numbers are those that a client gives during the simulation, to the digits of the positions:
+i-PI prints 6 of them, the record's ``positions`` have all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice, tee
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import numpy as np
+
+from mlobs_client.client.total_energy import observe_batch
+from mlobs_client.client.workers import EvaluateBatches
+from mlobs_client.errors import RecordError
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.ipi.trajectory import Frame
+from mlobs_client.quantities import QUANTITIES
+from mlobs_client.record.header import Attributes
+from mlobs_client.record.join import Joined
+from mlobs_client.record.reader import Record, open_record
+from mlobs_client.record.writer import RecordWriter
+from mlobs_client.structure import Array, Structure
+from mlobs_client.terms.term import Term
+from mlobs_client.units import ANGSTROM, EV
+
+PLACE: Final = ("step", "bead", "structure_checksum")
+"""Columns that tell which frame a row belongs to."""
+
+Periodicity = tuple[bool, bool, bool]
+
+_ASE_UNITS: Final = {
+    "Eh": EV,
+    "Eh/bohr": EV / ANGSTROM,
+    "e": 1.0,
+    "bohr": ANGSTROM,
+    "e bohr": ANGSTROM,
+    "bohr^2": ANGSTROM**2,
+    "bohr^3": ANGSTROM**3,
+}
+
+
+def observe_trajectory(
+    frames: Iterable[Frame],
+    evaluators: Sequence[Evaluator],
+    wanted: Sequence[str],
+    output: Path,
+    *,
+    terms: Sequence[Term] = (),
+    pbc: Periodicity | None = None,
+    batch_size: int = 16,
+    elsewhere: EvaluateBatches | None = None,
+    attributes: Attributes | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write observables of every frame into a record; continue where a killed call stopped.
+
+    Args:
+        frames: of positions, all with the same atoms; all beads one after the other within a
+            step, as :func:`mlobs_client.ipi.iterate_beads` gives them.
+        evaluators: together they provide everything that is wanted.
+        wanted: names of observables; "positions" and "cell" are copied from the frames.
+        output: the record to write, or to continue.
+        terms: force terms that change observables, as in the simulation.
+        pbc: overrides that frames with a cell are periodic.
+        batch_size: how many frames to evaluate at once.
+        elsewhere: evaluates batches in other processes (:mod:`mlobs_client.client.workers`).
+        attributes: where the numbers come from (models with their sha256, the client file).
+        progress: called with the number of frames done, after each batch.
+
+    Raises:
+        RecordError: there are no frames, or ``output`` was made from another trajectory or with
+            other models; the error names what differs.
+        MissingObservable: something wanted is given by no model.
+    """
+    stream = iter(frames)
+    first = next(stream, None)
+    if first is None:
+        raise RecordError("the trajectory has no frames to observe")
+
+    def evaluate_here(batches: Iterable[Sequence[Structure]]) -> Iterator[list[dict[str, Array]]]:
+        return (observe_batch(batch, evaluators, terms, wanted) for batch in batches)
+
+    (value,) = observe_batch([_structure(first, pbc)], evaluators, terms, wanted)
+    row = _row(first, pbc, value)
+    shapes = {name: np.shape(row[name]) for name in dict.fromkeys((*PLACE, *wanted))}
+    origin = {**(attributes or {}), "numbers": first.numbers.tolist()}
+    with RecordWriter(output, shapes, origin) as writer:
+        rest = chain([first], stream)
+        _skip_done(rest, open_record(output), pbc)
+        batches, again = tee(_batched(rest, batch_size))
+        structures = ([_structure(frame, pbc) for frame in batch] for batch in again)
+        for batch, values in zip(batches, (elsewhere or evaluate_here)(structures), strict=True):
+            writer.append([_row(f, pbc, value) for f, value in zip(batch, values, strict=True)])
+            if progress is not None:
+                progress(len(writer))
+
+
+def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
+    """Read what :func:`observe_trajectory` wrote, as ``[step, bead, ...]``.
+
+    Args:
+        path: of the record.
+        names: columns to read; all but those that tell the place by default.
+
+    Raises:
+        RecordError: this record was written by something else, or holds not one whole step.
+    """
+    record = open_record(path)
+    steps, beads = record.read("step"), record.read("bead")
+    n_beads = len(np.unique(beads))
+    n_steps = len(record) // max(n_beads, 1)
+    whole = np.arange(n_steps * n_beads).reshape(n_steps, n_beads)
+    if n_steps == 0 or (steps[whole] != steps[whole[:, :1]]).any():
+        raise RecordError(f"{path}: its rows are not the beads of one step after the other")
+    columns = [name for name in record.names if name not in PLACE] if names is None else names
+    return Joined(steps[whole[:, 0]], {name: record.read(name, whole) for name in columns})
+
+
+def export_extxyz(
+    record: Record, frames: Iterable[Frame], output: Path, pbc: Periodicity | None = None
+) -> None:
+    """Write frames with their observables as extended xyz, in eV and angstrom.
+
+    Names begin with ``mlobs_``, because ASE takes the plain ones for results of a calculator.
+    Tensors of atoms become rows of 9 or 27 numbers. The file appears when it is complete.
+
+    Args:
+        record: as :func:`observe_trajectory` wrote it.
+        frames: the same as there.
+        output: the file to write.
+        pbc: overrides that frames with a cell are periodic.
+
+    Raises:
+        RecordError: the frames are not those of the record.
+    """
+    import ase
+    import ase.io
+
+    names = [name for name in record.names if name in QUANTITIES and name != "positions"]
+    checksums = record.read("structure_checksum")
+    partial = output.with_name(output.name + ".partial")
+    with _complete(partial, output) as file:
+        for i, frame in enumerate(frames):
+            structure = _structure(frame, pbc)
+            _check_same(i, frame, structure, checksums, record.path)
+            atoms = ase.Atoms(
+                numbers=structure.numbers,
+                positions=structure.positions / ANGSTROM,
+                cell=structure.cell / ANGSTROM,
+                pbc=structure.pbc,
+                info={"step": frame.step, "bead": frame.bead},
+            )
+            for name in names:
+                value = record.read(name, i) / _ASE_UNITS[QUANTITIES[name].unit]
+                _attach(atoms, name, value)
+            ase.io.write(file, atoms, format="extxyz")
+
+
+@contextlib.contextmanager
+def _complete(partial: Path, output: Path) -> Iterator[TextIO]:
+    """A file that appears when it is complete, and of which else nothing stays."""
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+        partial.replace(output)
+    except OSError as error:
+        raise RecordError(
+            f"{output}: cannot be written: {error.strerror}; the record is complete: mend that "
+            "and give the same line again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _structure(frame: Frame, pbc: Periodicity | None) -> Structure:
+    return frame.structure if pbc is None else replace(frame.structure, pbc=pbc)
+
+
+def _row(frame: Frame, pbc: Periodicity | None, value: Mapping[str, Array]) -> dict[str, Any]:
+    structure = _structure(frame, pbc)
+    place = _place(frame, structure)
+    return {**value, **place, "positions": structure.positions, "cell": structure.cell}
+
+
+def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    while batch := list(islice(frames, size)):
+        yield batch
+
+
+def _place(frame: Frame, structure: Structure) -> dict[str, int]:
+    return {"step": frame.step, "bead": frame.bead, "structure_checksum": _checksum(structure)}
+
+
+def _checksum(structure: Structure) -> int:
+    arrays = (structure.numbers, structure.positions, structure.cell)
+    return zlib.crc32(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
+
+
+def _skip_done(frames: Iterator[Frame], record: Record, pbc: Periodicity | None) -> None:
+    """Take the frames that the record holds already, and check that they are the same."""
+    checksums = record.read("structure_checksum")
+    n_skipped = 0
+    for frame in islice(frames, len(checksums)):
+        _check_same(n_skipped, frame, _structure(frame, pbc), checksums, record.path)
+        n_skipped += 1
+    if n_skipped < len(checksums):
+        raise RecordError(
+            f"{record.path}: holds {len(checksums)} frames, but the trajectory has only "
+            f"{n_skipped}: it is another one; choose another output"
+        )
+
+
+def _check_same(i: int, frame: Frame, structure: Structure, checksums: Array, path: Path) -> None:
+    if i >= len(checksums) or _checksum(structure) != checksums[i]:
+        raise RecordError(
+            f"{path}: frame {i} of the trajectory (step {frame.step}, bead {frame.bead}) is not "
+            "the one that was observed; choose another output for another trajectory"
+        )
+
+
+def _attach(atoms: Any, name: str, value: Array) -> None:
+    if value.ndim > 1 and QUANTITIES[name].shape[0] == "n_atoms":
+        atoms.arrays[f"mlobs_{name}"] = value.reshape(len(atoms), -1)
+    else:
+        atoms.info[f"mlobs_{name}"] = value if value.ndim else float(value)

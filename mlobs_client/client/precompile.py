@@ -1,0 +1,53 @@
+"""Programs before they are needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mlobs_client.client.total_energy import batches, predict
+from mlobs_client.evaluate.compile.networks import State
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
+from mlobs_client.structure import Structure
+from mlobs_client.terms.term import Term
+
+PAUSE: Final = 0.2  # seconds between two looks at a compilation
+
+
+def compile_ahead(
+    structures: Sequence[Structure],
+    evaluators: Sequence[Evaluator],
+    terms: Sequence[Term] = (),
+    wanted: frozenset[str] = frozenset(),
+    report: Callable[[], None] = lambda: None,
+) -> frozenset[State]:
+    """Evaluate structures until every batch of them has its programs, or cannot have one.
+
+    Args:
+        structures: of one step.
+        evaluators: whose networks are compiled after no time of use.
+        terms: see :func:`mlobs_client.client.total_energy.predict`.
+        wanted: see there.
+        report: called whenever a compilation has to be waited for.
+
+    Returns:
+        How it ended for the networks of all batches; the log says why, where it failed.
+
+    Raises:
+        EvaluationError: see :func:`mlobs_client.client.total_energy.predict`.
+    """
+    networks = [evaluator for evaluator in evaluators if isinstance(evaluator, MaceEvaluator)]
+
+    def states_after(batch: Sequence[Structure]) -> frozenset[State]:
+        predict(batch, evaluators, terms, wanted)
+        return frozenset[State]().union(*(evaluator.compilation for evaluator in networks))
+
+    endings: set[State] = set()
+    for batch in batches(structures, evaluators):
+        while State.WAITING in (states := states_after(batch)):
+            report()
+            time.sleep(PAUSE)
+        endings |= states
+    return frozenset(endings)

@@ -1,0 +1,81 @@
+"""Which client file serves which forcefield of an input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlobs_client.client.config import ClientConfig, Socket
+from mlobs_client.client.schedule import Schedule
+from mlobs_client.ipi.forcefields import Forcefield
+from mlobs_client.ipi.input import PREFIX, IpiInput
+from mlobs_client.quantities import QUANTITIES
+
+
+@dataclass(frozen=True)
+class ClientFile:
+    """A client file that was read.
+
+    Attributes:
+        path: of the file.
+        config: its content.
+        n_processes: how many clients are started with it.
+    """
+
+    path: Path
+    config: ClientConfig
+    n_processes: int = 1
+
+    @property
+    def extras(self) -> frozenset[str]:
+        """Keys of the JSON that this client sends."""
+        return frozenset(self.extras_strides)
+
+    @property
+    def extras_strides(self) -> dict[str, int]:
+        """Keys of the JSON that this client sends, with the steps between two of them."""
+        observables = self.config.observables
+        row = dict.fromkeys(("record_row", "record"), observables.record_stride)
+        sent = {QUANTITIES[n].wire_name: observables.strides[n] for n in observables.extras}
+        return {**sent, **row} if observables.record else sent
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether one of its models wants a GPU, any that is free."""
+        tables = (self.config.potential, self.config.dipole, self.config.polarizability)
+        return any(getattr(table, "device", "cpu") == "cuda" for table in tables)
+
+    @property
+    def depends_on_step(self) -> bool:
+        """Whether it evaluates less at some steps than at others."""
+        return Schedule(self.config.observables.strides).depends_on_step
+
+
+Service = Mapping[str, ClientFile]
+"""Which client file serves a forcefield, by the name of the forcefield."""
+
+
+def listens(ff: Forcefield, socket: Socket, prefix: str) -> bool:
+    """Return whether a client with this [socket] reaches this forcefield."""
+    if ff.mode == "inet" or socket.mode == "inet":
+        return ff.mode == socket.mode and ff.port == socket.port
+    return prefix + ff.address == unix_path(socket.address)
+
+
+def unix_path(address: str) -> str:
+    """Return the socket file that a client opens; a name with a slash is a whole path."""
+    return address if "/" in address else PREFIX + address
+
+
+def find_service(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:
+    """Find which client file serves which forcefield."""
+    service = {}
+    embedded = [ff.name for ff in ipi.forcefields if ff.kind in ("ffdirect", "ffmpi")]
+    for client in clients:
+        reached = [
+            ff.name for ff in ipi.sockets if listens(ff, client.config.socket, ipi.sockets_prefix)
+        ]
+        for name in reached or embedded:
+            service[name] = client
+    return service

@@ -1,0 +1,264 @@
+"""The whole client but the wire: geometries in, replies for i-PI out.
+
+The socket client, the plug-in for ``i-pi-driver-py`` and ``<ffdirect>``, and the tests all use
+the same :class:`Answer`, so they give the same numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from mlobs_client.client import config as client_file
+from mlobs_client.client.alphas import read_alphas, report_alphas
+from mlobs_client.client.build import Assembly, build, model_files
+from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.limits import REFUSED, check_limits, keep_refused
+from mlobs_client.client.needs import check_needs
+from mlobs_client.client.schedule import Schedule
+from mlobs_client.client.spread_watch import SpreadWatch
+from mlobs_client.client.steps import StepCounter
+from mlobs_client.client.total_energy import predict
+from mlobs_client.errors import ConfigError, EvaluationError
+from mlobs_client.evaluate.model_files import digest
+from mlobs_client.record.header import Attributes
+from mlobs_client.record.writer import RecordWriter, open_next_record
+from mlobs_client.structure import Array, Prediction, Structure, fills_cell
+from mlobs_client.wire import extras
+from mlobs_client.wire.protocol import Reply, count_without_padding
+
+logger = logging.getLogger(__name__)
+
+
+class Answer:
+    """Replies to geometries, with the models, terms and record of one client.
+
+    The structure of the client file is evaluated once at the start, so that whatever is wrong
+    with the models is said before i-PI sees this client.
+
+    Args:
+        config: the client file.
+        assembly: what :func:`mlobs_client.client.build.build` made of it.
+        record_path: where the observables of ``[observables] record`` go.
+        attributes: of the record: where its numbers come from.
+        step: of i-PI, at the first request, for a client that answers all structures of all
+            steps; None where that is not known: all observables are then evaluated at every step.
+
+    Raises:
+        MissingObservable: something that the client file wants is given by no model.
+        EvaluationError: the models cannot treat the structure.
+        RecordError: the record cannot be written.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        assembly: Assembly,
+        record_path: Path,
+        attributes: Attributes,
+        step: int | None = None,
+    ) -> None:
+        self._assembly = assembly
+        self._limits = config.limits
+        self._refused = record_path.with_name(REFUSED)
+        self._extras = config.observables.extras
+        self._recorded = config.observables.record
+        self._record: RecordWriter | None = None
+        self._schedule = Schedule(config.observables.strides)
+        self._steps = StepCounter(step)
+        self._last: Structure | None = None  # of the request before
+        self._is_first = True  # no request was seen yet
+        self._watch = SpreadWatch(assembly.alphas)
+        report_alphas(assembly.alphas, self._wanted(self._schedule.due(None)))
+        if step is None and self._schedule.depends_on_step:
+            logger.warning(
+                "[observables] every has no effect, because this client does not know the steps of "
+                "i-PI: all observables are evaluated at every step; where one client answers all "
+                "beads, 'mlobs run' tells it the step, and so does 'mlobs client --step N'"
+            )
+        (first,) = self._predict([assembly.structure], self._schedule.due(None))
+        check_virial(first, assembly.structure, config)
+        if self._recorded:
+            columns = self._columns(first, assembly.structure)
+            shapes = {name: np.shape(value) for name, value in columns.items()}
+            self._record = open_next_record(record_path, shapes, attributes)
+
+    @classmethod
+    def from_file(cls, path: Path, name: str = "", step: int | None = None) -> Self:
+        """Build everything that a client file describes.
+
+        Args:
+            path: of the client file.
+            name: if given, the record is called ``record_file-NAME``; clients without a name of
+                their own find a free one.
+            step: of i-PI, at the first request; see the class.
+
+        Raises:
+            ConfigError: the client file says something impossible.
+            MissingObservable: its tables need what no model of it gives.
+            ModelError: a model file is missing, corrupt or for other species.
+        """
+        config = client_file.load(path)
+        check_needs(config)
+        assembly = build(config, path.parent)
+        record = path.parent / config.observables.record_file
+        if name:
+            record = record.with_stem(f"{record.stem}-{name}")
+        return cls(config, assembly, record, describe(config, path), step)
+
+    def __call__(
+        self, cells: Array, positions: Array, batch_size: int | None = None
+    ) -> list[Reply]:
+        """Evaluate geometries.
+
+        i-PI fills up batches with repeats of the last structure, and its own driver passes them
+        on: they are evaluated once and recorded once.
+
+        Args:
+            cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
+            positions: shape ``(n_structures, n_atoms, 3)``, bohr.
+            batch_size: how many structures a request can hold, if repeats are left out already.
+
+        Raises:
+            ConfigError: i-PI sends another number of atoms than the client file describes.
+            EvaluationError: a model gave NaN, cannot treat a geometry, or [limits] forbid it; the
+                structures of the request are kept in ``refused.xyz``.
+        """
+        template = self._assembly.structure
+        if positions.shape[1] != template.n_atoms:
+            raise ConfigError(
+                f"i-PI sends {positions.shape[1]} atoms, but the structure of the client file has "
+                f"{template.n_atoms}; both must be the same atoms in the same order"
+            )
+        self._compare_periodicity(cells[0], positions[0])
+        n_real = count_without_padding(cells, positions)
+        structures = [
+            replace(template, cell=cell, positions=position)
+            for cell, position in zip(cells[:n_real], positions[:n_real], strict=True)
+        ]
+        due = self._schedule.due(self._count_step(structures, batch_size or len(cells)))
+        try:
+            predictions = self._predict(structures, due)
+            check_limits(predictions, self._limits)
+        except EvaluationError as error:
+            kept = keep_refused(structures, self._refused)
+            raise EvaluationError(f"{error}; {kept}") from error
+        rows = self._append(predictions, structures, due)
+        replies = [
+            self._reply(prediction, row, due)
+            for prediction, row in zip(predictions, rows, strict=True)
+        ]
+        return replies + [replies[-1]] * (len(cells) - n_real)
+
+    def _compare_periodicity(self, cell: Array, positions: Array) -> None:
+        """Say once where i-PI has a liquid or a solid, and the client file a molecule."""
+        if self._is_first and not any(self._assembly.structure.pbc) and fills_cell(positions, cell):
+            logger.warning(
+                "the structure of the client file is not periodic, but its atoms fill the cell of "
+                "i-PI: forces between images are left out; 'mlobs check' says how to make it "
+                "periodic"
+            )
+        self._is_first = False
+
+    def _count_step(self, structures: Sequence[Structure], batch_size: int) -> Iterable[int] | None:
+        if not self._schedule.depends_on_step:
+            return None
+        last, self._last = self._last, structures[-1]
+        repeats = last is not None and (
+            np.array_equal(last.positions, structures[0].positions)
+            and np.array_equal(last.cell, structures[0].cell)
+        )
+        return self._steps.advance(len(structures), batch_size, repeats=repeats)
+
+    def _predict(self, structures: Sequence[Structure], due: frozenset[str]) -> list[Prediction]:
+        terms = self._assembly.terms
+        wanted = self._wanted(due)
+        evaluated = wanted.union(*(term.needs for term in terms))
+        wanted |= self._watch.needs(evaluated)
+        predictions = predict(structures, self._assembly.evaluators, terms, wanted)
+        for prediction, structure in zip(predictions, structures, strict=True):
+            self._watch.check(prediction.observables, structure.n_atoms)
+        return predictions
+
+    def _wanted(self, due: frozenset[str]) -> frozenset[str]:
+        limited = self._limits.energy_spread is not None
+        return due - {"positions"} | ({"energy_spread"} if limited else frozenset())
+
+    def _columns(self, prediction: Prediction, structure: Structure) -> dict[str, Array]:
+        columns = {
+            name: structure.positions if name == "positions" else prediction.observables[name]
+            for name in self._recorded
+        }
+        # positions without their cell could not be observed again
+        return {**columns, "cell": structure.cell} if "positions" in columns else columns
+
+    def _append(
+        self,
+        predictions: Sequence[Prediction],
+        structures: Sequence[Structure],
+        due: frozenset[str],
+    ) -> Sequence[Mapping[str, int | str]]:
+        """Record before replying: a row whose number has reached i-PI is safe."""
+        if self._record is None or not due.issuperset(self._recorded):
+            return [{}] * len(predictions)
+        rows = self._record.append(
+            [self._columns(p, s) for p, s in zip(predictions, structures, strict=True)]
+        )
+        return [{"record_row": row, "record": self._record.path.name} for row in rows]
+
+    def _reply(
+        self, prediction: Prediction, row: Mapping[str, int | str], due: frozenset[str]
+    ) -> Reply:
+        virial = np.zeros((3, 3)) if prediction.virial is None else prediction.virial
+        sent = {name: prediction.observables[name] for name in self._extras if name in due}
+        return Reply(prediction.energy, prediction.forces, virial, extras.encode({**sent, **row}))
+
+    def close(self) -> None:
+        """Finish the record."""
+        if self._record is not None:
+            self._record.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def check_virial(prediction: Prediction, structure: Structure, config: ClientConfig) -> None:
+    """Refuse models without a strain derivative where a virial may be needed.
+
+    Without periodicity nothing needs it: i-PI gets zeros, as with ``virial = "none"``.
+
+    Raises:
+        EvaluationError: there is no virial, and the client file does not say that none is needed.
+    """
+    if prediction.virial is not None or config.virial == "none":
+        return
+    if any(structure.pbc):
+        raise EvaluationError(
+            "a model of this client has no strain derivative, so there is no virial; for runs at "
+            'constant volume write virial = "none" at the top of the client file'
+        )
+    logger.info(
+        "the models have no strain derivative: i-PI gets a zero virial, and pressures mean "
+        "nothing; the structure is not periodic, so nothing else needs it"
+    )
+
+
+def describe(config: ClientConfig, path: Path) -> dict[str, str | float]:
+    """Where the numbers of a client come from: its file, its models, their alphas and versions."""
+    models = model_files(config, path.parent)
+    alphas = read_alphas(config, path.parent)
+    return {
+        **{f"alpha_{quantity}": alpha.value for quantity, alpha in alphas.items()},
+        "client_file": path.read_text(encoding="utf-8"),
+        "models": "\n".join(f"{digest(model)}  {model.name}" for model in models),
+        "mlobs": version("mlobs"),
+    }

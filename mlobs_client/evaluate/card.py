@@ -1,0 +1,130 @@
+"""The calibration card of committees: ``calibration.json`` beside their model files.
+
+A committee is known by the sha256 of all its members, so that no other one takes its alpha. Every
+quantity has the data that it was calibrated on, for they need not be in one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import Field
+
+from mlobs_client.errors import ModelError
+from mlobs_client.evaluate.model_files import digest
+from mlobs_client.files import read_json, write_json
+from mlobs_client.tables import Table, validate
+
+FILE: Final = "calibration.json"
+PATIENCE: Final = 30.0
+"""Seconds to wait for another that writes the card."""
+
+LIMITS: Final = (
+    "alpha holds for structures and labels like those of the data. A calibrated spread is blind "
+    "far from them, and to what all members have in common, such as the functional of their "
+    "labels: there the right alpha may be twice as large, or more. A client warns of spreads of "
+    "more than twice the largest one seen here."
+)
+
+
+class CalibratedQuantity(Table):
+    """One quantity of a committee.
+
+    ``alpha`` and its standard ``error``; ``formula`` and, from six members, the same by
+    ``mean_of_ratios``. Spreads are std(ddof=1) over the members, not calibrated, pooled over the
+    components of an atom or structure, in ``unit``; those of whole structures are scaled to
+    ``n_atoms`` by the square root of the number of atoms. ``coverage``: fractions of the errors
+    within one and two calibrated spreads, and those expected by Student's t.
+    """
+
+    alpha: float = Field(gt=0.0)
+    error: float = Field(ge=0.0)
+    formula: str
+    mean_of_ratios: tuple[float, float] | None = None
+    n_members: int
+    n_frames: int
+    n_atoms: float = Field(gt=0.0)
+    unit: str
+    rms_error: float
+    rms_spread: float
+    smallest_spread: float
+    largest_spread: float = Field(gt=0.0)
+    coverage: tuple[float, float]
+    expected_coverage: tuple[float, float]
+    rank_correlation: float | None = None
+    data: str
+    data_sha256: str
+    date: str
+    mlobs: str
+
+
+class _Committee(Table):
+    members: dict[str, str]
+    quantities: dict[str, CalibratedQuantity]
+
+
+class _Card(Table):
+    format: Literal["mlobs calibration 1"] = "mlobs calibration 1"
+    limits: str = LIMITS
+    committees: tuple[_Committee, ...] = ()
+
+
+def card_file(models: Sequence[Path]) -> Path:
+    """Where the card of a committee is: beside its first member."""
+    return models[0].with_name(FILE)
+
+
+def read_card(models: Sequence[Path]) -> dict[str, CalibratedQuantity]:
+    """What is known of a committee, by quantity; nothing for one that was not calibrated.
+
+    Args:
+        models: files of its members.
+
+    Raises:
+        ConfigError: the card is damaged.
+        ModelError: a file cannot be read.
+    """
+    digests = {digest(path) for path in models}
+    for committee in _read(card_file(models)).committees:
+        if set(committee.members.values()) == digests:
+            return dict(committee.quantities)
+    return {}
+
+
+def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuantity]) -> Path:
+    """Add quantities to the card of a committee, or replace them; what else it has stays.
+
+    Args:
+        models: files of its members.
+        quantities: by name.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the card that is there is damaged.
+        ModelError: it cannot be written.
+    """
+    path = card_file(models)
+    members = {model.name: digest(model) for model in models}
+    try:
+        # of two that calibrate in one folder, none loses what the other writes
+        with FileLock(f"{path}.lock", timeout=PATIENCE):
+            all_known = {**read_card(models), **quantities}
+            known = _read(path).committees
+            others = [c for c in known if set(c.members.values()) != set(members.values())]
+            committee = _Committee(members=members, quantities=all_known)
+            write_json(path, _Card(committees=(*others, committee)).model_dump(mode="json"))
+    except (OSError, Timeout) as error:
+        raise ModelError(f"{path}: the card cannot be written: {error}") from error
+    return path
+
+
+def _read(path: Path) -> _Card:
+    if not path.exists():
+        return _Card()
+    remedy = "remove it, and calibrate again with: mlobs calibrate"
+    return validate(_Card, read_json(path, remedy), str(path))

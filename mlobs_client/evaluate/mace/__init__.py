@@ -1,0 +1,1 @@
+"""Committees of MACE networks as one evaluator."""

@@ -1,0 +1,88 @@
+"""Networks of MACE as they are: sums over the atoms of each structure, recorded by torch.
+
+MACE thinks in eV and angstrom; units are left to those who call. A network sees neighbours only, in
+full precision however far the unwrapped atoms have gone; what depends on absolute positions is
+added here, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from ase.data import chemical_symbols
+
+from mlobs_client.evaluate.graph import Graph
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Inputs
+from mlobs_client.units import ANGSTROM
+
+
+class PlainNetworks:
+    """Members of one build, one after another.
+
+    Attributes:
+        members: these.
+        quantity: what they give.
+        cutoff: bohr.
+        species: atomic numbers that they were made for.
+        dtype: of the networks.
+        device: where they live.
+
+    Args:
+        members: of one build, precision and device.
+    """
+
+    def __init__(self, members: Sequence[AtomicNetwork]) -> None:
+        self.members = members
+        first = members[0]
+        self.quantity = first.quantity
+        self.cutoff = first.cutoff
+        self.species = species_of(first.network)
+        weights = next(first.parameters())
+        self.dtype, self.device = weights.dtype, str(weights.device)
+        one_hot = torch.zeros((len(chemical_symbols), len(self.species)), dtype=self.dtype)
+        one_hot[list(self.species), range(len(self.species))] = 1.0
+        self._one_hot = one_hot.to(self.device)
+        self._attributes = (torch.empty(0), torch.empty(0))  # of which atomic numbers
+
+    def __call__(self, graph: Graph) -> torch.Tensor:
+        """Sums of shape ``(n_structures, n_members, *shape)``, float64."""
+        if torch.is_grad_enabled():
+            graph.vectors.requires_grad_()
+            if self.members[0].has_charges:  # else as other models of this graph want them
+                graph.positions.requires_grad_()
+        graph = graph.within(self.cutoff)
+        vectors = (graph.vectors / ANGSTROM).to(self.dtype)
+        inputs = Inputs(vectors, self.attributes(graph.numbers), graph.edges)
+        # e3nn's parts are scripted; to optimize them takes seconds, and gains nothing on a CPU
+        scripted: AbstractContextManager[None] = nullcontext()
+        if self.device == "cpu":
+            scripted = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+        with scripted:
+            contributions = torch.stack([network(*inputs) for network in self.members], dim=1)
+        totals = graph.sum_over_atoms(contributions.double())
+        if self.members[0].has_charges:
+            totals = totals[..., :3] + _charges(contributions[..., 3].double(), graph)
+        return totals
+
+    def attributes(self, numbers: torch.Tensor) -> torch.Tensor:
+        """One-hot, shape ``(n_atoms, n_species)``; the same tensor for the same atoms."""
+        known, attributes = self._attributes
+        if known is not numbers:
+            attributes = self._one_hot[numbers]
+            self._attributes = (numbers, attributes)
+        return attributes
+
+
+def species_of(network: torch.nn.Module) -> tuple[int, ...]:
+    """Atomic numbers that a network of MACE was made for."""
+    return tuple(network.atomic_numbers.tolist())  # type: ignore[operator]
+
+
+def _charges(charges: torch.Tensor, graph: Graph) -> torch.Tensor:
+    """Dipoles of learned charges ``(n_atoms, n_members)``, which add up to zero, e angstrom."""
+    mean = graph.sum_over_atoms(charges) / graph.sum_over_atoms(torch.ones_like(charges))
+    neutral = charges - mean[graph.structure_of]
+    positions = graph.positions / ANGSTROM
+    return graph.sum_over_atoms(neutral.unsqueeze(2) * positions.unsqueeze(1))

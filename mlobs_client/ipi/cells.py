@@ -1,0 +1,58 @@
+"""Cells of a run, and whether they are those of a molecule in vacuum: i-PI always writes one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.trajectory import PLACES, open_trajectory
+from mlobs_client.structure import Array, Integers, fills_cell
+
+
+def read_cells(paths: Sequence[Path], prefix: Path) -> tuple[Integers, Array]:
+    """Read steps and cells of the first trajectory with a cell.
+
+    Args:
+        paths: files that may be trajectories.
+        prefix: of the run, for the error.
+
+    Returns:
+        Steps ``(t,)`` and cells ``(t, 3, 3)``, bohr, lattice vectors are rows.
+
+    Raises:
+        RecordError: none of them has a cell.
+    """
+    for path in paths:
+        try:
+            frames = [frame for frame in open_trajectory(path) if frame.cell is not None]
+        except RecordError:  # of another program
+            continue
+        if frames:
+            return np.array([f.step for f in frames]), np.array([f.cell for f in frames])
+    raise RecordError(
+        f"{prefix}: has no trajectory with a cell, so there is no volume; add <trajectory "
+        "filename='pos'> positions </trajectory> to <output>, or say 'mlobs ir --volume V', in "
+        "angstrom^3, or '--molecule'"
+    )
+
+
+def is_in_vacuum(paths: Sequence[Path]) -> bool | None:
+    """Whether there is vacuum about all atoms along all lattice vectors, or no cell at all.
+
+    Args:
+        paths: files, of which the first frame of the first one with positions counts.
+
+    Returns:
+        None without positions.
+    """
+    for path in paths:
+        try:
+            first = next(iter(open_trajectory(path)))
+        except RecordError:  # extras, properties, or of another program
+            continue
+        if first.quantity in PLACES:
+            return first.cell is None or not fills_cell(first.values, first.cell)
+    return None

@@ -1,0 +1,221 @@
+"""Read the extras that i-PI writes: what clients said beside energy, forces and virial.
+
+Numbers come with the 9 digits that i-PI prints by default (``floatformat`` in its input), except
+in files of ``extra_type='raw'``, which repeat the client's JSON with all digits.
+
+Source:
+    i-PI 3.3.1, ``ipi/engine/outputs.py`` (``TrajectoryOutput.write_traj``).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.continuation import collect_beads, find_history
+from mlobs_client.ipi.frames import whole_number
+from mlobs_client.quantities import QUANTITIES
+from mlobs_client.structure import Array, Integers
+
+logger = logging.getLogger(__name__)
+
+# " #EXTRAS(dipole)# Step:          10 ", also EXTRAS_BIAS, and EXTRAS_COMPONENT_RAW for all beads
+_HEAD: Final = re.compile(r" #EXTRAS(\w*)\(([^)]*)\)# Step:\s+(\d+)")
+_FILE_NAME: Final = "record"  # the one text among our extras
+_OURS: Final = {row.wire_name: name for name, row in QUANTITIES.items()}
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Extras of one kind.
+
+    Attributes:
+        steps: shape ``(n_steps,)``.
+        values: numbers by name, ``[step, ...]`` or ``[step, bead, ...]``. Observables have our
+            names, shapes and index orders; a file of several extras, which i-PI joins into one
+            row, keeps the name "a,b" that i-PI was given.
+        texts: of each step (and bead), where the extra is a text, by the same names.
+    """
+
+    steps: Integers
+    values: Mapping[str, Array]
+    texts: Mapping[str, np.ndarray[Any, np.dtype[np.str_]]]
+
+
+@dataclass(frozen=True)
+class _Block:
+    name: str
+    step: int
+    has_all_beads: bool
+    lines: list[str]
+
+
+def read_extras(*paths: Path, bead: int = 0) -> Extras:
+    """Read the extras of one bead.
+
+    Args:
+        paths: one file, or the files of a continued run in their order. A file of
+            ``extras_component_raw`` holds all beads and gives ``[step, bead, ...]``.
+        bead: which bead to take from a file of ``extra_type='raw'``, which holds all.
+
+    Raises:
+        RecordError: a file is missing or holds no extras.
+    """
+    blocks = [block for path in paths for block in _read_blocks(path)]
+    if not blocks:
+        raise RecordError(f"{', '.join(map(str, paths))}: no extras of i-PI are in there")
+    steps = np.array([block.step for block in blocks])
+    blocks = [blocks[i] for i in find_history(steps, paths[0], "extras")]
+    contents = [_parse(block, bead, paths[0]) for block in blocks]
+    return _stack([block.step for block in blocks], contents, paths[0])
+
+
+def read_bead_extras(*bases: Path) -> Extras:
+    """Read the extras of all beads, values as ``[step, bead, ...]``.
+
+    Args:
+        bases: path without bead, such as ``simulation.dipole`` for ``simulation.dipole_0``, ...;
+            several for a run that was continued elsewhere.
+
+    Raises:
+        RecordError: as for :func:`read_extras`, or the beads have no step in common.
+    """
+    beads = [read_extras(*paths, bead=bead) for bead, paths in collect_beads(bases).items()]
+    common = beads[0].steps
+    for extras in beads[1:]:
+        common = np.intersect1d(common, extras.steps)
+    if len(common) == 0:
+        raise RecordError(f"{bases[0]}: the extras of the beads have no step in common")
+    chosen = [np.isin(extras.steps, common) for extras in beads]
+    return Extras(
+        common,
+        {
+            name: np.stack([e.values[name][c] for e, c in zip(beads, chosen, strict=True)], 1)
+            for name in beads[0].values
+        },
+        {
+            name: np.stack([e.texts[name][c] for e, c in zip(beads, chosen, strict=True)], 1)
+            for name in beads[0].texts
+        },
+    )
+
+
+def extras_in(line: str) -> tuple[str, ...]:
+    """Return which extras a header names, as i-PI was given them; none if it is no header."""
+    head = _find_head(line)
+    return () if head is None else tuple(name.strip() for name in head[2].split(","))
+
+
+def _read_blocks(path: Path) -> Iterator[_Block]:
+    block: _Block | None = None
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                head = _find_head(line)
+                if head is None:
+                    if block is not None:
+                        block.lines.append(line)
+                    continue
+                if block is not None and line.lstrip().startswith("#"):
+                    yield block
+                elif block is not None:  # i-PI was killed within a line and continued behind it
+                    logger.warning("%s: extras of step %d are cut and left out", path, block.step)
+                step = whole_number(head[3], f"{path}: Step")
+                block = _Block(head[2], step, head[1] == "_COMPONENT_RAW", [])
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: cannot be read as extras of i-PI: {error}") from error
+    if block is not None:
+        if block.lines and not block.lines[-1].endswith("\n"):
+            logger.warning("%s: the last line is cut and left out", path)
+            block.lines.pop()
+        yield block
+
+
+def _find_head(line: str) -> re.Match[str] | None:
+    if "#EXTRAS" not in line:
+        return None
+    heads = list(_HEAD.finditer(line))
+    return heads[-1] if heads else None
+
+
+def _parse(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
+    if block.name == "raw":
+        return _parse_raw(block, bead, path)
+    numbers, texts = [], []
+    for line in filter(str.strip, block.lines):
+        try:
+            numbers.append([float(field) for field in line.split()])
+        except ValueError:
+            texts.append(line.strip())
+    names = [name.strip() for name in block.name.split(",")]
+    content: dict[str, Array | str] = {}
+    if texts:
+        names = [name for name in names if name != _FILE_NAME]
+        content[_FILE_NAME if _FILE_NAME in block.name.split(",") else block.name] = texts[0]
+    key = ",".join(names)
+    try:
+        if numbers:
+            content[_OURS.get(key, key)] = _as_ours(key, np.array(numbers), block.has_all_beads)
+    except ValueError:  # rows are missing
+        return {}
+    return content
+
+
+def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
+    """Read the Python text of i-PI's table of all extras: {"raw": [JSON of bead 0, ...], ...}."""
+    try:
+        texts = ast.literal_eval("".join(block.lines))["raw"]
+        fields = json.loads(texts[bead])
+    except (ValueError, SyntaxError, KeyError, IndexError, TypeError) as error:
+        raise RecordError(
+            f"{path}: the raw extras of step {block.step} are not the JSON of one client: {error}"
+        ) from error
+    return {
+        _OURS.get(key, key): value if isinstance(value, str) else _as_ours(key, np.array(value))
+        for key, value in fields.items()
+    }
+
+
+def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> Array:
+    """Give an observable its own shape, which i-PI's rows and columns have lost."""
+    if key not in _OURS:
+        return array.squeeze()
+    shape = QUANTITIES[_OURS[key]].shape
+    n_unknown = sum(isinstance(size, str) for size in shape) + has_all_beads
+    if n_unknown > 1:  # then i-PI has kept the shape, or the file cannot be
+        return array
+    if _OURS[key] == "born_charges":
+        return array.reshape(-1, 3, 3).transpose(0, 2, 1)  # [3 I + j, i] -> [I, i, j]
+    return array.reshape([-1] * n_unknown + [size for size in shape if isinstance(size, int)])
+
+
+def _stack(steps: list[int], contents: list[dict[str, Array | str]], path: Path) -> Extras:
+    usual = Counter(_shape_of(content) for content in contents).most_common(1)[0][0]
+    if not usual:
+        raise RecordError(f"{path}: no extras of i-PI are whole")
+    whole = [i for i, content in enumerate(contents) if _shape_of(content) == usual]
+    if len(whole) < len(contents):
+        logger.warning(
+            "%s: the extras of %d steps are cut and left out", path, len(contents) - len(whole)
+        )
+    kept = [contents[i] for i in whole]
+    texts = {name for name, value in kept[0].items() if isinstance(value, str)}
+    return Extras(
+        np.array([steps[i] for i in whole], dtype=np.int64),
+        {name: np.array([c[name] for c in kept]) for name in kept[0] if name not in texts},
+        {name: np.array([c[name] for c in kept]) for name in sorted(texts)},
+    )
+
+
+def _shape_of(content: dict[str, Array | str]) -> tuple[tuple[str, tuple[int, ...] | None], ...]:
+    return tuple((n, None if isinstance(v, str) else v.shape) for n, v in content.items())

@@ -1,0 +1,190 @@
+"""Read the ``<properties>`` files of i-PI.
+
+i-PI's own ``read_output`` keeps the units of the file, reads line by line in Python, stops at a
+line that a kill has cut, and gives the steps of a continued run twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.continuation import find_history
+from mlobs_client.ipi.dimensions import factor
+from mlobs_client.ipi.frames import whole_number
+from mlobs_client.structure import Array
+
+logger = logging.getLogger(__name__)
+
+# "# column   1     --> step : help" and "# cols.    3-8      --> stress_md{megapascal} : help"
+_COLUMN: Final = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:-(\d+))?\s+-->\s*(.+?)\s*(?: : |$)")
+_UNIT: Final = re.compile(r"\{([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Properties:
+    """Properties of a run.
+
+    Attributes:
+        values: by the names in i-PI's input without unit, such as ``kinetic_md(O)``; atomic
+            units; shape ``(n_steps,)`` or ``(n_steps, n_columns)``.
+        units: of each property in the (first) file, as i-PI writes them.
+    """
+
+    values: Mapping[str, Array]
+    units: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.values:
+            raise RecordError(
+                f"the properties have no {name!r}; they have {', '.join(self.values)}: add it to "
+                "<properties> in i-PI's input"
+            )
+        return self.values[name]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One property in a file.
+
+    Attributes:
+        name: as in i-PI's input, without unit.
+        unit: as i-PI writes it; empty for atomic units.
+        place: of its numbers in a row.
+    """
+
+    name: str
+    unit: str
+    place: slice
+
+
+def read_properties(*paths: Path) -> Properties:
+    """Read properties and turn them into atomic units.
+
+    Args:
+        paths: one file, or the files of a continued run in their order. A continued run that
+            i-PI appended to the same file is one file. i-PI writes no header when it continues,
+            so a file without header has the columns of the one before.
+
+    Raises:
+        RecordError: a file is missing, has no header, or has a line that makes no sense.
+    """
+    columns: list[Column] = []
+    tables: list[Array] = []
+    units: dict[str, str] = {}
+    names: list[str] = []
+    for path, first_line, lines in _pieces(paths):
+        where = f"{path}:{first_line}"
+        columns = read_header(lines, path) or columns
+        if not columns:
+            raise RecordError(f"{path}: has no header that names the columns of i-PI properties")
+        if names and [column.name for column in columns] != names:
+            raise RecordError(f"{where}: has other columns than {paths[0]}; read them separately")
+        names = [column.name for column in columns]
+        units = units or {column.name: column.unit for column in columns}
+        tables.append(_read_table(path, first_line, lines, columns))
+    if not tables:
+        raise RecordError("no properties file was given")
+    table = np.concatenate(tables)
+    values = {c.name: _squeeze(table[:, c.place]) for c in reversed(columns)}
+    return Properties(_one_history({name: values[name] for name in names}, paths), units)
+
+
+def has_header(line: str) -> bool:
+    """Whether a line is one of a header of properties."""
+    return _COLUMN.match(line) is not None
+
+
+def _pieces(paths: tuple[Path, ...]) -> Iterator[tuple[Path, int, list[str]]]:
+    """Yield path, number of the first line and lines of what has one header, or none.
+
+    A file has several headers where files were joined; each may have units of its own.
+    """
+    for path in paths:
+        lines = _read_lines(path)
+        first = [i for i, line in enumerate(lines) if (m := _COLUMN.match(line)) and m[1] == "1"]
+        begins = [0, *first[1:], len(lines)]
+        for begin, end in pairwise(begins):
+            yield path, begin + 1, lines[begin:end]
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: cannot be read as properties of i-PI: {error}") from error
+    if lines and not lines[-1].endswith("\n"):
+        logger.warning("%s: the last line is cut and left out", path)
+        lines.pop()
+    return lines
+
+
+def read_header(lines: Sequence[str], path: Path) -> list[Column]:
+    """Read the columns that a header names.
+
+    Args:
+        lines: of the file, those that are no header among them.
+        path: of the file, for errors.
+
+    Raises:
+        RecordError: a number of a column is none.
+    """
+    matches = [match for line in lines if line.startswith("#") and (match := _COLUMN.match(line))]
+    columns = []
+    for match in matches:
+        where, what = f"{path}: header: column", match[3]
+        first, last = (whole_number(text, where) for text in (match[1], match[2] or match[1]))
+        if not 1 <= first <= last:
+            raise RecordError(f"{where} {match[1]}-{last} is none; columns are counted from 1")
+        unit = _UNIT.search(what)
+        place = slice(first - 1, last)
+        columns.append(Column(_UNIT.sub("", what).strip(), unit[1] if unit else "", place))
+    return columns
+
+
+def _read_table(path: Path, first_line: int, lines: list[str], columns: list[Column]) -> Array:
+    n_columns = columns[-1].place.stop
+    rows = []
+    for number, line in enumerate(lines, first_line):
+        fields = line.split()
+        if not fields or line.startswith("#"):
+            continue
+        if len(fields) > n_columns:  # i-PI was killed within a line and continued behind it
+            logger.warning("%s:%d: the begin of this line is cut and left out", path, number)
+            fields = fields[-n_columns:]
+        if len(fields) < n_columns:
+            raise RecordError(f"{path}:{number}: has {len(fields)} numbers instead of {n_columns}")
+        try:
+            rows.append(list(map(float, fields)))
+        except ValueError as error:
+            raise RecordError(f"{path}:{number}: {error}") from None
+    table = np.array(rows).reshape(-1, n_columns)
+    for column in columns:
+        quantity = column.name.split("(")[0]
+        table[:, column.place] *= factor(quantity, column.unit, f"{path}: header")
+    return table
+
+
+def _one_history(values: dict[str, Array], paths: tuple[Path, ...]) -> dict[str, Array]:
+    order = values.get("step", values.get("time"))
+    if order is None:
+        if len(paths) > 1:
+            raise RecordError(
+                f"{paths[0]}: has neither step nor time, so that continued runs cannot be joined; "
+                "add step to <properties>"
+            )
+        return values
+    history = find_history(order, paths[0], "rows")
+    return {name: value[history] for name, value in values.items()}
+
+
+def _squeeze(table: Array) -> Array:
+    return table[:, 0] if table.shape[1] == 1 else table

@@ -1,0 +1,264 @@
+"""The formats of structure files, each as i-PI understands it.
+
+xyz with a comment of i-PI, extended xyz with labels of i-PI, checkpoints and RESTART, PDB with the
+units of i-PI; everything else is read by ASE. Of several frames the first counts: i-PI takes it
+for its first bead.
+
+Source:
+    i-PI 3.3.1, ``utils/io/io_units.py`` (units that are not written), ``engine/initializer.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import numpy as np
+
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.ipi.labels import numbers_of
+from mlobs_client.ipi.trajectory import PLACES
+from mlobs_client.ipi.xyz import parse_frame, read_atoms
+from mlobs_client.structure import Array, Integers
+from mlobs_client.units import ANGSTROM
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+logger = logging.getLogger(__name__)
+
+Periodicity = tuple[bool, bool, bool]
+
+PERIODIC: Final[Periodicity] = (True, True, True)
+MOLECULE: Final[Periodicity] = (False, False, False)
+XYZ: Final = frozenset({".xyz", ".extxyz"})
+
+_OF_IPI: Final = re.compile(
+    r"CELL[(\[{](abcABC|H|GENH)[)\]}]:|\b(cell|positions|velocities|momenta|forces|\w_centroid)\{"
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Numbers of a file before they are checked; bohr, lattice vectors are rows.
+
+    ``constraints`` are those of ASE, ``pbc`` is what the file says.
+    """
+
+    numbers: Integers
+    positions: Array
+    cell: Array
+    pbc: Periodicity
+    constraints: Sequence[Any] = ()
+
+
+def read_content(path: Path) -> Content:
+    """Read the first structure, with the reader that the content of the file asks for.
+
+    Raises:
+        ConfigError: it is unreadable.
+    """
+    first, second = head(path)
+    try:
+        if re.match(r"\s*(<\?xml|<!--|<simulation)", first):
+            return _read_checkpoint(path)
+        if first.strip().isdecimal() and is_of_ipi(second):
+            return _read_xyz_of_ipi(path)
+        if path.suffix in XYZ:
+            return _from_atoms(read_atoms(*_first_frame(path)))
+        if path.suffix.lower() == ".pdb" and _is_pdb_of_ipi(path, first):
+            return _read_pdb_of_ipi(path)
+    except ConfigError:
+        raise
+    except (RecordError, ValueError, KeyError, IndexError) as error:
+        raise ConfigError(f"{path}: no structure can be read from it: {error}") from error
+    import ase.io
+
+    try:
+        return _from_atoms(ase.io.read(path))
+    except Exception as error:  # ASE's readers raise anything
+        raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
+
+
+def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
+    """Read all structures of a file, with all that ASE finds beside them.
+
+    xyz with labels of i-PI (``D``, ``O18``) is read as :func:`read_content` does, of any number of
+    atoms in each frame; everything else by ASE alone.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ConfigError: it is unreadable from some structure on.
+    """
+    import ase.io
+
+    n_read = 0
+    try:
+        first, _ = head(path)
+        if path.suffix not in XYZ or not first.strip().isdecimal():
+            frames = ase.io.iread(path, index=":")
+        else:
+            frames = (_atoms_of(path, *frame) for frame in _frames(path))
+        for atoms in frames:
+            yield atoms
+            n_read += 1
+    except ConfigError:
+        raise
+    except Exception as error:  # ASE's readers raise anything
+        raise ConfigError(
+            f"{path}: ASE cannot read structures from it, {n_read} were read before: {error}"
+        ) from error
+
+
+def _atoms_of(path: Path, line: int, comment: str, lines: list[str]) -> Atoms:
+    if not is_of_ipi(comment):
+        return read_atoms(comment, lines)
+    from ase import Atoms
+
+    found = _parse_of_ipi(path, line, comment, lines)
+    return Atoms(
+        found.numbers, found.positions / ANGSTROM, cell=found.cell / ANGSTROM, pbc=found.pbc
+    )
+
+
+def head(path: Path) -> tuple[str, str]:
+    """Return the first two lines."""
+    with _lines(path) as file:
+        return file.readline(), file.readline()
+
+
+def _lines(path: Path) -> TextIO:
+    """Open a file that may be binary or in another encoding."""
+    return path.open(encoding="utf-8", errors="replace")
+
+
+def is_of_ipi(comment: str) -> bool:
+    """Whether the second line of an xyz file is one that i-PI understands, and ASE does not."""
+    return "Properties=" not in comment and _OF_IPI.search(comment) is not None
+
+
+def _frames(path: Path) -> Generator[tuple[int, str, list[str]], None, None]:
+    """Yield the line of the comment, from 1, the comment and the lines of the atoms.
+
+    The last line may lack its newline.
+    """
+    with _lines(path) as file:
+        number = 1
+        first = file.readline().strip()
+        while first or number == 1:
+            if not first.isdecimal() or int(first) == 0:
+                which = "first line of an xyz file" if number == 1 else f"line {number}"
+                raise ConfigError(f"{path}: the {which} is the number of atoms, not {first[:40]!r}")
+            comment = file.readline().rstrip("\n") + "\n"
+            lines = [line.rstrip("\n") + "\n" for line in islice(file, int(first))]
+            if len(lines) < int(first):
+                said = "first line" if number == 1 else f"line {number}"
+                raise ConfigError(f"{path}: has {len(lines)} atoms, but its {said} says {first}")
+            yield number + 1, comment, lines
+            number += 2 + len(lines)
+            first = file.readline().strip()
+
+
+def _first_frame(path: Path) -> tuple[str, list[str]]:
+    """Return the comment and the lines of the atoms."""
+    with contextlib.closing(_frames(path)) as frames:
+        _, comment, lines = next(frames)
+        try:
+            has_more = next(frames, None) is not None
+        except ConfigError:  # in what is not taken
+            has_more = True
+    if has_more:
+        logger.info("%s has several frames, of which the first is taken", path)
+    return comment, lines
+
+
+def _read_xyz_of_ipi(path: Path) -> Content:
+    return _parse_of_ipi(path, 2, *_first_frame(path))
+
+
+def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Content:
+    has_unit = re.search(r"\b(?!cell\b|CELL\b)\w+\{", comment) is not None
+    if not has_unit or ("CELL" in comment and "cell{" not in comment):
+        logger.warning(
+            "%s names no unit of its %s, so it is bohr, as for i-PI; if that is not so, write "
+            "positions{angstrom} cell{angstrom} into its second line",
+            path,
+            "cell" if has_unit else "positions",
+        )
+    if not has_unit:
+        comment = f"positions{{atomic_unit}} {comment}"
+    parsed = parse_frame(comment, lines, f"{path}:{line}")
+    if parsed.quantity not in PLACES:
+        raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another structure")
+    cell = np.zeros((3, 3)) if parsed.cell is None else parsed.cell
+    return Content(parsed.numbers, parsed.values, cell, PERIODIC if cell.any() else MOLECULE)
+
+
+def _read_checkpoint(path: Path) -> Content:
+    """Read the first bead of the first system, with the classes of i-PI that read only that."""
+    from ipi.inputs.beads import InputBeads
+    from ipi.inputs.cell import InputCell
+    from ipi.utils.io.inputs.io_xml import xml_parse_file
+
+    tags = {}
+    try:
+        with path.open() as file:
+            root = xml_parse_file(file).fields[0][1]
+        systems = [node for name, node in root.fields if name == "system"]
+        tags = dict(reversed(systems[0].fields)) if systems else {}
+    except Exception as error:  # of the parser of XML
+        raise ConfigError(f"{path}: cannot be read as XML: {error}") from error
+    if "beads" not in tags or "cell" not in tags:
+        raise ConfigError(
+            f"{path}: has no <beads> and <cell>, so it is an input and no checkpoint; name the "
+            "file of its <initialize>, or a RESTART"
+        )
+    beads, cell = InputBeads(), InputCell()
+    beads.parse(tags["beads"])
+    cell.parse(tags["cell"])
+    found = beads.fetch()
+    names = tuple(str(name) for name in found.names)
+    positions = np.array(found.q[0], dtype=np.float64).reshape(-1, 3)
+    vectors = np.array(cell.fetch().h, dtype=np.float64).T  # i-PI has them as columns
+    return Content(numbers_of(names), positions, vectors, PERIODIC)
+
+
+def _is_pdb_of_ipi(path: Path, title: str) -> bool:
+    """Whether i-PI reads it otherwise than ASE: units in the title, or heavy hydrogen."""
+    if title.startswith("TITLE") and _OF_IPI.search(title):
+        return True
+    with _lines(path) as file:
+        return any(
+            line.startswith(("ATOM", "HETATM")) and line[12:16].strip() in ("D", "T")
+            for line in file
+        )
+
+
+def _read_pdb_of_ipi(path: Path) -> Content:
+    from ipi.utils.io import read_file
+
+    with _lines(path) as file:
+        found = read_file("pdb", file)
+    atoms = found["atoms"]
+    names = tuple(str(name) for name in atoms.names)
+    positions = np.array(atoms.q, dtype=np.float64).reshape(-1, 3)
+    return Content(numbers_of(names), positions, np.array(found["cell"].h).T, PERIODIC)
+
+
+def _from_atoms(atoms: Atoms) -> Content:
+    pbc = tuple(bool(periodic) for periodic in atoms.pbc)
+    return Content(
+        numbers=np.asarray(atoms.numbers, dtype=np.int64),
+        positions=atoms.positions * ANGSTROM,
+        cell=np.asarray(atoms.cell) * ANGSTROM,
+        pbc=(pbc[0], pbc[1], pbc[2]),
+        constraints=atoms.constraints,
+    )

@@ -1,0 +1,277 @@
+"""Read the ``<trajectory>`` files of i-PI: positions, velocities, forces, of beads or centroids."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.continuation import collect_beads, find_history
+from mlobs_client.ipi.frames import Place, find_frames
+from mlobs_client.ipi.xyz import parse_frame
+from mlobs_client.structure import Array, Integers, Structure
+
+logger = logging.getLogger(__name__)
+
+PLACES = frozenset({"positions", "x_centroid", "x_centroid_even", "x_centroid_odd"})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of one trajectory.
+
+    Attributes:
+        step: of i-PI, or the number of the frame where the file tells no step.
+        bead: 0 for centroids and single files.
+        quantity: "positions", "velocities", "forces", ... as in i-PI's input.
+        numbers: shape ``(n_atoms,)``, atomic numbers.
+        values: shape ``(n_atoms, 3)``, atomic units.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
+        labels: of the atoms as in the file, ``D`` or ``O18``, which tell masses.
+        masses: shape ``(n_atoms,)``, electron masses, of a column of extended xyz; else None.
+    """
+
+    step: int
+    bead: int
+    quantity: str
+    numbers: Integers
+    values: Array
+    cell: Array | None
+    labels: tuple[str, ...]
+    masses: Array | None = None
+
+    @property
+    def structure(self) -> Structure:
+        """The structure; periodic if the file gives a cell.
+
+        Raises:
+            RecordError: this is a frame of velocities, forces or the like.
+        """
+        if self.quantity not in PLACES:
+            raise RecordError(f"a frame of {self.quantity} has no positions; read another file")
+        if self.cell is None:
+            return Structure(self.numbers, self.values, np.zeros((3, 3)), (False, False, False))
+        return Structure(self.numbers, self.values, self.cell)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A whole trajectory in memory.
+
+    Attributes:
+        steps: shape ``(n_steps,)``.
+        quantity: as in :class:`Frame`.
+        numbers: shape ``(n_atoms,)``.
+        values: ``[step, atom, 3]`` or ``[step, bead, atom, 3]``, atomic units.
+        cells: ``[step, 3, 3]``, bohr, rows; NaN without cell.
+        labels: as in :class:`Frame`.
+        masses: of the first frame, as in :class:`Frame`.
+    """
+
+    steps: Integers
+    quantity: str
+    numbers: Integers
+    values: Array
+    cells: Array
+    labels: tuple[str, ...]
+    masses: Array | None = None
+
+
+class TrajectoryReader:
+    """The frames of one trajectory; they stay in their files until they are read.
+
+    Attributes:
+        bead: which bead this is; where the comments name several, frames have theirs.
+        steps: shape ``(n_frames,)``; they rise, unless there are several frames of one step.
+    """
+
+    def __init__(self, places: Sequence[Place], bead: int = 0, columns: Sequence[str] = ()) -> None:
+        self.bead = bead
+        self._columns = columns
+        self._places = list(places)
+        self._has_beads = len({place.bead for place in places}) > 1
+        self.steps: Integers = np.array([place.step for place in places], dtype=np.int64)
+        if (self.steps < 0).any():
+            self.steps = np.arange(len(places))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Frame]:
+        places = zip(self.steps, self._places, strict=True)
+        labels: tuple[str, ...] = ()
+        for path, group in groupby(places, key=lambda item: item[1].path):
+            with path.open("rb") as file:
+                for step, place in group:
+                    frame = self._read(int(step), place, file)
+                    labels = labels or frame.labels
+                    _check_labels(frame.labels, labels, f"{path}:{place.line}", "the first frame")
+                    yield frame
+
+    def read_all(self) -> Trajectory:
+        """Read all frames into memory."""
+        frames = list(self)
+        _check_masses(frames, self._places)
+        no_cell = np.full((3, 3), np.nan)
+        return Trajectory(
+            self.steps,
+            frames[0].quantity,
+            frames[0].numbers,
+            np.array([frame.values for frame in frames]),
+            np.array([no_cell if frame.cell is None else frame.cell for frame in frames]),
+            frames[0].labels,
+            frames[0].masses,
+        )
+
+    def require_one_frame_per_step(self) -> None:
+        """Refuse images and beads in one file where a history is needed.
+
+        Raises:
+            RecordError: there are several frames of one step.
+        """
+        steps, counts = np.unique(self.steps, return_counts=True)
+        if (counts > 1).any():
+            first = self._places[0]
+            raise RecordError(
+                f"{first.path}: has {counts.max()} frames of step {steps[counts.argmax()]}, such "
+                "as beads or images, where one at each step is needed; give files of single beads"
+            )
+
+    def select(self, steps: Integers) -> TrajectoryReader:
+        """Return only the frames of these steps."""
+        indices = np.flatnonzero(np.isin(self.steps, steps))
+        places = [self._places[i] for i in indices]
+        chosen = TrajectoryReader(places, self.bead, self._columns)
+        chosen.steps = self.steps[indices]
+        return chosen
+
+    def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
+        comment, lines = place.read(file)
+        parsed = parse_frame(comment, lines, f"{place.path}:{place.line}", self._columns)
+        bead = place.bead if self._has_beads else self.bead
+        return Frame(
+            step,
+            bead,
+            parsed.quantity,
+            parsed.numbers,
+            parsed.values,
+            parsed.cell,
+            parsed.labels,
+            parsed.masses,
+        )
+
+
+def _check_labels(
+    labels: tuple[str, ...], expected: tuple[str, ...], where: str, of_which: str
+) -> None:
+    if labels == expected:
+        return
+    if len(labels) != len(expected):
+        raise RecordError(f"{where}: {len(labels)} atoms, but {len(expected)} in {of_which}")
+    i = next(i for i, pair in enumerate(zip(labels, expected, strict=True)) if len(set(pair)) == 2)
+    raise RecordError(
+        f"{where}: atom {i + 1} of {len(labels)} is {labels[i]}, but {expected[i]} in {of_which}; "
+        "all frames need the same atoms in the same order"
+    )
+
+
+def _check_masses(frames: Sequence[Frame], places: Sequence[Place]) -> None:
+    """Only the first frame's are kept."""
+    first = frames[0].masses
+    for frame, place in zip(frames, places, strict=True):
+        if first is not frame.masses and not np.array_equal(first, frame.masses):  # type: ignore
+            raise RecordError(
+                f"{place.path}:{place.line}: the column masses differs from that of the first "
+                "frame; all frames need the same masses"
+            )
+
+
+def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) -> TrajectoryReader:
+    """Find the frames of a trajectory, ready to be iterated over or read.
+
+    Where comments name several beads, the frames of all are there, step by step; where all frames
+    are of one step (images of a path), all are there, in the order of the file.
+
+    Args:
+        paths: one file (xyz or extxyz, any units that i-PI writes), or the files of a continued
+            run in their order.
+        bead: which bead the frames are said to belong to.
+        columns: of extended xyz of others, which are read instead of positions: the first of
+            these that is there, in its own unit.
+
+    Raises:
+        RecordError: a file is missing, is not a trajectory, or has no whole frame.
+    """
+    places = [place for path in paths for place in find_frames(path)]
+    if not places:
+        raise RecordError(f"{', '.join(map(str, paths))}: has no whole frame")
+    return TrajectoryReader(_keep_history(places, paths[0]), bead, columns)
+
+
+def _keep_history(places: list[Place], path: Path) -> list[Place]:
+    steps = np.array([place.step for place in places])
+    beads = np.array([place.bead for place in places])
+    if (steps < 0).any() or len(np.unique(steps)) == 1:
+        return places
+    histories = []
+    for bead in np.unique(beads):
+        of_bead = np.flatnonzero(beads == bead)
+        histories.append(of_bead[find_history(steps[of_bead], path, "frames")])
+    kept = np.concatenate(histories)
+    return [places[i] for i in kept[np.lexsort((beads[kept], steps[kept]))]]
+
+
+def open_beads(*bases: Path) -> list[TrajectoryReader]:
+    """Find the frames of all beads, at the steps that all of them have.
+
+    Args:
+        bases: path without bead and ending, such as ``simulation.pos`` for
+            ``simulation.pos_0.xyz``, ...; several for a run that was continued elsewhere.
+
+    Raises:
+        RecordError: as for :func:`open_trajectory`, or the beads have no step in common.
+    """
+    beads = collect_beads(bases)
+    readers = [open_trajectory(*paths, bead=bead) for bead, paths in beads.items()]
+    for reader in readers:
+        reader.require_one_frame_per_step()
+    common = readers[0].steps
+    for reader in readers[1:]:
+        common = np.intersect1d(common, reader.steps)
+    if longest := max(len(reader) for reader in readers) - len(common):
+        logger.warning("%s: %d steps that not all beads have are left out", bases[0], longest)
+    if len(common) == 0:
+        raise RecordError(f"{bases[0]}: the files of the beads have no step in common")
+    chosen = [reader.select(common) for reader in readers]
+    expected = next(iter(chosen[0])).labels
+    for reader in chosen[1:]:
+        labels = next(iter(reader)).labels
+        _check_labels(labels, expected, f"{bases[0]}, bead {reader.bead}", "the first bead")
+    return chosen
+
+
+def iterate_beads(*bases: Path) -> Iterator[Frame]:
+    """Yield the frames of all beads, step by step, beads in order within a step.
+
+    Args:
+        bases: as for :func:`open_beads`.
+    """
+    for frames in zip(*open_beads(*bases), strict=True):
+        yield from frames
+
+
+def read_beads(*bases: Path) -> Trajectory:
+    """Read all beads into memory, values as ``[step, bead, atom, 3]``.
+
+    Args:
+        bases: as for :func:`open_beads`.
+    """
+    beads = [reader.read_all() for reader in open_beads(*bases)]
+    values = np.stack([bead.values for bead in beads], axis=1)
+    return replace(beads[0], values=values)

@@ -1,0 +1,1 @@
+"""What comes out: values with errors, and the statistics that make them."""

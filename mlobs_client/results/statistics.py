@@ -1,0 +1,320 @@
+"""Values with honest errors: means of correlated series, and of blocks.
+
+Time series of a simulation are correlated. The variance of their mean is their spectral density at
+zero frequency over the number of samples, whatever they contain: a vibration, which averages out
+better than independent samples do, a relaxation, or one on top of the other. Of ``n`` samples
+``n / g`` count, with the statistical inefficiency ``g = 1 + 2 tau``.
+
+Errors are standard errors (one sigma), widened by Student's t; a series of fewer than
+:data:`~mlobs_client.results.estimate.FEWEST` independent samples has none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+from scipy import stats
+
+from mlobs_client.errors import RecordError
+from mlobs_client.results.correlation import split_blocks
+from mlobs_client.results.estimate import (
+    FEWEST,
+    FEWEST_RUNS,
+    Estimate,
+    check_series,
+    student,
+    too_few,
+)
+from mlobs_client.results.zero_frequency import (
+    FREEDOM,
+    ROUNDING,
+    WINDOW,
+    count_independent,
+    zero_frequency_density,
+)
+from mlobs_client.structure import Array, Integers
+
+MOST_SHORT: Final = 0.1
+"""Share of the samples in runs that are too short, up to which the others speak for them."""
+
+OF_SERIES: Final = "spectral density of the series at zero frequency"
+
+LONG: Final = 5.0
+"""Correlation times that a block of one run has to last to count as independent."""
+
+
+def find_equilibration(series: Array) -> int:
+    """Return the sample from which on the series looks stationary.
+
+    The start is chosen such that the remainder holds as many independent samples as possible.
+
+    Args:
+        series: shape ``(t,)``, for example the potential energy from the first step on.
+
+    Returns:
+        Index of the first sample to keep.
+
+    Raises:
+        RecordError: fewer than 10 samples, or not finite.
+    """
+    checked = check_series(series, "series", least=10)
+    stride = max(1, len(checked) // 100)
+    start, _, _ = import_pymbar().timeseries.detect_equilibration(checked, fast=True, nskip=stride)
+    return int(start)
+
+
+def mean(
+    series: Array | Sequence[Array], unit: str = "1", interval: float | None = None
+) -> Estimate:
+    """Mean of a correlated, stationary series, or of several independent ones.
+
+    The error is that of the spectral density at zero frequency. Where series are too short for it,
+    and hold more than a tenth of all samples, the scatter of three or more series gives the error;
+    one or two have none. It does so, too, where they scatter more than their errors allow.
+
+    Args:
+        series: shape ``(t,)``, after equilibration; or one such for each independent run.
+        unit: of the series.
+        interval: between samples, ps, for what the estimate says where it has no error.
+
+    Raises:
+        RecordError: fewer than 4 samples, or not finite.
+    """
+    given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
+    if not given:
+        raise RecordError("series: no run was given")
+    runs = [check_series(run, "series", least=4) for run in given]
+    lengths = np.array([len(run) for run in runs], dtype=np.float64)
+    counts = np.array([count_independent(run) for run in runs])
+    value, is_long = float(np.mean(np.concatenate(runs))), counts >= FEWEST
+    if np.ptp(np.concatenate(runs)) <= ROUNDING * abs(value):
+        return Estimate(value, 0.0, unit, float(lengths.sum()))
+    if lengths[~is_long].sum() > MOST_SHORT * lengths.sum():
+        if len(runs) >= FEWEST_RUNS:
+            return _mean_of_runs(runs, unit)
+        least = int(np.argmin(counts))
+        reason = too_few(float(counts[least]), len(runs[least]), interval)
+        return Estimate(value, np.nan, unit, float(counts[least]), reason)
+    long_runs = [run for run, enough in zip(runs, is_long, strict=True) if enough]
+    n_independent = float(counts[is_long].sum())
+    freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(long_runs))
+    error = float(np.sqrt(zero_frequency_density(long_runs) / lengths.sum())) * student(freedom)
+    found = Estimate(value, error, unit, n_independent, freedom=freedom, error_from=OF_SERIES)
+    return _mean_of_runs(runs, unit) if _disagree(long_runs, found) else found
+
+
+def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
+    """Mean of a series, with the error from the scatter of the means of ``n_blocks`` blocks.
+
+    Right when a block is much longer than the correlation time; then independent of ``n_blocks``.
+    Where it is not longer than five of them, there is no error.
+
+    Args:
+        series: shape ``(t,)``; what is left over after equal blocks is dropped from the front.
+        n_blocks: 2 or more; 10 give the error itself to about 25 %.
+        unit: of the series.
+
+    Raises:
+        ConfigError: fewer than two blocks.
+        RecordError: fewer samples than blocks, or not finite.
+    """
+    checked = check_series(series, "series", least=4)
+    blocks = split_blocks([checked], n_blocks)
+    means = mean_of_independent(np.array([block.mean() for block in blocks]), unit)
+    return means.without_error(too_short([checked], len(blocks[0])))
+
+
+def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") -> Estimate:
+    """Mean of independent numbers, such as blocks, with the error from their scatter.
+
+    Two of them have none.
+
+    Args:
+        values: shape ``(n,)``.
+        unit: of them.
+        what: they are of, for a reader.
+
+    Raises:
+        RecordError: fewer than two, or not finite.
+    """
+    checked = check_series(values, "blocks")
+    error = float(stats.sem(checked)) * student(len(checked) - 1)
+    source = f"scatter of {len(checked)} {what}"
+    found = Estimate(float(checked.mean()), error, unit, len(checked), error_from=source)
+    enough = len(checked) >= FEWEST_RUNS
+    return found if enough else found.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}")
+
+
+def too_short(runs: Sequence[Array], length: int, interval: float | None = None) -> str:
+    """Return why blocks do not count as independent; nothing if they do.
+
+    Args:
+        runs: what the blocks are cut from, each of shape ``(t, ...)``; the slowest component
+            decides.
+        length: of a block, samples.
+        interval: between samples, ps.
+    """
+    components = [column for run in runs for column in run.reshape(len(run), -1).T]
+    time = max(map(_correlation_time, components))
+    if length >= LONG * time:
+        return ""
+    needed = LONG * time
+    amount = f"{needed:.2g} samples" if interval is None else f"{needed * interval:.2g} ps"
+    return f"blocks of {length / time:.1f} correlation times, each needs about {amount}"
+
+
+def independent_blocks(
+    runs: Sequence[Array],
+    n_blocks: int,
+    memory: Sequence[Array],
+    interval: float | None = None,
+) -> tuple[list[Array], str]:
+    """Cut runs into blocks that are independent, and say why errors are missing.
+
+    Blocks of one run count where they are long enough; otherwise whole runs do, three or more.
+
+    Args:
+        runs: each of shape ``(t, ...)``.
+        n_blocks: that are wanted.
+        memory: of each run, what tells how long it remembers, shape ``(t,)`` or ``(t, k)``.
+        interval: between samples, ps.
+
+    Returns:
+        The blocks, and the reason; an empty one where they have errors.
+    """
+    blocks = split_blocks(runs, n_blocks)
+    reason = too_short(memory, len(blocks[0]), interval)
+    if reason and len(runs) >= FEWEST_RUNS:
+        return list(runs), ""
+    return blocks, reason
+
+
+def jackknife(
+    blocks: Array, statistic: Callable[[Array], float], unit: str = "1", what: str = "blocks"
+) -> Estimate:
+    """Value and error of a function of the mean over blocks, leaving out one block at a time.
+
+    Args:
+        blocks: shape ``(n_blocks, ...)``.
+        statistic: from the mean over blocks, shape ``(...)``, to a number; smooth.
+        unit: of the number.
+        what: the blocks are, for a reader.
+
+    Raises:
+        RecordError: fewer than two blocks, or not finite.
+    """
+    checked = check_series(blocks, "blocks")
+    n_blocks = len(checked)
+    total = checked.sum(axis=0)
+    left_out = [statistic((total - block) / (n_blocks - 1)) for block in checked]
+    error = np.sqrt((n_blocks - 1) * np.var(left_out)) * student(n_blocks - 1)
+    source = f"jackknife over {n_blocks} {what}"
+    value = float(statistic(total / n_blocks))
+    return Estimate(value, float(error), unit, n_blocks, error_from=source)
+
+
+def bootstrap(
+    blocks: Array,
+    statistic: Callable[[Array], float],
+    unit: str = "1",
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Value and error of a function of blocks, drawing blocks with replacement.
+
+    For statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is cheaper.
+    Drawn blocks scatter about their mean with the variance over n, not over n - 1: the error is
+    larger than their scatter by sqrt(n/(n - 1)), which makes that of a mean its standard error.
+
+    Args:
+        blocks: shape ``(n_blocks, ...)``.
+        statistic: from drawn blocks, shape ``(n_blocks, ...)``, to a number.
+        unit: of the number.
+        n_resamples: how often to draw.
+        seed: of the random numbers; the same seed gives the same error.
+
+    Raises:
+        RecordError: fewer than two blocks, or not finite.
+    """
+    checked = check_series(blocks, "blocks")
+
+    def of_drawn(indices: Integers) -> float:
+        return statistic(checked[indices])
+
+    drawn = stats.bootstrap(
+        (np.arange(len(checked)),),
+        of_drawn,
+        vectorized=False,
+        n_resamples=n_resamples,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    n_blocks = len(checked)
+    error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1)) * student(n_blocks - 1)
+    source = f"bootstrap over {n_blocks} blocks"
+    return Estimate(float(statistic(checked)), float(error), unit, n_blocks, error_from=source)
+
+
+def add_member_spread(statistical: Estimate, members: Array) -> Estimate:
+    """Join the statistical error with the spread over a committee, in quadrature.
+
+    The statistical error shrinks with the length of the run, the spread (systematic) does not:
+    report both where there is room, and this where there is not.
+
+    Args:
+        statistical: value and error with the committee's mean model.
+        members: the same number from each member, shape ``(n_members,)``, in the same unit.
+
+    Raises:
+        RecordError: fewer than two members, or not finite.
+    """
+    spread = float(np.std(check_series(members, "members"), ddof=1))
+    return replace(statistical, error=float(np.hypot(statistical.error, spread)))
+
+
+def import_pymbar() -> ModuleType:
+    """Import pymbar late, and without what it says at import (that JAX is absent)."""
+    logger = logging.getLogger("pymbar")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        import pymbar
+    finally:
+        logger.setLevel(level)
+    return pymbar  # type: ignore[no-any-return]
+
+
+def _correlation_time(series: Array) -> float:
+    """In samples; nothing for a constant series."""
+    variance = float(np.var(series))
+    if np.sqrt(variance) <= ROUNDING * np.abs(series).max():
+        return 0.0
+    return 0.5 * max(0.0, zero_frequency_density(series) / variance - 1.0)
+
+
+def _disagree(runs: Sequence[Array], mean: Estimate) -> bool:
+    """Whether three or more runs scatter by more than their errors allow in one of 1000 cases.
+
+    Each is then in a state of its own, and only their scatter tells how far the mean is off.
+    """
+    if len(runs) < FEWEST_RUNS:
+        return False
+    scatter = _mean_of_runs(runs, mean.unit).error / student(len(runs) - 1)
+    largest = stats.chi2.ppf(0.999, len(runs) - 1) / (len(runs) - 1)
+    return bool(scatter**2 > largest * mean.error**2)
+
+
+def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:
+    """Of runs that are too short to know their own errors, from their scatter."""
+    weights = np.array([len(run) for run in runs], dtype=np.float64)
+    weights /= weights.sum()
+    means = np.array([run.mean() for run in runs])
+    value, n_runs = float(weights @ means), len(runs)
+    variance = n_runs / (n_runs - 1.0) * float(weights**2 @ (means - value) ** 2)
+    error, source = float(np.sqrt(variance)) * student(n_runs - 1), f"scatter of {n_runs} runs"
+    return Estimate(value, error, unit, n_runs, error_from=source)

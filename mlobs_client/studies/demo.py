@@ -1,0 +1,202 @@
+"""Quantum water in an electric field: what ``mlobs demo`` runs, and what it makes of it.
+
+Every leg is a folder with an input.xml and a client.toml made from the shipped inputs, and runs
+with the command that a user would type there: ``mlobs run input.xml client.toml``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from mlobs_client.errors import LaunchError
+from mlobs_client.ipi import input as ipi_input
+
+TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
+OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
+BLOCKS: Final = 4
+RESOLUTION: Final = 250.0  # cm^-1, what four blocks of 0.23 ps allow
+PAUSE: Final = 0.5  # seconds between two looks at a leg
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One simulation of the demo.
+
+    Attributes:
+        name: of its folder.
+        template: folder of ``ipi_inputs`` that it is made from.
+        n_steps: of 0.5 fs.
+        n_beads: 1 is classical.
+        field: V/angstrom, along z.
+        dtype: of the networks; double precision where the energy must be conserved.
+    """
+
+    name: str
+    template: str
+    n_steps: int
+    n_beads: int = 1
+    field: float = 0.0
+    dtype: str = "float64"
+
+
+BEADS: Final = 4
+FIELDS: Final = (0.05, 0.1, 0.15)
+QUANTUM: Final = Leg("trpmd", "water-trpmd", 2040, BEADS, dtype="float32")
+CLASSICAL: Final = Leg("nve", "water-nve", 2040)
+CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 600, field=0.1)
+QUANTUM_FIELDS: Final = tuple(
+    Leg(f"trpmd-field-{field}", "water-trpmd-field", 160, BEADS, field, "float32")
+    for field in FIELDS
+)
+CLASSICAL_FIELDS: Final = tuple(
+    Leg(f"classical-field-{field}", "water-trpmd-field", 320, 1, field, "float32")
+    for field in (0.0, *FIELDS)
+)
+# the longest first, so that both cores are busy to the end
+LEGS: Final = (QUANTUM, CLASSICAL, *QUANTUM_FIELDS, CLASSICAL_IN_FIELD, *CLASSICAL_FIELDS)
+OBSERVED: Final = (QUANTUM, CLASSICAL)
+"""Their dipoles are evaluated afterwards, at every fourth step: cheaper than during the run."""
+
+
+def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
+    """Write the inputs of one leg.
+
+    Args:
+        leg: what to write.
+        folder: to make.
+        scale: of the number of steps, for a quick look.
+    """
+    shutil.copytree(TEMPLATES / leg.template, folder)
+    address = f"mlobs-demo-{os.getpid()}-{leg.name}"
+    n_steps = max(10 * OUTPUT_STRIDE, round(leg.n_steps * scale))
+    changes = [
+        (r"<total_steps>\s*(\d+)", n_steps),
+        (r"nbeads='(\d+)'", leg.n_beads),
+        (r"<address>\s*(\S+)", address),
+        (r"filename='pos' stride='(\d+)'", OUTPUT_STRIDE),
+    ]
+    if leg.template.startswith("water-trpmd"):
+        changes.append((r"<batch_size>\s*(\d+)", leg.n_beads))
+    _change(folder / "input.xml", changes)
+    changes = [(r'address = "([^"]*)"', address)]
+    if leg.template.endswith("-field"):
+        changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {leg.field}"))
+    _adapt(folder / "client.toml", leg.dtype)
+    if leg in OBSERVED:
+        changes.append((r"extras = \[([^\]]*)\]", '"energy_spread"'))
+        _change(folder / "input.xml", [(r"(<trajectory filename='dipole'.*?</trajectory>)", "")])
+    _change(folder / "client.toml", changes)
+
+
+def _change(path: Path, changes: Sequence[tuple[str, object]]) -> None:
+    """Replace the one group of the first match of each pattern."""
+    text = path.read_text()
+    for pattern, value in changes:
+        match = re.search(pattern, text)
+        if match is None:
+            raise LaunchError(f"the shipped {path.name} has no {pattern!r}; reinstall mlobs")
+        text = text[: match.start(1)] + str(value) + text[match.end(1) :]
+    path.write_text(text)
+
+
+Report = Callable[[Leg, float], None]
+"""Called with a leg and the fraction of it that is done."""
+
+
+def run(
+    legs: Sequence[Leg], folder: Path, report: Report, scale: float = 1.0, at_once: int = 2
+) -> None:
+    """Run all legs, ``at_once`` at a time, and observe the dipoles that are left for later.
+
+    Legs that are there already, perhaps with changes of the user, keep their inputs and go on from
+    where they ended.
+
+    Raises:
+        LaunchError: a leg failed (names its log).
+    """
+    for leg in legs:
+        if not (folder / leg.name).exists():
+            write(leg, folder / leg.name, scale)
+    failed = threading.Event()
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(_run_leg, leg, folder / leg.name, report, failed) for leg in legs]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            failed.set()
+            raise
+
+
+def _run_leg(leg: Leg, folder: Path, report: Report, failed: threading.Event) -> None:
+    total = int(_find(folder / "input.xml", r"<total_steps>\s*(\d+)"))
+
+    def report_step() -> None:
+        report(leg, _last_step(folder / "simulation.out") / total)
+
+    restart = folder / "RESTART"
+    if not restart.exists():
+        _call(["run", "input.xml", "client.toml", "--no-check"], folder, failed, report_step)
+    elif ipi_input.read(restart).step < total:
+        _call(["run", "RESTART", "client.toml", "--no-check"], folder, failed, report_step)
+    if leg in OBSERVED:
+        wanted = ["-w", "dipole", "-w", "committee_dipoles", "-o", "dipoles.h5"]
+        arguments = ["observe", "client.toml", "simulation.pos", *wanted]
+        _call(arguments, folder, failed, report_step)
+    report(leg, 1.0)
+
+
+def _call(
+    arguments: Sequence[str], folder: Path, failed: threading.Event, watch: Callable[[], None]
+) -> None:
+    """Do what a user would type in this folder."""
+    if failed.is_set():
+        return
+    log = folder / f"{arguments[0]}.log"
+    command = [sys.executable, "-m", "mlobs_client", *arguments]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            if failed.is_set():
+                process.terminate()
+            watch()
+            time.sleep(PAUSE)
+    if process.returncode != 0 and not failed.is_set():
+        failed.set()
+        lines = log.read_text().strip().splitlines() or ["(it said nothing)"]
+        raise LaunchError(f"mlobs {' '.join(arguments)} failed: {lines[-1]} (see {log})")
+
+
+def _adapt(path: Path, dtype: str) -> None:
+    """Say the precision of each committee; so short a run ends before a compilation pays."""
+    kind = 'kind = "mace"'
+    text = path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"')
+    path.write_text(f"compile = false  # remove this in longer runs\n{text}")
+
+
+def _find(path: Path, pattern: str) -> str:
+    match = re.search(pattern, path.read_text())
+    assert match is not None  # _change has found it before
+    return match[1]
+
+
+def _last_step(properties: Path) -> int:
+    """The step of the last whole line; 0 while there is none."""
+    if not properties.exists():
+        return 0
+    whole = properties.read_text().rpartition("\n")[0].splitlines()
+    if not whole or whole[-1].startswith("#"):
+        return 0
+    return int(float(whole[-1].split()[0]))

@@ -1,0 +1,301 @@
+"""Runs of a liquid in static fields: what each of them says, and all of them together.
+
+The liquid is water, or another one of molecules with an oxygen and two hydrogens.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, TypeVar
+
+import numpy as np
+
+from mlobs_client.analysis.liquids.distributions import (
+    Distribution,
+    find_bonds,
+    histogram,
+    radial_distribution,
+)
+from mlobs_client.analysis.liquids.freezing import FRACTION, Onset, find_onset
+from mlobs_client.analysis.liquids.orientation import Orientation, find_bisectors, orientation
+from mlobs_client.analysis.response.polarization import (
+    PolarizationCurve,
+    mean_polarization,
+    polarization_against_field,
+    susceptibility_from_fluctuations,
+)
+from mlobs_client.analysis.transport.diffusion import (
+    Diffusion,
+    correct_for_size,
+    diffusion_from_displacements,
+    diffusion_from_velocities,
+)
+from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.statistics import mean
+from mlobs_client.structure import Array
+from mlobs_client.studies.legs import Leg, find_legs
+from mlobs_client.studies.samples import Sample
+from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
+
+logger = logging.getLogger(__name__)
+
+OXYGEN: Final = 8
+BOND_EDGES: Final[Array] = np.linspace(0.8, 1.3, 51)
+"""Bins of the O-H length, angstrom."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the runs are analysed.
+
+    Attributes:
+        n_blocks: of all runs of one field together, for the errors of distributions and diffusion.
+        window: lags from which the diffusion is read, ps; a quarter to half of a block without.
+        viscosity: mPa s, at zero field, for the correction of the diffusion for the size of the
+            cell; without, there is none.
+        fraction: of the diffusion at zero field, below which the liquid counts as frozen.
+    """
+
+    n_blocks: int = 4
+    window: tuple[float, float] | None = None
+    viscosity: float | None = None
+    fraction: float = FRACTION
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the runs of one field and one number of beads say.
+
+    Attributes:
+        field: along the direction of the scan, V/angstrom; the first component of this direction
+            that is not zero is positive.
+        n_runs: how many there are.
+        duration: of all together, without what was skipped, ps.
+        polarization: along the direction of the scan, uC/cm^2; None where it cannot be told.
+        bond_length: mean O-H distance within molecules, angstrom.
+        bonds: distribution of these distances.
+        pairs: O-O radial distribution function.
+        orientation: of the bisectors of the molecules to the direction of the scan.
+        displacements: diffusion of the oxygen atoms, from how far they get.
+        velocities: the same diffusion from how long they keep their velocity.
+        corrected: the first of these for an infinite cell; None without a viscosity, which is
+            that at zero field.
+    """
+
+    field: float
+    n_runs: int
+    duration: float
+    polarization: Estimate | None
+    bond_length: Estimate
+    bonds: Distribution
+    pairs: Distribution
+    orientation: Orientation
+    displacements: Diffusion
+    velocities: Diffusion
+    corrected: Estimate | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """All fields of one number of beads.
+
+    Attributes:
+        n_beads: 1 is classical.
+        points: with increasing field, from negative ones on.
+        polarization: the line through the polarizations of the points; None where there are fewer
+            than 3 fields.
+        susceptibility: linear response, from the fluctuations at zero field; None where these are
+            unknown.
+        onset: from which strength on the diffusion is small, with the same points in the same
+            order; None where there is none at zero field.
+    """
+
+    n_beads: int
+    points: tuple[Point, ...]
+    polarization: PolarizationCurve | None
+    susceptibility: Estimate | None
+    onset: Onset | None
+
+    @property
+    def label(self) -> str:
+        """As a figure names it."""
+        return "classical" if self.n_beads == 1 else f"{self.n_beads} beads"
+
+    @property
+    def rows(self) -> list[dict[str, Estimate | None]]:
+        """Everything that has an error bar, by names, for each point; None where it is unknown."""
+        ratios = (None,) * len(self.points) if self.onset is None else self.onset.ratio
+        return [
+            {
+                "polarization": point.polarization,
+                "O-H length": point.bond_length,
+                "P1": point.orientation.first,
+                "P2": point.orientation.second,
+                "O-O peak": point.pairs.mode,
+                "O-O peak height": point.pairs.highest,
+                "D from displacements": point.displacements.coefficient,
+                "power of time of displacements": point.displacements.exponent,
+                "D from velocities": point.velocities.coefficient,
+                "D of an infinite cell": point.corrected,
+                "D over D at zero field": ratios[i],
+            }
+            for i, point in enumerate(self.points)
+        ]
+
+
+def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
+    """Make one curve for each number of beads; runs of the same field are taken together.
+
+    Raises:
+        RecordError: the runs cannot be of one scan, or are all too short; where only some fields
+            have runs that are too short, these are left out and named in the log.
+    """
+    direction, groups = find_legs(samples)
+    curves = [
+        _analyse_curve(n_beads, legs, direction, settings) for n_beads, legs in groups.items()
+    ]
+    if not any(curve.points for curve in curves):
+        raise RecordError("no field has runs that can be analysed, see the warnings; run longer")
+    return [curve for curve in curves if curve.points]
+
+
+def _analyse_curve(
+    n_beads: int, legs: Sequence[Leg], direction: Array, settings: Settings
+) -> Curve:
+    curve = Curve(n_beads, (), None, None, None)
+    points, kept = [], []
+    for leg in legs:
+        names = ", ".join(sample.name for sample in leg.samples)
+        what = f"{curve.label}: {leg.field:g} V/angstrom is left out ({names})"
+        point = _attempt(what, partial(_analyse_point, leg, direction, settings))
+        if point is not None:
+            points.append(point)
+            kept.append(leg)
+    if not points:
+        return curve
+    return replace(
+        curve,
+        points=tuple(points),
+        polarization=_attempt(
+            f"{curve.label}: no line through polarizations", lambda: _polarize(kept, direction)
+        ),
+        susceptibility=_attempt(
+            f"{curve.label}: no linear response", lambda: _respond(kept, direction)
+        ),
+        onset=_attempt(
+            f"{curve.label}: no onset",
+            lambda: _find_onset(points, settings.fraction),
+        ),
+    )
+
+
+def _polarize(legs: Sequence[Leg], direction: Array) -> PolarizationCurve:
+    strengths: Array = np.array([leg.field for leg in legs]) * VOLT_PER_ANGSTROM
+    return polarization_against_field(
+        strengths[:, None] * direction,
+        [leg.dipoles for leg in legs],
+        np.array([leg.volume for leg in legs]),
+        interval=legs[0].dipoles_interval,
+    )
+
+
+def _respond(legs: Sequence[Leg], direction: Array) -> Estimate:
+    for leg in legs:
+        if leg.field == 0.0:
+            temperature = leg.samples[0].temperature
+            return susceptibility_from_fluctuations(
+                leg.dipoles, leg.volume, temperature, direction, leg.dipoles_interval
+            )
+    raise RecordError("no run is at zero field")
+
+
+def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
+    for point in points:
+        reason = point.displacements.coefficient.no_error
+        if point.field == 0.0 and reason:
+            raise RecordError(f"without a field, {reason}; run longer, or choose longer lags")
+    fields = np.array([point.field for point in points])
+    return find_onset(fields, [point.displacements.rate for point in points], fraction)
+
+
+def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
+    samples = leg.samples
+    oxygens = samples[0].positions.numbers == OXYGEN
+    lengths, axes = zip(*map(_measure_molecules, samples), strict=True)
+    displacements, velocities = _measure_diffusion(samples, oxygens, settings)
+    interval = leg.positions_interval
+    return Point(
+        field=leg.field,
+        n_runs=len(samples),
+        duration=sum(sample.duration for sample in samples),
+        polarization=_attempt(
+            f"no polarization at {leg.field:g} V/angstrom",
+            lambda: mean_polarization(leg.dipoles, direction, leg.volume, leg.dipoles_interval),
+        ),
+        bond_length=mean([one.mean(axis=(1, 2)) for one in lengths], "angstrom", interval),
+        bonds=histogram(lengths, BOND_EDGES, settings.n_blocks, interval=interval),
+        pairs=radial_distribution(
+            [sample.positions.values[:, :, oxygens] for sample in samples],
+            [sample.positions.cells for sample in samples],
+            settings.n_blocks,
+            interval=interval,
+        ),
+        orientation=orientation(axes, direction, settings.n_blocks, interval=interval),
+        displacements=displacements,
+        velocities=velocities,
+        corrected=_correct(displacements.coefficient, leg, settings.viscosity),
+    )
+
+
+def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
+    """O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
+    bonds = find_bonds(sample.start)
+    vectors = bonds.vectors(sample.positions.values, sample.positions.cells)
+    lengths = np.linalg.norm(vectors, axis=-1) / ANGSTROM
+    return np.asarray(lengths), find_bisectors(bonds, vectors)
+
+
+def _measure_diffusion(
+    samples: Sequence[Sample], chosen: Array, settings: Settings
+) -> tuple[Diffusion, Diffusion]:
+    """From displacements and from velocities, with the same lags."""
+    weights = samples[0].masses
+    displacements = diffusion_from_displacements(
+        [sample.positions.values.mean(axis=1) for sample in samples],  # of the centroid
+        weights,
+        samples[0].positions_spacing,
+        chosen,
+        settings.n_blocks,
+        settings.window,
+    )
+    velocities = diffusion_from_velocities(
+        [sample.velocities for sample in samples],
+        weights,
+        samples[0].velocities_spacing,
+        chosen,
+        settings.n_blocks,
+        displacements.window,
+    )
+    return displacements, velocities
+
+
+def _correct(coefficient: Estimate, leg: Leg, viscosity: float | None) -> Estimate | None:
+    if viscosity is None or leg.field != 0.0:
+        return None
+    cells = np.concatenate([sample.positions.cells for sample in leg.samples])
+    return correct_for_size(coefficient, leg.samples[0].temperature, viscosity, cells.mean(axis=0))
+
+
+def _attempt(what: str, make: Callable[[], T]) -> T | None:
+    """What runs that are too short do not give is said, and left out."""
+    try:
+        return make()
+    except RecordError as error:
+        logger.warning("%s: %s", what, error)
+        return None

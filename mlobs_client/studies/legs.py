@@ -1,0 +1,147 @@
+"""Which runs of a field scan are taken together: those in which only seeds differ."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.analysis.response.branches_of_runs import align_runs, say_moved
+from mlobs_client.analysis.response.polarization import along_one_line
+from mlobs_client.errors import RecordError
+from mlobs_client.structure import Array
+from mlobs_client.studies.samples import Sample
+from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
+
+logger = logging.getLogger(__name__)
+
+ALIKE_WITHIN: Final = 1e-5
+"""Of themselves: how far temperatures, cells and times of runs of one curve may be apart, which
+files give with few digits."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """The runs of one field and one number of beads.
+
+    Attributes:
+        field: along the direction of the scan, V/angstrom.
+        samples: one for each run.
+    """
+
+    field: float
+    samples: tuple[Sample, ...]
+
+    @cached_property
+    def dipoles(self) -> list[Array]:
+        """Of each run, ``[t, i]``, e bohr, on one branch; in a cell that changes as written.
+
+        Raises:
+            RecordError: means that differ neither by nothing nor by whole quanta.
+        """
+        dipoles = [sample.dipoles for sample in self.samples]
+        if self.samples[0].has_barostat:
+            return dipoles
+        names = [sample.name for sample in self.samples]
+        aligned, away = align_runs(dipoles, self.samples[0].positions.cells[0], names)
+        for line in say_moved(names, away):
+            logger.warning(line)
+        return aligned
+
+    @property
+    def dipoles_interval(self) -> float:
+        """Time between their samples, ps."""
+        return self.samples[0].duration / (len(self.samples[0].dipoles) - 1)
+
+    @property
+    def positions_interval(self) -> float:
+        """Time between samples of positions, ps."""
+        return self.samples[0].positions_spacing / PICOSECOND
+
+    @property
+    def volume(self) -> float:
+        """Mean along all runs, bohr^3."""
+        cells = np.concatenate([sample.positions.cells for sample in self.samples])
+        return float(np.abs(np.linalg.det(cells)).mean())
+
+
+def find_legs(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Leg]]]:
+    """Sort runs by their beads and their field.
+
+    Args:
+        samples: one for each run.
+
+    Returns:
+        The direction of the scan, shape ``(3,)``, a unit vector whose first component that is not
+        zero is positive; and by numbers of beads, rising, the runs of each field, from negative
+        fields on.
+
+    Raises:
+        RecordError: fields are not along one line, or all are zero; or runs differ in more than
+            their field and their seed.
+    """
+    direction, strengths = along_one_line(
+        np.array([sample.field for sample in samples]), [sample.name for sample in samples]
+    )
+    fields = np.round(strengths / VOLT_PER_ANGSTROM, 9) + 0.0  # no -0.0
+    groups = {}
+    for n_beads in sorted({sample.n_beads for sample in samples}):
+        of_beads = np.array([sample.n_beads == n_beads for sample in samples])
+        legs = [
+            Leg(
+                float(field),
+                tuple(samples[i] for i in np.flatnonzero(of_beads & (fields == field))),
+            )
+            for field in np.unique(fields[of_beads])
+        ]
+        _check_alike(legs)
+        groups[n_beads] = legs
+    return direction, groups
+
+
+def _check_alike(legs: Sequence[Leg]) -> None:
+    """Only fields and seeds may differ along a curve, and between runs of one field only seeds."""
+    groups = [([sample for leg in legs for sample in leg.samples], _differ_in_liquid)]
+    groups += [(list(leg.samples), _differ_in_spacing) for leg in legs]
+    for (first, *others), differ in groups:
+        for other in others:
+            if what := differ(first, other):
+                raise RecordError(
+                    f"{first.name} and {other.name} cannot be taken together, they differ in their "
+                    f"{what}; leave one of them out of the campaign, or repeat it like the others"
+                )
+
+
+def _differ_in_liquid(one: Sample, other: Sample) -> str | None:
+    if not math.isclose(one.temperature, other.temperature, rel_tol=ALIKE_WITHIN):
+        kelvin = [sample.temperature / KELVIN for sample in (one, other)]
+        return f"temperature ({kelvin[0]:.6g} and {kelvin[1]:.6g} K)"
+    species = [sample.positions.numbers.tolist() for sample in (one, other)]
+    if species[0] != species[1]:
+        counts = [Counter(numbers) for numbers in species]
+        first, second = (", ".join(f"{n} of Z = {z}" for z, n in c.items()) for c in counts)
+        return f"atoms or their order ({first} and {second})"
+    if not np.allclose(one.masses, other.masses, rtol=ALIKE_WITHIN):
+        return "masses (isotopes), which their RESTART or their labels tell"
+    if one.has_barostat != other.has_barostat:
+        return "ensemble (one has a barostat, the other has none)"
+    cells = [sample.start.cell / ANGSTROM for sample in (one, other)]
+    largest = ALIKE_WITHIN * np.abs(cells[0]).max()
+    if not one.has_barostat and np.abs(cells[0] - cells[1]).max() > largest:
+        first, second = (np.round(cell, 4).tolist() for cell in cells)
+        return f"cell, though there is no barostat ({first} and {second} angstrom)"
+    return None
+
+
+def _differ_in_spacing(one: Sample, other: Sample) -> str | None:
+    for name in ("positions_spacing", "velocities_spacing"):
+        spacings = [getattr(sample, name) / FEMTOSECOND for sample in (one, other)]
+        if not math.isclose(*spacings, rel_tol=ALIKE_WITHIN):
+            return f"{name} ({spacings[0]:.6g} and {spacings[1]:.6g} fs)"
+    return None

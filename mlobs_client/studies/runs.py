@@ -1,0 +1,300 @@
+"""Everything that one i-PI run wrote, by its output prefix.
+
+The names of files are those of the shipped inputs: ``PREFIX.out`` for properties,
+``PREFIX.pos_0.xyz``, ... for positions of beads, ``PREFIX.vel.xyz`` for centroid velocities,
+``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras. Properties, velocities and dipoles are also
+found under other names, by what the files hold, and in files that a user names
+(:class:`~mlobs_client.ipi.series.Source`).
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mlobs_client.analysis.branches import average_beads
+from mlobs_client.client.observe import read_observed
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.cells import is_in_vacuum, read_cells
+from mlobs_client.ipi.extras import Extras, read_bead_extras
+from mlobs_client.ipi.finding import find_output, find_outputs
+from mlobs_client.ipi.pieces import Piece, find_pieces
+from mlobs_client.ipi.properties import Properties, read_properties
+from mlobs_client.ipi.series import DIPOLE, Source, read_series
+from mlobs_client.ipi.systems import System, find_systems, kinetic_temperature
+from mlobs_client.ipi.trajectory import Trajectory, read_beads
+from mlobs_client.ipi.velocities import QUANTITIES, read_velocities
+from mlobs_client.structure import Array, Integers
+from mlobs_client.studies.masses import Masses, check_masses, find_masses
+from mlobs_client.units import PICOSECOND
+
+
+@dataclass(frozen=True)
+class Dipoles:
+    """Dipoles of the cell along a run, averaged over beads.
+
+    Attributes:
+        steps: shape ``(t,)``.
+        mean: of the committee, shape ``(t, 3)``, e bohr.
+        members: shape ``(n_members, t, 3)``, e bohr; None without committee.
+        n_beads: over which they are averaged.
+    """
+
+    steps: Integers
+    mean: Array
+    members: Array | None
+    n_beads: int
+
+    @classmethod
+    def of(cls, steps: Integers, dipoles: Array, members: Array | None) -> Dipoles:
+        """From ``[step, bead, 3]`` and ``[step, bead, member, 3]``."""
+        mean = average_beads(dipoles.swapaxes(0, 1))
+        n_beads = dipoles.shape[1]
+        if members is None or members.shape[2] < 2:
+            return cls(steps, mean, None, n_beads)
+        of_each = [average_beads(members[:, :, m].swapaxes(0, 1)) for m in range(members.shape[2])]
+        return cls(steps, mean, np.array(of_each), n_beads)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The outputs of one run.
+
+    Attributes:
+        prefix: path with i-PI's output prefix, such as ``my-run/simulation``.
+        sources: where "velocities" or "dipole" are, if not there by name or content.
+        given_timestep: atu, for a run whose properties do not tell it.
+    """
+
+    prefix: Path
+    sources: Mapping[str, Source] = field(default_factory=dict, kw_only=True)
+    given_timestep: float | None = field(default=None, kw_only=True)
+
+    @cached_property
+    def properties(self) -> Properties:
+        """Of ``PREFIX.out``, or what else has the header of properties, atomic units."""
+        path = self._path("out")
+        remedy = f"properties belong in {path.name}"
+        return read_properties(
+            path if path.is_file() else self._find(("properties",), "out", remedy)
+        )
+
+    @property
+    def timestep(self) -> float:
+        """Of the dynamics, atu, from the columns ``step`` and ``time``, else the given one; that
+        of the last piece of a run in which it was changed.
+
+        Raises:
+            RecordError: these columns are missing, or there are fewer than two rows.
+        """
+        return self._pieces[-1].timestep
+
+    @cached_property
+    def _pieces(self) -> list[Piece]:
+        columns = self.properties.values.keys() if self.has_properties else ()
+        if not {"step", "time"}.issubset(columns):
+            if self.given_timestep is not None:
+                return [Piece(0, 0, self.given_timestep)]
+            raise RecordError(
+                f"{self.prefix}: no properties with the columns step and time, such as "
+                f"{self._path('out').name}, tell the time step; add them, or give --timestep in fs"
+            )
+        steps, times = self.properties["step"], self.properties["time"]
+        if len(steps) < 2 or steps[-1] == steps[0]:
+            raise RecordError(f"{self._path('out')}: fewer than two rows; the run is too short")
+        return find_pieces(steps, times)
+
+    def times(self, steps: Integers) -> Array:
+        """Return the times of steps since the first row of the properties, atu, shape ``(t,)``."""
+        pieces = self._pieces
+        knots = np.array([piece.first for piece in pieces])
+        lengths = [(piece.last - piece.first) * piece.timestep for piece in pieces[:-1]]
+        starts = np.concatenate([[0.0], np.cumsum(lengths)])
+        of = np.maximum(np.searchsorted(knots, steps, side="right") - 1, 0)  # piece of each step
+        timesteps = np.array([piece.timestep for piece in pieces])
+        return np.asarray(starts[of] + (steps - knots[of]) * timesteps[of])
+
+    @property
+    def has_properties(self) -> bool:
+        """Whether there is a file of properties."""
+        return self._path("out").is_file() or bool(find_outputs(self.prefix, "properties"))
+
+    @property
+    def _trajectories(self) -> list[Path]:
+        """Files that may have a cell, positions before others."""
+        files = self._path("*").parent.glob(f"{glob.escape(self.prefix.name)}.*xyz")
+        ordered = sorted(files, key=lambda path: (".pos_0" not in path.name, path))
+        return [*ordered, *(one.path for one in self.sources.values() if one.path)]
+
+    @cached_property
+    def _steps_and_cells(self) -> tuple[Integers, Array]:
+        return read_cells(self._trajectories, self.prefix)
+
+    def cells(self, since: int = 0) -> Array:
+        """Of the frames of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
+
+        Args:
+            since: the first step that counts. Where no frame is as late, the last one counts.
+
+        Raises:
+            RecordError: there is no trajectory with a cell.
+        """
+        steps, cells = self._steps_and_cells
+        return cells[min(int(np.searchsorted(steps, since)), len(steps) - 1) :]
+
+    @cached_property
+    def is_molecule(self) -> bool | None:
+        """Whether there is vacuum about all atoms of the first frame; None without positions."""
+        return is_in_vacuum(self._trajectories)
+
+    @cached_property
+    def volume(self) -> float:
+        """Of the cell, mean over all frames of a trajectory, bohr^3.
+
+        Raises:
+            RecordError: there is no trajectory with a cell.
+        """
+        return float(np.mean(np.abs(np.linalg.det(self.cells()))))
+
+    def extras(self, name: str) -> Extras:
+        """One observable of all beads, ``[step, bead, ...]``, atomic units."""
+        remedy = (
+            f"i-PI writes it with <trajectory extra_type='{name}'> extras </trajectory>; 'mlobs "
+            "ir' takes dipoles of other names, with --key, and files, with --dipoles"
+        )
+        return read_bead_extras(self._find((name,), name, remedy))
+
+    def dipoles(self) -> Dipoles:
+        """From what ``sources`` name, else from the extras ``dipole`` and ``committee_dipole``."""
+        if (source := self.sources.get("dipole")) is not None:
+            remedy = "give another --key, or name the file with --dipoles"
+            path = source.path or self._find((source.key, "raw"), source.key, remedy)
+            series = read_series(path, source, DIPOLE)
+            return Dipoles.of(series.steps, series.values, None)
+        extras = self.extras("dipole")
+        members = None
+        if self._has_extras("committee_dipole"):
+            committee = self.extras("committee_dipole")
+            if not np.array_equal(committee.steps, extras.steps):
+                raise RecordError(
+                    f"{self.prefix}: dipole and committee_dipole were written at different steps; "
+                    "give both the same stride"
+                )
+            members = committee.values["committee_dipoles"]
+        return Dipoles.of(extras.steps, extras.values["dipole"], members)
+
+    def _has_extras(self, name: str) -> bool:
+        return any(self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}.{name}_*"))
+
+    def observed_dipoles(self, record: Path) -> Dipoles:
+        """From what ``mlobs observe`` made of the positions of this run."""
+        observed = read_observed(record)
+        if "dipole" not in observed.values:
+            raise RecordError(f"{record}: has no dipole; observe it with: mlobs observe -w dipole")
+        members = observed.values.get("committee_dipoles")
+        return Dipoles.of(observed.steps, observed.values["dipole"], members)
+
+    def fields(self, steps: Integers) -> Array:
+        """Field of ``driven_dynamics``, shape ``(t, 3)``, Eh/(e bohr), at steps of other outputs.
+
+        Raises:
+            RecordError: there is no column ``Efield``, or it was written at other steps.
+        """
+        written = self.properties["step"].astype(int)
+        if "Efield" not in self.properties.values:
+            raise RecordError(
+                f"{self._path('out')}: has no column Efield{{v/ang}}; add it to <properties> of a "
+                "run with driven_dynamics"
+            )
+        missing = np.setdiff1d(steps, written)
+        last = written.max(initial=-1)
+        if len(missing) and missing[0] > last:
+            raise RecordError(
+                f"{self._path('out')}: ends at step {last}, but other outputs at {steps[-1]}: it "
+                "was cut; complete the run with 'mlobs run --resume'"
+            )
+        if len(missing):
+            begins = [", ".join(map(str, one[:3])) for one in (written, steps)]
+            raise RecordError(
+                f"{self._path('out')}: has Efield at the steps {begins[0]} ..., but other outputs "
+                f"are at {begins[1]} ...; give <properties> and the dipole the same stride"
+            )
+        return np.asarray(self.properties["Efield"][np.searchsorted(written, steps)])
+
+    def positions(self) -> Trajectory:
+        """Of all beads, ``[step, bead, atom, 3]``, bohr, unwrapped."""
+        return read_beads(self._find(("positions",), "pos", "write them, with filename='pos'"))
+
+    def velocities(self) -> Trajectory:
+        """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
+        source = self.sources.get("velocities", Source(""))
+        remedy = "name the file with --velocities"
+        return read_velocities(source.path or self._find(QUANTITIES, "vel", remedy), source)
+
+    @cached_property
+    def systems(self) -> list[System]:
+        """What RESTART, a checkpoint and inputs beside the outputs say, the surest first."""
+        return find_systems(self.prefix)
+
+    def masses(self, velocities: Trajectory, given: Mapping[str, float] | None = None) -> Masses:
+        """Masses of the atoms, of the trajectory, RESTART, a checkpoint, the input, or the labels.
+
+        Args:
+            velocities: of this run, which the masses are held against.
+            given: by label, what the user says instead, dalton.
+
+        Raises:
+            ConfigError: a given mass is impossible.
+            RecordError: the velocities do not allow these masses.
+        """
+        found = find_masses(velocities.labels, self.systems, given or {}, velocities.masses)
+        temperature = kinetic_temperature(self.systems, velocities.quantity)
+        check_masses(found, velocities.values, temperature, self.prefix)
+        return found
+
+    def stretches(self, steps: Integers) -> list[slice]:
+        """Which samples follow each other in time: all of them, in one stretch.
+
+        Args:
+            steps: of the samples, shape ``(t,)``.
+        """
+        return [slice(0, len(steps))]
+
+    def spacing(self, steps: Integers) -> float:
+        """Time between samples, atu.
+
+        Raises:
+            RecordError: the samples are not evenly spaced, or the time step changes along them.
+        """
+        strides = np.unique(np.diff(steps))
+        if len(strides) != 1:
+            raise RecordError(
+                f"{self.prefix}: samples are {strides.tolist()} steps apart; a spectrum needs one "
+                "stride: was the input changed between two pieces of the run?"
+            )
+        across = [p for p in self._pieces if p.first < steps[-1] and p.last > steps[0]]
+        if len(across) > 1:
+            skip = self.times(np.array([across[-1].first]))[0] / PICOSECOND
+            raise RecordError(
+                f"{self._path('out')}: the time step changes: {', '.join(map(str, across))}; a "
+                f"spectrum needs one: --skip {np.ceil(1e4 * skip) / 1e4:g} leaves the earlier "
+                "pieces out"
+            )
+        return float(strides[0]) * (across[0] if across else self._pieces[-1]).timestep
+
+    def _find(self, holds: Sequence[str], name: str, remedy: str) -> Path:
+        self._path(name)
+        return find_output(self.prefix, holds, name, remedy)
+
+    def _path(self, end: str) -> Path:
+        if not self.prefix.name:
+            raise RecordError(
+                f"{str(self.prefix)!r} is a folder; give the prefix of i-PI's outputs in it, for "
+                f"example {str(self.prefix / 'simulation')!r}"
+            )
+        return self.prefix.with_name(f"{self.prefix.name}.{end}")

@@ -1,0 +1,1 @@
+"""For tests of clients, evaluators and terms."""

@@ -1,0 +1,294 @@
+"""Is every derivative the derivative of what it claims? Finite differences give the answer.
+
+:func:`check_evaluator`, :func:`check_term` and :func:`check_translations` work for any evaluator
+and term; they return a report that ``mlobs check`` prints and tests assert::
+
+    report = check_evaluator(evaluator, structure)
+    assert report.passed, str(report)
+
+Models in double precision pass at a relative 1e-6, what the differences themselves are good for.
+Models in single precision need larger steps and tolerances, for example 0.05 and 0.01.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlobs_client.client.total_energy import observe, predict, total_energies
+from mlobs_client.errors import MissingObservable
+from mlobs_client.evaluate.evaluation import Evaluator, Gradient, Values
+from mlobs_client.structure import Array, Integers, Structure
+from mlobs_client.terms.term import Term
+from mlobs_client.testing.differences import Differences, differentiate, displace, rounding, sample
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        what: for example ``"forces"``.
+        error: largest absolute error of an element, atomic units.
+        scale: largest absolute value among the right elements.
+        allowed: how large ``error`` may be.
+    """
+
+    what: str
+    error: float
+    scale: float
+    allowed: float
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.allowed
+
+    @property
+    def relative(self) -> float:
+        """Error over scale; the error itself where the right value is zero."""
+        return self.error / self.scale if self.scale > 0.0 else self.error
+
+    def __str__(self) -> str:
+        return (
+            f"{'ok' if self.passed else 'WRONG':5s} {self.what}: error {self.error:.1e}, "
+            f"relative {self.relative:.1e}, allowed {self.allowed:.1e}"
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """All comparisons of one check; its text has one line for each."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    def __str__(self) -> str:
+        return "\n".join(str(row) for row in self.rows)
+
+
+_CLAIMS: Final = {
+    "born_charges": "dipole",
+    "polarizability_gradient": "polarizability",
+    "committee_forces": "committee_energies",
+    "committee_virials": "committee_energies",
+}
+"""Observables that are derivatives, and of what."""
+
+
+def check_evaluator(
+    evaluator: Evaluator,
+    structure: Structure,
+    *,
+    step: float = 0.01,
+    tolerance: float = 1e-6,
+    n_sampled: int | None = None,
+    seed: int = 0,
+) -> Report:
+    """Compare every derivative of an evaluator with finite differences of its observables.
+
+    For each observable x with a derivative, a random cotangent w is pulled back and compared with
+    the differences of w.x, by positions and (where it is given) by strain. Observables that are
+    derivatives themselves, such as the Born charges, are compared with differences of theirs.
+
+    Args:
+        evaluator: to check.
+        structure: where; away from symmetric places, which hide errors.
+        step: bohr; a tenth of it for the strain.
+        tolerance: allowed error relative to the largest element; rounding is allowed on top.
+        n_sampled: differentiate by this many random atoms only; None is all.
+        seed: of the cotangents and of the sample.
+
+    Raises:
+        MissingObservable: nothing that the evaluator provides can be differentiated.
+    """
+    values = evaluator([structure], evaluator.provides).values[0]
+    pulled = _pull_back_each(evaluator, structure, values, seed)
+    claims = [name for name, x in _CLAIMS.items() if {name, x} <= evaluator.provides]
+    names = frozenset(pulled) | {_CLAIMS[name] for name in claims}
+    if not names:
+        raise MissingObservable("no observable of this evaluator has a derivative to check")
+    atoms = sample(structure, n_sampled, seed)
+    differences = Differences(
+        lambda displaced: observe(displaced, [evaluator], names), structure, atoms, step
+    )
+    rows = []
+    for x, (weight, gradient) in pulled.items():
+        known = {"positions": (gradient.positions[atoms], differences.by_positions)}
+        if gradient.strain is not None:
+            known["strain"] = (gradient.strain, differences.by_strain)
+        for by, (claimed, numeric) in known.items():
+            right = np.asarray(np.tensordot(weight, numeric[x], np.ndim(weight)), dtype=np.float64)
+            what = f"d({x})/d({by})"
+            rows.append(_compare(what, claimed, right, tolerance, differences.rounding(x)))
+    for name in claims:
+        claimed, right = _claimed(name, values, differences, atoms)
+        noise = differences.rounding(_CLAIMS[name])
+        rows.append(_compare(name, claimed, right, tolerance, noise))
+    return Report(tuple(rows))
+
+
+def check_term(
+    term: Term,
+    evaluators: Sequence[Evaluator],
+    structure: Structure,
+    *,
+    step: float = 0.01,
+    tolerance: float = 1e-6,
+    n_sampled: int | None = None,
+    seed: int = 0,
+) -> Report:
+    """Compare forces, virial and cotangents of a term with finite differences of its energy.
+
+    The forces are those of the evaluators and the term together, as in a run.
+
+    Args:
+        term: to check.
+        evaluators: that give what the term needs.
+        structure: where; away from symmetric places, which hide errors.
+        step: bohr; a tenth of it for the strain; relative to the largest element for observables.
+        tolerance: allowed error relative to the largest element; rounding is allowed on top.
+        n_sampled: compare forces on this many random atoms only; None is all.
+        seed: of the sample.
+
+    Raises:
+        MissingObservable: the evaluators do not give what the term needs.
+    """
+
+    def energies(displaced: Sequence[Structure]) -> list[Values]:
+        found = total_energies(displaced, evaluators, [term])
+        return [{"energy": np.asarray(energy)} for energy in found]
+
+    atoms = sample(structure, n_sampled, seed)
+    differences = Differences(energies, structure, atoms, step)
+    noise = differences.rounding("energy")
+    prediction = predict([structure], evaluators, [term])[0]
+    right = -differences.by_positions["energy"]
+    rows = [_compare("forces", prediction.forces[atoms], right, tolerance, noise)]
+    if prediction.virial is not None:
+        right = -differences.by_strain["energy"]
+        rows.append(_compare("virial", prediction.virial, right, tolerance, noise))
+    values = observe([structure], evaluators, term.needs)
+    rows += _check_cotangents(term, structure, values[0], step, tolerance)
+    return Report(tuple(rows))
+
+
+def check_translations(
+    evaluator: Evaluator,
+    structure: Structure,
+    *,
+    tolerance: float = 1e-6,
+    n_sampled: int | None = None,
+    seed: int = 0,
+) -> Report:
+    """Move single atoms by lattice vectors: nothing may change but the dipole, by its quanta.
+
+    A model whose dipole changes by anything else than an integer times the lattice vector has no
+    meaning in a field under periodic boundaries.
+
+    Args:
+        evaluator: to check.
+        structure: periodic along at least one lattice vector.
+        tolerance: allowed change relative to the largest element; for the dipole, of a quantum.
+        n_sampled: move this many random atoms; None is all.
+        seed: of the sample.
+
+    Raises:
+        MissingObservable: the structure repeats along no lattice vector.
+    """
+    vectors = structure.cell[list(structure.pbc)]
+    if len(vectors) == 0:
+        raise MissingObservable("the structure is not periodic, so no lattice vector can be tried")
+    at_home = _values_and_forces(evaluator, structure)
+    largest = dict.fromkeys(sorted(at_home), 0.0)
+    for atom in sample(structure, n_sampled, seed):
+        for vector in vectors:
+            moved = _values_and_forces(evaluator, displace(structure, int(atom), vector))
+            for name in at_home:
+                change = moved[name] - at_home[name]
+                if name in ("dipole", "committee_dipoles"):
+                    change = _without_quanta(change, vector)
+                largest[name] = max(largest[name], float(np.max(np.abs(change))))
+    rows = []
+    for name, error in largest.items():
+        scale = float(np.max(np.abs(at_home[name])))
+        what = f"{name} after a lattice translation"
+        if name in ("dipole", "committee_dipoles"):
+            scale, what = float(np.max(np.linalg.norm(vectors, axis=1))), f"{what}, modulo quanta"
+        rows.append(Row(what, error, scale, tolerance * scale))
+    return Report(tuple(rows))
+
+
+def _values_and_forces(evaluator: Evaluator, structure: Structure) -> Values:
+    evaluation = evaluator([structure], evaluator.provides)
+    values = dict(evaluation.values[0])
+    if "energy" in values:
+        values["forces"] = -evaluation.pull_back([{"energy": np.ones(())}])[0].positions
+    return values
+
+
+def _without_quanta(change: Array, vector: Array) -> Array:
+    quanta = np.round(change @ vector / (vector @ vector))
+    return np.asarray(change - quanta[..., None] * vector)
+
+
+def _pull_back_each(
+    evaluator: Evaluator, structure: Structure, values: Values, seed: int
+) -> dict[str, tuple[Array, Gradient]]:
+    """Random cotangent and its gradient, for each observable that has a derivative."""
+    random = np.random.default_rng(seed)
+    pulled = {}
+    for name in sorted(evaluator.provides):
+        weight = np.asarray(random.normal(size=np.shape(values[name])))
+        evaluation = evaluator([structure], frozenset({name}))
+        try:
+            pulled[name] = (weight, evaluation.pull_back([{name: weight}])[0])
+        except MissingObservable:
+            continue  # observables such as the Born charges may have no derivative
+    return pulled
+
+
+def _claimed(
+    name: str, values: Values, differences: Differences, atoms: Integers
+) -> tuple[Array, Array]:
+    """An observable that claims to be a derivative, and what it should be."""
+    x = _CLAIMS[name]
+    if name == "committee_virials":
+        return values[name], -differences.by_strain[x]
+    right = differences.by_positions[x]  # [..., I, j]
+    if name == "committee_forces":
+        return values[name][:, atoms], -right
+    return values[name][atoms], np.moveaxis(right, -2, 0)
+
+
+def _check_cotangents(
+    term: Term, structure: Structure, values: Values, step: float, tolerance: float
+) -> Iterator[Row]:
+    coupling = term(structure, values)
+    for name in sorted(coupling.cotangents):
+        value = values[name]
+        h = step * max(float(np.max(np.abs(value))), 1.0)
+        right = np.zeros(np.shape(value))
+        for index in np.ndindex(right.shape):
+            direction = np.zeros(right.shape)
+            direction[index] = 1.0
+
+            def energy(amount: float, name: str = name, direction: Array = direction) -> Values:
+                changed = {**values, name: values[name] + amount * direction}
+                return {"energy": np.asarray(term(structure, changed).energy)}
+
+            right[index] = differentiate(energy, h)["energy"]
+        noise = rounding(np.asarray(coupling.energy), h)
+        claimed = coupling.cotangents[name]
+        yield _compare(f"cotangent of {name}", claimed, right, tolerance, noise)
+
+
+def _compare(what: str, claimed: Array, right: Array, tolerance: float, noise: float) -> Row:
+    scale = float(np.max(np.abs(right)))
+    error = float(np.max(np.abs(claimed - right)))
+    return Row(what, error, scale, tolerance * scale + noise)

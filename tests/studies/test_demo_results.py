@@ -1,0 +1,115 @@
+"""A quick look at the demo ends with all that it promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlobs_client.client.config import load
+from mlobs_client.studies import demo
+
+SCALE = 0.045
+EXPECTED = Path(__file__).parents[1] / "examples" / "water_in_field" / "expected.json"
+
+
+TOY = """
+structure = "init.xyz"
+pbc = [false, false, false]
+[socket]
+address = "{address}"
+[potential]
+kind = "toy"
+name = "qtip4pf"
+[field]
+vector = [0.0, 0.0, {field}]
+unit = "V/angstrom"
+[observables]
+extras = ["dipole"]
+"""
+"""For a leg of a kind that another leg shows with networks, which take ten seconds to load."""
+WITH_NETWORKS = (
+    demo.QUANTUM,
+    demo.CLASSICAL,
+    demo.CLASSICAL_IN_FIELD,
+    demo.QUANTUM_FIELDS[0],
+)
+"""One of each template."""
+
+
+def give_toy(leg: demo.Leg, folder: Path) -> None:
+    """Let a leg run with an analytic model of water, which has no committee."""
+    address = load(folder / "client.toml").socket.address
+    (folder / "client.toml").write_text(TOY.format(address=address, field=leg.field))
+    xml = (folder / "input.xml").read_text().splitlines(keepends=True)
+    kept = [line for line in xml if "extra_type='energy_spread'" not in line]
+    assert len(kept) == len(xml) - 1
+    (folder / "input.xml").write_text("".join(kept))
+
+
+@pytest.fixture(scope="module")
+def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    for leg in demo.LEGS:
+        demo.write(leg, folder / "out" / leg.name, SCALE)
+        client = folder / "out" / leg.name / "client.toml"
+        if leg in WITH_NETWORKS:
+            client.write_text(client.read_text().replace("-*", "-[01]"))  # two members, for speed
+        else:
+            give_toy(leg, client.parent)
+    command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", str(SCALE), "-o", "out"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out"
+
+
+@pytest.mark.timeout(900)
+def test_the_table_has_the_rows_of_the_example(quick_look: Path) -> None:
+    rows = json.loads((quick_look / "table.json").read_text())
+    expected = json.loads(EXPECTED.read_text())
+    # a quick look may be too short to resolve the O-H stretch
+    assert [(row["what"], row["unit"]) for row in rows if "stretch" not in row["what"]] == [
+        (row["what"], row["unit"]) for row in expected if "stretch" not in row["what"]
+    ]
+    for row in rows:
+        if row["no_error"]:
+            assert row["error"] is None
+            assert "independent sample" in row["no_error"] or "1 pair" in row["no_error"]
+        else:
+            assert row["error"] > 0.0
+
+
+def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_needs(
+    quick_look: Path,
+) -> None:
+    rows = json.loads((quick_look / "table.json").read_text())
+    polarizations = [row for row in rows if row["what"].startswith("change of polarization")]
+    assert len(polarizations) == 6
+    for row in polarizations:
+        assert row["error"] is None
+        assert row["no_error"] == "1 pair of runs, needs 3"
+    summary = json.loads((quick_look / "polarization.json").read_text())["summary"]
+    for curve in summary.values():
+        assert curve["change against runs without a field"] is True
+        assert curve["susceptibility"]["no_error"] == "1 pair of runs, needs 3"
+
+
+@pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
+@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
+def test_every_figure_is_there_with_its_numbers(quick_look: Path, figure: str, end: str) -> None:
+    assert (quick_look / f"{figure}.{end}").stat().st_size > 200
+
+
+def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
+    columns = json.loads((quick_look / "conserved.json").read_text())["columns"]
+    (name,) = [name for name in columns if "meV/atom" in name]
+    # about 0.1 at 0.5 fs; a force that is not the gradient of the energy gives more than 1
+    assert max(map(abs, columns[name])) < 1.0
+
+
+def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
+    assert len(list(quick_look.glob("*/input.xml"))) == 10
+    assert len(list(quick_look.glob("*/client.toml"))) == 10

@@ -1,0 +1,66 @@
+"""Runs of a field scan are taken together where only seeds differ, else refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scans import CELL, DIRECTION, N_MOLECULES, draw_sample
+
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.labels import masses_of
+from mlobs_client.studies.legs import find_legs
+from mlobs_client.units import FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
+
+POSITIONS = draw_sample(0.3, 0.1, seed=7).positions
+DIFFERENCES: list[tuple[dict[str, Any], str]] = [
+    ({"temperature": 320.0 * KELVIN}, r"temperature \(300 and 320 K\)"),
+    ({"has_barostat": True}, r"ensemble \(one has a barostat"),
+    (
+        {"positions": replace(POSITIONS, cells=1.01 * POSITIONS.cells)},
+        r"cell, though there is no barostat \(\[\[9.0, .* and \[\[9.09, .* angstrom\)",
+    ),
+    (
+        {"positions": replace(POSITIONS, numbers=POSITIONS.numbers[:-3])},
+        r"atoms or their order \(8 of Z = 8, 16 of Z = 1 and 7 of Z = 8, 14 of Z = 1\)",
+    ),
+    ({"masses": masses_of(("O", "D", "D") * N_MOLECULES)}, r"masses \(isotopes\)"),
+    ({"velocities_spacing": 20.0 * FEMTOSECOND}, r"velocities_spacing \(10 and 20 fs\)"),
+]
+"""Of runs of one curve or field, and how they are said."""
+
+
+def test_runs_are_sorted_by_beads_and_by_fields_with_their_signs() -> None:
+    given = [(0.2, 2, 0), (0.1, 1, 0), (-0.1, 1, 0), (0.1, 1, 1)]  # field, beads, seed
+    samples = [draw_sample(field, 0.2, beads, 20, seed) for field, beads, seed in given]
+    direction, groups = find_legs(samples)
+    np.testing.assert_allclose(direction, DIRECTION)
+    assert list(groups) == [1, 2]
+    found = [(leg.field, [sample.name for sample in leg.samples]) for leg in groups[1]]
+    assert found == [(-0.1, [samples[2].name]), (0.1, [samples[1].name, samples[3].name])]
+    assert [leg.field for leg in groups[2]] == [0.2]
+
+
+def test_times_and_volume_are_those_of_the_samples() -> None:
+    (leg,) = find_legs([draw_sample(0.1, 0.2, n_samples=20)])[1][1]
+    assert leg.positions_interval == pytest.approx(0.01)  # ps: every 10 fs
+    # the drawn duration is that of 20 intervals, between 20 samples there are 19
+    assert leg.dipoles_interval == pytest.approx(0.01 * 20 / 19)
+    assert leg.volume == pytest.approx(float(np.linalg.det(CELL)))
+
+
+def test_what_cannot_be_one_scan_is_refused() -> None:
+    with pytest.raises(RecordError, match="all fields are zero"):
+        find_legs([draw_sample(0.0, 0.1)])
+    across = draw_sample(0.0, 0.1, seed=5)
+    across.field[:] = 0.1 * VOLT_PER_ANGSTROM * np.cross(DIRECTION, [0.6, 0.0, 0.8])
+    others = [draw_sample(0.0, 0.1), draw_sample(0.3, 0.1)]
+    with pytest.raises(RecordError, match=r"the field of beads=1_field=0_seed=5, .* is not along"):
+        find_legs([*others, across])
+    for change, message in DIFFERENCES:
+        other = replace(draw_sample(0.3, 0.1, seed=7), **change)
+        with pytest.raises(RecordError, match=message) as raised:
+            find_legs([*others, other])
+        assert "beads=1_field=0.3_seed=7 cannot be taken together" in str(raised.value)
