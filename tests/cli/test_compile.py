@@ -6,14 +6,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT
+from untrained import build as untrained
 
 from mlobs_client.cli import group
 from mlobs_client.client.build import build
 from mlobs_client.client.config import load
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.evaluate.model_files import quiet_third_parties
+
+POTENTIAL = """structure = "init.xyz"
+[potential]
+kind = "mace"
+models = ["small.model"]
+"""
+
+
+@pytest.fixture
+def with_small_network(tmp_path: Path) -> Path:
+    """The smaller a network, the sooner it is compiled; those of real size: make bench."""
+    small = {"max_ell": 1, "correlation": 1, "num_interactions": 1}
+    with quiet_third_parties():
+        torch.save(untrained("unscaled potential", 0, **small), tmp_path / "small.model")
+    model = str(tmp_path / "small.model")
+    assert CliRunner().invoke(group, ["model", "trust", model]).exit_code == 0
+    (tmp_path / "init.xyz").write_text(OSCILLATORS.replace("12.3", "0.3"))
+    (tmp_path / "client.toml").write_text(POTENTIAL)
+    return tmp_path
 
 
 def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> None:
@@ -24,12 +46,12 @@ def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> 
     assert "nothing to compile" in done.output
 
 
-def test_a_failed_compilation_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_compilation_is_a_failure(
+    with_small_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (tmp_path / "init.xyz").write_text(OSCILLATORS.replace("12.3", "0.3"))
-    (tmp_path / "client.toml").write_text(POTENTIAL)
-    done = CliRunner().invoke(group, ["compile", str(tmp_path / "client.toml")])
+    done = CliRunner().invoke(group, ["compile", str(with_small_network / "client.toml")])
     assert isinstance(done.exception, ModelError)
     assert "compiler" in done.output
     assert "compiled:" not in done.output.splitlines()[-1]
@@ -42,24 +64,14 @@ def test_a_client_file_that_refuses_compilation_is_not_overruled(tmp_path: Path)
     assert "compile = false" in str(done.exception)
 
 
-POTENTIAL = """structure = "init.xyz"
-[potential]
-kind = "mace"
-models = ["bundled:water/potential-0"]
-"""
-
-
-@pytest.mark.timeout(600)
-def test_what_was_compiled_gives_the_numbers_of_the_networks(tmp_path: Path) -> None:
-    (tmp_path / "init.xyz").write_text(OSCILLATORS.replace("12.3", "0.3"))
-    client = tmp_path / "client.toml"
-    client.write_text(POTENTIAL)
+def test_what_was_compiled_gives_the_numbers_of_the_networks(with_small_network: Path) -> None:
+    client = with_small_network / "client.toml"
     done = CliRunner().invoke(group, ["compile", str(client), "-b", "2"])
     assert done.exit_code == 0, done.output
     found = []
     for text in (POTENTIAL, "compile = false\n" + POTENTIAL):
         client.write_text(text)
-        assembly = build(load(client), tmp_path)
+        assembly = build(load(client), with_small_network)
         found.append(predict([assembly.structure] * 2, assembly.evaluators))
     (compiled, again), (expected, _) = found
     assert compiled.energy != expected.energy or not np.array_equal(
