@@ -7,9 +7,6 @@ The way of the data is the way of the folders::
 Importing the package loads neither torch nor ase; evaluators are imported where they are built.
 """
 
-from mlobs_client.client.config import ClientConfig
-from mlobs_client.client.config import load as load_config
-from mlobs_client.errors import MlobsError
-from mlobs_client.structure import Prediction, Structure
+import lazy_loader
 
-__all__ = ["ClientConfig", "MlobsError", "Prediction", "Structure", "load_config"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

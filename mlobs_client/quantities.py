@@ -14,6 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -103,3 +106,18 @@ QUANTITIES: Final[dict[str, Quantity]] = {row.name: row for row in _ROWS}
 
 IN_IPI: Final = frozenset({"energy", "forces", "positions"})
 """What i-PI has anyway, so that no client sends it in extras."""
+
+
+def symmetric_components(tensors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Six components of symmetric tensors whose squares add up to those of all nine.
+
+    Args:
+        tensors: shape ``(..., 3, 3)``; of others, the symmetric part is taken.
+
+    Returns:
+        Shape ``(..., 6)``: xx, yy, zz, sqrt(2) yz, sqrt(2) xz, sqrt(2) xy.
+    """
+    diagonal = np.diagonal(tensors, axis1=-2, axis2=-1)
+    rows, columns = [1, 0, 0], [2, 2, 1]
+    others = (tensors[..., rows, columns] + tensors[..., columns, rows]) / np.sqrt(2.0)
+    return np.concatenate([diagonal, others], axis=-1)

@@ -18,21 +18,16 @@ import numpy.typing as npt
 from scipy.signal import lfilter
 
 from mlobs_client.analysis import (
-    Estimate,
     SpectrumSettings,
-    block_mean,
     dielectric_from_relaxation,
     diffusion_from_displacements,
     diffusion_from_velocities,
-    drift,
-    fit_line,
-    jackknife,
-    mean,
     permittivity_from_fluctuations,
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
 from mlobs_client.analysis.vibrations.kinetics import kinetic_temperatures
+from mlobs_client.results import Estimate, block_mean, drift, fit_line, jackknife, mean
 from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mlobs_client.analysis import (
+from mlobs_client.analysis import permittivity_from_fluctuations, susceptibility_from_fluctuations
+from mlobs_client.results import (
     Estimate,
     drift,
     mean,
     mean_of_independent,
-    permittivity_from_fluctuations,
     statistical_inefficiency,
-    susceptibility_from_fluctuations,
 )
 from mlobs_client.studies.runs import Run
 from mlobs_client.units import EV, KELVIN, MICROCOULOMB_PER_CM2, PICOSECOND

@@ -123,21 +123,6 @@ class Calibration:
     rank_correlation: float | None
 
 
-def symmetric_components(tensors: Array) -> Array:
-    """Six components of symmetric tensors whose squares add up to those of all nine.
-
-    Args:
-        tensors: shape ``(..., 3, 3)``; of others, the symmetric part is taken.
-
-    Returns:
-        Shape ``(..., 6)``: xx, yy, zz, sqrt(2) yz, sqrt(2) xz, sqrt(2) xy.
-    """
-    diagonal = np.diagonal(tensors, axis1=-2, axis2=-1)
-    rows, columns = [1, 0, 0], [2, 2, 1]
-    others = (tensors[..., rows, columns] + tensors[..., columns, rows]) / np.sqrt(2.0)
-    return np.concatenate([diagonal, others], axis=-1)
-
-
 def calibrate(data: Errors, seed: int = 0) -> Calibration:
     """Estimate alpha, and judge the calibrated spread.
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.calibration import symmetric_components
 from mlobs_client.client.alphas import Alpha
+from mlobs_client.quantities import symmetric_components
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, EV
 

@@ -4,25 +4,6 @@ A run that was killed and continued is read as one: what is torn is left out wit
 where steps were done twice, the later ones count.
 """
 
-from mlobs_client.ipi.extras import Extras, read_bead_extras, read_extras
-from mlobs_client.ipi.properties import Properties, read_properties
-from mlobs_client.ipi.trajectory import (
-    Frame,
-    Trajectory,
-    iterate_beads,
-    open_trajectory,
-    read_beads,
-)
+import lazy_loader
 
-__all__ = [
-    "Extras",
-    "Frame",
-    "Properties",
-    "Trajectory",
-    "iterate_beads",
-    "open_trajectory",
-    "read_bead_extras",
-    "read_beads",
-    "read_extras",
-    "read_properties",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,10 +15,11 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.calibration import Errors, symmetric_components
+from mlobs_client.analysis.calibration import Errors
 from mlobs_client.client.total_energy import observe
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.learn.labels import Labelled
+from mlobs_client.quantities import symmetric_components
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, EV
 

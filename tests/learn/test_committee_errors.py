@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from mlobs_client.analysis.calibration import symmetric_components
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
 from mlobs_client.learn.committee_errors import COMMITTEE_QUANTITIES, committee_errors
 from mlobs_client.learn.labels import Labelled
+from mlobs_client.quantities import symmetric_components
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV
 

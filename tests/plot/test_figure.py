@@ -14,8 +14,9 @@ from csv_files import read_csv
 from PIL import Image
 
 from mlobs_client import plot
-from mlobs_client.analysis import Estimate, PolarizationCurve, Spectrum
+from mlobs_client.analysis import PolarizationCurve, Spectrum
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results import Estimate
 from mlobs_client.studies.conserved_figure import plot_conserved
 
 ERROR = "±1 standard error,\nscatter of 3 blocks"
