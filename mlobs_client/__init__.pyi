@@ -1,5 +1,4 @@
-from .client.config import ClientConfig
-from .client.config import load as load_config
+from .client.config import ClientConfig, load_config
 from .errors import MlobsError
 from .structure import Prediction, Structure
 

@@ -49,7 +49,7 @@ class Kind:
 
 KINDS = {
     "client": Kind(
-        config.load,
+        config.load_config,
         b'structure = "a.xyz"\nthreads = 2\n[potential]\nkind = "mace"\nmodels = ["a"]\n'
         b"[observables]\nevery = { dipole = 2 }\nextras = ['dipole']\n",
     ),

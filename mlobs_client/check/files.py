@@ -111,7 +111,7 @@ def _load(
     clients = []
     for path, n in zip(paths, n_clients or [1] * len(paths), strict=True):
         try:
-            clients.append(ClientFile(path, client_file.load(path), n))
+            clients.append(ClientFile(path, client_file.load_config(path), n))
         except MlobsError as problem:
             yield from_error(problem)
     return clients

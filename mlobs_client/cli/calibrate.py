@@ -86,7 +86,7 @@ def command(
     ratios stands beside it. Energies are compared without the mean error of each composition.
     """
     console = log_to_console(logging.WARNING)
-    config = client_file.load(client)
+    config = client_file.load_config(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
     from mlobs_client.learn.calibration import calibrate_client

@@ -70,7 +70,7 @@ def command(
         format="mlobs client: %(levelname)s: %(message)s",
         force=True,
     )
-    config = client_file.load(client)
+    config = client_file.load_config(client)
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     from mlobs_client.client.session import Answer

@@ -33,7 +33,7 @@ def command(client: Path, beads: int) -> None:
     they can use, 1 with a line that says what is wrong.
     """
     console = log_to_console(logging.INFO)
-    config = client_file.load(client)
+    config = client_file.load_config(client)
     if not config.compile:
         raise ConfigError(f"{client}: says compile = false; remove that to have it compiled")
     # torch reads it when it is loaded, which is from here on

@@ -58,7 +58,7 @@ def command(
     elsewhere. A call that was interrupted goes on where it stopped when it is given again.
     Numbers in OUTPUT are in Hartree atomic units, as in a client's record.
     """
-    config = client_file.load(client)
+    config = client_file.load_config(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
     from mlobs_client.client.alphas import report_alphas

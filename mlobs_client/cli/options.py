@@ -49,7 +49,7 @@ def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[Clie
         ConfigError: a file is missing or says something impossible.
     """
     files = zip(clients, n_clients, strict=True)
-    return [ClientFile(path, config.load(path), n_processes) for path, n_processes in files]
+    return [ClientFile(path, config.load_config(path), n_processes) for path, n_processes in files]
 
 
 class FiniteRange(click.FloatRange):

@@ -142,7 +142,7 @@ def _evaluate(images: list[Atoms], client: Path) -> Array:
 
     from mlobs_client.client import config as client_file
 
-    config = client_file.load(client)
+    config = client_file.load_config(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
     from mlobs_client.client.build import build

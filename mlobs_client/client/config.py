@@ -329,7 +329,7 @@ class ClientConfig(Table):
         return self
 
 
-def load(path: Path) -> ClientConfig:
+def load_config(path: Path) -> ClientConfig:
     """Read and validate a client file.
 
     Args:

@@ -104,7 +104,7 @@ class Answer:
             MissingObservable: its tables need what no model of it gives.
             ModelError: a model file is missing, corrupt or for other species.
         """
-        config = client_file.load(path)
+        config = client_file.load_config(path)
         check_needs(config)
         assembly = build(config, path.parent)
         record = path.parent / config.observables.record_file

@@ -79,7 +79,7 @@ def _load(client: Path, wanted: tuple[str, ...]) -> None:
     from mlobs_client.client.build import build
     from mlobs_client.client.total_energy import observe_batch
 
-    assembly = build(config.load(client), client.parent)
+    assembly = build(config.load_config(client), client.parent)
 
     def observe(structures: Sequence[Structure]) -> Values:
         return observe_batch(structures, assembly.evaluators, assembly.terms, wanted)

@@ -81,7 +81,7 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
             continue
         ipi = ipi_input.read(run.folder / "input.xml")
         paths = [run.folder / file for file in campaign.table.client_files]
-        field = read_field(ipi, [ClientFile(path, config.load(path)) for path in paths])
+        field = read_field(ipi, [ClientFile(path, config.load_config(path)) for path in paths])
         try:
             samples.append(_read_sample(run, ipi, field, skip))
         except RecordError as error:

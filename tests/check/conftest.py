@@ -84,12 +84,12 @@ class Case:
         self, *more: Path, others_serve: bool = False, n_clients: int = 1
     ) -> list[Finding]:
         files = (self.client, *more)
-        clients = [ClientFile(path, client_file.load(path), n_clients) for path in files]
+        clients = [ClientFile(path, client_file.load_config(path), n_clients) for path in files]
         ipi = ipi_input.read(self.input)
         return list(check_agreement(ipi, clients, n_beads=4, others_serve=others_serve))
 
     def judge_strides(self, n_clients: int = 1) -> list[Finding]:
-        clients = [ClientFile(self.client, client_file.load(self.client), n_clients)]
+        clients = [ClientFile(self.client, client_file.load_config(self.client), n_clients)]
         return list(check_strides(ipi_input.read(self.input), clients))
 
     def parse(self, **other: Any) -> ParsedInput:
@@ -101,7 +101,7 @@ class Case:
         return replace(right, **other)
 
     def judge_structure(self, parsed: ParsedInput) -> list[Finding]:
-        client = ClientFile(self.client, client_file.load(self.client))
+        client = ClientFile(self.client, client_file.load_config(self.client))
         return list(check_structure(ipi_input.read(self.input), parsed, client))
 
     def judge_all(self) -> list[Finding]:

@@ -14,7 +14,7 @@ from ase.calculators import emt
 from mlobs_client.check.initial_state import InitialState
 from mlobs_client.check.magnitudes import check_state
 from mlobs_client.check.physics import check_models
-from mlobs_client.client.config import load
+from mlobs_client.client.config import load_config
 from mlobs_client.client.service import ClientFile
 from mlobs_client.ipi import input as ipi_input
 
@@ -173,7 +173,7 @@ def test_the_largest_force_is_that_of_the_first_structure_of_ipi(case, texts):
     case.replace(case.client, "structure =", 'virial = "none"\nstructure =')
     shorter = Atoms("Cu2", [[0, 0, 0], [2.3, 0, 0]], calculator=emt.EMT())
     start = case.parse(positions=shorter.positions / BOHR)
-    findings = list(check_models(ClientFile(case.client, load(case.client)), None, start))
+    findings = list(check_models(ClientFile(case.client, load_config(case.client)), None, start))
     force = np.linalg.norm(shorter.get_forces()[0])
     said = f"the largest force is {force:.4g} eV/angstrom, on Cu1"
     assert said in " ".join(texts(findings, "ok"))

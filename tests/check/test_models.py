@@ -57,7 +57,7 @@ def test_a_model_that_is_not_trusted_is_described_refused_once_and_not_loaded(ca
 
 def test_who_follows_the_remedy_has_the_model_loaded(case, ran) -> None:
     trust(case.folder / "evil.model")
-    client = ClientFile(case.client, config.load(case.client))
+    client = ClientFile(case.client, config.load_config(case.client))
     (said,) = check_model_files(client)
     assert said.what == "client.toml: all model files exist and are trusted (1)"
     (refusal,) = errors(check_physics([case.client]))

@@ -60,7 +60,7 @@ def test_a_committee_is_trained_reported_and_ready_for_a_client(
     client = tmp_path / "client.toml"
     field = '[field]\nvector = [0.0, 0.0, 0.1]\nunit = "V/angstrom"'
     client.write_text(f'structure = "{frames}"\n{field}\n{table}')
-    assembly = build(config.load(client), tmp_path)  # refuses what is not single-valued
+    assembly = build(config.load_config(client), tmp_path)  # refuses what is not single-valued
     assert "dipole" in assembly.evaluators[0].provides
 
 

@@ -13,7 +13,7 @@ import pytest
 from ase.build import molecule
 
 from mlobs_client.client.build import Assembly, build
-from mlobs_client.client.config import load
+from mlobs_client.client.config import load_config
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
@@ -56,7 +56,7 @@ def assemble(folder: Path, text: str, name: str = "H2O", box: float | None = 9.0
         atoms.pbc = True
     ase.io.write(folder / "init.xyz", atoms, format="extxyz")
     (folder / "client.toml").write_text(text)
-    return build(load(folder / "client.toml"), folder)
+    return build(load_config(folder / "client.toml"), folder)
 
 
 def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
@@ -134,14 +134,14 @@ def test_a_dipole_with_learned_charges_is_refused_under_periodic_boundaries(tmp_
 def test_a_structure_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "client.toml").write_text(WATER)
     with pytest.raises(ConfigError, match=r"init\.xyz does not exist"):
-        build(load(tmp_path / "client.toml"), tmp_path)
+        build(load_config(tmp_path / "client.toml"), tmp_path)
 
 
 def test_a_structure_file_that_is_not_a_structure_is_named(tmp_path: Path) -> None:
     (tmp_path / "init.xyz").write_text("hello\n")
     (tmp_path / "client.toml").write_text(WATER)
     with pytest.raises(ConfigError, match="is the number of atoms, not 'hello'"):
-        build(load(tmp_path / "client.toml"), tmp_path)
+        build(load_config(tmp_path / "client.toml"), tmp_path)
 
 
 def test_a_periodic_cell_without_volume_is_refused(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_periodic_cell_without_volume_is_refused(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
     (tmp_path / "client.toml").write_text("pbc = [true, true, true]\n" + WATER)
     with pytest.raises(EvaluationError, match="has no volume"):
-        build(load(tmp_path / "client.toml"), tmp_path)
+        build(load_config(tmp_path / "client.toml"), tmp_path)
 
 
 def test_the_structure_is_in_bohr(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_displacement_far_from_the_branch_of_the_structure_is_warned_of(
     atoms = ase.io.read(tmp_path / "init.xyz")
     atoms.positions[1] += atoms.cell[0]  # an H, as if the boundary had split the molecule
     ase.io.write(tmp_path / "init.xyz", atoms, format="extxyz")
-    build(load(tmp_path / "client.toml"), tmp_path)
+    build(load_config(tmp_path / "client.toml"), tmp_path)
     (warning,) = (one.message for one in caplog.records if one.levelname == "WARNING")
     quantum = 4.0 * np.pi * 14.3996 * atoms.cell[0, 0] / atoms.get_volume()  # e^2 in eV angstrom
     found = re.search(r"is \[(\S+),.*4 pi P = \[(\S+),", warning)
@@ -296,7 +296,7 @@ def test_a_structure_with_numbers_that_are_none_is_named_with_its_file(tmp_path:
     (tmp_path / "init.xyz").write_text("1\n\nO nan 0 0\n")
     (tmp_path / "client.toml").write_text(WATER)
     with pytest.raises(EvaluationError, match=r"init\.xyz: positions\[0, 0\] is nan"):
-        build(load(tmp_path / "client.toml"), tmp_path)
+        build(load_config(tmp_path / "client.toml"), tmp_path)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlobs_client.client.config import ClientConfig, load, parse
+from mlobs_client.client.config import ClientConfig, load_config, parse
 from mlobs_client.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {
@@ -162,14 +162,14 @@ def test_strides_by_name_are_one_for_the_others() -> None:
 
 def test_a_missing_file_names_itself_and_the_command_that_writes_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml: no such client file; 'mlobs init"):
-        load(tmp_path / "nowhere.toml")
+        load_config(tmp_path / "nowhere.toml")
 
 
 def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
     path = tmp_path / "client.toml"
     path.write_text("structure = init.xyz\n")
     with pytest.raises(ConfigError, match="line 1"):
-        load(path)
+        load_config(path)
 
 
 @pytest.mark.parametrize("value", [5000 * "9", 20_000 * "[", "'\\xff'"])
@@ -177,7 +177,7 @@ def test_numbers_and_brackets_without_end_are_one_line(value: str, tmp_path: Pat
     path = tmp_path / "client.toml"
     path.write_bytes(f"threads = {value}\n".encode().replace(b"\\xff", b"\xff"))
     with pytest.raises(ConfigError, match=r"client\.toml: cannot be read as TOML") as caught:
-        load(path)
+        load_config(path)
     assert "\n" not in str(caught.value)
 
 

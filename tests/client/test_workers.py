@@ -20,7 +20,7 @@ from mlobs_client.structure import Structure
 
 def batches(client: Path, n: int) -> list[list[Structure]]:
     """Batches of one structure, that grows."""
-    template = read_structure(config.load(client), client.parent)
+    template = read_structure(config.load_config(client), client.parent)
     return [
         [Structure(template.numbers, (1.0 + 0.001 * k) * template.positions, template.cell,
                    template.pbc)]
@@ -30,7 +30,7 @@ def batches(client: Path, n: int) -> list[list[Structure]]:
 
 def test_values_come_in_the_order_of_their_batches(finished_run: Path) -> None:
     client = finished_run / "client.toml"
-    assembly = build(config.load(client), client.parent)
+    assembly = build(config.load_config(client), client.parent)
     given = batches(client, 20)
     with workers(client, ["dipole"], 2) as evaluate:
         found = [values[0]["dipole"] for values in evaluate(given)]

@@ -23,7 +23,7 @@ def attempt(folder: Path, forcefield: str, n_clients: int, options: Options = NO
     (folder / "input.xml").write_text(f"<simulation>{forcefield}</simulation>")
     (folder / "client.toml").write_text(CLIENT)
     path = folder / "client.toml"
-    clients = [ClientFile(path, client_file.load(path), n_clients)]
+    clients = [ClientFile(path, client_file.load_config(path), n_clients)]
     local.run(read(folder / "input.xml"), clients, lambda status: None, options)
 
 

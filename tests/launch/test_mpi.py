@@ -31,7 +31,7 @@ def ipi(tmp_path: Path) -> IpiInput:
 def client(tmp_path: Path) -> ClientFile:
     path = tmp_path / "client.toml"
     path.write_text(CLIENT)
-    return ClientFile(path, client_file.load(path), n_processes=3)
+    return ClientFile(path, client_file.load_config(path), n_processes=3)
 
 
 @pytest.fixture(autouse=True)

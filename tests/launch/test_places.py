@@ -17,7 +17,7 @@ def files(tmp_path: Path) -> dict[str, ClientFile]:
     for name, device in (("fast", "cuda"), ("slow", "cpu")):
         path = tmp_path / f"{name}.toml"
         path.write_text(f'structure = "init.xyz"\nthreads = 3\n{POTENTIAL}device = "{device}"\n')
-        file = ClientFile(path, client_file.load(path))
+        file = ClientFile(path, client_file.load_config(path))
         found.update({f"{name}-{k}": file for k in range(2)})
     return found
 
@@ -38,7 +38,7 @@ def test_a_named_gpu_is_left_to_the_user(files, monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     path = files["fast-0"].path
     path.write_text(path.read_text().replace('"cuda"', '"cuda:1"'))
-    named = {"fast-0": ClientFile(path, client_file.load(path))}
+    named = {"fast-0": ClientFile(path, client_file.load_config(path))}
     assert on_this_machine(named) == {"fast-0": Place()}
 
 

@@ -35,7 +35,7 @@ def client(folder: Path, name: str, address: str, tables: str = "", n: int = 1) 
     path = folder / f"{name}.toml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(CLIENT.format(address=address) + tables)
-    return ClientFile(path, client_file.load(path), n)
+    return ClientFile(path, client_file.load_config(path), n)
 
 
 def counting(folder: Path, tables: str, batch_size: int, n_clients: int) -> frozenset[str]:

@@ -21,7 +21,7 @@ def sources(tmp_path: Path) -> Sources:
     (tmp_path / "one.model").write_text("network")
     (tmp_path / "calibration.json").write_text("alpha")
     path = tmp_path / "client.toml"
-    return Sources([ClientFile(path, client_file.load(path))])
+    return Sources([ClientFile(path, client_file.load_config(path))])
 
 
 def test_files_that_are_as_before_are_accepted(sources, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from mlobs_client.check.files import check_files
 from mlobs_client.check.finding import Level
-from mlobs_client.client.config import load
+from mlobs_client.client.config import load_config
 from mlobs_client.errors import LaunchError
 from mlobs_client.studies import demo
 
@@ -23,9 +23,9 @@ def test_the_inputs_of_every_leg_pass_the_check(leg: demo.Leg, tmp_path: Path) -
     xml = (folder / "input.xml").read_text()
     assert re.search(rf"<total_steps>\s*{leg.n_steps}\s*</total_steps>", xml)
     assert f"nbeads='{leg.n_beads}'" in xml
-    field = load(folder / "client.toml").field
+    field = load_config(folder / "client.toml").field
     assert (field.vector[2] if field else 0.0) == leg.field
-    assert load(folder / "client.toml").potential.dtype == leg.dtype
+    assert load_config(folder / "client.toml").potential.dtype == leg.dtype
 
 
 def test_a_leg_that_fails_ends_the_demo_with_its_reason(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client.client.config import load
+from mlobs_client.client.config import load_config
 from mlobs_client.studies import demo
 
 SCALE = 0.045
@@ -42,7 +42,7 @@ WITH_NETWORKS = (
 
 def give_toy(leg: demo.Leg, folder: Path) -> None:
     """Let a leg run with an analytic model of water, which has no committee."""
-    address = load(folder / "client.toml").socket.address
+    address = load_config(folder / "client.toml").socket.address
     (folder / "client.toml").write_text(TOY.format(address=address, field=leg.field))
     xml = (folder / "input.xml").read_text().splitlines(keepends=True)
     kept = [line for line in xml if "extra_type='energy_spread'" not in line]

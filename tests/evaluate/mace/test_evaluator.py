@@ -245,7 +245,7 @@ def test_models_that_a_client_file_names_twice_are_evaluated_once(network, tmp_p
     (tmp_path / "client.toml").write_text(
         f'structure = "init.xyz"\n[potential]\n{table}[dipole]\n{table}{numbers}'
     )
-    assembly = assemble(config.load(tmp_path / "client.toml"), tmp_path)
+    assembly = assemble(config.load_config(tmp_path / "client.toml"), tmp_path)
     (evaluator,) = assembly.evaluators
     forward = AtomicNetwork.forward
     with mock.patch.object(AtomicNetwork, "forward", autospec=True, side_effect=forward) as calls:
