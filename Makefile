@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch
 # Test files at once: much of their time is waiting. In their own order, for the long ones, which
 # have few tests, would come last.
-TESTS_AT_ONCE ?= 3
+TESTS_AT_ONCE ?= 4
 # How long clients are killed.
 SECONDS ?= 1800
 # One thread per process: two processes with two threads each on two cores are 20 x slower.

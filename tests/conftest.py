@@ -29,6 +29,14 @@ OUTPUT = """<output prefix='simulation'>
 INPUT = make_input(OUTPUT, ffdirect(batch_size=2), steps=400, timestep=0.5)
 
 
+BEGIN_WITH = ("test_inputs", "test_readme")
+"""Files that take long: at the end, one process would be at work and the others done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in BEGIN_WITH)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def store_of_compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Nothing that the user has compiled or trusts is used, and nothing is left behind.

@@ -32,8 +32,7 @@ ROOMS: dict[str, str] = {
     "analysis.vibrations": "ground results analysis",
     "analysis.response": "ground results analysis analysis.vibrations",
     "analysis.transport": "ground results analysis.vibrations",
-    "client": "ground ipi wire evaluate evaluate.toys evaluate.compile evaluate.mace terms record "
-    "analysis",
+    "client": "ground ipi wire evaluate evaluate.toys evaluate.compile evaluate.mace terms record",
     "plot": "ground results analysis analysis.vibrations analysis.response",
     "testing": "ground wire evaluate terms client",
     "bench": "ground evaluate client",

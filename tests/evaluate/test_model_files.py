@@ -176,7 +176,8 @@ def test_a_checkpoint_is_refused_with_what_it_contains(tmp_path) -> None:
 def test_reading_a_model_says_nothing_and_warns_of_nothing() -> None:
     code = (
         "from pathlib import Path\n"
-        "from mlobs_client.evaluate import mace, model_files\n"
+        "from mlobs_client.evaluate import model_files\n"
+        "from mlobs_client.evaluate.mace import evaluator as mace\n"
         "(path,) = model_files.resolve(['bundled:water/dipole-0'], Path())\n"
         "mace.dipole({'it': model_files.load(path)})\n"
     )

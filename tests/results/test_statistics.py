@@ -169,7 +169,7 @@ def test_two_numbers_have_no_error() -> None:
 
 def test_statistics_say_nothing_on_the_terminal() -> None:
     code = (
-        "import numpy as np; from mlobs_client.analysis import mean; "
+        "import numpy as np; from mlobs_client.results import mean; "
         "mean(np.random.default_rng(0).normal(size=100))"
     )
     command = [sys.executable, "-W", "error", "-c", code]

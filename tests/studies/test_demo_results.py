@@ -13,7 +13,7 @@ from mlobs_client.client.config import load_config
 from mlobs_client.studies import demo
 
 SCALE = 0.045
-EXPECTED = Path(__file__).parents[1] / "examples" / "water_in_field" / "expected.json"
+EXPECTED = Path(__file__).parents[2] / "examples" / "water_in_field" / "expected.json"
 
 
 TOY = """

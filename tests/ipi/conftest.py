@@ -1,0 +1,7 @@
+"""Files of a small run."""
+
+from __future__ import annotations
+
+from small_run import case, texts
+
+__all__ = ["case", "texts"]
