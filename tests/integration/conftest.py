@@ -35,7 +35,7 @@ class Running:
     folder: Path
     log: Path
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def wait(self, timeout: float = 150.0) -> int:
         """Wait for its end and return the exit status (negative: killed by that signal)."""
         try:
             return self.process.wait(timeout)
@@ -50,7 +50,7 @@ class Running:
         """Read an output file of i-PI: shape ``(n_rows, n_columns)``."""
         return np.loadtxt(self.folder / name, ndmin=2)
 
-    def wait_for_rows(self, name: str, n_rows: int, timeout: float = 20.0) -> None:
+    def wait_for_rows(self, name: str, n_rows: int, timeout: float = 60.0) -> None:
         """Wait until an output file has so many rows, for what must happen during a run."""
         deadline = time.monotonic() + timeout
         path = self.folder / name
