@@ -56,10 +56,10 @@ scaling: $(VENV)/.ready
 	$(BIN)/python tests/long/tables.py README.md; exit $$status
 
 # torch first and pinned, so that what needs it finds the build that was chosen.
-$(VENV)/.ready: setup.cfg constraints.txt
+$(VENV)/.ready: setup.cfg .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt $(TORCH)
-	$(BIN)/pip install -q -c constraints.txt -e '.[test,lint]'
+	$(BIN)/pip install -q -c .ci/constraints.txt $(TORCH)
+	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[test,lint]'
 	touch $@
 
 clean:
