@@ -14,7 +14,7 @@ SECONDS ?= 1800
 # One thread per process: two processes with two threads each on two cores are 20 x slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test coverage lint bench validate faults soak scaling clean
+.PHONY: demo test coverage lint docs bench validate faults soak scaling clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mlobs demo
@@ -31,35 +31,38 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.ready
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/html
+
 bench: $(VENV)/.ready
 	$(BIN)/python tests/long/bench.py; steps=$$?; $(BIN)/python tests/long/costs.py; costs=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$((steps | costs))
+	$(BIN)/python tests/long/tables.py; exit $$((steps | costs))
 
 validate: $(VENV)/.ready
 	$(BIN)/python tests/long/validate.py; status=$$?; $(BIN)/python tests/long/validate_fields.py; fields=$$?; \
 	$(BIN)/python tests/long/validate_errors.py; errors=$$?; \
 	$(BIN)/python tests/long/validate_verdicts.py; verdicts=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$((status | fields | errors | verdicts))
+	$(BIN)/python tests/long/tables.py; exit $$((status | fields | errors | verdicts))
 
 faults: $(VENV)/.ready
 	$(BIN)/python tests/long/faults.py; faults=$$?; $(BIN)/python tests/long/campaign.py; runs=$$?; \
 	$(BIN)/python tests/long/time_limit.py; limit=$$?; \
 	$(BIN)/python tests/long/inputs.py; inputs=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$((faults | runs | limit | inputs))
+	$(BIN)/python tests/long/tables.py; exit $$((faults | runs | limit | inputs))
 
 soak: $(VENV)/.ready
 	$(BIN)/python tests/long/soak.py $(SECONDS); status=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$status
+	$(BIN)/python tests/long/tables.py; exit $$status
 
 scaling: $(VENV)/.ready
 	$(BIN)/python tests/long/scaling.py; status=$$?; \
-	$(BIN)/python tests/long/tables.py README.md; exit $$status
+	$(BIN)/python tests/long/tables.py; exit $$status
 
 # torch first and pinned, so that what needs it finds the build that was chosen.
 $(VENV)/.ready: setup.cfg .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c .ci/constraints.txt $(TORCH)
-	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[test,lint]'
+	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[test,lint,docs]'
 	touch $@
 
 clean:

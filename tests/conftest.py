@@ -29,7 +29,7 @@ OUTPUT = """<output prefix='simulation'>
 INPUT = make_input(OUTPUT, ffdirect(batch_size=2), steps=400, timestep=0.5)
 
 
-BEGIN_WITH = ("test_inputs", "test_readme")
+BEGIN_WITH = ("test_inputs", "test_docs")
 """Files that take long: at the end, one process would be at work and the others done."""
 
 

@@ -54,6 +54,7 @@ class _LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"mlobs_client.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        command.name = cmd_name  # for the reference in docs/
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,4 +1,4 @@
-"""Write the README's tables from ``results/*.json``: ``python tables.py README.md``.
+"""Write the tables of ``docs/measured/`` from ``results/*.json``: ``python tables.py``.
 
 A table stands between ``<!-- results: NAME -->`` and ``<!-- end -->``.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parents[2] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+PAGES = sorted((ROOT / "docs" / "measured").glob("*.md"))
 MARK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -123,6 +124,5 @@ FORMS = {"bench": _by_case, "errors": _by_estimate, "faults": _by_fault}
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        file = Path(argument)
-        file.write_text(with_tables(file.read_text()))
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text()))

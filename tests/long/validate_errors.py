@@ -2,9 +2,9 @@
 
 ``python validate_errors.py`` judges all cases of ``tests/error_bars.py`` and its companions by 1000
 repetitions each, those of reweighting by 2000 (two hours on one core), and writes the results;
-``python validate_errors.py NAME`` judges one and writes nothing. Beside them the README shows
-results/errors_before.json: the same by the package of commit d2973e7, which stood first on
-PYTHONPATH.
+``python validate_errors.py NAME`` judges one and writes nothing. Beside them
+docs/measured/errors.md shows results/errors_before.json: the same by the package of commit d2973e7,
+which stood first on PYTHONPATH.
 """
 
 from __future__ import annotations
