@@ -32,6 +32,9 @@ from mlobs_client.units import DALTON, KELVIN
 
 Verdict = Callable[[np.random.Generator], bool]
 
+NOT_JUDGED: Final = "is not judged"
+"""Said where a run is too short for a verdict, which is none."""
+
 MEMORY: Final = 10.0
 """Correlation time of velocities, volumes and temperatures, samples."""
 KT: Final = 300.0 * KELVIN
@@ -58,7 +61,7 @@ def is_said(call: Callable[[], object], logger: logging.Logger, *, warnings: boo
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagates
-    return warnings and bool(said)
+    return warnings and any(NOT_JUDGED not in one.getMessage() for one in said)
 
 
 def thermal_velocities(n_samples: int, n_molecules: int, rng: np.random.Generator) -> Array:
