@@ -158,10 +158,6 @@ def opened(relay: Relay, folder: Path) -> Iterator[Relay]:
     path = folder / FILE
     try:
         relay.rendezvous.write(path)
-    except OSError as error:
-        relay.close()
-        raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
-    try:
         yield relay
     finally:
         relay.close()

@@ -19,7 +19,8 @@ from typing import Final, Self
 
 import orjson
 
-from mlobs_client.errors import RemoteProtocolError
+from mlobs_client.errors import LaunchError, RemoteProtocolError
+from mlobs_client.files import replacing
 
 LONGEST: Final = 4096  # bytes of a line
 ANSWER: Final = 15.0  # seconds for the relay to answer
@@ -49,12 +50,13 @@ class Rendezvous:
         return cls(run, host, port, secrets.token_hex(32))
 
     def write(self, path: Path) -> None:
-        """Write the file at once as a whole, for its owner alone."""
-        draft = path.with_name(f".{path.name}-{self.run}")
-        draft.unlink(missing_ok=True)
-        draft.touch(0o600, exist_ok=False)  # before the password is in it
-        draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-        draft.replace(path)
+        """Write the file at once as a whole, for its owner alone.
+
+        Raises:
+            LaunchError: it cannot be written.
+        """
+        with replacing(path, 0o600, error=LaunchError) as draft:
+            draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     def remove(self, path: Path) -> None:
         """Remove the file, unless another run has written its own meanwhile."""
