@@ -1,7 +1,7 @@
 """Evaluate observables along a trajectory, after the simulation.
 
 The numbers are those that a client gives during the simulation, to the digits of the positions:
-i-PI prints 6 of them, the record's ``positions`` have all.
+i-PI prints 6 of them.
 """
 
 from __future__ import annotations
