@@ -1,7 +1,10 @@
 """Where the relay of a run listens, and how a client is let in.
 
-``mlobs run --listen`` writes a file that only its owner can read, with a password; a client says it
-in its first line, with the ``<address>`` that it wants to serve. i-PI's own protocol asks nobody.
+``mlobs run --listen`` writes a file that only its owner can read, with a password. The relay sends
+a random challenge; the client answers with the ``<address>`` that it wants to serve and with a code
+that only who knows the password can make of both (HMAC, RFC 2104). So the password itself is never
+on the network, and an answer that somebody has overheard opens nothing. What follows is neither
+encrypted nor signed: i-PI's own protocol asks nobody who he is.
 """
 
 from __future__ import annotations
@@ -93,11 +96,16 @@ class Rendezvous:
     def greet(self, stream: socket.socket, address: str) -> None:
         """Ask to be let in.
 
+        Args:
+            stream: to the relay.
+            address: of the socket to be served.
+
         Raises:
             OSError: nobody answers, or with ECONNREFUSED, i-PI does not listen yet.
             RemoteProtocolError: we are not let in.
         """
-        stream.sendall(orjson.dumps([self.run, self.password, address]) + b"\n")
+        proof = self._prove(receive_line(stream, ANSWER), address)
+        stream.sendall(orjson.dumps([self.run, address, proof]) + b"\n")
         answer = receive_line(stream, ANSWER)
         if answer == NOT_YET:
             raise ConnectionRefusedError(errno.ECONNREFUSED, NOT_YET)
@@ -105,7 +113,7 @@ class Rendezvous:
             raise RemoteProtocolError(f"the run {self.run} does not let us in: {answer}")
 
     def admit(self, stream: socket.socket, patience: float) -> str:
-        """Hear who wants to be let in; return the ``<address>`` that is asked for.
+        """Challenge who wants to be let in; return the ``<address>`` that is asked for.
 
         Args:
             stream: from the client.
@@ -115,15 +123,24 @@ class Rendezvous:
             OSError: nothing is said in time.
             RemoteProtocolError: it is none of our clients.
         """
+        challenge = secrets.token_hex(32)
+        stream.settimeout(patience)
+        stream.sendall(challenge.encode() + b"\n")
         try:
-            run, password, address = orjson.loads(receive_line(stream, patience))
+            run, address, proof = orjson.loads(receive_line(stream, patience))
         except (orjson.JSONDecodeError, TypeError, ValueError):
             raise RemoteProtocolError("this is no greeting of 'mlobs client --join'") from None
         if run != self.run:
             raise RemoteProtocolError(f"this is the run {self.run}")
-        if not hmac.compare_digest(str(password).encode(), self.password.encode()):
+        expected = self._prove(challenge, str(address))
+        if not hmac.compare_digest(str(proof).encode(), expected.encode()):
             raise RemoteProtocolError("the password is wrong")
         return str(address)
+
+    def _prove(self, challenge: str, address: str) -> str:
+        """What only who knows the password can say to this challenge."""
+        message = orjson.dumps([challenge, self.run, address])
+        return hmac.digest(self.password.encode(), message, "sha256").hex()
 
 
 def receive_line(stream: socket.socket, patience: float) -> str:
