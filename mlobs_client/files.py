@@ -6,20 +6,48 @@ import contextlib
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlobs_client.errors import ModelError
+from mlobs_client.errors import MlobsError, ModelError, RecordError
 
 
-def write_json(path: Path, content: Mapping[str, Any], mode: int = 0o666) -> None:
-    """Write a file, or replace it, at once.
+@contextlib.contextmanager
+def replacing(
+    path: Path, mode: int = 0o666, *, writer: str = "", error: type[MlobsError] = RecordError
+) -> Iterator[Path]:
+    """Write a file, or replace it, at once: a reader finds all of it, or the one before.
 
     Args:
         path: of the file.
-        content: of the table.
         mode: who may read and write it, less what the umask forbids.
+        writer: tells apart processes that may write the same file at the same time.
+        error: raised where it cannot be written; its text names the file and the reason.
+
+    Yields:
+        Where to write. That file takes the place of ``path`` when the block has ended, and is
+        removed if the block fails.
+    """
+    draft = path.with_name(f"{path.name}{writer}.partial")
+    try:
+        if mode != 0o666:  # one that was left behind may be anybody's
+            draft.unlink(missing_ok=True)
+            draft.touch(mode, exist_ok=False)
+        yield draft
+        draft.replace(path)
+    except OSError as reason:
+        raise error(
+            f"{path}: cannot be written: {reason.strerror or reason}; mend that and give the same "
+            "line again, which goes on from what is there"
+        ) from reason
+    finally:
+        with contextlib.suppress(OSError):  # of a full disk: room for others
+            draft.unlink()
+
+
+def write_json(path: Path, content: Mapping[str, Any], mode: int = 0o666) -> None:
+    """Write a table as JSON; arguments as for :func:`replacing`.
 
     Raises:
         ModelError: it cannot be written.
@@ -28,25 +56,13 @@ def write_json(path: Path, content: Mapping[str, Any], mode: int = 0o666) -> Non
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """The same for any content.
+    """Write bytes; arguments as for :func:`replacing`.
 
     Raises:
         ModelError: it cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.partial")
-    try:
-        if mode != 0o666:  # one that was left behind may be anybody's
-            unfinished.unlink(missing_ok=True)
-            unfinished.touch(mode, exist_ok=False)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # room for others
-            unfinished.unlink()
-        raise ModelError(
-            f"{path}: cannot be written: {error.strerror}; mend that and give the same line again, "
-            "which goes on from what is there"
-        ) from error
+    with replacing(path, mode, error=ModelError) as draft:
+        draft.write_bytes(content)
 
 
 def read_json(
@@ -78,18 +94,12 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -
         columns: by their headers, all of one length; None and NaN are not known.
 
     Raises:
-        OSError: it cannot be written.
+        RecordError: it cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.partial")
-    try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
-        unfinished.replace(path)
-    finally:
-        with contextlib.suppress(OSError):  # of a full disk: room for others
-            unfinished.unlink()
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
 
 
 def _cell(value: str | float | None) -> str:

@@ -1,6 +1,7 @@
-"""Whether somebody works in a folder: the lock of a log that is open while a process writes it.
+"""Locks of files, such as the log of a folder in which somebody works.
 
-The kernel gives it up when the last process that holds the open file is gone, however it ended.
+The kernel gives a lock up when the last process that holds the open file is gone, however it ended.
+Children inherit the descriptor if we let them, which no lock of a library allows.
 """
 
 from __future__ import annotations
@@ -10,46 +11,88 @@ import fcntl
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from mlobs_client.errors import LaunchError
 
 logger = logging.getLogger(__name__)
 
+PAUSE: Final = 0.05  # s
+PATIENCE: Final = 30.0  # s
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file; return False where somebody else has its lock.
+
+    Raises:
+        OSError: this file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock(descriptor: int, path: Path) -> bool:
+    """The same; where the file system has no locks, warn and return True."""
+    try:
+        return try_lock(descriptor)
+    except OSError as error:
+        logger.warning("%s: this file system has no locks (%s)", path, error.strerror)
+        return True
+
 
 @contextlib.contextmanager
-def hold(log: Path) -> Iterator[int | None]:
-    """Lock a log, which is made if it is not there.
+def hold(path: Path) -> Iterator[int | None]:
+    """Lock a file, which is made if it is not there; nothing is written into it.
 
     Yields:
         The descriptor of the lock, for children that may outlive us; None where somebody else has
         the lock.
 
     Raises:
-        LaunchError: the log cannot be written.
+        LaunchError: the file cannot be written.
     """
     try:
-        stream = log.open("ab")
+        stream = path.open("ab")
     except OSError as error:
-        raise LaunchError(f"{log} cannot be written: {error.strerror}") from error
+        raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
     with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        except OSError as error:
-            logger.warning("%s: this file system has no locks (%s)", log, error.strerror)
-        yield stream.fileno()
+        yield stream.fileno() if lock(stream.fileno(), path) else None
+
+
+@contextlib.contextmanager
+def in_turn(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of a file; wait for others who have it.
+
+    Args:
+        path: of the file, which is made if it is not there.
+        patience: seconds to wait.
+
+    Raises:
+        LaunchError: others have it for longer, or the file cannot be written.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        with hold(path) as descriptor:
+            if descriptor is not None:
+                yield
+                return
+        if time.monotonic() >= deadline:
+            raise LaunchError(f"another process has locked {path} for {patience:g} s; wait for it")
+        time.sleep(PAUSE)
 
 
 def is_held(log: Path) -> bool:
     """Return whether somebody has the lock of a log; nobody has that of one that is not there."""
     if not log.exists():
         return False
-    with hold(log) as lock:
-        return lock is None
+    with hold(log) as descriptor:
+        return descriptor is None
 
 
 def find_holders(log: Path) -> dict[int, int]:
@@ -73,8 +116,8 @@ def find_holders(log: Path) -> dict[int, int]:
                 if not os.path.samestat(file.stat(), wanted):
                     continue
                 info = (process / "fdinfo" / file.name).read_text()
-                if lock := re.search(r"^lock:.* FLOCK +\S+ +\S+ +(-?\d+) ", info, re.MULTILINE):
-                    holders[int(process.name)] = int(lock[1])
+                if taker := re.search(r"^lock:.* FLOCK +\S+ +\S+ +(-?\d+) ", info, re.MULTILINE):
+                    holders[int(process.name)] = int(taker[1])
     return holders
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ import numpy.typing as npt
 from mlobs_client.errors import EvaluationError
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.units import ANGSTROM
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -104,6 +107,23 @@ class Prediction:
         for name, value in self.observables.items():
             _check_finite(name, value)
             _check_shape(name, value.shape, n_atoms)
+
+
+def to_atoms(
+    numbers: Integers, positions: Array, cell: Array, pbc: tuple[bool, bool, bool]
+) -> Atoms:
+    """Make ASE's atoms, in angstrom, from what a :class:`Structure` has, in bohr."""
+    from ase import Atoms  # slow: only for those who need it
+
+    return Atoms(numbers, positions / ANGSTROM, cell=cell / ANGSTROM, pbc=pbc)
+
+
+def from_atoms(atoms: Atoms) -> tuple[Integers, Array, Array, tuple[bool, bool, bool]]:
+    """Return numbers, positions, cell and periodicity, as a :class:`Structure` takes them."""
+    numbers = np.asarray(atoms.numbers, dtype=np.int64)
+    first, second, third = (bool(periodic) for periodic in atoms.pbc)
+    cell = atoms.cell.array * ANGSTROM
+    return numbers, atoms.positions * ANGSTROM, cell, (first, second, third)
 
 
 def fills_cell(positions: Array, cell: Array) -> bool:

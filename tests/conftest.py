@@ -9,7 +9,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from hypothesis import settings
 from ipi_runs import WATER, ffdirect, make_input, run_ipi
+
+# on a machine with other work, an example takes as long as it takes
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 CLIENT = """
 structure = "init.xyz"

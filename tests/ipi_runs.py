@@ -31,22 +31,31 @@ polarizability_slope = [[[1,2,3],[4,5,6],[7,8,9]], [[1,3,2],[0,1,0],[2,0,1]], \
 """
 SLOW_SPRING = '''
 import time
+from pathlib import Path
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
+HOLD = Path(__file__).with_name("hold")
+
 class Spring(Calculator):
-    """Springs to the origin, as slow as asked, and NaN in the end."""
+    """Springs to the origin, as slow as asked, and NaN in the end.
+
+    While there is a file "hold", no more are evaluated than it says.
+    """
 
     implemented_properties = ("energy", "forces")
 
     def __init__(self, seconds, fails_after):
         super().__init__()
-        self.seconds, self.left = seconds, fails_after
+        self.seconds, self.left, self.done = seconds, fails_after, 0
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
+        while HOLD.exists() and self.done >= int(HOLD.read_text()):
+            time.sleep(0.02)
         time.sleep(self.seconds)
         self.left -= 1
+        self.done += 1
         energy = 0.5 * float(np.sum(atoms.positions**2)) if self.left != 0 else float("nan")
         self.results = {"energy": energy, "forces": -atoms.positions}
 '''

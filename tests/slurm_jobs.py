@@ -78,7 +78,7 @@ class Job:
         self.wait_until(lambda: len(self.steps()) > 0 and self.steps()[-1] >= step)
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 120.0
         while not holds():
             assert time.monotonic() < deadline, self.said
             time.sleep(0.1)

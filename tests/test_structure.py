@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlobs_client.errors import EvaluationError
-from mlobs_client.structure import Array, Prediction, Structure
+from mlobs_client.structure import Array, Prediction, Structure, from_atoms, to_atoms
 
 NUMBERS = np.array([8, 1])
 POSITIONS = np.array([[0.1, 0.2, 0.3], [1.0, 1.1, 1.2]])
@@ -29,6 +29,20 @@ def test_a_structure_cannot_be_changed() -> None:
     structure = Structure(NUMBERS, POSITIONS, CELL)
     with pytest.raises(FrozenInstanceError):
         structure.cell = np.eye(3)  # type: ignore[misc]
+
+
+def test_the_way_to_the_atoms_of_ase_and_back_changes_nothing() -> None:
+    pbc = (True, False, True)
+    atoms = to_atoms(NUMBERS, POSITIONS, CELL, pbc)
+    # 1 bohr is 0.529177 angstrom
+    np.testing.assert_allclose(atoms.positions, 0.529177 * POSITIONS, rtol=1e-6)
+    np.testing.assert_allclose(atoms.cell[2], 0.529177 * CELL[2], rtol=1e-6)
+    assert atoms.symbols.get_chemical_formula() == "HO"
+    there, back = Structure(NUMBERS, POSITIONS, CELL, pbc), Structure(*from_atoms(atoms))
+    assert (back.numbers.tolist(), back.pbc) == (there.numbers.tolist(), pbc)
+    # division and multiplication by one number: one rounding each
+    np.testing.assert_allclose(back.positions, there.positions, rtol=3e-16)
+    np.testing.assert_allclose(back.cell, there.cell, rtol=3e-16)
 
 
 def holed(array: Array, value: float) -> Array:

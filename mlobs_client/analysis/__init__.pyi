@@ -45,7 +45,7 @@ from .vibrations.spectra import (
     peak,
 )
 from .vibrations.timestep import PeakShift, correct_timestep, peak_shifts
-from .vibrations.vdos import partial_vdos, vdos
+from .vibrations.vdos import vdos
 
 __all__ = [
     "Calibration",
@@ -88,7 +88,6 @@ __all__ = [
     "member_peaks",
     "orientation",
     "oxidation_number",
-    "partial_vdos",
     "peak",
     "peak_shifts",
     "permittivity_from_fluctuations",

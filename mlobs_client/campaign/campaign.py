@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from string import Template as Text
 from typing import Final
@@ -236,15 +237,15 @@ def _sort(runs: Sequence[Run], path: Path) -> Iterator[Run]:
                 f"{path}: {run.name} is after {run.after!r}, which is no run; "
                 f"{suggest(run.after, names)}"
             )
-    left = list(runs)
-    done: set[str | None] = {None}
-    while left:
-        ready = [run for run in left if run.after in done]
-        if not ready:
-            raise ConfigError(
-                f"{path}: {left[0].name} would start from its own end; change one `after` of "
-                f"{', '.join(run.name for run in left[:5])}"
-            )
-        yield from ready
-        done.update(run.name for run in ready)
-        left = [run for run in left if run.name not in done]
+    order = TopologicalSorter({run.name: [run.after] if run.after else [] for run in runs})
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = sorted(set(error.args[1]), key=names.index)
+        raise ConfigError(
+            f"{path}: {circle[0]} would start from its own end; change one `after` of "
+            f"{', '.join(circle[:5])}"
+        ) from None
+    while ready := order.get_ready():
+        yield from (run for run in runs if run.name in ready)
+        order.done(*ready)

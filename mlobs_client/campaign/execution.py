@@ -20,15 +20,13 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Final
 
-import filelock
-
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Parsl, Slurm
 from mlobs_client.campaign.run import NAME, PATIENCE, carry_out
 from mlobs_client.campaign.state import Run
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.leash import tied
-from mlobs_client.locks import is_held
+from mlobs_client.locks import hold, is_held
 
 PAUSE: Final = 0.5  # seconds between two looks at the runs
 
@@ -78,15 +76,13 @@ def _alone(campaign: Campaign) -> Iterator[None]:
             folder.mkdir(exist_ok=True)
     except OSError as error:
         raise LaunchError(f"{folder} cannot be made: {error.strerror}") from error
-    try:
-        with filelock.FileLock(campaign.hidden / "lock", blocking=False):
-            yield
-    except filelock.Timeout:
-        raise LaunchError(
-            f"another 'mlobs campaign run' is running in "
-            f"{campaign.path.parent.resolve()}; wait for its "
-            "end, or end it with Ctrl-C"
-        ) from None
+    with hold(campaign.hidden / "lock") as lock:
+        if lock is None:
+            raise LaunchError(
+                f"another 'mlobs campaign run' is running in {campaign.path.parent.resolve()}; "
+                "wait for its end, or end it with Ctrl-C"
+            )
+        yield
 
 
 def _submit(campaign: Campaign, digests: Mapping[str, str], kernel: Any) -> dict[str, Any]:

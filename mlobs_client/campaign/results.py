@@ -14,7 +14,7 @@ from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Value
 from mlobs_client.campaign.state import Run, State
 from mlobs_client.errors import RecordError
-from mlobs_client.files import write_csv
+from mlobs_client.files import replacing, write_csv
 from mlobs_client.ipi import Properties, read_properties
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.dimensions import factor
@@ -105,20 +105,18 @@ def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
         RecordError: a file cannot be written.
     """
     csv, hdf5 = (Path(f"{stem}.{end}") for end in ("csv", "h5"))
-    unfinished = hdf5.with_name(f"{hdf5.name}.partial")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(csv, {column.header: values for column, values in table.items()})
-        with h5py.File(unfinished, "w") as file:
-            for column, values in table.items():
-                place = f"{column.group}/{column.name}"
-                made = file.create_dataset(place, data=_as_array(values))
-                made.attrs["unit"] = column.unit
-                if column.group == "errors":
-                    made.attrs["error_from"] = OF_SERIES
-        unfinished.replace(hdf5)
     except OSError as error:
-        raise RecordError(f"cannot write the table {stem}: {error}") from error
+        raise RecordError(f"{stem.parent} cannot be made: {error.strerror}") from error
+    write_csv(csv, {column.header: values for column, values in table.items()})
+    with replacing(hdf5) as draft, h5py.File(draft, "w") as file:
+        for column, values in table.items():
+            place = f"{column.group}/{column.name}"
+            made = file.create_dataset(place, data=_as_array(values))
+            made.attrs["unit"] = column.unit
+            if column.group == "errors":
+                made.attrs["error_from"] = OF_SERIES
     return csv, hdf5
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlobs_client.campaign.file import Value
-from mlobs_client.errors import MlobsError
+from mlobs_client.errors import LaunchError, MlobsError
+from mlobs_client.files import replacing
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch.progress import Progress, Status
 
@@ -99,7 +100,11 @@ class Run:
         return _read(self.folder / DONE)
 
     def mark_failed(self, error: str) -> None:
-        """Say why it failed."""
+        """Say why it failed.
+
+        Raises:
+            LaunchError: it cannot be written.
+        """
         _write(self.folder / FAILED, {"name": self.name, "error": error})
 
     def clear_failure(self) -> None:
@@ -111,6 +116,7 @@ class Run:
 
         Raises:
             ConfigError: i-PI has left no RESTART.
+            LaunchError: it cannot be written.
         """
         content = {
             "name": self.name,
@@ -135,9 +141,8 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(_text(content), encoding="utf-8")
-    unfinished.replace(path)
+    with replacing(path, error=LaunchError) as draft:
+        draft.write_text(_text(content), encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mlobs_client.bench.cases import (
@@ -29,6 +28,7 @@ from mlobs_client.bench.cases import (
 )
 from mlobs_client.bench.subject import Subject, Survey, survey
 from mlobs_client.bench.timing import measure
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.errors import ConfigError, RecordError
@@ -155,10 +155,7 @@ def _available_cores() -> int:
 def _measure(study: Study, seconds: float, console: Console) -> list[Timing]:
     """Each precision's best batch size decides what is measured with more threads and clients."""
     timings: list[Timing] = []
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(
-        *columns, TextColumn("{task.description}"), console=console, refresh_per_second=2
-    ) as bar:
+    with make_bar(console) as bar:
         task = bar.add_task("", total=study.n_cases)
 
         def report(case: Case, doing: str) -> None:

@@ -15,13 +15,13 @@ import click
 from rich import box
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
 from mlobs_client.campaign.results import Skip, collect, write_table
 from mlobs_client.campaign.state import Run, State
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import LaunchError
@@ -226,13 +226,7 @@ class _Bar:
 
     def __init__(self, console: Console, campaign: Campaign) -> None:
         self._campaign = campaign
-        self.progress = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=console,
-        )
+        self.progress = make_bar(console)
         n_done = sum(run.is_done for run in campaign.runs.values())
         self._task = self.progress.add_task("", total=len(campaign.runs), completed=n_done)
         self._next = 0.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.studies import demo
 
@@ -78,8 +78,7 @@ def command(output: Path, scale: float, at_once: int) -> None:
 
 
 def _run(output: Path, scale: float, at_once: int, console: Console) -> None:
-    columns = (TextColumn("{task.description:24s}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+    with make_bar(console, counts=False) as bar:
         tasks = {leg: bar.add_task(leg.name, total=1.0, start=False) for leg in demo.LEGS}
 
         def report(leg: demo.Leg, fraction: float) -> None:

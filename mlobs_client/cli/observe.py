@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.options import ResultFile
 from mlobs_client.client import config as client_file
 from mlobs_client.errors import RecordError
@@ -72,7 +72,7 @@ def command(
     assembly = build(config, client.parent)
     report_alphas(assembly.alphas, frozenset(wanted))
     several = workers(client, wanted, at_once) if at_once > 1 else nullcontext()
-    with _bar() as bar, several as elsewhere:
+    with make_bar(stays=False) as bar, several as elsewhere:
         task = bar.add_task("frames", total=n_frames)
         observe_trajectory(
             open_frames(),
@@ -119,13 +119,3 @@ def _refuse_beads(files: tuple[Path, ...]) -> None:
             f"{files[0]} and {files[1]} are beads of one run, not its pieces; give the name of all "
             f"beads: {bases[0]}"
         )
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        transient=True,
-    )

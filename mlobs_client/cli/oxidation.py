@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlobs_client.analysis.response.winding import CLOSED, TOLERANCE
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 from mlobs_client.units import ANGSTROM, DIPOLE_UNITS
@@ -138,7 +139,6 @@ def _labels(images: list[Atoms], path: Path, key: str) -> Array:
 def _evaluate(images: list[Atoms], client: Path) -> Array:
     """Shape ``(t, 3)``, e bohr."""
     import numpy as np
-    from rich.progress import track
 
     from mlobs_client.client import config as client_file
 
@@ -147,23 +147,16 @@ def _evaluate(images: list[Atoms], client: Path) -> Array:
     # torch is loaded from here on
     from mlobs_client.client.build import build
     from mlobs_client.client.total_energy import observe_batch
-    from mlobs_client.structure import Structure
+    from mlobs_client.structure import Structure, from_atoms
 
     assembly = build(config, client.parent)
-    structures = [
-        Structure(
-            image.numbers,
-            image.positions * ANGSTROM,
-            image.cell.array * ANGSTROM,
-            assembly.structure.pbc,
-        )
-        for image in images
-    ]
+    structures = [Structure(*from_atoms(image)[:3], assembly.structure.pbc) for image in images]
     starts = range(0, len(structures), AT_ONCE)
-    return np.array([
-        values["dipole"]
-        for start in track(starts, "images", transient=True)
-        for values in observe_batch(
-            structures[start : start + AT_ONCE], assembly.evaluators, (), ("dipole",)
-        )
-    ])  # fmt: skip
+    with make_bar(counts=False, stays=False) as bar:
+        return np.array([
+            values["dipole"]
+            for start in bar.track(starts, description="images")
+            for values in observe_batch(
+                structures[start : start + AT_ONCE], assembly.evaluators, (), ("dipole",)
+            )
+        ])  # fmt: skip

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients
@@ -138,14 +138,7 @@ class _Bar:
     """A progress bar for a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
+        self.progress = make_bar(console, counts=False)
         self._task = self.progress.add_task("starting", total=None)
 
     def __call__(self, status: Status) -> None:

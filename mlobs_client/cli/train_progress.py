@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlobs_client.cli.bars import make_bar
 
 LINES: Final = 20
 """Of each member: as often as its validation structures are looked at."""
@@ -32,8 +33,7 @@ def shown(
     if not console.is_terminal:
         yield _Lines(steps)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2) as bar:
+    with make_bar(console) as bar:
         tasks = [bar.add_task(f"member {m}", total=steps) for m in range(n_members)]
 
         def report(member: int, step: int, error: float) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.client.config import Limits
-from mlobs_client.errors import EvaluationError
-from mlobs_client.structure import Prediction, Structure
+from mlobs_client.errors import EvaluationError, RecordError
+from mlobs_client.files import replacing
+from mlobs_client.structure import Prediction, Structure, to_atoms
 from mlobs_client.units import ANGSTROM, EV
 
 REFUSED: Final = "refused.xyz"
@@ -49,22 +50,12 @@ def keep_refused(structures: Sequence[Structure], path: Path) -> str:
         structures: of the request, at most one for each bead.
         path: of a file that ASE can write; what it had is replaced.
     """
-    import ase
     import ase.io
 
-    frames = [
-        ase.Atoms(
-            numbers=one.numbers,
-            positions=one.positions / ANGSTROM,
-            cell=one.cell / ANGSTROM,
-            pbc=one.pbc,
-        )
-        for one in structures
-    ]
-    draft = path.with_name(f".{os.getpid()}-{path.name}")
+    frames = [to_atoms(one.numbers, one.positions, one.cell, one.pbc) for one in structures]
     try:
-        ase.io.write(draft, frames, format="extxyz")
-        draft.replace(path)
-    except OSError as error:
-        return f"its structures could not be kept in {path}: {error.strerror}"
+        with replacing(path, writer=f"-{os.getpid()}") as draft:
+            ase.io.write(draft, frames, format="extxyz")
+    except RecordError as error:
+        return f"its structures could not be kept in {error}"
     return f"its structures are in {path}"

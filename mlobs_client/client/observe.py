@@ -1,18 +1,17 @@
 """Evaluate observables along a trajectory, after the simulation.
 
 The numbers are those that a client gives during the simulation, to the digits of the positions:
-i-PI prints 6 of them, the record's ``positions`` have all.
+i-PI prints 6 of them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,13 +19,14 @@ from mlobs_client.client.total_energy import observe_batch
 from mlobs_client.client.workers import EvaluateBatches
 from mlobs_client.errors import RecordError
 from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.files import replacing
 from mlobs_client.ipi.trajectory import Frame
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.record.header import Attributes
 from mlobs_client.record.join import Joined
 from mlobs_client.record.reader import Record, open_record
 from mlobs_client.record.writer import RecordWriter
-from mlobs_client.structure import Array, Structure
+from mlobs_client.structure import Array, Structure, to_atoms
 from mlobs_client.terms.term import Term
 from mlobs_client.units import ANGSTROM, EV
 
@@ -138,46 +138,23 @@ def export_extxyz(
         pbc: overrides that frames with a cell are periodic.
 
     Raises:
-        RecordError: the frames are not those of the record.
+        RecordError: the frames are not those of the record, or the file cannot be written; the
+            record is complete then.
     """
-    import ase
     import ase.io
 
     names = [name for name in record.names if name in QUANTITIES and name != "positions"]
     checksums = record.read("structure_checksum")
-    partial = output.with_name(output.name + ".partial")
-    with _complete(partial, output) as file:
+    with replacing(output) as draft, draft.open("w", encoding="utf-8") as file:
         for i, frame in enumerate(frames):
             structure = _structure(frame, pbc)
             _check_same(i, frame, structure, checksums, record.path)
-            atoms = ase.Atoms(
-                numbers=structure.numbers,
-                positions=structure.positions / ANGSTROM,
-                cell=structure.cell / ANGSTROM,
-                pbc=structure.pbc,
-                info={"step": frame.step, "bead": frame.bead},
-            )
+            atoms = to_atoms(structure.numbers, structure.positions, structure.cell, structure.pbc)
+            atoms.info.update(step=frame.step, bead=frame.bead)
             for name in names:
                 value = record.read(name, i) / _ASE_UNITS[QUANTITIES[name].unit]
                 _attach(atoms, name, value)
             ase.io.write(file, atoms, format="extxyz")
-
-
-@contextlib.contextmanager
-def _complete(partial: Path, output: Path) -> Iterator[TextIO]:
-    """A file that appears when it is complete, and of which else nothing stays."""
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            yield file
-        partial.replace(output)
-    except OSError as error:
-        raise RecordError(
-            f"{output}: cannot be written: {error.strerror}; the record is complete: mend that "
-            "and give the same line again"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _structure(frame: Frame, pbc: Periodicity | None) -> Structure:

@@ -17,7 +17,7 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation, Values
 from mlobs_client.evaluate.model_files import require_trust
 from mlobs_client.evaluate.parameter_files import that_can_run_code
-from mlobs_client.structure import Array, Structure
+from mlobs_client.structure import Array, Structure, to_atoms
 from mlobs_client.units import ANGSTROM, EV
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,6 @@ class AseEvaluator:
                 "potential needs energy and forces"
             )
         self.provides = self._known & {"energy", "dipole"}
-        self._atoms = Atoms()
 
     @classmethod
     def from_import_path(cls, path: str, parameters: Mapping[str, Any]) -> Self:
@@ -86,7 +85,7 @@ class AseEvaluator:
         return TabulatedEvaluation([values for values, _ in rows], [j for _, j in rows])
 
     def _observe(self, structure: Structure, wanted: frozenset[str]) -> tuple[Values, Jacobian]:
-        atoms = self._update(structure)
+        atoms = to_atoms(structure.numbers, structure.positions, structure.cell, structure.pbc)
         values: dict[str, Array] = {}
         jacobian: dict[str, tuple[Array, Array | None]] = {}
         if "energy" in wanted:
@@ -97,15 +96,6 @@ class AseEvaluator:
         if "dipole" in wanted:
             values["dipole"] = self._get("dipole", atoms) * ANGSTROM
         return values, jacobian
-
-    def _update(self, structure: Structure) -> Atoms:
-        atoms = self._atoms
-        if not np.array_equal(atoms.numbers, structure.numbers):
-            atoms = self._atoms = Atoms(numbers=structure.numbers)
-        atoms.set_positions(structure.positions / ANGSTROM)
-        atoms.set_cell(structure.cell / ANGSTROM)
-        atoms.set_pbc(structure.pbc)
-        return atoms
 
     def _strain_derivative(self, atoms: Atoms) -> Array | None:
         if "stress" not in self._known or atoms.cell.rank < 3:

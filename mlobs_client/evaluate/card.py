@@ -10,17 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import Field
 
-from mlobs_client.errors import ModelError
+from mlobs_client.errors import LaunchError, ModelError
 from mlobs_client.evaluate.model_files import digest
 from mlobs_client.files import read_json, write_json
+from mlobs_client.locks import in_turn
 from mlobs_client.tables import Table, validate
 
 FILE: Final = "calibration.json"
-PATIENCE: Final = 30.0
-"""Seconds to wait for another that writes the card."""
 
 LIMITS: Final = (
     "alpha holds for structures and labels like those of the data. A calibrated spread is blind "
@@ -112,13 +110,13 @@ def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuanti
     members = {model.name: digest(model) for model in models}
     try:
         # of two that calibrate in one folder, none loses what the other writes
-        with FileLock(f"{path}.lock", timeout=PATIENCE):
+        with in_turn(path.with_name(f"{path.name}.lock")):
             all_known = {**read_card(models), **quantities}
             known = _read(path).committees
             others = [c for c in known if set(c.members.values()) != set(members.values())]
             committee = _Committee(members=members, quantities=all_known)
             write_json(path, _Card(committees=(*others, committee)).model_dump(mode="json"))
-    except (OSError, Timeout) as error:
+    except LaunchError as error:
         raise ModelError(f"{path}: the card cannot be written: {error}") from error
     return path
 

@@ -10,15 +10,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from filelock import FileLock
 from pydantic import Field
 
-from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.errors import ConfigError, LaunchError, ModelError
 from mlobs_client.files import read_json, write_json
+from mlobs_client.locks import in_turn
 from mlobs_client.tables import Table, validate
-
-PATIENCE: Final = 30.0
-"""Seconds to wait for another that writes the list."""
 
 ANEW: Final = "remove it, and trust your models again: mlobs model trust FILE"
 
@@ -73,13 +70,14 @@ def add(sha256: str, path: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # of two trainings that end together, both are remembered
-        with FileLock(f"{file}.lock", timeout=PATIENCE):
+        with in_turn(file.with_name(f"{file.name}.lock")):
             models = {**_read(file).models, sha256: name}
             write_json(file, _List(models=models).model_dump(mode="json"), mode=0o600)
-    except OSError as error:
+    except (OSError, LaunchError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(
-            f"{file}: cannot be written: {error.strerror or error}; correct that, or "
-            "set XDG_CONFIG_HOME to another folder of your own"
+            f"{file}: cannot be written: {reason}; correct that, or set XDG_CONFIG_HOME to another "
+            "folder of your own"
         ) from error
 
 

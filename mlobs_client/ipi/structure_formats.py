@@ -25,8 +25,7 @@ from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.ipi.labels import numbers_of
 from mlobs_client.ipi.trajectory import PLACES
 from mlobs_client.ipi.xyz import parse_frame, read_atoms
-from mlobs_client.structure import Array, Integers
-from mlobs_client.units import ANGSTROM
+from mlobs_client.structure import Array, Integers, from_atoms, to_atoms
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -71,7 +70,8 @@ def read_content(path: Path) -> Content:
         if first.strip().isdecimal() and is_of_ipi(second):
             return _read_xyz_of_ipi(path)
         if path.suffix in XYZ:
-            return _from_atoms(read_atoms(*_first_frame(path)))
+            atoms = read_atoms(*_first_frame(path))
+            return Content(*from_atoms(atoms), atoms.constraints)
         if path.suffix.lower() == ".pdb" and _is_pdb_of_ipi(path, first):
             return _read_pdb_of_ipi(path)
     except ConfigError:
@@ -81,7 +81,8 @@ def read_content(path: Path) -> Content:
     import ase.io
 
     try:
-        return _from_atoms(ase.io.read(path))
+        atoms = ase.io.read(path)
+        return Content(*from_atoms(atoms), atoms.constraints)
     except Exception as error:  # ASE's readers raise anything
         raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
 
@@ -121,12 +122,8 @@ def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
 def _atoms_of(path: Path, line: int, comment: str, lines: list[str]) -> Atoms:
     if not is_of_ipi(comment):
         return read_atoms(comment, lines)
-    from ase import Atoms
-
     found = _parse_of_ipi(path, line, comment, lines)
-    return Atoms(
-        found.numbers, found.positions / ANGSTROM, cell=found.cell / ANGSTROM, pbc=found.pbc
-    )
+    return to_atoms(found.numbers, found.positions, found.cell, found.pbc)
 
 
 def head(path: Path) -> tuple[str, str]:
@@ -251,14 +248,3 @@ def _read_pdb_of_ipi(path: Path) -> Content:
     names = tuple(str(name) for name in atoms.names)
     positions = np.array(atoms.q, dtype=np.float64).reshape(-1, 3)
     return Content(numbers_of(names), positions, np.array(found["cell"].h).T, PERIODIC)
-
-
-def _from_atoms(atoms: Atoms) -> Content:
-    pbc = tuple(bool(periodic) for periodic in atoms.pbc)
-    return Content(
-        numbers=np.asarray(atoms.numbers, dtype=np.int64),
-        positions=atoms.positions * ANGSTROM,
-        cell=np.asarray(atoms.cell) * ANGSTROM,
-        pbc=(pbc[0], pbc[1], pbc[2]),
-        constraints=atoms.constraints,
-    )

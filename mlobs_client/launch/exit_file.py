@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.errors import LaunchError
+from mlobs_client.files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -18,13 +19,12 @@ def make(folder: Path) -> None:
     """Tell i-PI to end; one that is there stays.
 
     Raises:
-        OSError: it cannot be written.
+        LaunchError: it cannot be written.
     """
     path = folder / NAME
     if not path.exists():
-        draft = _draft(path)
-        draft.write_text(OURS)
-        draft.replace(path)  # a kill leaves no file without the mark
+        with replacing(path, error=LaunchError) as draft:  # a kill leaves none without the mark
+            draft.write_text(OURS)
 
 
 def remove(folder: Path) -> bool:
@@ -34,7 +34,6 @@ def remove(folder: Path) -> bool:
         OSError: it cannot be removed.
     """
     path = folder / NAME
-    _draft(path).unlink(missing_ok=True)
     try:
         is_ours = path.read_bytes() == OURS.encode()
     except OSError:
@@ -58,7 +57,3 @@ def clear(folder: Path) -> None:
         raise LaunchError(f"{path} cannot be removed: {error.strerror}") from error
     if path.exists():
         raise LaunchError(f"{path} would stop i-PI at once, and is not of mlobs; remove it")
-
-
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}")

@@ -1,4 +1,4 @@
-"""The way from other nodes to i-PI: a port that asks for a password, and passes bytes on.
+"""The way from other nodes to i-PI: a port that asks who knows a password, and passes bytes on.
 
 i-PI itself listens at unix sockets in a folder that only its owner can enter. So its protocol,
 which asks nobody who he is, is not on the network; ports need no place in the input; and a client
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 FILE: Final = "mlobs-run.json"
 """Name of the rendezvous file, in the folder of i-PI."""
-GREETING: Final = 10.0  # seconds that a client has for its first line
-STRANGERS: Final = 64  # that have not said the password yet
+GREETING: Final = 10.0  # seconds that a client has for its answer
+STRANGERS: Final = 64  # that have not proved yet that they know the password
 PAUSE: Final = 0.1  # s
 QUEUE: Final = 128  # clients that knock at once
 
@@ -158,10 +158,6 @@ def opened(relay: Relay, folder: Path) -> Iterator[Relay]:
     path = folder / FILE
     try:
         relay.rendezvous.write(path)
-    except OSError as error:
-        relay.close()
-        raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
-    try:
         yield relay
     finally:
         relay.close()

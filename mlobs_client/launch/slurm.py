@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.files import replacing
 
 WARNING: Final = 180
 """Seconds before the end of a job. Slurm looks at its clocks once a minute; the rest is for a step
@@ -158,22 +159,21 @@ def write(path: Path, text: str) -> bool:
 
     Raises:
         ConfigError: there is another one, perhaps changed by its owner.
-        LaunchError: it cannot be written.
+        LaunchError: it cannot be read or written.
     """
     try:
-        if path.exists():
-            if path.read_text() != text:
-                raise ConfigError(
-                    f"{path} is there already, and would be another job now; submit it as it is "
-                    f"({how_to_submit(path)}), or remove it"
-                )
-            return False
-        draft = path.with_name(f".{path.name}")
-        draft.write_text(text)
-        draft.chmod(0o755)
-        draft.replace(path)
+        before = path.read_bytes() if path.is_file() else None
     except OSError as error:
-        raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
+        raise LaunchError(f"{path}: cannot be read: {error.strerror}") from error
+    if before == text.encode():
+        return False
+    if before is not None:
+        raise ConfigError(
+            f"{path} is there already, and would be another job now; submit it as it is "
+            f"({how_to_submit(path)}), or remove it"
+        )
+    with replacing(path, 0o777, error=LaunchError) as draft:
+        draft.write_text(text, encoding="utf-8")
     return True
 
 

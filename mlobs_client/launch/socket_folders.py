@@ -7,7 +7,6 @@ they end, and whatever their numbers are.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -19,7 +18,7 @@ from typing import Final
 
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import PREFIX, PRIVATE
-from mlobs_client.locks import hold
+from mlobs_client.locks import hold, try_lock
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +63,7 @@ def _remove_left(parent: Path) -> None:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
             with (folder / LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not try_lock(lock.fileno()):
+                    continue
                 shutil.rmtree(folder)
             logger.warning("removed %s, which a run that was killed has left", folder)

@@ -134,7 +134,7 @@ class Supervision:
         Not by a signal: a batch system may have sent one already, and i-PI takes the second as
         an order to leave everything and go.
         """
-        with contextlib.suppress(OSError):  # then a signal must do
+        with contextlib.suppress(LaunchError):  # then a signal must do
             exit_file.make(self._folder)
             self._server.wait(SERVER_PATIENCE)
         self._server.end(SERVER_PATIENCE)

@@ -7,12 +7,10 @@ from typing import Final
 
 import numpy as np
 import torch
-from ase import Atoms
 
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.learn.labels import Labelled
-from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM
+from mlobs_client.structure import Array, to_atoms
 
 with quiet_third_parties():
     from mace import data
@@ -43,12 +41,7 @@ def make_graph(
         dtype: of all numbers.
     """
     structure = labelled.structure
-    atoms = Atoms(
-        structure.numbers,
-        structure.positions / ANGSTROM,
-        cell=structure.cell / ANGSTROM,
-        pbc=structure.pbc,
-    )
+    atoms = to_atoms(structure.numbers, structure.positions, structure.cell, structure.pbc)
     atoms.wrap()  # far from the origin, single precision would lose digits
     with default_dtype(dtype):
         graph = data.AtomicData.from_config(

@@ -19,7 +19,7 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.ipi.structure_formats import iterate_atoms
 from mlobs_client.learn.branches import Quanta
-from mlobs_client.structure import Array, Integers, Structure
+from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
 
 SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
@@ -154,12 +154,7 @@ def _label(
     for index, atoms in enumerate(frames):
         where = f"{path}, structure {index} (counted from 0)"
         try:
-            structure = Structure(
-                numbers=np.asarray(atoms.numbers, dtype=np.int64),
-                positions=atoms.positions * ANGSTROM,
-                cell=np.asarray(atoms.cell) * ANGSTROM,
-                pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
-            )
+            structure = Structure(*from_atoms(atoms))
         except EvaluationError as error:
             raise ConfigError(f"{where}: {error}") from error
         labels = {name: _find(atoms, name, label, where) for name, label in wanted.items()}

@@ -4,7 +4,7 @@ A record is one ordinary HDF5 file that only ever grows at its end, so that a ki
 and a cut at any byte leave every row before readable.
 """
 
-from mlobs_client.record.join import Joined, join_record, record_frames
+from mlobs_client.record.join import Joined, join_record
 from mlobs_client.record.reader import Record, open_record
 from mlobs_client.record.writer import RecordWriter, open_next_record
 
@@ -15,5 +15,4 @@ __all__ = [
     "join_record",
     "open_next_record",
     "open_record",
-    "record_frames",
 ]

@@ -7,20 +7,18 @@ put into the extras (``record_row``) into its own files of each bead.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from ase.data import chemical_symbols
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.extras import Extras
-from mlobs_client.ipi.trajectory import Frame
 from mlobs_client.record.reader import Record
-from mlobs_client.structure import Integers, Structure
+from mlobs_client.structure import Integers
 
 logger = logging.getLogger(__name__)
 
@@ -117,30 +115,6 @@ def _check_run(
             records[i].path,
             " or ".join(records[i].names),
         )
-
-
-def record_frames(joined: Joined, template: Structure) -> Iterator[Frame]:
-    """Yield positions of a record, in full precision, step by step and bead by bead.
-
-    Args:
-        joined: with ``positions``, and with ``cell`` if the record has it.
-        template: the structure of the client file: the species, and the cell for records without.
-
-    Raises:
-        RecordError: the record holds no positions, or those of other atoms.
-    """
-    shape = joined.values["positions"].shape if "positions" in joined.values else ()
-    if shape[2:] != template.positions.shape:
-        raise RecordError(
-            f"the record holds no positions of {template.n_atoms} atoms; name positions in "
-            "[observables] record of the client file"
-        )
-    cells = joined.values.get("cell")
-    symbols = tuple(chemical_symbols[number] for number in template.numbers)
-    for s, step in enumerate(joined.steps):
-        for bead, positions in enumerate(joined.values["positions"][s]):
-            cell = template.cell if cells is None else cells[s, bead]
-            yield Frame(int(step), bead, "positions", template.numbers, positions, cell, symbols)
 
 
 def _find_owners(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import itertools
 import logging
 import os
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import RecordError
+from mlobs_client.locks import lock
 from mlobs_client.record.columns import row_type
 from mlobs_client.record.header import FORMAT, Attributes, Header, make_header, read_header
 from mlobs_client.record.reader import count_intact_rows, seal
@@ -183,15 +183,9 @@ def _open_alone(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock(descriptor, path):
         os.close(descriptor)
-        raise _Taken(
-            f"{path}: another client is writing it; give each client its own record_file"
-        ) from None
-    except OSError as error:
-        logger.warning("%s: this file system has no locks (%s)", path, error.strerror)
+        raise _Taken(f"{path}: another client is writing it; give each client its own record_file")
     return descriptor
 
 

@@ -1,10 +1,8 @@
 from .estimate import Estimate
 from .lines import LinearFit, drift, fit_line
 from .statistics import (
-    add_member_spread,
     block_mean,
     bootstrap,
-    find_equilibration,
     jackknife,
     mean,
     mean_of_independent,
@@ -14,11 +12,9 @@ from .zero_frequency import statistical_inefficiency, zero_frequency_density
 __all__ = [
     "Estimate",
     "LinearFit",
-    "add_member_spread",
     "block_mean",
     "bootstrap",
     "drift",
-    "find_equilibration",
     "fit_line",
     "jackknife",
     "mean",

@@ -33,35 +33,6 @@ SHORTEST_LAG: Final = 4
 _COMPONENTS_AT_ONCE: Final = 48  # bounds the memory of the transforms of many atoms
 
 
-def uniform_timestep(times: Array) -> float:
-    """Return the interval between samples after checking that it is always the same.
-
-    Args:
-        times: shape ``(t,)``, increasing, in any unit.
-
-    Returns:
-        In the unit of ``times``.
-
-    Raises:
-        RecordError: fewer than two times, or intervals that differ (frames are missing or
-            written twice, as after a restart).
-    """
-    checked = check_series(times, "times")
-    intervals = np.diff(checked)
-    usual = float(np.median(intervals))
-    # text files carry about 8 digits of the time itself
-    allowed = 1e-3 * abs(usual) + 1e-7 * float(np.abs(checked).max())
-    wrong = np.flatnonzero((np.abs(intervals - usual) > allowed) | (intervals <= 0.0))
-    if len(wrong):
-        i = int(wrong[0])
-        raise RecordError(
-            f"times are not uniform: {checked[i]:g} is followed by {checked[i + 1]:g} (sample "
-            f"{i + 1}), the usual interval is {usual:g}; remove frames written twice after a "
-            "restart, or cut the series where frames are missing"
-        )
-    return float(checked[-1] - checked[0]) / len(intervals)
-
-
 def autocorrelation(
     signal: Array, max_lag: int, weights: Array | None = None, *, biased: bool = True
 ) -> Array:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from types import ModuleType
 from typing import Final
 
@@ -46,26 +45,6 @@ OF_SERIES: Final = "spectral density of the series at zero frequency"
 
 LONG: Final = 5.0
 """Correlation times that a block of one run has to last to count as independent."""
-
-
-def find_equilibration(series: Array) -> int:
-    """Return the sample from which on the series looks stationary.
-
-    The start is chosen such that the remainder holds as many independent samples as possible.
-
-    Args:
-        series: shape ``(t,)``, for example the potential energy from the first step on.
-
-    Returns:
-        Index of the first sample to keep.
-
-    Raises:
-        RecordError: fewer than 10 samples, or not finite.
-    """
-    checked = check_series(series, "series", least=10)
-    stride = max(1, len(checked) // 100)
-    start, _, _ = import_pymbar().timeseries.detect_equilibration(checked, fast=True, nskip=stride)
-    return int(start)
 
 
 def mean(
@@ -258,23 +237,6 @@ def bootstrap(
     error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1)) * student(n_blocks - 1)
     source = f"bootstrap over {n_blocks} blocks"
     return Estimate(float(statistic(checked)), float(error), unit, n_blocks, error_from=source)
-
-
-def add_member_spread(statistical: Estimate, members: Array) -> Estimate:
-    """Join the statistical error with the spread over a committee, in quadrature.
-
-    The statistical error shrinks with the length of the run, the spread (systematic) does not:
-    report both where there is room, and this where there is not.
-
-    Args:
-        statistical: value and error with the committee's mean model.
-        members: the same number from each member, shape ``(n_members,)``, in the same unit.
-
-    Raises:
-        RecordError: fewer than two members, or not finite.
-    """
-    spread = float(np.std(check_series(members, "members"), ddof=1))
-    return replace(statistical, error=float(np.hypot(statistical.error, spread)))
 
 
 def import_pymbar() -> ModuleType:

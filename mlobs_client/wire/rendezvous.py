@@ -1,7 +1,10 @@
 """Where the relay of a run listens, and how a client is let in.
 
-``mlobs run --listen`` writes a file that only its owner can read, with a password; a client says it
-in its first line, with the ``<address>`` that it wants to serve. i-PI's own protocol asks nobody.
+``mlobs run --listen`` writes a file that only its owner can read, with a password. The relay sends
+a random challenge; the client answers with the ``<address>`` that it wants to serve and with a code
+that only who knows the password can make of both (HMAC, RFC 2104). So the password itself is never
+on the network, and an answer that somebody has overheard opens nothing. What follows is neither
+encrypted nor signed: i-PI's own protocol asks nobody who he is.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from typing import Final, Self
 
 import orjson
 
-from mlobs_client.errors import RemoteProtocolError
+from mlobs_client.errors import LaunchError, RemoteProtocolError
+from mlobs_client.files import replacing
 
 LONGEST: Final = 4096  # bytes of a line
 ANSWER: Final = 15.0  # seconds for the relay to answer
@@ -49,12 +53,13 @@ class Rendezvous:
         return cls(run, host, port, secrets.token_hex(32))
 
     def write(self, path: Path) -> None:
-        """Write the file at once as a whole, for its owner alone."""
-        draft = path.with_name(f".{path.name}-{self.run}")
-        draft.unlink(missing_ok=True)
-        draft.touch(0o600, exist_ok=False)  # before the password is in it
-        draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-        draft.replace(path)
+        """Write the file at once as a whole, for its owner alone.
+
+        Raises:
+            LaunchError: it cannot be written.
+        """
+        with replacing(path, 0o600, error=LaunchError) as draft:
+            draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     def remove(self, path: Path) -> None:
         """Remove the file, unless another run has written its own meanwhile."""
@@ -91,11 +96,16 @@ class Rendezvous:
     def greet(self, stream: socket.socket, address: str) -> None:
         """Ask to be let in.
 
+        Args:
+            stream: to the relay.
+            address: of the socket to be served.
+
         Raises:
             OSError: nobody answers, or with ECONNREFUSED, i-PI does not listen yet.
             RemoteProtocolError: we are not let in.
         """
-        stream.sendall(orjson.dumps([self.run, self.password, address]) + b"\n")
+        proof = self._prove(receive_line(stream, ANSWER), address)
+        stream.sendall(orjson.dumps([self.run, address, proof]) + b"\n")
         answer = receive_line(stream, ANSWER)
         if answer == NOT_YET:
             raise ConnectionRefusedError(errno.ECONNREFUSED, NOT_YET)
@@ -103,7 +113,7 @@ class Rendezvous:
             raise RemoteProtocolError(f"the run {self.run} does not let us in: {answer}")
 
     def admit(self, stream: socket.socket, patience: float) -> str:
-        """Hear who wants to be let in; return the ``<address>`` that is asked for.
+        """Challenge who wants to be let in; return the ``<address>`` that is asked for.
 
         Args:
             stream: from the client.
@@ -113,15 +123,24 @@ class Rendezvous:
             OSError: nothing is said in time.
             RemoteProtocolError: it is none of our clients.
         """
+        challenge = secrets.token_hex(32)
+        stream.settimeout(patience)
+        stream.sendall(challenge.encode() + b"\n")
         try:
-            run, password, address = orjson.loads(receive_line(stream, patience))
+            run, address, proof = orjson.loads(receive_line(stream, patience))
         except (orjson.JSONDecodeError, TypeError, ValueError):
             raise RemoteProtocolError("this is no greeting of 'mlobs client --join'") from None
         if run != self.run:
             raise RemoteProtocolError(f"this is the run {self.run}")
-        if not hmac.compare_digest(str(password).encode(), self.password.encode()):
+        expected = self._prove(challenge, str(address))
+        if not hmac.compare_digest(str(proof).encode(), expected.encode()):
             raise RemoteProtocolError("the password is wrong")
         return str(address)
+
+    def _prove(self, challenge: str, address: str) -> str:
+        """What only who knows the password can say to this challenge."""
+        message = orjson.dumps([challenge, self.run, address])
+        return hmac.digest(self.password.encode(), message, "sha256").hex()
 
 
 def receive_line(stream: socket.socket, patience: float) -> str:

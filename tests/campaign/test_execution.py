@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import filelock
 import pytest
 from campaigns import write_campaign
 
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, _configure, _judge_retries, execute
 from mlobs_client.errors import ConfigError, LaunchError
+from mlobs_client.locks import hold
 
 SLURM = """kind = "slurm"
 address = "localhost"
@@ -88,7 +88,7 @@ def test_two_campaigns_at_once_in_one_folder_are_refused(path: Path) -> None:
     campaign = load(path)
     campaign.hidden.mkdir()
     with (
-        filelock.FileLock(campaign.hidden / "lock"),
+        hold(campaign.hidden / "lock"),
         pytest.raises(LaunchError, match="another 'mlobs campaign run' is running in"),
     ):
         run(campaign)

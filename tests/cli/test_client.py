@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,10 +32,10 @@ def port() -> Iterator[int]:
         yield int(probe.getsockname()[1])
 
 
-def start(folder: Path, text: str) -> subprocess.Popen[str]:
+def start(folder: Path, text: str, *options: str) -> subprocess.Popen[str]:
     (folder / "init.xyz").write_text(WATER)
     (folder / "client.toml").write_text(text)
-    command = [sys.executable, "-m", "mlobs_client", "client", "client.toml"]
+    command = [sys.executable, "-m", "mlobs_client", "client", "client.toml", *options]
     return subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -66,8 +65,9 @@ def test_an_unknown_option_is_status_two(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_a_waiting_client_with_status_143(tmp_path: Path, port: int) -> None:
-    process = start(tmp_path, CLIENT.format(port=port).replace("0.3", "600"))
-    time.sleep(4.0)  # the imports take about two seconds
+    process = start(tmp_path, CLIENT.format(port=port).replace("0.3", "600"), "-v")
+    assert process.stderr is not None
+    assert any("waiting up to 600 s" in line for line in process.stderr)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM

@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
     result = CliRunner().invoke(command, ["--slurm", *files])
     assert isinstance(result.exception, LaunchError)
-    assert f"{path} cannot be written: Is a directory" in str(result.exception)
+    assert f"{path}: cannot be written: Is a directory" in str(result.exception)
 
 
 def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> None:

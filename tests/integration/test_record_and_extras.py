@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from mlobs_client import load_config
 from mlobs_client.client.build import build
 from mlobs_client.client.observe import observe_trajectory, read_observed
 from mlobs_client.ipi import iterate_beads, read_bead_extras, read_beads
-from mlobs_client.record import join_record, open_record, record_frames
+from mlobs_client.ipi.trajectory import Frame
+from mlobs_client.record import Joined, join_record, open_record
+from mlobs_client.structure import Structure
 
 OBSERVABLES = """[field]
 vector = [0.01, -0.02, 0.03]
@@ -51,6 +54,14 @@ def join(folder: Path):
     records = [open_record(path) for path in sorted(folder.glob("observables*.h5"))]
     extras = [read_bead_extras(folder / "run.row"), read_bead_extras(folder / "run.record")]
     return records, join_record(extras, records)
+
+
+def recorded_frames(joined: Joined, template: Structure) -> Iterator[Frame]:
+    """Positions in full precision."""
+    numbers, cell = template.numbers, template.cell
+    for step, beads in zip(joined.steps, joined.values["positions"], strict=True):
+        for bead, positions in enumerate(beads):
+            yield Frame(int(step), bead, "positions", numbers, positions, cell, ())
 
 
 def assert_joined_is_true(folder: Path, joined) -> None:
@@ -94,7 +105,7 @@ def test_observing_afterwards_gives_the_numbers_of_the_simulation(
     assembly = build(load_config(folder / "client.toml"), folder)
     wanted = ("dipole", "polarizability", "polarizability_gradient", "born_charges")
     for frames, output, tolerance in (
-        (record_frames(joined, assembly.structure), "exact.h5", 1e-9),
+        (recorded_frames(joined, assembly.structure), "exact.h5", 1e-9),
         (iterate_beads(folder / "run.pos"), "printed.h5", 2e-3),  # charges 2 x 6 digits, slopes 9
     ):
         observe_trajectory(

@@ -61,7 +61,9 @@ def test_a_run_that_was_stopped_goes_on_without_gap_or_repeat(run: Run) -> None:
 
 
 def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(run: Run) -> None:
-    run.prepare(steps=60, seconds=0.02)
+    run.prepare(steps=60)
+    hold = run.folder / "hold"
+    hold.write_text("26")  # two beads: nothing after step 12, however long we are not looking
     path = run.folder / "input.xml"
     checkpoint = "<checkpoint filename='kept' stride='5'/> </output>"
     path.write_text(path.read_text().replace("</output>", checkpoint))
@@ -75,6 +77,7 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
         os.kill(pid, signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
     assert "going on from" not in run.said
+    hold.unlink()
     run.start("input.xml", 1, "--resume")
     assert run.wait() == 0, run.said
     went_on = r"going on from (RESTART|simulation\.kept_?\d*) \(step 1\d\)"

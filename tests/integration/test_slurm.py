@@ -62,13 +62,16 @@ def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: 
     jobs = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        # many steps: the first must not be over when the second, which starts later, is seen
-        jobs.append(Job(tmp_path / name, cluster, steps=3000))
+        jobs.append(Job(tmp_path / name, cluster, steps=20, seconds=0.0))
+        # two beads: the first is not over when the second, which starts later, is at step 1
+        (tmp_path / name / "hold").write_text("4")
     for job in jobs:
         job.submit()
     for job in jobs:
         job.wait_for_step(1)
     assert [cluster.state(job.number) for job in jobs] == ["RUNNING", "RUNNING"]
+    for job in jobs:
+        (job.folder / "hold").unlink()
     for job in jobs:
         job.ends_well()
     nodes = {cluster("squeue", "-h", "-t", "all", "-j", job.number, "-o", "%N") for job in jobs}

@@ -7,12 +7,15 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlobs_client.errors import LaunchError, RemoteProtocolError, TransportError
 from mlobs_client.launch.relay import FILE, STRANGERS, Relay, opened
+from mlobs_client.wire.rendezvous import receive_line
 from mlobs_client.wire.transport import RelayedAddress, Transport, connect
 
 
@@ -96,6 +99,50 @@ def test_who_does_not_know_the_password_never_reaches_ipi(
     with pytest.raises(TimeoutError):
         server.accept()
     assert "somebody at 127.0.0.1 was not let in: the password is wrong" in caplog.text
+
+
+def overhear(relay: Relay, folder: Path) -> tuple[str, str, str]:
+    """Stand between a client and the relay, and write down all three lines."""
+    rendezvous = relay.rendezvous
+    with (
+        socket.create_server(("127.0.0.1", 0)) as door,
+        socket.create_connection((rendezvous.host, rendezvous.port)) as there,
+        ThreadPoolExecutor() as threads,
+    ):
+        replace(rendezvous, port=door.getsockname()[1]).write(folder / "between.json")
+        client = threads.submit(connect, RelayedAddress("water", folder / "between.json"), 5.0)
+        here, _ = door.accept()
+        with here:
+            lines = []
+            for source, target in ((there, here), (here, there), (there, here)):
+                lines.append(receive_line(source, 5.0))
+                target.sendall(lines[-1].encode() + b"\n")
+            client.result(5.0).close()
+    challenge, answer, welcome = lines
+    return challenge, answer, welcome
+
+
+def test_the_password_is_not_in_what_goes_over_the_network(
+    relay: Relay, tmp_path: Path, server
+) -> None:
+    first, second = overhear(relay, tmp_path), overhear(relay, tmp_path)
+    assert first[2] == second[2] == "welcome"
+    assert len({*first[:2], *second[:2]}) == 4  # nothing is said twice
+    for line in (*first, *second):
+        assert relay.rendezvous.password not in line
+    assert json.loads(first[1])[:2] == [relay.rendezvous.run, "water"]
+
+
+def test_an_answer_that_was_overheard_opens_nothing(relay: Relay, tmp_path: Path, server) -> None:
+    _, answer, welcome = overhear(relay, tmp_path)
+    assert welcome == "welcome"
+    other = json.loads(answer)
+    other[1] = "steam"  # of the same challenge, for another socket
+    for said in (answer, json.dumps(other), json.dumps([*other[:2], ""])):
+        with socket.create_connection((relay.rendezvous.host, relay.rendezvous.port)) as stream:
+            receive_line(stream, 5.0)
+            stream.sendall(said.encode() + b"\n")
+            assert receive_line(stream, 5.0) == "the password is wrong"
 
 
 def test_a_socket_that_is_none_of_the_run_is_not_opened(relay: Relay, tmp_path: Path) -> None:

@@ -11,17 +11,13 @@ import pytest
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi import Extras
 from mlobs_client.record import (
-    Joined,
     Record,
     RecordWriter,
     join_record,
     open_record,
-    record_frames,
 )
-from mlobs_client.structure import Structure
 
 STEPS = np.array([0, 10, 20])
-TEMPLATE = Structure(np.array([8, 1]), np.zeros((2, 3)), 9.0 * np.eye(3))
 ROWS = np.array([[0, 1], [5, 4], [2, 3]])
 
 
@@ -91,20 +87,6 @@ def test_only_steps_that_all_extras_have_are_joined(tmp_path: Path) -> None:
     joined = join_record([extras(ROWS), names], [record])
     assert joined.steps.tolist() == [10, 20]
     np.testing.assert_array_equal(joined.values["dipole"][..., 0], 10 * ROWS[1:])
-
-
-def test_frames_of_a_record_have_its_positions_and_cells(tmp_path: Path) -> None:
-    record = make_record(tmp_path / "a.h5", 0.25)
-    joined = join_record([extras(ROWS)], [record])
-    frames = list(record_frames(joined, TEMPLATE))
-    assert [(f.step, f.bead) for f in frames] == [(s, b) for s in STEPS for b in (0, 1)]
-    assert [f.structure.positions[0, 0] for f in frames] == (ROWS.ravel() + 0.25).tolist()
-    assert frames[2].structure.numbers.tolist() == [8, 1]
-    assert frames[2].structure.cell[0, 2] == 8.0 + ROWS[1, 0]
-    fixed = Joined(joined.steps, {"positions": joined.values["positions"]})
-    assert next(record_frames(fixed, TEMPLATE)).structure.cell[0, 2] == 0.0
-    with pytest.raises(RecordError, match="no positions of 2 atoms"):
-        next(record_frames(join_record([extras(ROWS)], [record], ["dipole"]), TEMPLATE))
 
 
 def test_several_records_without_their_names_in_the_extras_are_refused(tmp_path: Path) -> None:

@@ -87,27 +87,6 @@ def test_blocks_are_equal_contiguous_and_as_long_as_possible(
     assert sum(n // longer for n in lengths) < n_blocks
 
 
-def test_the_time_step_is_read_from_uniform_times() -> None:
-    # as printed with 9 significant digits
-    times = np.array([float(f"{t:.8e}") for t in 1e4 + 0.25 * np.arange(1000)])
-    assert correlation.uniform_timestep(times) == pytest.approx(0.25, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("times", "said"),
-    [
-        ([0.0, 1.0, 2.0, 4.0], "not uniform"),
-        ([0.0, 1.0, 2.0, 2.0, 3.0], "2 is followed by 2"),
-        ([3.0, 2.0, 1.0], "not uniform"),
-        ([0.0, np.nan, 2.0], "nan"),
-        ([0.0], "1 samples"),
-    ],
-)
-def test_times_that_are_not_uniform_are_refused(times: list[float], said: str) -> None:
-    with pytest.raises(RecordError, match=said):
-        correlation.uniform_timestep(np.array(times))
-
-
 def test_impossible_parameters_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"'hamming': unknown; use one of parzen, hann"):
         correlation.lag_window("hamming", 10)

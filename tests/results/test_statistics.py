@@ -12,7 +12,6 @@ from scipy import signal, stats
 
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.results import statistics
-from mlobs_client.results.estimate import Estimate
 
 Array = npt.NDArray[np.float64]
 MEMORY = 0.8  # of the autoregressive process below: g = (1 + 0.8) / (1 - 0.8) = 9
@@ -47,13 +46,6 @@ def test_a_constant_series_has_no_error() -> None:
     assert (estimate.value, estimate.error) == (7.0, 0.0)
 
 
-def test_equilibration_ends_where_the_transient_has_decayed() -> None:
-    n = 4000
-    transient = 30.0 * np.exp(-np.arange(n) / 100.0)  # below the noise of 1.7 after 290 samples
-    start = statistics.find_equilibration(correlated(n, 4) + transient)
-    assert 200 <= start <= 1000
-
-
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     blocks = np.random.default_rng(5).normal(3.0, 1.0, size=12)
     estimate = statistics.jackknife(blocks, float, "eV")
@@ -84,13 +76,6 @@ def test_the_bootstrap_error_of_a_mean_is_its_standard_error(n_blocks: int, wide
     # and Student's t holds 68.27 % within so many of them
     assert estimate.error == pytest.approx(widened * stats.sem(blocks[:, 1]), rel=0.08)
     assert estimate == statistics.bootstrap(blocks, lambda drawn: float(drawn[:, 1].mean()), "K")
-
-
-def test_statistical_error_and_member_spread_join_in_quadrature() -> None:
-    # std(ddof=1) of 6 and 14 is 4 sqrt(2)
-    joined = statistics.add_member_spread(Estimate(10.0, 7.0, "cm^-1", 5), np.array([6.0, 14.0]))
-    assert joined.error == pytest.approx(9.0)
-    assert (joined.value, joined.unit) == (10.0, "cm^-1")
 
 
 def test_runs_that_are_too_short_for_their_own_errors_give_one_by_their_scatter() -> None:
@@ -186,5 +171,3 @@ def test_bad_series_are_named() -> None:
         statistics.mean(np.array(3.0))
     with pytest.raises(ConfigError, match="n_blocks = 1"):
         statistics.block_mean(np.ones(10), n_blocks=1)
-    with pytest.raises(RecordError, match="members: 1 samples"):
-        statistics.add_member_spread(Estimate(1, 1, "K", 1), np.ones(1))

@@ -25,13 +25,23 @@ def admit(said: bytes) -> str:
         return RUN.admit(ours, 5.0)
 
 
-def greet(rendezvous: Rendezvous, answer: bytes) -> bytes:
-    """What is said to a relay that answers so."""
+def greet(rendezvous: Rendezvous, answer: bytes) -> None:
+    """Say what is asked for to a relay that answers so."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall(answer)
+        theirs.sendall(b"a challenge\n" + answer)
         rendezvous.greet(ours, "water")
-        return theirs.recv(LONGEST)
+
+
+def meet(client: Rendezvous) -> str:
+    """What the relay of the run hears from this client."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor() as threads:
+        threads.submit(client.greet, theirs, "water")
+        try:
+            return RUN.admit(ours, 5.0)
+        finally:
+            ours.sendall(b"welcome\n")
 
 
 def test_what_is_written_is_read_and_only_its_owner_can(tmp_path: Path) -> None:
@@ -81,14 +91,14 @@ def test_two_runs_never_have_the_same_password() -> None:
 
 
 def test_a_greeting_is_admitted_with_the_address_that_it_names() -> None:
-    assert admit(greet(RUN, b"welcome\n")) == "water"
+    assert meet(RUN) == "water"
 
 
 def test_a_wrong_password_and_another_run_are_not_admitted() -> None:
     with pytest.raises(RemoteProtocolError, match="the password is wrong"):
-        admit(greet(replace(RUN, password="guess"), b"welcome\n"))
+        meet(replace(RUN, password="guess"))
     with pytest.raises(RemoteProtocolError, match="this is the run first"):
-        admit(greet(replace(RUN, run="second"), b"welcome\n"))
+        meet(replace(RUN, run="second"))
 
 
 @pytest.mark.parametrize("said", [b"STATUS      \n", b"[]\n", b"[1,2,3,4]\n", b"\xff\n", b"7\n"])

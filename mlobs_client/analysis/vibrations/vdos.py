@@ -5,8 +5,6 @@ Path integrals: give the velocities of the centroid, from RPMD, TRPMD or CMD.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from mlobs_client.analysis.vibrations.kinetics import find_freedom
@@ -52,49 +50,6 @@ def vdos(
         ConfigError: an impossible parameter.
         RecordError: wrong shapes, not finite, or too short for the resolution.
     """
-    everything = {"": np.ones(len(masses), dtype=bool)}
-    return _vdos(velocities, masses, timestep, settings, degrees_of_freedom, everything)[""]
-
-
-def partial_vdos(
-    velocities: Runs,
-    masses: Array,
-    species: Sequence[str],
-    timestep: float,
-    settings: SpectrumSettings | None = None,
-    degrees_of_freedom: float | None = None,
-) -> dict[str, Spectrum]:
-    """Split :func:`vdos` into the parts of the species; their sum is the total.
-
-    Args:
-        velocities: shape ``(t, n_atoms, 3)``, bohr/atu, or several such runs.
-        masses: shape ``(n_atoms,)``, electron masses.
-        species: one symbol per atom.
-        timestep: between samples, atu.
-        settings: resolution, blocks, window.
-        degrees_of_freedom: of all species together.
-
-    Returns:
-        One spectrum per species, in the order of their first atoms.
-
-    Raises:
-        ConfigError: an impossible parameter.
-        RecordError: as :func:`vdos`.
-    """
-    if len(species) != len(masses):
-        raise RecordError(f"{len(species)} species but {len(masses)} masses; one each per atom")
-    groups = {name: np.array([one == name for one in species]) for name in dict.fromkeys(species)}
-    return _vdos(velocities, masses, timestep, settings, degrees_of_freedom, groups)
-
-
-def _vdos(
-    velocities: Runs,
-    masses: Array,
-    timestep: float,
-    settings: SpectrumSettings | None,
-    degrees_of_freedom: float | None,
-    groups: Mapping[str, Array],
-) -> dict[str, Spectrum]:
     settings = settings or SpectrumSettings()
     masses = _check_masses(masses)
     runs = as_runs(velocities, ("t", "n_atoms", "3"), "velocities")
@@ -108,26 +63,19 @@ def _vdos(
     if degrees_of_freedom is None:
         degrees_of_freedom = float(max(1, find_freedom(runs, masses).count))
     check_positive("degrees_of_freedom", degrees_of_freedom, "(a number)")
-    densities = {
-        name: SpectralDensity.of([run[:, kept] for run in runs], timestep, settings, weights[kept])
-        for name, kept in groups.items()
-    }
-    totals = np.sum([density.at_zero_lag for density in densities.values()], axis=0)  # [block]
-    total = float(totals.mean())
+    density = SpectralDensity.of(runs, timestep, settings, weights)
+    total = float(density.at_zero_lag.mean())
     if total == 0.0:
         raise RecordError("velocities are zero throughout; is this the right file?")
-    return {
-        name: Spectrum(
-            quantity="vibrational density of states" + (f" of {name}" if name else ""),
-            wavenumber=density.wavenumber,
-            blocks=_per_kinetic_energy(density.blocks, totals / total),
-            unit="1/cm^-1",
-            resolution=density.resolution,
-            details={**density.details, "degrees of freedom": degrees_of_freedom},
-            other_windows=density.other_windows,
-        ).scaled(degrees_of_freedom / total * INVERSE_CM / np.pi)
-        for name, density in densities.items()
-    }
+    return Spectrum(
+        quantity="vibrational density of states",
+        wavenumber=density.wavenumber,
+        blocks=_per_kinetic_energy(density.blocks, density.at_zero_lag / total),
+        unit="1/cm^-1",
+        resolution=density.resolution,
+        details={**density.details, "degrees of freedom": degrees_of_freedom},
+        other_windows=density.other_windows,
+    ).scaled(degrees_of_freedom / total * INVERSE_CM / np.pi)
 
 
 def _per_kinetic_energy(blocks: Array, relative: Array) -> Array:

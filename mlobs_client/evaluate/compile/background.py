@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import filelock
 import torch
 
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.locks import hold
 
 PATIENCE: Final = 60.0
 """Seconds, about what a compilation takes."""
@@ -26,9 +26,9 @@ PATIENCE: Final = 60.0
 _REMEDY: Final = "free space in the folder of compiled programs, or let XDG_CACHE_HOME name another"
 
 
-def lock(key: str) -> filelock.BaseFileLock:
-    """Held by the client for which a program is compiled; refused at once while it is held."""
-    return filelock.FileLock(_file(key, "lock"), blocking=False)
+def lock(key: str) -> contextlib.AbstractContextManager[int | None]:
+    """Held by the client for which a program is compiled; None for others meanwhile."""
+    return hold(_file(key, "lock"))
 
 
 def remove_files(key: str) -> None:
@@ -57,7 +57,7 @@ class Background:
     def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock: filelock.BaseFileLock | None = None
+        self._lock = contextlib.ExitStack()
         self._key = ""
         self.failures: dict[str, str] = {}
         atexit.register(self.stop)
@@ -66,12 +66,10 @@ class Background:
         """Compile, unless another compilation is running here, or this one elsewhere."""
         if self.running:
             return False
-        taken = lock(key)
-        try:
-            taken.acquire()
-        except filelock.Timeout:
-            return False
-        self._lock, self._key = taken, key
+        with contextlib.ExitStack() as stack:
+            if stack.enter_context(lock(key)) is None:
+                return False
+            self._lock, self._key = stack.pop_all(), key
         try:
             self._process = self._start_worker(request)
         except BaseException:  # a full disk, for example: leave the work to others
@@ -130,6 +128,5 @@ class Background:
 
     def _clean(self) -> None:
         remove_files(self._key)
-        if self._lock is not None:
-            self._lock.release()
-        self._process = self._lock = None
+        self._lock.close()
+        self._process = None

@@ -7,7 +7,7 @@ of the harmonics up to l = 3, and 278 different products. Here every product is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -66,8 +66,8 @@ class Contractions:
             and (polynomials := _polynomials(module)) is not None
         }
 
-    def __contains__(self, contraction: torch.nn.Module) -> bool:
-        return contraction in self._polynomials
+    def __iter__(self) -> Iterator[torch.nn.Module]:
+        return iter(self._polynomials)
 
     def contract(self, contraction: Any, x: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor:
         """``contraction(x, attributes)``.

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from mlobs_client.errors import ModelError
+from mlobs_client.errors import MlobsError, ModelError
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.geometry import Filling
@@ -169,7 +169,7 @@ class CompiledNetworks:
                 return self._look_for(replace(there, n_edges=sums.n_edges), graph)
             if not self._agrees(sums, graph):
                 return None
-        except (ModelError, OSError, RuntimeError) as error:
+        except (MlobsError, OSError, RuntimeError) as error:
             self._give_up(f"no compiled program: {error}")
             return None
         self._ready.append(ready)

@@ -8,6 +8,7 @@ are edges; messages of atoms, of which there are few, go back to the layout of e
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -60,8 +61,8 @@ class Products:
         self._harmonics: torch.Tensor | None = None
         self._copies: dict[int, list[torch.Tensor]] = {}
 
-    def __contains__(self, product: torch.nn.Module) -> bool:
-        return product in self._terms
+    def __iter__(self) -> Iterator[torch.nn.Module]:
+        return iter(self._terms)
 
     def multiply(
         self, product: Any, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor

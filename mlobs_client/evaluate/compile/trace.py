@@ -8,10 +8,9 @@ positions and strain. Together they are one forward and one backward pass.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import torch
 from torch._functorch.partitioners import min_cut_rematerialization_partition
@@ -31,9 +30,7 @@ with quiet_third_parties():
     import mace.modules.models
     import mace.modules.utils
     import mace.tools.scatter
-    from e3nn import o3
     from mace.modules.radial import BesselBasis
-    from mace.modules.symmetric_contraction import Contraction
 
 Graphs = tuple[torch.fx.GraphModule, torch.fx.GraphModule]
 
@@ -268,29 +265,35 @@ def _traceable(
     zeros, see :mod:`mlobs_client.evaluate.compile.contraction`; and of the sines of multiples of
     one angle only the first needs a sine.
     """
-    scripted: Callable[..., torch.Tensor] = _scatter_sum
-    of_e3nn, of_mace = o3.TensorProduct.forward, Contraction.forward
-
-    def multiply(product: Any, *factors: Any) -> Any:
-        return (products.multiply if product in products else of_e3nn)(product, *factors)
-
-    def contract(contraction: Any, *given: Any) -> Any:
-        return (contractions.contract if contraction in contractions else of_mace)(
-            contraction, *given
-        )
-
     places = (mace.modules.blocks, mace.modules.models, mace.modules.utils, mace.tools.scatter)
-    with contextlib.ExitStack() as patches:
+    ours: Sequence[tuple[Iterable[torch.nn.Module], Callable[..., object]]] = (
+        (products, products.multiply),
+        (contractions, contractions.contract),
+        (bases, bessel.evaluate),
+    )
+    with contextlib.ExitStack() as stack:
         for place in places:
-            patches.enter_context(mock.patch.object(place, "scatter_sum", scripted))
-        patches.enter_context(mock.patch.object(o3.TensorProduct, "forward", multiply))
-        patches.enter_context(mock.patch.object(Contraction, "forward", contract))
-        for basis in bases:
-            by_recurrence = partial(bessel.evaluate, basis)
-            patches.enter_context(mock.patch.object(basis, "forward", by_recurrence))
-        constant = mock.patch.object(torch.Tensor, "requires_grad_", lambda tensor, _=True: tensor)
-        patches.enter_context(constant)
+            stack.enter_context(_replaced(place, "scatter_sum", _scatter_sum))
+        for modules, evaluate in ours:
+            for module in modules:
+                stack.enter_context(_replaced(module, "forward", partial(evaluate, module)))
+        stack.enter_context(
+            _replaced(torch.Tensor, "requires_grad_", lambda tensor, _=True: tensor)
+        )
         yield
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, by: object) -> Iterator[None]:
+    """Let an attribute be another one for a while."""
+    own = {name: vars(owner)[name]} if name in vars(owner) else {}  # else it is inherited
+    setattr(owner, name, by)
+    try:
+        yield
+    finally:
+        delattr(owner, name)
+        for before in own.values():
+            setattr(owner, name, before)
 
 
 def _scatter_sum(

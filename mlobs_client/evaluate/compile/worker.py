@@ -6,7 +6,6 @@ client goes on with the network as it is.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -20,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import filelock
 import torch
 
 from mlobs_client.evaluate.compile import store
@@ -147,8 +145,9 @@ def _end_with(client: int, key: str) -> None:
         time.sleep(1.0)
     try:
         # somebody else may be compiling the same by now, in files of the same names
-        with contextlib.suppress(filelock.Timeout), lock(key):
-            remove_files(key)
+        with lock(key) as held:
+            if held is not None:
+                remove_files(key)
     finally:  # also on a disk that is full
         os.killpg(0, signal.SIGKILL)
 

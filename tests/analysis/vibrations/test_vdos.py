@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import trapezoid
 
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings, integrate, peak
-from mlobs_client.analysis.vibrations.vdos import partial_vdos, vdos
+from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
@@ -44,17 +44,6 @@ def test_the_integral_is_three_per_atom_unless_told_otherwise() -> None:
         spectrum = vdos(velocities, masses, TIMESTEP, SpectrumSettings(40.0, 4), told)
         # exact for the trapezoidal rule over the whole grid
         assert trapezoid(spectrum.intensity, spectrum.wavenumber) == pytest.approx(expected)
-
-
-def test_parts_of_the_species_add_up_and_hold_their_own_lines() -> None:
-    parts = partial_vdos(three_lines(), MASSES, ["O", "H"], TIMESTEP, SETTINGS)
-    total = vdos(three_lines(), MASSES, TIMESTEP, SETTINGS)
-    assert list(parts) == ["O", "H"]
-    np.testing.assert_allclose(
-        parts["O"].blocks + parts["H"].blocks, total.blocks, atol=1e-12 * total.intensity.max()
-    )
-    assert integrate(parts["O"], 2800, 3200).value == pytest.approx(0.0, abs=1e-3)
-    assert integrate(parts["H"], 2800, 3200).value == pytest.approx(1.0, rel=0.01)
 
 
 def test_several_runs_count_as_one_experiment() -> None:
@@ -114,8 +103,6 @@ def test_impossible_input_is_refused() -> None:
         vdos(velocities, np.array([16.0, -1.0]), TIMESTEP, SETTINGS)
     with pytest.raises(RecordError, match="zero throughout"):
         vdos(np.zeros_like(velocities), MASSES, TIMESTEP, SETTINGS)
-    with pytest.raises(RecordError, match="3 species but 2 masses"):
-        partial_vdos(velocities, MASSES, ["O", "H", "H"], TIMESTEP, SETTINGS)
     with pytest.raises(ConfigError, match=r"timestep = -1.0"):
         vdos(velocities, MASSES, -1.0, SETTINGS)
     with pytest.raises(ConfigError, match="degrees_of_freedom = 0"):
