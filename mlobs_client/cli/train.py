@@ -19,7 +19,6 @@ from mlobs_client.cli.options import FiniteRange
 from mlobs_client.plot import plot_parity, save
 
 if TYPE_CHECKING:
-    from mlobs_client.learn.networks import Kind
     from mlobs_client.learn.training import Settings
 
 
@@ -218,7 +217,7 @@ def _add_born_charges(
 
 
 def _train(
-    kind: Kind,
+    kind: str,
     labels: Mapping[str, tuple[str, float]],
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
@@ -257,13 +256,14 @@ def _train(
 
 
 def _settings(
-    kind: Kind,
+    kind: str,
     labels: Mapping[str, tuple[str, float]],
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
     options: Options,
 ) -> Settings:
     from mlobs_client.learn import training
+    from mlobs_client.learn.networks import KINDS
 
     return training.Settings(
         kind=kind,
@@ -274,8 +274,8 @@ def _settings(
         branches=branches,
         size=options.size,
         cutoff=options.cutoff,
-        steps=options.steps or training.STEPS[kind],
-        rate=options.rate or training.RATES[kind],
+        steps=options.steps or KINDS[kind].steps,
+        rate=options.rate or KINDS[kind].rate,
         batch=options.batch,
         test_fraction=options.test_fraction,
         seed=options.seed,

@@ -13,9 +13,8 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.client.alphas import Alpha
-from mlobs_client.quantities import symmetric_components
+from mlobs_client.quantities import QUANTITIES, Quantity, symmetric_components
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, EV
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +22,6 @@ MARGIN: Final = 2.0
 """Times the largest spread of the calibration. A run has more structures than a calibration, and
 the spread of few members is noisy: that of four would exceed the largest of twenty sooner or
 later, but twice of it in one of a million structures."""
-
-_OBSERVED: Final = {
-    "energy": ("energy_spread", EV),
-    "dipole": ("committee_dipoles", ANGSTROM),
-    "polarizability": ("committee_polarizabilities", ANGSTROM**3),
-}
 
 
 class SpreadWatch:
@@ -60,7 +53,7 @@ class SpreadWatch:
             evaluated: observables that are evaluated anyway; the energy always is.
         """
         return frozenset(
-            _OBSERVED[quantity][0]
+            _shown(QUANTITIES[quantity])
             for quantity in self._watched
             if quantity == "energy" or quantity in evaluated
         )
@@ -73,10 +66,11 @@ class SpreadWatch:
             n_atoms: of the structure.
         """
         for quantity, (alpha, card) in list(self._watched.items()):
-            name, unit = _OBSERVED[quantity]
+            row = QUANTITIES[quantity]
+            name = _shown(row)
             if name not in observables:
                 continue
-            spread = _pooled(quantity, observables[name]) / (unit * alpha)
+            spread = _pooled(row, observables[name]) / (row.to_users.factor * alpha)
             spread *= np.sqrt(card.n_atoms / n_atoms)
             if spread > MARGIN * card.largest_spread:
                 del self._watched[quantity]
@@ -88,9 +82,14 @@ class SpreadWatch:
                 )  # fmt: skip
 
 
-def _pooled(quantity: str, values: Array) -> float:
+def _shown(row: Quantity) -> str:
+    """The observable that has the spread of a quantity."""
+    return row.spread or row.members
+
+
+def _pooled(row: Quantity, values: Array) -> float:
     """Spread of one structure, as in :class:`mlobs_client.analysis.calibration.Errors`."""
-    if quantity == "energy":
+    if row.spread:
         return float(values)
-    members = symmetric_components(values) if quantity == "polarizability" else values
+    members = symmetric_components(values) if row.is_symmetric else values
     return float(np.sqrt(np.var(members, axis=0, ddof=1).mean()))
