@@ -27,13 +27,16 @@ later, but twice of it in one of a million structures."""
 class SpreadWatch:
     """Compares spreads with those of the calibrations, and warns once for each quantity.
 
+    Attributes:
+        watched: alpha and card of the quantities that were not warned of yet.
+
     Args:
         alphas: of a client; quantities without a card are not watched. A card of forces alone
             does not tell how large spreads of energies may be: it is warned of here.
     """
 
     def __init__(self, alphas: Mapping[str, Alpha]) -> None:
-        self._watched = {
+        self.watched = {
             quantity: (alpha.value, alpha.card)
             for quantity, alpha in alphas.items()
             if alpha.card is not None and alpha.of == quantity
@@ -54,7 +57,7 @@ class SpreadWatch:
         """
         return frozenset(
             _shown(QUANTITIES[quantity])
-            for quantity in self._watched
+            for quantity in self.watched
             if quantity == "energy" or quantity in evaluated
         )
 
@@ -65,7 +68,7 @@ class SpreadWatch:
             observables: of one structure, atomic units, with alpha in them.
             n_atoms: of the structure.
         """
-        for quantity, (alpha, card) in list(self._watched.items()):
+        for quantity, (alpha, card) in list(self.watched.items()):
             row = QUANTITIES[quantity]
             name = _shown(row)
             if name not in observables:
@@ -73,7 +76,7 @@ class SpreadWatch:
             spread = _pooled(row, observables[name]) / (row.to_users.factor * alpha)
             spread *= np.sqrt(card.n_atoms / n_atoms)
             if spread > MARGIN * card.largest_spread:
-                del self._watched[quantity]
+                del self.watched[quantity]
                 logger.warning(
                     "%s: the members differ by %.3g %s (alpha not in it, for %.0f atoms), where "
                     "the largest spread of the calibration was %.3g: structures like this one were "

@@ -1,6 +1,6 @@
 """MACE models: potentials, dipoles and polarizabilities on one shared graph.
 
-Every committee is made of one or more :class:`mlobs_client.evaluate.mace.model.MaceModel`.
+Every committee is made of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.evaluation import Precision
-from mlobs_client.evaluate.mace.model import MaceModel
+from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, build_of
-from mlobs_client.evaluate.networks.plain import species_of
+from mlobs_client.evaluate.networks.plain import PlainModel, species_of
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 with quiet_third_parties():
@@ -226,7 +226,10 @@ class MaceEvaluator(CommitteeEvaluator):
     def compilation(self) -> frozenset[State]:
         """How far compilation was at the last evaluation, of the networks that it needed."""
         models = [model for committee in self.used for model in committee.models]
-        return frozenset(model.compilation for model in models if isinstance(model, MaceModel))
+        return frozenset(
+            model.compilation if isinstance(model, CompiledModel) else State.NONE
+            for model in models
+        )
 
 
 def _models(
@@ -234,7 +237,7 @@ def _models(
     quantity: Quantity,
     unit: float | Sequence[float],
     setting: Setting,
-) -> tuple[MaceModel, ...]:
+) -> tuple[PlainModel, ...]:
     """Members of one build together, others one by one."""
     for name, network in networks.items():
         _check_kind(name, network, quantity)
@@ -250,7 +253,9 @@ def _models(
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
     alike = len({(m.cutoff, build_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
-    return tuple(MaceModel(group, unit, setting.background) for group in groups)
+    if setting.background is None or members[0].has_charges:
+        return tuple(PlainModel(group, unit) for group in groups)
+    return tuple(CompiledModel(group, unit, setting.background) for group in groups)
 
 
 def _move(network: torch.nn.Module, setting: Setting) -> None:
