@@ -25,7 +25,7 @@ class AseModel(Table):
 
     def gives(self, row: Quantity) -> frozenset[str]:
         """Observables that it gives at most; which, is known only when it is made."""
-        return frozenset({"energy", "dipole"})
+        return frozenset({"energy", "dipole", row.name})
 
     def evaluator(self, here: Here) -> Evaluator:
         """The calculator.
