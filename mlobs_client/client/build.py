@@ -1,4 +1,4 @@
-"""From a client file to evaluators and terms: the one place that knows all families of models."""
+"""From a client file to evaluators and terms: its tables make them, one after the other."""
 
 from __future__ import annotations
 
