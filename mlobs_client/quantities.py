@@ -15,7 +15,7 @@ An ffcommittee that reads them has an alpha of its own, which comes on top: leav
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal
 
@@ -36,7 +36,7 @@ _SIZES: Final[dict[Per, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Derivative:
-    """What an observable is the derivative of.
+    """The claim of an observable to be the derivative of another.
 
     Attributes:
         of: the name of another observable of the same model.
@@ -64,8 +64,7 @@ class Quantity:
         axes: sizes of one value.
         is_symmetric: whether its last two axes can be exchanged.
         derivative: what it is the derivative of, if it is one.
-        table: what a client file calls the table of its models; empty for what comes along with
-            another observable.
+        table: of its models in a client file; empty for what comes along with another observable.
         label: where data sets have it, if nothing else is said; empty if that has to be said.
         members: the name of the same of each member of a committee; empty if there is no such row.
         spread: the name of the standard deviation over the members; of single numbers only.
@@ -94,7 +93,7 @@ class Quantity:
 
     @property
     def large(self) -> bool:
-        """Whether it is too large for text extras at every step."""
+        """True for what is too large for text extras at every step."""
         return self.per != "structure"
 
     @property
@@ -107,76 +106,73 @@ class Quantity:
         """Where the components of one value stand, flattened, by name; a symmetric one once."""
         if not self.axes:
             return {self.name: 0}
-        places = list(product("xyz", repeat=len(self.axes)))
+        names = ("xyz" if size == 3 else map(str, range(size)) for size in self.axes)
         return {
             "".join(place): i
-            for i, place in enumerate(places)
+            for i, place in enumerate(product(*names))
             if not self.is_symmetric or place[-2] <= place[-1]
         }
-
-
-def rows_of(row: Quantity) -> Iterator[Quantity]:
-    """A row, and those that follow from it: of its members, and of their spread."""
-    yield row
-    said = row.name.replace("_", " ")
-    if row.members:
-        yield replace(
-            row,
-            name=row.members,
-            meaning=f"{said} of each member, spread out by alpha about the mean",
-            wire_name=_COMMITTEE_KEYS.get(row.name, f"committee_{row.wire_name}"),
-            members_of=row.name,
-            table="",
-            label="",
-            members="",
-            spread="",
-        )
-    if row.spread:
-        meaning = f"std(ddof=1) of {row.members}: alpha is in it"
-        yield Quantity(row.spread, row.unit, meaning, row.spread)
 
 
 _COMMITTEE_KEYS: Final = {"energy": "committee_pot"}
 """Where i-PI's ffcommittee has another key than ``committee_`` and that of the quantity."""
 
+
+def rows_of(row: Quantity) -> Iterator[Quantity]:
+    """A row, and those that follow from it: of its members, and of their spread."""
+    yield row
+    if row.members:
+        said = row.name.replace("_", " ")
+        meaning = f"{said} of each member, spread out by alpha about the mean"
+        key = _COMMITTEE_KEYS.get(row.name, f"committee_{row.wire_name}")
+        one = (row.per, row.axes, row.is_symmetric)
+        yield Quantity(row.members, row.unit, meaning, key, *one, members_of=row.name)
+    if row.spread:
+        meaning = f"std(ddof=1) of {row.members}: alpha is in it"
+        yield Quantity(row.spread, row.unit, meaning, row.spread)
+
+
 _ROWS: Final = (
     Quantity(
-        "energy", "Eh", "potential energy at zero field", "energy", table="potential",
-        label="energy", members="committee_energies", spread="energy_spread",
+        "energy", "Eh", "potential energy at zero field", "energy",
+        table="potential", label="energy", members="committee_energies", spread="energy_spread",
     ),
     Quantity(
         "forces", "Eh/bohr",
-        "-dE/dR with all that the client file has, also a field: what i-PI gets",
-        "forces", "atom", (3,), label="forces",
+        "-dE/dR with all that the client file has, also a field: what i-PI gets", "forces",
+        per="atom", axes=(3,), label="forces",
     ),
     Quantity(
         "committee_forces", "Eh/bohr", "-dE_m/dR of each member, with the alpha of the energies",
-        "committee_force", "atom", (3,), members_of="forces",
-        derivative=Derivative("committee_energies", "positions", -1),
+        "committee_force", per="atom", axes=(3,),
+        derivative=Derivative("committee_energies", "positions", -1), members_of="forces",
     ),
     Quantity(
         "committee_virials", "Eh", "-dE_m/d(strain) of each member, with the alpha of the energies",
-        "committee_virial", "structure", (3, 3), is_symmetric=True, members_of="virials",
-        derivative=Derivative("committee_energies", "strain", -1),
+        "committee_virial", axes=(3, 3), is_symmetric=True,
+        derivative=Derivative("committee_energies", "strain", -1), members_of="virials",
     ),
     Quantity(
-        "dipole", "e bohr", "of the cell, modulo e x lattice vector", "dipole", "structure", (3,),
+        "dipole", "e bohr", "of the cell, modulo e x lattice vector", "dipole", axes=(3,),
         table="dipole", label="dipole", members="committee_dipoles",
     ),
     Quantity(
-        "born_charges", "e", "[I,i,j] = d dipole_i/d R_Ij", "BEC", "atom", (3, 3),
+        "born_charges", "e", "[I,i,j] = d dipole_i/d R_Ij", "BEC", per="atom", axes=(3, 3),
         derivative=Derivative("dipole"),
     ),
     Quantity(
-        "polarizability", "bohr^3", "[i,k] = d dipole_i/d E_k", "polarizability", "structure",
-        (3, 3), is_symmetric=True, table="polarizability", label="polarizability",
+        "polarizability", "bohr^3", "[i,k] = d dipole_i/d E_k", "polarizability", axes=(3, 3),
+        is_symmetric=True, table="polarizability", label="polarizability",
         members="committee_polarizabilities",
     ),
     Quantity(
         "polarizability_gradient", "bohr^2", "[I,i,k,j] = d alpha_ik/d R_Ij",
-        "polarizability_gradient", "atom", (3, 3, 3), derivative=Derivative("polarizability"),
+        "polarizability_gradient", per="atom", axes=(3, 3, 3),
+        derivative=Derivative("polarizability"),
     ),
-    Quantity("positions", "bohr", "unwrapped, in full precision", "positions", "atom", (3,)),
+    Quantity(
+        "positions", "bohr", "unwrapped, in full precision", "positions", per="atom", axes=(3,)
+    ),
 )  # fmt: skip
 
 QUANTITIES: Final[dict[str, Quantity]] = {
@@ -192,7 +188,7 @@ OF_DATA_SETS: Final = (
         label="stress",
     ),
 )  # fmt: skip
-"""What else data sets say of a structure; a client has it under no name."""
+"""Labels of data sets that a client has under no name."""
 
 IN_IPI: Final = frozenset({"energy", "forces", "positions"})
 """What i-PI has anyway, so that no client sends it in extras."""
@@ -204,12 +200,12 @@ def sent_as(key: str) -> Quantity | None:
 
 
 def predicted() -> Iterator[Quantity]:
-    """What models predict: the rows that have a table in a client file."""
+    """The rows that models predict: those that have a table in a client file."""
     return (row for row in QUANTITIES.values() if row.table)
 
 
 def labelled(name: str) -> Quantity:
-    """What data sets call by this name."""
+    """The row that data sets call by this name, an observable or not."""
     return next((row for row in OF_DATA_SETS if row.name == name), None) or QUANTITIES[name]
 
 
@@ -226,8 +222,7 @@ def derivatives_of(name: str) -> frozenset[str]:
 
 def spread_by_alpha(row: Quantity) -> frozenset[str]:
     """Names of the observables that have the alpha of a quantity in them."""
-    shown = {row.members, row.spread} - {""}
-    return frozenset(shown) | derivatives_of(row.members)
+    return frozenset({row.members, row.spread} - {""}) | derivatives_of(row.members)
 
 
 def of_one_committee(row: Quantity) -> frozenset[str]:

@@ -132,7 +132,7 @@ def _suggest_setting(path: list[str], model: type[BaseModel]) -> str:
 
 
 def _annotation(model: type[BaseModel], name: str) -> Any:
-    """Of a setting, or of the tables that have no setting of their own."""
+    """The type of a setting, or of the tables that have no setting of their own."""
     field = model.model_fields.get(name)
     return field.annotation if field else get_type_hints(model)["__pydantic_extra__"]
 

@@ -181,7 +181,7 @@ class Observables(Table):
 Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
 Dipole = Annotated[MaceDipole | ToyDipole, Field(discriminator="kind")]
 Other = Annotated[AseModel | ToyModel, Field(discriminator="kind")]
-"""Of observables without settings of their own."""
+"""Models of observables without settings of their own."""
 
 AnyModel = MacePotential | MaceDipole | MacePolarizability | AseModel | ToyModel
 

@@ -1,4 +1,4 @@
-"""What the families of models share: the client they are made for, and oxidation numbers."""
+"""The client that models are made for, and oxidation numbers, which several families have."""
 
 from __future__ import annotations
 

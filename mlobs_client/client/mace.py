@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class MaceTable(Table):
-    """What all MACE committees have: files, calibration, precision and device.
+    """Settings of all MACE committees: files, calibration, precision and device.
 
     ``alpha`` scales the members about their mean, and so the spread (Imbalzano et al., J. Chem.
     Phys. 154, 074102 (2021)). Without it, it is that of ``calibration.json`` beside the models,
@@ -186,7 +186,7 @@ def _networks(table: MaceTable, folder: Path) -> Modules:
 
 
 def _are_one(potential: MaceTable | None, dipole: MaceTable, folder: Path) -> bool:
-    """Whether the same networks give energy and dipole."""
+    """True if the same networks give energy and dipole."""
     from mlobs_client.evaluate.model_files import resolve
 
     if potential is None or resolve(potential.models, folder) != resolve(dipole.models, folder):

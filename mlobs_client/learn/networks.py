@@ -140,7 +140,7 @@ def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torc
 
 
 def _settings(one: Build, degrees: str) -> dict[str, Any]:
-    """Of all networks of MACE; ``degrees`` of their features, as e3nn calls them."""
+    """Settings of all networks of MACE; ``degrees`` of their features, as e3nn calls them."""
     irreps = o3.Irreps("+".join(f"{one.size.channels}x{degree}" for degree in degrees.split()))
     return {
         "r_max": one.cutoff,

@@ -278,7 +278,7 @@ def test_a_client_without_forces_is_refused_before_it_loads_models(folder: Path)
 
 
 def test_a_hot_request_enters_at_most_twelve_modules(tmp_path: Path) -> None:
-    """Of an eager client with one MACE network: what a reader of one step has to open."""
+    """The client is eager, with one MACE network; who reads one step has to open them all."""
     ase.io.write(tmp_path / "init.xyz", Atoms("OHH", SITES, cell=CELL, pbc=True), format="extxyz")
     (tmp_path / "client.toml").write_text(
         'structure = "init.xyz"\ncompile = false\n'
