@@ -151,7 +151,7 @@ def _check_shape(name: str, shape: tuple[int, ...], n_atoms: int) -> None:
     expected = QUANTITIES[name].shape
     sizes = tuple(n_atoms if size == "n_atoms" else size for size in expected)
     agree = len(sizes) == len(shape) and all(
-        size in ("n_members", actual) for size, actual in zip(sizes, shape, strict=True)
+        isinstance(size, str) or size == actual for size, actual in zip(sizes, shape, strict=True)
     )
     if not agree:
         raise EvaluationError(f"{name} must have shape {sizes}, got {shape}")

@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -111,7 +111,7 @@ def _explain(error: pydantic.ValidationError, model: type[BaseModel]) -> str:
 def _kinds(model: type[BaseModel], field: str | None = None) -> list[str]:
     """The values of ``kind``: pydantic puts which one it tried into the path of an error."""
     fields = model.model_fields
-    annotations = [fields[field].annotation] if field else [f.annotation for f in fields.values()]
+    annotations = [_annotation(model, field)] if field else [f.annotation for f in fields.values()]
     tables = [table for one in annotations for table in _tables(one)]
     found = [table.model_fields["kind"] for table in tables if "kind" in table.model_fields]
     return [kind for one in found for kind in get_args(one.annotation)]
@@ -127,8 +127,14 @@ def _suggest_setting(path: list[str], model: type[BaseModel]) -> str:
             f"{path[-1]!r} is a setting of the whole file: move it above the first [table], for "
             f"what stands below [{path[0]}] belongs to it"
         )
-    tables = _tables(model.model_fields[path[0]].annotation) if path[1:] else [model]
+    tables = _tables(_annotation(model, path[0])) if path[1:] else [model]
     return suggest(path[-1], {name for table in tables for name in table.model_fields})
+
+
+def _annotation(model: type[BaseModel], name: str) -> Any:
+    """The type of a setting, or of the tables that have no setting of their own."""
+    field = model.model_fields.get(name)
+    return field.annotation if field else get_type_hints(model)["__pydantic_extra__"]
 
 
 def _tables(annotation: Any) -> list[type[BaseModel]]:

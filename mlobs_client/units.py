@@ -10,7 +10,9 @@ results of ``analysis``, and the command line with its files.
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from scipy.constants import physical_constants
 
@@ -61,7 +63,34 @@ VELOCITY_UNITS: Final = {
 POLARIZABILITY_UNITS: Final = {"angstrom^3": ANGSTROM**3, "atomic_unit": 1.0}
 
 
-def factor(unit: str, known: dict[str, float], where: str) -> float:
+class UserUnit(NamedTuple):
+    """A unit as users and ASE have it.
+
+    Attributes:
+        name: written out.
+        factor: in atomic units.
+        others: units that files may have instead, by the names that a user writes.
+    """
+
+    name: str
+    factor: float
+    others: Mapping[str, float] = MappingProxyType({})
+
+
+USER_UNITS: Final[Mapping[str, UserUnit]] = {
+    "Eh": UserUnit("eV", EV),
+    "Eh/bohr": UserUnit("eV/angstrom", EV / ANGSTROM),
+    "Eh/bohr^3": UserUnit("eV/angstrom^3", EV / ANGSTROM**3),
+    "e": UserUnit("e", 1.0),
+    "bohr": UserUnit("angstrom", ANGSTROM),
+    "e bohr": UserUnit("e angstrom", ANGSTROM, DIPOLE_UNITS),
+    "bohr^2": UserUnit("angstrom^2", ANGSTROM**2),
+    "bohr^3": UserUnit("angstrom^3", ANGSTROM**3, POLARIZABILITY_UNITS),
+}
+"""By what they are called in atomic units."""
+
+
+def factor(unit: str, known: Mapping[str, float], where: str) -> float:
     """Return the factor that turns ``unit`` into atomic units.
 
     Args:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from mlobs_client.evaluate.toys import Qtip4pf, random_crystal
-from mlobs_client.quantities import QUANTITIES, Quantity
+from mlobs_client.quantities import (
+    OF_DATA_SETS,
+    QUANTITIES,
+    Quantity,
+    derivatives_of,
+    of_one_committee,
+    predicted,
+    sent_as,
+    spread_by_alpha,
+)
 from mlobs_client.structure import Structure
 
 
@@ -16,6 +25,48 @@ def test_a_row_is_complete(quantity: Quantity) -> None:
     assert quantity.unit
     assert quantity.meaning
     assert all(size in (3, "n_atoms", "n_members") for size in quantity.shape)
+    assert quantity.to_users.factor > 0.0
+    assert sent_as(quantity.wire_name) is quantity
+
+
+def test_what_models_predict_has_members_and_a_table_of_its_own() -> None:
+    rows = list(predicted())
+    assert [row.table for row in rows] == ["potential", "dipole", "polarizability"]
+    assert all(QUANTITIES[row.members].members_of == row.name for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "derivatives"),
+    [
+        (
+            "energy",
+            {"energy_spread", "committee_energies", "committee_forces", "committee_virials"},
+            set(),
+        ),
+        ("dipole", {"committee_dipoles"}, {"born_charges"}),
+        ("polarizability", {"committee_polarizabilities"}, {"polarizability_gradient"}),
+    ],
+)
+def test_a_committee_gives_the_mean_its_derivatives_and_what_has_alpha_in_it(
+    name: str, shown: set[str], derivatives: set[str]
+) -> None:
+    row = QUANTITIES[name]
+    assert spread_by_alpha(row) == shown
+    assert derivatives_of(name) == derivatives
+    assert of_one_committee(row) == {name} | shown | derivatives
+
+
+def test_components_of_symmetric_tensors_are_named_once() -> None:
+    assert QUANTITIES["dipole"].components == {"x": 0, "y": 1, "z": 2}
+    upper = {"xx": 0, "xy": 1, "xz": 2, "yy": 4, "yz": 5, "zz": 8}
+    assert QUANTITIES["polarizability"].components == upper
+    assert QUANTITIES["born_charges"].components["zx"] == 6
+    assert QUANTITIES["energy"].components == {"energy": 0}
+
+
+def test_labels_that_no_client_gives_are_no_observables() -> None:
+    assert {row.name for row in OF_DATA_SETS}.isdisjoint(QUANTITIES)
+    assert all(row.to_users.name.startswith("eV") for row in OF_DATA_SETS)
 
 
 def test_wire_names_are_unique() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mlobs_client.bench.cases import PRECISIONS
 from mlobs_client.client.build import Assembly, build
-from mlobs_client.client.config import ClientConfig, MacePotential
+from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.mace import MacePotential
 from mlobs_client.client.precision import Rounding, compare
 from mlobs_client.client.total_energy import batches
 from mlobs_client.evaluate.evaluation import Precision

@@ -11,6 +11,7 @@ from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.service import ClientFile, Service, find_service, listens
 from mlobs_client.ipi.forcefields import Forcefield, find_parent
 from mlobs_client.ipi.input import IpiInput
+from mlobs_client.quantities import predicted
 
 EVERY_NETWORK: Final = ("0.0.0.0", "")
 PRESSURES: Final = ("pressure", "stress", "virial", "vir_")
@@ -92,7 +93,7 @@ def _shared(client: ClientFile, last: Sequence[ClientFile]) -> Iterator[Finding]
 def _physics(config: ClientConfig) -> dict[str, Any]:
     """Settings that change what is answered, not how fast; i-PI's structure tells the atoms."""
     speed = {"threads": True, "compile": True, "batch": True, "structure": True, "socket": True}
-    tables = {name: {"device"} for name in ("potential", "dipole", "polarizability")}
+    tables = {row.table: {"device"} for row in predicted()}
     return config.model_dump(exclude={**speed, **tables, "observables": {"record_file"}})
 
 

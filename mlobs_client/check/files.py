@@ -16,7 +16,7 @@ from mlobs_client.check.models import check_model_files
 from mlobs_client.check.strides import check_strides
 from mlobs_client.check.structures import check_structure
 from mlobs_client.client import config as client_file
-from mlobs_client.client.config import AseModel, ClientConfig, ToyModel
+from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.needs import check_needs
 from mlobs_client.client.service import ClientFile, find_service
 from mlobs_client.errors import ConfigError, MlobsError
@@ -153,8 +153,8 @@ def _find_lacks(client: ClientFile) -> Iterator[Finding]:
 
 def _misplaced(client: ClientFile) -> Iterator[Finding]:
     """Settings of the file that stand below [potential.parameters], where nobody refuses them."""
-    for table in (client.config.potential, client.config.dipole):
-        parameters = table.parameters if isinstance(table, AseModel | ToyModel) else {}
+    for table in client.config.models.values():
+        parameters = getattr(table, "parameters", {})
         for name in sorted(set(parameters) & set(ClientConfig.model_fields)):
             yield warning(
                 f"{client.path}: {name!r} stands among the parameters of a calculator, where the "

@@ -15,7 +15,7 @@ from scipy.constants import physical_constants
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.initial_state import InitialState
 from mlobs_client.check.ipi_parser import ParsedInput
-from mlobs_client.client.config import AseModel, ToyModel
+from mlobs_client.client.analytic import AseModel, ToyModel
 from mlobs_client.client.service import ClientFile
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.structure import Array, Integers, Structure

@@ -21,6 +21,7 @@ from mlobs_client.client.session import Answer
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.quantities import predicted
 from mlobs_client.structure import Structure
 from mlobs_client.terms.displacement import FixedDisplacement
 from mlobs_client.terms.field import UniformField, UnwrappedPositions
@@ -77,7 +78,7 @@ def check_models(
         yield from check_energy(energy, floatformat, name)
     structure = _shaken(assembly.structure)
     for evaluator in assembly.evaluators:
-        what = " and ".join(sorted(evaluator.provides & {"energy", "dipole", "polarizability"}))
+        what = " and ".join(sorted(evaluator.provides & {row.name for row in predicted()}))
         say(f"{name}: comparing derivatives of {what} with finite differences")
         with caught(said):
             reports = _check_evaluator(evaluator, structure, _precision(config))
@@ -186,6 +187,5 @@ def _shaken(structure: Structure) -> Structure:
 
 def _precision(config: ClientConfig) -> str:
     """Return the lowest precision among the models."""
-    tables = (config.potential, config.dipole, config.polarizability)
-    dtypes = [getattr(table, "dtype", "float64") for table in tables]
+    dtypes = [getattr(table, "dtype", "float64") for table in config.models.values()]
     return "float32" if "float32" in dtypes else "float64"

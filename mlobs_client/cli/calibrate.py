@@ -18,26 +18,18 @@ from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import ResultName
 from mlobs_client.client import config as client_file
 from mlobs_client.errors import ConfigError
+from mlobs_client.quantities import OF_DATA_SETS, QUANTITIES
 
 if TYPE_CHECKING:
     from mlobs_client.client.config import ClientConfig
     from mlobs_client.learn.calibration import CommitteeCalibration
     from mlobs_client.learn.labels import Label
 
-KEYS: Final = {
-    "energy": "energy",
-    "forces": "forces",
-    "virials": "virial",
-    "stress": "stress",
-    "dipole": "dipole",
-    "polarizability": "polarizability",
-}
+LABELLED: Final = {row.name: row for row in (*QUANTITIES.values(), *OF_DATA_SETS) if row.label}
+KEYS: Final = {name: row.label for name, row in LABELLED.items()}
 """Where labels are if nothing else is said."""
 
-UNITS: Final = {
-    "dipole": (units.DIPOLE_UNITS, units.ANGSTROM),
-    "polarizability": (units.POLARIZABILITY_UNITS, units.ANGSTROM**3),
-}
+UNITS: Final = {name: row.to_users for name, row in LABELLED.items() if row.to_users.others}
 """Units that may be said, and the one of the models; the others are in eV and angstrom."""
 
 LEGEND: Final = """\
@@ -110,8 +102,8 @@ def _labels(data: Path, keys: Sequence[str], given_units: Sequence[str]) -> dict
     named = _pairs(keys, "--key", KEYS)
     factors = dict.fromkeys(KEYS, 1.0)
     for quantity, unit in _pairs(given_units, "--unit", UNITS).items():
-        known, own = UNITS[quantity]
-        factors[quantity] = units.factor(unit, known, f"--unit {quantity}") / own
+        known = UNITS[quantity]
+        factors[quantity] = units.factor(unit, known.others, f"--unit {quantity}") / known.factor
     labels = {name: Label(key, factors[name]) for name, key in {**KEYS, **named}.items()}
     there = find_labels(data, labels)
     if not there and not named:
@@ -176,23 +168,22 @@ def _write(
     config: ClientConfig, data: Path, found: Mapping[str, CommitteeCalibration]
 ) -> list[str]:
     """Write the cards of models that are the user's own; say what takes effect."""
-    from mlobs_client.client.alphas import TABLES
     from mlobs_client.evaluate.model_files import is_bundled
     from mlobs_client.learn.calibration import write_cards
 
     own = {name: one for name, one in found.items() if not is_bundled(one.models[0])}
     lines = [f"{path}: alpha of this committee" for path in write_cards(own, data)]
-    for quantity, table in TABLES.items():
+    for quantity, table in config.models.items():
         if quantity not in found:
             continue
-        said = getattr(config, table).alpha
+        said, name = getattr(table, "alpha", None), QUANTITIES[quantity].table
         if quantity not in own:
             lines.append(
-                f"[{table}]: bundled models keep their own card; to use what was found here, write "
+                f"[{name}]: bundled models keep their own card; to use what was found here, write "
                 f"alpha = {found[quantity].calibration.alpha:.3g} there"
             )
         elif said is not None:
-            lines.append(f"[{table}]: its alpha = {said:g} wins over the card; remove it there")
+            lines.append(f"[{name}]: its alpha = {said:g} wins over the card; remove it there")
     return lines
 
 

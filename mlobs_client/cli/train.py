@@ -7,20 +7,23 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 from rich.console import Console
 
-from mlobs_client import units
 from mlobs_client.cli import train_progress, train_report
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.plot import plot_parity, save
+from mlobs_client.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:
-    from mlobs_client.learn.networks import Kind
     from mlobs_client.learn.training import Settings
+
+
+DIPOLE: Final = QUANTITIES["dipole"]
+POLARIZABILITY: Final = QUANTITIES["polarizability"]
 
 
 class _SpeciesNumbers(click.ParamType[dict[str, int]]):
@@ -94,10 +97,10 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 
 def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
     decorators: list[Callable[[Any], Any]] = [
-        click.option("--key", default="dipole", show_default=True,
+        click.option("--key", default=DIPOLE.label, show_default=True,
                      help="Of the total dipole in the comment lines."),
         click.option("--unit", default="e*angstrom", show_default=True,
-                     type=click.Choice(list(units.DIPOLE_UNITS)), help="Of the dipoles."),
+                     type=click.Choice(list(DIPOLE.to_users.others)), help="Of the dipoles."),
         click.option("--oxidation-numbers", type=_SpeciesNumbers(),
                      help="Integers by species; without them, a column oxn or Qs is read."),
         click.option("--branches", default="fold", show_default=True,
@@ -150,17 +153,17 @@ def dipole(
     later follow the network to the branch next to its own. The branches are reported: which
     labels moved, and which of them no branch explains; none is left out.
     """
-    labels = {"dipole": (key, units.DIPOLE_UNITS[unit] / units.ANGSTROM)}
+    labels = {"dipole": (key, _factor(DIPOLE, unit))}
     _add_born_charges(labels, born_charges_key, transpose)
     _train("dipole", labels, oxidation_numbers, branches, Options(**others, transpose=transpose))
 
 
 @command.command(epilog="Example:  mlobs train polarizability water.extxyz --key alpha -o alphas")
 @_options
-@click.option("--key", default="polarizability", show_default=True, help="Of nine numbers.")
+@click.option("--key", default=POLARIZABILITY.label, show_default=True, help="Of nine numbers.")
 @click.option(
     "--unit", default="angstrom^3", show_default=True,
-    type=click.Choice(list(units.POLARIZABILITY_UNITS)), help="Of the polarizabilities.",
+    type=click.Choice(list(POLARIZABILITY.to_users.others)), help="Of the polarizabilities.",
 )  # fmt: skip
 def polarizability(key: str, unit: str, **others: Any) -> None:
     """Polarizabilities, symmetric tensors of degrees 0 and 2.
@@ -168,8 +171,7 @@ def polarizability(key: str, unit: str, **others: Any) -> None:
     Of the networks (AtomicDielectricMACE), only the polarizability is trained: their dipole is a
     random number.
     """
-    factor = units.POLARIZABILITY_UNITS[unit] / units.ANGSTROM**3
-    labels = {"polarizability": (key, factor)}
+    labels = {"polarizability": (key, _factor(POLARIZABILITY, unit))}
     _train("polarizability", labels, None, "fold", Options(**others))
 
 
@@ -199,13 +201,18 @@ def energy_dipole(
     have one composition, energies mean something as differences between such structures only.
     """
     labels = {
-        "dipole": (key, units.DIPOLE_UNITS[unit] / units.ANGSTROM),
+        "dipole": (key, _factor(DIPOLE, unit)),
         "energy": (energy_key, 1.0),
         "forces": (forces_key, 1.0),
     }
     _add_born_charges(labels, born_charges_key, transpose)
     options = Options(**others, transpose=transpose)
     _train("energy-dipole", labels, oxidation_numbers, branches, options)
+
+
+def _factor(row: Quantity, unit: str) -> float:
+    """The factor that gives labels the unit of networks."""
+    return row.to_users.others[unit] / row.to_users.factor
 
 
 def _add_born_charges(
@@ -218,7 +225,7 @@ def _add_born_charges(
 
 
 def _train(
-    kind: Kind,
+    kind: str,
     labels: Mapping[str, tuple[str, float]],
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
@@ -257,13 +264,14 @@ def _train(
 
 
 def _settings(
-    kind: Kind,
+    kind: str,
     labels: Mapping[str, tuple[str, float]],
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
     options: Options,
 ) -> Settings:
     from mlobs_client.learn import training
+    from mlobs_client.learn.networks import KINDS
 
     return training.Settings(
         kind=kind,
@@ -274,8 +282,8 @@ def _settings(
         branches=branches,
         size=options.size,
         cutoff=options.cutoff,
-        steps=options.steps or training.STEPS[kind],
-        rate=options.rate or training.RATES[kind],
+        steps=options.steps or KINDS[kind].steps,
+        rate=options.rate or KINDS[kind].rate,
         batch=options.batch,
         test_fraction=options.test_fraction,
         seed=options.seed,

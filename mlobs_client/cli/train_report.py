@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from mlobs_client.quantities import predicted
+
 if TYPE_CHECKING:
     from mlobs_client.learn.accuracy import Accuracy
     from mlobs_client.learn.data_set import DataSet
-    from mlobs_client.learn.networks import Kind
 
 MOST_LINES: Final = 10
 """Of a list on the terminal."""
@@ -104,7 +105,7 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
         yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
 
 
-def _names(paths: Sequence[Path], kind: Kind) -> list[Path]:
+def _names(paths: Sequence[Path], kind: str) -> list[Path]:
     """A glob if it means these files and no other, else all of them."""
     glob = paths[0].with_name(f"{kind}-*.model")
     if {*glob.parent.glob(glob.name)} == {*paths}:
@@ -118,12 +119,11 @@ def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
     quoted = ", ".join(f'"{name.resolve()}"' for name in names)
     models = f'kind = "mace"\nmodels = [{quoted}]'
     yield "\nfor a client file (its models are trusted here; elsewhere run: mlobs model trust)"
-    if data_set.kind == "polarizability":
-        yield f"[polarizability]\n{models}"
+    for row in predicted():
+        if row.name in data_set.learns:
+            yield f"[{row.table}]\n{models}"
+    if "dipole" not in data_set.learns:
         return
-    if data_set.kind == "energy-dipole":
-        yield f"[potential]\n{models}"
-    yield f"[dipole]\n{models}"
     numbers = data_set.oxidation_numbers
     if numbers is not None and not any(numbers.values()) and not data_set.is_periodic:
         yield "# for molecules only: no oxidation numbers were given"

@@ -12,28 +12,16 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
-from mlobs_client.client.config import ClientConfig, MaceTable
+from mlobs_client.client.mace import MaceTable
 from mlobs_client.evaluate.card import FILE, CalibratedQuantity, read_card
+from mlobs_client.quantities import QUANTITIES, spread_by_alpha
+
+if TYPE_CHECKING:
+    from mlobs_client.client.config import ClientConfig
 
 logger = logging.getLogger(__name__)
-
-SHOWN: Final[Mapping[str, frozenset[str]]] = {
-    "energy": frozenset(
-        {"energy_spread", "committee_energies", "committee_forces", "committee_virials"}
-    ),
-    "dipole": frozenset({"committee_dipoles"}),
-    "polarizability": frozenset({"committee_polarizabilities"}),
-}
-"""Observables that have the alpha of a quantity in them."""
-
-TABLES: Final[Mapping[str, str]] = {
-    "energy": "potential",
-    "dipole": "dipole",
-    "polarizability": "polarizability",
-}
-"""Where the client file has the committee of a quantity."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +53,7 @@ def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTa
     """
     from mlobs_client.evaluate.model_files import resolve
 
-    for quantity, name in TABLES.items():
-        table = getattr(config, name)
+    for quantity, table in config.models.items():
         if isinstance(table, MaceTable):
             yield quantity, table, resolve(table.models, folder)
 
@@ -102,7 +89,8 @@ def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
         wanted: observables that are sent, recorded or limited.
     """
     for quantity, alpha in alphas.items():
-        if not wanted & SHOWN[quantity]:
+        row = QUANTITIES[quantity]
+        if not wanted & spread_by_alpha(row):
             continue
         if alpha.is_set:
             logger.info("%s: alpha = %g, from the client file", quantity, alpha.value)
@@ -115,5 +103,5 @@ def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
             logger.warning(
                 "the spread of [%s] is not calibrated, alpha = 1; mlobs calibrate finds it from "
                 "labelled structures, or set alpha there",
-                TABLES[quantity],
+                row.table,
             )

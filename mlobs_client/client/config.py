@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import Field, StrictInt, model_validator
+from pydantic import ConfigDict, Field, StrictInt, model_validator
 
 from mlobs_client import units
-from mlobs_client.evaluate.evaluation import Precision
-from mlobs_client.quantities import IN_IPI, QUANTITIES
-from mlobs_client.structure import Array
+from mlobs_client.client.analytic import AseModel, ToyDipole, ToyModel
+from mlobs_client.client.mace import MaceDipole, MacePolarizability, MacePotential
+from mlobs_client.quantities import IN_IPI, QUANTITIES, predicted
+from mlobs_client.structure import Array, Structure
 from mlobs_client.tables import Table, read_toml, suggest, validate
+from mlobs_client.terms.displacement import FixedDisplacement
+from mlobs_client.terms.field import UniformField
 
 Vector = tuple[float, float, float]
 
@@ -37,93 +40,6 @@ class Socket(Table):
     patience: float = Field(default=60.0, ge=0.0)
 
 
-class MaceTable(Table):
-    """What all MACE committees have: files, calibration, precision and device.
-
-    ``alpha`` scales the members about their mean, and so the spread (Imbalzano et al., J. Chem.
-    Phys. 154, 074102 (2021)). Without it, it is that of ``calibration.json`` beside the models,
-    which ``mlobs calibrate`` writes, or 1.
-    """
-
-    kind: Literal["mace"]
-    models: tuple[str, ...] = Field(min_length=1)
-    alpha: float | None = Field(default=None, gt=0.0)
-    dtype: Precision = "float64"
-    device: str = "cpu"
-
-
-class MacePotential(MaceTable):
-    """[potential] with kind = "mace": a committee of energy models."""
-
-
-class MaceDipole(MaceTable):
-    """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
-
-    ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
-    A periodic structure needs them, or "none": no charge ever moves through the cell.
-    """
-
-    unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
-    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
-
-
-class MacePolarizability(MaceTable):
-    """[polarizability] with kind = "mace": a committee of polarizability models."""
-
-    unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
-
-
-class AseModel(Table):
-    """kind = "ase": any ASE calculator, by the import path of its class.
-
-    The module is imported, which runs its code: a client file is as good as a program. Nothing is
-    called but a subclass of ASE's calculators, with ``parameters``.
-    """
-
-    kind: Literal["ase"]
-    calculator: str
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-
-class ToyModel(Table):
-    """kind = "toy": an analytic model with exact observables, by its name."""
-
-    kind: Literal["toy"]
-    name: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _something_is_named(self) -> ToyModel:
-        if not self.name:
-            from mlobs_client.evaluate.toys import TOYS
-
-            raise ValueError(
-                f"the name of the toy is missing; write name = one of {', '.join(TOYS)}"
-            )
-        return self
-
-
-class ToyDipole(ToyModel):
-    """[dipole] with kind = "toy": of a toy, of formal charges without a network, or of both.
-
-    ``oxidation_numbers``: integers per species, or one per atom; e sum_I N_I R_I is the dipole,
-    or is added to that of the toy ``name``.
-    """
-
-    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
-
-    @model_validator(mode="after")
-    def _something_is_named(self) -> ToyDipole:
-        if not self.name and self.oxidation_numbers in (None, "none"):
-            raise ValueError(
-                "a dipole needs the name of a toy, or oxidation_numbers for that of formal "
-                'charges; write name = "qtip4pf" or oxidation_numbers = { O = -2, H = 1 }'
-            )
-        if self.parameters and not self.name:
-            raise ValueError("parameters without the name of a toy change nothing; remove them")
-        return self
-
-
 class UniformFieldTable(Table):
     """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``).
 
@@ -141,6 +57,28 @@ class UniformFieldTable(Table):
         """Shape ``(3,)``, Eh/(e bohr)."""
         return np.array(self.vector) * units.factor(self.unit, units.FIELD_UNITS, "[field] unit")
 
+    @property
+    def needs(self) -> dict[str, frozenset[str]]:
+        """Observables that the term needs, by the setting that is the reason; "" is the table."""
+        second = {"second_order": frozenset({"polarizability"})} if self.second_order else {}
+        return {"": frozenset({"dipole"}), **second}
+
+    @property
+    def needs_cell(self) -> str | None:
+        """The setting because of which the structure has to be periodic; None if it need not be."""
+        return " reduced = true" if self.reduced else None
+
+    def term(self, structure: Structure) -> UniformField | FixedDisplacement:
+        """The force term.
+
+        Args:
+            structure: of the client file, whose cell is that of ``reduced``.
+        """
+        return UniformField(self.atomic_units, self.second_order, self._reference_cell(structure))
+
+    def _reference_cell(self, structure: Structure) -> Array | None:
+        return structure.cell if self.reduced else None
+
 
 class DisplacementTable(UniformFieldTable):
     """[displacement]: a fixed electric displacement, H = H0 + V/(8 pi) |D - 4 pi P|^2.
@@ -156,6 +94,16 @@ class DisplacementTable(UniformFieldTable):
     def is_fixed(self) -> tuple[bool, bool, bool]:
         """Along which axes D is fixed."""
         return ("x" in self.axes, "y" in self.axes, "z" in self.axes)
+
+    @property
+    def needs_cell(self) -> str | None:
+        """Any displacement needs a volume."""
+        return ""
+
+    def term(self, structure: Structure) -> FixedDisplacement:
+        """The force term."""
+        cell = self._reference_cell(structure)
+        return FixedDisplacement(self.atomic_units, self.second_order, cell, self.is_fixed)
 
     @model_validator(mode="after")
     def _fluxes_are_fixed_together(self) -> DisplacementTable:
@@ -232,6 +180,10 @@ class Observables(Table):
 
 Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
 Dipole = Annotated[MaceDipole | ToyDipole, Field(discriminator="kind")]
+Other = Annotated[AseModel | ToyModel, Field(discriminator="kind")]
+"""Models of observables without settings of their own."""
+
+AnyModel = MacePotential | MaceDipole | MacePolarizability | AseModel | ToyModel
 
 
 class Limits(Table):
@@ -256,7 +208,12 @@ class ClientConfig(Table):
     and compiled ones of earlier runs be used. ``batch`` is how many structures MACE networks
     evaluate together at most; without it, this is estimated from their number of edges (``mlobs
     bench`` measures it).
+
+    Models have one table for each observable that :mod:`mlobs_client.quantities` has a table for.
     """
+
+    model_config = ConfigDict(extra="allow")  # but nothing else: see _tables_are_known
+    __pydantic_extra__: dict[str, Other] = Field(init=False)
 
     structure: str
     pbc: tuple[bool, bool, bool] | None = None
@@ -273,9 +230,30 @@ class ClientConfig(Table):
     observables: Observables = Observables()
     limits: Limits = Limits()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_are_known(cls, content: dict[str, Any]) -> dict[str, Any]:
+        known = {*cls.model_fields, *(row.table for row in predicted())}
+        for name in content:
+            if name not in known:
+                raise ValueError(f"unknown setting {name!r}; {suggest(name, known)}")
+        return content
+
+    @property
+    def models(self) -> dict[str, AnyModel]:
+        """The tables of models, by the name of the quantity that they are there for."""
+        tables = {row.name: getattr(self, row.table, None) for row in predicted()}
+        return {name: table for name, table in tables.items() if table is not None}
+
+    @property
+    def terms(self) -> dict[str, UniformFieldTable]:
+        """The tables of force terms, by their names."""
+        tables = {"field": self.field, "displacement": self.displacement}
+        return {name: table for name, table in tables.items() if table is not None}
+
     @model_validator(mode="after")
     def _something_is_evaluated(self) -> ClientConfig:
-        if not self.gives_forces and self.dipole is None and self.polarizability is None:
+        if not self.gives_forces and not self.models:
             raise ValueError(f"there is no model; {NO_FORCES}")
         if self.field is not None and self.displacement is not None:
             raise ValueError(
@@ -287,12 +265,12 @@ class ClientConfig(Table):
     @property
     def gives_forces(self) -> bool:
         """Whether it can serve i-PI; ``mlobs observe`` needs no forces."""
-        return self.potential is not None or self.coupling is not None
+        return self.potential is not None or bool(self.terms)
 
     @property
     def coupling_table(self) -> str:
         """How the file calls what acts on the dipole: [field], or [displacement]."""
-        return "[field]" if self.displacement is None else "[displacement]"
+        return "".join(f"[{name}]" for name in self.terms)
 
     @property
     def coupling(self) -> UniformFieldTable | None:
@@ -353,7 +331,6 @@ def parse(content: dict[str, Any], where: str) -> ClientConfig:
         ConfigError: one line for the first thing that is wrong.
     """
     config = validate(ClientConfig, content, where)
-    for name in ("field", "displacement"):
-        if (table := getattr(config, name)) is not None:
-            units.factor(table.unit, units.FIELD_UNITS, f"{where}: [{name}] unit")
+    for name, table in config.terms.items():
+        units.factor(table.unit, units.FIELD_UNITS, f"{where}: [{name}] unit")
     return config

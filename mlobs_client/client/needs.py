@@ -7,26 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from mlobs_client.client.config import (
-    NO_FORCES,
-    AseModel,
-    ClientConfig,
-    MaceDipole,
-    MacePolarizability,
-    MacePotential,
-    ToyDipole,
-    ToyModel,
-)
+from mlobs_client.client.config import NO_FORCES, ClientConfig
 from mlobs_client.errors import ConfigError, MissingObservable
+from mlobs_client.quantities import QUANTITIES, of_one_committee, predicted
 
 OBSERVABLES: Final = "[observables]"
-GIVEN: Final = {
-    "potential": ("energy", "committee_energies", "energy_spread", "committee_forces",
-                  "committee_virials"),
-    "dipole": ("dipole", "committee_dipoles", "born_charges"),
-    "polarizability": ("polarizability", "committee_polarizabilities", "polarizability_gradient"),
-}  # fmt: skip
-"""What a table of MACE models gives at most."""
 
 
 def check_needs(config: ClientConfig) -> None:
@@ -40,10 +25,12 @@ def check_needs(config: ClientConfig) -> None:
     """
     if not config.gives_forces:
         raise ConfigError(NO_FORCES)
-    given = _given(config)
+    given = frozenset[str]().union(
+        *(table.gives(QUANTITIES[name]) for name, table in config.models.items())
+    )
     for who, names in _needed(config).items():
         for name in sorted(names - given):
-            table = next(table for table, has in GIVEN.items() if name in has)
+            table = next(row.table for row in predicted() if name in of_one_committee(row))
             removed = "it there" if who == OBSERVABLES else who
             raise MissingObservable(
                 f"{who} needs {name}, which no model of the client file gives; add a [{table}] "
@@ -53,35 +40,11 @@ def check_needs(config: ClientConfig) -> None:
 
 def _needed(config: ClientConfig) -> dict[str, frozenset[str]]:
     """Observables, by what needs them."""
-    of_models = frozenset(name for names in GIVEN.values() for name in names)
+    of_models = frozenset[str]().union(*(of_one_committee(row) for row in predicted()))
     needed = {OBSERVABLES: of_models & set(config.observables.strides)}
-    if config.coupling is not None:
-        table = config.coupling_table
-        needed[table] = frozenset({"dipole"})
-        if config.coupling.second_order:
-            needed[f"second_order of {table}"] = frozenset({"polarizability"})
+    for name, term in config.terms.items():
+        for setting, names in term.needs.items():
+            needed[f"{setting} of [{name}]" if setting else f"[{name}]"] = names
     if config.limits.energy_spread is not None:
         needed["[limits] energy_spread"] = frozenset({"energy_spread"})
     return needed
-
-
-def _given(config: ClientConfig) -> frozenset[str]:
-    """What the models give at most."""
-    given = frozenset[str]()
-    for table in (config.potential, config.dipole, config.polarizability):
-        match table:
-            case AseModel():
-                given |= {"energy", "dipole"}
-            case ToyDipole(name=""):  # formal charges
-                given |= {"dipole", "born_charges"}
-            case ToyModel():
-                from mlobs_client.evaluate.toys import make_toy
-
-                given |= make_toy(table.name, table.parameters).provides
-            case MacePotential():
-                given |= set(GIVEN["potential"])
-            case MaceDipole():
-                given |= set(GIVEN["dipole"])
-            case MacePolarizability():
-                given |= set(GIVEN["polarizability"])
-    return given

@@ -28,22 +28,11 @@ from mlobs_client.record.reader import Record, open_record
 from mlobs_client.record.writer import RecordWriter
 from mlobs_client.structure import Array, Structure, to_atoms
 from mlobs_client.terms.term import Term
-from mlobs_client.units import ANGSTROM, EV
 
 PLACE: Final = ("step", "bead", "structure_checksum")
 """Columns that tell which frame a row belongs to."""
 
 Periodicity = tuple[bool, bool, bool]
-
-_ASE_UNITS: Final = {
-    "Eh": EV,
-    "Eh/bohr": EV / ANGSTROM,
-    "e": 1.0,
-    "bohr": ANGSTROM,
-    "e bohr": ANGSTROM,
-    "bohr^2": ANGSTROM**2,
-    "bohr^3": ANGSTROM**3,
-}
 
 
 def observe_trajectory(
@@ -152,7 +141,7 @@ def export_extxyz(
             atoms = to_atoms(structure.numbers, structure.positions, structure.cell, structure.pbc)
             atoms.info.update(step=frame.step, bead=frame.bead)
             for name in names:
-                value = record.read(name, i) / _ASE_UNITS[QUANTITIES[name].unit]
+                value = record.read(name, i) / QUANTITIES[name].to_users.factor
                 _attach(atoms, name, value)
             ase.io.write(file, atoms, format="extxyz")
 
@@ -204,7 +193,8 @@ def _check_same(i: int, frame: Frame, structure: Structure, checksums: Array, pa
 
 
 def _attach(atoms: Any, name: str, value: Array) -> None:
-    if value.ndim > 1 and QUANTITIES[name].shape[0] == "n_atoms":
+    row = QUANTITIES[name]
+    if row.per == "atom" and not row.members_of:
         atoms.arrays[f"mlobs_{name}"] = value.reshape(len(atoms), -1)
     else:
         atoms.info[f"mlobs_{name}"] = value if value.ndim else float(value)

@@ -43,7 +43,7 @@ class ClientFile:
     @property
     def uses_gpu(self) -> bool:
         """Whether one of its models wants a GPU, any that is free."""
-        tables = (self.config.potential, self.config.dipole, self.config.polarizability)
+        tables = self.config.models.values()
         return any(getattr(table, "device", "cpu") == "cuda" for table in tables)
 
     @property

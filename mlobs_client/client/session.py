@@ -18,7 +18,7 @@ import numpy as np
 from mlobs_client.client import config as client_file
 from mlobs_client.client.alphas import read_alphas, report_alphas
 from mlobs_client.client.build import Assembly, build, model_files
-from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.config import ClientConfig, Limits
 from mlobs_client.client.limits import REFUSED, check_limits, keep_refused
 from mlobs_client.client.needs import check_needs
 from mlobs_client.client.schedule import Schedule
@@ -66,11 +66,13 @@ class Answer:
     ) -> None:
         self._assembly = assembly
         self._limits = config.limits
+        self._are_limited = config.limits != Limits()
         self._refused = record_path.with_name(REFUSED)
         self._extras = config.observables.extras
         self._recorded = config.observables.record
         self._record: RecordWriter | None = None
         self._schedule = Schedule(config.observables.strides)
+        self._always = None if self._schedule.depends_on_step else self._schedule.due(None)
         self._steps = StepCounter(step)
         self._last: Structure | None = None  # of the request before
         self._is_first = True  # no request was seen yet
@@ -142,10 +144,13 @@ class Answer:
             replace(template, cell=cell, positions=position)
             for cell, position in zip(cells[:n_real], positions[:n_real], strict=True)
         ]
-        due = self._schedule.due(self._count_step(structures, batch_size or len(cells)))
+        due = self._always
+        if due is None:
+            due = self._schedule.due(self._count_step(structures, batch_size or len(cells)))
         try:
             predictions = self._predict(structures, due)
-            check_limits(predictions, self._limits)
+            if self._are_limited:
+                check_limits(predictions, self._limits)
         except EvaluationError as error:
             kept = keep_refused(structures, self._refused)
             raise EvaluationError(f"{error}; {kept}") from error
@@ -167,8 +172,6 @@ class Answer:
         self._is_first = False
 
     def _count_step(self, structures: Sequence[Structure], batch_size: int) -> Iterable[int] | None:
-        if not self._schedule.depends_on_step:
-            return None
         last, self._last = self._last, structures[-1]
         repeats = last is not None and (
             np.array_equal(last.positions, structures[0].positions)
@@ -180,6 +183,8 @@ class Answer:
         terms = self._assembly.terms
         wanted = self._wanted(due)
         evaluated = wanted.union(*(term.needs for term in terms))
+        if not self._watch.watched:
+            return predict(structures, self._assembly.evaluators, terms, wanted)
         wanted |= self._watch.needs(evaluated)
         predictions = predict(structures, self._assembly.evaluators, terms, wanted)
         for prediction, structure in zip(predictions, structures, strict=True):
@@ -217,7 +222,8 @@ class Answer:
     ) -> Reply:
         virial = np.zeros((3, 3)) if prediction.virial is None else prediction.virial
         sent = {name: prediction.observables[name] for name in self._extras if name in due}
-        return Reply(prediction.energy, prediction.forces, virial, extras.encode({**sent, **row}))
+        text = extras.encode({**sent, **row}) if sent or row else b""
+        return Reply(prediction.energy, prediction.forces, virial, text)
 
     def close(self) -> None:
         """Finish the record."""

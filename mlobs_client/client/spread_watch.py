@@ -13,9 +13,8 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.client.alphas import Alpha
-from mlobs_client.quantities import symmetric_components
+from mlobs_client.quantities import QUANTITIES, Quantity, symmetric_components
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, EV
 
 logger = logging.getLogger(__name__)
 
@@ -24,15 +23,12 @@ MARGIN: Final = 2.0
 the spread of few members is noisy: that of four would exceed the largest of twenty sooner or
 later, but twice of it in one of a million structures."""
 
-_OBSERVED: Final = {
-    "energy": ("energy_spread", EV),
-    "dipole": ("committee_dipoles", ANGSTROM),
-    "polarizability": ("committee_polarizabilities", ANGSTROM**3),
-}
-
 
 class SpreadWatch:
     """Compares spreads with those of the calibrations, and warns once for each quantity.
+
+    Attributes:
+        watched: alpha and card of the quantities that were not warned of yet.
 
     Args:
         alphas: of a client; quantities without a card are not watched. A card of forces alone
@@ -40,7 +36,7 @@ class SpreadWatch:
     """
 
     def __init__(self, alphas: Mapping[str, Alpha]) -> None:
-        self._watched = {
+        self.watched = {
             quantity: (alpha.value, alpha.card)
             for quantity, alpha in alphas.items()
             if alpha.card is not None and alpha.of == quantity
@@ -60,8 +56,8 @@ class SpreadWatch:
             evaluated: observables that are evaluated anyway; the energy always is.
         """
         return frozenset(
-            _OBSERVED[quantity][0]
-            for quantity in self._watched
+            _shown(QUANTITIES[quantity])
+            for quantity in self.watched
             if quantity == "energy" or quantity in evaluated
         )
 
@@ -72,14 +68,15 @@ class SpreadWatch:
             observables: of one structure, atomic units, with alpha in them.
             n_atoms: of the structure.
         """
-        for quantity, (alpha, card) in list(self._watched.items()):
-            name, unit = _OBSERVED[quantity]
+        for quantity, (alpha, card) in list(self.watched.items()):
+            row = QUANTITIES[quantity]
+            name = _shown(row)
             if name not in observables:
                 continue
-            spread = _pooled(quantity, observables[name]) / (unit * alpha)
+            spread = _pooled(row, observables[name]) / (row.to_users.factor * alpha)
             spread *= np.sqrt(card.n_atoms / n_atoms)
             if spread > MARGIN * card.largest_spread:
-                del self._watched[quantity]
+                del self.watched[quantity]
                 logger.warning(
                     "%s: the members differ by %.3g %s (alpha not in it, for %.0f atoms), where "
                     "the largest spread of the calibration was %.3g: structures like this one were "
@@ -88,9 +85,14 @@ class SpreadWatch:
                 )  # fmt: skip
 
 
-def _pooled(quantity: str, values: Array) -> float:
+def _shown(row: Quantity) -> str:
+    """The observable that has the spread of a quantity."""
+    return row.spread or row.members
+
+
+def _pooled(row: Quantity, values: Array) -> float:
     """Spread of one structure, as in :class:`mlobs_client.analysis.calibration.Errors`."""
-    if quantity == "energy":
+    if row.spread:
         return float(values)
-    members = symmetric_components(values) if quantity == "polarizability" else values
+    members = symmetric_components(values) if row.is_symmetric else values
     return float(np.sqrt(np.var(members, axis=0, ddof=1).mean()))

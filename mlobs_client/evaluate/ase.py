@@ -17,6 +17,7 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation, Values
 from mlobs_client.evaluate.model_files import require_trust
 from mlobs_client.evaluate.parameter_files import that_can_run_code
+from mlobs_client.quantities import QUANTITIES, predicted
 from mlobs_client.structure import Array, Structure, to_atoms
 from mlobs_client.units import ANGSTROM, EV
 
@@ -26,11 +27,12 @@ Jacobian = Mapping[str, tuple[Array, Array | None]]
 
 
 class AseEvaluator:
-    """Energy, forces and strain derivative of an ASE calculator, and its dipole if it has one.
+    """Energy, forces and strain derivative of an ASE calculator, and observables if it has some.
 
     Where the calculator distinguishes them, the energy is the *free energy* of the electrons:
     it is the one whose derivative the forces are. The strain derivative is there if the
-    calculator gives a stress for the structure. The dipole has no derivative.
+    calculator gives a stress for the structure. Properties that are called like an observable of
+    :func:`mlobs_client.quantities.predicted`, such as the dipole, have no derivative.
 
     Args:
         calculator: any ASE calculator; the evaluator keeps its own atoms for it.
@@ -48,7 +50,7 @@ class AseEvaluator:
                 f"the ASE calculator {self._name} implements {', '.join(sorted(self._known))}; a "
                 "potential needs energy and forces"
             )
-        self.provides = self._known & {"energy", "dipole"}
+        self.provides = self._known & {row.name for row in predicted()}
 
     @classmethod
     def from_import_path(cls, path: str, parameters: Mapping[str, Any]) -> Self:
@@ -93,8 +95,8 @@ class AseEvaluator:
             values["energy"] = self._get(name, atoms) * EV
             gradient = -self._get("forces", atoms) * EV / ANGSTROM
             jacobian["energy"] = (gradient, self._strain_derivative(atoms))
-        if "dipole" in wanted:
-            values["dipole"] = self._get("dipole", atoms) * ANGSTROM
+        for name in wanted - {"energy"}:
+            values[name] = self._get(name, atoms) * QUANTITIES[name].to_users.factor
         return values, jacobian
 
     def _strain_derivative(self, atoms: Atoms) -> Array | None:

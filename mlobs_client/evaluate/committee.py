@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 
-from mlobs_client.errors import MissingObservable
+from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
 from mlobs_client.evaluate.derivatives import (
     Derivative,
     Output,
@@ -22,7 +23,7 @@ from mlobs_client.evaluate.derivatives import (
     stack,
 )
 from mlobs_client.evaluate.evaluation import Gradient, Values
-from mlobs_client.evaluate.graph import Graph
+from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.evaluate.members import (
     CalibratedMembers,
     Mean,
@@ -32,11 +33,14 @@ from mlobs_client.evaluate.members import (
     Statistic,
     spread_out,
 )
-from mlobs_client.structure import Array
+from mlobs_client.quantities import QUANTITIES, Quantity, of_one_committee
+from mlobs_client.quantities import Derivative as Claim
+from mlobs_client.structure import Array, Structure
+from mlobs_client.units import ANGSTROM
 
 
 class Model(Protocol):
-    """One or more trained models of one quantity, or of several (:data:`COLUMNS`).
+    """One or more trained models of one quantity, or of several (``Committee.columns``).
 
     Attributes:
         n_members: how many.
@@ -51,27 +55,8 @@ class Model(Protocol):
     device: str
 
     def __call__(self, graph: Graph) -> Output:
-        """Values of shape ``(n_structures, n_members, *shape)``."""
-
-
-MEMBERS: Final = {
-    "energy": "committee_energies",
-    "dipole": "committee_dipoles",
-    "polarizability": "committee_polarizabilities",
-}
-"""What committees predict, and what the same of each member is called."""
-
-DERIVATIVES: Final = {
-    "energy": ("committee_forces", "committee_virials"),
-    "dipole": ("born_charges",),
-    "polarizability": ("polarizability_gradient",),
-}
-"""Observables that need backward passes of their own."""
-
-COLUMNS: Final[dict[str, dict[str, int | slice]]] = {
-    "energy_and_dipole": {"energy": 0, "dipole": slice(1, 4)}
-}
-"""Of models that predict several quantities: where each of them stands in the last axis."""
+        """Values of shape ``(n_structures, n_members, *shape)``; of what belongs to atoms,
+        ``(n_atoms, n_members, *axes)``, all structures one after the other."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +65,18 @@ class Committee:
 
     Attributes:
         models: at least one.
-        alphas: by quantity, of :data:`MEMBERS`: by how much the members are spread out about their
-            mean, see :class:`mlobs_client.evaluate.members.CalibratedMembers`; 1 for those that
-            are not named.
+        alphas: by quantity: by how much the members are spread out about their mean, see
+            :class:`mlobs_client.evaluate.members.CalibratedMembers`; 1 for those that are not
+            named.
         common: a known part that is added to every member.
+        columns: of models that predict several quantities: where each of them stands in the last
+            axis; empty for those of one quantity.
     """
 
     models: tuple[Model, ...]
     alphas: Mapping[str, float] = field(default_factory=dict)
     common: Callable[[Graph], Output] | None = None
+    columns: Mapping[str, int | slice] = field(default_factory=dict)
 
     def __call__(self, graph: Graph) -> Members:
         """What each member predicts."""
@@ -103,19 +91,17 @@ class Committee:
         """Names of all observables that these models give.
 
         Args:
-            quantity: that they predict, of :data:`MEMBERS` or :data:`COLUMNS`.
+            quantity: that they predict; of no meaning where ``columns`` name several.
         """
-        return _provided(quantity, self.n_members > 1)
+        return _provided(tuple(self.columns) or (quantity,), self.n_members > 1)
 
 
 @cache
-def _provided(quantity: str, have_spread: bool) -> frozenset[str]:
-    names = set[str]()
-    for part in COLUMNS.get(quantity, (quantity,)):
-        names |= {part, MEMBERS[part], *DERIVATIVES[part]}
-    if "energy" in names and have_spread:
-        names.add("energy_spread")
-    return frozenset(names)
+def _provided(quantities: tuple[str, ...], have_spread: bool) -> frozenset[str]:
+    names = frozenset[str]()
+    for row in (QUANTITIES[name] for name in quantities):
+        names |= of_one_committee(row) - (frozenset() if have_spread else {row.spread})
+    return names
 
 
 class CommitteeEvaluation:
@@ -143,7 +129,7 @@ class CommitteeEvaluation:
         self._recording = torch.is_grad_enabled()
         self._statistics: dict[str, Statistic] = {}
         self._members: dict[str, Members | Part] = {}
-        self._energy_alpha = 1.0
+        self._alphas: dict[str, float] = {}
         for quantity, committee in committees.items():
             self._add(quantity, committee)
         self._jacobians: dict[str, Derivative] = {}
@@ -156,18 +142,17 @@ class CommitteeEvaluation:
         """Means, members and spread of what one committee predicts."""
         members = committee(self._graph)
         parts: dict[str, Members | Part] = {quantity: members}
-        if quantity in COLUMNS:
-            parts = {name: Part(members, place) for name, place in COLUMNS[quantity].items()}
+        if committee.columns:
+            parts = {name: Part(members, place) for name, place in committee.columns.items()}
         self._members |= parts
         for name, of_each in parts.items():
-            alpha = committee.alphas.get(name, 1.0)
+            row = QUANTITIES[name]
+            alpha = self._alphas[name] = committee.alphas.get(name, 1.0)
             calibrated = of_each if alpha == 1.0 else CalibratedMembers(of_each, alpha)
             self._statistics[name] = Mean(of_each)
-            self._statistics[MEMBERS[name]] = calibrated
-            if name == "energy":
-                self._energy_alpha = alpha
-                if committee.n_members > 1:
-                    self._statistics["energy_spread"] = Spread(calibrated)
+            self._statistics[row.members] = calibrated
+            if row.spread and committee.n_members > 1:
+                self._statistics[row.spread] = Spread(calibrated)
 
     @torch.no_grad()
     def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
@@ -192,9 +177,11 @@ class CommitteeEvaluation:
             of_members[statistic.members] = share if previous is None else previous + share
         parts += [members.pull_back(weights) for members, weights in of_members.items()]
         total = add(parts) if parts else no_derivative(self._graph)
-        positions = self._by_structure(total.positions)
-        strain = _to_numpy(total.strain)
-        return [Gradient(*gradient) for gradient in zip(positions, strain, strict=True)]
+        positions, strain = _to_numpy(total.positions), _to_numpy(total.strain)
+        return [
+            Gradient(positions[start:end], strain[s])
+            for s, (start, end) in enumerate(pairwise(self._graph.starts))
+        ]
 
     def _stack(self, name: str, cotangents: Sequence[Values]) -> torch.Tensor:
         """Cotangents of one observable for all structures; zero where it is absent."""
@@ -203,50 +190,200 @@ class CommitteeEvaluation:
             raise MissingObservable(f"{name} has no derivative here, so no force can come from it")
         if not self._recording:
             raise MissingObservable(f"{name} was evaluated with derivatives=False")
-        zero = np.zeros(statistic.values.shape[1:])
-        weights = np.array([cotangent.get(name, zero) for cotangent in cotangents], np.float64)
+        row, weights = QUANTITIES[name], np.zeros(statistic.values.shape)
+        for place, cotangent in zip(self._places(row), cotangents, strict=True):
+            if name in cotangent:
+                weights[place] = _turned(row, cotangent[name])
         return torch.from_numpy(weights).to(statistic.values.device)
 
     def _value(self, name: str) -> list[Array]:
         """One observable of every structure."""
-        if name in self._statistics:
-            return list(_to_numpy(self._statistics[name].values))
-        if name == "committee_virials":  # [m, s, i, j] -> [s, m, i, j]
-            return list(_to_numpy(-self._jacobian("committee_energies").strain.transpose(0, 1)))
-        if name == "committee_forces":
-            forces = -self._jacobian("committee_energies").positions  # [m, I, j]
-            return [part.swapaxes(0, 1) for part in self._by_structure(forces.transpose(0, 1))]
-        if name == "born_charges":  # [i, I, j] -> [I, i, j]
-            return self._by_structure(self._jacobian("dipole").positions.transpose(0, 1))
-        gradient = self._jacobian("polarizability").positions.transpose(0, 1)  # [I, ik, j]
-        return self._by_structure(gradient.reshape(-1, 3, 3, 3))
+        row = QUANTITIES[name]
+        if row.derivative is None:
+            values = self._statistics[name].values
+        else:
+            values = self._derivative(row, row.derivative)
+        array = _to_numpy(values)
+        return [_turned(row, array[place]) for place in self._places(row)]
 
-    def _by_structure(self, per_atom: torch.Tensor) -> list[Array]:
-        starts = self._graph.starts
-        array = _to_numpy(per_atom)
-        return [array[start:end] for start, end in pairwise(starts)]
+    def _places(self, row: Quantity) -> Sequence[int | slice]:
+        """Where each structure stands along the first axis."""
+        if row.per == "atom":
+            return [slice(start, end) for start, end in pairwise(self._graph.starts)]
+        return range(self._graph.n_structures)
+
+    def _derivative(self, row: Quantity, claim: Claim) -> torch.Tensor:
+        """An observable that is a derivative; the axis of atoms or structures is the first one."""
+        found = self._jacobian(claim.of)
+        values = found.positions if claim.by == "positions" else found.strain
+        values = values.transpose(0, 1)  # [I, c, j] or [s, c, i, j], c counts members or components
+        sizes = row.axes if not row.members_of else (-1, *row.axes)
+        values = values.reshape(len(values), *sizes)
+        return values if claim.sign > 0 else -values
 
     def _jacobian(self, name: str) -> Derivative:
         """All derivatives of one observable, kept for the pull back."""
         if name not in self._jacobians:
-            if name == "committee_energies":
-                self._differentiate_members()
+            row = QUANTITIES[name]
+            if row.members_of:
+                self._differentiate_members(row)
             else:
-                self._jacobians[name] = jacobian(Mean(self._members[name]), self._graph)
+                mean = Mean(self._members[name])
+                found = jacobian(mean, self._graph, is_symmetric=row.is_symmetric)
+                self._jacobians[name] = found
         return self._jacobians[name]
 
-    def _differentiate_members(self) -> None:
-        """One pass for each member, and the derivative of their mean for nothing."""
-        members = self._members["energy"]
+    def _differentiate_members(self, row: Quantity) -> None:
+        """One pass for each member of a number, and the derivative of their mean for nothing."""
+        members = self._members[row.members_of]
         shape, device = members.values.shape, members.values.device
         each = torch.eye(shape[1], dtype=torch.float64, device=device)
         all_of_them = stack([members.pull_back(weights.expand(shape)) for weights in each])
-        self._jacobians["committee_energies"] = Derivative(
-            *(spread_out(d, self._energy_alpha, dim=0) for d in all_of_them)
+        self._jacobians[row.name] = Derivative(
+            *(spread_out(d, self._alphas[row.members_of], dim=0) for d in all_of_them)
         )
-        self._jacobians["energy"] = Derivative(*(d.mean(0, keepdim=True) for d in all_of_them))
+        self._jacobians[row.members_of] = Derivative(
+            *(d.mean(0, keepdim=True) for d in all_of_them)
+        )
+
+
+def _turned(row: Quantity, values: Array) -> Array:
+    """Members before atoms, as in the table, or back: networks have atoms first."""
+    return values.swapaxes(0, 1) if row.members_of and row.per == "atom" else values
 
 
 def _to_numpy(values: torch.Tensor) -> Array:
     array: Array = values.numpy(force=True)  # in one call from any device, recorded or not
     return array
+
+
+SKIN: Final = 0.5 * ANGSTROM
+"""bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`."""
+
+
+class CommitteeEvaluator:
+    """Committees that share graphs and one backward pass (an ``Evaluator``).
+
+    Attributes:
+        provides: names of the observables that the committees give.
+        used: the committees that the last evaluation needed.
+
+    Args:
+        committees: by what they predict.
+        skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
+        max_edges: of one batch, about, those of every network counted; by default so many that on a
+            CPU more would not be faster, and on a GPU as many as will most likely fit.
+        batch: structures of one batch at most, in place of ``max_edges``.
+
+    Raises:
+        ConfigError: the committees live on different devices.
+    """
+
+    def __init__(
+        self,
+        committees: Mapping[str, Committee],
+        *,
+        skin: float = SKIN,
+        max_edges: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        self._committees = committees
+        self._given = {name: committee.provides(name) for name, committee in committees.items()}
+        self.provides = frozenset[str]().union(*self._given.values())
+        models = [model for committee in committees.values() for model in committee.models]
+        devices = {model.device for model in models}
+        if len(devices) > 1:
+            raise ConfigError(
+                f"device = {' and '.join(sorted(devices))}: all committees of one client share "
+                "their graphs, so give them the same device"
+            )
+        self._species = {name: c.models[0].species for name, c in committees.items()}
+        self._accepted: set[bytes] = set()
+        device = devices.pop()
+        self._cutoff = max(model.cutoff for model in models)
+        self._build = GraphBuilder(self._cutoff, skin, device=device)
+        self._max_edges = max_edges or (30_000 if device == "cpu" else 500_000)
+        self._n_networks = sum(model.n_members for model in models)
+        self._batch = batch
+        self._at_once: dict[int, int] = {}
+        self.used: tuple[Committee, ...] = ()
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> CommitteeEvaluation:
+        """Evaluate the ``wanted`` observables of all structures as one graph.
+
+        Args:
+            structures: of any sizes and cells.
+            wanted: names from ``provides``.
+            derivatives: False promises that nothing is pulled back; it saves time and memory.
+
+        Raises:
+            EvaluationError: a species is unknown to the models, atoms lie on each other, or the
+                cell is too low for the cutoff along a vector that is not periodic.
+        """
+        for structure in structures:
+            self.check_species(structure)
+            self._check_cell(structure)
+        needed = {
+            quantity: committee
+            for quantity, committee in self._committees.items()
+            if wanted & self._given[quantity]
+        }
+        self.used = tuple(needed.values())
+        record = derivatives or any(QUANTITIES[name].derivative for name in wanted)
+        with torch.set_grad_enabled(record):
+            return CommitteeEvaluation(self._build(structures), needed, wanted)
+
+    def at_once(self, structures: Sequence[Structure]) -> int:
+        """How many of these structures are best evaluated together.
+
+        It is found once for each number of atoms, as the size of batches should not vary with
+        time: every size is compiled anew.
+        """
+        if self._batch is not None:
+            return self._batch
+        n_atoms = structures[0].n_atoms
+        if n_atoms not in self._at_once:
+            n_edges = max(1, self._build.count_edges(structures[0]) * self._n_networks)
+            self._at_once[n_atoms] = max(1, round(self._max_edges / n_edges))
+        return self._at_once[n_atoms]
+
+    def check_species(self, structure: Structure) -> None:
+        """Refuse species that a committee has never seen.
+
+        Raises:
+            EvaluationError: names the species and the committee.
+        """
+        key = structure.numbers.tobytes()
+        if key in self._accepted:
+            return
+        for quantity, species in self._species.items():
+            if unknown := sorted(set(structure.numbers.tolist()).difference(species)):
+                raise EvaluationError(
+                    f"the {quantity} models know {symbols(species)}, not {symbols(unknown)}; "
+                    "check the structure, or use models that were trained for all its species"
+                )
+        self._accepted.add(key)
+
+    def _check_cell(self, structure: Structure) -> None:
+        """Refuse a cell that the user most likely forgot to call periodic.
+
+        i-PI always has a cell. Where it is lower than the reach of an atom and not periodic, atoms
+        would have no neighbours beyond its walls, and a liquid would turn into a cluster.
+        """
+        if all(structure.pbc) or structure.volume < 1e-6:
+            return
+        heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.cell), axis=0)
+        for k in np.flatnonzero((heights < self._cutoff) & ~np.array(structure.pbc)):
+            raise EvaluationError(
+                f"the cell is {heights[k] / ANGSTROM:.2f} angstrom high along lattice vector "
+                f"{k + 1}, which is not periodic, and the cutoff of the models is "
+                f"{self._cutoff / ANGSTROM:.2f} angstrom; say pbc = [true, true, true] in "
+                "the client file, or make the cell larger"
+            )
+
+
+def symbols(numbers: Iterable[int]) -> str:
+    """Chemical symbols, to be read."""
+    return ", ".join(chemical_symbols[number] for number in numbers)

@@ -135,12 +135,13 @@ def _virial(lengths: torch.Tensor, gradient: torch.Tensor, starts: Sequence[int]
     return torch.stack(parts)
 
 
-def jacobian(output: Output, graph: Graph) -> Derivative:
-    """Derivatives of every component of a vector or a symmetric tensor.
+def jacobian(output: Output, graph: Graph, *, is_symmetric: bool = False) -> Derivative:
+    """Derivatives of every component of a vector or a tensor.
 
     Args:
-        output: with values of shape ``(n_structures, 3)`` or, symmetric, ``(n_structures, 3, 3)``.
+        output: with values of shape ``(n_structures, *shape)``.
         graph: that it was computed on.
+        is_symmetric: the shape is ``(3, 3)``, and of two equal components one is differentiated.
 
     Returns:
         One derivative for each component, along the first axis (row-major).
@@ -148,11 +149,11 @@ def jacobian(output: Output, graph: Graph) -> Derivative:
     shape = output.values.shape[1:]
     components = torch.eye(shape.numel(), dtype=torch.float64, device=output.values.device)
     kept = list(range(len(components)))
-    if len(shape) == 2:
+    if is_symmetric:
         kept = [int(i * 3 + k) for i in range(3) for k in range(i, 3)]
     weights = components[kept].reshape(-1, 1, *shape)
     found = stack([output.pull_back(weight.expand(output.values.shape)) for weight in weights])
-    if len(shape) == 1:
+    if not is_symmetric:
         return found
     mirrored = [kept.index(min(i, k) * 3 + max(i, k)) for i in range(3) for k in range(3)]
     return Derivative(*(part[mirrored] for part in found))

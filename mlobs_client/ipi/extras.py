@@ -24,7 +24,7 @@ import numpy as np
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.continuation import collect_beads, find_history
 from mlobs_client.ipi.frames import whole_number
-from mlobs_client.quantities import QUANTITIES
+from mlobs_client.quantities import sent_as
 from mlobs_client.structure import Array, Integers
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 # " #EXTRAS(dipole)# Step:          10 ", also EXTRAS_BIAS, and EXTRAS_COMPONENT_RAW for all beads
 _HEAD: Final = re.compile(r" #EXTRAS(\w*)\(([^)]*)\)# Step:\s+(\d+)")
 _FILE_NAME: Final = "record"  # the one text among our extras
-_OURS: Final = {row.wire_name: name for name, row in QUANTITIES.items()}
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,8 @@ def _parse(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
     key = ",".join(names)
     try:
         if numbers:
-            content[_OURS.get(key, key)] = _as_ours(key, np.array(numbers), block.has_all_beads)
+            ours, value = _as_ours(key, np.array(numbers), block.has_all_beads)
+            content[ours] = value
     except ValueError:  # rows are missing
         return {}
     return content
@@ -180,23 +180,24 @@ def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
         raise RecordError(
             f"{path}: the raw extras of step {block.step} are not the JSON of one client: {error}"
         ) from error
-    return {
-        _OURS.get(key, key): value if isinstance(value, str) else _as_ours(key, np.array(value))
+    return dict(
+        (key, value) if isinstance(value, str) else _as_ours(key, np.array(value))
         for key, value in fields.items()
-    }
+    )
 
 
-def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> Array:
-    """Give an observable its own shape, which i-PI's rows and columns have lost."""
-    if key not in _OURS:
-        return array.squeeze()
-    shape = QUANTITIES[_OURS[key]].shape
-    n_unknown = sum(isinstance(size, str) for size in shape) + has_all_beads
+def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> tuple[str, Array]:
+    """Give an observable its own name, and its shape, which i-PI's rows and columns have lost."""
+    row = sent_as(key)
+    if row is None:
+        return key, array.squeeze()
+    n_unknown = sum(isinstance(size, str) for size in row.shape) + has_all_beads
     if n_unknown > 1:  # then i-PI has kept the shape, or the file cannot be
-        return array
-    if _OURS[key] == "born_charges":
-        return array.reshape(-1, 3, 3).transpose(0, 2, 1)  # [3 I + j, i] -> [I, i, j]
-    return array.reshape([-1] * n_unknown + [size for size in shape if isinstance(size, int)])
+        return row.name, array
+    if row.name == "born_charges":
+        return row.name, array.reshape(-1, 3, 3).transpose(0, 2, 1)  # [3 I + j, i] -> [I, i, j]
+    known = [size for size in row.shape if isinstance(size, int)]
+    return row.name, array.reshape([-1] * n_unknown + known)
 
 
 def _stack(steps: list[int], contents: list[dict[str, Array | str]], path: Path) -> Extras:

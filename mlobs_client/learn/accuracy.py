@@ -6,7 +6,7 @@ Networks are evaluated as a client evaluates them. Errors of dipoles are modulo 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,35 +15,20 @@ import torch
 from ase.data import chemical_symbols
 
 from mlobs_client.client.total_energy import observe
-from mlobs_client.evaluate.mace import evaluator as mace
+from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.learn.branches import BranchReport, report_branches
 from mlobs_client.learn.data_set import DataSet
+from mlobs_client.learn.networks import KINDS
 from mlobs_client.learn.tensor_parts import composition_and_volume, tensor_parts
+from mlobs_client.quantities import QUANTITIES, Quantity, of_members
 from mlobs_client.structure import Array, Integers
-from mlobs_client.units import ANGSTROM, EV
+from mlobs_client.units import ANGSTROM
 
-_VECTOR: Final = {"x": 0, "y": 1, "z": 2}
-COMPONENTS: Final[Mapping[str, Mapping[str, int]]] = {
-    "energy": {"energy": 0},
-    "forces": _VECTOR,
-    "dipole": _VECTOR,
-    "polarizability": {"xx": 0, "xy": 1, "xz": 2, "yy": 4, "yz": 5, "zz": 8},
-    "born_charges": {i + j: 3 * a + b for i, a in _VECTOR.items() for j, b in _VECTOR.items()},
-}
-"""Where components stand in a row; a symmetric tensor has each of them once."""
-
-UNITS: Final[Mapping[str, str]] = {
-    "energy": "eV/atom",
-    "forces": "eV/angstrom",
-    "dipole": "e angstrom",
-    "polarizability": "angstrom^3",
-    "born_charges": "e",
-}
-
-QUANTITIES: Final[Mapping[str, str]] = {
+WORDS: Final[Mapping[str, str]] = {
     "dipole": "dipole without integer part",
     "born_charges": "Born charges without integers",
 }
+"""Where the name of a quantity does not say what is compared."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +36,7 @@ class Compared:
     """One observable of the structures held out, of all of them together.
 
     Attributes:
-        name: of ``UNITS``.
+        name: of the quantity; energies are per atom.
         reference: shape ``(n_rows, n_components)``; dipoles less their integer part, on the branch
             nearest to the mean of the committee.
         members: shape ``(n_members, n_rows, n_components)``.
@@ -68,11 +53,16 @@ class Compared:
     @property
     def quantity(self) -> str:
         """In words."""
-        return QUANTITIES.get(self.name, self.name)
+        return WORDS.get(self.name, self.name)
 
     @property
     def unit(self) -> str:
-        return UNITS[self.name]
+        unit = QUANTITIES[self.name].to_users.name
+        return f"{unit}/atom" if self.name == "energy" else unit
+
+    @property
+    def _components(self) -> dict[str, int]:
+        return QUANTITIES[self.name].components
 
     @property
     def curves(self) -> dict[str, tuple[Array, Array]]:
@@ -83,8 +73,7 @@ class Compared:
                 for one, kept in self._rows.items()
             }
         return {
-            name: (self.reference[:, i], self.mean[:, i])
-            for name, i in COMPONENTS[self.name].items()
+            name: (self.reference[:, i], self.mean[:, i]) for name, i in self._components.items()
         }
 
     @property
@@ -114,7 +103,7 @@ class Compared:
             "standard_deviation": deviation,
             "relative_percent": None if self.parts else percent,
             "parts": {name: dict(part) for name, part in self.parts.items()},
-            "components": {name: _rms(error[:, i]) for name, i in COMPONENTS[self.name].items()},
+            "components": {name: _rms(error[:, i]) for name, i in self._components.items()},
             "classes": {
                 one: {"n_rows": int(kept.sum()), "rmse": _rms(error[kept])}
                 for one, kept in self._rows.items()
@@ -155,18 +144,16 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
         data_set: that it was trained on.
         networks: by the names of their files; they are converted in place.
     """
-    if data_set.kind == "polarizability":
-        evaluator = mace.MaceEvaluator(polarizability=mace.polarizability(networks))
-        return Accuracy({"polarizability": _polarizabilities(evaluator, data_set)})
-    if data_set.kind == "dipole":
-        evaluator = mace.MaceEvaluator(dipole=mace.dipole(networks))
-    else:
-        both = mace.potential_and_dipole(networks)
-        evaluator = mace.MaceEvaluator(potential_and_dipole=both)
+    evaluator = KINDS[data_set.kind].evaluator(networks)
+    compared = {
+        name: _compare(evaluator, data_set, row)
+        for name, row in of_members().items()
+        if name in data_set.learns and name != "dipole"
+    }
+    if "dipole" not in data_set.learns:
+        return Accuracy(compared)
     residuals = _residuals(evaluator, data_set)
-    compared = {"dipole": _dipoles(residuals, data_set)}
-    if data_set.kind == "energy-dipole":
-        compared |= _energies(evaluator, data_set)
+    compared = {"dipole": _dipoles(residuals, data_set), **compared}
     if "born_charges" in data_set.targets[0]:
         compared["born_charges"] = _born_charges(evaluator, data_set)
     indices = [one.index for one in data_set.labelled]
@@ -175,7 +162,7 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
     return Accuracy(compared, in_quanta, branches)
 
 
-def _residuals(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Array:
+def _residuals(evaluator: Evaluator, data_set: DataSet) -> Array:
     """Dipole labels as given less integer part and prediction, ``[s, m, i]``, e angstrom."""
     everything = np.arange(len(data_set.labelled))
     members = _observe(evaluator, data_set, everything, "committee_dipoles")
@@ -204,42 +191,38 @@ def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float | None, 
     return tuple(_rms(folded[counted[:, k], k]) if counted[:, k].any() else None for k in range(3))
 
 
-def _polarizabilities(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:
-    """All labels show what there is to predict; the errors are of those held out."""
-    everything = np.array([one.labels["polarizability"] for one in data_set.labelled])
-    labels = everything[data_set.test]
-    name = "committee_polarizabilities"
-    members = np.array(_observe(evaluator, data_set, data_set.test, name)) / ANGSTROM**3
-    trend = composition_and_volume([one.structure for one in data_set.labelled])
-    return Compared(
-        "polarizability",
-        labels.reshape(-1, 9),
-        members.reshape(*members.shape[:2], 9).swapaxes(0, 1),
-        _formulas(data_set),
-        tensor_parts(members.mean(axis=1) - labels, everything, trend),
-    )
-
-
-def _energies(evaluator: mace.MaceEvaluator, data_set: DataSet) -> dict[str, Compared]:
-    """Energies per atom, and forces."""
+def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared:
+    """Labels as they are, and the members; energies per atom."""
+    name = row.members_of
     held_out = [data_set.labelled[s] for s in data_set.test]
-    sizes = np.array([one.structure.n_atoms for one in held_out])[:, None]
-    energies = np.array(_observe(evaluator, data_set, data_set.test, "committee_energies")) / EV
-    labels = np.array([one.labels["energy"] for one in held_out])[:, None]
-    rows = (energies / sizes).swapaxes(0, 1)[..., None]
-    forces = _observe(evaluator, data_set, data_set.test, "committee_forces")
-    return {
-        "energy": Compared("energy", labels / sizes, rows, _formulas(data_set)),
-        "forces": Compared(
-            "forces",
-            np.concatenate([one.labels["forces"] for one in held_out]),
-            np.concatenate(forces, axis=1) * ANGSTROM / EV,
-            _symbols(data_set),
-        ),
-    }
+    labels = [one.labels[name] for one in held_out]
+    values = _observe(evaluator, data_set, data_set.test, row.name)
+    members = [np.asarray(value) / row.to_users.factor for value in values]
+    if row.per == "atom":
+        joined = np.concatenate(members, axis=1)
+        return _flat(name, np.concatenate(labels), joined, _symbols(data_set))
+    if name == "energy":
+        sizes = [one.structure.n_atoms for one in held_out]
+        labels = [label / n for label, n in zip(labels, sizes, strict=True)]
+        members = [each / n for each, n in zip(members, sizes, strict=True)]
+    reference, stacked = np.array(labels), np.stack(members, axis=1)
+    found = _flat(name, reference, stacked, _formulas(data_set))
+    if not row.is_symmetric:
+        return found
+    # all labels show what there is to predict; the errors are of those held out
+    everything = np.array([one.labels[name] for one in data_set.labelled])
+    trend = composition_and_volume([one.structure for one in data_set.labelled])
+    return replace(found, parts=tensor_parts(stacked.mean(axis=0) - reference, everything, trend))
 
 
-def _born_charges(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:
+def _flat(name: str, reference: Array, members: Array, classes: tuple[str, ...]) -> Compared:
+    """Components flattened: ``[row, ...]`` and ``[m, row, ...]``."""
+    n = len(reference)
+    flat = members.reshape(len(members), n, -1)
+    return Compared(name, reference.reshape(n, -1), flat, classes)
+
+
+def _born_charges(evaluator: Evaluator, data_set: DataSet) -> Compared:
     """Of the mean of the committee, less oxidation numbers."""
     predicted = _observe(evaluator, data_set, data_set.test, "born_charges")
     reference = [data_set.targets[s]["born_charges"].reshape(-1, 9) for s in data_set.test]
@@ -247,9 +230,7 @@ def _born_charges(evaluator: mace.MaceEvaluator, data_set: DataSet) -> Compared:
     return Compared("born_charges", np.concatenate(reference), mean, _symbols(data_set))
 
 
-def _observe(
-    evaluator: mace.MaceEvaluator, data_set: DataSet, places: Integers, name: str
-) -> list[Array]:
+def _observe(evaluator: Evaluator, data_set: DataSet, places: Integers, name: str) -> list[Array]:
     structures = [data_set.labelled[s].structure for s in places]
     return [values[name] for values in observe(structures, [evaluator], frozenset({name}))]
 

@@ -11,24 +11,19 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.analysis.calibration import FEWEST_MEMBERS, Calibration, Errors, calibrate
-from mlobs_client.client.alphas import TABLES, committees
+from mlobs_client.client.alphas import committees
 from mlobs_client.client.build import build
-from mlobs_client.client.config import ClientConfig, MaceTable
+from mlobs_client.client.config import ClientConfig
+from mlobs_client.client.mace import MaceTable
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.card import CalibratedQuantity, write_card
 from mlobs_client.files import read_json
 from mlobs_client.learn.committee_errors import committee_errors, mean_size
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.training import data_digest
+from mlobs_client.quantities import QUANTITIES, of_members, of_one_committee
 
 logger = logging.getLogger(__name__)
-
-FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "energy": ("energy", "forces", "virials"),
-    "dipole": ("dipole",),
-    "polarizability": ("polarizability",),
-}
-"""What is calibrated of the committees of :func:`mlobs_client.client.alphas.committees`."""
 
 ABSURD: Final = 10.0
 """Alpha that no committee has on structures like those of its training."""
@@ -65,7 +60,7 @@ def calibrate_client(
         config: the client file; its alphas are not used.
         folder: where it lies.
         data: labelled structures that no member was trained on.
-        labels: by the names of :data:`mlobs_client.learn.labels.SHAPES`.
+        labels: by the names of :func:`mlobs_client.quantities.labelled`.
 
     Returns:
         By quantity. What cannot be calibrated is left out, with a warning.
@@ -154,10 +149,12 @@ def _models(
     names = {"virials" if name == "stress" else name for name in labels}
     found: dict[str, tuple[Path, ...]] = {}
     for family, _, paths in committees(config, folder):
-        kept = [quantity for quantity in FAMILIES[family] if quantity in names]
+        row = QUANTITIES[family]
+        given = of_one_committee(row)
+        kept = [name for name, one in of_members().items() if name in names and one.name in given]
         if kept and len(paths) < FEWEST_MEMBERS:
             raise ConfigError(
-                f"[{TABLES[family]}] has {len(paths)} members, whose spread says next to nothing; "
+                f"[{row.table}] has {len(paths)} members, whose spread says next to nothing; "
                 f"give at least {FEWEST_MEMBERS} models to calibrate"
             )
         found |= dict.fromkeys(kept, tuple(paths))
@@ -186,10 +183,9 @@ def _check_data(models: Sequence[Path], data: Path) -> None:
 
 def _uncalibrated(config: ClientConfig) -> ClientConfig:
     """The same client with all alphas 1."""
-    tables = {name: getattr(config, name) for name in TABLES.values()}
     changed = {
-        name: table.model_copy(update={"alpha": 1.0})
-        for name, table in tables.items()
+        QUANTITIES[quantity].table: table.model_copy(update={"alpha": 1.0})
+        for quantity, table in config.models.items()
         if isinstance(table, MaceTable)
     }
     return config.model_copy(update=changed)

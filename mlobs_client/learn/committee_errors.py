@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -19,35 +18,11 @@ from mlobs_client.analysis.calibration import Errors
 from mlobs_client.client.total_energy import observe
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.learn.labels import Labelled
-from mlobs_client.quantities import symmetric_components
+from mlobs_client.quantities import Quantity, of_members, symmetric_components
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM, EV
+from mlobs_client.units import ANGSTROM
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CommitteeQuantity:
-    """A quantity that can be calibrated.
-
-    Attributes:
-        observable: of each member, as a client evaluates it.
-        factor: its unit in atomic units.
-        unit: of labels and members.
-    """
-
-    observable: str
-    factor: float
-    unit: str
-
-
-COMMITTEE_QUANTITIES: Final[Mapping[str, CommitteeQuantity]] = {
-    "energy": CommitteeQuantity("committee_energies", EV, "eV"),
-    "forces": CommitteeQuantity("committee_forces", EV / ANGSTROM, "eV/angstrom"),
-    "virials": CommitteeQuantity("committee_virials", EV, "eV"),
-    "dipole": CommitteeQuantity("committee_dipoles", ANGSTROM, "e angstrom"),
-    "polarizability": CommitteeQuantity("committee_polarizabilities", ANGSTROM**3, "angstrom^3"),
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +44,7 @@ def committee_errors(
     Args:
         evaluators: of a client whose alphas are all 1.
         labelled: with the labels of these quantities; a stress serves for virials.
-        quantities: of :data:`COMMITTEE_QUANTITIES`.
+        quantities: of :func:`mlobs_client.quantities.of_members`.
 
     Returns:
         By quantity; without energies where no two structures have the same composition.
@@ -77,15 +52,15 @@ def committee_errors(
     Raises:
         EvaluationError: the models cannot treat a structure.
     """
-    names = {quantity: COMMITTEE_QUANTITIES[quantity].observable for quantity in quantities}
+    known = of_members()
+    rows = {quantity: known[quantity] for quantity in quantities}
     structures = [one.structure for one in labelled]
-    values = observe(structures, evaluators, frozenset(names.values()))
+    values = observe(structures, evaluators, frozenset(row.name for row in rows.values()))
     size = mean_size(labelled)
     found = {}
-    for quantity, name in names.items():
-        factor = COMMITTEE_QUANTITIES[quantity].factor
+    for quantity, row in rows.items():
         compared = [
-            _COMPARE[quantity](one, value[name] / factor)
+            _compare(row, one, value[row.name] / row.to_users.factor)
             for one, value in zip(labelled, values, strict=True)
         ]
         if quantity == "energy":
@@ -96,7 +71,7 @@ def committee_errors(
                 "of energies to compare; give more structures to calibrate energies"
             )
             continue
-        found[quantity] = _join(quantity, compared, size)
+        found[quantity] = _join(row, compared, size)
     return found
 
 
@@ -105,44 +80,22 @@ def mean_size(labelled: Sequence[Labelled]) -> float:
     return float(np.mean([one.structure.n_atoms for one in labelled]))
 
 
-def _energy(one: Labelled, members: Array) -> _Compared:
-    return _Compared(one, one.labels["energy"].reshape(1, 1), members.reshape(-1, 1, 1))
+def _compare(row: Quantity, one: Labelled, members: Array) -> _Compared:
+    label = _label(row.members_of, one, members)
+    if row.is_symmetric:
+        label, members = symmetric_components(label), symmetric_components(members)
+    n_rows = len(label) if row.per == "atom" else 1
+    return _Compared(one, label.reshape(n_rows, -1), members.reshape(len(members), n_rows, -1))
 
 
-def _forces(one: Labelled, members: Array) -> _Compared:
-    return _Compared(one, one.labels["forces"], members)
-
-
-def _virials(one: Labelled, members: Array) -> _Compared:
-    if "virials" in one.labels:
-        label = one.labels["virials"]
-    else:
-        label = -one.structure.volume / ANGSTROM**3 * one.labels["stress"]
-    return _tensor(one, label, members)
-
-
-def _dipole(one: Labelled, members: Array) -> _Compared:
-    """The label on the branch next to the mean of the committee."""
-    mean = members.mean(axis=0)
-    label = mean + one.quanta.fold(one.labels["dipole"] - mean)
-    return _Compared(one, label[None], members[:, None])
-
-
-def _polarizability(one: Labelled, members: Array) -> _Compared:
-    return _tensor(one, one.labels["polarizability"], members)
-
-
-def _tensor(one: Labelled, label: Array, members: Array) -> _Compared:
-    return _Compared(one, symmetric_components(label)[None], symmetric_components(members)[:, None])
-
-
-_COMPARE: Final[Mapping[str, Callable[[Labelled, Array], _Compared]]] = {
-    "energy": _energy,
-    "forces": _forces,
-    "virials": _virials,
-    "dipole": _dipole,
-    "polarizability": _polarizability,
-}
+def _label(quantity: str, one: Labelled, members: Array) -> Array:
+    """As it is, but dipoles on the branch next to the mean of the committee."""
+    if quantity == "virials" and "virials" not in one.labels:
+        return -one.structure.volume / ANGSTROM**3 * one.labels["stress"]
+    if quantity == "dipole":
+        mean = members.mean(axis=0)
+        return np.asarray(mean + one.quanta.fold(one.labels["dipole"] - mean))
+    return one.labels[quantity]
 
 
 def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
@@ -176,18 +129,18 @@ def _warn_of_offsets(offsets: Array, errors: Array) -> None:
         )
 
 
-def _join(quantity: str, compared: Sequence[_Compared], size: float) -> Errors:
+def _join(row: Quantity, compared: Sequence[_Compared], size: float) -> Errors:
     """All structures together, those of other sizes scaled to this number of atoms."""
     errors, deviations, frames = [], [], []
     for k, each in enumerate(compared):
-        scale = 1.0 if quantity == "forces" else np.sqrt(size / each.one.structure.n_atoms)
+        scale = 1.0 if row.per == "atom" else np.sqrt(size / each.one.structure.n_atoms)
         mean = each.members.mean(axis=0)
         errors.append(scale * (each.label - mean))
         deviations.append(scale * (each.members - mean))
         frames.append(np.full(len(each.label), k))
     return Errors(
-        quantity=quantity,
-        unit=COMMITTEE_QUANTITIES[quantity].unit,
+        quantity=row.members_of,
+        unit=row.to_users.name,
         errors=np.concatenate(errors),
         deviations=np.concatenate(deviations, axis=1),
         frames=np.concatenate(frames),

@@ -22,7 +22,8 @@ from mlobs_client.learn.bond_charges import (
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.index_order import IndexOrder, find_index_order
 from mlobs_client.learn.labels import Labelled, numbers_by_species, species_of
-from mlobs_client.learn.networks import Kind, count_species, fit_free_atoms
+from mlobs_client.learn.networks import KINDS, count_species, fit_free_atoms
+from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array, Integers
 
 VALID_FRACTION: Final = 0.1
@@ -53,7 +54,7 @@ class DataSet:
         order: of the indices of Born charges; None without them.
     """
 
-    kind: Kind
+    kind: str
     labelled: tuple[Labelled, ...]
     species: tuple[int, ...]
     quanta: tuple[Quanta, ...]
@@ -64,6 +65,11 @@ class DataSet:
     free_atoms: Array | None = None
     first: FirstPrediction | None = None
     order: IndexOrder | None = None
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """Quantities that the networks learn."""
+        return KINDS[self.kind].learns
 
     @property
     def oxidation_numbers(self) -> dict[str, int] | None:
@@ -110,7 +116,7 @@ class DataSet:
 
 
 def prepare(
-    kind: Kind,
+    kind: str,
     labelled: Sequence[Labelled],
     *,
     cutoff: float,
@@ -143,15 +149,15 @@ def prepare(
     species = species_of(labelled)
     targets: list[dict[str, Array]] = [{} for _ in labelled]
     quanta, first, free_atoms = [NO_QUANTA] * len(labelled), None, None
-    if kind == "polarizability":
-        for target, one in zip(targets, labelled, strict=True):
-            target["polarizability"] = one.labels["polarizability"][None]
-    else:
-        if fold:
-            quanta = [one.quanta for one in labelled]
-        first = _set_dipoles(targets, labelled, quanta, species, cutoff, rest, seed)
-    if kind == "energy-dipole":
-        free_atoms = _set_energies(targets, labelled, species, rest)
+    for name in KINDS[kind].learns:
+        if name == "dipole":
+            if fold:
+                quanta = [one.quanta for one in labelled]
+            first = _set_dipoles(targets, labelled, quanta, species, cutoff, rest, seed)
+        elif name == "energy":
+            free_atoms = _set_energies(targets, labelled, species, rest)
+        else:
+            _set_as_labelled(targets, labelled, name)
     return DataSet(
         kind=kind,
         labelled=tuple(labelled),
@@ -195,6 +201,14 @@ def _set_dipoles(
     for target, prediction, label, one in zip(targets, predictions, labels, quanta, strict=True):
         target["dipole"] = (prediction + one.fold(label - prediction))[None]
     return first
+
+
+def _set_as_labelled(
+    targets: Sequence[dict[str, Array]], labelled: Sequence[Labelled], name: str
+) -> None:
+    is_of_atoms = QUANTITIES[name].per == "atom"
+    for target, one in zip(targets, labelled, strict=True):
+        target[name] = one.labels[name] if is_of_atoms else one.labels[name][None]
 
 
 def _set_born_charges(
@@ -248,9 +262,8 @@ def _set_energies(
     counts = count_species([one.structure.numbers for one in labelled], species)
     energies = np.array([one.labels["energy"] for one in labelled])
     free_atoms = fit_free_atoms(counts[rest], energies[rest])
-    for target, one, left in zip(targets, labelled, energies - counts @ free_atoms, strict=True):
+    for target, left in zip(targets, energies - counts @ free_atoms, strict=True):
         target["energy"] = np.array([left])
-        target["forces"] = one.labels["forces"]
     return free_atoms
 
 
@@ -263,11 +276,11 @@ def _scales(
     sizes = np.array([one.structure.n_atoms for one in labelled])
     scales = {}
     for name in targets[0]:
-        if name in ("forces", "born_charges"):
+        if QUANTITIES[name].per == "atom":
             values = np.concatenate([target[name].ravel() for target in targets])
         else:
             rows = np.array([target[name].ravel() for target in targets])
-            if name == "polarizability":
+            if QUANTITIES[name].is_symmetric:
                 counts = count_species([one.structure.numbers for one in labelled], species)
                 means = counts @ fit_free_atoms(counts, rows[:, ::4].mean(axis=1))
                 rows = rows - means[:, None] * np.eye(3).ravel()

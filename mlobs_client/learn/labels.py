@@ -19,19 +19,9 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.ipi.structure_formats import iterate_atoms
 from mlobs_client.learn.branches import Quanta
+from mlobs_client.quantities import labelled
 from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
-
-SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
-    "energy": (),
-    "forces": (-1, 3),
-    "virials": (3, 3),
-    "stress": (3, 3),
-    "dipole": (3,),
-    "polarizability": (3, 3),
-    "born_charges": (-1, 3, 3),
-}
-"""-1 stands for the number of atoms."""
 
 INTEGER_ARRAYS: Final = ("oxn", "Qs")
 """What oxidation numbers of atoms are called in data sets."""
@@ -59,9 +49,9 @@ class Labelled:
     Attributes:
         index: in its file, from 0.
         structure: atomic units, as everywhere.
-        labels: by the names of ``SHAPES``; e, angstrom, eV. The dipole is on any branch,
-            polarizabilities are symmetric, Born charges add up to zero; virials are
-            -dE/d(strain) = -V stress.
+        labels: by the names of :func:`mlobs_client.quantities.labelled`; e, angstrom, eV. The
+            dipole is on any branch, symmetric tensors are symmetric, Born charges add up to zero;
+            virials are -dE/d(strain) = -V stress.
         oxidation_numbers: shape ``(n_atoms,)``; None where no dipole is learned.
     """
 
@@ -100,7 +90,7 @@ def read_labelled(
 
     Args:
         path: of an extended xyz file, or of any that ASE reads.
-        wanted: labels by the names of ``SHAPES``.
+        wanted: labels by the names of :func:`mlobs_client.quantities.labelled`.
         oxidation_numbers: of the species; without them, from the columns ``oxn`` or ``Qs``.
         with_integers: False leaves oxidation numbers out; a model that is compared with dipoles
             has its own.
@@ -114,7 +104,7 @@ def read_labelled(
 
 
 def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
-    """Those of the labels that the first structure of a file has, by the names of ``SHAPES``.
+    """Those of the labels that the first structure of a file has.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -167,7 +157,7 @@ def _label(
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """ASE moves some keys into a calculator when it reads them."""
     results: Mapping[str, Any] = atoms.calc.results if atoms.calc is not None else {}
-    return (atoms.arrays if SHAPES[name][:1] == (-1,) else atoms.info, results)
+    return (atoms.arrays if labelled(name).per == "atom" else atoms.info, results)
 
 
 def _value(atoms: Atoms, name: str, label: Label) -> Any:
@@ -184,10 +174,11 @@ def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
         )
     if name == "stress" and np.size(value) == 6:
         value = voigt_6_to_full_3x3_stress(value)
-    shape = tuple(len(atoms) if size == -1 else size for size in SHAPES[name])
+    row = labelled(name)
+    shape = (len(atoms), *row.axes) if row.per == "atom" else row.axes
     array = np.asarray(label.unit * _numbers(value, shape, f"{where}: {label.key!r}"))
-    if name == "polarizability":
-        return np.asarray(0.5 * (array + array.T))
+    if row.is_symmetric:
+        return np.asarray(0.5 * (array + array.swapaxes(-1, -2)))
     if name == "born_charges":
         array = array.swapaxes(1, 2) if label.transposed else array
         return np.asarray(array - array.mean(axis=0))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.structure import Array, Integers
 
@@ -16,8 +18,6 @@ with quiet_third_parties():
     from mace import modules
     from mace.modules.models import o3  # e3nn cannot be imported before mace
     from mace.tools.torch_tools import default_dtype
-
-Kind = Literal["dipole", "polarizability", "energy-dipole"]
 
 
 class Size(NamedTuple):
@@ -48,18 +48,82 @@ class Build(NamedTuple):
     """All that a network is made of before it has learned.
 
     Attributes:
-        kind: what it gives.
+        kind: one of :data:`KINDS`.
         size: see :class:`Size`.
         species: atomic numbers, sorted.
         cutoff: angstrom.
         neighbours: mean number of edges of an atom, a normalisation.
     """
 
-    kind: Kind
+    kind: str
     size: Size
     species: tuple[int, ...]
     cutoff: float
     neighbours: float
+
+
+Networks = Mapping[str, torch.nn.Module]
+"""By the names of their files."""
+
+
+class Kind(NamedTuple):
+    """One kind of network that can be trained.
+
+    Attributes:
+        learns: the quantities that it gives and that there are labels of; by these names a network
+            gives them, in e, angstrom and eV.
+        make: an untrained one, with the energies of free atoms where it learns energies, shape
+            ``(n_species,)``, eV.
+        evaluator: of trained ones, which it converts in place.
+        rate: highest learning rate.
+        steps: of the optimizer.
+    """
+
+    learns: tuple[str, ...]
+    make: Callable[[Build, Array | None], torch.nn.Module]
+    evaluator: Callable[[Networks], Evaluator]
+    rate: float
+    steps: int
+
+
+def _dipole(one: Build, energies: Array | None) -> torch.nn.Module:
+    # The last layer of AtomicDipolesMACE has no scalars: a gate that vanishes at 0 would
+    # silence its readout for ever; sigmoid(0) = 1/2 makes it a linear readout.
+    settings = _settings(one, "0e 1o") | {
+        "gate": torch.sigmoid,
+        "MLP_irreps": o3.Irreps(f"{one.size.channels}x1o"),
+    }
+    network: torch.nn.Module = modules.AtomicDipolesMACE(**settings)
+    return network
+
+
+def _polarizability(one: Build, energies: Array | None) -> torch.nn.Module:
+    network: torch.nn.Module = modules.AtomicDielectricMACE(**_settings(one, "0e 1o 2e"))
+    return network
+
+
+def _energy_and_dipole(one: Build, energies: Array | None) -> torch.nn.Module:
+    free = np.zeros(len(one.species)) if energies is None else energies
+    settings = _settings(one, "0e 1o") | {"atomic_energies": free}
+    network: torch.nn.Module = modules.EnergyDipolesMACE(**settings)
+    return network
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "dipole": Kind(
+        ("dipole",), _dipole, lambda n: mace.MaceEvaluator(dipole=mace.dipole(n)), 0.02, 1000
+    ),
+    "polarizability": Kind(
+        ("polarizability",), _polarizability,
+        lambda n: mace.MaceEvaluator(polarizability=mace.polarizability(n)), 0.05, 3000,
+    ),
+    "energy-dipole": Kind(
+        ("dipole", "forces", "energy"), _energy_and_dipole,
+        lambda n: mace.MaceEvaluator(potential_and_dipole=mace.potential_and_dipole(n)),
+        0.01, 5000,
+    ),
+}  # fmt: skip
+"""By the name that the files of their members begin with."""
 
 
 def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torch.nn.Module:
@@ -70,10 +134,15 @@ def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torc
         dtype: its constants are exact in this precision.
         energies: shape ``(n_species,)``, eV, of the free atoms; zero if None.
     """
-    n = one.size.channels
-    degrees = {"dipole": "{n}x0e+{n}x1o", "energy-dipole": "{n}x0e+{n}x1o"}
-    irreps = degrees.get(one.kind, "{n}x0e+{n}x1o+{n}x2e").format(n=n)
-    settings: dict[str, Any] = {
+    with quiet_third_parties(), default_dtype(dtype):
+        warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn
+        return KINDS[one.kind].make(one, energies)
+
+
+def _settings(one: Build, degrees: str) -> dict[str, Any]:
+    """Settings of all networks of MACE; ``degrees`` of their features, as e3nn calls them."""
+    irreps = o3.Irreps("+".join(f"{one.size.channels}x{degree}" for degree in degrees.split()))
+    return {
         "r_max": one.cutoff,
         "num_bessel": 8,
         "num_polynomial_cutoff": 5,
@@ -82,8 +151,8 @@ def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torc
         "interaction_cls_first": modules.interaction_classes["RealAgnosticInteractionBlock"],
         "num_interactions": one.size.layers,
         "num_elements": len(one.species),
-        "hidden_irreps": o3.Irreps(irreps),
-        "MLP_irreps": o3.Irreps(irreps),
+        "hidden_irreps": irreps,
+        "MLP_irreps": irreps,
         "avg_num_neighbors": one.neighbours,
         "atomic_numbers": list(one.species),
         "correlation": one.size.correlation,
@@ -91,20 +160,6 @@ def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torc
         "gate": torch.nn.functional.silu,
         "atomic_energies": None,
     }
-    network: torch.nn.Module
-    with quiet_third_parties(), default_dtype(dtype):
-        warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn
-        if one.kind == "dipole":
-            # The last layer of AtomicDipolesMACE has no scalars: a gate that vanishes at 0 would
-            # silence its readout for ever; sigmoid(0) = 1/2 makes it a linear readout.
-            settings |= {"gate": torch.sigmoid, "MLP_irreps": o3.Irreps(f"{n}x1o")}
-            network = modules.AtomicDipolesMACE(**settings)
-        elif one.kind == "energy-dipole":
-            free = np.zeros(len(one.species)) if energies is None else energies
-            network = modules.EnergyDipolesMACE(**settings | {"atomic_energies": free})
-        else:
-            network = modules.AtomicDielectricMACE(**settings)
-    return network
 
 
 def scale_outputs(network: torch.nn.Module, factor: float) -> None:

@@ -6,6 +6,7 @@ nothing, and learning rates serve every data set.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,11 +16,11 @@ import torch
 
 from mlobs_client.learn.batches import Tensors, atoms_per_graph
 from mlobs_client.learn.branches import Quanta
-from mlobs_client.learn.networks import Kind
+from mlobs_client.learn.networks import KINDS
+from mlobs_client.quantities import QUANTITIES
 
 BORN_WEIGHT: Final = 0.2
-ENERGY_WEIGHT: Final = 1.0
-"""Of the relative squared errors, where those of dipoles and forces have 1."""
+"""Weight of relative squared errors, where those of all other quantities have 1."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Objective:
         quanta: of each structure, by index.
     """
 
-    kind: Kind
+    kind: str
     scales: Mapping[str, float]
     quanta: Mapping[int, Quanta]
 
@@ -66,27 +67,23 @@ class Objective:
 
     def _evaluate(self, network: torch.nn.Module, batch: Tensors, *, training: bool) -> Tensors:
         output: Tensors = network(
-            batch, training=training, compute_force=self.kind == "energy-dipole"
+            batch, training=training, compute_force="forces" in KINDS[self.kind].learns
         )
         return output
 
     def _squares(self, output: Tensors, batch: Tensors, branches_are_free: bool) -> torch.Tensor:
         sizes = atoms_per_graph(batch)
-        if self.kind == "polarizability":
-            error = output["polarizability"] - batch["target_polarizability"]
-            return self._mean_square("polarizability", error, sizes)
-        error = output["dipole"] - batch["target_dipole"]
-        if branches_are_free:
-            error = error - self._nearest_shifts(error, batch)
-        total = self._mean_square("dipole", error, sizes)
-        if self.kind == "energy-dipole":
-            forces = (output["forces"] - batch["target_forces"]) / self.scales["forces"]
-            error = output["energy"] - batch["target_energy"]
-            total = total + forces.square().mean()
-            total = total + ENERGY_WEIGHT * self._mean_square("energy", error, sizes)
-        return total
+        squares = []
+        for name in KINDS[self.kind].learns:
+            error = output[name] - batch[f"target_{name}"]
+            if name == "dipole" and branches_are_free:
+                error = error - self._nearest_shifts(error, batch)
+            squares.append(self._mean_square(name, error, sizes))
+        return functools.reduce(torch.add, squares)
 
     def _mean_square(self, name: str, error: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+        if QUANTITIES[name].per == "atom":
+            return (error / self.scales[name]).square().mean()
         of_structures = error.flatten(1) if error.ndim > 1 else error.unsqueeze(1)
         return (of_structures / sizes.sqrt()[:, None] / self.scales[name]).square().mean()
 

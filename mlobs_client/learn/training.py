@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,24 +29,13 @@ from mlobs_client.learn.data_set import DataSet, prepare
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
-from mlobs_client.learn.networks import SIZES, Build, Kind, build, in_double, scale_outputs
+from mlobs_client.learn.networks import SIZES, Build, build, in_double, scale_outputs
 from mlobs_client.learn.objective import Objective
 from mlobs_client.locks import hold
 from mlobs_client.tables import Table
 
 ATOMS_OF_A_STEP: Final = 200
 """About; smaller structures are joined."""
-
-RATES: Final[Mapping[Kind, float]] = {
-    "dipole": 0.02,
-    "polarizability": 0.05,
-    "energy-dipole": 0.01,
-}
-STEPS: Final[Mapping[Kind, int]] = {
-    "dipole": 1000,
-    "polarizability": 3000,
-    "energy-dipole": 5000,
-}
 
 Report = Callable[[int, int, float], None]
 """Called with member, step and last validation error."""
@@ -56,7 +45,7 @@ class Settings(Table):
     """All that decides about the members of a committee.
 
     Attributes:
-        kind: of the networks.
+        kind: of the networks, one of :data:`mlobs_client.learn.networks.KINDS`.
         data: sha256 of the file of structures.
         labels: key and factor to our units, by the names of labels.
         transpose: Born charges have the coordinate as first index in the file.
@@ -71,7 +60,7 @@ class Settings(Table):
         seed: of what is held out, and of the first member; the others count on.
     """
 
-    kind: Kind
+    kind: str
     data: str
     labels: dict[str, tuple[str, float]]
     transpose: bool = False
@@ -164,7 +153,7 @@ def train_committee(
     return paths
 
 
-def member_file(folder: Path, kind: Kind, member: int) -> Path:
+def member_file(folder: Path, kind: str, member: int) -> Path:
     """The model file of a member."""
     return folder / f"{kind}-{member}.model"
 

@@ -30,13 +30,27 @@ class Column:
     meaning: str
 
 
-COLUMNS: Final[dict[str, Column]] = {
-    **{name: Column("<f8", row.unit, row.meaning) for name, row in QUANTITIES.items()},
+PLACES: Final[dict[str, Column]] = {
     "cell": Column("<f8", "bohr", "lattice vectors are rows"),
     "step": Column("<i8", "", "step of i-PI"),
     "bead": Column("<i8", "", "bead of the ring polymer"),
     "structure_checksum": Column("<i8", "", "CRC-32 of the observed species, positions and cell"),
 }
+"""Columns that are no observables."""
+
+
+def column(name: str) -> Column:
+    """A column by its name.
+
+    Raises:
+        RecordError: there is no such column.
+    """
+    if name in QUANTITIES:
+        return Column("<f8", QUANTITIES[name].unit, QUANTITIES[name].meaning)
+    if name not in PLACES:
+        known = ", ".join((*QUANTITIES, *PLACES))
+        raise RecordError(f"a record cannot hold {name!r}; use one of {known}")
+    return PLACES[name]
 
 
 def row_type(shapes: Mapping[str, tuple[int, ...]]) -> np.dtype[np.void]:
@@ -50,8 +64,5 @@ def row_type(shapes: Mapping[str, tuple[int, ...]]) -> np.dtype[np.void]:
     """
     if not shapes:
         raise RecordError("a record needs at least one observable; name it in [observables] record")
-    for name in shapes:
-        if name not in COLUMNS:
-            raise RecordError(f"a record cannot hold {name!r}; use one of {', '.join(COLUMNS)}")
-    fields = [(name, COLUMNS[name].dtype, tuple(shape)) for name, shape in shapes.items()]
+    fields = [(name, column(name).dtype, tuple(shape)) for name, shape in shapes.items()]
     return np.dtype([*fields, (CHECKSUM, "<u8")])  # 8 bytes for 4: keeps the rows aligned

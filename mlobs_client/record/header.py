@@ -39,7 +39,7 @@ import h5py
 import numpy as np
 
 from mlobs_client.errors import RecordError
-from mlobs_client.record.columns import CHECKSUM, COLUMNS
+from mlobs_client.record.columns import CHECKSUM, column
 
 DATASET: Final = "observables"
 FORMAT: Final = "mlobs record 1"
@@ -157,8 +157,8 @@ def _describe(file: h5py.File, row: np.dtype[np.void], attributes: Attributes) -
     dataset = h5py.Dataset(h5py.h5d.create(file.id, DATASET.encode(), kind, space, dcpl=plan))
     for name in row.names or ():
         if name != CHECKSUM:
-            dataset.attrs[f"{name}.unit"] = COLUMNS[name].unit
-            dataset.attrs[f"{name}.meaning"] = COLUMNS[name].meaning
+            dataset.attrs[f"{name}.unit"] = column(name).unit
+            dataset.attrs[f"{name}.meaning"] = column(name).meaning
 
 
 class _Endless(io.BytesIO):

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import RecordError
-from mlobs_client.record.columns import CHECKSUM, COLUMNS
+from mlobs_client.record.columns import CHECKSUM, column
 from mlobs_client.record.header import Header, read_header
 from mlobs_client.structure import Integers
 
@@ -43,7 +43,7 @@ class Record:
         self.shapes: Mapping[str, tuple[int, ...]] = {
             name: header.row[name].shape for name in self.names
         }
-        self.units: Mapping[str, str] = {name: COLUMNS[name].unit for name in self.names}
+        self.units: Mapping[str, str] = {name: column(name).unit for name in self.names}
 
     @property
     def names(self) -> tuple[str, ...]:

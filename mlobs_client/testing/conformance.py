@@ -21,6 +21,7 @@ import numpy as np
 from mlobs_client.client.total_energy import observe, predict, total_energies
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.evaluation import Evaluator, Gradient, Values
+from mlobs_client.quantities import QUANTITIES, Derivative
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.terms.term import Term
 from mlobs_client.testing.differences import Differences, differentiate, displace, rounding, sample
@@ -72,13 +73,8 @@ class Report:
         return "\n".join(str(row) for row in self.rows)
 
 
-_CLAIMS: Final = {
-    "born_charges": "dipole",
-    "polarizability_gradient": "polarizability",
-    "committee_forces": "committee_energies",
-    "committee_virials": "committee_energies",
-}
-"""Observables that are derivatives, and of what."""
+MULTIVALUED: Final = frozenset({"dipole", QUANTITIES["dipole"].members})
+"""Observables that are known up to quanta: e times lattice vectors."""
 
 
 def check_evaluator(
@@ -109,8 +105,12 @@ def check_evaluator(
     """
     values = evaluator([structure], evaluator.provides).values[0]
     pulled = _pull_back_each(evaluator, structure, values, seed)
-    claims = [name for name, x in _CLAIMS.items() if {name, x} <= evaluator.provides]
-    names = frozenset(pulled) | {_CLAIMS[name] for name in claims}
+    claims = {
+        name: claim
+        for name in sorted(evaluator.provides)
+        if (claim := QUANTITIES[name].derivative) is not None and claim.of in evaluator.provides
+    }
+    names = frozenset(pulled) | {claim.of for claim in claims.values()}
     if not names:
         raise MissingObservable("no observable of this evaluator has a derivative to check")
     atoms = sample(structure, n_sampled, seed)
@@ -126,10 +126,9 @@ def check_evaluator(
             right = np.asarray(np.tensordot(weight, numeric[x], np.ndim(weight)), dtype=np.float64)
             what = f"d({x})/d({by})"
             rows.append(_compare(what, claimed, right, tolerance, differences.rounding(x)))
-    for name in claims:
-        claimed, right = _claimed(name, values, differences, atoms)
-        noise = differences.rounding(_CLAIMS[name])
-        rows.append(_compare(name, claimed, right, tolerance, noise))
+    for name, claim in claims.items():
+        claimed, right = _claimed(name, claim, values, differences, atoms)
+        rows.append(_compare(name, claimed, right, tolerance, differences.rounding(claim.of)))
     return Report(tuple(rows))
 
 
@@ -211,14 +210,14 @@ def check_translations(
             moved = _values_and_forces(evaluator, displace(structure, int(atom), vector))
             for name in at_home:
                 change = moved[name] - at_home[name]
-                if name in ("dipole", "committee_dipoles"):
+                if name in MULTIVALUED:
                     change = _without_quanta(change, vector)
                 largest[name] = max(largest[name], float(np.max(np.abs(change))))
     rows = []
     for name, error in largest.items():
         scale = float(np.max(np.abs(at_home[name])))
         what = f"{name} after a lattice translation"
-        if name in ("dipole", "committee_dipoles"):
+        if name in MULTIVALUED:
             scale, what = float(np.max(np.linalg.norm(vectors, axis=1))), f"{what}, modulo quanta"
         rows.append(Row(what, error, scale, tolerance * scale))
     return Report(tuple(rows))
@@ -254,15 +253,14 @@ def _pull_back_each(
 
 
 def _claimed(
-    name: str, values: Values, differences: Differences, atoms: Integers
+    name: str, claim: Derivative, values: Values, differences: Differences, atoms: Integers
 ) -> tuple[Array, Array]:
     """An observable that claims to be a derivative, and what it should be."""
-    x = _CLAIMS[name]
-    if name == "committee_virials":
-        return values[name], -differences.by_strain[x]
-    right = differences.by_positions[x]  # [..., I, j]
-    if name == "committee_forces":
-        return values[name][:, atoms], -right
+    if claim.by == "strain":
+        return values[name], claim.sign * differences.by_strain[claim.of]
+    right = claim.sign * differences.by_positions[claim.of]  # [..., I, j]
+    if QUANTITIES[name].members_of:  # [m, I, ..., j]
+        return values[name][:, atoms], np.moveaxis(right, -2, 1)
     return values[name][atoms], np.moveaxis(right, -2, 0)
 
 

@@ -18,14 +18,12 @@ import numpy as np
 import orjson
 
 from mlobs_client.errors import LocalProtocolError, RemoteProtocolError
-from mlobs_client.quantities import QUANTITIES
+from mlobs_client.quantities import QUANTITIES, sent_as
 from mlobs_client.structure import Array
 
 # i-PI keeps the whole text under "raw", and its <ffcommittee> prepends "committee_" to each key
 # and refuses those that it has already.
 RESERVED: Final = frozenset({"raw", "pot", "force", "virial", "uncertainty"})
-
-_OURS: Final = {quantity.wire_name: name for name, quantity in QUANTITIES.items()}
 
 Value = Array | np.floating | np.integer | float | str
 
@@ -63,7 +61,7 @@ def decode(text: bytes | str) -> dict[str, Array | str]:
         return {}
     try:
         fields = orjson.loads(text)
-        return {_OURS.get(key, key): _read(key, value) for key, value in fields.items()}
+        return dict(_read(key, value) for key, value in fields.items())
     except (ValueError, TypeError, AttributeError) as error:
         raise RemoteProtocolError(f"extras {_begin(text)} cannot be read: {error}") from error
 
@@ -84,13 +82,15 @@ def _plain(name: str, value: Value) -> object:
     return np.ascontiguousarray(array)
 
 
-def _read(key: str, value: object) -> Array | str:
+def _read(key: str, value: object) -> tuple[str, Array | str]:
+    row = sent_as(key)
+    name = key if row is None else row.name
     if isinstance(value, str):
-        return value
+        return name, value
     array = np.array(value, dtype=np.float64)
-    if _OURS.get(key) == "born_charges":
+    if row is not None and name == "born_charges":
         array = array.reshape(-1, 3, 3).transpose(0, 2, 1)
-    return array
+    return name, array
 
 
 def _begin(text: bytes | str) -> str:

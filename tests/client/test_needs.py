@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlobs_client.client.config import parse
-from mlobs_client.client.needs import GIVEN, check_needs
+from mlobs_client.client.needs import check_needs
 from mlobs_client.errors import MissingObservable
 
 MACE: dict[str, Any] = {"kind": "mace", "models": ["gone.model"]}
@@ -43,11 +43,3 @@ def test_the_table_that_is_advised_is_enough() -> None:
     check_needs(parse({"structure": "init.xyz", "potential": WELLS, "field": FIELD}, "c.toml"))
     charges = {"kind": "toy", "oxidation_numbers": {"O": -2, "H": 1}}  # formal ones alone
     check_needs(parse({**MINIMAL, "field": FIELD, "dipole": charges}, "c.toml"))
-
-
-def test_tables_give_what_committees_give() -> None:
-    from mlobs_client.evaluate.committee import _provided
-
-    assert set(GIVEN["potential"]) == _provided("energy", have_spread=True)
-    assert set(GIVEN["dipole"]) == _provided("dipole", have_spread=True)
-    assert set(GIVEN["polarizability"]) == _provided("polarizability", have_spread=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import ase.io
@@ -273,3 +275,28 @@ def test_a_client_without_forces_is_refused_before_it_loads_models(folder: Path)
     dipole = {"potential": "dipole"}
     with pytest.raises(ConfigError, match=r"neither \[potential\] nor.*add one"):
         answer(folder, **dipole)
+
+
+def test_a_hot_request_enters_at_most_twelve_modules(tmp_path: Path) -> None:
+    """The client is eager, with one MACE network; who reads one step has to open them all."""
+    ase.io.write(tmp_path / "init.xyz", Atoms("OHH", SITES, cell=CELL, pbc=True), format="extxyz")
+    (tmp_path / "client.toml").write_text(
+        'structure = "init.xyz"\ncompile = false\n'
+        '[potential]\nkind = "mace"\nmodels = ["bundled:water/potential-0"]\n'
+    )
+    entered = set()
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        module = str(frame.f_globals.get("__name__"))
+        if event == "call" and module.startswith("mlobs_client."):
+            entered.add(module)
+
+    with Answer.from_file(tmp_path / "client.toml") as client:
+        client(*geometries(1))
+        sys.setprofile(look)
+        try:
+            client(*geometries(1))
+        finally:
+            sys.setprofile(None)
+    assert {"mlobs_client.client.session", "mlobs_client.evaluate.committee"} <= entered
+    assert len(entered) <= 12, sorted(entered)

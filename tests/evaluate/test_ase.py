@@ -71,9 +71,11 @@ def test_one_evaluator_treats_structures_of_different_sizes() -> None:
 
 
 class Smeared(Calculator):
-    """Tells energy from free energy, and has a dipole, but no stress."""
+    """Tells energy from free energy, has a dipole and a polarizability, but no stress."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
+    implemented_properties: ClassVar[list[str]] = [
+        "energy", "free_energy", "forces", "dipole", "polarizability", "charges",
+    ]  # fmt: skip
 
     def calculate(
         self,
@@ -88,6 +90,7 @@ class Smeared(Calculator):
             "free_energy": float(np.sum(R**2)),
             "forces": -2.0 * R,
             "dipole": np.sum(R, axis=0),
+            "polarizability": R.T @ R * np.linalg.norm(R[0]),
         }
 
 
@@ -101,12 +104,14 @@ def test_without_stress_there_is_no_strain_derivative() -> None:
     assert evaluation.pull_back([{"energy": np.ones(())}])[0].strain is None
 
 
-def test_the_dipole_has_a_value_but_no_derivative() -> None:
+def test_observables_have_values_in_atomic_units_but_no_derivatives() -> None:
     evaluator = AseEvaluator(Smeared())
-    assert evaluator.provides == {"energy", "dipole"}
-    evaluation = evaluator([argon()], frozenset({"dipole"}))
-    expected = argon().positions.sum(axis=0)
-    assert evaluation.values[0]["dipole"] == pytest.approx(expected, rel=1e-13)
+    assert evaluator.provides == {"energy", "dipole", "polarizability"}
+    evaluation = evaluator([argon()], frozenset({"dipole", "polarizability"}))
+    R = argon().positions
+    assert evaluation.values[0]["dipole"] == pytest.approx(R.sum(axis=0), rel=1e-13)
+    alpha = R.T @ R * np.linalg.norm(R[0])
+    assert evaluation.values[0]["polarizability"] == pytest.approx(alpha, rel=1e-13)
     with pytest.raises(MissingObservable, match="dipole has no derivative"):
         evaluation.pull_back([{"dipole": np.ones(3)}])
 

@@ -40,6 +40,11 @@ def symmetric_tensor(graph: Graph) -> torch.Tensor:
     return total.index_add(0, graph.structure_of[graph.edges[0]], products)
 
 
+def tensor(graph: Graph) -> torch.Tensor:
+    skewed = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, -0.3], [0.2, 0.0, 1.0]], dtype=torch.float64)
+    return symmetric_tensor(graph) @ skewed
+
+
 def make_graph(structures: list[Structure]) -> Graph:
     graph = GraphBuilder(CUTOFF)(structures)
     graph.vectors.requires_grad_()
@@ -95,10 +100,12 @@ def test_derivatives_of_a_scalar_are_those_of_central_differences(structures) ->
         np.testing.assert_allclose(strain, by_strain, atol=1e-6)
 
 
-@pytest.mark.parametrize("function", [vector, symmetric_tensor])
-def test_jacobians_are_those_of_central_differences(function, structures) -> None:
+@pytest.mark.parametrize(
+    ("function", "is_symmetric"), [(vector, False), (symmetric_tensor, True), (tensor, False)]
+)
+def test_jacobians_are_those_of_central_differences(function, is_symmetric, structures) -> None:
     graph = make_graph(structures)
-    found = jacobian(Recorded(function(graph), graph), graph)
+    found = jacobian(Recorded(function(graph), graph), graph, is_symmetric=is_symmetric)
     start = 0
     for s, structure in enumerate(structures):
         by_positions, by_strain = numerical(function, structure)

@@ -12,7 +12,6 @@ import pytest
 from ase import Atoms
 
 from mlobs_client.learn.data_set import DataSet
-from mlobs_client.learn.networks import Kind
 from mlobs_client.learn.training import Settings, data_digest, read_data_set, train_committee
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
@@ -75,7 +74,7 @@ def frames(water, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-LABELS: dict[Kind, dict[str, tuple[str, float]]] = {
+LABELS: dict[str, dict[str, tuple[str, float]]] = {
     "dipole": {"dipole": ("mu", 1.0), "born_charges": ("apt", 1.0)},
     "polarizability": {"polarizability": ("alpha", 1.0)},
     "energy-dipole": {
@@ -86,7 +85,7 @@ LABELS: dict[Kind, dict[str, tuple[str, float]]] = {
 }
 
 
-RECIPES: dict[Kind, dict[str, float]] = {
+RECIPES: dict[str, dict[str, float]] = {
     "dipole": {"steps": 40, "rate": 0.02},
     "polarizability": {"steps": 50, "rate": 0.05},
     "energy-dipole": {"steps": 60, "rate": 0.01},
@@ -97,7 +96,7 @@ RECIPES: dict[Kind, dict[str, float]] = {
 def settings(frames: Path) -> Callable[..., Settings]:
     """Of a training that takes seconds."""
 
-    def get(kind: Kind, **others: object) -> Settings:
+    def get(kind: str, **others: object) -> Settings:
         return Settings(
             **{
                 "kind": kind,
@@ -130,11 +129,11 @@ class Committee:
 @pytest.fixture(scope="session")
 def trained(
     frames: Path, settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Kind], Committee]:
+) -> Callable[[str], Committee]:
     """Committees by kind, each trained once; read only."""
-    made: dict[Kind, Committee] = {}
+    made: dict[str, Committee] = {}
 
-    def get(kind: Kind) -> Committee:
+    def get(kind: str) -> Committee:
         if kind not in made:
             wanted = settings(kind)
             data_set = read_data_set(wanted, frames)

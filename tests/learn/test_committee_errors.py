@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.learn.committee_errors import COMMITTEE_QUANTITIES, committee_errors
+from mlobs_client.learn.committee_errors import committee_errors
 from mlobs_client.learn.labels import Labelled
-from mlobs_client.quantities import symmetric_components
+from mlobs_client.quantities import of_members, symmetric_components
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV
 
@@ -21,7 +21,7 @@ RANDOM = np.random.default_rng(0)
 class Known:
     """Gives the members that it was given, one structure after the other."""
 
-    provides = frozenset(one.observable for one in COMMITTEE_QUANTITIES.values())
+    provides = frozenset(row.name for row in of_members().values())
 
     def __init__(self, members: Sequence[Mapping[str, np.ndarray]]) -> None:
         self._members = members
@@ -40,7 +40,7 @@ def labelled(label: dict[str, np.ndarray], numbers: Sequence[int] = (8, 1, 1)) -
 
 
 def errors_of(quantity: str, unit: float, labels: Sequence[Labelled], members: Sequence):
-    name = COMMITTEE_QUANTITIES[quantity].observable
+    name = of_members()[quantity].name
     known = Known([{name: np.asarray(one) * unit} for one in members])
     return committee_errors([known], labels, [quantity])[quantity]
 
@@ -98,7 +98,7 @@ def test_constants_between_members_are_warned_of(caplog) -> None:
 
 def test_a_file_of_single_compositions_has_no_energies_to_compare(caplog) -> None:
     labels = [labelled({"energy": np.asarray(0.0)}, z) for z in ((1,), (8,))]
-    name = COMMITTEE_QUANTITIES["energy"].observable
+    name = of_members()["energy"].name
     known = Known([{name: np.arange(3.0)}] * 2)
     assert committee_errors([known], labels, ["energy"]) == {}
     assert "no two labelled structures have the same composition" in caplog.text

@@ -7,11 +7,11 @@ import pytest
 
 from mlobs_client.errors import RecordError
 from mlobs_client.quantities import QUANTITIES
-from mlobs_client.record.columns import CHECKSUM, COLUMNS, row_type
+from mlobs_client.record.columns import CHECKSUM, column, row_type
 
 
 def test_every_quantity_is_a_column_with_its_unit() -> None:
-    assert {name: COLUMNS[name].unit for name in QUANTITIES} == {
+    assert {name: column(name).unit for name in QUANTITIES} == {
         name: row.unit for name, row in QUANTITIES.items()
     }
 

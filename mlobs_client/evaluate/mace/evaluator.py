@@ -1,37 +1,27 @@
 """MACE models: potentials, dipoles and polarizabilities on one shared graph.
 
-Every committee is made of one or more :class:`mlobs_client.evaluate.mace.model.MaceModel`; what
-they share is here: the graph of all structures, the species, the size of batches.
+Every committee is made of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Final, NamedTuple
 
-import numpy as np
 import torch
-from ase.data import chemical_symbols
 
 from mlobs_client import units
-from mlobs_client.errors import ConfigError, EvaluationError, ModelError
-from mlobs_client.evaluate.committee import (
-    DERIVATIVES,
-    Committee,
-    CommitteeEvaluation,
-)
+from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.evaluate.committee import SKIN, Committee, CommitteeEvaluator, symbols
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.evaluation import Precision
-from mlobs_client.evaluate.graph import GraphBuilder
-from mlobs_client.evaluate.mace.model import MaceModel
+from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, build_of
-from mlobs_client.evaluate.networks.plain import species_of
+from mlobs_client.evaluate.networks.plain import PlainModel, species_of
 from mlobs_client.evaluate.oxidation import OxidationNumbers
-from mlobs_client.structure import Structure
 
 with quiet_third_parties():
     from mace import modules
@@ -153,9 +143,10 @@ def potential_and_dipole(
     of_each = [units.EV, factor, factor, factor]
     models = _models(networks, "energy_and_dipole", of_each, setting)
     alphas = {"energy": alpha, "dipole": dipole_alpha}
+    columns: dict[str, int | slice] = {"energy": 0, "dipole": slice(1, 4)}
     if oxidation_numbers is None:
-        return Committee(models, alphas)
-    return Committee(models, alphas, lambda graph: _BesideEnergy(oxidation_numbers(graph)))
+        return Committee(models, alphas, columns=columns)
+    return Committee(models, alphas, lambda graph: _BesideEnergy(oxidation_numbers(graph)), columns)
 
 
 class _BesideEnergy(NamedTuple):
@@ -195,21 +186,17 @@ def polarizability(
     return Committee(models, {"polarizability": alpha})
 
 
-class MaceEvaluator:
+class MaceEvaluator(CommitteeEvaluator):
     """Committees of MACE models that share graphs and one backward pass (an ``Evaluator``).
-
-    Attributes:
-        provides: names of the observables that the committees give.
 
     Args:
         potential: see :func:`potential`.
         dipole: see :func:`dipole`.
         polarizability: see :func:`polarizability`.
         potential_and_dipole: instead of the first two, see :func:`potential_and_dipole`.
-        skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
-        max_edges: of one batch, about, those of every network counted; by default so many that on a
-            CPU more would not be faster, and on a GPU as many as will most likely fit.
-        batch: structures of one batch at most, in place of ``max_edges``.
+        skin: see :class:`mlobs_client.evaluate.committee.CommitteeEvaluator`.
+        max_edges: see there.
+        batch: see there.
 
     Raises:
         ConfigError: the committees live on different devices.
@@ -222,7 +209,7 @@ class MaceEvaluator:
         polarizability: Committee | None = None,
         *,
         potential_and_dipole: Committee | None = None,
-        skin: float = 0.5 * units.ANGSTROM,
+        skin: float = SKIN,
         max_edges: int | None = None,
         batch: int | None = None,
     ) -> None:
@@ -232,108 +219,17 @@ class MaceEvaluator:
             "polarizability": polarizability,
             "energy_and_dipole": potential_and_dipole,
         }
-        self._committees = {name: made for name, made in given.items() if made is not None}
-        self.provides = frozenset[str]().union(
-            *(committee.provides(quantity) for quantity, committee in self._committees.items())
-        )
-        models = [model for committee in self._committees.values() for model in committee.models]
-        devices = {model.device for model in models}
-        if len(devices) > 1:
-            raise ConfigError(
-                f"device = {' and '.join(sorted(devices))}: all committees of one client share "
-                "their graphs, so give them the same device"
-            )
-        self._species = {name: c.models[0].species for name, c in self._committees.items()}
-        self._accepted: set[bytes] = set()
-        device = devices.pop()
-        self._cutoff = max(model.cutoff for model in models)
-        self._build = GraphBuilder(self._cutoff, skin, device=device)
-        self._max_edges = max_edges or (30_000 if device == "cpu" else 500_000)
-        self._n_networks = sum(model.n_members for model in models)
-        self._batch = batch
-        self._at_once: dict[int, int] = {}
-        self._used: tuple[Committee, ...] = ()
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> CommitteeEvaluation:
-        """Evaluate the ``wanted`` observables of all structures as one graph.
-
-        Args:
-            structures: of any sizes and cells.
-            wanted: names from ``provides``.
-            derivatives: False promises that nothing is pulled back; it saves time and memory.
-
-        Raises:
-            EvaluationError: a species is unknown to the models, atoms lie on each other, or the
-                cell is too low for the cutoff along a vector that is not periodic.
-        """
-        for structure in structures:
-            self.check_species(structure)
-            self._check_cell(structure)
-        needed = {
-            quantity: committee
-            for quantity, committee in self._committees.items()
-            if wanted & committee.provides(quantity)
-        }
-        self._used = tuple(needed.values())
-        record = derivatives or not wanted.isdisjoint(chain(*DERIVATIVES.values()))
-        with torch.set_grad_enabled(record):
-            return CommitteeEvaluation(self._build(structures), needed, wanted)
-
-    def at_once(self, structures: Sequence[Structure]) -> int:
-        """How many of these structures are best evaluated together.
-
-        It is found once for each number of atoms, as the size of batches should not vary with
-        time: every size is compiled anew.
-        """
-        if self._batch is not None:
-            return self._batch
-        n_atoms = structures[0].n_atoms
-        if n_atoms not in self._at_once:
-            n_edges = max(1, self._build.count_edges(structures[0]) * self._n_networks)
-            self._at_once[n_atoms] = max(1, round(self._max_edges / n_edges))
-        return self._at_once[n_atoms]
+        committees = {name: made for name, made in given.items() if made is not None}
+        super().__init__(committees, skin=skin, max_edges=max_edges, batch=batch)
 
     @property
     def compilation(self) -> frozenset[State]:
         """How far compilation was at the last evaluation, of the networks that it needed."""
-        models = [model for committee in self._used for model in committee.models]
-        return frozenset(model.compilation for model in models if isinstance(model, MaceModel))
-
-    def check_species(self, structure: Structure) -> None:
-        """Refuse species that a committee has never seen.
-
-        Raises:
-            EvaluationError: names the species and the committee.
-        """
-        key = structure.numbers.tobytes()
-        if key in self._accepted:
-            return
-        for quantity, species in self._species.items():
-            if unknown := sorted(set(structure.numbers.tolist()).difference(species)):
-                raise EvaluationError(
-                    f"the {quantity} models know {_symbols(species)}, not {_symbols(unknown)}; "
-                    "check the structure, or use models that were trained for all its species"
-                )
-        self._accepted.add(key)
-
-    def _check_cell(self, structure: Structure) -> None:
-        """Refuse a cell that the user most likely forgot to call periodic.
-
-        i-PI always has a cell. Where it is lower than the reach of an atom and not periodic, atoms
-        would have no neighbours beyond its walls, and a liquid would turn into a cluster.
-        """
-        if all(structure.pbc) or structure.volume < 1e-6:
-            return
-        heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.cell), axis=0)
-        for k in np.flatnonzero((heights < self._cutoff) & ~np.array(structure.pbc)):
-            raise EvaluationError(
-                f"the cell is {heights[k] / units.ANGSTROM:.2f} angstrom high along lattice vector "
-                f"{k + 1}, which is not periodic, and the cutoff of the models is "
-                f"{self._cutoff / units.ANGSTROM:.2f} angstrom; say pbc = [true, true, true] in "
-                "the client file, or make the cell larger"
-            )
+        models = [model for committee in self.used for model in committee.models]
+        return frozenset(
+            model.compilation if isinstance(model, CompiledModel) else State.NONE
+            for model in models
+        )
 
 
 def _models(
@@ -341,7 +237,7 @@ def _models(
     quantity: Quantity,
     unit: float | Sequence[float],
     setting: Setting,
-) -> tuple[MaceModel, ...]:
+) -> tuple[PlainModel, ...]:
     """Members of one build together, others one by one."""
     for name, network in networks.items():
         _check_kind(name, network, quantity)
@@ -349,15 +245,17 @@ def _models(
     for name, network in others:
         if species_of(network) != species_of(sample):
             raise ModelError(
-                f"{name} was made for {_symbols(species_of(network))}, but {first} for "
-                f"{_symbols(species_of(sample))}; members of a committee must agree"
+                f"{name} was made for {symbols(species_of(network))}, but {first} for "
+                f"{symbols(species_of(sample))}; members of a committee must agree"
             )
     for network in networks.values():
         _move(network, setting)
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
     alike = len({(m.cutoff, build_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
-    return tuple(MaceModel(group, unit, setting.background) for group in groups)
+    if setting.background is None or members[0].has_charges:
+        return tuple(PlainModel(group, unit) for group in groups)
+    return tuple(CompiledModel(group, unit, setting.background) for group in groups)
 
 
 def _move(network: torch.nn.Module, setting: Setting) -> None:
@@ -388,7 +286,3 @@ def _check_kind(name: str, network: torch.nn.Module, quantity: Quantity) -> None
             f"{name}: needs {', '.join(extra)} for every structure, which "
             "i-PI does not know; give a model that needs positions, cell and species only"
         )
-
-
-def _symbols(numbers: Sequence[int]) -> str:
-    return ", ".join(chemical_symbols[number] for number in numbers)

@@ -1,4 +1,4 @@
-"""Networks of MACE with one build, as one model of one quantity in atomic units."""
+"""Networks of MACE that become compiled while they work, in atomic units."""
 
 from __future__ import annotations
 
@@ -9,58 +9,41 @@ import torch
 from mlobs_client.evaluate.compile.background import Background
 from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
 from mlobs_client.evaluate.compile.programs import Sums
-from mlobs_client.evaluate.derivatives import Derivative, Output, Recorded
+from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
-from mlobs_client.evaluate.networks.plain import PlainNetworks
+from mlobs_client.evaluate.networks.plain import PlainModel
 
 
-class MaceModel:
-    """Networks of one build: from graphs to one quantity in atomic units (a ``Model``).
-
-    Attributes:
-        n_members: how many they are.
-        cutoff: bohr.
-        species: atomic numbers that they were made for.
-        device: where they live.
+class CompiledModel(PlainModel):
+    """The same by programs, as soon as there are any (a ``Model``).
 
     Args:
-        networks: of one build, precision and device.
-        unit: of what they give, in atomic units; one for each number of the last axis, if they
-            give several quantities.
-        background: compiles them; None leaves them as they are.
+        networks: see :class:`mlobs_client.evaluate.networks.plain.PlainModel`; without learned
+            charges, for programs do not take the mean charge of a structure away.
+        unit: see there.
+        background: compiles them.
     """
 
     def __init__(
         self,
         networks: Sequence[AtomicNetwork],
         unit: float | Sequence[float],
-        background: Background | None,
+        background: Background,
     ) -> None:
-        self._plain = PlainNetworks(networks)
-        self._compiled: CompiledNetworks | None = None
-        # programs sum over atoms, and do not take the mean charge of a structure away before
-        if background is not None and not networks[0].has_charges:
-            self._compiled = CompiledNetworks(self._plain, background)
-        self.n_members = len(networks)
-        self.cutoff = self._plain.cutoff
-        self.species = self._plain.species
-        self.device = self._plain.device
-        self._unit = torch.tensor(unit, dtype=torch.float64, device=self.device)
+        super().__init__(networks, unit)
+        self._compiled = CompiledNetworks(self._plain, background)
 
     def __call__(self, graph: Graph) -> Output:
         """Values of shape ``(n_structures, n_members, *shape)``, float64."""
-        if self._compiled is not None:
-            with torch.no_grad():
-                sums = self._compiled(graph)
-                if sums is not None:
-                    return _Compiled(sums, self._unit)
-        return Recorded(self._plain(graph) * self._unit, graph)
+        with torch.no_grad():
+            sums = self._compiled(graph)
+        return super().__call__(graph) if sums is None else _Compiled(sums, self._unit)
 
     @property
     def compilation(self) -> State:
         """How far compilation was at the last evaluation."""
-        return State.NONE if self._compiled is None else self._compiled.state
+        return self._compiled.state
 
 
 class _Compiled:

@@ -7,11 +7,12 @@ one set of atoms and edges, and atoms that nobody asked for may be added to reac
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
 from mlobs_client.evaluate.model_files import quiet_third_parties
+from mlobs_client.quantities import QUANTITIES
 from mlobs_client.units import ANGSTROM
 
 with quiet_third_parties():
@@ -19,13 +20,6 @@ with quiet_third_parties():
     from mace.tools.torch_tools import default_dtype
 
 Quantity = Literal["energy", "dipole", "energy_and_dipole", "polarizability"]
-
-SHAPES: Final[dict[Quantity, tuple[int, ...]]] = {
-    "energy": (),
-    "dipole": (3,),
-    "energy_and_dipole": (4,),
-    "polarizability": (3, 3),
-}
 
 
 class Inputs(NamedTuple):
@@ -66,7 +60,8 @@ class AtomicNetwork(torch.nn.Module):
                 module.register_buffer("avg_num_neighbors", number)
         self.quantity = quantity
         self.has_charges = quantity == "dipole" and hasattr(network, "use_polarizability")
-        self.shape = (4,) if self.has_charges else SHAPES[quantity]
+        together = self.has_charges or quantity == "energy_and_dipole"
+        self.shape = (4,) if together else QUANTITIES[quantity].axes
         self._dtype = next(network.parameters()).dtype
 
     @property

@@ -1,8 +1,7 @@
 """Networks of MACE as they are: sums over the atoms of each structure, recorded by torch.
 
-MACE thinks in eV and angstrom; units are left to those who call. A network sees neighbours only, in
-full precision however far the unwrapped atoms have gone; what depends on absolute positions is
-added here, in float64.
+MACE thinks in eV and angstrom. A network sees neighbours only, in full precision however far the
+unwrapped atoms have gone; what depends on absolute positions is added here, in float64.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from ase.data import chemical_symbols
 
+from mlobs_client.evaluate.derivatives import Output, Recorded
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Inputs
 from mlobs_client.units import ANGSTROM
@@ -73,6 +73,34 @@ class PlainNetworks:
             attributes = self._one_hot[numbers]
             self._attributes = (numbers, attributes)
         return attributes
+
+
+class PlainModel:
+    """Networks of one build: from graphs to one quantity in atomic units (a ``Model``).
+
+    Attributes:
+        n_members: how many they are.
+        cutoff: bohr.
+        species: atomic numbers that they were made for.
+        device: where they live.
+
+    Args:
+        networks: of one build, precision and device.
+        unit: of what they give, in atomic units; one for each number of the last axis, if they
+            give several quantities.
+    """
+
+    def __init__(self, networks: Sequence[AtomicNetwork], unit: float | Sequence[float]) -> None:
+        self._plain = PlainNetworks(networks)
+        self.n_members = len(networks)
+        self.cutoff = self._plain.cutoff
+        self.species = self._plain.species
+        self.device = self._plain.device
+        self._unit = torch.tensor(unit, dtype=torch.float64, device=self.device)
+
+    def __call__(self, graph: Graph) -> Output:
+        """Values of shape ``(n_structures, n_members, *shape)``, float64."""
+        return Recorded(self._plain(graph) * self._unit, graph)
 
 
 def species_of(network: torch.nn.Module) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -9,10 +10,14 @@ import pytest
 import torch
 from uncompiled import KINDS, sums, traced_program
 
+from mlobs_client.evaluate.compile.background import Background
+from mlobs_client.evaluate.compile.networks import State
 from mlobs_client.evaluate.compile.store import Size
 from mlobs_client.evaluate.graph import GraphBuilder
-from mlobs_client.evaluate.mace.model import MaceModel
+from mlobs_client.evaluate.mace import evaluator as mace
+from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
+from mlobs_client.evaluate.networks.plain import PlainModel
 
 SIZE = Size(n_structures=3, n_atoms=14, n_pairs=900, n_edges=600)
 
@@ -25,11 +30,11 @@ def test_programs_give_values_forces_and_virials_of_the_networks(
 ) -> None:
     members = [AtomicNetwork(network(kind, seed), KINDS[kind]) for seed in range(2)]
     program = traced_program(members, SIZE, stacked=False)
-    model = MaceModel(members, unit, background=None)
+    model, plain = CompiledModel(members, unit, Background(math.inf)), PlainModel(members, unit)
     # the list reaches further than the networks: its last edges are not theirs
     build = GraphBuilder(model.cutoff + 0.5)
     structures = [water(2, seed=1), water(1, seed=2, length=5.0)]
-    expected = model(build(structures))
+    expected = plain(build(structures))
     monkeypatch.setattr(model, "_compiled", partial(sums, program, members, SIZE))
     found = model(build(structures))
     assert not isinstance(found, type(expected))
@@ -41,9 +46,9 @@ def test_programs_give_values_forces_and_virials_of_the_networks(
 
 
 def test_networks_with_learned_charges_are_not_compiled(network, water) -> None:
-    from mlobs_client.evaluate.compile.background import Background
-    from mlobs_client.evaluate.compile.networks import State
-
-    charged = MaceModel([AtomicNetwork(network("dielectric"), "dipole")], 1.0, Background(0.0))
-    charged(GraphBuilder(charged.cutoff)([water(1, seed=3, pbc=(False, False, False))]))
-    assert charged.compilation is State.NONE
+    setting = mace.Setting(background=Background(0.0))
+    evaluator = mace.MaceEvaluator(
+        dipole=mace.dipole({"it": network("dielectric")}, setting=setting)
+    )
+    evaluator([water(1, seed=3, pbc=(False, False, False))], frozenset({"dipole"}))
+    assert evaluator.compilation == {State.NONE}

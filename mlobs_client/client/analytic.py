@@ -1,0 +1,112 @@
+"""Models of a client file that are evaluated one by one: ASE calculators, analytic toys."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from mlobs_client.client.family import Here, WithIntegers, say_charge
+from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.quantities import Quantity
+from mlobs_client.tables import Table
+
+
+class AseModel(Table):
+    """kind = "ase": any ASE calculator, by the import path of its class.
+
+    The module is imported, which runs its code: a client file is as good as a program. Nothing is
+    called but a subclass of ASE's calculators, with ``parameters``.
+    """
+
+    kind: Literal["ase"]
+    calculator: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    def gives(self, row: Quantity) -> frozenset[str]:
+        """Observables that it gives at most; which, is known only when it is made."""
+        return frozenset({"energy", "dipole", row.name})
+
+    def evaluator(self, here: Here) -> Evaluator:
+        """The calculator.
+
+        Raises:
+            ConfigError: there is no such class, or it does not take these parameters.
+            ModelError: the parameters name models that are not trusted.
+        """
+        from mlobs_client.evaluate.ase import AseEvaluator
+
+        return AseEvaluator.from_import_path(self.calculator, self.parameters)
+
+
+class ToyModel(Table):
+    """kind = "toy": an analytic model with exact observables, by its name."""
+
+    kind: Literal["toy"]
+    name: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_is_named(self) -> ToyModel:
+        if not self.name:
+            from mlobs_client.evaluate.toys import TOYS
+
+            raise ValueError(
+                f"the name of the toy is missing; write name = one of {', '.join(TOYS)}"
+            )
+        return self
+
+    def gives(self, row: Quantity) -> frozenset[str]:
+        """Observables that it gives."""
+        from mlobs_client.evaluate.toys import make_toy
+
+        return make_toy(self.name, self.parameters).provides
+
+    def evaluator(self, here: Here) -> Evaluator:
+        """The toy.
+
+        Raises:
+            ConfigError: there is no such toy, or it does not take these parameters.
+        """
+        from mlobs_client.evaluate.toys import make_toy
+
+        return make_toy(self.name, self.parameters)
+
+
+class ToyDipole(WithIntegers, ToyModel):
+    """[dipole] with kind = "toy": of a toy, of formal charges without a network, or of both.
+
+    ``oxidation_numbers``: integers per species, or one per atom; e sum_I N_I R_I is the dipole,
+    or is added to that of the toy ``name``.
+    """
+
+    @model_validator(mode="after")
+    def _something_is_named(self) -> ToyDipole:
+        if not self.name and self.oxidation_numbers in (None, "none"):
+            raise ValueError(
+                "a dipole needs the name of a toy, or oxidation_numbers for that of formal "
+                'charges; write name = "qtip4pf" or oxidation_numbers = { O = -2, H = 1 }'
+            )
+        if self.parameters and not self.name:
+            raise ValueError("parameters without the name of a toy change nothing; remove them")
+        return self
+
+    def gives(self, row: Quantity) -> frozenset[str]:
+        """Observables that it gives."""
+        return super().gives(row) if self.name else frozenset({"dipole", "born_charges"})
+
+    def evaluator(self, here: Here) -> Evaluator:
+        """The toy with formal charges, or these alone.
+
+        Raises:
+            ConfigError: there is no such toy, or it does not take these parameters.
+        """
+        numbers = self.integers(here.structure)
+        if numbers is None:
+            return super().evaluator(here)
+        from mlobs_client.evaluate.formal_charges import FormalCharges, WithFormalCharges
+
+        say_charge(numbers, here.structure)
+        if not self.name:
+            return FormalCharges(numbers)
+        return WithFormalCharges(super().evaluator(here), numbers)

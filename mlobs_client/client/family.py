@@ -1,0 +1,60 @@
+"""The client that models are made for, and oxidation numbers, which several families have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mlobs_client.structure import Structure
+from mlobs_client.tables import Table
+
+if TYPE_CHECKING:
+    from mlobs_client.client.alphas import Alpha
+    from mlobs_client.client.config import ClientConfig
+    from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+logger = logging.getLogger(__name__)
+
+
+class Here(NamedTuple):
+    """The client that models are made for.
+
+    Attributes:
+        config: its file.
+        folder: where the file lies; its paths are relative to this.
+        structure: of the file.
+        alphas: of the spreads of committees, by quantity.
+        compile_after: seconds of use before networks are compiled; None waits until it pays.
+    """
+
+    config: ClientConfig
+    folder: Path
+    structure: Structure
+    alphas: Mapping[str, Alpha]
+    compile_after: float | None = None
+
+
+class WithIntegers(Table):
+    """Oxidation numbers of a dipole: by species, or one per atom in the order of the structure."""
+
+    oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
+
+    def integers(self, structure: Structure) -> OxidationNumbers | None:
+        """The integers; None if there are none."""
+        if self.oxidation_numbers is None or self.oxidation_numbers == "none":
+            return None
+        from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+        return OxidationNumbers(self.oxidation_numbers)
+
+
+def say_charge(numbers: OxidationNumbers, structure: Structure) -> None:
+    """Warn of oxidation numbers that add up to a charge."""
+    if charge := int(numbers.of(structure).sum()):
+        logger.warning(
+            "[dipole] oxidation_numbers add up to %+d e for this structure; if the cell is not "
+            "charged, correct them",
+            charge,
+        )

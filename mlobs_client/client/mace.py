@@ -1,0 +1,219 @@
+"""Models with kind = "mace" in a client file: committees of MACE networks, in one evaluator."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mlobs_client.client.family import Here, WithIntegers, say_charge
+from mlobs_client.client.precision import compare
+from mlobs_client.errors import ConfigError, ModelError
+from mlobs_client.evaluate.evaluation import Evaluator, Precision
+from mlobs_client.quantities import QUANTITIES, Quantity, of_one_committee
+from mlobs_client.structure import Structure
+from mlobs_client.tables import Table
+
+if TYPE_CHECKING:
+    from mlobs_client.evaluate.committee import Committee
+    from mlobs_client.evaluate.compile.background import Background
+    from mlobs_client.evaluate.mace.evaluator import MaceEvaluator, Modules, Setting
+    from mlobs_client.evaluate.oxidation import OxidationNumbers
+
+logger = logging.getLogger(__name__)
+
+
+class MaceTable(Table):
+    """Settings of all MACE committees: files, calibration, precision and device.
+
+    ``alpha`` scales the members about their mean, and so the spread (Imbalzano et al., J. Chem.
+    Phys. 154, 074102 (2021)). Without it, it is that of ``calibration.json`` beside the models,
+    which ``mlobs calibrate`` writes, or 1.
+    """
+
+    kind: Literal["mace"]
+    models: tuple[str, ...] = Field(min_length=1)
+    alpha: float | None = Field(default=None, gt=0.0)
+    dtype: Precision = "float64"
+    device: str = "cpu"
+
+    def gives(self, row: Quantity) -> frozenset[str]:
+        """Observables that models of this quantity give at most."""
+        return of_one_committee(row)
+
+
+class MacePotential(MaceTable):
+    """[potential] with kind = "mace": a committee of energy models."""
+
+    def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
+        """The networks as a committee, with this alpha."""
+        from mlobs_client.evaluate.mace.evaluator import potential
+
+        return potential(networks, alpha=alpha, setting=how)
+
+
+class MaceDipole(WithIntegers, MaceTable):
+    """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
+
+    ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
+    A periodic structure needs them, or "none": no charge ever moves through the cell.
+    """
+
+    unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
+
+    def integers(self, structure: Structure) -> OxidationNumbers | None:
+        """The integers; None if there are none, and need be none.
+
+        Raises:
+            ConfigError: a periodic structure needs them.
+        """
+        if self.oxidation_numbers is None and any(structure.pbc):
+            raise ConfigError(
+                "[dipole] of a periodic structure has no oxidation_numbers: without an integer for "
+                "each atom, an ion that moves through the cell carries no charge, so a field does "
+                "no work on it and spectra miss its current; write for example oxidation_numbers = "
+                '{ O = -2, H = 1 }, or "none" if only neutral molecules move'
+            )
+        return super().integers(structure)
+
+    def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
+        """The networks as a committee, with this alpha."""
+        from mlobs_client.evaluate.mace.evaluator import dipole
+
+        numbers = self.integers(here.structure)
+        return dipole(networks, alpha=alpha, unit=self.unit, oxidation_numbers=numbers, setting=how)
+
+
+class MacePolarizability(MaceTable):
+    """[polarizability] with kind = "mace": a committee of polarizability models."""
+
+    unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
+
+    def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
+        """The networks as a committee, with this alpha."""
+        from mlobs_client.evaluate.mace.evaluator import polarizability
+
+        return polarizability(networks, alpha=alpha, unit=self.unit, setting=how)
+
+
+AnyMace = MacePotential | MaceDipole | MacePolarizability
+
+
+def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator]:
+    """All MACE models of a client in one evaluator, for they share graphs and backward pass.
+
+    Args:
+        tables: of the client file, by quantity.
+        here: the client.
+
+    Raises:
+        ConfigError: settings do not fit the structure, or each other.
+        EvaluationError: the models do not know a species.
+        ModelError: a model file is missing, not trusted, corrupt or for other species.
+    """
+    if not tables:
+        return []
+    from mlobs_client.evaluate.compile.background import PATIENCE, Background
+    from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
+    from mlobs_client.evaluate.memory import keep_freed_memory
+    from mlobs_client.evaluate.model_files import require_trust, resolve
+    from mlobs_client.evaluate.oxidation import check_single_valued
+
+    paths = [path for table in tables.values() for path in resolve(table.models, here.folder)]
+    require_trust(list(dict.fromkeys(paths)))  # all that are not, before any is loaded
+    keep_freed_memory()
+    background = Background(patience=math.inf) if here.config.compile else None
+    evaluator = MaceEvaluator(**_committees(tables, here, background), batch=here.config.batch)
+    evaluator.check_species(here.structure)
+    _report_precision(tables.get("energy"), here, evaluator)
+    # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
+    if isinstance(dipole := tables.get("dipole"), MaceDipole):
+        numbers = dipole.integers(here.structure)
+        check_single_valued(evaluator, here.structure, numbers)
+        if numbers is not None:
+            say_charge(numbers, here.structure)
+    if background is not None:  # not before: tests at the start need no programs
+        background.patience = PATIENCE if here.compile_after is None else here.compile_after
+    return [evaluator]
+
+
+def _committees(
+    tables: Mapping[str, AnyMace], here: Here, background: Background | None
+) -> dict[str, Any]:
+    """The arguments of a ``MaceEvaluator``."""
+    from mlobs_client.evaluate.mace import evaluator as mace
+
+    def alpha(quantity: str) -> float:
+        return here.alphas[quantity].value if quantity in here.alphas else 1.0
+
+    found: dict[str, Any] = {}
+    dipole, together = tables.get("dipole"), frozenset[str]()
+    if isinstance(dipole, MaceDipole) and _are_one(tables.get("energy"), dipole, here.folder):
+        together = frozenset({"energy", "dipole"})
+        found["potential_and_dipole"] = mace.potential_and_dipole(
+            _networks(dipole, here.folder),
+            alpha=alpha("energy"),
+            dipole_alpha=alpha("dipole"),
+            unit=dipole.unit,
+            oxidation_numbers=dipole.integers(here.structure),
+            setting=mace.Setting(dipole.dtype, dipole.device, background),
+        )
+    for quantity, table in tables.items():
+        if quantity not in together:
+            how = mace.Setting(table.dtype, table.device, background)
+            networks = _networks(table, here.folder)
+            made = table.committee(networks, alpha(quantity), how, here)
+            found[QUANTITIES[quantity].table] = made
+    return found
+
+
+def _networks(table: MaceTable, folder: Path) -> Modules:
+    from mlobs_client.evaluate.model_files import digest, load, resolve
+
+    by_content: dict[str, Path] = {}
+    for path in resolve(table.models, folder):
+        same = by_content.setdefault(digest(path), path)
+        if same is not path:
+            raise ModelError(
+                f"models: {same} and {path} are the same network; a committee of copies would "
+                "be sure of everything: name it once"
+            )
+    return {str(path): load(path) for path in by_content.values()}
+
+
+def _are_one(potential: MaceTable | None, dipole: MaceTable, folder: Path) -> bool:
+    """True if the same networks give energy and dipole."""
+    from mlobs_client.evaluate.model_files import resolve
+
+    if potential is None or resolve(potential.models, folder) != resolve(dipole.models, folder):
+        return False
+    for name in ("dtype", "device"):
+        first, second = getattr(potential, name), getattr(dipole, name)
+        if first != second:
+            raise ConfigError(
+                f"[potential] and [dipole] name the same models, but with {name} = {first!r} and "
+                f"{second!r}; say the same in both"
+            )
+    return True
+
+
+def _report_precision(table: MaceTable | None, here: Here, single: MaceEvaluator) -> None:
+    """Say what single precision does to the forces."""
+    if table is None or table.dtype != "float32" or not logger.isEnabledFor(logging.INFO):
+        return
+    from mlobs_client.evaluate.mace import evaluator as mace
+    from mlobs_client.evaluate.model_files import quiet_third_parties
+
+    with quiet_third_parties():
+        double = mace.MaceEvaluator(mace.potential(_networks(table, here.folder)))
+    difference, largest_force = compare(double, single, here.structure)
+    logger.info(
+        "potential: single precision changes the forces on the structure of the client file by at "
+        "most %.2g meV/angstrom, of at most %.2g eV/angstrom",
+        1e3 * difference,
+        largest_force,
+    )
