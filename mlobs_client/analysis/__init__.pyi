@@ -37,13 +37,7 @@ from .transport.diffusion import (
     diffusion_from_velocities,
 )
 from .vibrations.infrared import infrared, infrared_from_currents
-from .vibrations.spectra import (
-    Spectrum,
-    SpectrumSettings,
-    integrate,
-    member_peaks,
-    peak,
-)
+from .vibrations.spectra import SpectrumSettings, spectrum
 from .vibrations.timestep import PeakShift, correct_timestep, peak_shifts
 from .vibrations.vdos import partial_vdos, vdos
 
@@ -65,7 +59,6 @@ __all__ = [
     "PulseResponse",
     "Reliability",
     "Reweighted",
-    "Spectrum",
     "SpectrumSettings",
     "Winding",
     "average_beads",
@@ -84,18 +77,16 @@ __all__ = [
     "histogram",
     "infrared",
     "infrared_from_currents",
-    "integrate",
-    "member_peaks",
     "orientation",
     "oxidation_number",
     "partial_vdos",
-    "peak",
     "peak_shifts",
     "permittivity_from_fluctuations",
     "polarization_against_field",
     "radial_distribution",
     "reliability",
     "reweight",
+    "spectrum",
     "susceptibility_from_fluctuations",
     "unwrap_dipole",
     "vdos",

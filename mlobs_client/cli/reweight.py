@@ -101,8 +101,8 @@ def command(
     from mlobs_client.analysis.volume import common_volume
     from mlobs_client.plot import plot_against_field, save
     from mlobs_client.results.statistics import mean
-    from mlobs_client.studies.replica_exchange import open_run, refuse_alignment
-    from mlobs_client.studies.temperature import compare_temperature
+    from mlobs_client.studies.replica_exchange import refuse_alignment
+    from mlobs_client.studies.run_set import RunSet
     from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
     length = float(np.linalg.norm(direction))
@@ -112,15 +112,16 @@ def command(
         )
     unit_vector = np.array(direction) / length
     scale = VOLT_PER_ANGSTROM * unit_vector
-    runs = [open_run(prefix, temperature) for prefix in prefixes]
+    samples = RunSet(prefixes, skip, temperature).dipoles()
+    of_runs = zip(samples.runs, samples.steps, samples.values, fields, strict=True)
     data = [
-        read_field_samples(run, observable, field * scale, skip, second_order=second_order)
-        for run, field in zip(runs, fields, strict=True)
+        read_field_samples(
+            run, steps, dipoles, observable, field * scale, second_order=second_order
+        )
+        for run, steps, dipoles, field in of_runs
     ]
-    for run, one in zip(runs, data, strict=True):
-        compare_temperature(run, temperature, one.first_step)
     if branches == "align":
-        refuse_alignment(runs)
+        refuse_alignment(samples.runs)
         data, away = align_samples(data, list(map(str, prefixes)), temperature * KELVIN)
         for line in say_moved(list(map(str, prefixes)), away):
             click.echo(line)

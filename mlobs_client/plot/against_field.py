@@ -9,6 +9,7 @@ import numpy as np
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,
+    MARKERS,
     Plot,
     add_legend,
     draw_points,
@@ -51,7 +52,7 @@ def plot_against_field(curves: Mapping[str, Curve], what: str) -> Plot:
             np.array([getattr(one, name) for one in estimates])
             for name in ("value", "error", "n_independent")
         )
-        color, marker = COLORS[i % len(COLORS)], "osD^v"[i % 5]
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
         draw_points(axes, fields, estimates, color, marker, label=label)
         extend(columns, label, fields, values, errors, counts)
     axes.set_xlabel(f"electric field / {pretty('V/angstrom')}")

@@ -12,6 +12,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,
     DASHES,
+    MARKERS,
     Plot,
     add_legend,
     draw_points,
@@ -46,7 +47,9 @@ def plot_polarization(curves: Mapping[str, PolarizationCurve]) -> Plot:
         values = np.array([one.value for one in curve.polarization])
         errors = np.array([one.error for one in curve.polarization])
         text = rf"{label}: $\chi$ = {with_error(curve.susceptibility)}"
-        draw_points(axes, curve.field, curve.polarization, color, "osD^v"[i % 5], label=text)
+        draw_points(
+            axes, curve.field, curve.polarization, color, MARKERS[i % len(MARKERS)], label=text
+        )
         ends = np.array([curve.field.min(), curve.field.max()])
         if curve.paired:
             ends = np.array([min(0.0, ends[0]), max(0.0, ends[1])])

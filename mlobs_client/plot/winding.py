@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot.figure import COLORS, DASHES, Plot, add_legend, extend, new_figure
+from mlobs_client.plot.figure import COLORS, DASHES, MARKERS, Plot, add_legend, extend, new_figure
 from mlobs_client.structure import Array
 
 
@@ -33,7 +33,7 @@ def plot_winding(curves: Mapping[str, Array], of: str = "e a") -> Plot:
         fraction = np.linspace(0.0, 1.0, len(along))
         axes.plot(
             fraction, along, color=COLORS[i % len(COLORS)], linestyle=DASHES[i % len(DASHES)],
-            marker="osD^v"[i % 5], markersize=2.0, linewidth=0.8, label=label,
+            marker=MARKERS[i % len(MARKERS)], markersize=2.0, linewidth=0.8, label=label,
         )  # fmt: skip
         extend(columns, label, fraction, along)
     lowest = min(float(along.min()) for along in curves.values())

@@ -15,16 +15,19 @@ from mlobs_client.analysis.response.polarization import (
     polarization_against_field,
 )
 from mlobs_client.analysis.vibrations.infrared import infrared
-from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings, peak
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
-from mlobs_client.plot import plot_polarization, plot_spectra, save
+from mlobs_client.plot import plot_polarization, save, write
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.lines import drift
+from mlobs_client.results.result import Provenance, Result
 from mlobs_client.structure import Array
 from mlobs_client.studies import demo
 from mlobs_client.studies.conserved_figure import plot_conserved
-from mlobs_client.studies.runs import Dipoles, Run
+from mlobs_client.studies.recorded import read_recorded
+from mlobs_client.studies.runs import MEMBERS, Dipoles, Run
 from mlobs_client.units import EV, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ SKIPPED: Final = 0.15
 """Of every leg, while it finds its equilibrium: the beads start at one point."""
 STRETCH: Final = (2800.0, 4200.0)
 """Where the O-H stretch is looked for, cm^-1."""
+SHOWN: Final = (0.0, 4500.0)
+"""Of the spectra, cm^-1."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +92,30 @@ def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list
     for what, spectra in (("VDOS", densities), ("IR", absorptions)):
         for label, spectrum in spectra.items():
             try:
-                stretch = peak(spectrum, *STRETCH)
+                stretch = spectrum.peak(*STRETCH)
             except RecordError as error:  # a quick look resolves no lines
                 logger.warning("%s, %s: %s", what, label, error)
             else:
                 rows.append(Row(f"O-H stretch in the {what}, {label}", stretch))
-    save(plot_spectra(absorptions, densities), folder / "spectra")
+    curves = [
+        replace(one.between(*SHOWN), label=label)
+        for spectra in (absorptions, densities)
+        for label, one in spectra.items()
+    ]
+    inputs = {path for leg in legs.values() for path in runs[leg].inputs}
+    result = Result("vibrations of water", tuple(curves), provenance=Provenance.of(inputs))
+    write(result, folder / "spectra")
     return rows, [folder / "spectra.png"]
 
 
-def _vdos(run: Run, settings: SpectrumSettings) -> Spectrum:
+def _vdos(run: Run, settings: SpectrumSettings) -> Curve:
     velocities = run.velocities()
     spacing = run.spacing(velocities.steps)
     velocities = replace(velocities, values=_equilibrated(velocities.values))
     return vdos([velocities.values], run.masses(velocities).values, spacing, settings)
 
 
-def _infrared(run: Run, leg: demo.Leg, settings: SpectrumSettings) -> Spectrum:
+def _infrared(run: Run, leg: demo.Leg, settings: SpectrumSettings) -> Curve:
     dipoles = _dipoles(run, leg)
     assert dipoles.members is not None  # the bundled models are committees
     return infrared(
@@ -150,7 +162,9 @@ def _curve(runs: Runs, legs: Sequence[demo.Leg]) -> PolarizationCurve:
 
 def _dipoles(run: Run, leg: demo.Leg) -> Dipoles:
     if leg in demo.OBSERVED:
-        return run.observed_dipoles(run.prefix.with_name("dipoles.h5"))
+        joined = read_recorded(run, run.prefix.with_name("dipoles.h5"), "dipole")
+        members = joined.values.get(MEMBERS["dipole"])
+        return Dipoles.of(joined.steps, joined.values["dipole"], members)
     return run.dipoles()
 
 

@@ -14,6 +14,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,
     DASHES,
+    MARKERS,
     Plot,
     add_legend,
     draw_points,
@@ -76,7 +77,7 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     _check(curves)
     figure, (polarization, length, cosine, diffusion) = new_figure(4)
     for i, curve in enumerate(curves):
-        color, marker = COLORS[i % len(COLORS)], "osD^v"[i % 5]
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
         _draw_linear_response(polarization, curve, color)
         for axes, name in (
             (polarization, "polarization"),

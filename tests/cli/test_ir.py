@@ -25,7 +25,7 @@ def test_ir_from_extras_and_from_observed_dipoles_agree(finished_run: Path, tmp_
     assert "dipole of 402 frames" in done.output
     more = ["--observed", record, "-o", str(tmp_path / "observed")]
     CliRunner().invoke(ir, [*base, *more], catch_exceptions=False)
-    first, second = (column(tmp_path / f"{n}.csv", "intensity") for n in ("ir", "observed"))
+    first, second = (column(tmp_path / f"{n}.csv", "value") for n in ("ir", "observed"))
     # to the digits of the positions that i-PI prints
     np.testing.assert_allclose(first, second, atol=1e-3 * first.max())
 

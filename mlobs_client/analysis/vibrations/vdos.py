@@ -12,13 +12,14 @@ import numpy as np
 from mlobs_client.analysis.vibrations.kinetics import find_freedom
 from mlobs_client.analysis.vibrations.spectra import (
     Runs,
-    Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
+    spectrum,
 )
 from mlobs_client.analysis.vibrations.spectral_density import SpectralDensity
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import check_series
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_CM
@@ -30,7 +31,7 @@ def vdos(
     timestep: float,
     settings: SpectrumSettings | None = None,
     degrees_of_freedom: float | None = None,
-) -> Spectrum:
+) -> Curve:
     r"""Vibrational density of states from the mass-weighted velocity autocorrelation.
 
     .. math::
@@ -63,7 +64,7 @@ def partial_vdos(
     timestep: float,
     settings: SpectrumSettings | None = None,
     degrees_of_freedom: float | None = None,
-) -> dict[str, Spectrum]:
+) -> dict[str, Curve]:
     """Split :func:`vdos` into the parts of the species; their sum is the total.
 
     Args:
@@ -94,7 +95,7 @@ def _vdos(
     settings: SpectrumSettings | None,
     degrees_of_freedom: float | None,
     groups: Mapping[str, Array],
-) -> dict[str, Spectrum]:
+) -> dict[str, Curve]:
     settings = settings or SpectrumSettings()
     masses = _check_masses(masses)
     runs = as_runs(velocities, ("t", "n_atoms", "3"), "velocities")
@@ -117,7 +118,7 @@ def _vdos(
     if total == 0.0:
         raise RecordError("velocities are zero throughout; is this the right file?")
     return {
-        name: Spectrum(
+        name: spectrum(
             quantity="vibrational density of states" + (f" of {name}" if name else ""),
             wavenumber=density.wavenumber,
             blocks=_per_kinetic_energy(density.blocks, totals / total),
