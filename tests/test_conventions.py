@@ -33,7 +33,7 @@ ROOMS: dict[str, str] = {
     "analysis.response": "ground results analysis analysis.vibrations",
     "analysis.transport": "ground results analysis.vibrations",
     "client": "ground ipi wire evaluate evaluate.toys evaluate.compile evaluate.mace terms record",
-    "plot": "ground results analysis analysis.response",
+    "plot": "ground results analysis",
     "testing": "ground wire evaluate terms client",
     "bench": "ground evaluate client",
     "learn": "ground ipi evaluate evaluate.mace analysis client",

@@ -29,7 +29,13 @@ from .response.polarization import (
 )
 from .response.pulses import PulseResponse, dielectric_from_pulse
 from .response.reweighting import Reweighted, reweight
-from .response.winding import OxidationNumber, Winding, oxidation_number, wind
+from .response.winding import (
+    OxidationNumber,
+    Winding,
+    curve_along_path,
+    oxidation_number,
+    wind,
+)
 from .transport.diffusion import (
     Diffusion,
     correct_for_size,
@@ -66,6 +72,7 @@ __all__ = [
     "correct_for_size",
     "correct_timestep",
     "covariance",
+    "curve_along_path",
     "dielectric_from_fluctuations",
     "dielectric_from_pulse",
     "dielectric_from_relaxation",

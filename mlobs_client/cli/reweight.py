@@ -95,11 +95,14 @@ def command(
     energies and are not treated: such runs are refused where client files beside PREFIX name them.
     One run is reweighted; several are joined by the multistate Bennett acceptance ratio. An
     average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
-    .json.
+    .json, .h5.
     """
     from mlobs_client.analysis.response.branches_of_runs import say_moved
     from mlobs_client.analysis.volume import common_volume
-    from mlobs_client.plot import plot_against_field, save
+    from mlobs_client.cli import spectrum
+    from mlobs_client.plot import write
+    from mlobs_client.results.curve import ESTIMATOR
+    from mlobs_client.results.result import Points, Result
     from mlobs_client.results.statistics import mean
     from mlobs_client.studies.replica_exchange import refuse_alignment
     from mlobs_client.studies.run_set import RunSet
@@ -131,14 +134,22 @@ def command(
     simulated = tuple(
         mean(wanted.of(one.dipoles, one.values), wanted.unit, one.interval) for one in data
     )
-    figure = plot_against_field(
-        {
-            "simulated": (np.array(fields), simulated),
-            "reweighted": (np.array(list(found)), tuple(found.values())),
-        },
-        observable,
-    )
-    for path in save(figure, output):
+    averages = {
+        "simulated": (fields, simulated),
+        "reweighted": (tuple(found), tuple(found.values())),
+    }
+    result = Result(
+        f"{observable} in other fields",
+        points=tuple(
+            Points(
+                observable, "electric field", "V/angstrom", np.array(at), values,
+                label, {ESTIMATOR: samples.estimator},
+            )
+            for label, (at, values) in averages.items()
+        ),
+        provenance=spectrum.provenance(samples.runs),
+    )  # fmt: skip
+    for path in write(result, output):
         click.echo(path)
 
 

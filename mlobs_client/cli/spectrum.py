@@ -17,8 +17,7 @@ from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shi
 from mlobs_client.cli.options import FiniteRange, ResultName, command_line
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot import write
-from mlobs_client.plot.draw import ESTIMATOR
-from mlobs_client.results.curve import Curve
+from mlobs_client.results.curve import ESTIMATOR, Curve
 from mlobs_client.results.result import Provenance, Result
 from mlobs_client.studies.run_samples import Samples, common
 from mlobs_client.studies.run_set import RunSet

@@ -1,10 +1,7 @@
-from .against_field import plot_against_field
 from .draw import draw, write
 from .figure import COLORS, DASHES, STYLE, Plot, save, save_figure
 from .parity import plot_parity
-from .polarization import plot_polarization
 from .reliability import plot_reliability
-from .winding import plot_winding
 
 __all__ = [
     "COLORS",
@@ -12,11 +9,8 @@ __all__ = [
     "STYLE",
     "Plot",
     "draw",
-    "plot_against_field",
     "plot_parity",
-    "plot_polarization",
     "plot_reliability",
-    "plot_winding",
     "save",
     "save_figure",
     "write",

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from scipy.ndimage import binary_dilation
 
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
@@ -26,7 +27,7 @@ from mlobs_client.plot.figure import (
     pretty,
     save_figure,
 )
-from mlobs_client.results.curve import Curve
+from mlobs_client.results.curve import ESTIMATOR, NOT_AVERAGED, NOTE, Curve
 from mlobs_client.results.result import Points, Result
 
 FAINT: Final = 0.35
@@ -37,8 +38,6 @@ SHORT: Final = {
     "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
     "vibrational density of states": "VDOS",
 }
-ESTIMATOR: Final = "estimator"
-"""The detail of curves and points that a legend repeats: beads or centroid."""
 
 Panel = list[Curve | Points]
 
@@ -66,6 +65,7 @@ def draw(
     *,
     marks: Mapping[str, Sequence[float]] | None = None,
     logarithmic: bool = False,
+    integers: bool = False,
 ) -> Figure:
     """Draw the curves and points of a result, one panel for each quantity.
 
@@ -77,6 +77,7 @@ def draw(
         result: with curves or points.
         marks: values of x to mark at the top, by label, for example measured ones.
         logarithmic: whether equal factors of x are equally wide.
+        integers: whether there is a line at each integer of y.
 
     Returns:
         A figure of matplotlib that pyplot does not know.
@@ -93,6 +94,10 @@ def draw(
         _draw_panel(axes, panel, labels, marks or {})
         if logarithmic:
             axes.set_xscale("log")
+        if integers:
+            low, high = axes.get_ylim()
+            axes.hlines(range(math.ceil(low), math.floor(high) + 1), 0, 1, color="0.6",
+                        linewidth=0.4, zorder=0, transform=axes.get_yaxis_transform())  # fmt: skip
         if len(axis_names) > 1 or axes is all_axes[-1]:
             axes.set_xlabel(_x_label(panel[0]))
     named = {
@@ -134,11 +139,15 @@ def _draw_panel(
     power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
     if len(curves) < len(panel):  # points are read off the axis
         power = 0
+    marked = {_label(one) for one in panel if isinstance(one, Points)}
     for one in panel:
         i = labels.index(_label(one))
         color = COLORS[i % len(COLORS)]
         if isinstance(one, Curve):
-            _draw_curve(axes, one, 10.0**-power, color, DASHES[i % len(DASHES)])
+            lacks = one.no_error not in ("", NOT_AVERAGED)
+            said = f"{_label(one)} (no error)" if lacks else _label(one)
+            dashes = DASHES[i % len(DASHES)]
+            _draw_curve(axes, one, 10.0**-power, color, dashes, None if said in marked else said)
         else:
             draw_points(axes, one.x, one.y, color, MARKERS[i % len(MARKERS)], _label(one))
     if len(curves) == len(panel):
@@ -153,7 +162,9 @@ def _draw_panel(
     _mark(axes, marks)
 
 
-def _draw_curve(axes: Axes, one: Curve, scale: float, color: str, dashes: str) -> None:
+def _draw_curve(
+    axes: Axes, one: Curve, scale: float, color: str, dashes: str, said: str | None
+) -> None:
     x, y, error = one.x, scale * one.mean, scale * one.error
     if one.spread is not None:
         spread = scale * one.spread
@@ -163,11 +174,9 @@ def _draw_curve(axes: Axes, one: Curve, scale: float, color: str, dashes: str) -
     if marked is None:
         marked = np.zeros(len(x), dtype=bool)
     style: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 0.9}
-    said = f"{_label(one)} (no error)" if one.no_error else _label(one)
     axes.plot(x, np.where(marked, np.nan, y), label=said, **style)
     # up to the points beside them, so that no gap is left
-    beside = np.convolve(marked, [True, True, True], mode="same") > 0
-    axes.plot(x, np.where(beside, y, np.nan), alpha=FAINT, **style)
+    axes.plot(x, np.where(binary_dilation(marked), y, np.nan), alpha=FAINT, **style)
 
 
 def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
@@ -192,8 +201,8 @@ def _explain(panels: Sequence[Panel]) -> list[Artist]:
         said.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
     if estimates := [one for points in every if isinstance(points, Points) for one in points.y]:
         said += explain_points(estimates)
-    estimators = dict.fromkeys(str(one.details.get(ESTIMATOR, "")) for one in every)
-    said += [Line2D([], [], linestyle="none", label=one) for one in estimators if one]
+    notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
+    said += [Line2D([], [], linestyle="none", label=one) for one in dict.fromkeys(notes) if one]
     return said
 
 

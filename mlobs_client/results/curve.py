@@ -24,6 +24,13 @@ from mlobs_client.structure import Array
 ARRAYS: Final = ("blocks", "members", "other_windows")
 """What a curve has for each point of x, along the last axis."""
 
+ESTIMATOR: Final = "estimator"
+"""The detail of curves and points that says how beads were averaged."""
+NOTE: Final = "note"
+"""Another detail that a reader of the figure needs."""
+NOT_AVERAGED: Final = "one series, no average"
+"""Why a curve has no error that is no average: the dipole along a path, a line through points."""
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -81,6 +88,27 @@ class Curve:
                 f"{self.quantity}: {len(self.blocks)} rows of blocks have no scatter; give more, "
                 "or say in no_error why there is no error"
             )
+
+    @classmethod
+    def of_one_series(
+        cls, quantity: str, unit: str, x_name: str, x_unit: str, x: Array, y: Array, label: str = ""
+    ) -> Curve:
+        """A curve that is no average and has no error, such as the dipole along a path.
+
+        Args:
+            quantity: the name of y, for a reader.
+            unit: of y.
+            x_name: of the other quantity, for a reader.
+            x_unit: of x.
+            x: shape ``(k,)``, rising, in ``x_unit``.
+            y: shape ``(k,)``, in ``unit``.
+            label: name in the legend of a figure.
+
+        Raises:
+            RecordError: shapes that do not fit, or x that does not rise.
+        """
+        y = np.asarray(y, dtype=np.float64)[None]
+        return cls(quantity, unit, x_name, x_unit, x, y, no_error=NOT_AVERAGED, label=label)
 
     @property
     def mean(self) -> Array:

@@ -18,11 +18,12 @@ from mlobs_client.analysis.vibrations.infrared import infrared
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
-from mlobs_client.plot import plot_polarization, save, write
+from mlobs_client.plot import save, write
+from mlobs_client.plot.figure import with_error
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.lines import drift
-from mlobs_client.results.result import Provenance, Result
+from mlobs_client.results.result import Points, Provenance, Result
 from mlobs_client.structure import Array
 from mlobs_client.studies import demo
 from mlobs_client.studies.conserved_figure import plot_conserved
@@ -138,7 +139,23 @@ def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
         for label, curve in curves.items()
         for field, polarization in zip(curve.field, curve.polarization, strict=True)
     ]
-    save(plot_polarization(curves), folder / "polarization")
+    lines: list[Curve] = []
+    points: list[Points] = []
+    numbers: dict[str, Estimate] = {}
+    for label, curve in curves.items():
+        line, averages = curve.parts(f"{label}: χ = {with_error(curve.susceptibility)}")
+        lines.append(line)
+        points.append(averages)
+        numbers |= curve.numbers(label)
+    inputs = {path for run in runs.values() for path in run.inputs}
+    result = Result(
+        "polarization of water",
+        tuple(lines),
+        tuple(points),
+        numbers,
+        provenance=Provenance.of(inputs),
+    )
+    write(result, folder / "polarization")
     return rows, [folder / "polarization.png"]
 
 

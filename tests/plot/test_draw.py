@@ -128,6 +128,29 @@ def test_points_have_bars_and_are_open_without_an_error() -> None:
     assert points.error_from == "too short; scatter of 4 runs"
 
 
+def test_a_line_through_points_has_their_colour_and_no_name_of_its_own() -> None:
+    axis = ("field", "V/angstrom", np.array([-0.1, 0.1]))
+    points = Points("polarization", *axis, (Estimate(1.0, 0.1, "uC/cm^2", 50.0),) * 2, "a",
+                    {"note": "lines through 0 by symmetry"})  # fmt: skip
+    line = Curve.of_one_series(
+        "polarization", "uC/cm^2", "field", "V/angstrom", axis[2], np.array([-2.0, 2.0]), "a"
+    )
+    found = Result("test", (line,), (points,))
+    bars, note = "bars: ±1 standard error", "lines through 0 by symmetry"
+    assert labels_of(found) == ["a", bars, note]
+    (axes,) = plot.draw(found).axes
+    assert {one.get_color() for one in axes.get_lines()} == {"#0072B2"}
+
+
+def test_integers_of_a_path_are_lines() -> None:
+    along = np.array([0.0, -0.7, -1.2, -2.0])
+    path = Curve.of_one_series("dipole", "e a", "fraction", "1", np.arange(4.0), along, "O")
+    (axes,) = plot.draw(Result("test", (path,)), integers=True).axes
+    drawn = [float(one.vertices[0, 1]) for one in axes.collections[-1].get_paths()]
+    assert drawn == [-2.0, -1.0, 0.0]
+    assert labels_of(Result("test", (path,))) == ["O"]
+
+
 def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="different units"):
         plot.draw(result({"a": spectrum(3600.0), "b": spectrum(3600.0, unit="1/cm^-1")}))

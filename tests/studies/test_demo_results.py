@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlobs_client.client.config import load_config
+from mlobs_client.results import Result
 from mlobs_client.studies import demo
 
 SCALE = 0.045
@@ -91,10 +92,10 @@ def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_ne
     for row in polarizations:
         assert row["error"] is None
         assert row["no_error"] == "1 pair of runs, needs 3"
-    summary = json.loads((quick_look / "polarization.json").read_text())["summary"]
-    for curve in summary.values():
-        assert curve["change against runs without a field"] is True
-        assert curve["susceptibility"]["no_error"] == "1 pair of runs, needs 3"
+    found = Result.read(quick_look / "polarization.json")
+    assert {points.quantity for points in found.points} == {"change of polarization"}
+    for label in ("classical", f"TRPMD, {demo.BEADS} beads"):
+        assert found.numbers[f"susceptibility, {label}"].no_error == "1 pair of runs, needs 3"
 
 
 @pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
