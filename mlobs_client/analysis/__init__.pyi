@@ -6,9 +6,10 @@ from .calibration import (
     calibrate,
 )
 from .liquids.distributions import (
-    Distribution,
     find_bonds,
+    highest,
     histogram,
+    mode,
     radial_distribution,
 )
 from .liquids.freezing import Onset, find_onset
@@ -53,7 +54,6 @@ __all__ = [
     "Coverage",
     "DielectricFunction",
     "Diffusion",
-    "Distribution",
     "Errors",
     "FieldEnsemble",
     "Onset",
@@ -81,9 +81,11 @@ __all__ = [
     "find_bisectors",
     "find_bonds",
     "find_onset",
+    "highest",
     "histogram",
     "infrared",
     "infrared_from_currents",
+    "mode",
     "orientation",
     "oxidation_number",
     "partial_vdos",

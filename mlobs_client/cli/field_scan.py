@@ -17,10 +17,10 @@ from mlobs_client.campaign.results import Skip
 from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
-from mlobs_client.plot import save
+from mlobs_client.plot import save, write
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.studies.field_scan import Curve, Settings, analyse
-from mlobs_client.studies.field_scan_figure import plot_distributions, plot_field_scan
+from mlobs_client.studies.field_scan import Scan, Settings, analyse
+from mlobs_client.studies.field_scan_figure import distributions, plot_field_scan
 from mlobs_client.studies.samples import read_samples
 from mlobs_client.studies.scan_check import check_scan
 
@@ -125,12 +125,12 @@ def command(
     _show(curves)
     for path in (
         *save(plot_field_scan(curves), output),
-        *save(plot_distributions(curves), output.with_name(f"{output.name}-distributions")),
+        *write(distributions(curves), output.with_name(f"{output.name}-distributions")),
     ):
         click.echo(path)
 
 
-def _show(curves: Sequence[Curve]) -> None:
+def _show(curves: Sequence[Scan]) -> None:
     table = Table("beads", "field\nV/Å", "time\nps", *SHOWN.values(), box=box.SIMPLE)
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):
@@ -155,7 +155,7 @@ def _show(curves: Sequence[Curve]) -> None:
             click.echo(f"{curve.label}: {curve.onset}")
 
 
-def _reasons(curves: Sequence[Curve]) -> Iterator[str]:
+def _reasons(curves: Sequence[Scan]) -> Iterator[str]:
     """Why what the table shows has no error."""
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):
