@@ -116,12 +116,10 @@ def command(
     for label, one in curves.items():
         for line in spectrum.window_report(one.imaginary.between(wanted.low, wanted.high)):
             click.echo(f"{label}, imaginary part: {line}")
-    # on a logarithmic axis, what is below the resolution is shown at its end
-    low = wanted.low or 0.5 * settings.resolution
     every = [one for one in (samples, relaxing, driven and driven.samples) if one]
     result = Result(
         "dielectric function",
-        tuple(spectrum.estimated(one, samples) for one in _parts(curves, low, wanted.high)),
+        _parts(curves, wanted, samples),
         numbers={STATIC: static.mean, **statics},
         tensors=(static.as_tensor(STATIC),),
         provenance=spectrum.provenance(run for one in every for run in one.runs),
@@ -169,11 +167,16 @@ def _said(samples: Samples, moved: list[str]) -> Samples:
     return samples
 
 
-def _parts(curves: Mapping[str, DielectricFunction], low: float, high: float) -> tuple[Curve, ...]:
+def _parts(
+    curves: Mapping[str, DielectricFunction], wanted: spectrum.Wanted, samples: Samples
+) -> tuple[Curve, ...]:
     """Real parts, and then imaginary ones."""
+    # on a logarithmic axis, what is below the resolution is shown at its end
+    low = wanted.low or 0.5 * wanted.settings.resolution
     parts = [(label, one.real) for label, one in curves.items()]
     parts += [(label, one.imaginary) for label, one in curves.items()]
-    return tuple(replace(part.between(low, high), label=label) for label, part in parts)
+    shown = [replace(part.between(low, wanted.high), label=label) for label, part in parts]
+    return tuple(spectrum.estimated(part, samples) for part in shown)
 
 
 def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:

@@ -22,11 +22,13 @@ from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mlobs_client.analysis.response.reweighting import Reweighted
     from mlobs_client.results.estimate import Estimate
+    from mlobs_client.results.result import Result
     from mlobs_client.structure import Array
+    from mlobs_client.studies.run_samples import Samples
 
 
 @click.command(
@@ -99,10 +101,7 @@ def command(
     """
     from mlobs_client.analysis.response.branches_of_runs import say_moved
     from mlobs_client.analysis.volume import common_volume
-    from mlobs_client.cli import spectrum
     from mlobs_client.plot import write
-    from mlobs_client.results.curve import ESTIMATOR
-    from mlobs_client.results.result import Points, Result
     from mlobs_client.results.statistics import mean
     from mlobs_client.studies.replica_exchange import refuse_alignment
     from mlobs_client.studies.run_set import RunSet
@@ -138,19 +137,35 @@ def command(
         "simulated": (fields, simulated),
         "reweighted": (tuple(found), tuple(found.values())),
     }
-    result = Result(
-        f"{observable} in other fields",
-        points=tuple(
-            Points(
-                observable, "electric field", "V/angstrom", np.array(at), values,
-                label, {ESTIMATOR: samples.estimator},
-            )
-            for label, (at, values) in averages.items()
-        ),
-        provenance=spectrum.provenance(samples.runs),
-    )  # fmt: skip
+    result = _result(observable, samples, averages)
     for path in write(result, output):
         click.echo(path)
+
+
+def _result(
+    observable: str,
+    samples: Samples,
+    averages: Mapping[str, tuple[tuple[float, ...], tuple[Estimate, ...]]],
+) -> Result:
+    """Averages by labels, each with its fields, V/angstrom."""
+    from mlobs_client.cli import spectrum
+    from mlobs_client.results.curve import ESTIMATOR
+    from mlobs_client.results.result import Points, Result
+
+    points = tuple(
+        Points(
+            observable,
+            "electric field",
+            "V/angstrom",
+            np.array(fields),
+            values,
+            label,
+            {ESTIMATOR: samples.estimator},
+        )
+        for label, (fields, values) in averages.items()
+    )
+    title = f"{observable} in other fields"
+    return Result(title, points=points, provenance=spectrum.provenance(samples.runs))
 
 
 @dataclass(frozen=True)

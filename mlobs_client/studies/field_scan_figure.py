@@ -21,8 +21,8 @@ from mlobs_client.plot.figure import (
     new_figure,
     pretty,
 )
-from mlobs_client.results.curve import Curve
-from mlobs_client.results.result import Result
+from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.result import Provenance, Result
 from mlobs_client.studies.field_scan import Point, Scan
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
@@ -99,11 +99,12 @@ def plot_field_scan(curves: Sequence[Scan]) -> Plot:
     return Plot(figure, _columns(curves), {curve.label: _summary(curve) for curve in curves})
 
 
-def distributions(curves: Sequence[Scan]) -> Result:
+def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
     """Distributions of O-H lengths, O-O distances and orientations, a curve for each field.
 
     Args:
         curves: classical and quantum ones.
+        provenance: where they come from.
 
     Raises:
         ConfigError: no curve.
@@ -115,12 +116,16 @@ def distributions(curves: Sequence[Scan]) -> Result:
             replace(
                 of_point(point),
                 label=f"{curve.label}, {point.field:g} V/angstrom",
-                details={"field (V/angstrom)": point.field, "beads": curve.n_beads},
+                details={
+                    "field (V/angstrom)": point.field,
+                    ESTIMATOR: f"every one of {curve.label}" if curve.n_beads > 1 else curve.label,
+                },
             )
             for of_point in DISTRIBUTIONS
             for curve in curves
             for point in curve.points
         ),
+        provenance=provenance or Provenance(),
     )
 
 
