@@ -180,8 +180,10 @@ def kept(run: Run, steps: Integers, skip: float) -> slice:
     Raises:
         RecordError: nothing is left.
     """
-    times = run.times(steps)
-    first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
+    first = 0
+    if skip > 0.0:  # without, a run need not tell its time step
+        times = run.times(steps)
+        first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
     if first >= len(steps) - 1:
         raise RecordError(f"{run.prefix}: shorter than the {skip} ps of --skip")
     return slice(first, None)
