@@ -61,7 +61,9 @@ class NamedFiles:
             for path in self.paths or (None,) * len(prefixes)
         ]
         timestep = None if integrator.timestep is None else integrator.timestep * FEMTOSECOND
-        runs = RunSet(prefixes, wanted.skip, temperature, records, sources, timestep)
+        runs = RunSet(
+            prefixes, wanted.skip, temperature, records=records, sources=sources, timestep=timestep
+        )
         return replace(wanted, prefixes=prefixes), runs
 
 

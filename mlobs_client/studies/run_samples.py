@@ -174,13 +174,13 @@ def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:
     return values[0]
 
 
-def kept(run: Run, steps: Integers, skip: float) -> slice:
-    """The samples after the first ``skip`` picoseconds.
+def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice:
+    """The samples after the first ``skip`` picoseconds, or after a fraction of them.
 
     Raises:
         RecordError: nothing is left.
     """
-    first = 0
+    first = round(fraction * len(steps))
     if skip > 0.0:  # without, a run need not tell its time step
         times = run.times(steps)
         first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())

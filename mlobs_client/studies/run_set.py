@@ -31,6 +31,7 @@ class RunSet:
         skip: left out at the start of each run, ps.
         temperature: K, held against that of the runs; it selects the frames of one temperature
             from replica exchange. None for runs that are not at equilibrium.
+        fraction: of the samples of each run, left out at its start, too, where no time is.
         records: one for each run, of ``mlobs observe`` or of the run's own clients, from which
             observables are read; without, they are read from the extras of i-PI.
         sources: where "velocities" or "dipole" are, one for each run, if not found by the prefix.
@@ -61,6 +62,7 @@ class RunSet:
     prefixes: Sequence[Path | str]
     skip: float = 0.0
     temperature: float | None = None
+    fraction: float = 0.0
     records: Sequence[Path] = ()
     sources: Sequence[Mapping[str, Source]] = ()
     timestep: float | None = None
@@ -216,7 +218,10 @@ class RunSet:
         n_beads: int,
     ) -> Samples:
         """Leave out what is skipped, and hold the temperature against that of the runs."""
-        left = [kept(run, one, self.skip) for run, one in zip(self.runs, steps, strict=True)]
+        left = [
+            kept(run, one, self.skip, self.fraction)
+            for run, one in zip(self.runs, steps, strict=True)
+        ]
         samples = Samples(
             self.runs,
             [one[part] for one, part in zip(steps, left, strict=True)],

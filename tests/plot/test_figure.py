@@ -12,8 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mlobs_client import plot
-from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.studies.conserved_figure import plot_conserved
+from mlobs_client.errors import RecordError
 
 
 def test_drawing_leaves_no_state_in_pyplot() -> None:
@@ -31,9 +30,7 @@ def test_json_holds_the_same_columns_and_a_summary_without_nan(tmp_path: Path) -
     assert content["summary"] == {"largest": None}
 
 
-def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="0 runs"):
-        plot_conserved({}, 3)
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match="cannot write the figure"):
         plot.save(plot.Plot(Figure(), {}, {}), tmp_path / "file" / "x")

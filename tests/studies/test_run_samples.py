@@ -106,3 +106,9 @@ def test_samples_begin_after_what_is_skipped_and_tell_their_spacing(tmp_path: Pa
     assert chosen.steps[0].tolist() == list(range(40, 200, 4))
     assert chosen.parts == [[slice(0, 40)]]
     assert chosen.spacing == pytest.approx(2.0 * FEMTOSECOND)
+
+
+def test_a_fraction_of_the_samples_may_be_left_out_in_place_of_a_time(tmp_path: Path) -> None:
+    prefix = write(tmp_path / "a", noise(0))
+    found = RunSet((prefix,), fraction=0.15).dipoles()
+    np.testing.assert_allclose(found.values[0], noise(0)[30:], rtol=1e-11)
