@@ -30,9 +30,12 @@ from mlobs_client.plot.figure import (
 from mlobs_client.results.curve import ESTIMATOR, NOT_AVERAGED, NOTE, Curve
 from mlobs_client.results.result import Points, Result
 
+LONGEST: Final = 26
+"""Characters of a label of which two fit beside each other."""
 FAINT: Final = 0.35
 """Opacity of a curve with a window bias."""
 SHORT: Final = {
+    "conserved quantity from its start": r"$\Delta E_\mathrm{conserved}$",
     "dielectric function, imaginary": r"$\epsilon''(\omega)$",
     "dielectric function, real": r"$\epsilon'(\omega)$",
     "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
@@ -100,15 +103,23 @@ def draw(
                         linewidth=0.4, zorder=0, transform=axes.get_yaxis_transform())  # fmt: skip
         if len(axis_names) > 1 or axes is all_axes[-1]:
             axes.set_xlabel(_x_label(panel[0]))
-    named = {
-        label: handle
-        for axes in reversed(all_axes)
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    first = all_axes[0].get_legend_handles_labels()[1]
-    elsewhere = [handle for label, handle in named.items() if label not in first]
-    add_legend(figure, all_axes[0], [*elsewhere, *_explain(panels)])
+    _add_legend(figure, all_axes, panels)
     return figure
+
+
+def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
+    """One entry for each label, wherever it is drawn, and what bands and bars are."""
+    first = all_axes[0].get_legend_handles_labels()[1]
+    elsewhere = {
+        label: handle
+        for axes in all_axes[1:]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        if label not in first
+    }
+    extra = [*elsewhere.values(), *_explain(panels)]
+    lines = "\n".join([*first, *(str(one.get_label()) for one in extra)]).splitlines()
+    n_columns = 1 if max(map(len, lines)) > LONGEST else 2
+    add_legend(figure, all_axes[0], extra, n_columns=n_columns)
 
 
 def _panels(result: Result, *, logarithmic: bool) -> list[Panel]:
@@ -135,7 +146,8 @@ def _draw_panel(
     axes: Axes, panel: Panel, labels: Sequence[str], marks: Mapping[str, Sequence[float]]
 ) -> None:
     curves = [one for one in panel if isinstance(one, Curve)]
-    highest = max((float(np.max(c.mean + np.nan_to_num(c.error))) for c in curves), default=0.0)
+    heights = [float(np.max(np.abs(one.mean) + np.nan_to_num(one.error))) for one in curves]
+    highest = max(heights, default=0.0)
     power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
     if len(curves) < len(panel):  # points are read off the axis
         power = 0

@@ -66,6 +66,7 @@ UNITS: Final = {
     "eV/angstrom": r"eV$\,$Å$^{-1}$",
     "angstrom^3": "Å$^3$",
     "e": "$e$",
+    "meV/atom": r"meV$\,$atom$^{-1}$",
 }
 
 

@@ -118,7 +118,9 @@ def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) 
                 label=f"{curve.label}, {point.field:g} V/angstrom",
                 details={
                     "field (V/angstrom)": point.field,
-                    ESTIMATOR: f"every one of {curve.label}" if curve.n_beads > 1 else curve.label,
+                    ESTIMATOR: f"every one of {curve.label}"
+                    if curve.n_beads > 1
+                    else "classical nuclei",
                 },
             )
             for of_point in DISTRIBUTIONS

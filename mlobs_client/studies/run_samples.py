@@ -21,6 +21,12 @@ from mlobs_client.units import PICOSECOND
 SAME_TIME: Final = 1e-3
 """Of a time step: what times in a file are rounded by."""
 
+VELOCITIES: Final = {
+    "v_centroid": "velocities of centroids",
+    "velocities": "velocities of atoms",
+}
+"""What i-PI calls them, and a reader."""
+
 SHORTEST: Final = 8
 """Samples of a stretch that has any correlation to show."""
 
@@ -53,7 +59,7 @@ class Samples:
     @property
     def estimator(self) -> str:
         """How beads were averaged, for the caption of a figure."""
-        return f"mean over {self.n_beads} beads" if self.n_beads > 1 else "classical"
+        return f"mean over {self.n_beads} beads" if self.n_beads > 1 else "classical nuclei"
 
     @cached_property
     def spacing(self) -> float:
@@ -160,7 +166,7 @@ class Velocities(Samples):
     @property
     def estimator(self) -> str:
         """Whose velocities these are, for the caption of a figure."""
-        return ", ".join(self.quantities)
+        return ", ".join(VELOCITIES[quantity] for quantity in self.quantities)
 
 
 def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:

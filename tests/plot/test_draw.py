@@ -117,6 +117,15 @@ def test_a_window_bias_is_faint_and_in_the_legend_and_in_the_numbers() -> None:
     assert marked[358:361] == [1.0, 1.0, 1.0]
 
 
+def test_long_labels_stand_one_below_the_other_within_the_figure() -> None:
+    curves = {f"{name}, a run with a rather long name": spectrum(3600.0) for name in "ab"}
+    figure = plot.draw(result(curves))
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0.0
+    assert box.x1 <= figure.get_window_extent().x1
+
+
 def test_points_have_bars_and_are_open_without_an_error() -> None:
     sure = Estimate(1.0, 0.1, "uC/cm^2", 50.0, error_from="scatter of 4 runs")
     y = (sure.without_error("too short"), sure, sure)

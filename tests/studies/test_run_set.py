@@ -52,7 +52,7 @@ def test_recorded_born_charges_and_velocities_are_the_derivative_of_the_mean_dip
     right = velocities.mean(axis=1) @ CHARGES[0].T
     # velocities have 13 digits
     np.testing.assert_allclose(found.values[0], right, rtol=1e-8, atol=1e-15)
-    assert found.estimator == ("classical" if n_beads == 1 else "mean over 2 beads")
+    assert found.estimator == ("classical nuclei" if n_beads == 1 else "mean over 2 beads")
 
 
 def test_dipoles_and_currents_lead_to_one_absorption(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_sets_that_cannot_be_are_refused(tmp_path: Path) -> None:
 def test_velocities_come_with_masses(tmp_path: Path) -> None:
     found = RunSet([write(tmp_path)[0]]).velocities({"H": 2.014})
     assert found.masses.values == pytest.approx(2.014 * DALTON)
-    assert found.estimator == "velocities"
+    assert found.estimator == "velocities of atoms"
 
 
 def test_a_set_knows_which_files_it_has_read(tmp_path: Path) -> None:
