@@ -91,7 +91,7 @@ class RunSet:
         if sources and isinstance(run, ExchangedRun):
             raise ConfigError(
                 f"{run.prefix}: the outputs of a run with replica exchange are found by PREFIX; "
-                f"leave out --{'/--'.join(sources)}, --key and --unit"
+                f"leave out the files and names that are given for its {', '.join(sources)}"
             )
         return replace(run, sources=sources, given_timestep=self.timestep)
 

@@ -148,7 +148,7 @@ class Run:
 
     @cached_property
     def _steps_and_cells(self) -> tuple[Integers, Array]:
-        return read_cells(self._trajectories, self.prefix)
+        return read_cells(map(self.note, self._trajectories), self.prefix)
 
     def cells(self, since: int = 0) -> Array:
         """Of the frames of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.

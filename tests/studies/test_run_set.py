@@ -102,9 +102,14 @@ def test_velocities_come_with_masses(tmp_path: Path) -> None:
 def test_a_set_knows_which_files_it_has_read(tmp_path: Path) -> None:
     prefix, record = write(tmp_path)
     runs = RunSet([prefix], records=[record])
-    runs.currents()
+    _ = runs.currents().volume
     names = {path.name for path in runs.inputs}
-    assert names >= {"observables.h5", "simulation.v_0.xyz", "simulation.record_row_0"}
+    assert names >= {
+        "observables.h5",
+        "simulation.pos_0.xyz",
+        "simulation.v_0.xyz",
+        "simulation.record_row_0",
+    }
 
 
 def test_the_example_in_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
