@@ -15,8 +15,10 @@ import numpy as np
 from error_bars import relaxation
 from scipy import stats
 
-from mlobs_client.analysis.liquids.distributions import Distribution, histogram
+from mlobs_client.analysis.liquids.distributions import highest, histogram
+from mlobs_client.analysis.liquids.distributions import mode as mode_of
 from mlobs_client.analysis.liquids.freezing import find_onset
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.statistics import mean_of_independent
 
@@ -28,7 +30,7 @@ PLACES: Final = {"in a bin": 0.5, "between bins": 0.0}
 """Of the mode, from the lower edge of its bin, in bins."""
 
 
-def drawn(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Distribution:
+def drawn(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Curve:
     """One run of so many frames."""
     distances = MODE + SPREAD * relaxation(n_samples, MEMORY, rng, 64)
     edges = MODE + BIN * (np.arange(-8.0, 9.0) - place)
@@ -36,20 +38,20 @@ def drawn(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator)
 
 
 def mode(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
-    found = drawn(place, n_blocks, n_samples, rng).mode
+    found = mode_of(drawn(place, n_blocks, n_samples, rng))
     return found.value, found.error, MODE
 
 
 def height(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
-    found = drawn(place, n_blocks, n_samples, rng).highest
+    found = highest(drawn(place, n_blocks, n_samples, rng))
     return found.value, found.error, _density(place)
 
 
 def density(n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
     """Of the bin of the mode."""
     found = drawn(0.5, n_blocks, n_samples, rng)
-    k = int(np.argmin(np.abs(found.centers - MODE)))
-    return float(found.values[k]), float(found.errors[k]), _density(0.5)
+    k = int(np.argmin(np.abs(found.x - MODE)))
+    return float(found.mean[k]), float(found.error[k]), _density(0.5)
 
 
 def ratio_to_zero_field(n_blocks: int, rng: np.random.Generator) -> Outcome:

@@ -23,10 +23,11 @@ from scipy.signal import lfilter
 from mlobs_client.analysis.response.dielectric import dielectric_from_fluctuations
 from mlobs_client.analysis.vibrations.bands import find_bands
 from mlobs_client.analysis.vibrations.infrared import infrared
-from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings, integrate, peak
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.results import correlation
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.units import ANGSTROM, DALTON, FEMTOSECOND, INVERSE_CM, KELVIN, SPEED_OF_LIGHT
 
@@ -68,15 +69,15 @@ def oscillator(
 
 def peak_position(rng: np.random.Generator) -> Repetition:
     """The velocity spectrum has its maximum exactly at the frequency of the oscillator."""
-    return _single(peak(_density(rng), 800.0, 1200.0), 1000.0)
+    return _single(_density(rng).peak(800.0, 1200.0), 1000.0)
 
 
 def band_integral(rng: np.random.Generator) -> Repetition:
     """A part of the band that cuts both flanks."""
     low, high = 950.0, 1100.0
     part = _density(rng).between(low, high)
-    exact = float(trapezoid(_exact_density(part), part.wavenumber))
-    return _single(integrate(part, low, high), exact)
+    exact = float(trapezoid(_exact_density(part), part.x))
+    return _single(part.integral(low, high), exact)
 
 
 def vdos_values(rng: np.random.Generator) -> Repetition:
@@ -99,7 +100,7 @@ def band_of_molecule(rng: np.random.Generator) -> Repetition:
     band = min(find_bands(found), key=lambda one: abs(one.wavenumber - 1000.0))
     part = found.between(band.low, band.high)
     km_per_mol = Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
-    exact = float(trapezoid(_exact_absorption(part, km_per_mol), part.wavenumber))
+    exact = float(trapezoid(_exact_absorption(part, km_per_mol), part.x))
     return _single(band.area, exact)
 
 
@@ -117,13 +118,13 @@ def stretches(rng: np.random.Generator, k: int) -> tuple[float, float, float] | 
     return float(value[k]), float(error[k]), float(exact[k])
 
 
-def _exact_absorption(found: Spectrum, per_volume: float) -> Array:
+def _exact_absorption(found: Curve, per_volume: float) -> Array:
     """Of three charges of 1 e, under the same window, in the unit of the spectrum."""
     n_lags = int(found.details["longest lag (samples)"]) + 1
     positions = _correlation(n_lags + 1, 0) * 3.0 * TEMPERATURE / DALTON / FREQUENCY**2
     around = np.concatenate([positions[1:2], positions])
     differences = -np.diff(around, n=2) / TIMESTEP**2  # <J(0) J(t)>
-    phase = 0.5 * found.wavenumber * INVERSE_CM * TIMESTEP
+    phase = 0.5 * found.x * INVERSE_CM * TIMESTEP
     prefactor = 4.0 * np.pi / (6.0 * SPEED_OF_LIGHT * TEMPERATURE) * per_volume
     windowed = _windowed(differences, found)
     return np.asarray(prefactor * windowed * np.sinc(phase / np.pi) ** -2)
@@ -140,7 +141,7 @@ def debye_loss(rng: np.random.Generator, n_taus: int) -> Repetition:
     loss = dielectric_from_fluctuations(
         dipoles, TIMESTEP, VOLUME, TEMPERATURE, settings=SpectrumSettings(finest, 10)
     ).imaginary
-    phase = loss.wavenumber * INVERSE_CM * TIMESTEP
+    phase = loss.x * INVERSE_CM * TIMESTEP
     # of the sampled process: 2 tau/(1 + (w tau)^2) in the limit of short time steps
     spectrum = TIMESTEP * (1.0 - decay**2) / (1.0 - 2.0 * decay * np.cos(phase) + decay**2)
     exact = 0.5 * STEP * phase / TIMESTEP * spectrum
@@ -195,34 +196,34 @@ def _correlation(n_lags: int, i: int) -> Array:
     return found
 
 
-def _windowed(function: Array, spectrum: Spectrum) -> Array:
+def _windowed(function: Array, spectrum: Curve) -> Array:
     """What the window makes of an exact correlation function at the spectrum's wavenumbers."""
     length = int(spectrum.details["samples per block"])
     lags = np.arange(len(function))
     window = correlation.lag_window("parzen", len(function) - 1) * (1.0 - lags / length)
     doubled = np.where(lags == 0, 1.0, 2.0)
-    phases = np.outer(spectrum.wavenumber * INVERSE_CM * TIMESTEP, lags)
+    phases = np.outer(spectrum.x * INVERSE_CM * TIMESTEP, lags)
     return np.asarray(TIMESTEP * np.cos(phases) @ (doubled * window * function))
 
 
-def _density(rng: np.random.Generator) -> Spectrum:
+def _density(rng: np.random.Generator) -> Curve:
     _, v = oscillator(rng)
     return vdos(v[:, None, :], np.array([DALTON]), TIMESTEP, SETTINGS)
 
 
-def _exact_density(spectrum: Spectrum) -> Array:
+def _exact_density(spectrum: Curve) -> Array:
     n_lags = int(spectrum.details["longest lag (samples)"]) + 1
     return np.asarray(3.0 * INVERSE_CM / np.pi * _windowed(_correlation(n_lags, 1), spectrum))
 
 
-def _nearest(spectrum: Spectrum, wavenumbers: Array) -> npt.NDArray[np.intp]:
-    distances = np.abs(spectrum.wavenumber[:, None] - wavenumbers)
+def _nearest(spectrum: Curve, wavenumbers: Array) -> npt.NDArray[np.intp]:
+    distances = np.abs(spectrum.x[:, None] - wavenumbers)
     return np.asarray(np.argmin(distances, axis=0))
 
 
-def _points(spectrum: Spectrum, exact: Array, wavenumbers: Array) -> Repetition:
+def _points(spectrum: Curve, exact: Array, wavenumbers: Array) -> Repetition:
     k = _nearest(spectrum, wavenumbers)
-    return spectrum.intensity[k], spectrum.error[k], exact[k]
+    return spectrum.mean[k], spectrum.error[k], exact[k]
 
 
 def _single(found: Estimate, exact: float) -> Repetition:

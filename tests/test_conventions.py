@@ -33,14 +33,14 @@ ROOMS: dict[str, str] = {
     "analysis.response": "ground results analysis analysis.vibrations",
     "analysis.transport": "ground results analysis.vibrations",
     "client": "ground ipi wire evaluate evaluate.toys evaluate.compile evaluate.mace terms record",
-    "plot": "ground results analysis analysis.vibrations analysis.response",
+    "plot": "ground results analysis",
     "testing": "ground wire evaluate terms client",
     "bench": "ground evaluate client",
     "learn": "ground ipi evaluate evaluate.mace analysis client",
     "check": "ground ipi evaluate terms client testing",
     "launch": "ground ipi wire evaluate client check",
     "campaign": "ground ipi results client launch",
-    "studies": "ground ipi results analysis analysis.liquids analysis.vibrations "
+    "studies": "ground ipi record results analysis analysis.liquids analysis.vibrations "
     "analysis.response analysis.transport client plot campaign",
     "cli": "ground ipi wire evaluate evaluate.compile record results analysis analysis.liquids "
     "analysis.vibrations analysis.response client plot bench learn check launch campaign studies",

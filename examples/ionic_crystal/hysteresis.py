@@ -12,11 +12,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mlobs_client import Structure, load_config
-from mlobs_client.analysis import unwrap_dipole
+from mlobs_client.analysis import curve_along_path, unwrap_dipole
 from mlobs_client.client.build import build
 from mlobs_client.client.total_energy import observe_batch, predict
-from mlobs_client.plot import plot_against_field, plot_winding, save
-from mlobs_client.results import Estimate
+from mlobs_client.plot import write
+from mlobs_client.results import Estimate, Points, Result
 from mlobs_client.studies.runs import Run
 from mlobs_client.terms.field import UniformField
 from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
@@ -63,15 +63,18 @@ def hysteresis(folder: Path, n_fields: int) -> dict[str, float]:
     followed = (unwrap_dipole(labels, cell) @ to_quanta)[::BETWEEN, 2] * quantum
     down_at_rest, up_at_rest = n_fields // 2, -1 - n_fields // 2  # at no field
     followed -= 0.5 * (followed[down_at_rest] + followed[up_at_rest])
-    curves = {
-        name: (strength[part], tuple(Estimate(x, 0.0, "uC/cm^2", 1.0) for x in values[part]))
-        for name, values, part in (
+    points = tuple(
+        Points(
+            "polarization", "electric field", "V/angstrom", strength[part],
+            tuple(Estimate(x, 0.0, "uC/cm^2", 1.0) for x in values[part]), label,
+        )
+        for label, values, part in (
             ("labels", folded, slice(None)),
             ("field up", followed, slice(n_fields)),
             ("field down", followed, slice(n_fields, None)),
         )
-    }
-    save(plot_against_field(curves, "polarization"), folder / "hysteresis")
+    )  # fmt: skip
+    write(Result("hysteresis", points=points), folder / "hysteresis")
     return {
         "turns at (V/angstrom)": 0.5 * (up[:-1] + up[1:])[np.argmax(np.diff(followed[:n_fields]))],
         "difference of the two states (uC/cm^2)": followed[up_at_rest] - followed[down_at_rest],
@@ -86,7 +89,8 @@ def turn(folder: Path) -> dict[str, float]:
     cell = build(load_config(folder / "client.toml"), folder).structure.cell
     quanta = Run(folder / "simulation").dipoles().mean @ np.linalg.inv(cell)[:, 2]
     curves = {"unwrapped positions": quanta - quanta[0], "folded": (quanta % 1.0) - quanta[0] % 1.0}
-    save(plot_winding(curves, of="e c"), folder / "turn")
+    along = tuple(curve_along_path(one, label, "e c") for label, one in curves.items())
+    write(Result("a turn of the crystal", along), folder / "turn", integers=True)
     return {f"at the end, {name} (quanta)": series[-1] for name, series in curves.items()}
 
 

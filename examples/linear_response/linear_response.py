@@ -15,6 +15,7 @@ import numpy as np
 from mlobs_client.analysis import permittivity_from_fluctuations, susceptibility_from_fluctuations
 from mlobs_client.results import (
     Estimate,
+    Result,
     drift,
     mean,
     mean_of_independent,
@@ -35,10 +36,9 @@ def analyse(folder: Path) -> None:
     prefixes = [f"{run.relative_to(folder)}/simulation" for run in rest]
     temperature = ("--temperature", "300", "--skip", SKIP)
     _call(folder, "dielectric", *prefixes, *temperature, "-o", "dielectric")
-    scan, dielectric = (
-        json.loads((folder / f"{name}.json").read_text()) for name in ("scan", "dielectric")
-    )
-    found = {"scan": scan, "dielectric": dielectric["summary"]}
+    scan = json.loads((folder / "scan.json").read_text())
+    numbers = Result.read(folder / "dielectric.json").numbers
+    found = {"scan": scan, "dielectric": {name: one.as_json() for name, one in numbers.items()}}
     found["at rest"] = look_at_rest([Run(run / "simulation") for run in rest])
     every = sorted(one for one in (folder / "runs").iterdir() if one.is_dir())
     found["drift of the conserved energy"] = {one.name: _drift(one).as_json() for one in every}

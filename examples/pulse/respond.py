@@ -15,7 +15,6 @@ from mlobs_client.analysis import (
     SpectrumSettings,
     dielectric_from_fluctuations,
     dielectric_from_pulse,
-    integrate,
 )
 from mlobs_client.studies.runs import Run
 from mlobs_client.units import KELVIN
@@ -72,7 +71,7 @@ def compare(
     numbers: dict[str, dict[str, list[float]]] = {name: {} for name in BANDS}
     for name, ends in BANDS.items():
         for label, curve in curves.items():
-            found = integrate(curve, *ends)
+            found = curve.integral(*ends)
             numbers[name][label] = [round(found.value, 1), round(found.error, 1)]
     return numbers
 

@@ -15,10 +15,11 @@ import numpy as np
 from ase import Atoms
 
 from mlobs_client import Structure, load_config
-from mlobs_client.analysis import wind
+from mlobs_client.analysis import curve_along_path, wind
 from mlobs_client.client.build import build
 from mlobs_client.client.total_energy import observe_batch
-from mlobs_client.plot import plot_winding, save
+from mlobs_client.plot import write
+from mlobs_client.results import Result
 from mlobs_client.units import ANGSTROM
 
 BOND = 0.98  # angstrom
@@ -89,7 +90,8 @@ def main(folder: Path, wire: Atoms, n_images: int = 6) -> dict[str, object]:
     values = observe_batch(structures, assembly.evaluators, (), ("dipole",))
     jumps = np.random.default_rng(0).integers(-3, 4, (len(values), 3))
     found = wind(np.array([one["dipole"] for one in values]) + jumps @ cell, cell)
-    save(plot_winding({"from molecule to molecule": found.quanta[:, 0]}), folder / "wire")
+    along = curve_along_path(found.quanta[:, 0], "from molecule to molecule")
+    write(Result("charge along a wire", (along,)), folder / "wire", integers=True)
     parts = np.diff(found.quanta[ends, 0], prepend=0.0).round(4).tolist()
     charge = {"charge (e), along x, y, z": found.turns.tolist(), "images": len(values)}
     return charge | dict(zip(PHASES, parts, strict=True))

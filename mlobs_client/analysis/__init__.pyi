@@ -6,9 +6,10 @@ from .calibration import (
     calibrate,
 )
 from .liquids.distributions import (
-    Distribution,
     find_bonds,
+    highest,
     histogram,
+    mode,
     radial_distribution,
 )
 from .liquids.freezing import Onset, find_onset
@@ -29,7 +30,13 @@ from .response.polarization import (
 )
 from .response.pulses import PulseResponse, dielectric_from_pulse
 from .response.reweighting import Reweighted, reweight
-from .response.winding import OxidationNumber, Winding, oxidation_number, wind
+from .response.winding import (
+    OxidationNumber,
+    Winding,
+    curve_along_path,
+    oxidation_number,
+    wind,
+)
 from .transport.diffusion import (
     Diffusion,
     correct_for_size,
@@ -37,13 +44,7 @@ from .transport.diffusion import (
     diffusion_from_velocities,
 )
 from .vibrations.infrared import infrared, infrared_from_currents
-from .vibrations.spectra import (
-    Spectrum,
-    SpectrumSettings,
-    integrate,
-    member_peaks,
-    peak,
-)
+from .vibrations.spectra import SpectrumSettings, spectrum
 from .vibrations.timestep import PeakShift, correct_timestep, peak_shifts
 from .vibrations.vdos import vdos
 
@@ -53,7 +54,6 @@ __all__ = [
     "Coverage",
     "DielectricFunction",
     "Diffusion",
-    "Distribution",
     "Errors",
     "FieldEnsemble",
     "Onset",
@@ -65,7 +65,6 @@ __all__ = [
     "PulseResponse",
     "Reliability",
     "Reweighted",
-    "Spectrum",
     "SpectrumSettings",
     "Winding",
     "average_beads",
@@ -73,6 +72,7 @@ __all__ = [
     "correct_for_size",
     "correct_timestep",
     "covariance",
+    "curve_along_path",
     "dielectric_from_fluctuations",
     "dielectric_from_pulse",
     "dielectric_from_relaxation",
@@ -81,20 +81,20 @@ __all__ = [
     "find_bisectors",
     "find_bonds",
     "find_onset",
+    "highest",
     "histogram",
     "infrared",
     "infrared_from_currents",
-    "integrate",
-    "member_peaks",
+    "mode",
     "orientation",
     "oxidation_number",
-    "peak",
     "peak_shifts",
     "permittivity_from_fluctuations",
     "polarization_against_field",
     "radial_distribution",
     "reliability",
     "reweight",
+    "spectrum",
     "susceptibility_from_fluctuations",
     "unwrap_dipole",
     "vdos",

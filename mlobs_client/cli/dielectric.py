@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 import numpy as np
 
 from mlobs_client.cli import spectrum
-from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.options import FiniteRange
+from mlobs_client.studies.run_set import RunSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlobs_client.analysis.response.dielectric import DielectricFunction
     from mlobs_client.analysis.response.permittivity import Permittivity
     from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
+    from mlobs_client.results.curve import Curve
     from mlobs_client.structure import Array
+    from mlobs_client.studies.run_samples import Samples
+
+STATIC: Final = "static dielectric constant"
+"""Name of a third of the trace, and of the tensor, in the result."""
 
 
 @click.command(
@@ -62,7 +69,7 @@ def command(
 
     PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
     positions: pbc='False'), step and time in PREFIX.out; the cell of a trajectory. Writes
-    OUTPUT.png, .pdf, .csv, .json, and shows the static dielectric tensor.
+    OUTPUT.png, .pdf, .csv, .json, .h5, and shows the static dielectric tensor.
 
     Where the mean dipoles of several PREFIX differ by whole quanta, e times lattice vectors, runs
     are moved to one branch, and it says so; where they differ by something between, it stops. So
@@ -79,7 +86,8 @@ def command(
     the sign of <amp>. Which are the two of a checkpoint is seen from the dipoles, and the pulse
     is read from Efield{v/ang} in <properties>, with the stride of the dipole.
     """
-    from mlobs_client.plot import plot_spectra, save
+    from mlobs_client.plot import write
+    from mlobs_client.results.result import Result
 
     if len(fields) != len(responses):
         raise click.UsageError(
@@ -90,39 +98,33 @@ def command(
     driven = _PulseRuns.of(pulses) if pulses else None
     after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
-    samples = DipoleSamples.of(wanted.prefixes, wanted.skip, temperature)
-    relaxing = DipoleSamples.of(responses, skip=0.0) if responses else None
+    samples = RunSet(wanted.prefixes, wanted.skip, temperature).dipoles()
+    spectrum.say(samples.notes)
+    relaxing = RunSet(responses).dipoles() if responses else None
     if branches == "align":
-        samples = samples.aligned(wanted.prefixes)
-        relaxing = relaxing and relaxing.aligned_to(samples, responses)
+        samples = _said(*samples.aligned())
+        relaxing = relaxing and _said(*relaxing.aligned_to(samples))
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
     curves = {"fluctuations": function}
     if relaxing is not None:
         curves["relaxation"] = _relaxation(relaxing, before, samples, electronic, settings)
-    static_values = {label: str(one.static) for label, one in curves.items()}
+    statics = {f"{STATIC}, from {label}": one.static for label, one in curves.items()}
     _show(static, curves, direction is not None)
     if after_pulse is not None:
         curves["pulse"] = after_pulse
-        _say_what_is_left_out(after_pulse.real.wavenumber, wanted)
+        _say_what_is_left_out(after_pulse.real.x, wanted)
     for label, one in curves.items():
         for line in spectrum.window_report(one.imaginary.between(wanted.low, wanted.high)):
             click.echo(f"{label}, imaginary part: {line}")
-    # on a logarithmic axis, what is below the resolution is shown at its end
-    figure = plot_spectra(
-        {label: one.real for label, one in curves.items()},
-        {label: one.imaginary for label, one in curves.items()},
-        low=wanted.low or 0.5 * settings.resolution,
-        high=wanted.high,
-        logarithmic=True,
+    every = [one for one in (samples, relaxing, driven and driven.samples) if one]
+    result = Result(
+        "dielectric function",
+        _parts(curves, wanted, samples),
+        numbers={STATIC: static.mean, **statics},
+        tensors=(static.as_tensor(STATIC),),
+        provenance=spectrum.provenance(run for one in every for run in one.runs),
     )
-    more = {
-        "static": static_values,
-        "mean of the tensor": static.mean.as_json(),
-        "tensor": static.tensor.tolist(),
-        "errors of the tensor": static.errors.tolist(),
-        "errors of the tensor from": static.mean.error_from,
-    }
-    for path in save(replace(figure, summary={**figure.summary, **more}), wanted.output):
+    for path in write(result, wanted.output, logarithmic=True):
         click.echo(path)
 
 
@@ -130,16 +132,14 @@ def command(
 class _PulseRuns:
     """Dipoles of several runs in a pulse, and the pulse in each."""
 
-    prefixes: tuple[Path, ...]
-    samples: DipoleSamples
+    samples: Samples
     fields: list[Array]
 
     @classmethod
     def of(cls, prefixes: tuple[Path, ...]) -> _PulseRuns:
-        from mlobs_client.studies.runs import Run
-
-        fields = [run.fields(run.dipoles().steps) for run in map(Run, prefixes)]
-        return cls(prefixes, DipoleSamples.of(prefixes, skip=0.0), fields)
+        samples = RunSet(prefixes).dipoles()
+        pairs = zip(samples.runs, samples.steps, strict=True)
+        return cls(samples, [run.fields(steps) for run, steps in pairs])
 
     @property
     def direction(self) -> Array:
@@ -151,14 +151,32 @@ class _PulseRuns:
         from mlobs_client.analysis.response.pulses import dielectric_from_pulse
 
         return dielectric_from_pulse(
-            self.samples.dipoles,
+            self.samples.values,
             self.fields,
-            self.samples.timestep,
+            self.samples.spacing,
             self.samples.volume,
             settings=settings,
             electronic=electronic,
-            names=[str(prefix) for prefix in self.prefixes],
+            names=self.samples.names,
         )
+
+
+def _said(samples: Samples, moved: list[str]) -> Samples:
+    """The samples, once it is said which runs were moved."""
+    spectrum.say(moved)
+    return samples
+
+
+def _parts(
+    curves: Mapping[str, DielectricFunction], wanted: spectrum.Wanted, samples: Samples
+) -> tuple[Curve, ...]:
+    """Real parts, and then imaginary ones."""
+    # on a logarithmic axis, what is below the resolution is shown at its end
+    low = wanted.low or 0.5 * wanted.settings.resolution
+    parts = [(label, one.real) for label, one in curves.items()]
+    parts += [(label, one.imaginary) for label, one in curves.items()]
+    shown = [replace(part.between(low, wanted.high), label=label) for label, part in parts]
+    return tuple(spectrum.estimated(part, samples) for part in shown)
 
 
 def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:
@@ -185,7 +203,7 @@ def _say_what_is_left_out(wavenumber: Array, wanted: spectrum.Wanted) -> None:
 
 
 def _fluctuations(
-    samples: DipoleSamples,
+    samples: Samples,
     temperature: float,
     electronic: float,
     direction: Array | None,
@@ -196,16 +214,15 @@ def _fluctuations(
     from mlobs_client.units import KELVIN, PICOSECOND
 
     static = permittivity_from_fluctuations(
-        samples.dipoles,
+        samples.values,
         samples.volume,
         temperature * KELVIN,
         electronic=electronic,
-        interval=samples.timestep / PICOSECOND,
+        interval=samples.spacing / PICOSECOND,
     )
-    pairs = zip(samples.dipoles, samples.parts, strict=True)
     function = dielectric_from_fluctuations(
-        [one[part] for one, parts in pairs for part in parts],
-        samples.timestep,
+        samples.stretches,
+        samples.spacing,
         samples.volume,
         temperature * KELVIN,
         settings=settings,
@@ -216,9 +233,9 @@ def _fluctuations(
 
 
 def _relaxation(
-    samples: DipoleSamples,
+    samples: Samples,
     fields: Array,
-    at_rest: DipoleSamples,
+    at_rest: Samples,
     electronic: float,
     settings: SpectrumSettings,
 ) -> DielectricFunction:
@@ -226,10 +243,10 @@ def _relaxation(
     from mlobs_client.units import VOLT_PER_ANGSTROM
 
     return dielectric_from_relaxation(
-        samples.dipoles,
+        samples.values,
         fields * VOLT_PER_ANGSTROM,
-        np.concatenate(at_rest.dipoles).mean(axis=0),
-        samples.timestep,
+        np.concatenate(at_rest.values).mean(axis=0),
+        samples.spacing,
         samples.volume,
         settings=settings,
         electronic=electronic,
@@ -237,7 +254,7 @@ def _relaxation(
 
 
 def _show(static: Permittivity, curves: dict[str, DielectricFunction], along: bool) -> None:
-    click.echo(f"static dielectric constant (a third of the trace)  {static.mean}")
+    click.echo(f"{STATIC} (a third of the trace)  {static.mean}")
     click.echo(f"independent samples of the slowest component: {static.mean.n_independent:.0f}")
     for row, errors in zip(static.tensor, static.errors, strict=True):
         click.echo("  " + "  ".join(map(_element, row, errors)))

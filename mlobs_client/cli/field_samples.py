@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.analysis.response.branches_of_runs import align_runs
-from mlobs_client.cli import spectrum
 from mlobs_client.client import config
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
@@ -40,7 +39,6 @@ class FieldSamples:
     Attributes:
         field: of the run, shape ``(3,)``, Eh/(e bohr).
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        first_step: of i-PI, that counts.
         interval: between samples, ps.
         dipoles: in this field, shape ``(t, 3)``, e bohr, mean over beads.
         polarizabilities: symmetric, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at first
@@ -50,7 +48,6 @@ class FieldSamples:
 
     field: Array
     cell: Array
-    first_step: int
     interval: float
     dipoles: Array
     polarizabilities: Array | None
@@ -95,16 +92,17 @@ def align_samples(
 
 
 def read_field_samples(
-    run: Run, observable: str, field: Array, skip: float, *, second_order: bool
+    run: Run, steps: Integers, dipoles: Array, observable: str, field: Array, *, second_order: bool
 ) -> FieldSamples:
     """Read the samples of the steps that all files of a run share.
 
     Args:
-        run: with the extras ``dipole`` (and ``polarizability``).
+        run: with the extras ``polarizability`` at second order.
+        steps: that count, shape ``(t,)``.
+        dipoles: at these steps, shape ``(t, 3)``, e bohr.
         observable: "polarization", "potential" (without the energy of the field), or a property
             that depends on positions only.
         field: of the run, shape ``(3,)``, Eh/(e bohr).
-        skip: ps left out at the start.
         second_order: whether the field polarizes the electrons.
 
     Raises:
@@ -119,27 +117,23 @@ def read_field_samples(
             f"what can: {POLARIZATION}, {POTENTIAL}, {', '.join(OF_POSITIONS)}"
         )
     _refuse_other_energies(prefix, second_order=second_order)
-    read = run.dipoles()
-    left = spectrum.kept(run, read.steps, skip)
-    first = int(read.steps[left][0])
-    cell = _fixed_cell(run, first)
-    steps, dipoles, tensors = read.steps[left], read.mean[left], None
+    cell, tensors = _fixed_cell(run, int(steps[0])), None
     if second_order:
-        extras = run.extras("polarizability")
-        here, there = _shared(steps, extras.steps, f"{prefix}.polarizability_*")
-        tensors = extras.values["polarizability"][there].mean(axis=1)
+        written, read = run.observable("polarizability")
+        here, there = _shared(steps, written, f"{prefix}.polarizability_*")
+        tensors = read["polarizability"][there].mean(axis=1)
         tensors = 0.5 * (tensors + tensors.swapaxes(1, 2))  # only this part has an energy
         steps, dipoles = steps[here], dipoles[here]
     interval = float(np.ptp(run.times(steps))) / PICOSECOND / max(1, len(steps) - 1)
     if observable == POLARIZATION:
-        return FieldSamples(field, cell, first, interval, dipoles, tensors, None)
+        return FieldSamples(field, cell, interval, dipoles, tensors, None)
     written = run.properties["step"].astype(np.int64)
     here, there = _shared(steps, written, f"{prefix}.out")
     values = run.properties[observable][there]
     tensors = None if tensors is None else tensors[here]
     if observable == POTENTIAL:
         values = values - _energy_of(field, dipoles[here], tensors)
-    return FieldSamples(field, cell, first, interval, dipoles[here], tensors, values)
+    return FieldSamples(field, cell, interval, dipoles[here], tensors, values)
 
 
 def _energy_of(field: Array, dipoles: Array, tensors: Array | None) -> Array:

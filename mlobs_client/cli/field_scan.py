@@ -16,11 +16,12 @@ from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
 from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, ResultName
-from mlobs_client.plot import save
+from mlobs_client.cli.options import FiniteRange, ResultName, command_line
+from mlobs_client.plot import save, write
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.studies.field_scan import Curve, Settings, analyse
-from mlobs_client.studies.field_scan_figure import plot_distributions, plot_field_scan
+from mlobs_client.results.result import Provenance
+from mlobs_client.studies.field_scan import Scan, Settings, analyse
+from mlobs_client.studies.field_scan_figure import distributions, plot_field_scan
 from mlobs_client.studies.samples import read_samples
 from mlobs_client.studies.scan_check import check_scan
 
@@ -111,9 +112,9 @@ def command(
 
     Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
     length, orientation, diffusion against field) and OUTPUT-distributions (O-H lengths, O-O
-    distances, orientations), each as .png, .pdf, .csv, .json. D is that with the centre of mass
-    at rest. What rests on fewer than 20 independent samples, and D where displacements do not
-    grow as t^1, has no error.
+    distances, orientations; also as .h5), each as .png, .pdf, .csv, .json. D is that with the
+    centre of mass at rest. What rests on fewer than 20 independent samples, and D where
+    displacements do not grow as t^1, has no error.
     """
     campaign = load(file)
     if is_run:
@@ -123,14 +124,15 @@ def command(
     settings = Settings(blocks, window, viscosity, fraction)
     curves = analyse(read_samples(campaign, skip), settings)
     _show(curves)
+    origin = Provenance.of((file,), command_line())
     for path in (
         *save(plot_field_scan(curves), output),
-        *save(plot_distributions(curves), output.with_name(f"{output.name}-distributions")),
+        *write(distributions(curves, origin), output.with_name(f"{output.name}-distributions")),
     ):
         click.echo(path)
 
 
-def _show(curves: Sequence[Curve]) -> None:
+def _show(curves: Sequence[Scan]) -> None:
     table = Table("beads", "field\nV/Å", "time\nps", *SHOWN.values(), box=box.SIMPLE)
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):
@@ -155,7 +157,7 @@ def _show(curves: Sequence[Curve]) -> None:
             click.echo(f"{curve.label}: {curve.onset}")
 
 
-def _reasons(curves: Sequence[Curve]) -> Iterator[str]:
+def _reasons(curves: Sequence[Scan]) -> Iterator[str]:
     """Why what the table shows has no error."""
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from mlobs_client.errors import RecordError
 from mlobs_client.units import DIPOLE_UNITS
 
 if TYPE_CHECKING:
+    from mlobs_client.studies.run_samples import Samples
     from mlobs_client.studies.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ SAME_VOLUME: Final = 0.01
 @click.command(
     epilog="Examples:  mlobs ir simulation --temperature 300 -o ir   |   "
     "mlobs ir simulation --observed dipoles.h5 --temperature 300 -o ir   |   "
+    "mlobs ir simulation --observed record.h5 --currents --temperature 300 -o ir   |   "
     "mlobs ir simulation --key mu --unit debye --timestep 0.5 --temperature 300 -o ir"
 )
 @partial(spectrum.options, needs_prefix=False)
@@ -56,7 +57,13 @@ SAME_VOLUME: Final = 0.01
 )  # fmt: skip
 @click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
-    help="Take dipoles from this output of mlobs observe, one for each PREFIX.",
+    help="Take dipoles or Born charges from this output of mlobs observe, or from the record of "
+    "the run's client (the folder of the records of several clients), one for each PREFIX.",
+)  # fmt: skip
+@click.option(
+    "--currents", is_flag=True,
+    help="From Born charges times velocities, in place of dipoles: of --observed, or of the "
+    "extras BEC.",
 )  # fmt: skip
 def command(
     wanted: spectrum.Wanted,
@@ -67,6 +74,7 @@ def command(
     molecule: bool | None,
     volume: float | None,
     observed: tuple[Path, ...],
+    currents: bool,
 ) -> None:
     """Infrared absorption of independent runs of one system, with error bars.
 
@@ -76,66 +84,59 @@ def command(
     PREFIX is i-PI's output prefix. Reads the extras dipole (or --key) of all beads, whose mean is
     the estimator of path integrals, and, if they are there, PREFIX.committee_dipole_* for the
     band between the members; step and time in PREFIX.out; the cell of a trajectory. Writes
-    OUTPUT.png, .pdf, .csv, .json.
+    OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.vibrations.bands import find_bands
-    from mlobs_client.analysis.vibrations.infrared import check_correction, infrared
+    from mlobs_client.analysis.vibrations.infrared import (
+        check_correction,
+        infrared,
+        infrared_from_currents,
+    )
     from mlobs_client.units import KELVIN
 
-    wanted, runs = files.open_runs(wanted, integrator, temperature)
-    if observed and len(observed) != len(runs):
+    n_runs = len(wanted.prefixes or files.paths)
+    if observed and len(observed) != n_runs:
         raise click.UsageError(
-            f"give --observed once for each of the {len(runs)} PREFIX, not {len(observed)} times"
+            f"give --observed once for each of the {n_runs} PREFIX, not {len(observed)} times"
         )
-    if observed and files.sources:
+    if (observed or currents) and files.sources:
         raise click.UsageError(
-            "--observed is a file of dipoles; leave out --dipoles, --key, --unit"
+            "--observed and --currents take no file of dipoles; leave out --dipoles, --key, --unit"
         )
-    sources = observed or (None,) * len(runs)
     if molecule and volume is not None:
         raise click.UsageError("--volume is that of a periodic cell; leave out --molecule")
+    wanted, runs = files.run_set(wanted, integrator, temperature, observed)
     if molecule is None:
-        molecule = volume is None and _are_molecules(runs)
-    dipoles, members, spacings, firsts, n_beads = [], [], [], [], []
-    for run, source in zip(runs, sources, strict=True):
-        samples = run.dipoles() if source is None else run.observed_dipoles(source)
-        check_correction(correction, samples.n_beads)
-        n_beads.append(samples.n_beads)
-        chosen = spectrum.Selection.of(run, samples.steps, wanted.skip, temperature)
-        dipoles += [samples.mean[chosen.kept][part] for part in chosen.parts]
-        if samples.members is not None:
-            members += [samples.members[:, chosen.kept][:, part] for part in chosen.parts]
-        spacings.append(chosen.spacing)
-        firsts.append(chosen.first)
-    result = infrared(
-        dipoles,
-        spectrum.common(spacings, "sampling times", wanted.prefixes),
-        None if molecule else _volume(runs, firsts, volume),
+        molecule = volume is None and _are_molecules(runs.runs)
+    samples = runs.currents() if currents else runs.dipoles()
+    check_correction(correction, samples.n_beads)
+    spectrum.say(samples.notes)
+    analyse = infrared_from_currents if currents else infrared
+    result = analyse(
+        samples.stretches,
+        samples.spacing,
+        None if molecule else _volume(samples, volume),
         temperature * KELVIN,
         settings=wanted.settings,
         correction=correction,
-        members=members if len(members) == len(dipoles) else None,
+        members=samples.member_stretches,
     )
-    estimator = f"mean over {max(n_beads)} beads" if max(n_beads) > 1 else "classical"
-    result = replace(result, details={**result.details, "dipole": estimator})
-    shown = spectrum.finish(result, wanted, integrator, runs)
+    shown = spectrum.finish(spectrum.estimated(result, samples), wanted, integrator, runs)
     if molecule:
         for band in find_bands(shown.between(wanted.low, wanted.high)):
             click.echo(f"band {band}")
 
 
-def _volume(runs: Sequence[Run], firsts: Sequence[int], given: float | None) -> float:
-    """The given one, angstrom^3, or the mean of trajectories since these steps; bohr^3.
+def _volume(samples: Samples, given: float | None) -> float:
+    """The given one, angstrom^3, or the mean of trajectories since the first samples; bohr^3.
 
     Raises:
         RecordError: none is given, and runs have no cells, or different ones.
     """
-    from mlobs_client.analysis.volume import common_volume
     from mlobs_client.units import ANGSTROM
 
     try:
-        cells = [run.cells(first) for run, first in zip(runs, firsts, strict=True)]
-        found = common_volume(cells, [str(run.prefix) for run in runs])
+        found = samples.volume
     except RecordError:
         if given is None:
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -11,10 +11,8 @@ from typing import Any
 import click
 
 from mlobs_client.cli import spectrum
-from mlobs_client.errors import ConfigError
 from mlobs_client.ipi.series import Source
-from mlobs_client.studies.replica_exchange import ExchangedRun, open_run
-from mlobs_client.studies.runs import Run
+from mlobs_client.studies.run_set import RunSet
 from mlobs_client.units import FEMTOSECOND
 
 
@@ -32,21 +30,22 @@ class NamedFiles:
     paths: tuple[Path, ...]
     sources: Mapping[str, Source]
 
-    def open_runs(
+    def run_set(
         self,
         wanted: spectrum.Wanted,
         integrator: spectrum.Integrator,
         temperature: float | None = None,
-    ) -> tuple[spectrum.Wanted, list[Run]]:
+        records: Sequence[Path] = (),
+    ) -> tuple[spectrum.Wanted, RunSet]:
         """Return what is wanted, with the names of files where there are no prefixes, and the runs.
 
         Args:
             wanted: of the command.
             integrator: with the time step of runs that do not tell it.
             temperature: K, which one of replica exchange.
+            records: one for each run, or none.
 
         Raises:
-            ConfigError: a file of a run with replica exchange is named.
             click.UsageError: neither files nor prefixes, or not as many of both.
         """
         prefixes = wanted.prefixes or self.paths
@@ -57,24 +56,15 @@ class NamedFiles:
                 f"give {self.option} once for each of the {len(prefixes)} PREFIX, not "
                 f"{len(self.paths)} times"
             )
-        paths = self.paths or (None,) * len(prefixes)
-        runs = [
-            self._open(open_run(prefix, temperature), path, integrator.timestep)
-            for prefix, path in zip(prefixes, paths, strict=True)
+        sources = [
+            {name: replace(source, path=path) for name, source in self.sources.items()}
+            for path in self.paths or (None,) * len(prefixes)
         ]
-        return replace(wanted, prefixes=prefixes), runs
-
-    def _open(self, run: Run, path: Path | None, timestep: float | None) -> Run:
-        if self.sources and isinstance(run, ExchangedRun):
-            raise ConfigError(
-                f"{run.prefix}: the outputs of a run with replica exchange are found by PREFIX; "
-                f"leave out {self.option}, --key and --unit"
-            )
-        return replace(
-            run,
-            sources={name: replace(source, path=path) for name, source in self.sources.items()},
-            given_timestep=None if timestep is None else timestep * FEMTOSECOND,
+        timestep = None if integrator.timestep is None else integrator.timestep * FEMTOSECOND
+        runs = RunSet(
+            prefixes, wanted.skip, temperature, records=records, sources=sources, timestep=timestep
         )
+        return replace(wanted, prefixes=prefixes), runs
 
 
 def options(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[Clie
     """
     files = zip(clients, n_clients, strict=True)
     return [ClientFile(path, config.load_config(path), n_processes) for path, n_processes in files]
+
+
+def command_line() -> tuple[str, ...]:
+    """The words that this process was called with, as a user types them."""
+    return ("mlobs", *sys.argv[1:])
 
 
 class FiniteRange(click.FloatRange):

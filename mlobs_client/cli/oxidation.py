@@ -10,7 +10,7 @@ import click
 
 from mlobs_client.analysis.response.winding import CLOSED, TOLERANCE
 from mlobs_client.cli.bars import make_bar
-from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.cli.options import FiniteRange, ResultName, command_line
 from mlobs_client.errors import RecordError
 from mlobs_client.units import ANGSTROM, DIPOLE_UNITS
 
@@ -65,7 +65,7 @@ def command(
 
     PATH.extxyz holds the images of the path in their order, with the total dipole of each, on any
     branch: jumps by quanta are taken out step by step. All other atoms end where they began. With
-    -o, writes OUTPUT.png, .pdf, .csv, .json.
+    -o, writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.response.winding import oxidation_number
 
@@ -87,10 +87,18 @@ def command(
         f"{found.before_rounding:+.4f} before rounding; it has moved by ({moved}) lattice vectors"
     )
     if output is not None:
-        from mlobs_client.plot import plot_winding, save
+        from mlobs_client.analysis.response.winding import curve_along_path
+        from mlobs_client.plot import write
+        from mlobs_client.results.result import Provenance, Result
 
         label = f"{symbol} (atom {atom}): N = {found.value:+d}".replace("-", "−")
-        for written in save(plot_winding({label: found.along}), output):
+        files = (path,) if client is None else (path, client)
+        result = Result(
+            "oxidation number",
+            (curve_along_path(found.along, label),),
+            provenance=Provenance.of(files, command_line()),
+        )
+        for written in write(result, output, integers=True):
             click.echo(written)
 
 

@@ -22,11 +22,13 @@ from mlobs_client.cli.options import FiniteRange, ResultName
 from mlobs_client.errors import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mlobs_client.analysis.response.reweighting import Reweighted
     from mlobs_client.results.estimate import Estimate
+    from mlobs_client.results.result import Result
     from mlobs_client.structure import Array
+    from mlobs_client.studies.run_samples import Samples
 
 
 @click.command(
@@ -95,14 +97,14 @@ def command(
     energies and are not treated: such runs are refused where client files beside PREFIX name them.
     One run is reweighted; several are joined by the multistate Bennett acceptance ratio. An
     average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
-    .json.
+    .json, .h5.
     """
     from mlobs_client.analysis.response.branches_of_runs import say_moved
     from mlobs_client.analysis.volume import common_volume
-    from mlobs_client.plot import plot_against_field, save
+    from mlobs_client.plot import write
     from mlobs_client.results.statistics import mean
-    from mlobs_client.studies.replica_exchange import open_run, refuse_alignment
-    from mlobs_client.studies.temperature import compare_temperature
+    from mlobs_client.studies.replica_exchange import refuse_alignment
+    from mlobs_client.studies.run_set import RunSet
     from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
     length = float(np.linalg.norm(direction))
@@ -112,15 +114,16 @@ def command(
         )
     unit_vector = np.array(direction) / length
     scale = VOLT_PER_ANGSTROM * unit_vector
-    runs = [open_run(prefix, temperature) for prefix in prefixes]
+    samples = RunSet(prefixes, skip, temperature).dipoles()
+    of_runs = zip(samples.runs, samples.steps, samples.values, fields, strict=True)
     data = [
-        read_field_samples(run, observable, field * scale, skip, second_order=second_order)
-        for run, field in zip(runs, fields, strict=True)
+        read_field_samples(
+            run, steps, dipoles, observable, field * scale, second_order=second_order
+        )
+        for run, steps, dipoles, field in of_runs
     ]
-    for run, one in zip(runs, data, strict=True):
-        compare_temperature(run, temperature, one.first_step)
     if branches == "align":
-        refuse_alignment(runs)
+        refuse_alignment(samples.runs)
         data, away = align_samples(data, list(map(str, prefixes)), temperature * KELVIN)
         for line in say_moved(list(map(str, prefixes)), away):
             click.echo(line)
@@ -130,15 +133,39 @@ def command(
     simulated = tuple(
         mean(wanted.of(one.dipoles, one.values), wanted.unit, one.interval) for one in data
     )
-    figure = plot_against_field(
-        {
-            "simulated": (np.array(fields), simulated),
-            "reweighted": (np.array(list(found)), tuple(found.values())),
-        },
-        observable,
-    )
-    for path in save(figure, output):
+    averages = {
+        "simulated": (fields, simulated),
+        "reweighted": (tuple(found), tuple(found.values())),
+    }
+    result = _result(observable, samples, averages)
+    for path in write(result, output):
         click.echo(path)
+
+
+def _result(
+    observable: str,
+    samples: Samples,
+    averages: Mapping[str, tuple[tuple[float, ...], tuple[Estimate, ...]]],
+) -> Result:
+    """Averages by labels, each with its fields, V/angstrom."""
+    from mlobs_client.cli import spectrum
+    from mlobs_client.results.curve import ESTIMATOR
+    from mlobs_client.results.result import Points, Result
+
+    points = tuple(
+        Points(
+            observable,
+            "electric field",
+            "V/angstrom",
+            np.array(fields),
+            values,
+            label,
+            {ESTIMATOR: samples.estimator},
+        )
+        for label, (fields, values) in averages.items()
+    )
+    title = f"{observable} in other fields"
+    return Result(title, points=points, provenance=spectrum.provenance(samples.runs))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
@@ -11,22 +11,18 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
 from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
-from mlobs_client.cli.options import FiniteRange, ResultName
-from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.plot import plot_spectra, save
-from mlobs_client.structure import Integers
+from mlobs_client.cli.options import FiniteRange, ResultName, command_line
+from mlobs_client.errors import ConfigError
+from mlobs_client.plot import write
+from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.result import Provenance, Result
+from mlobs_client.studies.run_samples import Samples, common
+from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run
-from mlobs_client.studies.temperature import compare_temperature
-from mlobs_client.units import FEMTOSECOND, PICOSECOND
-
-SAME_TIME: Final = 1e-3
-"""Of a time step: what times in a file are rounded by."""
-
-SHORTEST: Final = 8
-"""Samples of a stretch that has any correlation to show."""
+from mlobs_client.units import FEMTOSECOND
 
 MOST_RANGES: Final = 5
 """Ranges of wavenumbers that a line lists."""
@@ -65,13 +61,14 @@ class Integrator:
     timestep: float | None
     corrects: bool
 
-    def treat(self, spectrum: Spectrum, wanted: Wanted, runs: Sequence[Run]) -> Spectrum:
+    def treat(self, spectrum: Curve, wanted: Wanted, runs: RunSet) -> Curve:
         """Say how far the peaks in the figure have moved, and correct what is to be corrected.
 
         Raises:
             ConfigError: a time step longer than that of the runs.
         """
-        outer = common([run.timestep for run in runs], "time steps", wanted.prefixes)
+        names = list(map(str, wanted.prefixes))
+        outer = common([run.timestep for run in runs.runs], "time steps", names)
         step = outer if self.timestep is None else self.timestep * FEMTOSECOND
         if step > outer * (1.0 + 1e-6):
             raise ConfigError(
@@ -149,95 +146,7 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
     return called
 
 
-def kept(run: Run, steps: Integers, skip: float) -> slice:
-    """The samples after the first ``skip`` picoseconds.
-
-    Raises:
-        RecordError: nothing is left.
-    """
-    times = run.times(steps)
-    first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
-    if first >= len(steps) - 1:
-        raise RecordError(f"{run.prefix}: shorter than the {skip} ps of --skip")
-    return slice(first, None)
-
-
-def stretches(run: Run, steps: Integers) -> list[slice]:
-    """The samples that follow each other in time; of replica exchange, those between exchanges.
-
-    Blocks lie within one of them, and what is too short for a block is left out: it says so.
-
-    Raises:
-        RecordError: none is long enough for anything.
-    """
-    found = run.stretches(steps)
-    if len(found) == 1:
-        return found
-    lengths = [one.stop - one.start for one in found]
-    if max(lengths) < SHORTEST:
-        raise RecordError(
-            f"{run.prefix}: at most {max(lengths)} samples follow each other between exchanges, "
-            "too few for a spectrum; exchange less often, with a larger <stride> in <remd>"
-        )
-    click.echo(
-        f"{run.prefix}: {len(found)} stretches between exchanges, of {min(lengths)} to "
-        f"{max(lengths)} samples; those shorter than a block are left out"
-    )
-    return [one for one in found if one.stop - one.start >= SHORTEST]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The samples of a run that count.
-
-    Attributes:
-        kept: those after what is skipped.
-        parts: of the kept ones, those that follow each other in time.
-        first: step of the first one.
-        spacing: time between samples, atu.
-    """
-
-    kept: slice
-    parts: list[slice]
-    first: int
-    spacing: float
-
-    @classmethod
-    def of(cls, run: Run, steps: Integers, skip: float, temperature: float | None) -> Selection:
-        """Choose samples; what is left out, and doubts about the temperature, are said.
-
-        Args:
-            run: whose they are.
-            steps: of all samples, shape ``(t,)``.
-            skip: ps left out at the start.
-            temperature: K, held against that of the run; None for a run that is not at equilibrium.
-
-        Raises:
-            RecordError: nothing is left, or the samples are not evenly spaced.
-            ConfigError: the run was at another temperature.
-        """
-        left = kept(run, steps, skip)
-        first = int(steps[left][0])
-        if temperature is not None:
-            compare_temperature(run, temperature, first)
-        parts = stretches(run, steps[left])
-        return cls(left, parts, first, run.spacing(steps[left]))
-
-
-def common(values: list[float], what: str, prefixes: tuple[Path, ...]) -> float:
-    """The one value that all runs share.
-
-    Raises:
-        RecordError: they differ.
-    """
-    if max(values) - min(values) > 1e-6 * abs(values[0]):
-        raise RecordError(f"the {what} of {', '.join(map(str, prefixes))} differ: {values} (a.u.)")
-    return values[0]
-
-
-def finish(
-    spectrum: Spectrum, wanted: Wanted, integrator: Integrator, runs: Sequence[Run]
-) -> Spectrum:
+def finish(spectrum: Curve, wanted: Wanted, integrator: Integrator, runs: RunSet) -> Curve:
     """Say what window and time step have done, write figure and data, and say where.
 
     Returns:
@@ -247,16 +156,31 @@ def finish(
         ConfigError: a time step that the runs do not have.
     """
     shown = integrator.treat(spectrum, wanted, runs)
-    for line in window_report(shown.between(wanted.low, wanted.high)):
-        click.echo(line)
-    label = wanted.prefixes[0].name
-    figure = plot_spectra({label: shown}, low=wanted.low, high=wanted.high)
-    for path in save(figure, wanted.output):
+    say(window_report(shown.between(wanted.low, wanted.high)))
+    part = replace(shown.between(wanted.low, wanted.high), label=wanted.prefixes[0].name)
+    result = Result(shown.quantity, (part,), provenance=provenance(runs.runs))
+    for path in write(result, wanted.output):
         click.echo(path)
     return shown
 
 
-def window_report(spectrum: Spectrum) -> Iterator[str]:
+def say(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        click.echo(line)
+
+
+def estimated(curve: Curve, samples: Samples) -> Curve:
+    """The curve with its estimator, beads or centroids, among the details."""
+    return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
+
+
+def provenance(runs: Iterable[Run]) -> Provenance:
+    """The command line, and the files of runs that it has read."""
+    return Provenance.of({path for run in runs for path in run.inputs}, command_line())
+
+
+def window_report(spectrum: Curve) -> Iterator[str]:
     """Say how much correlation the window cuts off, and where the spectrum depends on it."""
     if LEFT in spectrum.details:  # of all but responses to a pulse
         left, noise = (float(spectrum.details[name]) for name in (LEFT, NOISE))
@@ -272,8 +196,9 @@ def window_report(spectrum: Spectrum) -> Iterator[str]:
         yield "window bias: none seen"
         return
     edges = np.flatnonzero(np.diff(marked, prepend=False, append=False)).reshape(-1, 2)
-    ends = [(spectrum.wavenumber[a], spectrum.wavenumber[b - 1]) for a, b in edges]
-    wide = [(low, high) for low, high in ends if high - low >= 0.5 * spectrum.resolution]
+    ends = [(spectrum.x[a], spectrum.x[b - 1]) for a, b in edges]
+    width = 0.5 * (spectrum.resolution or 0.0)
+    wide = [(low, high) for low, high in ends if high - low >= width]
     listed = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in wide[:MOST_RANGES])
     more = f" and {len(wide) - MOST_RANGES} more" if len(wide) > MOST_RANGES else ""
     where = f"at {listed}{more} cm^-1" if wide else "at single points"

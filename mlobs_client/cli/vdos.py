@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import click
@@ -46,33 +45,15 @@ def command(
     time of PREFIX.out. Masses are those of RESTART, of a checkpoint or of the input beside the
     outputs, else those of the labels; the masses used are printed. The integral is the number of
     coordinates that move. With replica exchange, frames are sorted by temperature, and spectra
-    are computed between exchanges. Writes OUTPUT.png, .pdf, .csv, .json.
+    are computed between exchanges. Writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.vibrations.kinetics import find_freedom
     from mlobs_client.analysis.vibrations.vdos import vdos
-    from mlobs_client.studies.masses import common_masses
 
-    velocities, spacings, found = [], [], []
-    quantities = set()  # of the centroid, or of classical atoms
-    wanted, runs = files.open_runs(wanted, integrator, temperature)
-    for run in runs:
-        trajectory = run.velocities()
-        quantities.add(trajectory.quantity)
-        chosen = spectrum.Selection.of(run, trajectory.steps, wanted.skip, temperature)
-        spacings.append(chosen.spacing)
-        trajectory = replace(trajectory, values=trajectory.values[chosen.kept])
-        velocities += [trajectory.values[part] for part in chosen.parts]
-        found.append(run.masses(trajectory, dict(masses)))
-    used = common_masses(found, wanted.prefixes)
-    click.echo(str(used))
-    click.echo(f"degrees of freedom: {find_freedom(velocities, used.values)}")
-    result = vdos(
-        velocities,
-        used.values,
-        spectrum.common(spacings, "sampling times", wanted.prefixes),
-        wanted.settings,
-    )
-    result = replace(
-        result, details={**result.details, "velocities": ", ".join(sorted(quantities))}
-    )
-    spectrum.finish(result, wanted, integrator, runs)
+    wanted, runs = files.run_set(wanted, integrator, temperature)
+    samples = runs.velocities(dict(masses))
+    spectrum.say(samples.notes)
+    click.echo(str(samples.masses))
+    click.echo(f"degrees of freedom: {find_freedom(samples.stretches, samples.masses.values)}")
+    result = vdos(samples.stretches, samples.masses.values, samples.spacing, wanted.settings)
+    spectrum.finish(spectrum.estimated(result, samples), wanted, integrator, runs)

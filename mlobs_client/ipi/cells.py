@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from mlobs_client.ipi.trajectory import PLACES, open_trajectory
 from mlobs_client.structure import Array, Integers, fills_cell
 
 
-def read_cells(paths: Sequence[Path], prefix: Path) -> tuple[Integers, Array]:
+def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
     """Read steps and cells of the first trajectory with a cell.
 
     Args:

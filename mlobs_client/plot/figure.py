@@ -28,6 +28,9 @@ COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 DASHES: Final = ("-", "--", "-.", ":")
 """Told apart in print without colours."""
 
+MARKERS: Final = "osD^v"
+"""Told apart where points of two curves are close."""
+
 STYLE: Final[dict[str, object]] = {
     "figure.figsize": (3.37, 2.3),  # inch: one column of a journal; legends add to the height
     "figure.constrained_layout.use": True,
@@ -63,6 +66,7 @@ UNITS: Final = {
     "eV/angstrom": r"eV$\,$Å$^{-1}$",
     "angstrom^3": "Å$^3$",
     "e": "$e$",
+    "meV/atom": r"meV$\,$atom$^{-1}$",
 }
 
 
@@ -94,19 +98,37 @@ def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
     Raises:
         RecordError: a file cannot be written.
     """
-    png, pdf, table, numbers = (Path(f"{stem}.{end}") for end in ("png", "pdf", "csv", "json"))
+    table, numbers = (Path(f"{stem}.{end}") for end in ("csv", "json"))
     content = {"summary": plot.summary, "columns": dict(plot.columns)}
+    pictures = save_figure(plot.figure, stem)
     try:
-        png.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-            write_whole(png, _draw(plot.figure, "png", dpi=300))
-            write_whole(pdf, _draw(plot.figure, "pdf", metadata={"CreationDate": None}))
         write_csv(table, plot.columns)
         text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
         write_whole(numbers, f"{text}\n".encode())
     except (OSError, ModelError) as error:
         raise RecordError(f"cannot write the figure {stem}: {error}") from error
-    return png, pdf, table, numbers
+    return *pictures, table, numbers
+
+
+def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, ...]:
+    """Write a figure as ``.png`` and ``.pdf``, each file whole, or the one before it stays.
+
+    Args:
+        figure: of matplotlib.
+        stem: path without an ending.
+
+    Raises:
+        RecordError: a file cannot be written.
+    """
+    png, pdf = (Path(f"{stem}.{end}") for end in ("png", "pdf"))
+    try:
+        png.parent.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+            write_whole(png, _draw(figure, "png", dpi=300))
+            write_whole(pdf, _draw(figure, "pdf", metadata={"CreationDate": None}))
+    except (OSError, ModelError) as error:
+        raise RecordError(f"cannot write the figure {stem}: {error}") from error
+    return png, pdf
 
 
 def _draw(figure: Figure, kind: str, **options: Any) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot.figure import COLORS, Plot, add_legend, extend, new_figure, pretty
+from mlobs_client.plot.figure import COLORS, MARKERS, Plot, add_legend, extend, new_figure, pretty
 from mlobs_client.structure import Array
 
 
@@ -34,8 +34,8 @@ def plot_parity(points: Mapping[str, tuple[Array, Array]], quantity: str, unit: 
     for i, (label, (reference, prediction)) in enumerate(points.items()):
         errors[label] = float(np.sqrt(np.mean((prediction - reference) ** 2)))
         axes.plot(
-            reference, prediction, "osD^v"[i % 5], color=COLORS[i % len(COLORS)], markersize=2.5,
-            markeredgewidth=0.0, alpha=0.8, label=f"{label}: {errors[label]:.2g}",
+            reference, prediction, MARKERS[i % len(MARKERS)], color=COLORS[i % len(COLORS)],
+            markersize=2.5, markeredgewidth=0.0, alpha=0.8, label=f"{label}: {errors[label]:.2g}",
         )  # fmt: skip
         extend(columns, label, reference, prediction)
     ends = [min(np.min(r) for r, _ in points.values()), max(np.max(r) for r, _ in points.values())]

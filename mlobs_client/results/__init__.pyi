@@ -1,5 +1,7 @@
+from .curve import Curve
 from .estimate import Estimate
 from .lines import LinearFit, drift, fit_line
+from .result import Points, Provenance, Result, Tensor
 from .statistics import (
     block_mean,
     bootstrap,
@@ -10,8 +12,13 @@ from .statistics import (
 from .zero_frequency import statistical_inefficiency, zero_frequency_density
 
 __all__ = [
+    "Curve",
     "Estimate",
     "LinearFit",
+    "Points",
+    "Provenance",
+    "Result",
+    "Tensor",
     "block_mean",
     "bootstrap",
     "drift",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,17 +15,19 @@ from mlobs_client.analysis.response.polarization import (
     polarization_against_field,
 )
 from mlobs_client.analysis.vibrations.infrared import infrared
-from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings, peak
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
-from mlobs_client.plot import plot_polarization, plot_spectra, save
+from mlobs_client.plot import write
+from mlobs_client.plot.figure import with_error
+from mlobs_client.results.curve import ESTIMATOR, Curve
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.results.lines import drift
-from mlobs_client.structure import Array
+from mlobs_client.results.result import Points, Provenance, Result
 from mlobs_client.studies import demo
-from mlobs_client.studies.conserved_figure import plot_conserved
-from mlobs_client.studies.runs import Dipoles, Run
-from mlobs_client.units import EV, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
+from mlobs_client.studies.conserved_figure import conserved
+from mlobs_client.studies.run_samples import Samples
+from mlobs_client.studies.run_set import RunSet
+from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ SKIPPED: Final = 0.15
 """Of every leg, while it finds its equilibrium: the beads start at one point."""
 STRETCH: Final = (2800.0, 4200.0)
 """Where the O-H stretch is looked for, cm^-1."""
+SHOWN: Final = (0.0, 4500.0)
+"""Of the spectra, cm^-1."""
 
 
 @dataclass(frozen=True)
@@ -50,109 +54,129 @@ def analyse(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[P
     Returns:
         The rows of the table, and the figures that were written.
     """
-    runs = {leg: Run(folder / leg.name / "simulation") for leg in demo.LEGS}
-    rows, figures = _conserved(runs, folder)
-    for made_rows, made_figures in (
-        _spectra(runs, folder, settings),
-        _polarization(runs, folder),
-    ):
+    rows, figures = _conserved(folder)
+    for made_rows, made_figures in (_spectra(folder, settings), _polarization(folder)):
         rows += made_rows
         figures += made_figures
     return rows, figures
 
 
-Runs = dict[demo.Leg, Run]
+def _open(folder: Path, leg: demo.Leg, fraction: float = 0.0) -> RunSet:
+    prefix = folder / leg.name / "simulation"
+    records = (prefix.with_name("dipoles.h5"),) if leg in demo.OBSERVED else ()
+    return RunSet((prefix,), fraction=fraction, records=records)
 
 
-def _conserved(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
+def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
     labels = {"no field": demo.CLASSICAL, "0.1 V/Å": demo.CLASSICAL_IN_FIELD}
-    curves, rows, n_atoms = {}, [], 0
-    for label, leg in labels.items():
-        properties = runs[leg].properties
-        times, conserved = properties["time"], properties["conserved"]
-        curves[label] = (times, conserved)
-        n_atoms = len(runs[leg].velocities().numbers)
-        per_atom = 1e6 * conserved / EV / n_atoms
-        slope = drift(times / PICOSECOND, per_atom, ("ps", "µeV/atom"))
-        rows.append(Row(f"drift of the conserved energy, NVE, {label}", slope))
-    save(plot_conserved(curves, n_atoms), folder / "conserved")
+    sets = {label: _open(folder, leg) for label, leg in labels.items()}
+    tables = {label: one.runs[0].properties for label, one in sets.items()}
+    result = conserved(
+        {label: (table["time"], table["conserved"]) for label, table in tables.items()},
+        len(sets["no field"].runs[0].velocities().numbers),
+        Provenance.of({path for one in sets.values() for path in one.inputs}),
+    )
+    write(result, folder / "conserved")
+    rows = [
+        Row(f"drift of the conserved energy, NVE, {label}", result.numbers[f"drift, {label}"])
+        for label in labels
+    ]
     return rows, [folder / "conserved.png"]
 
 
-def _spectra(runs: Runs, folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
+def _spectra(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
     legs = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
-    densities = {label: _vdos(runs[leg], settings) for label, leg in legs.items()}
-    absorptions = {label: _infrared(runs[leg], leg, settings) for label, leg in legs.items()}
+    sets = {label: _open(folder, leg, SKIPPED) for label, leg in legs.items()}
+    kinds: dict[str, Callable[[RunSet, SpectrumSettings], Curve]] = {"VDOS": _vdos, "IR": _infrared}
+    found = {
+        (what, label): replace(analyse(runs, settings), label=label)
+        for what, analyse in kinds.items()
+        for label, runs in sets.items()
+    }
     rows = []
-    for what, spectra in (("VDOS", densities), ("IR", absorptions)):
-        for label, spectrum in spectra.items():
-            try:
-                stretch = peak(spectrum, *STRETCH)
-            except RecordError as error:  # a quick look resolves no lines
-                logger.warning("%s, %s: %s", what, label, error)
-            else:
-                rows.append(Row(f"O-H stretch in the {what}, {label}", stretch))
-    save(plot_spectra(absorptions, densities), folder / "spectra")
+    for (what, label), spectrum in found.items():
+        try:
+            stretch = spectrum.peak(*STRETCH)
+        except RecordError as error:  # a quick look resolves no lines
+            logger.warning("%s, %s: %s", what, label, error)
+        else:
+            rows.append(Row(f"O-H stretch in the {what}, {label}", stretch))
+    shown = [found[what, label].between(*SHOWN) for what in ("IR", "VDOS") for label in legs]
+    inputs = {path for runs in sets.values() for path in runs.inputs}
+    result = Result("vibrations of water", tuple(shown), provenance=Provenance.of(inputs))
+    write(result, folder / "spectra")
     return rows, [folder / "spectra.png"]
 
 
-def _vdos(run: Run, settings: SpectrumSettings) -> Spectrum:
-    velocities = run.velocities()
-    spacing = run.spacing(velocities.steps)
-    velocities = replace(velocities, values=_equilibrated(velocities.values))
-    return vdos([velocities.values], run.masses(velocities).values, spacing, settings)
+def _vdos(runs: RunSet, settings: SpectrumSettings) -> Curve:
+    samples = runs.velocities()
+    found = vdos(samples.stretches, samples.masses.values, samples.spacing, settings)
+    return _with_estimator(found, samples)
 
 
-def _infrared(run: Run, leg: demo.Leg, settings: SpectrumSettings) -> Spectrum:
-    dipoles = _dipoles(run, leg)
-    assert dipoles.members is not None  # the bundled models are committees
-    return infrared(
-        [_equilibrated(dipoles.mean)],
-        run.spacing(dipoles.steps),
-        run.volume,
+def _infrared(runs: RunSet, settings: SpectrumSettings) -> Curve:
+    samples = runs.dipoles()
+    found = infrared(
+        samples.stretches,
+        samples.spacing,
+        samples.volume,
         TEMPERATURE,
         settings=settings,
-        members=[dipoles.members[:, len(dipoles.mean) - len(_equilibrated(dipoles.mean)) :]],
+        members=samples.member_stretches,
     )
+    return _with_estimator(found, samples)
 
 
-def _polarization(runs: Runs, folder: Path) -> tuple[list[Row], list[Path]]:
+def _with_estimator(curve: Curve, samples: Samples) -> Curve:
+    return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
+
+
+def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
+    classical = [_open(folder, leg) for leg in demo.CLASSICAL_FIELDS]
+    quantum = [_open(folder, leg) for leg in (demo.QUANTUM, *demo.QUANTUM_FIELDS)]
     curves = {
-        "classical": _curve(runs, demo.CLASSICAL_FIELDS),
-        f"TRPMD, {demo.BEADS} beads": _curve(runs, (demo.QUANTUM, *demo.QUANTUM_FIELDS)),
+        "classical": _curve(classical, demo.CLASSICAL_FIELDS),
+        f"TRPMD, {demo.BEADS} beads": _curve(quantum, (demo.QUANTUM, *demo.QUANTUM_FIELDS)),
     }
     rows = [
         Row(f"change of polarization at {field:g} V/Å, {label}", polarization)
         for label, curve in curves.items()
         for field, polarization in zip(curve.field, curve.polarization, strict=True)
     ]
-    save(plot_polarization(curves), folder / "polarization")
+    lines: list[Curve] = []
+    points: list[Points] = []
+    numbers: dict[str, Estimate] = {}
+    for label, curve in curves.items():
+        line, averages = curve.parts(f"{label}: χ = {with_error(curve.susceptibility)}")
+        lines.append(line)
+        points.append(averages)
+        numbers |= curve.numbers(label)
+    inputs = {path for runs in (*classical, *quantum) for path in runs.inputs}
+    result = Result(
+        "polarization of water",
+        tuple(lines),
+        tuple(points),
+        numbers,
+        provenance=Provenance.of(inputs),
+    )
+    write(result, folder / "polarization")
     return rows, [folder / "polarization.png"]
 
 
-def _curve(runs: Runs, legs: Sequence[demo.Leg]) -> PolarizationCurve:
+def _curve(sets: Sequence[RunSet], legs: Sequence[demo.Leg]) -> PolarizationCurve:
     """Changes against the first leg, which begins at the same state without a field.
 
     The dipole of so short a run is still that of its start. At the same step, this start is in
     both runs, and their difference is what the field does. Without a field there is no
     polarization, by symmetry: the liquid is isotropic.
     """
-    (at_rest, *in_fields) = [_dipoles(runs[leg], leg) for leg in legs]
+    (at_rest, *in_fields) = [runs.dipoles() for runs in sets]
     changes = []
     for one in in_fields:
-        _, here, there = np.intersect1d(one.steps, at_rest.steps, return_indices=True)
-        changes.append(_equilibrated(one.mean[here] - at_rest.mean[there]))
+        _, here, there = np.intersect1d(one.steps[0], at_rest.steps[0], return_indices=True)
+        change = one.values[0][here] - at_rest.values[0][there]
+        changes.append(change[round(SKIPPED * len(change)) :])
     fields = np.array([[0.0, 0.0, leg.field] for leg in legs[1:]])
     return polarization_against_field(
-        fields * VOLT_PER_ANGSTROM, changes, runs[legs[0]].volume, paired=True
+        fields * VOLT_PER_ANGSTROM, changes, at_rest.volume, paired=True
     )
-
-
-def _dipoles(run: Run, leg: demo.Leg) -> Dipoles:
-    if leg in demo.OBSERVED:
-        return run.observed_dipoles(run.prefix.with_name("dipoles.h5"))
-    return run.dipoles()
-
-
-def _equilibrated(samples: Array) -> Array:
-    return samples[round(SKIPPED * len(samples)) :]

@@ -14,9 +14,10 @@ from typing import Final, TypeVar
 import numpy as np
 
 from mlobs_client.analysis.liquids.distributions import (
-    Distribution,
     find_bonds,
+    highest,
     histogram,
+    mode,
     radial_distribution,
 )
 from mlobs_client.analysis.liquids.freezing import FRACTION, Onset, find_onset
@@ -34,6 +35,7 @@ from mlobs_client.analysis.transport.diffusion import (
     diffusion_from_velocities,
 )
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array
@@ -93,8 +95,8 @@ class Point:
     duration: float
     polarization: Estimate | None
     bond_length: Estimate
-    bonds: Distribution
-    pairs: Distribution
+    bonds: Curve
+    pairs: Curve
     orientation: Orientation
     displacements: Diffusion
     velocities: Diffusion
@@ -102,7 +104,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Scan:
     """All fields of one number of beads.
 
     Attributes:
@@ -137,8 +139,8 @@ class Curve:
                 "O-H length": point.bond_length,
                 "P1": point.orientation.first,
                 "P2": point.orientation.second,
-                "O-O peak": point.pairs.mode,
-                "O-O peak height": point.pairs.highest,
+                "O-O peak": mode(point.pairs),
+                "O-O peak height": highest(point.pairs),
                 "D from displacements": point.displacements.coefficient,
                 "power of time of displacements": point.displacements.exponent,
                 "D from velocities": point.velocities.coefficient,
@@ -149,7 +151,7 @@ class Curve:
         ]
 
 
-def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
+def analyse(samples: Sequence[Sample], settings: Settings) -> list[Scan]:
     """Make one curve for each number of beads; runs of the same field are taken together.
 
     Raises:
@@ -165,10 +167,8 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Curve]:
     return [curve for curve in curves if curve.points]
 
 
-def _analyse_curve(
-    n_beads: int, legs: Sequence[Leg], direction: Array, settings: Settings
-) -> Curve:
-    curve = Curve(n_beads, (), None, None, None)
+def _analyse_curve(n_beads: int, legs: Sequence[Leg], direction: Array, settings: Settings) -> Scan:
+    curve = Scan(n_beads, (), None, None, None)
     points, kept = [], []
     for leg in legs:
         names = ", ".join(sample.name for sample in leg.samples)
@@ -239,7 +239,9 @@ def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
             lambda: mean_polarization(leg.dipoles, direction, leg.volume, leg.dipoles_interval),
         ),
         bond_length=mean([one.mean(axis=(1, 2)) for one in lengths], "angstrom", interval),
-        bonds=histogram(lengths, BOND_EDGES, settings.n_blocks, interval=interval),
+        bonds=histogram(
+            lengths, BOND_EDGES, settings.n_blocks, interval=interval, name="O-H length"
+        ),
         pairs=radial_distribution(
             [sample.positions.values[:, :, oxygens] for sample in samples],
             [sample.positions.cells for sample in samples],

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from mlobs_client.analysis.liquids.distributions import Distribution
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,
-    DASHES,
+    MARKERS,
     Plot,
     add_legend,
     draw_points,
@@ -21,7 +21,9 @@ from mlobs_client.plot.figure import (
     new_figure,
     pretty,
 )
-from mlobs_client.studies.field_scan import Curve, Point
+from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.result import Provenance, Result
+from mlobs_client.studies.field_scan import Point, Scan
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 FIELD: Final = "field (V/angstrom)"
@@ -53,14 +55,14 @@ DRAWN: Final = (
 )
 """What the figure against the field shows, of the rows of a curve."""
 
-DISTRIBUTIONS: Final[Mapping[str, Callable[[Point], Distribution]]] = {
-    "O-H length": lambda point: point.bonds,
-    "O-O distance": lambda point: point.pairs,
-    "cos(theta)": lambda point: point.orientation.distribution,
-}
+DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
+    lambda point: point.bonds,
+    lambda point: replace(point.pairs, quantity="O-O distribution g(r)"),
+    lambda point: point.orientation.distribution,
+)
 
 
-def plot_field_scan(curves: Sequence[Curve]) -> Plot:
+def plot_field_scan(curves: Sequence[Scan]) -> Plot:
     """Draw polarization, O-H length, orientation and diffusion against the field.
 
     Dashed in the first panel: the linear response that the fluctuations at zero field predict,
@@ -76,7 +78,7 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     _check(curves)
     figure, (polarization, length, cosine, diffusion) = new_figure(4)
     for i, curve in enumerate(curves):
-        color, marker = COLORS[i % len(COLORS)], "osD^v"[i % 5]
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
         _draw_linear_response(polarization, curve, color)
         for axes, name in (
             (polarization, "polarization"),
@@ -97,62 +99,44 @@ def plot_field_scan(curves: Sequence[Curve]) -> Plot:
     return Plot(figure, _columns(curves), {curve.label: _summary(curve) for curve in curves})
 
 
-def plot_distributions(curves: Sequence[Curve]) -> Plot:
-    """Draw distributions of O-H lengths, O-O distances and orientations, one line for each field.
+def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
+    """Distributions of O-H lengths, O-O distances and orientations, a curve for each field.
 
     Args:
         curves: classical and quantum ones.
+        provenance: where they come from.
 
     Raises:
         ConfigError: no curve.
     """
     _check(curves)
-    figure, panels = new_figure(len(DISTRIBUTIONS), share_x=False)
-    columns: dict[str, list[str | float]] = {
-        name: [] for name in ("curve", FIELD, "quantity", "unit", "x", "density or g(r)", "error")
-    }
-    fields = sorted({point.field for curve in curves for point in curve.points})
-    for axes, (name, of_point) in zip(panels, DISTRIBUTIONS.items(), strict=True):
-        for i, curve in enumerate(curves):
-            for point in curve.points:
-                one = of_point(point)
-                color = COLORS[fields.index(point.field) % len(COLORS)]
-                axes.plot(one.centers, one.values, color=color, linestyle=DASHES[i % len(DASHES)])
-                low, high = one.values - one.errors, one.values + one.errors
-                axes.fill_between(one.centers, low, high, color=color, alpha=0.2, linewidth=0)
-                _extend(columns, curve.label, point.field, name, one)
-    panels[0].set_xlabel("O-H length / Å")
-    panels[0].set_ylabel(r"density / Å$^{-1}$")
-    panels[1].set_xlabel("O-O distance / Å")
-    panels[1].set_xlim(left=_closest(curves))
-    panels[1].set_ylabel(r"$g_\mathrm{OO}(r)$")
-    panels[2].set_xlabel(r"$\cos\theta$")
-    panels[2].set_ylabel("density")
-    for field in fields:
-        color = COLORS[fields.index(field) % len(COLORS)]
-        panels[0].plot([], [], color=color, label=f"{field:g} {pretty('V/angstrom')}")
-    for i, curve in enumerate(curves):
-        panels[0].plot([], [], color="0.4", linestyle=DASHES[i % len(DASHES)], label=curve.label)
-    add_legend(figure, panels[0], [], n_columns=3)
-    summary = {
-        curve.label: {f"{point.field:g}": point.pairs.error_from for point in curve.points}
-        for curve in curves
-    }
-    return Plot(figure, columns, {"errors from": summary})
+    return Result(
+        "a liquid in static fields",
+        tuple(
+            replace(
+                of_point(point),
+                label=f"{curve.label}, {point.field:g} V/angstrom",
+                details={
+                    "field (V/angstrom)": point.field,
+                    ESTIMATOR: f"every one of {curve.label}"
+                    if curve.n_beads > 1
+                    else "classical nuclei",
+                },
+            )
+            for of_point in DISTRIBUTIONS
+            for curve in curves
+            for point in curve.points
+        ),
+        provenance=provenance or Provenance(),
+    )
 
 
-def _closest(curves: Sequence[Curve]) -> float:
-    """The first bin of any radial distribution that is not empty."""
-    pairs = [point.pairs for curve in curves for point in curve.points]
-    return min(float(one.centers[np.argmax(one.values > 0.0)]) for one in pairs)
-
-
-def _check(curves: Sequence[Curve]) -> None:
+def _check(curves: Sequence[Scan]) -> None:
     if not curves or not all(curve.points for curve in curves):
         raise ConfigError("no run of a field scan was given to plot")
 
 
-def _draw_linear_response(axes: Axes, curve: Curve, color: str) -> None:
+def _draw_linear_response(axes: Axes, curve: Scan, color: str) -> None:
     at_zero = next((one.polarization for one in curve.points if one.field == 0.0), None)
     if at_zero is None or curve.susceptibility is None:
         return
@@ -164,7 +148,7 @@ def _draw_linear_response(axes: Axes, curve: Curve, color: str) -> None:
     axes.fill_between(fields, line - band, line + band, color=color, alpha=0.2, linewidth=0)
 
 
-def _draw_points(axes: Axes, curve: Curve, name: str, color: str, marker: str) -> None:
+def _draw_points(axes: Axes, curve: Scan, name: str, color: str, marker: str) -> None:
     known = [
         (point.field, estimate)
         for point, row in zip(curve.points, curve.rows, strict=True)
@@ -174,7 +158,7 @@ def _draw_points(axes: Axes, curve: Curve, name: str, color: str, marker: str) -
     draw_points(axes, fields, [one for _, one in known], color, marker)
 
 
-def _columns(curves: Sequence[Curve]) -> dict[str, list[str | float]]:
+def _columns(curves: Sequence[Scan]) -> dict[str, list[str | float]]:
     columns: dict[str, list[str | float]] = {}
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):
@@ -194,7 +178,7 @@ def _columns(curves: Sequence[Curve]) -> dict[str, list[str | float]]:
     return columns
 
 
-def _summary(curve: Curve) -> dict[str, object]:
+def _summary(curve: Scan) -> dict[str, object]:
     polarization, onset = curve.polarization, curve.onset
     return {
         "errors from": {
@@ -215,20 +199,3 @@ def _summary(curve: Curve) -> dict[str, object]:
             f"{point.field:g}": point.displacements.window for point in curve.points
         },
     }
-
-
-def _extend(
-    columns: dict[str, list[str | float]], label: str, field: float, name: str, one: Distribution
-) -> None:
-    for x, value, error in zip(one.centers, one.values, one.errors, strict=True):
-        cells: tuple[str | float, ...] = (
-            label,
-            field,
-            name,
-            one.unit,
-            float(x),
-            float(value),
-            float(error),
-        )
-        for column, cell in zip(columns, cells, strict=True):
-            columns[column].append(cell)

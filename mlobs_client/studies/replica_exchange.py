@@ -26,7 +26,7 @@ from mlobs_client.ipi.properties import Properties
 from mlobs_client.ipi.systems import System, is_same_temperature
 from mlobs_client.ipi.trajectory import Trajectory
 from mlobs_client.structure import Array, Integers
-from mlobs_client.studies.runs import Dipoles, Run
+from mlobs_client.studies.runs import Run
 from mlobs_client.units import KELVIN
 
 COLUMN: Final = "ensemble_temperature"
@@ -140,6 +140,11 @@ class ExchangedRun(Run):
         return Properties(values, read[0].units)
 
     @property
+    def inputs(self) -> set[Path]:
+        """Those of all replicas."""
+        return set().union(*(run.inputs for run in self.replicas))
+
+    @property
     def has_properties(self) -> bool:
         """Those of the replicas."""
         return True
@@ -169,15 +174,9 @@ class ExchangedRun(Run):
         """Of the centroid at this temperature."""
         return self._sort_trajectories([run.velocities() for run in self.replicas])
 
-    def observed_dipoles(self, record: Path) -> Dipoles:
-        """Refused: a record of positions does not tell of which replica they are."""
-        raise RecordError(
-            f"{record}: observed dipoles of replica exchange cannot be sorted by temperature; let "
-            "i-PI write the extras 'dipole' in the run"
-        )
-
-    def _has_extras(self, name: str) -> bool:
-        return all(run._has_extras(name) for run in self.replicas)
+    def has_extras(self, name: str) -> bool:
+        """Whether those of all replicas are there."""
+        return all(run.has_extras(name) for run in self.replicas)
 
     def stretches(self, steps: Integers) -> list[slice]:
         """Between exchanges; across one, neither positions nor velocities go on."""

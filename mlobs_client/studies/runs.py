@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from mlobs_client.analysis.branches import average_beads
-from mlobs_client.client.observe import read_observed
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.cells import is_in_vacuum, read_cells
+from mlobs_client.ipi.continuation import find_bead_files
 from mlobs_client.ipi.extras import Extras, read_bead_extras
 from mlobs_client.ipi.finding import find_output, find_outputs
 from mlobs_client.ipi.pieces import Piece, find_pieces
@@ -29,9 +30,18 @@ from mlobs_client.ipi.series import DIPOLE, Source, read_series
 from mlobs_client.ipi.systems import System, find_systems, kinetic_temperature
 from mlobs_client.ipi.trajectory import Trajectory, read_beads
 from mlobs_client.ipi.velocities import QUANTITIES, read_velocities
+from mlobs_client.quantities import QUANTITIES as OBSERVABLES
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses, check_masses, find_masses
 from mlobs_client.units import PICOSECOND
+
+MEMBERS: Final = {
+    "energy": "committee_energies",
+    "forces": "committee_forces",
+    "dipole": "committee_dipoles",
+    "polarizability": "committee_polarizabilities",
+}
+"""What the members of a committee say of an observable, in extras and records."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +84,20 @@ class Run:
     prefix: Path
     sources: Mapping[str, Source] = field(default_factory=dict, kw_only=True)
     given_timestep: float | None = field(default=None, kw_only=True)
+    _read: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @cached_property
     def properties(self) -> Properties:
         """Of ``PREFIX.out``, or what else has the header of properties, atomic units."""
         path = self._path("out")
         remedy = f"properties belong in {path.name}"
-        return read_properties(
-            path if path.is_file() else self._find(("properties",), "out", remedy)
-        )
+        found = path if path.is_file() else self._find(("properties",), "out", remedy)
+        return read_properties(self.note(found))
+
+    @property
+    def inputs(self) -> set[Path]:
+        """Outputs of i-PI and records that were read so far, for the provenance of a result."""
+        return self._read
 
     @property
     def timestep(self) -> float:
@@ -133,7 +148,7 @@ class Run:
 
     @cached_property
     def _steps_and_cells(self) -> tuple[Integers, Array]:
-        return read_cells(self._trajectories, self.prefix)
+        return read_cells(map(self.note, self._trajectories), self.prefix)
 
     def cells(self, since: int = 0) -> Array:
         """Of the frames of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
@@ -163,9 +178,11 @@ class Run:
 
     def extras(self, name: str) -> Extras:
         """One observable of all beads, ``[step, bead, ...]``, atomic units."""
-        remedy = (
-            f"i-PI writes it with <trajectory extra_type='{name}'> extras </trajectory>; 'mlobs "
-            "ir' takes dipoles of other names, with --key, and files, with --dipoles"
+        of_dipoles = (
+            "; 'mlobs ir' takes those of other names, with --key, and files, with --dipoles"
+        )
+        remedy = f"i-PI writes it with <trajectory extra_type='{name}'> extras </trajectory>" + (
+            of_dipoles if name == "dipole" else ""
         )
         return read_bead_extras(self._find((name,), name, remedy))
 
@@ -175,29 +192,39 @@ class Run:
             remedy = "give another --key, or name the file with --dipoles"
             path = source.path or self._find((source.key, "raw"), source.key, remedy)
             series = read_series(path, source, DIPOLE)
+            self.note(path)
             return Dipoles.of(series.steps, series.values, None)
-        extras = self.extras("dipole")
-        members = None
-        if self._has_extras("committee_dipole"):
-            committee = self.extras("committee_dipole")
+        steps, values = self.observable("dipole")
+        return Dipoles.of(steps, values["dipole"], values.get(MEMBERS["dipole"]))
+
+    def observable(self, name: str) -> tuple[Integers, dict[str, Array]]:
+        """An observable from the extras of all beads, and that of each member where it is there.
+
+        Args:
+            name: a row of :mod:`mlobs_client.quantities`.
+
+        Returns:
+            Steps, shape ``(t,)``, and by name ``[step, bead, ...]``, atomic units.
+
+        Raises:
+            RecordError: extras are missing or damaged, or members were written at other steps.
+        """
+        wire_name = OBSERVABLES[name].wire_name
+        extras = self.extras(wire_name)
+        values = {name: extras.values[name]}
+        if name in MEMBERS and self.has_extras(of_members := OBSERVABLES[MEMBERS[name]].wire_name):
+            committee = self.extras(of_members)
             if not np.array_equal(committee.steps, extras.steps):
                 raise RecordError(
-                    f"{self.prefix}: dipole and committee_dipole were written at different steps; "
+                    f"{self.prefix}: {wire_name} and {of_members} were written at different steps; "
                     "give both the same stride"
                 )
-            members = committee.values["committee_dipoles"]
-        return Dipoles.of(extras.steps, extras.values["dipole"], members)
+            values[MEMBERS[name]] = committee.values[MEMBERS[name]]
+        return extras.steps, values
 
-    def _has_extras(self, name: str) -> bool:
+    def has_extras(self, name: str) -> bool:
+        """Whether i-PI has written extras of this name, for any bead."""
         return any(self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}.{name}_*"))
-
-    def observed_dipoles(self, record: Path) -> Dipoles:
-        """From what ``mlobs observe`` made of the positions of this run."""
-        observed = read_observed(record)
-        if "dipole" not in observed.values:
-            raise RecordError(f"{record}: has no dipole; observe it with: mlobs observe -w dipole")
-        members = observed.values.get("committee_dipoles")
-        return Dipoles.of(observed.steps, observed.values["dipole"], members)
 
     def fields(self, steps: Integers) -> Array:
         """Field of ``driven_dynamics``, shape ``(t, 3)``, Eh/(e bohr), at steps of other outputs.
@@ -234,7 +261,28 @@ class Run:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
         source = self.sources.get("velocities", Source(""))
         remedy = "name the file with --velocities"
-        return read_velocities(source.path or self._find(QUANTITIES, "vel", remedy), source)
+        path = source.path or self._find(QUANTITIES, "vel", remedy)
+        found = read_velocities(path, source)
+        self.note(path)
+        return found
+
+    def bead_velocities(self, n_beads: int) -> Trajectory:
+        """Of all beads, ``[step, bead, atom, 3]``, bohr/atu.
+
+        Args:
+            n_beads: that the run has; of one alone, the centroid is the bead.
+
+        Raises:
+            RecordError: there are no velocities of so many beads.
+        """
+        if n_beads == 1:
+            found = self.velocities()
+            return replace(found, values=found.values[:, None])
+        remedy = "write those of all beads: <trajectory filename='v'> velocities </trajectory>"
+        found = read_beads(self._find(("velocities",), "v", remedy))
+        if (there := found.values.shape[1]) != n_beads:
+            raise RecordError(f"{self.prefix}: has velocities of {there} of {n_beads} beads")
+        return found
 
     @cached_property
     def systems(self) -> list[System]:
@@ -289,7 +337,12 @@ class Run:
 
     def _find(self, holds: Sequence[str], name: str, remedy: str) -> Path:
         self._path(name)
-        return find_output(self.prefix, holds, name, remedy)
+        return self.note(find_output(self.prefix, holds, name, remedy))
+
+    def note(self, path: Path) -> Path:
+        """Keep in mind that a file is read, or those of all beads are."""
+        self._read.update([path] if path.is_file() else find_bead_files(path).values())
+        return path
 
     def _path(self, end: str) -> Path:
         if not self.prefix.name:

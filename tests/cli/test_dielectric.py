@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as Invoked
 from csv_files import read_csv
 from scipy.signal import lfilter
 from written_runs import write_run
 
-from mlobs_client.cli.dielectric import command
+from mlobs_client.cli.dielectric import STATIC, command
 from mlobs_client.errors import RecordError
+from mlobs_client.results import Result
 from mlobs_client.studies.runs import Run
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, INVERSE_CM, KELVIN, VOLT_PER_ANGSTROM
 
@@ -64,24 +65,22 @@ def test_fluctuations_and_relaxation_give_the_static_number_and_the_function_of_
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "static dielectric constant" in done.output
-    summary = json.loads((tmp_path / "eps.json").read_text())["summary"]
-    errors = np.array(summary["errors of the tensor"])
-    np.testing.assert_allclose(
-        summary["tensor"], (1.8 + STEP) * np.eye(3), atol=4.0 * float(errors.max())
-    )
-    assert errors.max() < 0.3
-    third = summary["mean of the tensor"]
-    assert third["value"] == pytest.approx(np.trace(summary["tensor"]) / 3.0)
-    assert 0.0 < third["error"] < errors.max()
-    value, _, reason = summary["static"]["relaxation"].partition(", ")
-    assert reason == "no error: 2 values, needs 3"  # one run from each sign of the field
-    relaxed = float(value)
+    found = Result.read(tmp_path / "eps.json")
+    (tensor,) = found.tensors
+    largest = float(tensor.errors.max())
+    np.testing.assert_allclose(tensor.values, (1.8 + STEP) * np.eye(3), atol=4.0 * largest)
+    assert largest < 0.3
+    third = found.numbers[STATIC]
+    assert third.value == pytest.approx(np.trace(tensor.values) / 3.0)
+    assert 0.0 < third.error < largest
+    relaxed = found.numbers[f"{STATIC}, from relaxation"]
+    assert relaxed.no_error == "2 values, needs 3"  # one run from each sign of the field
     # sample 0 counts fully; trapezoids
-    assert relaxed == pytest.approx(1.8 + STEP, abs=0.05)
+    assert relaxed.value == pytest.approx(1.8 + STEP, abs=0.05)
     rows = [row for row in read_csv(tmp_path / "eps.csv") if row["curve"] == "relaxation"]
     loss = [row for row in rows if row["quantity"].endswith("imaginary part")]
     at = np.array([float(row["wavenumber (cm^-1)"]) for row in loss])
-    top = at[np.argmax([float(row["intensity"]) for row in loss])]
+    top = at[np.argmax([float(row["value"]) for row in loss])]
     # 1/(2 pi c 40 fs), broadened by 20
     assert top == pytest.approx(132.7, abs=15.0)
 
@@ -119,7 +118,7 @@ def pulses(runs: Path) -> list[str]:
     return [word for k in (0, 2, 3, 1) for word in ("--pulse", options[k])]
 
 
-def at_300_kelvin(runs: Path, *more: str) -> Result:
+def at_300_kelvin(runs: Path, *more: str) -> Invoked:
     arguments = [str(runs / "rest" / "simulation"), "--temperature", "300", "--resolution", "40"]
     return CliRunner().invoke(command, [*arguments, *more])
 
@@ -137,12 +136,12 @@ def test_pulses_give_the_same_function_along_with_the_others(
     assert {row["curve"] for row in curves} == {"fluctuations", "relaxation", "pulse"}
     loss = [r for r in curves if r["curve"] == "pulse" and r["quantity"].endswith("imaginary part")]
     at = np.array([float(row["wavenumber (cm^-1)"]) for row in loss])
-    found = np.array([float(row["intensity"]) for row in loss])
+    found = np.array([float(row["value"]) for row in loss])
     phase = at * INVERSE_CM * 2.0 * DECAY * FEMTOSECOND
     # broadened by 40 cm^-1; a first-order filter of 0.01 fs
     np.testing.assert_allclose(found, STEP * phase / (1.0 + phase**2), atol=0.02 * STEP)
-    summary = json.loads((tmp_path / "eps.json").read_text())["summary"]
-    assert set(summary["static"]) == {"fluctuations", "relaxation"}
+    statics = {STATIC, f"{STATIC}, from fluctuations", f"{STATIC}, from relaxation"}
+    assert set(Result.read(tmp_path / "eps.h5").numbers) == statics
 
 
 def test_a_pulse_is_along_the_field_of_the_responses(runs: Path, pulses: list[str]) -> None:
@@ -215,14 +214,13 @@ def test_quanta_between_runs_are_no_fluctuations(two_branches: list[str], tmp_pa
         output = str(tmp_path / branches)
         done = CliRunner().invoke(command, [*arguments, output, "--branches", branches])
         assert done.exit_code == 0, done.output
-        summary = json.loads(Path(f"{output}.json").read_text())["summary"]
-        found[branches] = summary["mean of the tensor"]
+        found[branches] = Result.read(f"{output}.json").numbers[STATIC]
         said = f"{two_branches[1]}: the mean dipole is [0, -2, 0] quanta" in done.output
         assert said == (branches == "align")
     aligned = found["align"]
-    assert aligned["value"] == pytest.approx(1.0 + STEP, abs=4.0 * aligned["error"])
-    assert aligned["error"] < 0.6
-    assert found["keep"]["value"] > 100.0
+    assert aligned.value == pytest.approx(1.0 + STEP, abs=4.0 * aligned.error)
+    assert aligned.error < 0.6
+    assert found["keep"].value > 100.0
 
 
 def test_a_response_on_another_branch_is_moved_to_that_of_the_runs_at_rest(
@@ -236,10 +234,9 @@ def test_a_response_on_another_branch_is_moved_to_that_of_the_runs_at_rest(
     done = at_300_kelvin(runs, *arguments, "-o", str(tmp_path / "eps"))
     assert done.exit_code == 0, done.output
     assert f"{prefixes[0]}: the mean dipole is [0, 2, -1] quanta" in done.output
-    summary = json.loads((tmp_path / "eps.json").read_text())["summary"]
     # sample 0 counts fully; trapezoids
-    relaxed = float(summary["static"]["relaxation"].split(",")[0])
-    assert relaxed == pytest.approx(1.0 + STEP, abs=0.05)
+    relaxed = Result.read(tmp_path / "eps.json").numbers[f"{STATIC}, from relaxation"]
+    assert relaxed.value == pytest.approx(1.0 + STEP, abs=0.05)
 
 
 def test_a_response_that_ends_between_two_branches_is_refused(runs: Path, tmp_path: Path) -> None:

@@ -29,7 +29,11 @@ def prefix(tmp_path: Path) -> Path:
 def read(
     prefix: Path, observable: str = "polarization", second_order: bool = False
 ) -> FieldSamples:
-    return read_field_samples(Run(prefix), observable, FIELD, 0.0, second_order=second_order)
+    run = Run(prefix)
+    dipoles = run.dipoles()
+    return read_field_samples(
+        run, dipoles.steps, dipoles.mean, observable, FIELD, second_order=second_order
+    )
 
 
 def test_the_potential_is_that_without_the_energy_of_the_field(prefix: Path) -> None:

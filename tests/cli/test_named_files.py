@@ -50,7 +50,7 @@ def call(command: click.Command, output: Path, *arguments: str) -> Result:
 
 def highest(output: Path) -> float:
     path = output.with_suffix(".csv")
-    return float(column(path, "wavenumber")[column(path, "intensity").argmax()])
+    return float(column(path, "wavenumber")[column(path, "value").argmax()])
 
 
 def test_a_run_with_names_of_its_own_is_read_by_its_prefix(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_table_of_dipoles_needs_a_volume_and_the_given_option_gives_it(tmp_pat
     heights = []
     for volume in ("100", "200"):
         call(ir, tmp_path / "ir", *files, "--volume", volume)
-        heights.append(column(tmp_path / "ir.csv", "intensity").max())
+        heights.append(column(tmp_path / "ir.csv", "value").max())
     assert heights[0] == pytest.approx(2.0 * heights[1])  # one over the volume
     assert (
         "leave out --molecule"

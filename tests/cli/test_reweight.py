@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as Invoked
 from written_runs import write_run
 
 from mlobs_client.cli.reweight import command
 from mlobs_client.errors import RecordError
+from mlobs_client.results import Estimate, Result
 from mlobs_client.units import ANGSTROM, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 LENGTH = 10.0 * ANGSTROM
@@ -38,10 +38,11 @@ def exact(field: float) -> float:
     return RESPONSE * field * VOLT_PER_ANGSTROM / LENGTH**3 / MICROCOULOMB_PER_CM2
 
 
-def reweighted(output: Path) -> dict[str, Any]:
-    summary = json.loads(output.with_suffix(".json").read_text())["summary"]
-    found: dict[str, Any] = summary["reweighted"]
-    return found
+def reweighted(output: Path) -> dict[float, Estimate]:
+    """By fields, V/angstrom."""
+    found = Result.read(output.with_suffix(".json")).points[1]
+    assert found.label == "reweighted"
+    return dict(zip(found.x.tolist(), found.y, strict=True))
 
 
 @pytest.mark.parametrize("fields", [("0.1",), ("0.0", "0.1")])
@@ -57,10 +58,10 @@ def test_the_polarization_in_another_field_comes_with_its_error(
     assert done.exit_code == 0, done.output
     assert "3 V/angstrom  refused: only" in done.output
     found = reweighted(tmp_path / "out")
-    assert list(found) == ["0.05 V/angstrom"]
-    one = found["0.05 V/angstrom"]
-    assert one["value"] == pytest.approx(exact(0.05), abs=4 * one["error"])
-    assert one["error"] < 0.1 * exact(0.05)
+    assert list(found) == [0.05]
+    one = found[0.05]
+    assert one.value == pytest.approx(exact(0.05), abs=4 * one.error)
+    assert one.error < 0.1 * exact(0.05)
 
 
 def copied(runs: Path, field: str, folder: Path, column: str = "potential") -> Path:
@@ -71,7 +72,7 @@ def copied(runs: Path, field: str, folder: Path, column: str = "potential") -> P
     return folder / "simulation"
 
 
-def run_command(*arguments: str | Path) -> Result:
+def run_command(*arguments: str | Path) -> Invoked:
     fixed = ["--direction", "0", "1", "0", "--temperature", "300"]
     return CliRunner().invoke(command, [*map(str, arguments), *fixed], catch_exceptions=False)
 
@@ -84,8 +85,8 @@ def test_a_column_that_depends_on_positions_only_is_averaged_too(
     done = run_command(prefix, "--field", "0.1", "--to", "0.1", *wanted)
     assert done.exit_code == 0, done.output
     written = np.loadtxt(tmp_path / "run" / "simulation.out")[:, 2]
-    found = reweighted(tmp_path / "out")["0.1 V/angstrom"]
-    assert found["value"] == pytest.approx(written.mean())
+    found = reweighted(tmp_path / "out")[0.1]
+    assert found.value == pytest.approx(written.mean())
 
 
 def test_the_potential_is_that_without_the_field_of_each_run(runs: Path, tmp_path: Path) -> None:
@@ -96,11 +97,11 @@ def test_the_potential_is_that_without_the_field_of_each_run(runs: Path, tmp_pat
         command, [*arguments, "-o", str(tmp_path / "out")], catch_exceptions=False
     )
     assert done.exit_code == 0, done.output
-    found = reweighted(tmp_path / "out")["0.05 V/angstrom"]
+    found = reweighted(tmp_path / "out")[0.05]
     expected = 1.5 * 300.0 * KELVIN + 0.5 * RESPONSE * (0.05 * VOLT_PER_ANGSTROM) ** 2
-    assert found["value"] == pytest.approx(expected, abs=4 * found["error"])
+    assert found.value == pytest.approx(expected, abs=4 * found.error)
     # half of what a field of 0.1 V/angstrom adds to the potential of its own run
-    assert found["error"] < 0.2 * RESPONSE * (0.1 * VOLT_PER_ANGSTROM) ** 2 / 2.0
+    assert found.error < 0.2 * RESPONSE * (0.1 * VOLT_PER_ANGSTROM) ** 2 / 2.0
 
 
 @pytest.mark.parametrize(
@@ -141,10 +142,10 @@ def test_fields_of_second_order_take_the_polarizability(
         "polarization": polarization / MICROCOULOMB_PER_CM2,
         "potential": potential,
     }
-    found = reweighted(tmp_path / "out")["0.04 V/angstrom"]
-    assert found["value"] == pytest.approx(exact_values[observable], abs=3.5 * found["error"])
+    found = reweighted(tmp_path / "out")[0.04]
+    assert found.value == pytest.approx(exact_values[observable], abs=3.5 * found.error)
     # the induced dipole is two thirds of all, its energy in the run a quarter of this potential
-    assert found["error"] < 0.07 * exact_values[observable]
+    assert found.error < 0.07 * exact_values[observable]
 
 
 def test_where_all_is_refused_there_is_no_figure(runs: Path, tmp_path: Path) -> None:
@@ -177,11 +178,11 @@ def test_runs_on_other_branches_are_joined_as_if_they_were_on_one(
     done = run_command(*arguments, "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert f"{prefixes[1]}: the mean dipole is [0, 1, -2] quanta" in done.output
-    found = reweighted(tmp_path / "out")["0.01 V/angstrom"]
-    assert found["value"] == pytest.approx(exact(0.01), abs=4 * found["error"])
+    found = reweighted(tmp_path / "out")[0.01]
+    assert found.value == pytest.approx(exact(0.01), abs=4 * found.error)
     run_command(*arguments, "--branches", "keep", "-o", tmp_path / "kept")
-    kept = reweighted(tmp_path / "kept")["0.01 V/angstrom"]
-    assert abs(kept["value"] - exact(0.01)) > 20 * found["error"]
+    kept = reweighted(tmp_path / "kept")[0.01]
+    assert abs(kept.value - exact(0.01)) > 20 * found.error
 
 
 def test_a_response_of_half_a_quantum_is_no_other_branch(tmp_path: Path) -> None:

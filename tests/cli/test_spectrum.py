@@ -9,18 +9,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from csv_files import column
-from written_runs import write_run
 
-from mlobs_client.cli.spectrum import Selection
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.studies.runs import Run
-from mlobs_client.units import FEMTOSECOND
 
 SHORT = ["--resolution", "600", "--blocks", "2"]
 
 
-@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
+@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json", "h5"])
 def test_vdos_writes_a_figure_and_its_numbers(finished_run: Path, tmp_path: Path, end: str) -> None:
     arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "vdos"), *SHORT]
     done = CliRunner().invoke(vdos, arguments, catch_exceptions=False)
@@ -34,7 +30,7 @@ def test_the_stretches_of_water_are_where_its_model_has_them(
     arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "vdos"), *SHORT]
     CliRunner().invoke(vdos, arguments, catch_exceptions=False)
     path = tmp_path / "vdos.csv"
-    wavenumber, intensity = column(path, "wavenumber"), column(path, "intensity")
+    wavenumber, intensity = column(path, "wavenumber"), column(path, "value")
     stretch = (wavenumber > 3000) & (wavenumber < 4500)
     # harmonic 3852 and 3920 cm^-1; anharmonic, and 600 cm^-1 of resolution
     assert wavenumber[stretch][intensity[stretch].argmax()] == pytest.approx(3750, abs=200)
@@ -72,17 +68,8 @@ def test_correlation_left_and_window_bias_are_said(finished_run: Path, tmp_path:
     said = CliRunner().invoke(vdos, arguments, catch_exceptions=False).output
     assert "correlation left at the longest lag: " in said
     assert "the blocks are too short to try a window twice as long" in said
-    summary = json.loads((tmp_path / "v.json").read_text())["summary"]["curves"][0]
+    summary = json.loads((tmp_path / "v.json").read_text())["curves"][0]["details"]
     assert 0.0 < summary["correlation left at the longest lag"] < 1.0
     assert summary["noise of the correlation left"] > 0.0
     # lines of a molecule are sharper than 600 cm^-1
     assert 1.0 in column(tmp_path / "v.csv", "window bias")
-
-
-def test_a_selection_begins_after_what_is_skipped_and_tells_its_spacing(tmp_path: Path) -> None:
-    write_run(tmp_path / "simulation", np.zeros((50, 3)), 20.0)  # each 4 steps of 0.5 fs
-    run, steps = Run(tmp_path / "simulation"), 4 * np.arange(50)
-    chosen = Selection.of(run, steps, 0.02, None)
-    assert (chosen.kept, chosen.first) == (slice(10, None), 40)
-    assert chosen.parts == [slice(0, 40)]
-    assert chosen.spacing == pytest.approx(2.0 * FEMTOSECOND)

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from written_runs import write_run
 
-from mlobs_client.analysis.vibrations.spectra import Spectrum
 from mlobs_client.cli import spectrum
-from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.ir import command as ir
+from mlobs_client.results.curve import Curve
+from mlobs_client.studies.run_set import RunSet
 
 N_SAMPLES = 1200
 HEAD = "1\n# CELL(abcABC): {0:.5f} {0:.5f} {0:.5f} 90 90 90 Step: {1} Bead: 0 {2}{{atomic_unit}}\n"
@@ -29,11 +29,11 @@ def write(prefix: Path, lengths: np.ndarray, quantity: str = "positions") -> Pat
 
 
 @pytest.fixture
-def finished(monkeypatch: pytest.MonkeyPatch) -> list[Spectrum]:
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[Curve]:
     """What the command would draw, which takes longer than all the rest."""
-    kept: list[Spectrum] = []
+    kept: list[Curve] = []
 
-    def keep(result: Spectrum, *others: object) -> Spectrum:
+    def keep(result: Curve, *others: object) -> Curve:
         kept.append(result)
         return result
 
@@ -47,7 +47,7 @@ def shrinking(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_skipping_reaches_the_volume_of_an_absorption(
-    tmp_path: Path, finished: list[Spectrum]
+    tmp_path: Path, finished: list[Curve]
 ) -> None:
     for name, lengths in (
         ("changing", shrinking(np.random.default_rng(0))),
@@ -57,7 +57,7 @@ def test_skipping_reaches_the_volume_of_an_absorption(
         more = ["--skip", "1.2", "--resolution", "200", "--blocks", "3", "-o", "ir"]  # half
         done = CliRunner().invoke(ir, [*arguments, *more], catch_exceptions=False)
         assert done.exit_code == 0, done.output
-    changing, fixed = (one.intensity[1:] for one in finished)
+    changing, fixed = (one.mean[1:] for one in finished)
     # both have the same dipoles, so n alpha differs by the volume alone: 23 % if all of it counts
     np.testing.assert_allclose(changing, fixed, rtol=2e-3)  # 3 x 0.01 / 12 / sqrt(60)
 
@@ -67,7 +67,5 @@ def test_skipping_reaches_the_volume_of_a_dielectric_function_from_any_trajector
     tmp_path: Path, quantity: str
 ) -> None:
     prefix = write(tmp_path / "simulation", shrinking(np.random.default_rng(0)), quantity)
-    assert DipoleSamples.of((prefix,), 1.2).volume == pytest.approx(12.0**3, rel=2e-3)
-    assert DipoleSamples.of((prefix,), 0.0).volume == pytest.approx(
-        (12.0**3 + 14.0**3) / 2, rel=2e-3
-    )
+    assert RunSet((prefix,), 1.2).dipoles().volume == pytest.approx(12.0**3, rel=2e-3)
+    assert RunSet((prefix,)).dipoles().volume == pytest.approx((12.0**3 + 14.0**3) / 2, rel=2e-3)

@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 import pytest
 
+from mlobs_client.results import Result
 from mlobs_client.units import ANGSTROM, DALTON, INVERSE_CM
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pulse"
@@ -41,11 +42,11 @@ extras = ["dipole"]
 
 
 def test_pulses_and_fluctuations_become_one_figure(short: Path) -> None:
-    summary = json.loads((short / "dielectric.json").read_text())["summary"]
-    assert {one["curve"] for one in summary["curves"]} == {"fluctuations", "pulse"}
-    (pulse, *_) = (one for one in summary["curves"] if one["curve"] == "pulse")
-    assert pulse["pairs"] == 2
-    assert pulse["duration, sigma (fs)"] == pytest.approx(2.0, rel=1e-3)
+    curves = Result.read(short / "dielectric.json").curves
+    assert {one.label for one in curves} == {"fluctuations", "pulse"}
+    (pulse, *_) = (one for one in curves if one.label == "pulse")
+    assert pulse.details["pairs"] == 2
+    assert pulse.details["duration, sigma (fs)"] == pytest.approx(2.0, rel=1e-3)
 
 
 def test_harmonic_charges_respond_as_much_as_is_exact_and_to_half_of_the_pulse_with_half(

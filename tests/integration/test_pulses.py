@@ -86,7 +86,7 @@ def test_the_function_of_two_kinds_of_oscillators_comes_out_of_pulses_of_ipi(
         [one.mean for one in dipoles], fields, timestep, volume,
         settings=SpectrumSettings(resolution=RESOLUTION),
     )  # fmt: skip
-    assert found.real.wavenumber[-1] > 4000.0
+    assert found.real.x[-1] > 4000.0
 
     max_lag = correlation.lag_for_line_width("parzen", RESOLUTION * INVERSE_CM, timestep)
     t = 0.05 * np.arange(20 * max_lag + 1)  # samples of 1 fs
@@ -96,14 +96,14 @@ def test_the_function_of_two_kinds_of_oscillators_comes_out_of_pulses_of_ipi(
         mass = atomic_masses[atomic_numbers[symbol]] * DALTON
         omega = np.sqrt(0.1 / mass)
         chi += 4.0 * np.pi * charge**2 / (volume * mass * omega) * np.sin(omega * timestep * t)
-    phases = np.exp(1j * timestep * np.outer(found.real.wavenumber * INVERSE_CM, t))
+    phases = np.exp(1j * timestep * np.outer(found.real.x * INVERSE_CM, t))
     exact = 1.0 + phases @ (chi * window) * 0.05 * timestep
     # of the maximum, LONGEST; steps of 0.25 fs shift the faster resonance by 3e-5
     scale = np.abs(exact - 1.0).max()
-    np.testing.assert_allclose(found.real.intensity, exact.real, atol=0.025 * scale)
-    np.testing.assert_allclose(found.imaginary.intensity, exact.imag, atol=0.025 * scale)
+    np.testing.assert_allclose(found.real.mean, exact.real, atol=0.025 * scale)
+    np.testing.assert_allclose(found.imaginary.mean, exact.imag, atol=0.025 * scale)
     tops = [found.imaginary.between(*ends) for ends in ((200.0, 700.0), (1300.0, 1900.0))]
-    positions = [one.wavenumber[np.argmax(one.intensity)] for one in tops]
+    positions = [one.x[np.argmax(one.mean)] for one in tops]
     np.testing.assert_allclose(positions, [406.0, 1619.0], atol=15.0)
     # harmonic: both pairs respond alike
     assert np.ptp(found.real.blocks, axis=0).max() < 1e-5 * scale  # between the two pairs

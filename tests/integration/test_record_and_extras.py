@@ -19,6 +19,7 @@ from mlobs_client.ipi import iterate_beads, read_bead_extras, read_beads
 from mlobs_client.ipi.trajectory import Frame
 from mlobs_client.record import Joined, join_record, open_record
 from mlobs_client.structure import Structure
+from mlobs_client.studies import RunSet
 
 OBSERVABLES = """[field]
 vector = [0.01, -0.02, 0.03]
@@ -93,6 +94,9 @@ def test_records_of_two_clients_are_joined_to_beads_and_steps(
     # that those of one batch share a row.
     assert sum(map(len, records)) == 8 * 12 + (8 if batch == 1 else 3)
     assert_joined_is_true(folder, joined)
+    found = RunSet([folder / "run"], records=[folder]).observable("born_charges")
+    np.testing.assert_array_equal(found.values[0], joined.values["born_charges"].mean(axis=1))
+    assert found.n_beads == 8
 
 
 def test_observing_afterwards_gives_the_numbers_of_the_simulation(

@@ -21,7 +21,7 @@ from mlobs_client.analysis.response.permittivity import permittivity_from_fluctu
 from mlobs_client.analysis.response.polarization import polarization_against_field
 from mlobs_client.analysis.response.reweighting import reweight
 from mlobs_client.analysis.vibrations.infrared import infrared_from_currents
-from mlobs_client.analysis.vibrations.spectra import SpectrumSettings, integrate
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.ipi import read_beads
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.statistics import mean
@@ -285,7 +285,7 @@ def infrared_sum_rule(folder: Path) -> list[Figure]:
         T,
         settings=SpectrumSettings(resolution=50.0),
     )
-    found = integrate(spectrum, 0.0, 5000.0)
+    found = spectrum.integral(0.0, 5000.0)
     # over omega, then per wavenumber: d(omega) = 2 pi c d(wavenumber) is INVERSE_CM in a.u.
     strength = 2.0 * np.pi**2 * N_COPIES / mass / run.volume / SPEED_OF_LIGHT
     centimetre = 1e8 * ANGSTROM

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlobs_client.client.config import load_config
+from mlobs_client.results import Result
 from mlobs_client.studies import demo
 
 SCALE = 0.045
@@ -91,23 +93,23 @@ def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_ne
     for row in polarizations:
         assert row["error"] is None
         assert row["no_error"] == "1 pair of runs, needs 3"
-    summary = json.loads((quick_look / "polarization.json").read_text())["summary"]
-    for curve in summary.values():
-        assert curve["change against runs without a field"] is True
-        assert curve["susceptibility"]["no_error"] == "1 pair of runs, needs 3"
+    found = Result.read(quick_look / "polarization.json")
+    assert {points.quantity for points in found.points} == {"change of polarization"}
+    for label in ("classical", f"TRPMD, {demo.BEADS} beads"):
+        assert found.numbers[f"susceptibility, {label}"].no_error == "1 pair of runs, needs 3"
 
 
 @pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
-@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json"])
+@pytest.mark.parametrize("end", ["png", "pdf", "csv", "json", "h5"])
 def test_every_figure_is_there_with_its_numbers(quick_look: Path, figure: str, end: str) -> None:
     assert (quick_look / f"{figure}.{end}").stat().st_size > 200
 
 
 def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
-    columns = json.loads((quick_look / "conserved.json").read_text())["columns"]
-    (name,) = [name for name in columns if "meV/atom" in name]
-    # about 0.1 at 0.5 fs; a force that is not the gradient of the energy gives more than 1
-    assert max(map(abs, columns[name])) < 1.0
+    for curve in Result.read(quick_look / "conserved.json").curves:
+        assert curve.unit == "meV/atom"
+        # about 0.1 at 0.5 fs; a force that is not the gradient of the energy gives more than 1
+        assert np.abs(curve.mean).max() < 1.0
 
 
 def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:

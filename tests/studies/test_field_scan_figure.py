@@ -12,14 +12,14 @@ from csv_files import read_csv
 from scans import CELL, DIRECTION, draw_sample
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot import save
-from mlobs_client.studies.field_scan import Curve, Settings, analyse
-from mlobs_client.studies.field_scan_figure import plot_distributions, plot_field_scan
+from mlobs_client.plot import draw, save
+from mlobs_client.studies.field_scan import Scan, Settings, analyse
+from mlobs_client.studies.field_scan_figure import distributions, plot_field_scan
 from mlobs_client.units import MICROCOULOMB_PER_CM2
 
 
 @pytest.fixture(scope="module")
-def curves() -> list[Curve]:
+def curves() -> list[Scan]:
     return analyse(
         [
             draw_sample(field, 0.2, n_beads, n_samples=120)
@@ -31,7 +31,7 @@ def curves() -> list[Curve]:
 
 
 def test_the_scan_has_a_row_for_each_field_and_a_column_for_each_error(
-    curves: list[Curve], tmp_path: Path
+    curves: list[Scan], tmp_path: Path
 ) -> None:
     files = save(plot_field_scan(curves), tmp_path / "scan")
     rows = read_csv(files[2])
@@ -52,7 +52,7 @@ def test_the_scan_has_a_row_for_each_field_and_a_column_for_each_error(
     assert summary["lags of the diffusion (ps)"]["0.3"] == pytest.approx([0.07, 0.15])
 
 
-def test_the_line_in_the_first_panel_is_the_linear_response(curves: list[Curve]) -> None:
+def test_the_line_in_the_first_panel_is_the_linear_response(curves: list[Scan]) -> None:
     polarization = plot_field_scan(curves).figure.axes[0]
     (line, _) = [one for one in polarization.lines if one.get_linestyle() == "--"]
     (x0, y0), *_, (x1, y1) = zip(*line.get_data(), strict=True)
@@ -83,25 +83,28 @@ def test_two_fields_have_two_polarizations() -> None:
         assert np.abs(heights - exact).min() < 1e-9 * abs(exact)
 
 
-def test_distributions_have_a_line_for_each_field_and_number_of_beads(
-    curves: list[Curve], tmp_path: Path
-) -> None:
-    plot = plot_distributions(curves)
-    for axes in plot.figure.axes:
-        assert len([line for line in axes.lines if len(line.get_xdata())]) == 6
-    rows = read_csv(save(plot, tmp_path / "distributions")[2])
-    assert {row["quantity"] for row in rows} == {"O-H length", "O-O distance", "cos(theta)"}
-    cosines = [
-        float(row["density or g(r)"])
-        for row in rows
-        if (row["quantity"], row["curve"], row["field (V/angstrom)"])
-        == ("cos(theta)", "2 beads", "0.3")
+def test_distributions_have_a_line_for_each_field_and_number_of_beads(curves: list[Scan]) -> None:
+    found = distributions(curves)
+    names = {
+        f"{beads}, {field} V/angstrom"
+        for beads in ("classical", "2 beads")
+        for field in (0, 0.1, 0.3)
+    }
+    for axes in draw(found).axes:
+        assert set(axes.get_legend_handles_labels()[1]) == names
+    assert {one.quantity for one in found.curves} == {
+        "density of O-H length", "O-O distribution g(r)", "density of cos(theta)",
+    }  # fmt: skip
+    (cosines,) = [
+        one
+        for one in found.curves
+        if (one.x_name, one.label) == ("cos(theta)", "2 beads, 0.3 V/angstrom")
     ]
-    assert sum(cosines) * 2.0 / len(cosines) == pytest.approx(1.0)
+    assert cosines.mean.sum() * 2.0 / len(cosines.x) == pytest.approx(1.0)
 
 
 def test_a_scan_without_runs_cannot_be_drawn() -> None:
     with pytest.raises(ConfigError, match="no run of a field scan"):
         plot_field_scan([])
     with pytest.raises(ConfigError, match="no run of a field scan"):
-        plot_distributions([])
+        distributions([])

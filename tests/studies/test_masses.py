@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlobs_client.analysis.vibrations.kinetics import find_freedom
-from mlobs_client.analysis.vibrations.spectra import SpectrumSettings, integrate
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.cli import spectrum
 from mlobs_client.cli.vdos import command
@@ -66,7 +66,7 @@ def measure(prefix: Path, **given: float) -> tuple[float, float, str]:
     velocities = run.velocities()
     masses = run.masses(velocities, given)
     found = vdos(velocities.values, masses.values, FEMTOSECOND, SpectrumSettings(100.0, 3))
-    return integrate(found, 0, 1750).value, integrate(found, 1750, 9000).value, str(masses)
+    return found.integral(0, 1750).value, found.integral(1750, 9000).value, str(masses)
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_fixed_atoms_and_a_resting_centre_are_no_degrees_of_freedom() -> None:
     ):
         assert str(find_freedom([velocities], np.array(masses))) == said
         found = vdos(velocities, np.array(masses), FEMTOSECOND, settings)
-        assert integrate(found, 0, 20000).value == pytest.approx(9.0)  # all, up to Nyquist
+        assert found.integral(0, 20000).value == pytest.approx(9.0)  # all, up to Nyquist
 
 
 def test_a_mass_of_no_atom_is_refused_with_the_labels(tmp_path: Path) -> None:

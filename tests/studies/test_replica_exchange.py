@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import ConfigError, MlobsError, RecordError
 from mlobs_client.studies.replica_exchange import open_run
+from mlobs_client.studies.run_set import RunSet
 from mlobs_client.units import KELVIN
 
 LADDER = (300.0, 330.0, 360.0)
@@ -140,7 +140,7 @@ def test_the_commands_sort_and_say_what_they_leave_out(
         assert isinstance(done.exception, MlobsError)
         assert re.search(r"blocks has \d+ samples", str(done.exception))  # as a run too short
         assert "4 stretches between exchanges, of 2 to 17 samples; those short" in done.output
-    samples = DipoleSamples.of((prefix,), 0.0, 300.0)
-    assert samples.dipoles[0].shape == (41, 3)
+    samples = RunSet((prefix,), 0.0, 300.0).dipoles()
+    assert samples.values[0].shape == (41, 3)
     with pytest.raises(ConfigError, match="give --branches keep"):
-        samples.aligned((prefix,))
+        samples.aligned()

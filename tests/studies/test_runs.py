@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlobs_client.cli.spectrum import kept
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi import read_beads
+from mlobs_client.studies.run_samples import kept
 from mlobs_client.studies.runs import Dipoles, Run
 from mlobs_client.units import ANGSTROM, FEMTOSECOND
 

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from written_runs import write_run
 
-from mlobs_client.cli.dipole_samples import DipoleSamples
 from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.reweight import command as reweight
 from mlobs_client.errors import ConfigError, MlobsError
+from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run
 from mlobs_client.studies.temperature import compare_temperature
 
@@ -56,7 +56,7 @@ def test_another_temperature_than_that_of_the_thermostat_is_refused_with_the_rig
             if command == "ir":
                 CliRunner().invoke(ir, [*arguments, "--resolution", "5"], catch_exceptions=False)
             elif command == "dielectric":
-                DipoleSamples.of((prefix,), 0.0, kelvin)
+                RunSet((prefix,), 0.0, kelvin).dipoles()
             else:
                 more = ["--field", "0", "--to", "0.1", "--least", "1e9"]
                 CliRunner().invoke(reweight, [*arguments, *more], catch_exceptions=False)

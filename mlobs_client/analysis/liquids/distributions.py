@@ -13,7 +13,8 @@ import matscipy.neighbours
 import numpy as np
 
 from mlobs_client.errors import RecordError
-from mlobs_client.results.estimate import Estimate, check_series, student
+from mlobs_client.results.curve import Curve
+from mlobs_client.results.estimate import Estimate, check_series
 from mlobs_client.results.statistics import bootstrap, independent_blocks
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
@@ -22,59 +23,31 @@ LONGEST_BOND: Final = 1.5 * ANGSTROM
 """Beyond, a hydrogen belongs to no oxygen."""
 
 
-@dataclass(frozen=True)
-class Distribution:
-    """A distribution over bins, from blocks that count as independent.
+def highest(curve: Curve) -> Estimate:
+    """Height of the highest bin; noise makes it too high where bins are few samples wide."""
+    found = bootstrap(curve.blocks, lambda blocks: float(blocks.mean(axis=0).max()), curve.unit)
+    return found.without_error(curve.no_error)
 
-    Attributes:
-        centers: of the bins, shape ``(n_bins,)``, in ``unit``.
-        blocks: shape ``(n_blocks, n_bins)``.
-        unit: of ``centers``; a density is per this unit, a g(r) has none.
-        no_error: why there are no errors, for a reader; empty where there are.
+
+def mode(curve: Curve) -> Estimate:
+    """Where a distribution is highest: a parabola through the highest bin and its neighbours.
+
+    Args:
+        curve: over equal bins, as :func:`histogram` and :func:`radial_distribution` give it.
+
+    Returns:
+        In the unit of x.
     """
 
-    centers: Array
-    blocks: Array
-    unit: str
-    no_error: str = ""
-
-    @property
-    def values(self) -> Array:
-        """Mean over blocks, shape ``(n_bins,)``."""
-        return np.asarray(self.blocks.mean(axis=0))
-
-    @property
-    def errors(self) -> Array:
-        """Standard errors of :attr:`values`, from the scatter of the blocks; NaN without."""
-        if self.no_error:
-            return np.full(len(self.centers), np.nan)
-        n_blocks = len(self.blocks)
-        scatter = self.blocks.std(axis=0, ddof=1) / np.sqrt(n_blocks)
-        return np.asarray(scatter * student(n_blocks - 1))
-
-    @property
-    def error_from(self) -> str:
-        """What :attr:`errors` were made of, or why there are none, for a reader."""
-        return self.no_error or f"scatter of {len(self.blocks)} blocks or runs"
-
-    @property
-    def highest(self) -> Estimate:
-        """Height of the highest bin; noise makes it too high where bins are few samples wide."""
-        found = bootstrap(self.blocks, lambda blocks: float(blocks.mean(axis=0).max()))
-        return found.without_error(self.no_error)
-
-    @property
-    def mode(self) -> Estimate:
-        """Where it is highest, from a parabola through the highest bin and its neighbours."""
-        return bootstrap(self.blocks, self._find_mode, self.unit).without_error(self.no_error)
-
-    def _find_mode(self, blocks: Array) -> float:
+    def find(blocks: Array) -> float:
         values = blocks.mean(axis=0)
         top = int(np.clip(np.argmax(values), 1, len(values) - 2))
         before, here, behind = values[top - 1 : top + 2]
         bend = before - 2.0 * here + behind
         offset = 0.0 if bend >= 0.0 else float(np.clip(0.5 * (before - behind) / bend, -0.5, 0.5))
-        return float(self.centers[top] + offset * (self.centers[1] - self.centers[0]))
+        return float(curve.x[top] + offset * (curve.x[1] - curve.x[0]))
+
+    return bootstrap(curve.blocks, find, curve.x_unit).without_error(curve.no_error)
 
 
 @dataclass(frozen=True)
@@ -145,7 +118,8 @@ def histogram(
     n_blocks: int,
     unit: str = "angstrom",
     interval: float | None = None,
-) -> Distribution:
+    name: str = "length",
+) -> Curve:
     """Probability density of numbers along runs.
 
     Args:
@@ -155,6 +129,10 @@ def histogram(
         n_blocks: for the errors, at least this many.
         unit: of the numbers.
         interval: between samples, ps, for what is said where there are no errors.
+        name: of the numbers, for a reader.
+
+    Returns:
+        Density over the centers of the bins, per ``unit``.
 
     Raises:
         RecordError: too few samples, or not finite.
@@ -164,7 +142,8 @@ def histogram(
     blocks, reason = independent_blocks(checked, n_blocks, means, interval)
     width = float(edges[1] - edges[0])
     densities = [np.histogram(block, edges)[0] / (block.size * width) for block in blocks]
-    return Distribution(_centers(edges), np.array(densities), unit, reason)
+    per = "1" if unit == "1" else f"1/{unit}"
+    return _distribution(f"density of {name}", per, name, unit, edges, np.array(densities), reason)
 
 
 def radial_distribution(
@@ -174,7 +153,7 @@ def radial_distribution(
     bin_width: float = 0.1 * ANGSTROM,
     reach: float | None = None,
     interval: float | None = None,
-) -> Distribution:
+) -> Curve:
     r"""Radial distribution function of the atoms of one species, between atoms of one bead.
 
     .. math:: g(r) = \frac{V}{N (N - 1)}
@@ -214,7 +193,7 @@ def radial_distribution(
     memory = [run[:, highest] for run in scaled]
     blocks, reason = independent_blocks(scaled, n_blocks, memory, interval)
     means = np.array([block.mean(axis=0) for block in blocks])
-    return Distribution(_centers(edges) / ANGSTROM, means, "angstrom", reason)
+    return _distribution("g(r)", "1", "distance", "angstrom", edges / ANGSTROM, means, reason)
 
 
 def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:
@@ -235,5 +214,10 @@ def _heights(cell: Array) -> Array:
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
-def _centers(edges: Array) -> Array:
-    return np.asarray(0.5 * (edges[1:] + edges[:-1]))
+def _distribution(
+    quantity: str, unit: str, x_name: str, x_unit: str, edges: Array, blocks: Array, reason: str
+) -> Curve:
+    centers = np.asarray(0.5 * (edges[1:] + edges[:-1]))
+    return Curve(
+        quantity, unit, x_name, x_unit, centers, blocks, rows="blocks or runs", no_error=reason
+    )

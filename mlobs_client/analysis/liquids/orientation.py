@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlobs_client.analysis.liquids.distributions import Bonds, Distribution, histogram
+from mlobs_client.analysis.liquids.distributions import Bonds, histogram
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array
@@ -27,7 +28,7 @@ class Orientation:
 
     first: Estimate
     second: Estimate
-    distribution: Distribution
+    distribution: Curve
 
 
 def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
@@ -81,7 +82,7 @@ def orientation(
         first=mean([run.mean(axis=1) for run in per_sample], interval=interval),
         second=mean([(1.5 * run**2 - 0.5).mean(axis=1) for run in per_sample], interval=interval),
         distribution=histogram(
-            cosines, np.linspace(-1.0, 1.0, n_bins + 1), n_blocks, "1", interval
+            cosines, np.linspace(-1.0, 1.0, n_bins + 1), n_blocks, "1", interval, "cos(theta)"
         ),
     )
 

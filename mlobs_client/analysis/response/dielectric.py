@@ -42,10 +42,10 @@ from mlobs_client.analysis.response.fluctuations import covariance
 from mlobs_client.analysis.response.permittivity import per_covariance
 from mlobs_client.analysis.vibrations.spectra import (
     Runs,
-    Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
+    spectrum,
 )
 from mlobs_client.analysis.vibrations.spectral_density import (
     SpectralDensity,
@@ -54,6 +54,7 @@ from mlobs_client.analysis.vibrations.spectral_density import (
 )
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.results import correlation
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.results.statistics import mean_of_independent
 from mlobs_client.structure import Array
@@ -77,8 +78,8 @@ class DielectricFunction:
         fluctuations: what the fluctuations themselves say of :attr:`static`; None for a response.
     """
 
-    real: Spectrum
-    imaginary: Spectrum
+    real: Curve
+    imaginary: Curve
     fluctuations: Estimate | None = None
 
     @classmethod
@@ -89,6 +90,7 @@ class DielectricFunction:
         resolution: float,
         details: Mapping[str, str | float],
         other_windows: NDArray[np.complex128],
+        rows: str,
     ) -> DielectricFunction:
         """From complex numbers at wavenumbers in cm^-1; fewer than three curves have no errors.
 
@@ -97,15 +99,17 @@ class DielectricFunction:
             blocks: shape ``(n_blocks, k)``.
             resolution: cm^-1.
             details: of both parts.
-            other_windows: shape ``(2, k)``, as a :class:`Spectrum` has them.
+            other_windows: shape ``(2, k)``, as a :class:`~mlobs_client.results.curve.Curve` has
+                them.
+            rows: what the rows of ``blocks`` are: blocks, runs or pairs.
         """
 
         is_few = len(blocks) < FEWEST_RUNS
         reason = f"{len(blocks)} curves, needs {FEWEST_RUNS}" if is_few else ""
 
-        def part(name: str, of_blocks: Array, of_others: Array) -> Spectrum:
-            return Spectrum(f"dielectric function, {name} part", wavenumber, of_blocks, "1",
-                            resolution, details=details, other_windows=of_others,
+        def part(name: str, of_blocks: Array, of_others: Array) -> Curve:
+            return spectrum(f"dielectric function, {name} part", wavenumber, of_blocks, "1",
+                            resolution, details=details, other_windows=of_others, rows=rows,
                             no_error=reason)  # fmt: skip
 
         return cls(
@@ -123,9 +127,9 @@ class DielectricFunction:
         Raises:
             MissingObservable: the curve begins above, as that from a pulse does.
         """
-        if self.real.wavenumber[0] > 0.0:
+        if self.real.x[0] > 0.0:
             raise MissingObservable(
-                f"this dielectric function begins at {self.real.wavenumber[0]:.4g} cm^-1 and has "
+                f"this dielectric function begins at {self.real.x[0]:.4g} cm^-1 and has "
                 "no static value; take that from fluctuations"
             )
         return self.fluctuations or mean_of_independent(self.real.blocks[:, 0], what="runs")
@@ -182,7 +186,7 @@ def dielectric_from_fluctuations(
     density = density.restore_mean(timestep, sum(map(len, runs)) * timestep)
     function = _respond(
         density.wavenumber, scale * density.blocks, scale * density.other_windows,
-        density.resolution, electronic, details,
+        density.resolution, electronic, details, "blocks",
     )  # fmt: skip
     reason = static.no_error or function.real.no_error
     return DielectricFunction(
@@ -261,6 +265,7 @@ def dielectric_from_relaxation(
             "field (V/angstrom)": strength / VOLT_PER_ANGSTROM,
             "volume (angstrom^3)": volume / ANGSTROM**3,
         },
+        "runs",
     )
 
 
@@ -291,6 +296,7 @@ def _respond(
     resolution: float,
     electronic: float,
     details: Mapping[str, str | float],
+    rows: str,
 ) -> DielectricFunction:
     """From transforms of the relaxation function over all times, atu.
 
@@ -304,7 +310,7 @@ def _respond(
 
     more = {**details, "epsilon_infinity": electronic}
     return DielectricFunction.of(
-        wavenumber, epsilon(transforms), resolution, more, epsilon(other_windows)
+        wavenumber, epsilon(transforms), resolution, more, epsilon(other_windows), rows
     )
 
 

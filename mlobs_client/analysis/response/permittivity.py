@@ -18,6 +18,7 @@ from mlobs_client.analysis.vibrations.spectra import (
     check_temperature,
 )
 from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.result import Tensor
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_EPSILON_0
 
@@ -35,6 +36,11 @@ class Permittivity:
     tensor: Array
     errors: Array
     mean: Estimate
+
+    def as_tensor(self, name: str) -> Tensor:
+        """The tensor as a part of a result."""
+        error_from = self.mean.no_error or self.mean.error_from
+        return Tensor(name, "1", self.tensor, self.errors, error_from)
 
 
 def permittivity_from_fluctuations(

@@ -18,8 +18,10 @@ from mlobs_client.analysis.response.fluctuations import covariance
 from mlobs_client.analysis.response.permittivity import per_covariance
 from mlobs_client.analysis.vibrations.spectra import Runs, as_runs, check_positive
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import NOTE, Curve
 from mlobs_client.results.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.results.lines import LinearFit, fit_line
+from mlobs_client.results.result import Points
 from mlobs_client.results.statistics import mean, mean_of_independent
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
@@ -54,6 +56,36 @@ class PolarizationCurve:
     susceptibility: Estimate
     chi_squared: float
     paired: bool = False
+
+    def parts(self, label: str) -> tuple[Curve, Points]:
+        """The line and the points, as parts of a result.
+
+        Args:
+            label: name in the legend of a figure.
+        """
+        names = ("change of polarization" if self.paired else "polarization", "uC/cm^2")
+        axis = ("electric field", "V/angstrom")
+        ends = np.array([self.field.min(), self.field.max()])
+        if self.paired:
+            ends = np.array([min(0.0, ends[0]), max(0.0, ends[1])])
+        line = self.intercept.value + self.slope.value * ends
+        details: dict[str, str | float] = {
+            "direction": str(self.direction.tolist()),
+            "chi squared": self.chi_squared,
+            **({NOTE: "lines through 0 by symmetry"} if self.paired else {}),
+        }
+        return (
+            Curve.of_one_series(*names, *axis, ends, line, label),
+            Points(names[0], *axis, self.field, self.polarization, label, details),
+        )
+
+    def numbers(self, label: str) -> dict[str, Estimate]:
+        """Slope, intercept and susceptibility, with the label in their names."""
+        return {
+            f"slope, {label}": self.slope,
+            f"intercept, {label}": self.intercept,
+            f"susceptibility, {label}": self.susceptibility,
+        }
 
 
 def polarization_against_field(

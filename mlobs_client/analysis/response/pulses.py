@@ -191,6 +191,7 @@ def dielectric_from_pulse(
             "epsilon_infinity": electronic,
         },
         epsilon(others),
+        "pairs",
     )
 
 

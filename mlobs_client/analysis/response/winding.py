@@ -18,6 +18,7 @@ import numpy as np
 
 from mlobs_client.analysis.branches import in_quanta, unwrap_dipole
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import check_series
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
@@ -64,6 +65,23 @@ class OxidationNumber:
     before_rounding: float
     images: Integers
     along: Array
+
+
+def curve_along_path(along: Array, label: str, quantum: str = "e a") -> Curve:
+    """The dipole along a path as a curve, against the fraction of the path.
+
+    Args:
+        along: shape ``(t,)``, the dipole from the start of the path, in quanta.
+        label: name in the legend of a figure.
+        quantum: what one quantum is.
+
+    Raises:
+        RecordError: fewer than two images.
+    """
+    fraction = np.linspace(0.0, 1.0, len(along))
+    return Curve.of_one_series(
+        "dipole from the start", quantum, "fraction of the path", "1", fraction, along, label
+    )
 
 
 def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:

@@ -21,6 +21,7 @@ from scipy import integrate
 from mlobs_client.analysis.vibrations.spectra import as_runs, check_positive
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.results.correlation import autocorrelation, split_blocks
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.statistics import jackknife, mean_of_independent
 from mlobs_client.structure import Array
@@ -44,16 +45,14 @@ class Diffusion:
         rate: D with the centre of mass at rest, as read between the lags of the window, whether or
             not the motion is diffusive there, angstrom^2/ps; its error is from the scatter of the
             blocks.
-        lags: shape ``(n_lags,)``, ps.
-        blocks: shape ``(n_blocks, n_lags)``: mean squared displacement, angstrom^2, or integral of
-            the velocity autocorrelation up to each lag, angstrom^2/ps.
+        curve: against the lag, ps: mean squared displacement, angstrom^2, or integral of the
+            velocity autocorrelation up to each lag, angstrom^2/ps.
         window: first and last lag that were used, ps.
         exponent: power of time with which the mean squared displacement grows there.
     """
 
     rate: Estimate
-    lags: Array
-    blocks: Array
+    curve: Curve
     window: tuple[float, float]
     exponent: Estimate
 
@@ -71,10 +70,24 @@ class Diffusion:
             "no diffusion yet"
         )
 
-    @property
-    def curve(self) -> Array:
-        """Mean over blocks, shape ``(n_lags,)``."""
-        return np.asarray(self.blocks.mean(axis=0))
+
+@dataclass(frozen=True)
+class _Method:
+    """How a block becomes a curve over lags, and how D is read off the curve.
+
+    Attributes:
+        quantity: of the curve, for a reader.
+        unit: of the curve.
+        curve: from a block ``[t, I, i]`` and the longest lag, in samples.
+        read: D from lags and values.
+        rate: what is constant where atoms diffuse, from lags and values.
+    """
+
+    quantity: str
+    unit: str
+    curve: Callable[[Array, int], Array]
+    read: Callable[[Array, Array], float]
+    rate: Callable[[Array, Array], float]
 
 
 def diffusion_from_displacements(
@@ -107,7 +120,8 @@ def diffusion_from_displacements(
     def slope(lags: Array, values: Array) -> float:
         return _slope(lags, values) / 6.0
 
-    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, displacement, slope, _slope)
+    method = _Method("mean squared displacement", "angstrom^2", displacement, slope, _slope)
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, method)
 
 
 def diffusion_from_velocities(
@@ -143,7 +157,9 @@ def diffusion_from_velocities(
     def plateau(_: Array, values: Array) -> float:
         return float(values.mean())
 
-    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, integral, plateau, plateau)
+    quantity = "integral of the velocity autocorrelation"
+    method = _Method(quantity, UNIT, integral, plateau, plateau)
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, method)
 
 
 def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
@@ -211,9 +227,7 @@ def _diffusion(
     chosen: Array,
     n_blocks: int,
     window: tuple[float, float] | None,
-    make_curve: Callable[[Array, int], Array],
-    read: Callable[[Array, Array], float],
-    rate: Callable[[Array, Array], float],
+    method: _Method,
 ) -> Diffusion:
     check_positive("timestep", timestep, "atu")
     blocks = split_blocks(as_runs(runs, ("t", "n_atoms", "3"), "atoms"), n_blocks)
@@ -225,14 +239,15 @@ def _diffusion(
     spacing = timestep / PICOSECOND
     first, last = _find_window(window, spacing, len(blocks[0]))
     curves = np.array(
-        [make_curve(_hold_center(block, masses)[:, chosen], last) for block in blocks]
+        [method.curve(_hold_center(block, masses)[:, chosen], last) for block in blocks]
     )
     lags: Array = np.linspace(0.0, spacing * last, last + 1)
     used = slice(first, last + 1)
-    values = [read(lags[used], curve[used]) for curve in curves]
-    exponent = _exponent(lags[used], curves[:, used], rate)
+    values = [method.read(lags[used], curve[used]) for curve in curves]
+    exponent = _exponent(lags[used], curves[:, used], method.rate)
     found = mean_of_independent(np.array(values), UNIT)
-    return Diffusion(found, lags, curves, (float(lags[first]), float(lags[last])), exponent)
+    curve = Curve(method.quantity, method.unit, "lag", "ps", lags, curves, no_error=found.no_error)
+    return Diffusion(found, curve, (float(lags[first]), float(lags[last])), exponent)
 
 
 def _slope(lags: Array, values: Array) -> float:

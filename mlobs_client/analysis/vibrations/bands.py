@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlobs_client.analysis.vibrations.spectra import Spectrum, integrate
 from mlobs_client.analysis.vibrations.timestep import maxima
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 
 
@@ -32,20 +32,20 @@ class Band:
         return f"{self.wavenumber:.1f} cm^-1: {self.area} (from {self.low:.0f} to {self.high:.0f})"
 
 
-def find_bands(spectrum: Spectrum) -> list[Band]:
+def find_bands(spectrum: Curve) -> list[Band]:
     """Split a spectrum between its clear maxima, where it is lowest, and integrate the parts.
 
     Args:
         spectrum: or a part of it; of two or more blocks.
     """
     tops = list(maxima(spectrum))
-    x = spectrum.wavenumber
+    x = spectrum.x
     ends = [float(x[0]), *tops, float(x[-1])]
     edges = []
     for low, high in pairwise(ends):
         between = np.flatnonzero((x >= low) & (x <= high))
-        edges.append(float(x[between[np.argmin(spectrum.intensity[between])]]))
+        edges.append(float(x[between[np.argmin(spectrum.mean[between])]]))
     return [
-        Band(top, low, high, integrate(spectrum, low, high))
+        Band(top, low, high, spectrum.integral(low, high))
         for top, (low, high) in zip(tops, pairwise(edges), strict=True)
     ]

@@ -18,14 +18,15 @@ from scipy.special import exprel
 from mlobs_client.analysis.branches import unwrap_dipole
 from mlobs_client.analysis.vibrations.spectra import (
     Runs,
-    Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
     check_temperature,
+    spectrum,
 )
 from mlobs_client.analysis.vibrations.spectral_density import SpectralDensity
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, SPEED_OF_LIGHT
 
@@ -51,7 +52,7 @@ def infrared(
     correction: str = "harmonic",
     members: Runs | None = None,
     cell: Array | None = None,
-) -> Spectrum:
+) -> Curve:
     r"""Infrared absorption n(w) alpha(w) in cm^-1 from the cell dipole.
 
     The dipole is differentiated by forward differences, which removes its mean (the line at zero
@@ -86,7 +87,7 @@ def infrared(
             np.stack([_differentiate(one, timestep, cell) for one in run])
             for run in as_runs(members, ("n_members", "t", "3"), "members")
         ]
-    spectrum = infrared_from_currents(
+    seen = infrared_from_currents(
         runs,
         timestep,
         volume,
@@ -95,8 +96,8 @@ def infrared(
         correction=correction,
         members=member_runs,
     )
-    half_phase = 0.5 * timestep * INVERSE_CM * spectrum.wavenumber
-    return spectrum.scaled(np.asarray(np.sinc(half_phase / np.pi) ** -2))
+    half_phase = 0.5 * timestep * INVERSE_CM * seen.x
+    return seen.scaled(np.asarray(np.sinc(half_phase / np.pi) ** -2))
 
 
 def infrared_from_currents(
@@ -108,7 +109,7 @@ def infrared_from_currents(
     settings: SpectrumSettings | None = None,
     correction: str = "harmonic",
     members: Runs | None = None,
-) -> Spectrum:
+) -> Curve:
     r"""Infrared absorption n(w) alpha(w) from the dipole's time derivative, J = d mu/dt.
 
     By the fluctuation-dissipation theorem, in SI units and per wavenumber,
@@ -179,7 +180,7 @@ def infrared_from_currents(
     if members is not None:
         member_runs = as_runs(members, ("n_members", "t", "3"), "members")
         member_spectra = _members(member_runs, runs, timestep, settings)
-    return Spectrum(
+    return spectrum(
         quantity="infrared absorption n(ω)α(ω)" if volume else "molar infrared absorption",
         wavenumber=density.wavenumber,
         blocks=density.blocks,

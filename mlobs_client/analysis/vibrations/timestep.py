@@ -21,7 +21,8 @@ from typing import Final
 import numpy as np
 from scipy.signal import find_peaks
 
-from mlobs_client.analysis.vibrations.spectra import Spectrum, check_positive
+from mlobs_client.analysis.vibrations.spectra import check_positive
+from mlobs_client.results.curve import Curve
 from mlobs_client.structure import Array
 from mlobs_client.units import FEMTOSECOND, INVERSE_CM
 
@@ -62,12 +63,12 @@ def true_wavenumber(seen: Array, timestep: float) -> Array:
     return np.asarray(np.sin(half * seen) / half)
 
 
-def peak_shifts(spectrum: Spectrum, timestep: float) -> list[PeakShift]:
+def peak_shifts(spectrum: Curve, timestep: float) -> list[PeakShift]:
     """How far the time step has moved each clear maximum of a spectrum.
 
     Clear is what stands out by six errors, and by 5 % of the highest maximum. The position is
     that of a parabola through three points;
-    :func:`~mlobs_client.analysis.vibrations.spectra.peak` has one with an error.
+    :meth:`~mlobs_client.results.curve.Curve.peak` has one with an error.
 
     Args:
         spectrum: as simulated.
@@ -81,7 +82,7 @@ def peak_shifts(spectrum: Spectrum, timestep: float) -> list[PeakShift]:
     return [PeakShift(float(at), float(by)) for at, by in zip(seen, shifts, strict=True)]
 
 
-def correct_timestep(spectrum: Spectrum, timestep: float) -> Spectrum:
+def correct_timestep(spectrum: Curve, timestep: float) -> Curve:
     """Give a spectrum the wavenumbers that it would have with a time step of zero.
 
     The intensity is per wavenumber: what the axis is compressed by, it grows by, so that integrals
@@ -100,21 +101,21 @@ def correct_timestep(spectrum: Spectrum, timestep: float) -> Spectrum:
     """
     check_positive("timestep", timestep, "atu")
     highest = STEEPEST / (0.5 * timestep * INVERSE_CM)
-    part = spectrum.between(spectrum.wavenumber[0], min(highest, spectrum.wavenumber[-1]))
-    compressed = np.cos(0.5 * timestep * INVERSE_CM * part.wavenumber)
+    part = spectrum.between(spectrum.x[0], min(highest, spectrum.x[-1]))
+    compressed = np.cos(0.5 * timestep * INVERSE_CM * part.x)
     return replace(
         part.scaled(1.0 / compressed),
-        wavenumber=true_wavenumber(part.wavenumber, timestep),
+        x=true_wavenumber(part.x, timestep),
         details={**part.details, "corrected for a time step of (fs)": timestep / FEMTOSECOND},
     )
 
 
-def maxima(spectrum: Spectrum) -> Iterator[float]:
+def maxima(spectrum: Curve) -> Iterator[float]:
     """Wavenumbers of the clear maxima of a spectrum, see :func:`peak_shifts`, cm^-1."""
-    intensity = spectrum.intensity
+    intensity = spectrum.mean
     clear = np.maximum(CLEAR * spectrum.error, PROMINENT * float(intensity.max()))
     for top in find_peaks(intensity, prominence=clear)[0]:
         below, at, above = intensity[top - 1 : top + 2]
         curvature = below - 2.0 * at + above
         offset = 0.5 * (below - above) / curvature if curvature < 0.0 else 0.0
-        yield float(np.interp(top + offset, np.arange(len(intensity)), spectrum.wavenumber))
+        yield float(np.interp(top + offset, np.arange(len(intensity)), spectrum.x))

@@ -10,13 +10,14 @@ import numpy as np
 from mlobs_client.analysis.vibrations.kinetics import find_freedom
 from mlobs_client.analysis.vibrations.spectra import (
     Runs,
-    Spectrum,
     SpectrumSettings,
     as_runs,
     check_positive,
+    spectrum,
 )
 from mlobs_client.analysis.vibrations.spectral_density import SpectralDensity
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import check_series
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_CM
@@ -28,7 +29,7 @@ def vdos(
     timestep: float,
     settings: SpectrumSettings | None = None,
     degrees_of_freedom: float | None = None,
-) -> Spectrum:
+) -> Curve:
     r"""Vibrational density of states from the mass-weighted velocity autocorrelation.
 
     .. math::
@@ -67,7 +68,7 @@ def vdos(
     total = float(density.at_zero_lag.mean())
     if total == 0.0:
         raise RecordError("velocities are zero throughout; is this the right file?")
-    return Spectrum(
+    return spectrum(
         quantity="vibrational density of states",
         wavenumber=density.wavenumber,
         blocks=_per_kinetic_energy(density.blocks, density.at_zero_lag / total),

@@ -7,12 +7,14 @@ import numpy.typing as npt
 import pytest
 
 from mlobs_client.analysis.liquids.distributions import (
-    Distribution,
     find_bonds,
+    highest,
     histogram,
+    mode,
     radial_distribution,
 )
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 
@@ -26,8 +28,8 @@ def test_independent_atoms_have_a_radial_distribution_of_one() -> None:
     positions = rng.uniform(-1.0, 2.0, (200, 2, 12, 3)) @ CELL  # some outside of their cell
     cells = np.tile(CELL, (200, 1, 1))
     found = radial_distribution([positions[:80], positions[80:]], [cells[:80], cells[80:]], 20)
-    far = found.centers > 1.0
-    pulls = (found.values[far] - 1.0) / found.errors[far]
+    far = found.x > 1.0
+    pulls = (found.mean[far] - 1.0) / found.error[far]
     assert len(pulls) > 20
     # about 30 pulls of width 1 (20 blocks: 1.06), mean to 0.2
     assert abs(pulls.mean()) < 0.8
@@ -42,11 +44,11 @@ def test_the_shells_of_a_lattice_hold_its_neighbours() -> None:
     cells = np.tile(6.0 * ANGSTROM * np.eye(3), (4, 1, 1))
     found = radial_distribution([positions], [cells], 2, reach=2.9 * ANGSTROM)
     # V/(N (N - 1)) x N x 8 neighbours at 3 sqrt(3)/2 = 2.598 angstrom
-    occupied = found.centers[found.values > 0.0]
+    occupied = found.x[found.mean > 0.0]
     np.testing.assert_allclose(occupied, [2.55], atol=1e-9)
     shell = 4.0 / 3.0 * np.pi * (2.6**3 - 2.5**3)
-    assert found.values.max() == pytest.approx(216.0 / 15.0 * 8.0 / shell, rel=1e-9)
-    np.testing.assert_allclose(found.errors, 0.0, atol=1e-9)  # all blocks are alike
+    assert found.mean.max() == pytest.approx(216.0 / 15.0 * 8.0 / shell, rel=1e-9)
+    np.testing.assert_allclose(found.error, 0.0, atol=1e-9)  # all blocks are alike
 
 
 def test_a_distance_reaches_no_farther_than_half_of_the_smallest_height() -> None:
@@ -57,7 +59,7 @@ def test_a_distance_reaches_no_farther_than_half_of_the_smallest_height() -> Non
         [np.linalg.norm(np.cross(CELL[(i + 1) % 3], CELL[(i + 2) % 3])) for i in range(3)]
     )
     half = 0.5 * heights.min() / ANGSTROM
-    assert half - 0.1 < found.centers[-1] + 0.05 <= half
+    assert half - 0.1 < found.x[-1] + 0.05 <= half
 
 
 WATERS = Structure(
@@ -102,8 +104,8 @@ def test_a_density_integrates_to_what_lies_within_its_bins() -> None:
     edges = np.linspace(-1.0, 1.0, 41)
     found = histogram([samples], edges, N_BLOCKS, "1")
     # erf(1/sqrt 2) = 0.68269; 12000 samples give it to 0.0042
-    assert found.values.sum() * 0.05 == pytest.approx(0.68269, abs=4 * 0.0042)
-    pulls = (found.values - np.exp(-0.5 * found.centers**2) / np.sqrt(2 * np.pi)) / found.errors
+    assert found.mean.sum() * 0.05 == pytest.approx(0.68269, abs=4 * 0.0042)
+    pulls = (found.mean - np.exp(-0.5 * found.x**2) / np.sqrt(2 * np.pi)) / found.error
     assert np.median(np.abs(pulls)) < 1.5  # 0.74 for 5 blocks
 
 
@@ -111,12 +113,12 @@ def test_the_mode_of_a_parabola_is_its_top_between_two_bins() -> None:
     centers = np.arange(0.0, 2.0, 0.1)
     tops = (1.02, 1.04, 1.06)
     blocks = np.array([2.0 - (centers - top) ** 2 for top in tops])
-    found = Distribution(centers, blocks, "angstrom")
-    assert found.mode.value == pytest.approx(1.04, abs=1e-9)
+    found = Curve("density", "1/angstrom", "length", "angstrom", centers, blocks)
+    assert mode(found).value == pytest.approx(1.04, abs=1e-9)
     # standard error of the three tops, from 1000 draws to 2 %, times Student's 1.3213
     scatter = np.std(tops, ddof=1) / np.sqrt(3)
-    assert found.mode.error == pytest.approx(1.3213 * scatter, rel=0.1)
-    assert found.highest.value == pytest.approx(2.0, abs=0.003)
+    assert mode(found).error == pytest.approx(1.3213 * scatter, rel=0.1)
+    assert highest(found).value == pytest.approx(2.0, abs=0.003)
 
 
 def test_what_has_no_radial_distribution_is_refused() -> None:

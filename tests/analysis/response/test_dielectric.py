@@ -55,7 +55,7 @@ def from_relaxation(shape: Array, resolution: float) -> DielectricFunction:
 
 
 def angular(function: DielectricFunction) -> Array:
-    return function.real.wavenumber * INVERSE_CM
+    return function.real.x * INVERSE_CM
 
 
 def oscillator(omega: Array, omega_0: float, friction: float) -> Complex:
@@ -66,15 +66,13 @@ def test_an_exponential_relaxation_gives_the_function_of_debye() -> None:
     tau = 300.0 * FEMTOSECOND
     found = from_relaxation(np.exp(-TIMESTEP * np.arange(12_000) / tau), 2.0)
     exact = 1.7 + STEP / (1.0 - 1j * angular(found) * tau)
-    low = found.real.wavenumber < 800.0
+    low = found.real.x < 800.0
     # the window cuts 6 (tau / longest lag)^2 = 2e-3 of the slow part; trapezoids (w dt)^2 / 12
-    np.testing.assert_allclose(found.real.intensity[low], exact.real[low], atol=3e-3 * STEP)
-    np.testing.assert_allclose(found.imaginary.intensity[low], exact.imag[low], atol=3e-3 * STEP)
+    np.testing.assert_allclose(found.real.mean[low], exact.real[low], atol=3e-3 * STEP)
+    np.testing.assert_allclose(found.imaginary.mean[low], exact.imag[low], atol=3e-3 * STEP)
     assert found.static.value == pytest.approx(1.7 + STEP, abs=1e-3)
     loss = found.imaginary
-    assert loss.wavenumber[np.argmax(loss.intensity)] == pytest.approx(
-        17.69, abs=0.5
-    )  # 1/(2 pi c tau)
+    assert loss.x[np.argmax(loss.mean)] == pytest.approx(17.69, abs=0.5)  # 1/(2 pi c tau)
 
 
 def test_a_ringing_relaxation_gives_the_function_of_a_damped_oscillator() -> None:
@@ -86,14 +84,12 @@ def test_a_ringing_relaxation_gives_the_function_of_a_damped_oscillator() -> Non
     )
     found = from_relaxation(shape, 4.0)
     exact = 1.7 + oscillator(angular(found), omega_0, friction)
-    below = found.real.wavenumber < 3000.0
+    below = found.real.x < 3000.0
     scale = np.abs(exact).max()
     # epsilon' is negative above the resonance
-    assert found.real.intensity[below].min() < -5.0
-    np.testing.assert_allclose(found.real.intensity[below], exact.real[below], atol=5e-3 * scale)
-    np.testing.assert_allclose(
-        found.imaginary.intensity[below], exact.imag[below], atol=5e-3 * scale
-    )
+    assert found.real.mean[below].min() < -5.0
+    np.testing.assert_allclose(found.real.mean[below], exact.real[below], atol=5e-3 * scale)
+    np.testing.assert_allclose(found.imaginary.mean[below], exact.imag[below], atol=5e-3 * scale)
 
 
 def test_the_real_part_follows_from_the_imaginary_part() -> None:
@@ -126,7 +122,7 @@ def test_fluctuations_of_an_oscillator_give_its_dielectric_function_within_the_e
         exact = 1.0 + oscillator(angular(found), 400.0 * INVERSE_CM, 200.0 * INVERSE_CM)
         some = slice(20, 1000, 20)  # 40 to 2000 cm^-1, one point in two line widths
         for spectrum, right in ((found.real, exact.real), (found.imaginary, exact.imag)):
-            pulls.append((spectrum.intensity - right)[some] / spectrum.error[some])
+            pulls.append((spectrum.mean - right)[some] / spectrum.error[some])
         assert found.static.value == pytest.approx(exact_static, abs=4 * found.static.error)
         assert found.static.error < 0.1
     # broadening by 20 cm^-1 changes lines of 200 by less than these errors
@@ -140,10 +136,10 @@ def test_short_blocks_leave_nothing_of_what_is_slow_at_high_wavenumbers() -> Non
         dipoles, TIMESTEP, VOLUME, TEMPERATURE,
         settings=SpectrumSettings(resolution=60.0, n_blocks=400),
     )  # fmt: skip
-    band = (found.real.wavenumber > 300.0) & (found.real.wavenumber < 800.0)
+    band = (found.real.x > 300.0) & (found.real.x < 800.0)
     step = 4.0 * np.pi / (VOLUME * TEMPERATURE)
     exact = (step / (1.0 - 1j * angular(found) * tau)).imag
-    ratio = found.imaginary.intensity[band].sum() / exact[band].sum()
+    ratio = found.imaginary.mean[band].sum() / exact[band].sum()
     # blocks of 1.5 ps, cut by a triangle, give 1.2
     assert ratio == pytest.approx(1.0, abs=0.03)
 
@@ -163,16 +159,16 @@ def test_what_a_window_has_made_of_debye_is_marked_and_nothing_else() -> None:
     loss = dielectric_from_fluctuations(
         dipoles, TIMESTEP, VOLUME, TEMPERATURE, settings=SpectrumSettings(1.5 * wavenumber, 20)
     ).imaginary
-    exact = loss.wavenumber / wavenumber
+    exact = loss.x / wavenumber
     exact = 4.0 * np.pi / (VOLUME * TEMPERATURE) * exact / (1.0 + exact**2)
     marked = loss.window_bias
     assert marked is not None
-    wrong = np.abs(loss.intensity - exact) > 3.0 * loss.error
-    slow = (loss.wavenumber > 0.0) & (loss.wavenumber < 3.0 * wavenumber)
+    wrong = np.abs(loss.mean - exact) > 3.0 * loss.error
+    slow = (loss.x > 0.0) & (loss.x < 3.0 * wavenumber)
     assert wrong[slow].mean() > 0.5
     assert marked[slow & wrong].all()
     # no bias there, see the next test; noise marks one point in fifteen, in some 60 patches
-    assert marked[loss.wavenumber > 20.0 * wavenumber].mean() < 0.15
+    assert marked[loss.x > 20.0 * wavenumber].mean() < 0.15
 
 
 def test_blocks_too_short_for_a_longer_window_leave_the_shorter_one() -> None:
@@ -194,7 +190,7 @@ def test_the_mean_of_the_same_samples_takes_nothing_from_the_static_value() -> N
             relaxator(tau, 750, seed), TIMESTEP, VOLUME, TEMPERATURE,
             settings=SpectrumSettings(115.0, 4),
         )  # fmt: skip
-        found.append(function.real.intensity[0] - 1.0)
+        found.append(function.real.mean[0] - 1.0)
     expected = 4.0 * np.pi / (VOLUME * TEMPERATURE)
     scatter = np.std(found) / np.sqrt(80)
     # 15 relaxation times: without, 2/15 are missing, which is five errors
@@ -210,7 +206,7 @@ def test_a_short_run_has_a_static_value_without_error() -> None:
     assert np.isnan(function.static.error)
     assert "independent samples, needs about" in function.static.no_error
     # the same number as the curve has, but for the window with which the mean is corrected
-    assert function.static.value == pytest.approx(function.real.intensity[0], rel=0.1)
+    assert function.static.value == pytest.approx(function.real.mean[0], rel=0.1)
 
 
 def test_relaxation_from_a_field_agrees_with_fluctuations_without_it(thermal: list[Array]) -> None:
@@ -236,9 +232,9 @@ def test_relaxation_from_a_field_agrees_with_fluctuations_without_it(thermal: li
     for one, other in (
         (relaxed.real, fluctuating.real), (relaxed.imaginary, fluctuating.imaginary)
     ):  # fmt: skip
-        np.testing.assert_allclose(one.wavenumber, other.wavenumber)
+        np.testing.assert_allclose(one.x, other.x)
         error = np.hypot(one.error, other.error)[some]
-        pulls = (one.intensity - other.intensity)[some] / error
+        pulls = (one.mean - other.mean)[some] / error
         assert np.sqrt(np.mean(pulls**2)) < 1.6
     assert relaxed.static.value == pytest.approx(1.0 + STEP, abs=4 * relaxed.static.error)
 
@@ -250,13 +246,11 @@ def test_the_infrared_absorption_is_that_of_the_imaginary_part(thermal: list[Arr
     ).imaginary
     absorption = infrared(thermal, TIMESTEP, VOLUME, TEMPERATURE, settings=settings)
     # n alpha = (w/c) epsilon''
-    implied = (
-        function.intensity * function.wavenumber * INVERSE_CM / SPEED_OF_LIGHT * ANGSTROM * 1e8
-    )
+    implied = function.mean * function.x * INVERSE_CM / SPEED_OF_LIGHT * ANGSTROM * 1e8
     some = slice(0, 1500)  # to 1500 cm^-1: noise of the velocities is folded from above Nyquist
     # the same samples: what differs is where the window is applied
     np.testing.assert_allclose(
-        implied[some], absorption.intensity[some], atol=0.03 * absorption.intensity.max()
+        implied[some], absorption.mean[some], atol=0.03 * absorption.mean.max()
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,19 @@ def test_the_curve_is_sorted_signed_and_in_the_units_of_its_readers() -> None:
     assert curve.slope.unit == "uC/cm^2/(V/angstrom)"
     assert curve.polarization[0].unit == "uC/cm^2"
     assert curve.susceptibility.unit == "1"
+
+
+def test_a_curve_is_points_and_the_line_through_them() -> None:
+    fields = np.outer([0.05, 0.1, 0.15], DIRECTION) * VOLT_PER_ANGSTROM
+    curve = polarization_against_field(fields, legs(fields, 7.0), VOLUME)
+    line, points = curve.parts("classical")
+    assert points.y == curve.polarization
+    slope = np.diff(line.mean) / np.diff(line.x)
+    assert slope == pytest.approx([curve.slope.value])
+    assert (line.label, line.quantity) == (points.label, points.quantity)
+    paired, _ = replace(curve, paired=True).parts("classical")
+    assert paired.x[0] == 0.0  # the line goes through the origin
+    assert curve.numbers("a")["susceptibility, a"] == curve.susceptibility
 
 
 def test_each_run_is_divided_by_its_own_volume() -> None:

@@ -49,9 +49,9 @@ def windowed() -> npt.NDArray[np.complex128]:
 
 def exact(function: DielectricFunction, electronic: float = 1.0) -> npt.NDArray[np.complex128]:
     """At the wavenumbers of a function."""
-    spacing = float(np.diff(function.real.wavenumber)[0])
-    first = round(float(function.real.wavenumber[0]) / spacing)
-    return electronic + windowed()[first : first + len(function.real.wavenumber)]
+    spacing = float(np.diff(function.real.x)[0])
+    first = round(float(function.real.x[0]) / spacing)
+    return electronic + windowed()[first : first + len(function.real.x)]
 
 
 def gaussian(
@@ -109,36 +109,36 @@ def test_any_pulse_gives_the_function_of_the_oscillator_with_the_resolution_of_t
     right = exact(found, 1.8)
     # the window is one of the response to the pulse, not to each moment of it: twice LONGEST of the
     # maximum, 50, where the resonance is at the end of the band
-    np.testing.assert_allclose(found.real.intensity, right.real, atol=2.0)
-    np.testing.assert_allclose(found.imaginary.intensity, right.imag, atol=2.0)
+    np.testing.assert_allclose(found.real.mean, right.real, atol=2.0)
+    np.testing.assert_allclose(found.imaginary.mean, right.imag, atol=2.0)
 
 
 def test_the_shortest_pulse_is_exact_to_a_thousandth() -> None:
     found = function_of(*pairs(gaussian(1.2)))
     right = exact(found)
     scale = np.abs(right).max()
-    np.testing.assert_allclose(found.real.intensity, right.real, atol=1e-3 * scale)
-    np.testing.assert_allclose(found.imaginary.intensity, right.imag, atol=1e-3 * scale)
-    top = found.imaginary.wavenumber[np.argmax(found.imaginary.intensity)]
+    np.testing.assert_allclose(found.real.mean, right.real, atol=1e-3 * scale)
+    np.testing.assert_allclose(found.imaginary.mean, right.imag, atol=1e-3 * scale)
+    top = found.imaginary.x[np.argmax(found.imaginary.mean)]
     assert top == pytest.approx(1600.0, abs=5.0)
-    assert found.imaginary.intensity.max() > 0.0  # absorbs
+    assert found.imaginary.mean.max() > 0.0  # absorbs
 
 
 def test_the_curve_has_the_wavenumbers_that_the_pulse_has_and_none_below_the_resolution() -> None:
     sigma = 4.0
     found = function_of(*pairs(gaussian(sigma, 20.0)))
-    spacing = float(np.diff(found.real.wavenumber)[0])
+    spacing = float(np.diff(found.real.x)[0])
     # exp(-(w sigma)^2/2) = 1/10
     end = np.sqrt(2.0 * np.log(10.0)) / (sigma * FEMTOSECOND * INVERSE_CM)
-    assert end - spacing < found.real.wavenumber[-1] <= end
+    assert end - spacing < found.real.x[-1] <= end
     assert found.real.resolution == pytest.approx(50.0, abs=0.1)
-    assert 0.0 <= found.real.wavenumber[0] - found.real.resolution < spacing
+    assert 0.0 <= found.real.x[0] - found.real.resolution < spacing
     with pytest.raises(MissingObservable, match="no static value"):
         _ = found.static
     carried = function_of(*pairs(gaussian(12.0, 60.0, 0.3, 0.4)))
     width = np.sqrt(2.0 * np.log(10.0)) / 12.0
     ends = np.array([0.3 - width, 0.3 + width]) / (FEMTOSECOND * INVERSE_CM)
-    np.testing.assert_allclose(carried.real.wavenumber[[0, -1]], ends, atol=spacing)
+    np.testing.assert_allclose(carried.real.x[[0, -1]], ends, atol=spacing)
 
 
 def test_runs_in_any_order_find_their_partners() -> None:
@@ -161,10 +161,10 @@ def test_the_error_is_that_of_the_mean_over_pairs() -> None:
         middle = 0.5 * (dipoles[2 * k] + dipoles[2 * k + 1])
         scaled += [middle + factors[k] * (one - middle) for one in dipoles[2 * k : 2 * k + 2]]
     found = function_of(scaled, fields).imaginary
-    top = int(np.argmax(found.intensity))
+    top = int(np.argmax(found.mean))
     # Student, 2 degrees of freedom: 68.27 % lie within 1.3213 (from tables)
     expected = 1.3213 * np.std(factors, ddof=1) / np.sqrt(3.0) / np.mean(factors)
-    assert found.error[top] / found.intensity[top] == pytest.approx(expected, rel=1e-4)
+    assert found.error[top] / found.mean[top] == pytest.approx(expected, rel=1e-4)
 
 
 def test_what_is_linear_is_half_of_the_difference_along_the_field() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlobs_client.analysis.response.winding import oxidation_number, wind
+from mlobs_client.analysis.response.winding import curve_along_path, oxidation_number, wind
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.units import ANGSTROM
 
@@ -142,3 +142,11 @@ def test_impossible_input_is_refused() -> None:
         wind(dipole(positions), CELL, tolerance=0.7)
     with pytest.raises(RecordError, match=r"must have shape \(t, n_atoms, 3\)"):
         oxidation_number(positions[:, 0], dipole(positions), CELL, 1)
+
+
+def test_a_path_is_a_curve_from_its_start_to_its_end() -> None:
+    along = np.array([0.0, -0.7, -1.2, -2.0])
+    curve = curve_along_path(along, "O")
+    np.testing.assert_array_equal(curve.mean, along)
+    np.testing.assert_allclose(curve.x, [0, 1 / 3, 2 / 3, 1])
+    assert np.isnan(curve.error).all()

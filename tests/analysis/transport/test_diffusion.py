@@ -132,8 +132,8 @@ def test_a_quarter_to_half_of_a_block_is_used_if_nothing_is_said() -> None:
     x, _ = brownian(401, 0)
     found = diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, n_blocks=4)
     assert found.window == pytest.approx((0.5, 1.0))
-    assert found.blocks.shape == (4, 51)
-    assert found.curve[0] == pytest.approx(0.0, abs=1e-9)
+    assert found.curve.blocks.shape == (4, 51)
+    assert found.curve.mean[0] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_correction_for_the_size_is_that_of_yeh_and_hummer() -> None:

@@ -22,8 +22,9 @@ from mlobs_client.analysis.vibrations.infrared import (
     infrared_from_currents,
     quantum_correction,
 )
-from mlobs_client.analysis.vibrations.spectra import Spectrum, SpectrumSettings, integrate, peak
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results.curve import Curve
 from mlobs_client.units import ANGSTROM, DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
 Array = npt.NDArray[np.float64]
@@ -34,7 +35,7 @@ SETTINGS = SpectrumSettings(resolution=30.0, n_blocks=4)
 CELL = np.array([[9.0, 0.4, -1.1], [2.3, 8.0, 0.7], [-0.6, 1.9, 11.0]])
 
 
-def spectrum(dipoles: Any, **options: Any) -> Spectrum:
+def spectrum(dipoles: Any, **options: Any) -> Curve:
     return infrared(dipoles, TIMESTEP, VOLUME, TEMPERATURE, **{"settings": SETTINGS, **options})
 
 
@@ -58,7 +59,7 @@ def in_km_per_mol(area: float) -> float:
 def test_the_absorption_of_a_charged_oscillator_is_that_of_quantum_chemistry(
     wavenumber: float,
 ) -> None:
-    area = integrate(spectrum(thermal_dipole(wavenumber, 0.7)), 100, 4500)
+    area = spectrum(thermal_dipole(wavenumber, 0.7)).integral(100, 4500)
     # 42.255 km/mol per (debye/angstrom)^2/Da: Porezag and Pederson, PRB 54, 7830 (1996), as in
     # ase.vibrations; 1 e = 4.80320 debye/angstrom; three modes with d mu/dQ = 0.7 e/sqrt(Da).
     expected = 3 * 42.255 * (0.7 * 4.80320) ** 2
@@ -71,7 +72,7 @@ def test_a_band_of_a_molecule_has_its_intensity_in_km_per_mol() -> None:
     wavenumber, charge = 1667.8205, 0.7
     dipole = thermal_dipole(wavenumber, charge, n_samples=12_001)  # 12000 differences
     molecule = infrared(dipole, TIMESTEP, None, TEMPERATURE, settings=SETTINGS)
-    area = integrate(molecule, 100, 4500)
+    area = molecule.integral(100, 4500)
     assert (molecule.unit, area.unit) == ("km/mol/cm^-1", "km/mol")
     # N_A/(12 epsilon_0 c^2) |d mu/dQ|^2 in SI units, of three modes; 1000 m in a km
     per_mode = Avogadro * (charge * elementary_charge) ** 2 / atomic_mass
@@ -85,8 +86,8 @@ def test_a_band_of_a_molecule_has_its_intensity_in_km_per_mol() -> None:
 def test_the_intensity_of_a_molecule_is_that_of_one_in_any_volume() -> None:
     dipole = thermal_dipole(1500.0, 0.7)
     molecule = infrared(dipole, TIMESTEP, None, TEMPERATURE, settings=SETTINGS)
-    area = integrate(spectrum(dipole), 100, 4500).value
-    assert integrate(molecule, 100, 4500).value == pytest.approx(in_km_per_mol(area), rel=1e-9)
+    area = spectrum(dipole).integral(100, 4500).value
+    assert molecule.integral(100, 4500).value == pytest.approx(in_km_per_mol(area), rel=1e-9)
 
 
 def test_the_integral_does_not_depend_on_temperature_or_on_the_harmonic_correction() -> None:
@@ -94,7 +95,7 @@ def test_the_integral_does_not_depend_on_temperature_or_on_the_harmonic_correcti
     for temperature in (100 * KELVIN, 900 * KELVIN):
         dipole = thermal_dipole(1500.0, 1.0, temperature)
         one = infrared(dipole, TIMESTEP, VOLUME, temperature, settings=SETTINGS)
-        areas.append(integrate(one, 1000, 2000).value)
+        areas.append(one.integral(1000, 2000).value)
     assert areas[0] == pytest.approx(areas[1], rel=1e-9)
 
 
@@ -107,7 +108,7 @@ def test_a_thermal_trajectory_gives_the_sum_rule_within_its_error(
     expected = 3 * 42.255 * 4.80320**2  # km/mol, as above
     pulls = []
     for i in range(0, 60, 3):
-        area = integrate(spectrum(x[:, i : i + 3], settings=settings), 0, 16_000)
+        area = spectrum(x[:, i : i + 3], settings=settings).integral(0, 16_000)
         pulls.append((in_km_per_mol(area.value) - expected) / in_km_per_mol(area.error))
     # 20 pulls of width 1.1 (Student, 9 degrees of freedom): mean to 0.25, width to 0.2; noise
     # in the velocity makes finite differences lose (friction x timestep) / 3 = 0.6 % of kT/m
@@ -123,10 +124,10 @@ def test_the_finite_difference_is_divided_out() -> None:
     given = {"timestep": coarse, "volume": VOLUME, "temperature": TEMPERATURE, "settings": SETTINGS}
     from_dipole = infrared(np.cos(omega * t + phases), **given)  # type: ignore[arg-type]
     exact = infrared_from_currents(-omega * np.sin(omega * t + phases), **given)  # type: ignore[arg-type]
-    ratio = integrate(from_dipole, 3700, 4100).value / integrate(exact, 3700, 4100).value
+    ratio = from_dipole.integral(3700, 4100).value / exact.integral(3700, 4100).value
     # lines of 30 cm^-1 at 3900: the correction varies by 0.2 % over the line
     assert ratio == pytest.approx(1.0, abs=3e-3)
-    assert peak(from_dipole, 3700, 4100).value == pytest.approx(3900, abs=1.0)
+    assert from_dipole.peak(3700, 4100).value == pytest.approx(3900, abs=1.0)
 
 
 def test_a_constant_dipole_changes_nothing() -> None:
@@ -134,7 +135,7 @@ def test_a_constant_dipole_changes_nothing() -> None:
     shifted = spectrum(dipole + np.array([300.0, -50.0, 7.0]))
     # rounding of 300 in the differences, squared at the line
     np.testing.assert_allclose(
-        shifted.blocks, spectrum(dipole).blocks, atol=1e-8 * shifted.intensity.max()
+        shifted.blocks, spectrum(dipole).blocks, atol=1e-8 * shifted.mean.max()
     )
 
 
@@ -144,9 +145,9 @@ def test_jumps_of_branch_change_nothing_when_the_cell_is_known() -> None:
     assert np.abs(np.diff(wrapped, axis=0)).max() > 5.0
     right = spectrum(dipole)
     np.testing.assert_allclose(
-        spectrum(wrapped, cell=CELL).blocks, right.blocks, atol=1e-8 * right.intensity.max()
+        spectrum(wrapped, cell=CELL).blocks, right.blocks, atol=1e-8 * right.mean.max()
     )
-    assert integrate(spectrum(wrapped), 0, 4000).value > 1.5 * integrate(right, 0, 4000).value
+    assert spectrum(wrapped).integral(0, 4000).value > 1.5 * right.integral(0, 4000).value
 
 
 @pytest.mark.parametrize("name", ["harmonic", "standard", "schofield"])
@@ -182,9 +183,9 @@ def test_corrections_scale_the_absorption_as_documented() -> None:
     }
     dipole = thermal_dipole(1500.0, 1.0)
     spectra = {name: spectrum(dipole, correction=name) for name in factors}
-    at_line = int(np.argmin(np.abs(spectra["none"].wavenumber - 1500)))
+    at_line = int(np.argmin(np.abs(spectra["none"].x - 1500)))
     for name, factor in factors.items():
-        ratio = spectra[name].intensity[at_line] / spectra["harmonic"].intensity[at_line]
+        ratio = spectra[name].mean[at_line] / spectra["harmonic"].mean[at_line]
         # the grid point is within 3 cm^-1 of 1500, where x changes by 0.2 %
         assert ratio == pytest.approx(factor, rel=0.01)
 
@@ -193,11 +194,11 @@ def test_the_spread_of_members_that_differ_in_their_charge_is_that_of_the_charge
     dipole = thermal_dipole(1500.0, 1.0)
     charges = np.array([0.9, 1.0, 1.2])
     one = spectrum(dipole, members=charges[:, None, None] * dipole)
-    assert one.member_spread is not None
-    at_line = int(np.argmax(one.intensity))
-    spread = one.member_spread[at_line] / one.intensity[at_line]
+    assert one.spread is not None
+    at_line = int(np.argmax(one.mean))
+    spread = one.spread[at_line] / one.mean[at_line]
     assert spread == pytest.approx(np.std(charges**2, ddof=1), rel=1e-9)
-    assert spectrum(dipole).member_spread is None
+    assert spectrum(dipole).spread is None
 
 
 def test_members_of_several_runs_are_averaged_over_the_runs() -> None:
@@ -205,7 +206,7 @@ def test_members_of_several_runs_are_averaged_over_the_runs() -> None:
     members = [np.stack([0.9 * run, 1.1 * run]) for run in runs]
     one = spectrum(runs, members=members)
     assert one.members is not None
-    np.testing.assert_allclose(one.members[0], 0.81 * one.intensity, rtol=1e-9)
+    np.testing.assert_allclose(one.members[0], 0.81 * one.mean, rtol=1e-9)
 
 
 def test_impossible_input_is_refused() -> None:

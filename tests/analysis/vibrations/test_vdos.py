@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
-from mlobs_client.analysis.vibrations.spectra import SpectrumSettings, integrate, peak
+from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
@@ -31,10 +31,10 @@ def three_lines() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 def test_lines_are_at_their_wavenumbers_and_weigh_as_many_degrees_of_freedom() -> None:
     spectrum = vdos(three_lines(), MASSES, TIMESTEP, SETTINGS, degrees_of_freedom=3)
     # a thousandth of a 30 cm^-1 wide line; blocks of 3 ps hold a broken number of periods
-    assert peak(spectrum, 600, 800).value == pytest.approx(700.0, abs=0.3)
-    assert peak(spectrum, 2900, 3100).value == pytest.approx(3001.0, abs=0.3)
-    assert integrate(spectrum, 500, 900).value == pytest.approx(2.0, rel=0.01)
-    assert integrate(spectrum, 2800, 3200).value == pytest.approx(1.0, rel=0.01)
+    assert spectrum.peak(600, 800).value == pytest.approx(700.0, abs=0.3)
+    assert spectrum.peak(2900, 3100).value == pytest.approx(3001.0, abs=0.3)
+    assert spectrum.integral(500, 900).value == pytest.approx(2.0, rel=0.01)
+    assert spectrum.integral(2800, 3200).value == pytest.approx(1.0, rel=0.01)
 
 
 def test_the_integral_is_three_per_atom_unless_told_otherwise() -> None:
@@ -43,7 +43,7 @@ def test_the_integral_is_three_per_atom_unless_told_otherwise() -> None:
     for expected, told in ((15.0, None), (12.0, 12.0)):
         spectrum = vdos(velocities, masses, TIMESTEP, SpectrumSettings(40.0, 4), told)
         # exact for the trapezoidal rule over the whole grid
-        assert trapezoid(spectrum.intensity, spectrum.wavenumber) == pytest.approx(expected)
+        assert trapezoid(spectrum.mean, spectrum.x) == pytest.approx(expected)
 
 
 def test_several_runs_count_as_one_experiment() -> None:
@@ -64,11 +64,11 @@ def test_the_density_of_a_damped_oscillator_is_the_exact_one_within_honest_error
     for i in range(0, 60, 3):
         one = vdos(v[:, None, i : i + 3], np.array([DALTON]), 2 * TIMESTEP, settings)
         one = one.between(600, 1500)
-        omega = one.wavenumber * INVERSE_CM
+        omega = one.x * INVERSE_CM
         # power spectrum of the velocity of a damped oscillator, area 1 per degree of freedom
         shape = friction * omega**2 / ((omega**2 - omega_0**2) ** 2 + (friction * omega) ** 2)
         exact = 3 * 2 / np.pi * shape * INVERSE_CM
-        pulls.append((one.intensity - exact) / one.error)
+        pulls.append((one.mean - exact) / one.error)
     inside = np.mean(np.abs(pulls) < 1.0)
     # Student with 19 degrees of freedom: 0.67; skewed block spectra lower it by some 0.03; the
     # sampling noise of 20 runs of some 40 independent bins is 0.015. Errors wrong by a factor of
@@ -87,9 +87,9 @@ def test_the_error_is_that_of_a_ratio_to_the_kinetic_energy(
     for i in range(0, 90, 3):
         settings = SpectrumSettings(resolution=40.0, n_blocks=10)
         one = vdos(v[:, None, i : i + 3], np.array([DALTON]), 2 * TIMESTEP, settings)
-        areas.append(integrate(one, 950, 1100))
+        areas.append(one.integral(950, 1100))
         # all of it is three degrees of freedom, whatever happens
-        assert integrate(one, 0, 8400).error < 1e-9
+        assert one.integral(0, 8400).error < 1e-9
     scatter = np.std([area.value for area in areas], ddof=1)
     # 30 runs know it to 13 %, ten blocks to 24 % each; of blocks by themselves it is 2.2 x as large
     assert np.mean([area.error for area in areas]) == pytest.approx(scatter, rel=0.4)

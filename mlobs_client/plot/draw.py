@@ -1,0 +1,234 @@
+"""Draw results: curves with bands of one standard error and of the committee, and points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from scipy.ndimage import binary_dilation
+
+from mlobs_client.errors import ConfigError
+from mlobs_client.plot.figure import (
+    COLORS,
+    DASHES,
+    MARKERS,
+    add_legend,
+    draw_points,
+    explain_points,
+    new_figure,
+    pretty,
+    save_figure,
+)
+from mlobs_client.results.curve import ESTIMATOR, NOT_AVERAGED, NOTE, Curve
+from mlobs_client.results.result import Points, Result
+
+LONGEST: Final = 26
+"""Characters of a label of which two fit beside each other."""
+FAINT: Final = 0.35
+"""Opacity of a curve with a window bias."""
+SHORT: Final = {
+    "conserved quantity from its start": r"$\Delta E_\mathrm{conserved}$",
+    "dielectric function, imaginary": r"$\epsilon''(\omega)$",
+    "dielectric function, real": r"$\epsilon'(\omega)$",
+    "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
+    "vibrational density of states": "VDOS",
+}
+
+Panel = list[Curve | Points]
+
+
+def write(result: Result, stem: Path | str, **options: Any) -> tuple[Path, ...]:
+    """Draw a result, and write the figure and the numbers.
+
+    Args:
+        result: what to draw and to write.
+        stem: path without an ending.
+        options: of :func:`draw`.
+
+    Returns:
+        ``.png``, ``.pdf``, and the files of :meth:`~mlobs_client.results.result.Result.write`.
+
+    Raises:
+        ConfigError: as :func:`draw`.
+        RecordError: a file cannot be written.
+    """
+    return (*save_figure(draw(result, **options), stem), *result.write(stem))
+
+
+def draw(
+    result: Result,
+    *,
+    marks: Mapping[str, Sequence[float]] | None = None,
+    logarithmic: bool = False,
+    integers: bool = False,
+) -> Figure:
+    """Draw the curves and points of a result, one panel for each quantity.
+
+    Curves have bands of one standard error and of the committee, and are faint where they depend
+    on the window; points have bars, and are open where they have no error. The same label has
+    the same colour in all panels.
+
+    Args:
+        result: with curves or points.
+        marks: values of x to mark at the top, by label, for example measured ones.
+        logarithmic: whether equal factors of x are equally wide.
+        integers: whether there is a line at each integer of y.
+
+    Returns:
+        A figure of matplotlib that pyplot does not know.
+
+    Raises:
+        ConfigError: nothing to draw, different units in one panel, or a logarithmic axis that
+            begins at zero or below.
+    """
+    panels = _panels(result, logarithmic=logarithmic)
+    labels = list(dict.fromkeys(_label(one) for panel in panels for one in panel))
+    axis_names = {_x_label(panel[0]) for panel in panels}
+    figure, all_axes = new_figure(len(panels), share_x=len(axis_names) == 1)
+    for axes, panel in zip(all_axes, panels, strict=True):
+        _draw_panel(axes, panel, labels, marks or {})
+        if logarithmic:
+            axes.set_xscale("log")
+        if integers:
+            low, high = axes.get_ylim()
+            axes.hlines(range(math.ceil(low), math.floor(high) + 1), 0, 1, color="0.6",
+                        linewidth=0.4, zorder=0, transform=axes.get_yaxis_transform())  # fmt: skip
+        if len(axis_names) > 1 or axes is all_axes[-1]:
+            axes.set_xlabel(_x_label(panel[0]))
+    _add_legend(figure, all_axes, panels)
+    return figure
+
+
+def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
+    """One entry for each label, wherever it is drawn, and what bands and bars are."""
+    first = all_axes[0].get_legend_handles_labels()[1]
+    elsewhere = {
+        label: handle
+        for axes in all_axes[1:]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        if label not in first
+    }
+    extra = [*elsewhere.values(), *_explain(panels)]
+    lines = "\n".join([*first, *(str(one.get_label()) for one in extra)]).splitlines()
+    n_columns = 1 if max(map(len, lines)) > LONGEST else 2
+    add_legend(figure, all_axes[0], extra, n_columns=n_columns)
+
+
+def _panels(result: Result, *, logarithmic: bool) -> list[Panel]:
+    """What shares an axis: the parts of a quantity (of a species) and the whole."""
+    found: dict[tuple[str, str], Panel] = {}
+    every: Panel = [*result.curves, *result.points]
+    for one in every:
+        found.setdefault((_short(one.quantity), one.x_name), []).append(one)
+    if not found:
+        raise ConfigError(f"{result.title}: no curve and no points were given to draw")
+    for panel in found.values():
+        if len({(one.unit, one.x_unit) for one in panel}) > 1:
+            units = {_label(one): one.unit for one in panel}
+            raise ConfigError(f"curves of different units cannot share an axis: {units}")
+        lowest = min(float(one.x.min()) for one in panel)
+        if logarithmic and lowest <= 0.0:
+            raise ConfigError(
+                f"a logarithmic axis cannot begin at {lowest:g} {panel[0].x_unit}; begin above zero"
+            )
+    return list(found.values())
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, labels: Sequence[str], marks: Mapping[str, Sequence[float]]
+) -> None:
+    curves = [one for one in panel if isinstance(one, Curve)]
+    heights = [float(np.max(np.abs(one.mean) + np.nan_to_num(one.error))) for one in curves]
+    highest = max(heights, default=0.0)
+    power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
+    if len(curves) < len(panel):  # points are read off the axis
+        power = 0
+    marked = {_label(one) for one in panel if isinstance(one, Points)}
+    for one in panel:
+        i = labels.index(_label(one))
+        color = COLORS[i % len(COLORS)]
+        if isinstance(one, Curve):
+            lacks = one.no_error not in ("", NOT_AVERAGED)
+            said = f"{_label(one)} (no error)" if lacks else _label(one)
+            dashes = DASHES[i % len(DASHES)]
+            _draw_curve(axes, one, 10.0**-power, color, dashes, None if said in marked else said)
+        else:
+            draw_points(axes, one.x, one.y, color, MARKERS[i % len(MARKERS)], _label(one))
+    if len(curves) == len(panel):
+        lowest = min(float(np.min(one.mean)) for one in curves)
+        axes.axhline(0.0, color="0.6", linewidth=0.4, zorder=0)
+        axes.margins(y=0.14 if marks else 0.04)
+        axes.set_ylim(bottom=min(-0.03 * highest, 1.05 * lowest) / 10.0**power)
+        axes.set_xlim(min(one.x[0] for one in curves), max(one.x[-1] for one in curves))
+    scale = rf"10$^{{{power}}}\,$" if power else ""
+    unit = f"{scale}{'' if panel[0].unit == '1' else pretty(panel[0].unit)}"
+    axes.set_ylabel(_short(panel[0].quantity) + (f" / {unit}" if unit else ""))
+    _mark(axes, marks)
+
+
+def _draw_curve(
+    axes: Axes, one: Curve, scale: float, color: str, dashes: str, said: str | None
+) -> None:
+    x, y, error = one.x, scale * one.mean, scale * one.error
+    if one.spread is not None:
+        spread = scale * one.spread
+        axes.fill_between(x, y - spread, y + spread, color=color, alpha=0.2, linewidth=0)
+    axes.fill_between(x, y - error, y + error, color=color, alpha=0.45, linewidth=0)
+    marked = one.window_bias
+    if marked is None:
+        marked = np.zeros(len(x), dtype=bool)
+    style: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 0.9}
+    axes.plot(x, np.where(marked, np.nan, y), label=said, **style)
+    # up to the points beside them, so that no gap is left
+    axes.plot(x, np.where(binary_dilation(marked), y, np.nan), alpha=FAINT, **style)
+
+
+def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
+    """Short lines from the top of the axes, labelled in the legend."""
+    for i, (label, values) in enumerate(marks.items()):
+        top = axes.get_xaxis_transform()  # x in data, y from 0 to 1
+        color = COLORS[-1 - i % len(COLORS)]
+        axes.vlines(values, 0.9, 1.0, transform=top, color=color, linewidth=1.2, label=label)
+
+
+def _explain(panels: Sequence[Panel]) -> list[Artist]:
+    """What bands, bars and faint lines are, and the estimator of path integrals."""
+    every = [one for panel in panels for one in panel]
+    curves = [one for one in every if isinstance(one, Curve)]
+    said: list[Artist] = []
+    if sources := ", ".join(dict.fromkeys(one.error_from for one in curves if not one.no_error)):
+        error = f"±1 standard error,\n{sources}"
+        said.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
+    if any(one.members is not None for one in curves):
+        said.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
+    if any(np.any(one.window_bias) for one in curves):
+        said.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
+    if estimates := [one for points in every if isinstance(points, Points) for one in points.y]:
+        said += explain_points(estimates)
+    notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
+    said += [Line2D([], [], linestyle="none", label=one) for one in dict.fromkeys(notes) if one]
+    return said
+
+
+def _label(one: Curve | Points) -> str:
+    return one.label or one.quantity
+
+
+def _x_label(one: Curve | Points) -> str:
+    return one.x_name if one.x_unit == "1" else f"{one.x_name} / {pretty(one.x_unit)}"
+
+
+def _short(quantity: str) -> str:
+    """What fits beside an axis; parts (of a species) share the axis of the whole."""
+    for name, short in SHORT.items():
+        if quantity.startswith(name):
+            return short
+    return quantity

@@ -1,0 +1,362 @@
+"""What an analysis found: curves, points, numbers and tensors, written and read without loss.
+
+One result is three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit, and
+``STEM.csv`` is a table of the curves and points for people and for other programs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mlobs_client.errors import MlobsError, RecordError
+from mlobs_client.files import write_csv, write_whole
+from mlobs_client.results.curve import ARRAYS, Curve
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.structure import Array
+
+FORMAT: Final = "mlobs result 1"
+VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
+"""Packages whose versions a result names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Estimates of one quantity at several values of another, such as averages in fields.
+
+    Attributes:
+        quantity: the name of y, for a reader.
+        x_name: of the other quantity, for a reader, such as ``"field"``.
+        x_unit: of x; ``"1"`` where it has none.
+        x: shape ``(n,)``, in ``x_unit``.
+        y: n estimates, all of one unit.
+        label: name in the legend of a figure.
+        details: how the points were made, for a reader.
+
+    Raises:
+        RecordError: no points, as many x as y are not given, or their units differ.
+    """
+
+    quantity: str
+    x_name: str
+    x_unit: str
+    x: Array
+    y: tuple[Estimate, ...]
+    label: str = ""
+    details: Mapping[str, str | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if np.shape(self.x) != (len(self.y),) or not self.y:
+            raise RecordError(
+                f"{self.quantity}: {len(self.y)} estimates need as many x, got {np.shape(self.x)}"
+            )
+        if len(units := {one.unit for one in self.y}) > 1:
+            raise RecordError(f"{self.quantity}: points of one quantity have one unit, not {units}")
+
+    @property
+    def unit(self) -> str:
+        """Of y."""
+        return self.y[0].unit
+
+    @property
+    def mean(self) -> Array:
+        """The values, shape ``(n,)``, in ``unit``."""
+        return np.array([one.value for one in self.y])
+
+    @property
+    def error(self) -> Array:
+        """Their standard errors, shape ``(n,)``, in ``unit``; NaN where there is none."""
+        return np.array([one.error for one in self.y])
+
+    @property
+    def error_from(self) -> str:
+        """What made the errors, or why some have none, for a reader."""
+        return "; ".join(dict.fromkeys(one.no_error or one.error_from for one in self.y))
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor with the errors of its elements.
+
+    Attributes:
+        name: for a reader.
+        unit: of the elements; ``"1"`` where they have none.
+        values: any shape.
+        errors: same shape, standard errors; NaN where there is none.
+        error_from: what the errors were made of, for a reader, or why there are none.
+
+    Raises:
+        RecordError: values and errors of different shapes.
+    """
+
+    name: str
+    unit: str
+    values: Array
+    errors: Array
+    error_from: str = ""
+
+    def __post_init__(self) -> None:
+        if np.shape(self.values) != np.shape(self.errors) or not np.size(self.values):
+            raise RecordError(
+                f"{self.name}: values and errors must have one shape, got "
+                f"{np.shape(self.values)} and {np.shape(self.errors)}"
+            )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes:
+        command: the words of the command line; empty for a result of a script.
+        versions: of Python and of the packages that made it, by name.
+        inputs: sha256 of the files that it was made from, by path.
+    """
+
+    command: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, inputs: Iterable[Path] = (), command: Sequence[str] = ()) -> Provenance:
+        """Look up versions, and hash the files.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        versions = {"python": platform.python_version()}
+        versions |= {name: metadata.version(name) for name in VERSIONS}
+        hashes = {}
+        for path in sorted(set(inputs)):
+            with path.open("rb") as file:
+                hashes[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(tuple(command), versions, hashes)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an analysis found.
+
+    Attributes:
+        title: for a reader.
+        curves: in the order in which they are drawn.
+        points: likewise.
+        numbers: by their names.
+        tensors: with their names.
+        provenance: where all of it comes from.
+
+    Example:
+        >>> import tempfile
+        >>> from mlobs_client.results import Estimate, Result
+        >>> found = Result("density", numbers={"density": Estimate(0.997, 0.002, "g/cm^3", 40)})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     json, hdf5, table = found.write(f"{folder}/water")
+        ...     print(Result.read(hdf5).numbers["density"])
+        0.9970 ± 0.0020 g/cm^3
+    """
+
+    title: str
+    curves: tuple[Curve, ...] = ()
+    points: tuple[Points, ...] = ()
+    numbers: Mapping[str, Estimate] = field(default_factory=dict)
+    tensors: tuple[Tensor, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def write(self, stem: Path | str) -> tuple[Path, ...]:
+        """Write the result, each file whole, or the one before it stays.
+
+        Args:
+            stem: path without an ending; ``.json``, ``.h5`` and ``.csv`` are added.
+
+        Returns:
+            The three files.
+
+        Raises:
+            RecordError: a file cannot be written.
+        """
+        text, binary, table = (Path(f"{stem}.{end}") for end in ("json", "h5", "csv"))
+        try:
+            text.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(text, _as_json(self))
+            write_whole(binary, _as_hdf5(self))
+            write_csv(table, self.columns)
+        except (OSError, MlobsError) as error:
+            raise RecordError(f"cannot write the result {stem}: {error}") from error
+        return text, binary, table
+
+    @classmethod
+    def read(cls, path: Path | str) -> Result:
+        """Read ``.json`` or ``.h5`` as :meth:`write` has written it.
+
+        Raises:
+            RecordError: the file is missing or damaged, or holds no result.
+        """
+        try:
+            return (_from_hdf5 if Path(path).suffix == ".h5" else _from_json)(Path(path))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RecordError(
+                f"{path}: holds no result of mlobs ({error}); give the .json or .h5 that a command "
+                "wrote with -o, or make it again"
+            ) from error
+
+    @property
+    def columns(self) -> dict[str, list[str | float]]:
+        """Curves and points, or else the numbers, as one table by headers; NaN where not known."""
+        given: list[Curve | Points] = [*self.curves, *self.points]
+        rows = [row for one in given for row in _rows(one)] or [
+            {"quantity": name, "unit": one.unit, "value": one.value, "error": one.error}
+            for name, one in self.numbers.items()
+        ]
+        known = {name for row in rows for name in row}
+        headers = (*_NAMES, *dict.fromkeys(map(_x_header, given)), *_VALUES)
+        chosen = [header for header in headers if header in known]
+        return {header: [row.get(header, math.nan) for row in rows] for header in chosen}
+
+
+_NAMES: Final = ("quantity", "unit", "curve")
+_VALUES: Final = ("value", "error", "member spread", "window bias", "independent samples")
+
+
+def _x_header(one: Curve | Points) -> str:
+    return one.x_name if one.x_unit == "1" else f"{one.x_name} ({one.x_unit})"
+
+
+def _rows(one: Curve | Points) -> list[dict[str, str | float]]:
+    names = {"quantity": one.quantity, "unit": one.unit, "curve": one.label}
+    columns = {_x_header(one): one.x, "value": one.mean, "error": one.error, **_more(one)}
+    values = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [{**names, **dict(zip(columns, row, strict=True))} for row in values]
+
+
+def _more(one: Curve | Points) -> dict[str, Array]:
+    """Columns that only curves, or only points have."""
+    if isinstance(one, Points):
+        counts = [estimate.n_independent for estimate in one.y]
+        return {"independent samples": np.array(counts, dtype=np.float64)}
+    unknown, spread, bias = np.full(len(one.x), np.nan), one.spread, one.window_bias
+    return {
+        "member spread": unknown if spread is None else spread,
+        "window bias": unknown if bias is None else bias.astype(np.float64),
+    }
+
+
+def _as_json(result: Result) -> bytes:
+    content = _encode(result, lambda array, _: _plain(np.asarray(array, np.float64).tolist()), "")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    # of names that are not UTF-8, as JSON has them
+    return f"{text}\n".encode(errors="backslashreplace")
+
+
+def _from_json(path: Path) -> Result:
+    return _decode(json.loads(path.read_text(encoding="utf-8")), _numbers)
+
+
+def _as_hdf5(result: Result) -> bytes:
+    """Arrays as data sets, all else as JSON in the data set ``result``, which names them."""
+    import h5py
+
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+
+        def keep(array: Array, where: str) -> str:
+            file.create_dataset(where, data=np.asarray(array, np.float64))
+            return where
+
+        file.create_dataset("result", data=json.dumps(_encode(result, keep, "")))
+    return memory.getvalue()
+
+
+def _from_hdf5(path: Path) -> Result:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return _decode(json.loads(file["result"][()]), lambda where: np.asarray(file[where][()]))
+
+
+def _encode(value: Any, keep: Callable[[Array, str], Any], where: str) -> Any:
+    """Tables, lists and plain values; arrays as ``keep`` has them; what is None is left out."""
+    if isinstance(value, np.ndarray):
+        return keep(value, where)
+    if isinstance(value, Result | Curve | Points | Tensor | Provenance | Estimate):
+        named = {one.name: getattr(value, one.name) for one in fields(value)}
+        head = {"format": FORMAT} if isinstance(value, Result) else {}
+        known = {name: one for name, one in named.items() if one is not None}
+        return {**head, **_encode(known, keep, where)}
+    if isinstance(value, Mapping):
+        return {str(name): _encode(one, keep, f"{where}/{name}") for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(one, keep, f"{where}/{i}") for i, one in enumerate(value)]
+    return _plain(value.item() if isinstance(value, np.generic) else value)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has neither NaN, which is null here, nor infinity, which is a table."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else {"float": str(value)}
+
+
+def _number(value: Any) -> Any:
+    """What :func:`_plain` has made of one value."""
+    if value is None:
+        return math.nan
+    return float(value["float"]) if isinstance(value, dict) else value
+
+
+def _numbers(value: Any) -> Array:
+    def plain(value: Any) -> Any:
+        return [plain(one) for one in value] if isinstance(value, list) else _number(value)
+
+    return np.asarray(plain(value), dtype=np.float64)
+
+
+def _decode(content: dict[str, Any], load: Callable[[Any], Array]) -> Result:
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+    origin = content["provenance"]
+    return Result(
+        content["title"],
+        tuple(_curve(one, load) for one in content["curves"]),
+        tuple(_points(one, load) for one in content["points"]),
+        {name: _estimate(one) for name, one in content["numbers"].items()},
+        tuple(_tensor(one, load) for one in content["tensors"]),
+        Provenance(tuple(origin["command"]), origin["versions"], origin["inputs"]),
+    )
+
+
+def _curve(content: dict[str, Any], load: Callable[[Any], Array]) -> Curve:
+    names = ("x", *ARRAYS)
+    arrays = {name: load(content[name]) for name in names if name in content}
+    if "resolution" in content:
+        content["resolution"] = _number(content["resolution"])
+    return Curve(**{**content, **arrays, "details": _details(content)})
+
+
+def _points(content: dict[str, Any], load: Callable[[Any], Array]) -> Points:
+    y = tuple(map(_estimate, content["y"]))
+    return Points(**{**content, "x": load(content["x"]), "y": y, "details": _details(content)})
+
+
+def _tensor(content: dict[str, Any], load: Callable[[Any], Array]) -> Tensor:
+    arrays = {name: load(content[name]) for name in ("values", "errors")}
+    return Tensor(**{**content, **arrays})
+
+
+def _details(content: Mapping[str, Any]) -> dict[str, str | float]:
+    return {name: _number(value) for name, value in content["details"].items()}
+
+
+def _estimate(content: Mapping[str, Any]) -> Estimate:
+    return Estimate(**{name: _number(value) for name, value in content.items()})

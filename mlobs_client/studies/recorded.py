@@ -1,0 +1,72 @@
+"""Observables of a run from a record: of its own clients, or of ``mlobs observe`` afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mlobs_client.client.observe import read_observed
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi.extras import Extras
+from mlobs_client.quantities import QUANTITIES
+from mlobs_client.record.join import Joined, join_record
+from mlobs_client.record.reader import Record, open_record
+from mlobs_client.studies.replica_exchange import ExchangedRun
+from mlobs_client.studies.runs import MEMBERS, Run
+
+ROW, FILE = "record_row", "record"
+"""Extras in which i-PI repeats where a client has put an observable."""
+
+
+def read_recorded(run: Run, path: Path, name: str) -> Joined:
+    """Read an observable of all beads, and that of each member where it is there.
+
+    Args:
+        run: that the record is of.
+        path: what ``mlobs observe`` has written, or the record of the client of this run, which
+            needs the extras ``record_row`` of i-PI; or the folder of the records of several
+            clients, which need the extras ``record``, too.
+        name: of the observable, a row of :mod:`mlobs_client.quantities`.
+
+    Returns:
+        ``[step, bead, ...]``, atomic units.
+
+    Raises:
+        RecordError: the record lacks the observable, is that of another run, or cannot be joined.
+    """
+    if isinstance(run, ExchangedRun):
+        raise RecordError(
+            f"{path}: observables of replica exchange in a record cannot be sorted by temperature; "
+            f"let i-PI write the extras {name!r} in the run"
+        )
+    records = _open(run, path)
+    missing = [record for record in records if name not in record.names]
+    if missing:
+        raise RecordError(
+            f"{missing[0].path}: has no {name}; it has {', '.join(missing[0].names)}. Observe it "
+            f"with: mlobs observe -w {name}"
+        )
+    names = [name]
+    if (of_members := MEMBERS.get(name)) and all(of_members in one.names for one in records):
+        names.append(of_members)
+    if "step" in records[0].names:
+        return read_observed(path, names)
+    return join_record(_extras(run, records), records, names)
+
+
+def _open(run: Run, path: Path) -> list[Record]:
+    files = [path]
+    if path.is_dir():
+        files = [path / str(file) for file in np.unique(run.extras(FILE).texts[FILE])]
+    return [open_record(run.note(file)) for file in files]
+
+
+def _extras(run: Run, records: Sequence[Record]) -> list[Extras]:
+    """Which row is which step and bead, and what tells that the record is of this run."""
+    found = [run.extras(ROW)]
+    if len(records) > 1:
+        found.append(run.extras(FILE))
+    wire_names = (QUANTITIES[name].wire_name for name in records[0].names if name in QUANTITIES)
+    return found + [run.extras(name) for name in wire_names if run.has_extras(name)]

@@ -1,0 +1,120 @@
+"""Observables of several runs, from extras and from records."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+from written_runs import write_record, write_run
+
+from mlobs_client.analysis import SpectrumSettings, infrared, infrared_from_currents
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.studies import RunSet, run_set
+from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
+
+LENGTH = 20.0  # bohr
+TIMESTEP = 2.0 * FEMTOSECOND  # each fourth step of 0.5 fs
+N_SAMPLES = 2000
+CHARGES = np.array([[[0.9, 0.2, -0.1], [0.1, 0.7, 0.3], [-0.2, 0.1, 0.8]]])  # [I, i, j], e
+OMEGA = 1000.0 * INVERSE_CM
+
+
+def vibrating(n_beads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Displacements ``[t, b, i]``, bohr, of one atom, and its velocities, bohr/atu."""
+    t = TIMESTEP * np.arange(N_SAMPLES)[:, None, None]
+    phases = np.array([0.0, 1.0, 2.0]) + np.arange(n_beads)[:, None]
+    size = np.array([0.1, 0.2, 0.15])
+    return size * np.cos(OMEGA * t + phases), -size * OMEGA * np.sin(OMEGA * t + phases)
+
+
+def write(folder: Path, n_beads: int = 1) -> tuple[Path, Path]:
+    """A run of one atom with constant Born charges, and the record of its client."""
+    places, velocities = vibrating(n_beads)
+    dipoles = places @ CHARGES[0].T + [0.0, 1.0, 0.0]
+    prefix, record = folder / "simulation", folder / "observables.h5"
+    write_run(prefix, dipoles[:, 0], LENGTH, velocities=velocities)
+    if n_beads > 1:
+        prefix.with_name("simulation.dipole_0").unlink()
+    charges = np.tile(CHARGES, (N_SAMPLES, n_beads, 1, 1, 1))
+    write_record(record, prefix, {"born_charges": charges, "dipole": dipoles})
+    return prefix, record
+
+
+@pytest.mark.parametrize("n_beads", [1, 2])
+def test_recorded_born_charges_and_velocities_are_the_derivative_of_the_mean_dipole(
+    tmp_path: Path, n_beads: int
+) -> None:
+    prefix, record = write(tmp_path, n_beads)
+    found = RunSet([prefix], records=[record]).currents()
+    _, velocities = vibrating(n_beads)
+    right = velocities.mean(axis=1) @ CHARGES[0].T
+    # velocities have 13 digits
+    np.testing.assert_allclose(found.values[0], right, rtol=1e-8, atol=1e-15)
+    assert found.estimator == ("classical nuclei" if n_beads == 1 else "mean over 2 beads")
+
+
+def test_dipoles_and_currents_lead_to_one_absorption(tmp_path: Path) -> None:
+    prefix, record = write(tmp_path)
+    runs = RunSet([prefix], records=[record])
+    settings, kt = SpectrumSettings(resolution=100.0, n_blocks=3), 300.0 * KELVIN
+    areas = []
+    for samples, analyse in (
+        (runs.dipoles(), infrared),
+        (runs.currents(), infrared_from_currents),
+    ):
+        made = analyse(samples.stretches, samples.spacing, samples.volume, kt, settings=settings)
+        areas.append(made.integral(500.0, 1500.0).value)
+    # one sample less of one period in 17 of them, and wings of the line at other wavenumbers
+    assert areas[1] == pytest.approx(areas[0], rel=0.01)
+
+
+def test_any_observable_is_read_from_extras_as_the_mean_over_beads(tmp_path: Path) -> None:
+    tensors = np.random.default_rng(2).normal(size=(60, 3, 3))
+    write_run(tmp_path / "simulation", np.zeros((60, 3)), LENGTH, polarizabilities=tensors)
+    found = RunSet([tmp_path / "simulation"], skip=0.02).polarizabilities()
+    np.testing.assert_allclose(found.values[0], tensors[10:], rtol=1e-10)
+    with pytest.raises(ConfigError, match="'dipol' is no observable; did you mean 'dipole'"):
+        RunSet([tmp_path / "simulation"]).observable("dipol")
+
+
+def test_velocities_of_fewer_beads_than_charges_are_refused(tmp_path: Path) -> None:
+    prefix, record = write(tmp_path, 2)
+    prefix.with_name("simulation.v_1.xyz").unlink()
+    with pytest.raises(RecordError, match="has velocities of 1 of 2 beads"):
+        RunSet([prefix], records=[record]).currents()
+
+
+def test_sets_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="one prefix"):
+        RunSet([])
+    with pytest.raises(ConfigError, match="1 records for 2 runs"):
+        RunSet(["a", "b"], records=[tmp_path])
+
+
+def test_velocities_come_with_masses(tmp_path: Path) -> None:
+    found = RunSet([write(tmp_path)[0]]).velocities({"H": 2.014})
+    assert found.masses.values == pytest.approx(2.014 * DALTON)
+    assert found.estimator == "velocities of atoms"
+
+
+def test_a_set_knows_which_files_it_has_read(tmp_path: Path) -> None:
+    prefix, record = write(tmp_path)
+    runs = RunSet([prefix], records=[record])
+    _ = runs.currents().volume
+    names = {path.name for path in runs.inputs}
+    assert names >= {
+        "observables.h5",
+        "simulation.pos_0.xyz",
+        "simulation.v_0.xyz",
+        "simulation.record_row_0",
+    }
+
+
+def test_the_example_in_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(run_set).failed == 0
