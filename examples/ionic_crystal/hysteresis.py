@@ -13,12 +13,12 @@ from scipy.optimize import minimize
 
 from mlobs_client import Structure, load_config
 from mlobs_client.analysis import unwrap_dipole
+from mlobs_client.client import observe_batch, predict
 from mlobs_client.client.build import build
-from mlobs_client.client.total_energy import observe_batch, predict
 from mlobs_client.plot import plot_against_field, plot_winding, save
 from mlobs_client.results import Estimate
 from mlobs_client.studies.runs import Run
-from mlobs_client.terms.field import UniformField
+from mlobs_client.terms import UniformField
 from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 BETWEEN = 8  # images from one field to the next

@@ -16,8 +16,8 @@ from ase import Atoms
 
 from mlobs_client import Structure, load_config
 from mlobs_client.analysis import wind
+from mlobs_client.client import observe_batch
 from mlobs_client.client.build import build
-from mlobs_client.client.total_energy import observe_batch
 from mlobs_client.plot import plot_winding, save
 from mlobs_client.units import ANGSTROM
 

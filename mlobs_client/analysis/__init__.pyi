@@ -4,6 +4,7 @@ from .calibration import (
     Coverage,
     Errors,
     calibrate,
+    coverage,
 )
 from .liquids.distributions import (
     Distribution,
@@ -73,6 +74,7 @@ __all__ = [
     "correct_for_size",
     "correct_timestep",
     "covariance",
+    "coverage",
     "dielectric_from_fluctuations",
     "dielectric_from_pulse",
     "dielectric_from_relaxation",

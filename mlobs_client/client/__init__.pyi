@@ -1,0 +1,13 @@
+from .build import Assembly
+from .config import ClientConfig, load_config
+from .session import Answer
+from .total_energy import observe_batch, predict
+
+__all__ = [
+    "Answer",
+    "Assembly",
+    "ClientConfig",
+    "load_config",
+    "observe_batch",
+    "predict",
+]
