@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ipi.pes.dummy import Dummy_driver
 
-from mlobs_client.client.session import Answer
+from mlobs_client.client import Answer
 
 __DRIVER_NAME__ = "custom"
 __DRIVER_CLASS__ = "MlobsDriver"

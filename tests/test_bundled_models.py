@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlobs_client.client.build import Assembly, build
+from mlobs_client.client.build import Assembly, assemble
 from mlobs_client.client.config import load_config
 from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.card import read_card
@@ -50,7 +50,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     atoms = Atoms("OHH" * 4, np.concatenate(positions), cell=cell, pbc=True)
     ase.io.write(folder / "init.xyz", atoms, format="extxyz")
     (folder / "client.toml").write_text(CLIENT)
-    return build(load_config(folder / "client.toml"), folder)
+    return assemble(load_config(folder / "client.toml"), folder)
 
 
 def test_every_derivative_agrees_with_finite_differences_in_a_triclinic_cell(

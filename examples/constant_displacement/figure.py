@@ -16,12 +16,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from mlobs_client import Structure
 from mlobs_client.evaluate.toys import double_well
 from mlobs_client.plot import COLORS, STYLE, Plot, save
-from mlobs_client.results.estimate import Estimate
-from mlobs_client.results.statistics import mean
-from mlobs_client.structure import Array, Structure
-from mlobs_client.studies.runs import Run
+from mlobs_client.results import Estimate, mean
+from mlobs_client.structure import Array
+from mlobs_client.studies import Run
 from mlobs_client.units import ANGSTROM, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 HERE = Path(__file__).parent

@@ -13,12 +13,11 @@ from scipy.optimize import minimize
 
 from mlobs_client import Structure, load_config
 from mlobs_client.analysis import curve_along_path, unwrap_dipole
-from mlobs_client.client.build import build
-from mlobs_client.client.total_energy import observe_batch, predict
+from mlobs_client.client import assemble, observe_batch, predict
 from mlobs_client.plot import write
 from mlobs_client.results import Estimate, Points, Result
-from mlobs_client.studies.runs import Run
-from mlobs_client.terms.field import UniformField
+from mlobs_client.studies import Run
+from mlobs_client.terms import UniformField
 from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 BETWEEN = 8  # images from one field to the next
@@ -49,7 +48,7 @@ def sweep(structure: Structure, evaluators: tuple, fields: np.ndarray) -> list[S
 
 def hysteresis(folder: Path, n_fields: int) -> dict[str, float]:
     """Field up and down at rest, with labels as from a Berry phase: in the first quantum."""
-    assembly = build(load_config(folder / "client.toml"), folder)
+    assembly = assemble(load_config(folder / "client.toml"), folder)
     cell, volume = assembly.structure.cell, assembly.structure.volume
     length, to_quanta = float(np.linalg.norm(cell[2])), np.linalg.inv(cell)
     quantum = length / volume / MICROCOULOMB_PER_CM2
@@ -86,7 +85,7 @@ def turn(folder: Path) -> dict[str, float]:
     """The dipole along a run in a field that turns the crystal, in quanta along the axis."""
     command = [sys.executable, "-m", "mlobs_client", "run", "input.xml", "client.toml"]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    cell = build(load_config(folder / "client.toml"), folder).structure.cell
+    cell = assemble(load_config(folder / "client.toml"), folder).structure.cell
     quanta = Run(folder / "simulation").dipoles().mean @ np.linalg.inv(cell)[:, 2]
     curves = {"unwrapped positions": quanta - quanta[0], "folded": (quanta % 1.0) - quanta[0] % 1.0}
     along = tuple(curve_along_path(one, label, "e c") for label, one in curves.items())

@@ -21,7 +21,7 @@ from mlobs_client.results import (
     mean_of_independent,
     statistical_inefficiency,
 )
-from mlobs_client.studies.runs import Run
+from mlobs_client.studies import Run
 from mlobs_client.units import EV, KELVIN, MICROCOULOMB_PER_CM2, PICOSECOND
 
 SKIP = "15"  # ps, of each run

@@ -17,7 +17,7 @@ from ase import Atoms, units
 from ase.build import molecule
 
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.processes import find_program
+from mlobs_client.launch import find_program
 from mlobs_client.templates.water_box import fill
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from mlobs_client.analysis import (
     dielectric_from_fluctuations,
     dielectric_from_pulse,
 )
-from mlobs_client.studies.runs import Run
+from mlobs_client.studies import Run
 from mlobs_client.units import KELVIN
 
 HERE = Path(__file__).parent

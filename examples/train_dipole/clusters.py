@@ -14,12 +14,11 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
+from mlobs_client import Structure
 from mlobs_client.cli import main
-from mlobs_client.client.total_energy import predict
+from mlobs_client.client import predict
 from mlobs_client.evaluate.toys import make_toy
-from mlobs_client.learn import training
-from mlobs_client.learn.data_set import DataSet
-from mlobs_client.structure import Structure
+from mlobs_client.learn import DataSet, training
 from mlobs_client.units import ANGSTROM, EV
 
 HERE = Path(__file__).resolve().parent

@@ -14,10 +14,8 @@ import ase.io
 import numpy as np
 from crystal import OXIDATION_NUMBERS, WORK, born_charges
 
-from mlobs_client.evaluate.mace import evaluator as mace
-from mlobs_client.evaluate.oxidation import OxidationNumbers, check_single_valued
-from mlobs_client.learn.labels import Label, read_labelled
-from mlobs_client.learn.training import load_member
+from mlobs_client.evaluate import OxidationNumbers, check_single_valued, mace
+from mlobs_client.learn import Label, load_member, read_labelled
 from mlobs_client.plot import plot_parity, save
 
 HERE = Path(__file__).resolve().parent

@@ -18,7 +18,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from mlobs_client.learn.branches import Quanta
+from mlobs_client.learn import Quanta
 
 HERE = Path(__file__).resolve().parent
 OXIDATION_NUMBERS = {8: -2, 1: +1}

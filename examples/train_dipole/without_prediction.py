@@ -6,8 +6,7 @@ Usage: ``python without_prediction.py train dipole FRAMES.extxyz -o FOLDER ...``
 import numpy as np
 
 from mlobs_client.cli import main
-from mlobs_client.learn import data_set
-from mlobs_client.learn.bond_charges import FirstPrediction
+from mlobs_client.learn import FirstPrediction, data_set
 
 
 def predict_zero(features: np.ndarray, *_: object) -> FirstPrediction:

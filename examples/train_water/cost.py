@@ -7,7 +7,7 @@ import torch
 from ase import Atoms
 from networks import CUTOFF, join, make_graph
 
-from mlobs_client.evaluate.model_files import load
+from mlobs_client.evaluate import load
 
 
 def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:

@@ -32,8 +32,8 @@ from prepare import (
 )
 from spreads import compare_energies, compare_forces, compare_vectors, judge_spreads
 
-from mlobs_client.evaluate.model_files import load
-from mlobs_client.learn.tensor_parts import tensor_parts
+from mlobs_client.evaluate import load
+from mlobs_client.learn import tensor_parts
 from mlobs_client.quantities import symmetric_components
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"

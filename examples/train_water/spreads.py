@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mlobs_client.analysis.calibration import Errors, calibrate, coverage
-from mlobs_client.evaluate.card import read_card
+from mlobs_client.analysis import Errors, calibrate, coverage
+from mlobs_client.evaluate import read_card
 
 Array = np.ndarray
 

@@ -24,7 +24,7 @@ from networks import ARCHITECTURE, ELEMENTS, KINDS, build, join, make_graph
 from prepare import OXIDATION_NUMBERS, WORK
 from torch_ema import ExponentialMovingAverage
 
-from mlobs_client.evaluate.model_files import load, trust
+from mlobs_client.evaluate import load, trust
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[torch.nn.Module, "Sets", np.random.Generator], torch.Tensor]

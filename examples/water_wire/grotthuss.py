@@ -16,8 +16,7 @@ from ase import Atoms
 
 from mlobs_client import Structure, load_config
 from mlobs_client.analysis import curve_along_path, wind
-from mlobs_client.client.build import build
-from mlobs_client.client.total_energy import observe_batch
+from mlobs_client.client import assemble, observe_batch
 from mlobs_client.plot import write
 from mlobs_client.results import Result
 from mlobs_client.units import ANGSTROM
@@ -84,7 +83,7 @@ def main(folder: Path, wire: Atoms, n_images: int = 6) -> dict[str, object]:
     """Evaluate the dipole along the path, put it on random branches, and follow it."""
     positions, ends = follow(wire, n_images)
     ase.io.write(folder / "wire.xyz", wire, format="extxyz", columns=["symbols", "positions"])
-    assembly = build(load_config(Path(__file__).with_name("client.toml")), folder)
+    assembly = assemble(load_config(Path(__file__).with_name("client.toml")), folder)
     cell = wire.cell.array * ANGSTROM
     structures = [Structure(wire.numbers, image * ANGSTROM, cell) for image in positions]
     values = observe_batch(structures, assembly.evaluators, (), ("dipole",))

@@ -4,6 +4,7 @@ from .calibration import (
     Coverage,
     Errors,
     calibrate,
+    coverage,
 )
 from .liquids.distributions import (
     find_bonds,
@@ -72,6 +73,7 @@ __all__ = [
     "correct_for_size",
     "correct_timestep",
     "covariance",
+    "coverage",
     "curve_along_path",
     "dielectric_from_fluctuations",
     "dielectric_from_pulse",

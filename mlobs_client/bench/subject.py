@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlobs_client.bench.cases import PRECISIONS
-from mlobs_client.client.build import Assembly, build
+from mlobs_client.client.build import Assembly, assemble
 from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.mace import MacePotential
 from mlobs_client.client.precision import Rounding, compare
@@ -32,13 +32,13 @@ class Subject:
         """What a client is made of, with networks that are compiled at once.
 
         Raises:
-            MlobsError: see :func:`mlobs_client.client.build.build`.
+            MlobsError: see :func:`mlobs_client.client.build.assemble`.
         """
         potential = MacePotential(kind="mace", models=self.models, dtype=dtype)
         config = ClientConfig(
             structure=self.structure, compile=self.compile, batch=batch, potential=potential
         )
-        return build(config, Path(), compile_after=0.0)
+        return assemble(config, Path(), compile_after=0.0)
 
 
 @dataclass(frozen=True)

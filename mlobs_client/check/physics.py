@@ -14,7 +14,7 @@ from mlobs_client.check.capture import Caught, caught
 from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_parser import ParsedInput
-from mlobs_client.client.build import Assembly, build
+from mlobs_client.client.build import Assembly, assemble
 from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.service import ClientFile
 from mlobs_client.client.session import Answer
@@ -71,7 +71,7 @@ def check_models(
     say(f"loading the models of {name}")
     said = Caught()
     with caught(said):
-        assembly = build(config, client.path.parent)
+        assembly = assemble(config, client.path.parent)
         energy = _answer_once(client, assembly)
     yield ok(f"{name}: the models give finite numbers for the structure")
     if floatformat is not None:

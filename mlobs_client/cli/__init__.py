@@ -16,6 +16,8 @@ import click
 
 from mlobs_client.errors import MlobsError
 
+__all__ = ["main"]
+
 # command -> what `mlobs --help` says of it; the module has the same name, with _ for -
 COMMANDS: Final[dict[str, str]] = {
     "demo": "Quantum water in an electric field: from nothing to figures in about 8 minutes.",

@@ -38,11 +38,11 @@ def command(client: Path, beads: int) -> None:
         raise ConfigError(f"{client}: says compile = false; remove that to have it compiled")
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
-    from mlobs_client.client.build import build
+    from mlobs_client.client.build import assemble
     from mlobs_client.client.precompile import compile_ahead
     from mlobs_client.evaluate.compile.networks import State
 
-    assembly = build(config, client.parent, compile_after=0.0)
+    assembly = assemble(config, client.parent, compile_after=0.0)
     structures = [assembly.structure] * beads
     wanted = frozenset(config.observables.extras) | frozenset(config.observables.record)
     with console.status("compiling (about a minute for each committee)"):

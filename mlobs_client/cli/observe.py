@@ -62,14 +62,14 @@ def command(
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
     from mlobs_client.client.alphas import report_alphas
-    from mlobs_client.client.build import build
+    from mlobs_client.client.build import assemble
     from mlobs_client.client.observe import export_extxyz, observe_trajectory
     from mlobs_client.client.session import describe
     from mlobs_client.client.workers import workers
     from mlobs_client.record.reader import open_record
 
     n_frames, open_frames = _open(trajectory)
-    assembly = build(config, client.parent)
+    assembly = assemble(config, client.parent)
     report_alphas(assembly.alphas, frozenset(wanted))
     several = workers(client, wanted, at_once) if at_once > 1 else nullcontext()
     with make_bar(stays=False) as bar, several as elsewhere:

@@ -153,11 +153,11 @@ def _evaluate(images: list[Atoms], client: Path) -> Array:
     config = client_file.load_config(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     # torch is loaded from here on
-    from mlobs_client.client.build import build
+    from mlobs_client.client.build import assemble
     from mlobs_client.client.total_energy import observe_batch
     from mlobs_client.structure import Structure, from_atoms
 
-    assembly = build(config, client.parent)
+    assembly = assemble(config, client.parent)
     structures = [Structure(*from_atoms(image)[:3], assembly.structure.pbc) for image in images]
     starts = range(0, len(structures), AT_ONCE)
     with make_bar(counts=False, stays=False) as bar:

@@ -50,7 +50,7 @@ class Assembly:
     alphas: Mapping[str, Alpha] = field(default_factory=dict)
 
 
-def build(config: ClientConfig, folder: Path, compile_after: float | None = None) -> Assembly:
+def assemble(config: ClientConfig, folder: Path, compile_after: float | None = None) -> Assembly:
     """Load the structure and the models of a client file.
 
     Args:

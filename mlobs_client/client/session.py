@@ -17,7 +17,7 @@ import numpy as np
 
 from mlobs_client.client import config as client_file
 from mlobs_client.client.alphas import read_alphas, report_alphas
-from mlobs_client.client.build import Assembly, build, model_files
+from mlobs_client.client.build import Assembly, assemble, model_files
 from mlobs_client.client.config import ClientConfig, Limits
 from mlobs_client.client.limits import REFUSED, check_limits, keep_refused
 from mlobs_client.client.needs import check_needs
@@ -44,7 +44,7 @@ class Answer:
 
     Args:
         config: the client file.
-        assembly: what :func:`mlobs_client.client.build.build` made of it.
+        assembly: what :func:`mlobs_client.client.build.assemble` made of it.
         record_path: where the observables of ``[observables] record`` go.
         attributes: of the record: where its numbers come from.
         step: of i-PI, at the first request, for a client that answers all structures of all
@@ -108,7 +108,7 @@ class Answer:
         """
         config = client_file.load_config(path)
         check_needs(config)
-        assembly = build(config, path.parent)
+        assembly = assemble(config, path.parent)
         record = path.parent / config.observables.record_file
         if name:
             record = record.with_stem(f"{record.stem}-{name}")

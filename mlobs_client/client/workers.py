@@ -76,10 +76,10 @@ def _load(client: Path, wanted: tuple[str, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that has started us
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from mlobs_client.client import config
-    from mlobs_client.client.build import build
+    from mlobs_client.client.build import assemble
     from mlobs_client.client.total_energy import observe_batch
 
-    assembly = build(config.load_config(client), client.parent)
+    assembly = assemble(config.load_config(client), client.parent)
 
     def observe(structures: Sequence[Structure]) -> Values:
         return observe_batch(structures, assembly.evaluators, assembly.terms, wanted)

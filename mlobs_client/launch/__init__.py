@@ -8,3 +8,7 @@ names them, ``places`` says where they run, ``sources`` what they have read, ``s
 written since, ``processes`` are children with a log, ``ending`` reads how i-PI ended, ``progress``
 how far it is, ``heartbeat`` and ``deaths`` judge. ``slurm`` writes jobs.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

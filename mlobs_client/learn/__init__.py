@@ -6,3 +6,7 @@
 ``files`` writes them whole, and ``accuracy`` says how good it is. All of it is in the units of
 model files: e, angstrom, eV.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from typing import Final
 
 from mlobs_client.analysis.calibration import FEWEST_MEMBERS, Calibration, Errors, calibrate
 from mlobs_client.client.alphas import committees
-from mlobs_client.client.build import build
+from mlobs_client.client.build import assemble
 from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.mace import MaceTable
 from mlobs_client.errors import ConfigError
@@ -73,7 +73,7 @@ def calibrate_client(
     for paths in models.values():
         _check_data(paths, data)
     labelled = read_labelled(data, labels, with_integers=False)
-    assembly = build(_uncalibrated(config), folder)
+    assembly = assemble(_uncalibrated(config), folder)
     found, reasons = {}, []
     for quantity, errors in committee_errors(assembly.evaluators, labelled, list(models)).items():
         try:

@@ -4,15 +4,6 @@ A record is one ordinary HDF5 file that only ever grows at its end, so that a ki
 and a cut at any byte leave every row before readable.
 """
 
-from mlobs_client.record.join import Joined, join_record
-from mlobs_client.record.reader import Record, open_record
-from mlobs_client.record.writer import RecordWriter, open_next_record
+import lazy_loader
 
-__all__ = [
-    "Joined",
-    "Record",
-    "RecordWriter",
-    "join_record",
-    "open_next_record",
-    "open_record",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

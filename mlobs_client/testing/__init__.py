@@ -1,1 +1,5 @@
 """For tests of clients, evaluators and terms."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT
 from untrained import build as untrained
 
 from mlobs_client.cli import group
-from mlobs_client.client.build import build
+from mlobs_client.client.build import assemble
 from mlobs_client.client.config import load_config
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError, ModelError
@@ -71,7 +71,7 @@ def test_what_was_compiled_gives_the_numbers_of_the_networks(with_small_network:
     found = []
     for text in (POTENTIAL, "compile = false\n" + POTENTIAL):
         client.write_text(text)
-        assembly = build(load_config(client), with_small_network)
+        assembly = assemble(load_config(client), with_small_network)
         found.append(predict([assembly.structure] * 2, assembly.evaluators))
     (compiled, again), (expected, _) = found
     assert compiled.energy != expected.energy or not np.array_equal(

@@ -14,7 +14,7 @@ from polarizable_ions import dipole_and_born_charges, lithium_niobate
 
 from mlobs_client.cli.train import command
 from mlobs_client.client import config
-from mlobs_client.client.build import build
+from mlobs_client.client.build import assemble
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.learn import training
 
@@ -60,7 +60,7 @@ def test_a_committee_is_trained_reported_and_ready_for_a_client(
     client = tmp_path / "client.toml"
     field = '[field]\nvector = [0.0, 0.0, 0.1]\nunit = "V/angstrom"'
     client.write_text(f'structure = "{frames}"\n{field}\n{table}')
-    assembly = build(config.load_config(client), tmp_path)  # refuses what is not single-valued
+    assembly = assemble(config.load_config(client), tmp_path)  # refuses what is not single-valued
     assert "dipole" in assembly.evaluators[0].provides
 
 

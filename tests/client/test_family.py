@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from client_files import DIPOLE, WATER, assemble
+from client_files import DIPOLE, WATER, assembled
 
 from mlobs_client.client.total_energy import predict
 
@@ -14,9 +14,9 @@ from mlobs_client.client.total_energy import predict
 def test_integers_that_add_up_to_a_charge_are_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assemble(tmp_path, WATER + DIPOLE)
+    assembled(tmp_path, WATER + DIPOLE)
     assert "add up" not in caplog.text
-    assemble(tmp_path, WATER + DIPOLE.replace("H = 1", "H = 2"))
+    assembled(tmp_path, WATER + DIPOLE.replace("H = 1", "H = 2"))
     assert "oxidation_numbers add up to +2 e" in caplog.text
 
 
@@ -24,7 +24,7 @@ def test_restored_charges_add_up_to_the_oxidation_numbers(tmp_path: Path) -> Non
     rule = '[observables]\nextras = ["born_charges"]\nsum_rule = "restore"\n'
     for numbers, charge in (("O = -2, H = 1", 0), ("O = -1, H = 1", 1)):
         text = WATER + DIPOLE.replace("O = -2, H = 1", numbers) + rule
-        assembly = assemble(tmp_path, text)
+        assembly = assembled(tmp_path, text)
         (prediction,) = predict(
             [assembly.structure], assembly.evaluators, assembly.terms, frozenset({"born_charges"})
         )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlobs_client.client import config
-from mlobs_client.client.build import build, read_structure
+from mlobs_client.client.build import assemble, read_structure
 from mlobs_client.client.total_energy import observe_batch
 from mlobs_client.client.workers import workers
 from mlobs_client.errors import EvaluationError
@@ -30,7 +30,7 @@ def batches(client: Path, n: int) -> list[list[Structure]]:
 
 def test_values_come_in_the_order_of_their_batches(finished_run: Path) -> None:
     client = finished_run / "client.toml"
-    assembly = build(config.load_config(client), client.parent)
+    assembly = assemble(config.load_config(client), client.parent)
     given = batches(client, 20)
     with workers(client, ["dipole"], 2) as evaluate:
         found = [values[0]["dipole"] for values in evaluate(given)]

@@ -13,7 +13,7 @@ import pytest
 from ipi_runs import ffsocket, make_input, write_oscillators
 
 from mlobs_client import load_config
-from mlobs_client.client.build import build
+from mlobs_client.client.build import assemble
 from mlobs_client.client.observe import observe_trajectory, read_observed
 from mlobs_client.ipi import iterate_beads, read_bead_extras, read_beads
 from mlobs_client.ipi.trajectory import Frame
@@ -106,7 +106,7 @@ def test_observing_afterwards_gives_the_numbers_of_the_simulation(
     ipi = start_ipi(folder, ring_polymer(unix_address, steps=8, batch=4))
     assert ipi.wait() == 0, ipi.text
     _, joined = join(folder)
-    assembly = build(load_config(folder / "client.toml"), folder)
+    assembly = assemble(load_config(folder / "client.toml"), folder)
     wanted = ("dipole", "polarizability", "polarizability_gradient", "born_charges")
     for frames, output, tolerance in (
         (recorded_frames(joined, assembly.structure), "exact.h5", 1e-9),

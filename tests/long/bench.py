@@ -82,7 +82,7 @@ from pathlib import Path
 import numpy as np
 from ipi.pes.dummy import Dummy_driver
 from mlobs_client.client import config
-from mlobs_client.client.build import build
+from mlobs_client.client.build import assemble
 from mlobs_client.evaluate.compile.programs import Program
 from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.memory import keep_freed_memory
@@ -93,7 +93,7 @@ seconds = []
 atexit.register(lambda: Path("programs.json").write_text(json.dumps(seconds)))
 
 def work_for(n_structures):
-    assembly = build(config.load_config(Path("client.toml")), Path())
+    assembly = assemble(config.load_config(Path("client.toml")), Path())
     work, forward, random = [], Program.forward, np.random.default_rng(0)
     def noted(program, geometry):
         work.append((program, geometry))

@@ -54,11 +54,11 @@ import json, resource, statistics, sys, time
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from mlobs_client.client.build import build
+from mlobs_client.client.build import assemble
 from mlobs_client.client.config import load_config
 from mlobs_client.client.total_energy import predict
 beads, n_times, names = json.loads(sys.argv[1])
-assembly = build(load_config(Path("client.toml")), Path())
+assembly = assemble(load_config(Path("client.toml")), Path())
 random = np.random.default_rng(0)
 start = assembly.structure
 shape = start.positions.shape

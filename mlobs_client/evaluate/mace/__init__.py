@@ -1,1 +1,5 @@
 """Committees of MACE networks as one evaluator."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

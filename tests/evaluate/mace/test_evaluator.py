@@ -15,7 +15,7 @@ from ase.build import molecule
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from mlobs_client.client import config
-from mlobs_client.client.build import build as assemble
+from mlobs_client.client.build import assemble
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.mace.evaluator import MaceEvaluator

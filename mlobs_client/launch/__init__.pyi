@@ -1,0 +1,3 @@
+from .processes import find_program
+
+__all__ = ["find_program"]

@@ -1,0 +1,19 @@
+from . import data_set, training
+from .bond_charges import FirstPrediction
+from .branches import Quanta
+from .data_set import DataSet
+from .labels import Label, read_labelled
+from .tensor_parts import tensor_parts
+from .training import load_member
+
+__all__ = [
+    "DataSet",
+    "FirstPrediction",
+    "Label",
+    "Quanta",
+    "data_set",
+    "load_member",
+    "read_labelled",
+    "tensor_parts",
+    "training",
+]
