@@ -55,6 +55,15 @@ def test_recorded_born_charges_and_velocities_are_the_derivative_of_the_mean_dip
     assert found.estimator == ("classical nuclei" if n_beads == 1 else "mean over 2 beads")
 
 
+def test_born_charges_come_from_extras_where_there_is_no_record(tmp_path: Path) -> None:
+    prefix, record = write(tmp_path)
+    rows = "\n".join(" ".join(map(str, column)) for column in CHARGES[0].T)  # [3 I + j, i]
+    text = "".join(f" #EXTRAS(BEC)# Step:  {4 * t:10d} \n{rows}\n" for t in range(N_SAMPLES))
+    prefix.with_name("simulation.BEC_0").write_text(text)
+    sent, recorded = RunSet([prefix]).currents(), RunSet([prefix], records=[record]).currents()
+    np.testing.assert_allclose(sent.values[0], recorded.values[0], rtol=1e-12)
+
+
 def test_dipoles_and_currents_lead_to_one_absorption(tmp_path: Path) -> None:
     prefix, record = write(tmp_path)
     runs = RunSet([prefix], records=[record])
