@@ -1,4 +1,4 @@
-"""All results of a campaign in one tidy table: a row for each run, a column for each number."""
+"""Collect the results of a campaign in one table: a row for each run, a column per quantity."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from mlobs_client.units import PICOSECOND
 
 COUNTED: Final = ("step", "time")  # of no interest as an average
 ENDINGS: Final = {"errors": "error", "no error": "no error"}
-"""Of the names of columns beside the means."""
+"""Endings of the names of columns that are not means."""
 
 
 @dataclass(frozen=True)
 class Skip:
-    """What is left out at the begin of each run, while it equilibrates.
+    """The equilibration at the beginning of each run, which averages leave out.
 
     Attributes:
-        picoseconds: of simulated time.
-        fraction: of the samples, instead.
+        picoseconds: simulated time, ps.
+        fraction: fraction of the samples, used if no time is given.
     """
 
     picoseconds: float = 0.0
     fraction: float = 0.0
 
     def count(self, properties: Properties) -> int:
-        """How many samples these are.
+        """Return the number of samples that are left out.
 
         Raises:
             RecordError: a time is given, but the properties have none.
@@ -57,8 +57,8 @@ class Column:
     Attributes:
         group: ``runs``, ``parameters``, ``means``, ``errors`` (standard errors of the means) or
             ``no error`` (why there is none).
-        name: of what is in it.
-        unit: as i-PI writes it; empty where there is none.
+        name: name of the quantity.
+        unit: unit as i-PI writes it; empty if there is none.
     """
 
     group: str
@@ -67,7 +67,7 @@ class Column:
 
     @property
     def header(self) -> str:
-        """A name that no other column has."""
+        """A unique name of the column."""
         name = f"{self.name} {ENDINGS[self.group]}" if self.group in ENDINGS else self.name
         return f"{name} ({self.unit})" if self.unit else name
 
@@ -76,13 +76,13 @@ Table = Mapping[Column, Sequence[Value | None]]
 
 
 def collect(campaign: Campaign, skip: Skip) -> Table:
-    """Make the table: parameters, state, steps, and averages of the first ``<properties>``.
+    """Return the table: parameters, state, steps, and averages of the first ``<properties>``.
 
     Cells are None where a run is not done.
 
     Args:
-        campaign: with its runs.
-        skip: what is left out at their begin.
+        campaign: the campaign.
+        skip: equilibration that averages leave out.
 
     Raises:
         RecordError: the outputs of a run that is done cannot be read, or are too short.
@@ -95,10 +95,10 @@ def collect(campaign: Campaign, skip: Skip) -> Table:
 
 
 def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
-    """Write the table as CSV and as HDF5, where groups have the columns, and these their unit.
+    """Write the table as CSV and as HDF5, where each group has its columns and these their units.
 
     Args:
-        table: what to write.
+        table: the table.
         stem: path without ending; ``.csv`` and ``.h5`` are added.
 
     Raises:
@@ -121,7 +121,7 @@ def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
 
 
 def _as_array(values: Sequence[Value | None]) -> object:
-    """Numbers with NaN, or texts with nothing, for what is not known."""
+    """Return numbers or texts, with NaN or empty texts for None."""
     if any(isinstance(value, str) for value in values):
         return ["" if value is None else str(value) for value in values]
     if None in values:
@@ -155,7 +155,7 @@ def _average(run: Run, skip: Skip) -> dict[Column, Value]:
 
 
 def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
-    """Of one system; the mark stands before the names of its columns."""
+    """Return the averages of one system; the mark stands before the names of its columns."""
     properties = read_properties(path)
     first = skip.count(properties)
     interval = _interval(properties)
@@ -183,7 +183,7 @@ def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
 
 
 def _interval(properties: Properties) -> float | None:
-    """Between samples, ps; None where the properties have no time."""
+    """Return the interval between samples, ps; None if the properties have no time."""
     if "time" not in properties.values:
         return None
     times = properties["time"]

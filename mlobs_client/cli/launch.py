@@ -1,4 +1,4 @@
-"""``mlobs launch``: a run as a job of a cluster."""
+"""``mlobs launch``: run on a cluster, as a Slurm job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mlobs_client.launch.service import check_relayed, check_service
 )
 @files_of_a_run
 @click.option("--slurm", "for_slurm", is_flag=True, required=True, help="For Slurm.")
-@click.option("--time", default="24:00:00", show_default=True, help="Of one job.")
+@click.option("--time", default="24:00:00", show_default=True, help="Time limit of one job.")
 @click.option(
     "--nodes",
     type=click.IntRange(1),
@@ -38,7 +38,7 @@ from mlobs_client.launch.service import check_relayed, check_service
 @click.option(
     "--gpus",
     type=click.IntRange(0),
-    help='Of each node.  [default: 1 if a model has device = "cuda", else 0]',
+    help='GPUs per node.  [default: 1 if a model has device = "cuda", else 0]',
 )
 @click.option(
     "--listen",

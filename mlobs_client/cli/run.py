@@ -119,7 +119,7 @@ def command(
 
 
 def _find_start(input_xml: Path) -> Path:
-    """What a run goes on from; the input itself, if nothing has been written yet."""
+    """Return the checkpoint from which a run continues, or the input if there is none."""
     ipi = ipi_input.read(input_xml)
     newest = find_newest(ipi)
     if newest is None:
@@ -151,7 +151,7 @@ class _Bar:
 
 
 class _Lines:
-    """One line every ten seconds, for files and pipes."""
+    """Prints one line every ten seconds, for files and pipes."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + LINE_EVERY
@@ -187,7 +187,7 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
 
 
 def _say_why(outcome: Outcome, ipi: IpiInput) -> str:
-    """All steps, or why there is no need of the others: an optimisation has converged."""
+    """Say that all steps are done, or that an optimization converged before."""
     if outcome.reason in ("", ALL_STEPS) or outcome.restart is None:
         return f"all {ipi.total_steps} steps are done"
     step = ipi_input.read(outcome.restart).step

@@ -1,7 +1,7 @@
 """Read the ``<properties>`` files of i-PI.
 
 i-PI's own ``read_output`` keeps the units of the file, reads line by line in Python, stops at a
-line that a kill has cut, and gives the steps of a continued run twice.
+truncated line, and returns the repeated steps of a continued run twice.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Properties:
     """Properties of a run.
 
     Attributes:
-        values: by the names in i-PI's input without unit, such as ``kinetic_md(O)``; atomic
-            units; shape ``(n_steps,)`` or ``(n_steps, n_columns)``.
-        units: of each property in the (first) file, as i-PI writes them.
+        values: values by the names in i-PI's input without unit, such as ``kinetic_md(O)``, atomic
+            units, shape ``(n_steps,)`` or ``(n_steps, n_columns)``.
+        units: unit of each property in the (first) file, as i-PI writes it.
     """
 
     values: Mapping[str, Array]
@@ -53,12 +53,12 @@ class Properties:
 
 @dataclass(frozen=True)
 class Column:
-    """One property in a file.
+    """The column of a property in a file.
 
     Attributes:
-        name: as in i-PI's input, without unit.
-        unit: as i-PI writes it; empty for atomic units.
-        place: of its numbers in a row.
+        name: name in i-PI's input, without unit.
+        unit: unit as i-PI writes it; empty for atomic units.
+        place: slice of its numbers in a row.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Column:
 
 
 def read_properties(*paths: Path) -> Properties:
-    """Read properties and turn them into atomic units.
+    """Read properties and convert them to atomic units.
 
     Args:
         paths: one file, or the files of a continued run in their order. A continued run that
@@ -75,7 +75,7 @@ def read_properties(*paths: Path) -> Properties:
             so a file without header has the columns of the one before.
 
     Raises:
-        RecordError: a file is missing, has no header, or has a line that makes no sense.
+        RecordError: a file is missing, has no header, or has a line that cannot be read.
     """
     columns: list[Column] = []
     tables: list[Array] = []
@@ -99,14 +99,14 @@ def read_properties(*paths: Path) -> Properties:
 
 
 def has_header(line: str) -> bool:
-    """Whether a line is one of a header of properties."""
+    """Return whether a line belongs to a header of properties."""
     return _COLUMN.match(line) is not None
 
 
 def _pieces(paths: tuple[Path, ...]) -> Iterator[tuple[Path, int, list[str]]]:
-    """Yield path, number of the first line and lines of what has one header, or none.
+    """Yield path, number of the first line and lines of each part with at most one header.
 
-    A file has several headers where files were joined; each may have units of its own.
+    A file that was joined from others has several headers, each with its own units.
     """
     for path in paths:
         lines = _read_lines(path)
@@ -131,11 +131,11 @@ def read_header(lines: Sequence[str], path: Path) -> list[Column]:
     """Read the columns that a header names.
 
     Args:
-        lines: of the file, those that are no header among them.
-        path: of the file, for errors.
+        lines: lines of the file; those outside the header are ignored.
+        path: path of the file, for error messages.
 
-    Raises:
-        RecordError: a number of a column is none.
+        Raises:
+            RecordError: a column number is invalid.
     """
     matches = [match for line in lines if line.startswith("#") and (match := _COLUMN.match(line))]
     columns = []

@@ -1,4 +1,4 @@
-"""Programs of others that serve some of i-PI's sockets, started and ended with the run."""
+"""Drivers of other programs, which are started and ended with the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_commands(commands: Sequence[str], ipi: IpiInput) -> list[list[str]]:
     """Split command lines into words, as a shell does.
 
     Args:
-        commands: in which ``{NAME}`` stands for the address of this <ffsocket>.
+        commands: command lines; ``{NAME}`` in them stands for the address of this <ffsocket>.
         ipi: the input.
 
     Raises:
@@ -53,9 +53,9 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
 
 
 def names_all(commands: Sequence[str], ipi: IpiInput, clients: Sequence[ClientFile]) -> bool:
-    """Whether all unix sockets that no client file serves are told to programs by their address.
+    """Return whether the commands name every unix socket that no client file serves.
 
-    Then nobody needs to know them before, and runs with the same input do not meet.
+    Then no address has to be known beforehand, and runs with the same input do not interfere.
     """
     service = find_service(ipi, clients)
     told = {name for command in commands for name in _PLACE.findall(command)}
@@ -66,13 +66,13 @@ def names_all(commands: Sequence[str], ipi: IpiInput, clients: Sequence[ClientFi
 def name_programs(
     commands: Sequence[list[str]], ipi: IpiInput, prefix: str, taken: Mapping[str, object]
 ) -> dict[str, list[str]]:
-    """Name the processes to start: PROGRAM-0, PROGRAM-1 ..., and say addresses in their words.
+    """Name the processes to start, PROGRAM-0, PROGRAM-1 ..., and insert the addresses.
 
     Args:
-        commands: the words of each.
+        commands: the words of each command line.
         ipi: the input.
-        prefix: what i-PI puts before the addresses of unix sockets.
-        taken: names that others have.
+        prefix: string that i-PI puts before the addresses of unix sockets.
+        taken: names that are in use.
     """
     addresses = {ff.name: ff.address for ff in ipi.sockets}
     for ff in ipi.sockets:

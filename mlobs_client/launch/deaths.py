@@ -1,4 +1,4 @@
-"""Which deaths of clients are borne, and which end a run."""
+"""Count crashes of clients, and end a run in which the same crash repeats."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class _Death(NamedTuple):
 
 
 class Deaths:
-    """Counts deaths of the same kind."""
+    """Counts crashes of the same kind."""
 
     def __init__(self) -> None:
         self._deaths: list[_Death] = []
 
     def count(self, words: str, log: Path, n_steps: int | None, *, is_error: bool = True) -> None:
-        """Count another one.
+        """Count one more crash.
 
-        Deaths between which there was no step are of one kind if they have the same last words,
-        however long it takes to start again. Of errors, so are those within some minutes.
+        Crashes with the same last line of output are of the same kind if the run made no step
+        between them, however long a client takes to start; errors also within :data:`WINDOW`.
 
         Args:
-            words: the last that were said.
-            log: where.
-            n_steps: that the run has made; None where nobody sees them.
-            is_error: whether the client itself has found it; a kill is none.
+            words: last line of its output.
+            log: its log file.
+            n_steps: steps that the run has made; None where no output shows them.
+            is_error: True if the client reported an error itself; False if it was killed.
 
         Raises:
-            LaunchError: there were too many.
+            LaunchError: too many crashes were of the same kind.
         """
         now = time.monotonic()
         window = WINDOW if is_error or n_steps is None else 0.0

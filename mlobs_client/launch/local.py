@@ -1,4 +1,4 @@
-"""One i-PI and its clients, from start to end: here, or on all nodes of an allocation."""
+"""Run i-PI and its clients from start to end, here or on all nodes of an allocation."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def run(
     """Run i-PI and its clients until it ends, or until SIGINT or SIGTERM.
 
     Logs are ``i-pi.log`` and ``NAME-K.log`` beside the input. A client that dies is started
-    again; not if it never reached the server, nor for ever with the same error. When i-PI dies,
-    all clients are ended within two seconds.
+    again, but not if it never reached the server, nor without end after the same error. When i-PI
+    dies, all clients are ended within two seconds.
 
     Args:
         ipi: the input.
         clients: the client files of its forcefields.
         report: called about every second.
-        options: see there.
+        options: see :class:`~mlobs_client.launch.options.Options`.
 
     Raises:
-        LaunchError: somebody works in the folder, an address is in use, a client cannot work, or
-            i-PI failed; the text has the reason and the log.
+        LaunchError: another run works in the folder, an address is in use, a client cannot work,
+            or i-PI failed; the text has the reason and the log.
         ModelError: i-PI would load models that are not trusted.
     """
     require_trusted_input(ipi, ipi.path.parent)
@@ -84,7 +84,7 @@ def run(
 
 @contextlib.contextmanager
 def _relay(ipi: IpiInput, prefix: str, options: Options) -> Iterator[Relay | None]:
-    """Open a door for clients on other machines, if that is wished."""
+    """Listen for clients on other machines, if the options ask for it."""
     host = options.listen or (socket.gethostname() if options.srun else None)
     if host is None:
         yield None

@@ -1,4 +1,4 @@
-"""Where clients run: on which GPU of this machine, or on which node of an allocation."""
+"""Assign clients to the GPUs of this machine, or to the nodes of an allocation."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CHOSEN: Final = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Place:
-    """How a client is started there.
+    """A GPU or a node, as a client is started there.
 
     Attributes:
-        words: before its command.
-        environment: beside ours.
+        words: words that stand before its command.
+        environment: variables that are added to the environment.
     """
 
     words: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Place:
 
 
 def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
-    """Give the GPUs of this machine to clients with ``device = "cuda"`` in turn.
+    """Distribute the GPUs of this machine over the clients with ``device = "cuda"``.
 
     Args:
         files: the client file of each process, by its name.
@@ -44,13 +44,13 @@ def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
 
 
 def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
-    """Let Slurm choose the node: each client is a step of the allocation that we are in.
+    """Let Slurm choose the node: each client is a job step of the current allocation.
 
     Args:
         files: the client file of each process, by its name.
 
     Raises:
-        LaunchError: we are in no allocation, or there is no srun.
+        LaunchError: there is no allocation, or no srun.
     """
     if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
         raise LaunchError(

@@ -1,4 +1,4 @@
-"""What clients read when they start: another model in the middle of a run would be another run."""
+"""Refuse to restart a client after its files have changed: it would give other forces."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class _Source:
 
 
 class Sources:
-    """The client files, structures, models and their cards of a run, as they are now.
+    """The client files, structures, models and model cards of a run, as they are now.
 
     Args:
-        clients: of the run.
+        clients: client files of the run.
 
     Raises:
-        ModelError: one of their models is missing, or a file cannot be read.
+        ModelError: a model is missing, or a file cannot be read.
     """
 
     def __init__(self, clients: Iterable[ClientFile]) -> None:
@@ -43,10 +43,10 @@ class Sources:
         self._sources = [_Source(path, stamp(path), digest(path)) for path in there]
 
     def check(self) -> None:
-        """Look whether a client that starts now would be the same.
+        """Check that a client that starts now would read the same files.
 
         Raises:
-            LaunchError: a file is another one, or gone.
+            LaunchError: a file has changed or is gone.
         """
         for source in self._sources:
             if not source.path.exists():

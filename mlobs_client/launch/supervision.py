@@ -1,4 +1,4 @@
-"""Looks after i-PI and its clients: who dies or falls silent is replaced, as long as that helps."""
+"""Watch i-PI and its clients, and restart those that crash or hang as long as that helps."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ DEAF: Final = "Exception in thread poll_"
 
 
 class Supervision:
-    """Starts i-PI.
+    """Starts i-PI and its clients, and restarts them if they crash or hang.
 
     Args:
         ipi: the input.
         files: the client file of each process, by its name.
-        places: where they run.
-        options: of the run.
-        server: how i-PI is started.
-        relay: the way in from other machines, if there is one.
+        places: GPU or node of each process, by its name.
+        options: options of the run.
+        server: the way in which i-PI is started.
+        relay: listens for clients on other machines; None without.
 
     Raises:
-        LaunchError: it cannot be started.
+        LaunchError: i-PI cannot be started.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Supervision:
     def watch(
         self, received: Sequence[signal.Signals], report: Callable[[Status], None]
     ) -> Outcome:
-        """Start the clients, and look after all until i-PI ends or a signal is received.
+        """Start the clients, and watch all processes until i-PI ends or a signal is received.
 
         Raises:
-            LaunchError: the run makes no sense any more, or i-PI failed.
+            LaunchError: the simulation exploded, a process crashes again and again, or i-PI failed.
         """
         next_report = 0.0
         self._start_clients(self._ipi.step)
@@ -123,16 +123,16 @@ class Supervision:
             raise LaunchError(f"{error}{self._advice()}") from error
 
     def end(self) -> None:
-        """End whatever still runs."""
+        """End all processes that still run."""
         if self._server.status is None:
             self._server.end(0.0)
         self._end_clients()
 
     def _stop_server(self) -> None:
-        """Let i-PI finish with a RESTART.
+        """Let i-PI end with a RESTART.
 
-        Not by a signal: a batch system may have sent one already, and i-PI takes the second as
-        an order to leave everything and go.
+        A signal would not do: a batch system may have sent one already, and at the second one i-PI
+        quits without a RESTART.
         """
         with contextlib.suppress(LaunchError):  # then a signal must do
             exit_file.make(self._folder)
@@ -167,7 +167,7 @@ class Supervision:
         return Child("i-pi", tied(command), self._folder, environment, inherited=self._how.locks)
 
     def _start_clients(self, step: int) -> None:
-        """Start all clients of an i-PI that starts from this step."""
+        """Start all clients for an i-PI that starts from this step."""
         meets_others = self._options.others_serve or self._options.listen is not None
         counting = frozenset() if meets_others else find_counting(self._ipi, self._files)
         self._clients.clear()
@@ -175,7 +175,7 @@ class Supervision:
             self._clients[name] = self._start_client(name, step if name in counting else None)
 
     def _start_beside(self) -> None:
-        """Start programs of others, which do not wait for their server, as soon as it listens."""
+        """Start drivers of other programs, which do not wait for i-PI, as soon as it listens."""
         missing = [name for name in self._beside if name not in self._clients]
         if missing and is_listening(replace(self._ipi, sockets_prefix=self._how.prefix)):
             for name in missing:
@@ -214,10 +214,10 @@ class Supervision:
                 self._clients[name] = self._start_client(name)
 
     def _is_missed(self, name: str, client: Child) -> bool:
-        """Whether a client that has ended should not have.
+        """Return whether a client has ended before i-PI.
 
-        i-PI says EXIT when it ends, but also to a client that was silent for longer than its
-        <timeout>, and goes on without.
+        i-PI sends EXIT when it ends, but also to a client that did not answer within its
+        <timeout>, and continues without it.
         """
         if client.status != 0:
             return True
@@ -227,7 +227,7 @@ class Supervision:
         return True
 
     def _look_after_server(self) -> None:
-        """Go on from a RESTART where i-PI lives but has stopped to talk to clients."""
+        """Continue from a RESTART if i-PI lives but has stopped talking to clients."""
         said = self._server.said()
         if DEAF not in said:
             return
@@ -244,7 +244,7 @@ class Supervision:
         self._start_clients(ipi_input.read(restart).step)
 
     def _look_at_progress(self, status: Status) -> None:
-        """End a run that makes no sense any more; replace the clients of one that stands still."""
+        """End a run that has exploded; restart the clients of a run that hangs."""
         limit = self._options.max_temperature
         if status.temperature is not None and not status.temperature <= limit:
             self._stop_server()
@@ -264,9 +264,9 @@ class Supervision:
             self._replace_clients(silence)
 
     def _is_loading(self) -> bool:
-        """Whether nobody can be blamed: a forcefield waits for clients that load their models.
+        """Return whether a forcefield still waits for clients, which load their models.
 
-        Of others than ours we know only that they have come, when there is a first step.
+        Clients of other programs are known to be connected only after the first step.
         """
         if not self._files:
             return self._heartbeat.n_steps == 0
@@ -278,7 +278,7 @@ class Supervision:
         return any(file.path not in connected for file in self._files.values())
 
     def _replace_clients(self, silence: float) -> None:
-        """Somebody has stopped to answer, and i-PI does not say who."""
+        """Restart all clients: one has stopped answering, and i-PI does not tell which."""
         n_steps = self._heartbeat.n_steps
         words = f"no step for {silence:.0f} s"
         if not self._clients:
@@ -297,7 +297,7 @@ class Supervision:
         self._heartbeat.forgive()
 
     def _advice(self) -> str:
-        """From what a run that failed can go on."""
+        """Name the checkpoint from which a failed run can continue."""
         try:
             newest = find_newest(self._ipi, self._before)
         except ConfigError as error:
@@ -311,12 +311,12 @@ class Supervision:
 
     @property
     def _n_steps(self) -> int | None:
-        """How many have been seen, if anybody can see them."""
+        """Number of steps seen; None if no output shows them."""
         return self._heartbeat.n_steps if self._ipi.writes_steps else None
 
     @property
     def _restart(self) -> Path | None:
-        """The RESTART that this run has written."""
+        """The RESTART that this run has written, if any."""
         path = self._folder / "RESTART"
         return path if is_new(path, self._before) else None
 

@@ -1,8 +1,8 @@
-"""Committees compared with labels: what :mod:`mlobs_client.analysis.calibration` needs.
+"""Compare committees with labels, for :mod:`mlobs_client.analysis.calibration`.
 
-Energies have no common zero, and networks give them an offset of their own for each composition.
-What means something are differences between structures of one composition. So from each member
-the mean of its errors is taken away, composition by composition.
+Energies have no common zero, and each network has its own offset for each composition. Only
+differences between structures of one composition have a meaning. So the mean error of each member
+is subtracted for each composition.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Compared:
-    """One structure: label ``[row, component]`` and members ``[m, row, component]``."""
+    """A structure with its label ``[row, component]`` and members ``[m, row, component]``."""
 
     one: Labelled
     label: Array
@@ -39,7 +39,7 @@ def committee_errors(
 ) -> dict[str, Errors]:
     """Evaluate committees on labelled structures.
 
-    Numbers of whole structures are scaled to their mean number of atoms, by its square root.
+    Extensive quantities are scaled by the square root of the number of atoms to its mean.
 
     Args:
         evaluators: of a client whose alphas are all 1.
@@ -47,10 +47,10 @@ def committee_errors(
         quantities: of :func:`mlobs_client.quantities.of_members`.
 
     Returns:
-        By quantity; without energies where no two structures have the same composition.
+        Errors by quantity; without energies if no two structures have the same composition.
 
     Raises:
-        EvaluationError: the models cannot treat a structure.
+        EvaluationError: the models cannot evaluate a structure.
     """
     known = of_members()
     rows = {quantity: known[quantity] for quantity in quantities}
@@ -76,7 +76,7 @@ def committee_errors(
 
 
 def mean_size(labelled: Sequence[Labelled]) -> float:
-    """Mean number of atoms of structures, to which numbers of whole structures are scaled."""
+    """Return the mean number of atoms, to which extensive quantities are scaled."""
     return float(np.mean([one.structure.n_atoms for one in labelled]))
 
 
@@ -99,7 +99,7 @@ def _label(quantity: str, one: Labelled, members: Array) -> Array:
 
 
 def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
-    """Less the mean error of each member; a composition with one structure says nothing then."""
+    """Subtract the mean error of each member; compositions with one structure are left out."""
     by_formula = defaultdict(list)
     for each in compared:
         by_formula[each.one.formula].append(each)
@@ -118,7 +118,7 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
 
 
 def _warn_of_offsets(offsets: Array, errors: Array) -> None:
-    """The spread that is shown has them in it; ``[m, 1, 1]`` and ``[structure, m, 1, 1]``."""
+    """Warn of offsets ``[m, 1, 1]`` that exceed errors ``[structure, m, 1, 1]``."""
     between, within = offsets.std(ddof=1), (errors - offsets).std(axis=1, ddof=1)
     if between > np.sqrt(np.mean(within**2)):
         logger.warning(
@@ -130,7 +130,7 @@ def _warn_of_offsets(offsets: Array, errors: Array) -> None:
 
 
 def _join(row: Quantity, compared: Sequence[_Compared], size: float) -> Errors:
-    """All structures together, those of other sizes scaled to this number of atoms."""
+    """Join all structures, scaled to this number of atoms."""
     errors, deviations, frames = [], [], []
     for k, each in enumerate(compared):
         scale = 1.0 if row.per == "atom" else np.sqrt(size / each.one.structure.n_atoms)

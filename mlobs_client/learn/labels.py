@@ -1,4 +1,4 @@
-"""Labelled structures: what an extended xyz file says, checked, in the units of model files."""
+"""Read and check labelled structures, with labels in the units of model files."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
 
 INTEGER_ARRAYS: Final = ("oxn", "Qs")
-"""What oxidation numbers of atoms are called in data sets."""
+"""Names of columns of oxidation numbers in data sets."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """Where a label is found.
+    """The location of a label in a file.
 
     Attributes:
-        key: in the comment line, or of a column for what belongs to atoms.
-        unit: of its numbers, in e, angstrom and eV.
+        key: name in the comment line, or of a column for labels of atoms.
+        unit: unit of the numbers, in e, angstrom and eV.
         transposed: Born charges are [j, i] = d dipole_i / d R_j in the file.
     """
 
@@ -44,7 +44,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Labelled:
-    """One structure with what is known of it.
+    """A structure with its labels.
 
     Attributes:
         index: in its file, from 0.
@@ -66,7 +66,7 @@ class Labelled:
 
     @property
     def remainder(self) -> Array:
-        """The dipole less e sum N_I R_I, on the branch of the label, e angstrom."""
+        """Dipole minus e sum N_I R_I, on the branch of the label, shape ``(3,)``, e angstrom."""
         if self.oxidation_numbers is None:
             return self.labels["dipole"]
         return np.asarray(
@@ -86,7 +86,7 @@ def read_labelled(
     *,
     with_integers: bool = True,
 ) -> list[Labelled]:
-    """Read all frames.
+    """Read all labelled structures of a file.
 
     Args:
         path: of an extended xyz file, or of any that ASE reads.
@@ -96,8 +96,8 @@ def read_labelled(
             has its own.
 
     Raises:
-        ConfigError: the file cannot be read, a label is missing or has another shape, oxidation
-            numbers are missing, are no integers, or do not add up to zero.
+        ConfigError: the file cannot be read, a label is missing or has another shape, or
+            oxidation numbers are missing, not integer, or do not add up to zero.
     """
     frames = list(iterate_atoms(path))
     return list(_label(path, frames, wanted, oxidation_numbers, with_integers))
@@ -117,12 +117,12 @@ def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
 
 
 def species_of(labelled: Sequence[Labelled]) -> tuple[int, ...]:
-    """Atomic numbers of a data set, sorted."""
+    """Return the atomic numbers of a data set, sorted."""
     return tuple(sorted({int(z) for one in labelled for z in one.structure.numbers}))
 
 
 def numbers_by_species(labelled: Sequence[Labelled]) -> dict[str, int] | None:
-    """Oxidation numbers of a data set by species; None where atoms of one species differ."""
+    """Return oxidation numbers of a data set by species; None if atoms of one species differ."""
     found: dict[int, int] = {}
     for one in labelled:
         integers = one.oxidation_numbers
@@ -155,7 +155,7 @@ def _label(
 
 
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """ASE moves some keys into a calculator when it reads them."""
+    """Return the mappings that may have a label: ASE moves some keys into a calculator."""
     results: Mapping[str, Any] = atoms.calc.results if atoms.calc is not None else {}
     return (atoms.arrays if labelled(name).per == "atom" else atoms.info, results)
 
@@ -200,9 +200,9 @@ def _numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
 def _integers(
     atoms: Atoms, structure: Structure, numbers: OxidationNumbers | None, where: str
 ) -> Integers:
-    """One for each atom, neutral.
+    """Return the oxidation number of each atom, and refuse a charged structure.
 
-    A charged cell has a dipole that depends on the origin, which no network can know.
+    The dipole of a charged cell depends on the origin, which no network can know.
     """
     if numbers is None:
         column = next((name for name in INTEGER_ARRAYS if name in atoms.arrays), None)

@@ -1,4 +1,4 @@
-"""Untrained networks of MACE, and the same weights in double precision."""
+"""Build untrained networks of MACE, and convert them to double precision."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ with quiet_third_parties():
 
 
 class Size(NamedTuple):
-    """What decides about accuracy and cost.
+    """The size of a network, which determines accuracy and cost.
 
     Attributes:
-        channels: features of each degree.
-        layers: of messages.
-        correlation: order in the neighbours of one layer, less 1.
-        radial: widths of the network of the distance.
+        channels: number of features of each degree.
+        layers: number of message-passing layers.
+        correlation: correlation order of a layer (body order minus 1).
+        radial: widths of the layers of the radial network.
     """
 
     channels: int
@@ -41,18 +41,18 @@ SIZES: Final = {
     "medium": Size(16, 2, 3, (32, 32)),
     "large": Size(32, 2, 3, (64, 64, 64)),
 }
-"""A small one suffices for one phase of one composition, such as liquid water."""
+"""Sizes by name; "small" suffices for one phase of one composition, such as liquid water."""
 
 
 class Build(NamedTuple):
-    """All that a network is made of before it has learned.
+    """The architecture of a network.
 
     Attributes:
         kind: one of :data:`KINDS`.
         size: see :class:`Size`.
         species: atomic numbers, sorted.
-        cutoff: angstrom.
-        neighbours: mean number of edges of an atom, a normalisation.
+        cutoff: cutoff, angstrom.
+        neighbours: mean number of edges per atom, for normalization.
     """
 
     kind: str
@@ -130,9 +130,9 @@ def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torc
     """Make a network with random weights.
 
     Args:
-        one: what to build.
-        dtype: its constants are exact in this precision.
-        energies: shape ``(n_species,)``, eV, of the free atoms; zero if None.
+        one: the architecture.
+        dtype: precision of weights and constants.
+        energies: energies of the free atoms, shape ``(n_species,)``, eV; zero if None.
     """
     with quiet_third_parties(), default_dtype(dtype):
         warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn
@@ -163,7 +163,7 @@ def _settings(one: Build, degrees: str) -> dict[str, Any]:
 
 
 def scale_outputs(network: torch.nn.Module, factor: float) -> None:
-    """Multiply all that an untrained network gives."""
+    """Multiply all outputs of an untrained network by a factor, in place."""
     with torch.no_grad():
         for readout in network.readouts:  # type: ignore[union-attr]
             last = readout.linear if hasattr(readout, "linear") else readout.linear_2
@@ -173,7 +173,7 @@ def scale_outputs(network: torch.nn.Module, factor: float) -> None:
 def in_double(
     network: torch.nn.Module, one: Build, energies: Array | None = None
 ) -> torch.nn.Module:
-    """The same weights in a network built in double precision, on the CPU."""
+    """Return a network in double precision with the same weights, on the CPU."""
     exact = build(one, torch.float64, energies)
     weights = dict(network.named_parameters())
     with torch.no_grad():
@@ -183,10 +183,10 @@ def in_double(
 
 
 def fit_free_atoms(counts: Array, energies: Array) -> Array:
-    """Energies of the free atoms that leave least to be learned, eV.
+    """Return the energies of free atoms, eV, that minimize the energies to be learned.
 
-    Where compositions do not tell species apart, the smallest ones: differences between structures
-    of such compositions mean something, others do not.
+    If the compositions do not determine them, the smallest ones are returned: only differences
+    between structures of such compositions have a meaning.
 
     Args:
         counts: shape ``(n_structures, n_species)``.
@@ -196,5 +196,5 @@ def fit_free_atoms(counts: Array, energies: Array) -> Array:
 
 
 def count_species(numbers: Sequence[Integers], species: Sequence[int]) -> Array:
-    """Atoms of each species, shape ``(n_structures, n_species)``."""
+    """Return the number of atoms of each species, shape ``(n_structures, n_species)``."""
     return np.array([[float((z == one).sum()) for one in species] for z in numbers])

@@ -1,11 +1,11 @@
-"""Committees in a folder: each member once, whatever happens in between.
+"""Train the members of a committee in a folder, each once, also after interruptions.
 
 ::
 
-    FOLDER/settings.json          what the members are made of: another one, another folder
-    FOLDER/dipole-0.model         a member: an ordinary file of MACE, in double precision
-    FOLDER/dipole-0.json          how it was made; a member is done when this file is there
-    FOLDER/dipole-1.checkpoint    a member in the middle
+    FOLDER/settings.json          settings of all members; other settings need another folder
+    FOLDER/dipole-0.model         a member: a model file of MACE, in double precision
+    FOLDER/dipole-0.json          record of its training; a member is done when this file exists
+    FOLDER/dipole-1.checkpoint    checkpoint of a member in training
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ from mlobs_client.locks import hold
 from mlobs_client.tables import Table
 
 ATOMS_OF_A_STEP: Final = 200
-"""About; smaller structures are joined."""
+"""Approximate number of atoms per step; smaller structures are joined."""
 
 Report = Callable[[int, int, float], None]
-"""Called with member, step and last validation error."""
+"""Function that is called with member, step and last validation error."""
 
 
 class Settings(Table):
-    """All that decides about the members of a committee.
+    """All settings that determine the members of a committee.
 
     Attributes:
         kind: of the networks, one of :data:`mlobs_client.learn.networks.KINDS`.
         data: sha256 of the file of structures.
-        labels: key and factor to our units, by the names of labels.
-        transpose: Born charges have the coordinate as first index in the file.
-        oxidation_numbers: by species; None for those of the file.
+        labels: key and factor to e, angstrom and eV, by the names of labels.
+        transpose: whether Born charges have the coordinate as first index in the file.
+        oxidation_numbers: oxidation numbers by species; None for those of the file.
         branches: whether dipoles are folded, or kept as they are.
-        size: one of ``SIZES``.
-        cutoff: angstrom.
-        steps: of the optimizer.
+        size: name in ``SIZES``.
+        cutoff: cutoff, angstrom.
+        steps: number of steps of the optimizer.
         rate: highest learning rate.
-        batch: structures of a step; None for about 200 atoms.
-        test_fraction: of the structures, held out from all members.
-        seed: of what is held out, and of the first member; the others count on.
+        batch: number of structures per step; None for about 200 atoms.
+        test_fraction: fraction of the structures that are held out from all members.
+        seed: seed for held-out structures and for the first member; member K has seed + K.
     """
 
     kind: str
@@ -76,7 +76,7 @@ class Settings(Table):
 
 
 def data_digest(path: Path) -> str:
-    """The sha256 of a data set.
+    """Return the sha256 of a data set.
 
     Raises:
         ConfigError: it cannot be read.
@@ -118,24 +118,24 @@ def train_committee(
     report: Report,
     device: str = "cpu",
 ) -> list[Path]:
-    """Train the members that are not there yet.
+    """Train the members that are not done yet.
 
     Args:
-        settings: of the committee.
-        data_set: made with these settings.
-        folder: of the committee; made if it is not there.
-        n_members: how many members there are to be.
-        report: is told how far it is.
-        device: to train on.
+        settings: settings of the committee.
+        data_set: data set made with these settings.
+        folder: folder of the committee, made if needed.
+        n_members: number of members.
+        report: called with the progress.
+        device: device for training.
 
     Returns:
         The model files.
 
     Raises:
-        ConfigError: the folder was begun with other settings, or somebody trains in it.
-        LaunchError: the folder cannot be made, or nothing can be written there.
-        ModelError: a file was changed since it was written or cannot be written, or a training
-            went wrong.
+        ConfigError: the folder has other settings, or another process trains in it.
+        LaunchError: the folder cannot be made or written.
+        ModelError: a file has changed since it was written or cannot be written, or a training
+            failed.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,15 +154,15 @@ def train_committee(
 
 
 def member_file(folder: Path, kind: str, member: int) -> Path:
-    """The model file of a member."""
+    """Return the model file of a member."""
     return folder / f"{kind}-{member}.model"
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """How a member was made; nothing if it is not done.
+    """Return the record of the training of a member; empty if it is not done.
 
     Raises:
-        ModelError: the model file is not the one that was written then.
+        ModelError: the model file has changed since it was written.
     """
     record = path.with_suffix(".json")
     if not record.exists():
@@ -195,7 +195,7 @@ def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
 
 
 def _agree(settings: Settings, path: Path) -> None:
-    """Remember the settings, or compare with those that are remembered."""
+    """Store the settings, or compare them with those that are stored."""
     wanted = settings.model_dump(mode="json")
     if not path.exists():
         write_json(path, wanted)
@@ -244,7 +244,7 @@ def _train_member(
 def _make_fit(
     settings: Settings, data_set: DataSet, checkpoint: Path, seed: int, device: str
 ) -> tuple[Fit, Build]:
-    """The training of a member from its beginning, and what its network is made of."""
+    """Return the training of a member from its beginning, and the architecture of its network."""
     train, valid = (
         [
             make_graph(data_set.labelled[s], data_set.targets[s], data_set.species, settings.cutoff)

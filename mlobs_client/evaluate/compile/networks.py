@@ -1,4 +1,4 @@
-"""A committee that becomes compiled while it works."""
+"""Evaluate a committee, which is compiled while it works."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 2.0  # seconds between two looks at the store
 MOST_SIZES: Final = 8
-"""Of one committee. A run that needs more changes faster than can be compiled."""
+"""Largest number of sizes of one committee. A run that needs more changes too fast to compile."""
 
 
 class State(Enum):
-    """How far compilation is, for the inputs that were evaluated last."""
+    """The state of compilation for the inputs of the last evaluation."""
 
     NONE = auto()  # nobody wants it, or there is nothing that takes time
     WAITING = auto()  # a program would have been used
@@ -47,7 +47,7 @@ class _Ready(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """Of a neighbour list: what was filled up, and how many edges there were the last time."""
+    """The padding of a neighbour list, and its number of edges at the last evaluation."""
 
     filling: Filling
     n_edges: int
@@ -56,17 +56,17 @@ class _Seen(NamedTuple):
 class CompiledNetworks:
     """Sums over atoms of all members, by compiled programs as soon as there are any.
 
-    A program of the right size is taken from the store; where there is none, the networks are
+    A program of the right size is taken from the store; if there is none, the networks are
     evaluated as they are, and after a while a program is compiled in the background. Before a
     program is used, its values and derivatives are compared with those of the networks, on the
-    structures at hand. What is wrong with compilation is said once, and the networks serve on.
+    structures at hand. If compilation fails, a warning is logged once, and the networks are used.
 
     Attributes:
-        state: of the last evaluation.
+        state: state of compilation at the last evaluation.
 
     Args:
-        networks: as they are.
-        background: shared by all committees of a client.
+        networks: the networks, not compiled.
+        background: worker that is shared by all committees of a client.
     """
 
     def __init__(self, networks: PlainNetworks, background: Background) -> None:
@@ -84,7 +84,7 @@ class CompiledNetworks:
 
     @cached_property
     def _members(self) -> Sequence[AtomicNetwork]:
-        """What is compiled."""
+        """Members in the form that is compiled, with tables of radial functions."""
         try:
             return tabulated(self._networks.members)
         except Exception as error:  # of the libraries: whatever it is, the run goes on
@@ -92,7 +92,7 @@ class CompiledNetworks:
             raise ModelError(f"no tables of radial functions: {error}") from error
 
     def __call__(self, graph: Graph) -> Sums | None:
-        """Sums of all members, or None as long as no program fits."""
+        """Return the sums of all members, or None as long as no program fits."""
         if self._since is None:
             self._since = time.monotonic()
         self.state = State.NONE
@@ -115,7 +115,7 @@ class CompiledNetworks:
         return None
 
     def _count_edges(self, graph: Graph) -> int:
-        """How many there are, or were at the last step."""
+        """Return the number of edges, or that of the last step."""
         seen = self._seen.get(graph.neighbours)
         if seen is not None:
             return seen.n_edges
@@ -137,7 +137,7 @@ class CompiledNetworks:
         return sums
 
     def _program(self, graph: Graph, n_edges: int) -> _Ready | None:
-        """The smallest program that the structures fit into, if it is not much too large."""
+        """Return the program with the least padding; look for another one if all are too large."""
         n_pairs = len(graph.neighbours.images)
         there = store.Size(graph.n_structures, len(graph.positions), n_pairs, n_edges)
         fitting = sorted(
@@ -148,7 +148,7 @@ class CompiledNetworks:
         return next(close, None) or self._look_for(there, graph) or next(iter(fitting), None)
 
     def _look_for(self, there: store.Size, graph: Graph) -> _Ready | None:
-        """Take a program from the store, or have it made; nothing that fails here ends a run."""
+        """Take a program from the store, or start its compilation; failures do not end a run."""
         now, size = time.monotonic(), size_for(there)
         if self._gave_up or now < self._next_look.get(size, now):
             return None
@@ -184,7 +184,7 @@ class CompiledNetworks:
         return ready
 
     def _load(self, found: store.Found, key: str) -> Program | None:
-        """A program of the store; one that is damaged is removed, once."""
+        """Load a program from the store; a damaged one is removed, once."""
         tensors = differing(self._members)
         try:
             return Program.load(found.folder, self._members, tensors, found.stacked)
@@ -201,7 +201,7 @@ class CompiledNetworks:
             return None
 
     def _have_made(self, size: store.Size, key: str) -> None:
-        """Start a compilation, if the work is not too short for it."""
+        """Start a compilation, if the networks have been in use for long enough."""
         if len(self._ready) >= MOST_SIZES:
             self._give_up(f"programs of {MOST_SIZES} sizes are in use, and none of them fits")
             return
@@ -211,11 +211,11 @@ class CompiledNetworks:
             self._background.start(request, key)
 
     def _agrees(self, sums: Sums, graph: Graph) -> bool:
-        """Whether values and derivatives are those of the networks.
+        """Return whether values and derivatives agree with those of the networks.
 
-        Forces of atoms at rest are small differences of large numbers: errors are relative to what
-        is added up, and those of values, to which isolated atoms add what no program can spoil, to
-        the same sums as those of strain derivatives.
+        Forces near equilibrium are small differences of large numbers, so errors are relative to
+        the sum of absolute contributions. Errors of values are relative to the sum for strain
+        derivatives, since values contain constants of isolated atoms.
         """
         with torch.enable_grad():
             values = self._networks(graph)
@@ -248,10 +248,10 @@ class CompiledNetworks:
 
 
 def size_for(there: store.Size) -> store.Size:
-    """The size to compile for: some more pairs and edges than there are, for their number varies.
+    """Return the size to compile for, with some room for pairs and edges, whose number varies.
 
-    Sizes of edges go up in steps of three to six percent, so that a trajectory needs a few of them;
-    pairs, which cost little, in steps twice as large.
+    Numbers of edges increase in steps of three to six percent, so that a trajectory needs few
+    sizes; numbers of pairs, which cost little, in steps twice as large.
     """
     return store.Size(
         there.n_structures + 1,
@@ -262,7 +262,7 @@ def size_for(there: store.Size) -> store.Size:
 
 
 def _round_up(number: int, digits: int) -> int:
-    """To a multiple of 16 of which only so many binary digits are not zero."""
+    """Round up to a multiple of 16 with at most so many nonzero binary digits."""
     step = max(16, 1 << max(0, number.bit_length() - digits))
     return -(-max(number, 1) // step) * step
 
@@ -277,7 +277,7 @@ def _fits(there: store.Size, size: store.Size) -> bool:
 
 
 def _is_close(there: store.Size, size: store.Size) -> bool:
-    """Whether so little is padded that another program would not be much faster."""
+    """Return whether the padding is so small that another program would not be much faster."""
     return (
         size.n_atoms <= 1.25 * there.n_atoms + 16
         and size.n_pairs <= 1.5 * there.n_pairs + 64

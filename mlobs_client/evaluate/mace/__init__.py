@@ -1,1 +1,1 @@
-"""Committees of MACE networks as one evaluator."""
+"""Evaluate committees of MACE networks together."""

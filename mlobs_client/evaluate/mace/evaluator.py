@@ -1,4 +1,4 @@
-"""MACE models: potentials, dipoles and polarizabilities on one shared graph.
+"""Evaluate MACE potentials, dipoles and polarizabilities on one shared graph.
 
 Every committee is made of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
 """
@@ -27,16 +27,16 @@ with quiet_third_parties():
     from mace import modules
 
 Modules = Mapping[str, torch.nn.Module]
-"""Networks by the names of their files, for errors."""
+"""Networks by the names of their files, for error messages."""
 
 
 class Setting(NamedTuple):
-    """How networks are evaluated.
+    """Precision, device and compilation of networks.
 
     Attributes:
-        dtype: of the networks; sums over atoms are in float64 in any case.
-        device: as torch calls it, for example ``cuda``.
-        background: compiles the networks; None leaves them as they are.
+        dtype: precision of the networks; sums over atoms are always in float64.
+        device: name of the device in torch, for example ``cuda``.
+        background: compiles the networks; None for no compilation.
     """
 
     dtype: Precision = "float64"
@@ -45,7 +45,7 @@ class Setting(NamedTuple):
 
 
 PLAIN: Final = Setting()
-"""In double precision, not compiled, on the CPU."""
+"""Double precision, not compiled, on the CPU."""
 
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
 _KINDS: Final[dict[Quantity, tuple[str, tuple[type, ...]]]] = {
@@ -68,11 +68,12 @@ def potential(
     alpha: float = 1.0,
     setting: Setting = PLAIN,
 ) -> Committee:
-    """Committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
+    """Make a committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: of the energies, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of energy spreads, see
+            :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         setting: precision and device.
 
     Raises:
@@ -91,16 +92,16 @@ def dipole(
     oxidation_numbers: OxidationNumbers | None = None,
     setting: Setting = PLAIN,
 ) -> Committee:
-    """Committee of dipole models (AtomicDipolesMACE, EnergyDipolesMACE; AtomicDielectricMACE for
-    molecules).
+    """Make a committee of dipole models.
 
-    Learned charges (AtomicDielectricMACE) add up to zero; they are usable for non-periodic
-    structures only, see :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
+    These are AtomicDipolesMACE, EnergyDipolesMACE and, for molecules, AtomicDielectricMACE, whose
+    learned charges add up to zero and are usable for non-periodic structures only, see
+    :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        unit: of what the networks give, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        unit: unit of the networks, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: the multi-valued part, added to every member.
         setting: precision and device.
 
@@ -122,16 +123,17 @@ def potential_and_dipole(
     oxidation_numbers: OxidationNumbers | None = None,
     setting: Setting = PLAIN,
 ) -> Committee:
-    """Committee of models that give energy and dipole at once (EnergyDipolesMACE).
+    """Make a committee of models that give energy and dipole at once (EnergyDipolesMACE).
 
-    A field on the dipole then costs no network of its own: one pass gives both, one pass back the
-    forces of both.
+    A field on the dipole then needs no second network: one forward pass gives both, and one
+    backward pass the forces of both.
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: of the energies, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        dipole_alpha: the same of the dipoles.
-        unit: of the dipoles, see :func:`dipole`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of energy spreads, see
+            :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        dipole_alpha: scale of dipole spreads.
+        unit: unit of the dipoles, see :func:`dipole`.
         oxidation_numbers: see :func:`dipole`.
         setting: precision and device.
 
@@ -150,7 +152,7 @@ def potential_and_dipole(
 
 
 class _BesideEnergy(NamedTuple):
-    """A known part of the dipole, of models whose first number is an energy (an ``Output``)."""
+    """A known part of the dipole, for models whose first number is an energy (an ``Output``)."""
 
     dipole: Output
 
@@ -169,12 +171,12 @@ def polarizability(
     unit: str = "angstrom^3",
     setting: Setting = PLAIN,
 ) -> Committee:
-    """Committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
+    """Make a committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        unit: of what the networks give, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        unit: unit of the networks, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
         setting: precision and device.
 
     Raises:
@@ -198,8 +200,8 @@ class MaceEvaluator(CommitteeEvaluator):
         max_edges: see there.
         batch: see there.
 
-    Raises:
-        ConfigError: the committees live on different devices.
+        Raises:
+            ConfigError: the committees are on different devices.
     """
 
     def __init__(
@@ -224,7 +226,7 @@ class MaceEvaluator(CommitteeEvaluator):
 
     @property
     def compilation(self) -> frozenset[State]:
-        """How far compilation was at the last evaluation, of the networks that it needed."""
+        """States of compilation of the networks that the last evaluation needed."""
         models = [model for committee in self.used for model in committee.models]
         return frozenset(
             model.compilation if isinstance(model, CompiledModel) else State.NONE
@@ -238,7 +240,7 @@ def _models(
     unit: float | Sequence[float],
     setting: Setting,
 ) -> tuple[PlainModel, ...]:
-    """Members of one build together, others one by one."""
+    """Group members of one architecture; others are evaluated one by one."""
     for name, network in networks.items():
         _check_kind(name, network, quantity)
     (first, sample), *others = networks.items()

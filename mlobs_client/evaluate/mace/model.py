@@ -35,19 +35,19 @@ class CompiledModel(PlainModel):
         self._compiled = CompiledNetworks(self._plain, background)
 
     def __call__(self, graph: Graph) -> Output:
-        """Values of shape ``(n_structures, n_members, *shape)``, float64."""
+        """Return values of shape ``(n_structures, n_members, *shape)``, float64, atomic units."""
         with torch.no_grad():
             sums = self._compiled(graph)
         return super().__call__(graph) if sums is None else _Compiled(sums, self._unit)
 
     @property
     def compilation(self) -> State:
-        """How far compilation was at the last evaluation."""
+        """State of compilation at the last evaluation."""
         return self._compiled.state
 
 
 class _Compiled:
-    """What a program gave (an ``Output``)."""
+    """The result of a compiled program (an ``Output``)."""
 
     def __init__(self, sums: Sums, unit: torch.Tensor) -> None:
         self._sums = sums
@@ -55,5 +55,5 @@ class _Compiled:
         self.values = sums.values * unit
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``; weights in the shape of the values."""
+        """Return the derivative of ``sum(weights * values)``; weights are shaped as values."""
         return self._sums.pull_back(weights * self._unit)

@@ -1,4 +1,4 @@
-"""Networks of MACE as they are: sums over the atoms of each structure, recorded by torch.
+"""Evaluate networks of MACE without compilation, summed over atoms and recorded by torch.
 
 MACE thinks in eV and angstrom. A network sees neighbours only, in full precision however far the
 unwrapped atoms have gone; what depends on absolute positions is added here, in float64.
@@ -19,18 +19,18 @@ from mlobs_client.units import ANGSTROM
 
 
 class PlainNetworks:
-    """Members of one build, one after another.
+    """Members of one architecture, evaluated one after another.
 
     Attributes:
-        members: these.
-        quantity: what they give.
-        cutoff: bohr.
-        species: atomic numbers that they were made for.
-        dtype: of the networks.
-        device: where they live.
+        members: the members.
+        quantity: quantity that they give.
+        cutoff: cutoff, bohr.
+        species: atomic numbers that they were trained for.
+        dtype: precision of the networks.
+        device: device of the networks.
 
     Args:
-        members: of one build, precision and device.
+        members: members of one architecture, precision and device.
     """
 
     def __init__(self, members: Sequence[AtomicNetwork]) -> None:
@@ -47,7 +47,7 @@ class PlainNetworks:
         self._attributes = (torch.empty(0), torch.empty(0))  # of which atomic numbers
 
     def __call__(self, graph: Graph) -> torch.Tensor:
-        """Sums of shape ``(n_structures, n_members, *shape)``, float64."""
+        """Return sums over atoms, shape ``(n_structures, n_members, *shape)``, float64."""
         if torch.is_grad_enabled():
             graph.vectors.requires_grad_()
             if self.members[0].has_charges:  # else as other models of this graph want them
@@ -67,7 +67,7 @@ class PlainNetworks:
         return totals
 
     def attributes(self, numbers: torch.Tensor) -> torch.Tensor:
-        """One-hot, shape ``(n_atoms, n_species)``; the same tensor for the same atoms."""
+        """Return one-hot species, shape ``(n_atoms, n_species)``, cached for the same atoms."""
         known, attributes = self._attributes
         if known is not numbers:
             attributes = self._one_hot[numbers]
@@ -104,12 +104,12 @@ class PlainModel:
 
 
 def species_of(network: torch.nn.Module) -> tuple[int, ...]:
-    """Atomic numbers that a network of MACE was made for."""
+    """Return the atomic numbers that a network of MACE was trained for."""
     return tuple(network.atomic_numbers.tolist())  # type: ignore[operator]
 
 
 def _charges(charges: torch.Tensor, graph: Graph) -> torch.Tensor:
-    """Dipoles of learned charges ``(n_atoms, n_members)``, which add up to zero, e angstrom."""
+    """Return dipoles, e angstrom, of charges ``(n_atoms, n_members)`` made neutral."""
     mean = graph.sum_over_atoms(charges) / graph.sum_over_atoms(torch.ones_like(charges))
     neutral = charges - mean[graph.structure_of]
     positions = graph.positions / ANGSTROM
