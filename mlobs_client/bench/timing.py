@@ -39,11 +39,11 @@ N_FRAMES: Final = 4  # steps with different positions, which are repeated
 MOVEMENT: Final = 0.01 * ANGSTROM  # of a coordinate in a step, about
 PATIENCE: Final = 20.0  # seconds for the end of a process and of its compilation
 
-Report = Callable[[Case, str], None]
+ReportCase = Callable[[Case, str], None]
 
 
 def measure(
-    subject: Subject, cases: Iterable[Case], seconds: float, report: Report
+    subject: Subject, cases: Iterable[Case], seconds: float, report: ReportCase
 ) -> Iterator[Timing]:
     """Measure cases one after the other.
 

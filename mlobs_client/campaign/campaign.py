@@ -19,7 +19,7 @@ from typing import Final
 
 from mlobs_client.campaign.file import START, CampaignTable, Value, read_campaign_file
 from mlobs_client.campaign.rendered import INPUT, check_rendered
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.campaign.template import Template, read_template
 from mlobs_client.errors import ConfigError
 from mlobs_client.tables import suggest
@@ -42,7 +42,7 @@ class Campaign:
 
     path: Path
     table: CampaignTable
-    runs: Mapping[str, Run]
+    runs: Mapping[str, CampaignRun]
 
     @property
     def hidden(self) -> Path:
@@ -73,7 +73,7 @@ class Campaign:
                 raise ConfigError(f"{template.folder} has no {file}, which every run needs")
         return template
 
-    def values(self, run: Run) -> dict[str, str]:
+    def values(self, run: CampaignRun) -> dict[str, str]:
         """Return the values of the names in the template.
 
         Raises:
@@ -125,7 +125,7 @@ class Campaign:
             check_rendered(self.template, files, name, self.values(run))
             files = [file for file in files if file in self.template.texts]
 
-    def find_replaced(self, digests: Mapping[str, str]) -> list[Run]:
+    def find_replaced(self, digests: Mapping[str, str]) -> list[CampaignRun]:
         """Return runs whose files have changed and that made no step: they start over.
 
         Args:
@@ -133,21 +133,21 @@ class Campaign:
         """
         return [run for run in self._changed(digests) if not run.has_made_a_step()]
 
-    def _changed(self, digests: Mapping[str, str]) -> list[Run]:
+    def _changed(self, digests: Mapping[str, str]) -> list[CampaignRun]:
         return [
             run
             for name, run in self.runs.items()
             if run.folder.exists() and run.read_digest() != digests[name]
         ]
 
-    def digest(self, run: Run) -> str:
+    def digest(self, run: CampaignRun) -> str:
         """Return a hash of the files of a run and of the runs that it continues from."""
         before = ""
         for one in self._line_of(run):
             before = self.template.digest(self.values(one), before)
         return before
 
-    def _line_of(self, run: Run) -> Sequence[Run]:
+    def _line_of(self, run: CampaignRun) -> Sequence[CampaignRun]:
         """Return a run and all runs that it continues from, the first one first."""
         line = [run]
         while (after := line[-1].after) is not None:
@@ -203,7 +203,7 @@ def load(path: Path) -> Campaign:
     return Campaign(path, table, {run.name: run for run in _sort(named, path)})
 
 
-def _combine(table: CampaignTable, folder: Path) -> Iterator[Run]:
+def _combine(table: CampaignTable, folder: Path) -> Iterator[CampaignRun]:
     names = list(table.parameters)
     for values in itertools.product(*table.parameters.values()):
         parameters = dict(zip(names, values, strict=True))
@@ -214,7 +214,7 @@ def _combine(table: CampaignTable, folder: Path) -> Iterator[Run]:
             if place > 0:
                 after = _name({**parameters, table.after: of_this[place - 1]})
         name = _name(parameters)
-        yield Run(name, folder / name, parameters, after)
+        yield CampaignRun(name, folder / name, parameters, after)
 
 
 def _name(parameters: Mapping[str, Value]) -> str:
@@ -223,12 +223,12 @@ def _name(parameters: Mapping[str, Value]) -> str:
     return "_".join(re.sub(r"[^A-Za-z0-9.+=_-]+", "-", part) for part in parts)
 
 
-def _list(table: CampaignTable, folder: Path) -> Iterator[Run]:
+def _list(table: CampaignTable, folder: Path) -> Iterator[CampaignRun]:
     for one in table.runs:
-        yield Run(one.name, folder / one.name, one.parameters, one.after)
+        yield CampaignRun(one.name, folder / one.name, one.parameters, one.after)
 
 
-def _sort(runs: Sequence[Run], path: Path) -> Iterator[Run]:
+def _sort(runs: Sequence[CampaignRun], path: Path) -> Iterator[CampaignRun]:
     """Put each run after the one that it continues from, and keep the order otherwise."""
     names = [run.name for run in runs]
     for run in runs:

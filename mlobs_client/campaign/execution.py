@@ -22,13 +22,13 @@ from typing import Any, Final
 
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Parsl, Slurm
-from mlobs_client.campaign.run import NAME, PATIENCE, carry_out
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.run import NAME, PATIENCE, run_to_completion
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch.leash import tied
+from mlobs_client.launch.parent_death_signal import with_parent_death_signal
 from mlobs_client.locks import hold, is_held
 
-PAUSE: Final = 0.5  # seconds between two looks at the runs
+POLL_INTERVAL: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]
 """By name of a run that has ended: None if it is done, else the reason why it is not."""
@@ -60,7 +60,7 @@ def execute(
             try:
                 while len(outcomes) < len(futures) and not received:
                     left = [future for name, future in futures.items() if name not in outcomes]
-                    concurrent.futures.wait(left, PAUSE, concurrent.futures.FIRST_COMPLETED)
+                    concurrent.futures.wait(left, POLL_INTERVAL, concurrent.futures.FIRST_COMPLETED)
                     outcomes.update(_read_outcomes(campaign, futures, outcomes))
                     report(outcomes)
             finally:
@@ -89,7 +89,7 @@ def _submit(campaign: Campaign, digests: Mapping[str, str], kernel: Any) -> dict
     """Submit all runs that are not done to parsl."""
     from parsl import python_app
 
-    app = python_app(carry_out, data_flow_kernel=kernel, cache=False)
+    app = python_app(run_to_completion, data_flow_kernel=kernel, cache=False)
     futures: dict[str, Any] = {}
     for name, run in campaign.runs.items():
         if not run.is_done:
@@ -126,7 +126,7 @@ def _stop(campaign: Campaign) -> None:
     deadline = time.monotonic() + PATIENCE
     logs = [run.folder / f"{NAME}.log" for run in campaign.runs.values() if not run.is_done]
     while any(map(is_held, logs)) and time.monotonic() < deadline:
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 @contextlib.contextmanager
@@ -178,7 +178,7 @@ def _judge_retries(campaign: Campaign) -> Callable[[Exception, Any], float]:
     return cost
 
 
-def _read_step(run: Run) -> int:
+def _read_step(run: CampaignRun) -> int:
     status = run.read_progress()
     return -1 if status is None or status.step is None else status.step
 
@@ -212,7 +212,7 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         encrypted=True,
         # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended; one that
         # outlives us would keep its jobs
-        interchange_launch_cmd=tied([str(programs / "interchange.py")]),
+        interchange_launch_cmd=with_parent_death_signal([str(programs / "interchange.py")]),
         provider=SlurmProvider(
             walltime=execution.walltime,
             cores_per_node=cores,

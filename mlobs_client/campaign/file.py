@@ -88,7 +88,7 @@ class CampaignTable(Table):
     """A campaign file.
 
     ``template`` is a folder with ``input.xml``, ``client_files`` and whatever they need.
-    ``clients`` is -n of ``mlobs run``, ``beside`` its --beside, once for each text. There are
+    ``clients`` is -n of ``mlobs run``, ``drivers`` are command lines for its --driver. There are
     either ``parameters``, of which all combinations are run, or ``runs``. With ``after``, a run
     continues from the end of the run with the previous value of this parameter. ``start`` is the
     value of ``$start`` in the other runs.
@@ -97,12 +97,19 @@ class CampaignTable(Table):
     template: str = "template"
     clients: int = Field(default=1, ge=0)
     client_files: tuple[str, ...] = Field(default=("client.toml",), min_length=1)
-    beside: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
     start: str | None = None
     after: str | None = None
     parameters: dict[str, tuple[_Checked, ...]] = Field(default_factory=dict)
     runs: tuple[RunTable, ...] = ()
     execution: Annotated[Local | Slurm | Parsl, Field(discriminator="kind")] = Local(kind="local")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names_are_refused(cls, content: object) -> object:
+        if isinstance(content, dict) and "beside" in content:
+            raise ValueError("the setting 'beside' is called 'drivers' now")
+        return content
 
     @model_validator(mode="after")
     def _runs_are_given_in_one_way(self) -> CampaignTable:

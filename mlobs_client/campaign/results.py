@@ -12,7 +12,7 @@ import numpy as np
 
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Value
-from mlobs_client.campaign.state import Run, State
+from mlobs_client.campaign.state import CampaignRun, RunState
 from mlobs_client.errors import RecordError
 from mlobs_client.files import replacing, write_csv
 from mlobs_client.ipi import Properties, read_properties
@@ -51,7 +51,7 @@ class Skip:
 
 
 @dataclass(frozen=True)
-class Column:
+class ResultColumn:
     """One column of the table.
 
     Attributes:
@@ -72,10 +72,10 @@ class Column:
         return f"{name} ({self.unit})" if self.unit else name
 
 
-Table = Mapping[Column, Sequence[Value | None]]
+ResultTable = Mapping[ResultColumn, Sequence[Value | None]]
 
 
-def collect(campaign: Campaign, skip: Skip) -> Table:
+def collect(campaign: Campaign, skip: Skip) -> ResultTable:
     """Return the table: parameters, state, steps, and averages of the first ``<properties>``.
 
     Cells are None where a run is not done.
@@ -94,7 +94,7 @@ def collect(campaign: Campaign, skip: Skip) -> Table:
     return {column: [row.get(column) for row in rows] for column in by_kind}
 
 
-def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
+def write_table(table: ResultTable, stem: Path) -> tuple[Path, Path]:
     """Write the table as CSV and as HDF5, where each group has its columns and these their units.
 
     Args:
@@ -129,37 +129,37 @@ def _as_array(values: Sequence[Value | None]) -> object:
     return np.array(values)
 
 
-def _describe(run: Run, skip: Skip) -> dict[Column, Value | None]:
+def _describe(run: CampaignRun, skip: Skip) -> dict[ResultColumn, Value | None]:
     state = run.read_state()
     result = run.read_result()
-    row: dict[Column, Value | None] = {
-        Column("runs", "run"): run.name,
-        Column("runs", "after"): run.after or "",
-        Column("runs", "state"): state.value,
-        Column("runs", "steps"): result.get("steps"),
-        Column("runs", "wall time", "second"): result.get("seconds"),
+    row: dict[ResultColumn, Value | None] = {
+        ResultColumn("runs", "run"): run.name,
+        ResultColumn("runs", "after"): run.after or "",
+        ResultColumn("runs", "state"): state.value,
+        ResultColumn("runs", "steps"): result.get("steps"),
+        ResultColumn("runs", "wall time", "second"): result.get("seconds"),
     }
-    row.update({Column("parameters", name): value for name, value in run.parameters.items()})
-    return {**row, **(_average(run, skip) if state is State.DONE else {})}
+    row.update({ResultColumn("parameters", name): value for name, value in run.parameters.items()})
+    return {**row, **(_average(run, skip) if state is RunState.DONE else {})}
 
 
-def _average(run: Run, skip: Skip) -> dict[Column, Value]:
+def _average(run: CampaignRun, skip: Skip) -> dict[ResultColumn, Value]:
     ipi = ipi_input.read(run.folder / "input.xml")
     if not ipi.properties:
         return {}
     prefixes = list(dict.fromkeys(ipi.system_prefixes))
-    found: dict[Column, Value] = {}
+    found: dict[ResultColumn, Value] = {}
     for prefix, path in zip(prefixes, ipi.files(ipi.properties[0].filename), strict=True):
         found.update(_means(path, skip, f"{prefix}_" if len(prefixes) > 1 else ""))
     return found
 
 
-def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
+def _means(path: Path, skip: Skip, mark: str) -> dict[ResultColumn, Value]:
     """Return the averages of one system; the mark stands before the names of its columns."""
     properties = read_properties(path)
     first = skip.count(properties)
     interval = _interval(properties)
-    found: dict[Column, Value] = {}
+    found: dict[ResultColumn, Value] = {}
     for name, values in properties.values.items():
         if name in COUNTED:
             continue
@@ -175,10 +175,10 @@ def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
                 estimate = mean(series[first:] * scale, interval=interval)
             except RecordError as error:
                 raise RecordError(f"{path}: {part}: {error}, or skip less") from error
-            found[Column("means", part, unit or "atomic_unit")] = estimate.value
-            found[Column("errors", part, unit or "atomic_unit")] = estimate.error
+            found[ResultColumn("means", part, unit or "atomic_unit")] = estimate.value
+            found[ResultColumn("errors", part, unit or "atomic_unit")] = estimate.error
             if estimate.no_error:
-                found[Column("no error", part)] = estimate.no_error
+                found[ResultColumn("no error", part)] = estimate.no_error
     return found
 
 

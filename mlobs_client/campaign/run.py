@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.campaign.campaign import CHECKPOINT, Campaign, load
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import LaunchError, MlobsError
 from mlobs_client.launch import exit_file
 from mlobs_client.launch.folder import LOG
@@ -23,11 +23,11 @@ from mlobs_client.launch.processes import Child
 from mlobs_client.locks import hold, is_held
 
 NAME: Final = "run"  # of the log
-PAUSE: Final = 0.2  # s
+POLL_INTERVAL: Final = 0.2  # s
 PATIENCE: Final = 120.0  # s, until what a killed campaign has left running must have ended
 
 
-def carry_out(campaign_file: str, name: str, digest: str, before: object = None) -> bool:
+def run_to_completion(campaign_file: str, name: str, digest: str, before: object = None) -> bool:
     """Start or continue a run until it is done; no step is repeated.
 
     Args:
@@ -76,7 +76,7 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(removed, ignore_errors=True)
 
 
-def _begin(campaign: Campaign, run: Run, digest: str) -> None:
+def _begin(campaign: Campaign, run: CampaignRun, digest: str) -> None:
     """Make the folder of a run, with the RESTART of the run that it continues from."""
     if campaign.digest(run) != digest:
         raise LaunchError(
@@ -113,22 +113,22 @@ def _taken_over(folder: Path) -> Iterator[int]:
                 f"and has not ended {PATIENCE:g} s after {exit_file.NAME} was made there; end it"
             )
         exit_file.make(folder)
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
-def _run(campaign: Campaign, run: Run, lock: int) -> bool:
+def _run(campaign: Campaign, run: CampaignRun, lock: int) -> bool:
     """Let ``mlobs run`` make the remaining steps; return whether all are done."""
     table = campaign.table
     files = ["input.xml", *table.client_files, "-n", str(table.clients), "--resume"]
-    files += [word for line in table.beside for word in ("--beside", line)]
+    files += [word for line in table.drivers for word in ("--driver", line)]
     command = [sys.executable, "-m", "mlobs_client", "run", *files]
     child = Child(NAME, command, run.folder, inherited=[lock])
     was_told = False
-    while not child.wait(PAUSE):
+    while not child.wait(POLL_INTERVAL):
         if not was_told and campaign.stop.exists():
             was_told = True
             child.terminate()
-    words = child.last_words
+    words = child.last_line
     if child.status == 0 and words.startswith("finished"):
         return True
     if was_told:
@@ -141,4 +141,4 @@ def _find_reason(child: Child) -> str:
     for line in reversed(child.said().splitlines()):
         if line.startswith(("mlobs: error: ", "stopped: ")):
             return line.removeprefix("mlobs: error: ")
-    return child.last_words
+    return child.last_line

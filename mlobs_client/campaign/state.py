@@ -25,7 +25,7 @@ FAILED: Final = "failed.json"
 DONE: Final = "done.json"
 
 
-class State(Enum):
+class RunState(Enum):
     """The state of a run."""
 
     PLANNED = "planned"
@@ -36,7 +36,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Run:
+class CampaignRun:
     """One run of a campaign.
 
     Attributes:
@@ -56,17 +56,17 @@ class Run:
         """True if all steps are done."""
         return (self.folder / DONE).exists()
 
-    def read_state(self) -> State:
+    def read_state(self) -> RunState:
         """Read the state from its folder or, if there is none, from that of the run before it."""
         if self.is_done:
-            return State.DONE
+            return RunState.DONE
         if (self.folder / FAILED).exists():
-            return State.FAILED
+            return RunState.FAILED
         if self.folder.exists():
-            return State.STARTED
+            return RunState.STARTED
         if self.after is not None and not (self.folder.parent / self.after / DONE).exists():
-            return State.WAITING
-        return State.PLANNED
+            return RunState.WAITING
+        return RunState.PLANNED
 
     def describe_beginning(self, digest: str) -> dict[str, bytes]:
         """Return the file that its folder has from the beginning."""

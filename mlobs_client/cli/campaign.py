@@ -20,7 +20,7 @@ from rich.table import Table
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
 from mlobs_client.campaign.results import Skip, collect, write_table
-from mlobs_client.campaign.state import Run, State
+from mlobs_client.campaign.state import CampaignRun, RunState
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
@@ -29,13 +29,13 @@ from mlobs_client.launch.signals import received_signals
 from mlobs_client.studies.scan_check import averages_nothing
 
 COLOURS: Final = {
-    State.PLANNED: "",
-    State.WAITING: "",
-    State.STARTED: "yellow",
-    State.FAILED: "red",
-    State.DONE: "green",
+    RunState.PLANNED: "",
+    RunState.WAITING: "",
+    RunState.STARTED: "yellow",
+    RunState.FAILED: "red",
+    RunState.DONE: "green",
 }
-PAUSE: Final = 2.0  # seconds between two looks at all runs
+POLL_INTERVAL: Final = 2.0  # seconds between two looks at all runs
 SHOWN: Final = 2  # runs beside the bar
 
 
@@ -109,8 +109,8 @@ def complete(campaign: Campaign, again: str) -> None:
     with received_signals() as received, _shown(console, campaign) as report:
         outcomes = execute(campaign, digests, received, report)
     states = Counter(run.read_state() for run in campaign.runs.values())
-    done = f"{states[State.DONE]} of {len(campaign.runs)} runs are done"
-    if states[State.DONE] == len(campaign.runs):
+    done = f"{states[RunState.DONE]} of {len(campaign.runs)} runs are done"
+    if states[RunState.DONE] == len(campaign.runs):
         click.echo(f"finished: all {len(campaign.runs)} runs are done")
     elif received:
         click.echo(f"stopped: {received[0].name}; {done}, go on with:")
@@ -151,7 +151,7 @@ def status(file: Path, once: bool) -> None:
     with Live(_make_table(campaign, busy_first=True), console=console) as live:
         try:
             while not all(run.is_done for run in campaign.runs.values()):
-                time.sleep(PAUSE)
+                time.sleep(POLL_INTERVAL)
                 live.update(_make_table(campaign, busy_first=True), refresh=True)
         except KeyboardInterrupt:
             return
@@ -196,11 +196,11 @@ def _console() -> Console:
 def _make_table(campaign: Campaign, *, busy_first: bool = False) -> Table:
     runs = [(run, run.read_state()) for run in campaign.runs.values()]
     counts = Counter(state for _, state in runs)
-    said = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    said = ", ".join(f"{counts[state]} {state.value}" for state in RunState if counts[state])
     parameters = dict.fromkeys(name for run, _ in runs for name in run.parameters)
     headers = ["run", *parameters, "after", "state", ""]
     table = Table(*headers, box=box.SIMPLE, title=f"{len(runs)} runs: {said}", title_justify="left")
-    order = [State.STARTED, State.FAILED, State.PLANNED, State.WAITING, State.DONE]
+    order = [RunState.STARTED, RunState.FAILED, RunState.PLANNED, RunState.WAITING, RunState.DONE]
     for run, state in sorted(runs, key=lambda one: order.index(one[1]) if busy_first else 0):
         values = [str(run.parameters.get(name, "")) for name in parameters]
         cells = [run.name, *values, run.after or "", state.value, _explain(run, state)]
@@ -208,15 +208,15 @@ def _make_table(campaign: Campaign, *, busy_first: bool = False) -> Table:
     return table
 
 
-def _explain(run: Run, state: State) -> str:
-    if state is State.STARTED:
+def _explain(run: CampaignRun, state: RunState) -> str:
+    if state is RunState.STARTED:
         return _describe_progress(run)
-    if state is State.DONE:
+    if state is RunState.DONE:
         return f"{run.read_result().get('steps')} steps"
-    return run.read_error() if state is State.FAILED else ""
+    return run.read_error() if state is RunState.FAILED else ""
 
 
-def _describe_progress(run: Run) -> str:
+def _describe_progress(run: CampaignRun) -> str:
     status = run.read_progress()
     return "" if status is None else f"step {status.step}/{status.total_steps}"
 
@@ -236,9 +236,9 @@ class _Bar:
         if time.monotonic() < self._next and len(outcomes) == self._n_ended:
             return
         self._n_ended = len(outcomes)
-        self._next = time.monotonic() + PAUSE
+        self._next = time.monotonic() + POLL_INTERVAL
         runs = self._campaign.runs.values()
-        started = [run for run in runs if run.read_state() is State.STARTED]
+        started = [run for run in runs if run.read_state() is RunState.STARTED]
         said = [f"{run.name} {_describe_progress(run)}".strip() for run in started[:SHOWN]]
         if len(started) > SHOWN:
             said.append(f"{len(started) - SHOWN} more")

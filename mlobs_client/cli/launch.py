@@ -13,11 +13,11 @@ import click
 
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import files_of_a_run, load_clients
+from mlobs_client.cli.options import files_of_a_run, load_clients, renamed
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch import slurm
-from mlobs_client.launch.beside import read_commands
+from mlobs_client.launch.drivers import read_commands
 from mlobs_client.launch.service import check_relayed, check_service
 
 
@@ -47,11 +47,13 @@ from mlobs_client.launch.service import check_relayed, check_service
     "'mlobs run --listen'.  [default: its name]",
 )
 @click.option(
-    "--beside",
+    "--driver",
+    "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="A program of others on the node of i-PI, with one core, as in 'mlobs run --beside'.",
+    help="Start this program, too, on the node of i-PI, with one core; see 'mlobs run --driver'.",
 )
+@renamed("--beside", "--driver")
 @click.option(
     "--sbatch",
     "options",
@@ -71,7 +73,7 @@ def command(
     nodes: int,
     gpus: int | None,
     listen: str | None,
-    beside: tuple[str, ...],
+    drivers: tuple[str, ...],
     options: tuple[str, ...],
     no_check: bool,
     only_print: bool,
@@ -90,16 +92,16 @@ def command(
         raise click.UsageError("--print writes nothing that --submit could submit; give one")
     if not no_check:
         console = log_to_console(logging.WARNING)
-        stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(beside))
+        stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(drivers))
     folder = input_xml.parent.resolve()
     files = load_clients(clients, n_clients)
     ipi = ipi_input.read(input_xml)
-    check_service(ipi, files, others_serve=bool(beside))
-    read_commands(beside, ipi)
+    check_service(ipi, files, others_serve=bool(drivers))
+    read_commands(drivers, ipi)
     if nodes > 1:
         check_relayed(ipi)
     threads = [file.config.threads for file in files]
-    several, n_others = nodes > 1, 1 + len(beside)  # with i-PI
+    several, n_others = nodes > 1, 1 + len(drivers)  # with i-PI
     job = slurm.Job(
         name=input_xml.stem,
         time=time,
@@ -114,7 +116,7 @@ def command(
     run += [word for n in n_clients for word in ("-n", str(n))]
     run += ["--resume", *(["--srun"] if several else [])]
     run += ["--listen", listen] if listen else []
-    run += [word for one in beside for word in ("--beside", one)]
+    run += [word for one in drivers for word in ("--driver", one)]
     text = slurm.script(job, folder, run)
     if only_print:
         click.echo(text, nl=False)

@@ -52,6 +52,16 @@ def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[Clie
     return [ClientFile(path, config.load_config(path), n_processes) for path, n_processes in files]
 
 
+def renamed(old: str, new: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add an old name of an option, whose use is an error that names the new one."""
+
+    def refuse(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+        if value:
+            raise click.UsageError(f"{old} is called {new} now")
+
+    return click.option(old, multiple=True, hidden=True, expose_value=False, callback=refuse)
+
+
 class FiniteRange(click.FloatRange):
     """A number between limits, neither NaN nor infinite."""
 

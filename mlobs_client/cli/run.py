@@ -16,7 +16,7 @@ from rich.console import Console
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients
+from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients, renamed
 from mlobs_client.errors import ConfigError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
@@ -24,7 +24,7 @@ from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import ALL_STEPS, Ending
 from mlobs_client.launch.folder import wait_for_rest
-from mlobs_client.launch.options import EXPLODED, Options, Outcome
+from mlobs_client.launch.options import EXPLODED, Outcome, RunOptions
 from mlobs_client.launch.progress import Status
 
 LINE_EVERY = 10.0  # seconds, where there is no terminal
@@ -33,19 +33,21 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 @click.command(
     epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
     "mlobs run input.xml client.toml -n 4 --resume   |   mlobs run RESTART client.toml -n 4   |   "
-    "mlobs run input.xml client.toml --beside 'lmp -in lammps.in -var address {lammps}'"
+    "mlobs run input.xml client.toml --driver 'lmp -in lammps.in -var address {lammps}'"
 )
 @files_of_a_run
 @click.option("--resume", is_flag=True, help="Go on from the newest RESTART or <checkpoint>.")
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
 @click.option(
-    "--beside",
+    "--driver",
+    "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="Start this program, too, which serves one of the remaining sockets, start it again when "
-    "it dies, and end it with the run; {NAME} in it is the address of <ffsocket name='NAME'>. May "
-    "be repeated.",
+    help="Start this program, too, to serve one of the remaining sockets; restart it if it dies, "
+    "and end it with the run. {NAME} in it is the address of <ffsocket name='NAME'>. May be "
+    "repeated.",
 )
+@renamed("--beside", "--driver")
 @click.option(
     "--srun",
     is_flag=True,
@@ -77,7 +79,7 @@ def command(
     n_clients: tuple[int, ...],
     resume: bool,
     others_serve: bool,
-    beside: tuple[str, ...],
+    drivers: tuple[str, ...],
     srun: bool,
     listen: str | None,
     max_temperature: float,
@@ -106,12 +108,12 @@ def command(
             click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
             return
     if not no_check:
-        others = others_serve or bool(beside)
+        others = others_serve or bool(drivers)
         stop_at_errors(input_xml, clients, n_clients, console, others_serve=others)
     ipi = ipi_input.read(input_xml)
     files = load_clients(clients, n_clients)
     with shown(console) as show:
-        options = Options(others_serve, beside, srun, listen, max_temperature, stall)
+        options = RunOptions(others_serve, drivers, srun, listen, max_temperature, stall)
         outcome = local.run(ipi, files, show, options)
     _say_end(outcome, ipi)
     if outcome.signal is not None:

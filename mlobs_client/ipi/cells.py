@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlobs_client.errors import RecordError
-from mlobs_client.ipi.trajectory import PLACES, open_trajectory
+from mlobs_client.ipi.trajectory import POSITION_QUANTITIES, open_trajectory
 from mlobs_client.structure import Array, Integers, fills_cell
 
 
@@ -53,6 +53,6 @@ def is_in_vacuum(paths: Sequence[Path]) -> bool | None:
             first = next(iter(open_trajectory(path)))
         except RecordError:  # extras, properties, or of another program
             continue
-        if first.quantity in PLACES:
+        if first.quantity in POSITION_QUANTITIES:
             return first.cell is None or not fills_cell(first.values, first.cell)
     return None

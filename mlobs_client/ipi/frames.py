@@ -27,7 +27,7 @@ _BEAD: Final = re.compile(rb"Bead:\s+(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FrameLocation:
     """The location of a frame in a file.
 
     Attributes:
@@ -65,7 +65,7 @@ class Place:
             ) from error
 
 
-def find_frames(path: Path) -> list[Place]:
+def find_frames(path: Path) -> list[FrameLocation]:
     """Find the complete frames of a file; truncated ones are left out with a warning.
 
     Raises:
@@ -78,7 +78,7 @@ def find_frames(path: Path) -> list[Place]:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
+def _scan(path: Path, file: BinaryIO) -> Iterator[FrameLocation]:
     n_atoms = _count_atoms(path, file.readline())
     offset, line, mark = file.tell(), 2, b""
     while comment := file.readline():
@@ -96,7 +96,7 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
             return
         where = f"{path}:{line}"
         step, bead = _number(_STEP, comment, where), _number(_BEAD, comment, where)
-        yield Place(path, offset, line, n_atoms, step, bead)
+        yield FrameLocation(path, offset, line, n_atoms, step, bead)
         if not count.strip():
             return
         _check_count(path, line + 1 + n_atoms, count, n_atoms)

@@ -25,7 +25,7 @@ from mlobs_client.ipi.asked_outputs import (
 from mlobs_client.ipi.forcefields import Forcefield, read_forcefields
 from mlobs_client.ipi.system_templates import fill_templates
 from mlobs_client.ipi.tags import (
-    Quantity,
+    NumberWithUnit,
     attribute_of,
     checkpoint_names,
     count_beads,
@@ -100,8 +100,8 @@ class IpiInput:
     n_beads: int
     writes_asr_threshold: bool
     takes_born_charges: bool
-    timestep: Quantity | None
-    temperature: Quantity | None
+    timestep: NumberWithUnit | None
+    temperature: NumberWithUnit | None
     checkpoints: tuple[str, ...]
     components: frozenset[int]
     system_prefixes: tuple[str, ...] = ("",)

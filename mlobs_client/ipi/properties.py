@@ -52,18 +52,18 @@ class Properties:
 
 
 @dataclass(frozen=True)
-class Column:
+class PropertyColumn:
     """The column of a property in a file.
 
     Attributes:
         name: name in i-PI's input, without unit.
         unit: unit as i-PI writes it; empty for atomic units.
-        place: slice of its numbers in a row.
+        columns: slice of its numbers in a row.
     """
 
     name: str
     unit: str
-    place: slice
+    columns: slice
 
 
 def read_properties(*paths: Path) -> Properties:
@@ -77,7 +77,7 @@ def read_properties(*paths: Path) -> Properties:
     Raises:
         RecordError: a file is missing, has no header, or has a line that cannot be read.
     """
-    columns: list[Column] = []
+    columns: list[PropertyColumn] = []
     tables: list[Array] = []
     units: dict[str, str] = {}
     names: list[str] = []
@@ -94,7 +94,7 @@ def read_properties(*paths: Path) -> Properties:
     if not tables:
         raise RecordError("no properties file was given")
     table = np.concatenate(tables)
-    values = {c.name: _squeeze(table[:, c.place]) for c in reversed(columns)}
+    values = {c.name: _squeeze(table[:, c.columns]) for c in reversed(columns)}
     return Properties(_one_history({name: values[name] for name in names}, paths), units)
 
 
@@ -127,7 +127,7 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def read_header(lines: Sequence[str], path: Path) -> list[Column]:
+def read_header(lines: Sequence[str], path: Path) -> list[PropertyColumn]:
     """Read the columns that a header names.
 
     Args:
@@ -145,13 +145,15 @@ def read_header(lines: Sequence[str], path: Path) -> list[Column]:
         if not 1 <= first <= last:
             raise RecordError(f"{where} {match[1]}-{last} is none; columns are counted from 1")
         unit = _UNIT.search(what)
-        place = slice(first - 1, last)
-        columns.append(Column(_UNIT.sub("", what).strip(), unit[1] if unit else "", place))
+        name = _UNIT.sub("", what).strip()
+        columns.append(PropertyColumn(name, unit[1] if unit else "", slice(first - 1, last)))
     return columns
 
 
-def _read_table(path: Path, first_line: int, lines: list[str], columns: list[Column]) -> Array:
-    n_columns = columns[-1].place.stop
+def _read_table(
+    path: Path, first_line: int, lines: list[str], columns: list[PropertyColumn]
+) -> Array:
+    n_columns = columns[-1].columns.stop
     rows = []
     for number, line in enumerate(lines, first_line):
         fields = line.split()
@@ -169,7 +171,7 @@ def _read_table(path: Path, first_line: int, lines: list[str], columns: list[Col
     table = np.array(rows).reshape(-1, n_columns)
     for column in columns:
         quantity = column.name.split("(")[0]
-        table[:, column.place] *= factor(quantity, column.unit, f"{path}: header")
+        table[:, column.columns] *= factor(quantity, column.unit, f"{path}: header")
     return table
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.ipi.labels import numbers_of
-from mlobs_client.ipi.trajectory import PLACES
+from mlobs_client.ipi.trajectory import POSITION_QUANTITIES
 from mlobs_client.ipi.xyz import parse_frame, read_atoms
 from mlobs_client.structure import Array, Integers, from_atoms, to_atoms
 
@@ -193,7 +193,7 @@ def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Cont
     if not has_unit:
         comment = f"positions{{atomic_unit}} {comment}"
     parsed = parse_frame(comment, lines, f"{path}:{line}")
-    if parsed.quantity not in PLACES:
+    if parsed.quantity not in POSITION_QUANTITIES:
         raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another structure")
     cell = np.zeros((3, 3)) if parsed.cell is None else parsed.cell
     return Content(parsed.numbers, parsed.values, cell, PERIODIC if cell.any() else MOLECULE)

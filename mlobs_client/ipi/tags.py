@@ -16,7 +16,7 @@ from mlobs_client.ipi.dimensions import factor
 from mlobs_client.structure import Array
 
 
-class Quantity(NamedTuple):
+class NumberWithUnit(NamedTuple):
     """A number with its unit, as written in the input."""
 
     text: str
@@ -36,12 +36,12 @@ class Quantity(NamedTuple):
         return float(self.text) * factor(name, self.unit, where)
 
 
-def quantity_of(tag: ET.Element | None) -> Quantity | None:
+def quantity_of(tag: ET.Element | None) -> NumberWithUnit | None:
     """Return the number in a tag with its ``units``; None if there is none."""
     text = "" if tag is None else (tag.text or "").strip()
     if tag is None or not text:
         return None
-    return Quantity(text, attribute_of(tag, "units", "atomic_unit"))
+    return NumberWithUnit(text, attribute_of(tag, "units", "atomic_unit"))
 
 
 def attribute_of(tag: ET.Element, name: str, default: str) -> str:

@@ -13,13 +13,13 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.continuation import collect_beads, find_history
-from mlobs_client.ipi.frames import Place, find_frames
+from mlobs_client.ipi.frames import FrameLocation, find_frames
 from mlobs_client.ipi.xyz import parse_frame
 from mlobs_client.structure import Array, Integers, Structure
 
 logger = logging.getLogger(__name__)
 
-PLACES = frozenset({"positions", "x_centroid", "x_centroid_even", "x_centroid_odd"})
+POSITION_QUANTITIES = frozenset({"positions", "x_centroid", "x_centroid_even", "x_centroid_odd"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Frame:
         Raises:
             RecordError: this is a frame of velocities, forces or the like.
         """
-        if self.quantity not in PLACES:
+        if self.quantity not in POSITION_QUANTITIES:
             raise RecordError(f"a frame of {self.quantity} has no positions; read another file")
         if self.cell is None:
             return Structure(self.numbers, self.values, np.zeros((3, 3)), (False, False, False))
@@ -91,7 +91,9 @@ class TrajectoryReader:
         steps: shape ``(n_frames,)``, increasing, unless a step has several frames.
     """
 
-    def __init__(self, places: Sequence[Place], bead: int = 0, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, places: Sequence[FrameLocation], bead: int = 0, columns: Sequence[str] = ()
+    ) -> None:
         self.bead = bead
         self._columns = columns
         self._places = list(places)
@@ -151,7 +153,7 @@ class TrajectoryReader:
         chosen.steps = self.steps[indices]
         return chosen
 
-    def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
+    def _read(self, step: int, place: FrameLocation, file: BinaryIO) -> Frame:
         comment, lines = place.read(file)
         parsed = parse_frame(comment, lines, f"{place.path}:{place.line}", self._columns)
         bead = place.bead if self._has_beads else self.bead
@@ -181,7 +183,7 @@ def _check_labels(
     )
 
 
-def _check_masses(frames: Sequence[Frame], places: Sequence[Place]) -> None:
+def _check_masses(frames: Sequence[Frame], places: Sequence[FrameLocation]) -> None:
     """Refuse masses that change, since only those of the first frame are kept."""
     first = frames[0].masses
     for frame, place in zip(frames, places, strict=True):
@@ -214,7 +216,7 @@ def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) ->
     return TrajectoryReader(_keep_history(places, paths[0]), bead, columns)
 
 
-def _keep_history(places: list[Place], path: Path) -> list[Place]:
+def _keep_history(places: list[FrameLocation], path: Path) -> list[FrameLocation]:
     steps = np.array([place.step for place in places])
     beads = np.array([place.bead for place in places])
     if (steps < 0).any() or len(np.unique(steps)) == 1:

@@ -16,7 +16,7 @@ from mlobs_client.locks import find_holders, hold, is_held
 logger = logging.getLogger(__name__)
 
 LOG: Final = "i-pi.log"
-PAUSE: Final = 0.2  # s
+POLL_INTERVAL: Final = 0.2  # s
 PATIENCE: Final = 120.0  # s, for the RESTART of a large system
 DYING: Final = 5.0  # s; a process that dies is seen no more before its lock is gone
 
@@ -42,7 +42,7 @@ def alone(folder: Path) -> Iterator[int]:
 def wait_for_rest(folder: Path) -> None:
     """Wait until the i-PI of a killed ``mlobs run`` has ended, by itself and with a RESTART.
 
-    See :mod:`~mlobs_client.launch.leash`.
+    See :mod:`~mlobs_client.launch.parent_death_signal`.
 
     Raises:
         LaunchError: another run works there, or i-PI does not end.
@@ -55,7 +55,7 @@ def wait_for_rest(folder: Path) -> None:
         if not _are_rest(holders):
             if holders or time.monotonic() - begun > DYING:
                 raise _refusal(folder, holders)
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
             continue
         pids = " ".join(map(str, holders))
         who = (
@@ -67,7 +67,7 @@ def wait_for_rest(folder: Path) -> None:
         if not is_said:
             logger.warning("%s: waiting for its end", who)
             is_said = True
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 def _are_rest(holders: Mapping[int, int]) -> bool:

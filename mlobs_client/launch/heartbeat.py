@@ -35,7 +35,7 @@ class Heartbeat:
         self._step, self._since = step, now
         self._n_steps += 1
 
-    def forgive(self) -> None:
+    def reset_timer(self) -> None:
         """Restart the timer after a delay that was to be expected."""
         self._since = time.monotonic()
 

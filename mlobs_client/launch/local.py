@@ -13,10 +13,10 @@ from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.address import free_addresses, sockets_of_run
-from mlobs_client.launch.beside import name_programs, names_all, read_commands
 from mlobs_client.launch.checkpoints import set_aside
+from mlobs_client.launch.drivers import name_drivers, names_all, read_commands
 from mlobs_client.launch.folder import alone
-from mlobs_client.launch.options import Options, Outcome, Server
+from mlobs_client.launch.options import Outcome, RunOptions, Server
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
@@ -31,7 +31,7 @@ def run(
     ipi: IpiInput,
     clients: Sequence[ClientFile],
     report: Callable[[Status], None],
-    options: Options,
+    options: RunOptions,
 ) -> Outcome:
     """Run i-PI and its clients until it ends, or until SIGINT or SIGTERM.
 
@@ -43,7 +43,7 @@ def run(
         ipi: the input.
         clients: the client files of its forcefields.
         report: called about every second.
-        options: see :class:`~mlobs_client.launch.options.Options`.
+        options: see :class:`~mlobs_client.launch.options.RunOptions`.
 
     Raises:
         LaunchError: another run works in the folder, an address is in use, a client cannot work,
@@ -51,8 +51,8 @@ def run(
         ModelError: i-PI would load models that are not trusted.
     """
     require_trusted_input(ipi, ipi.path.parent)
-    check_service(ipi, clients, others_serve=options.others_serve or bool(options.beside))
-    commands = read_commands(options.beside, ipi)
+    check_service(ipi, clients, others_serve=options.others_serve or bool(options.drivers))
+    commands = read_commands(options.drivers, ipi)
     if options.stall is not None and not ipi.writes_steps:
         raise LaunchError(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
@@ -61,7 +61,7 @@ def run(
     files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)
     meets_others = (options.others_serve and not options.listen) or (
-        bool(commands) and not names_all(options.beside, ipi, clients)
+        bool(commands) and not names_all(options.drivers, ipi, clients)
     )
     with (
         alone(ipi.path.parent) as lock,
@@ -72,9 +72,9 @@ def run(
         free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
         if ipi.step == 0:
             set_aside(ipi, "of an earlier run")
-        beside = name_programs(commands, ipi, sockets.prefix, files)
-        drivers = clients if ipi.is_mpi_job else ()
-        server = Server(sockets.prefix, (lock, *sockets.locks), drivers, beside)
+        drivers = name_drivers(commands, ipi, sockets.prefix, files)
+        mpi_clients = clients if ipi.is_mpi_job else ()
+        server = Server(sockets.prefix, (lock, *sockets.locks), mpi_clients, drivers)
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:
             return supervised.watch(received, report)
@@ -83,7 +83,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _relay(ipi: IpiInput, prefix: str, options: Options) -> Iterator[Relay | None]:
+def _relay(ipi: IpiInput, prefix: str, options: RunOptions) -> Iterator[Relay | None]:
     """Listen for clients on other machines, if the options ask for it."""
     host = options.listen or (socket.gethostname() if options.srun else None)
     if host is None:

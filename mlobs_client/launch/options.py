@@ -15,12 +15,12 @@ EXPLODED: Final = 1e5  # K: no molecules any more
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """Options of a run.
 
     Attributes:
         others_serve: sockets without a client file are served by other programs.
-        beside: command lines of such programs, which are started and ended with the run;
+        drivers: command lines of such programs, which are started and ended with the run;
             ``{NAME}`` in them is the address of this <ffsocket>.
         srun: clients are started by Slurm, on the nodes of the current allocation.
         listen: name or IPv4 address of this machine where clients on other machines connect; with
@@ -31,7 +31,7 @@ class Options:
     """
 
     others_serve: bool = False
-    beside: Sequence[str] = ()
+    drivers: Sequence[str] = ()
     srun: bool = False
     listen: str | None = None
     max_temperature: float = EXPLODED
@@ -62,11 +62,11 @@ class Server:
     Attributes:
         prefix: string that it puts before the addresses of unix sockets.
         locks: descriptors of the locks of its folders, which it inherits.
-        drivers: client files of drivers that are started with it, in one MPI job.
-        beside: words of the other programs, by the names of their processes.
+        mpi_clients: client files of drivers that are started with it, in one MPI job.
+        drivers: words of the other programs, by the names of their processes.
     """
 
     prefix: str
     locks: Sequence[int]
-    drivers: Sequence[ClientFile] = ()
-    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    mpi_clients: Sequence[ClientFile] = ()
+    drivers: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -17,7 +17,7 @@ CHOSEN: Final = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """A GPU or a node, as a client is started there.
 
     Attributes:
@@ -29,7 +29,7 @@ class Place:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
+def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
     """Distribute the GPUs of this machine over the clients with ``device = "cuda"``.
 
     Args:
@@ -39,11 +39,11 @@ def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
     places = {}
     for name, file in files.items():
         gpu = next(gpus) if file.uses_gpu else ""
-        places[name] = Place(environment={CHOSEN: gpu} if gpu else {})
+        places[name] = Placement(environment={CHOSEN: gpu} if gpu else {})
     return places
 
 
-def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
+def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
     """Let Slurm choose the node: each client is a job step of the current allocation.
 
     Args:
@@ -68,7 +68,7 @@ def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
             f"--job-name={name}",
             "--quiet",
         ]
-        places[name] = Place(words=("srun", *asked))
+        places[name] = Placement(words=("srun", *asked))
     return places
 
 

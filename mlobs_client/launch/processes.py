@@ -116,7 +116,7 @@ class Child:
         return words in self._heard
 
     @property
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line of its output, or how it ended.
 
         Lines that srun adds at the end of a task are skipped.

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.input import IpiInput
-from mlobs_client.ipi.properties import Column, read_header
+from mlobs_client.ipi.properties import PropertyColumn, read_header
 from mlobs_client.launch.stamps import is_new, stamps
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
@@ -98,12 +98,12 @@ class Progress:
             return None, None
         columns = _read_columns(path)
         row = _last_row(path)
-        if "step" not in columns or len(row) < max(one.place.stop for one in columns.values()):
+        if "step" not in columns or len(row) < max(one.columns.stop for one in columns.values()):
             return None, None
         temperature = None
         if (column := columns.get("temperature")) and column.unit in TEMPERATURE_UNITS:
-            temperature = row[column.place.start] * TEMPERATURE_UNITS[column.unit]
-        return int(row[columns["step"].place.start]), temperature
+            temperature = row[column.columns.start] * TEMPERATURE_UNITS[column.unit]
+        return int(row[columns["step"].columns.start]), temperature
 
     def _read_spread(self, base: Path) -> float | None:
         beads = _beads(base)
@@ -154,7 +154,7 @@ def _timestep(ipi: IpiInput) -> float | None:
     return ipi.timestep.in_atomic_units("time", f"{ipi.path}: <timestep>") / FEMTOSECOND
 
 
-def _read_columns(path: Path) -> dict[str, Column]:
+def _read_columns(path: Path) -> dict[str, PropertyColumn]:
     """Return the columns of properties by name; none if the header cannot be read."""
     with path.open("rb") as stream:
         head = stream.read(HEAD).decode("utf-8", "replace")

@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 FILE: Final = "mlobs-run.json"
 """Name of the rendezvous file, in the folder of i-PI."""
-GREETING: Final = 10.0  # seconds that a client has for its answer
-STRANGERS: Final = 64  # that have not proved yet that they know the password
-PAUSE: Final = 0.1  # s
+HANDSHAKE_TIMEOUT: Final = 10.0  # seconds that a client has for its answer
+MAX_UNAUTHENTICATED: Final = 64  # that have not proved yet that they know the password
+RETRY_DELAY: Final = 0.1  # s
 QUEUE: Final = 128  # clients that knock at once
 
 
@@ -53,7 +53,7 @@ class Relay:
         self._paths = frozenset(UnixAddress(name, prefix).path for name in addresses)
         self._lock = threading.Lock()
         self._clients: set[socket.socket] = set()
-        self._strangers = threading.Semaphore(STRANGERS)
+        self._unauthenticated = threading.Semaphore(MAX_UNAUTHENTICATED)
         self._is_closed = False
         try:
             self._door = socket.create_server((host, 0), backlog=QUEUE)
@@ -95,9 +95,9 @@ class Relay:
                 if self._is_closed:
                     return
                 logger.warning("nobody can be let in at the moment: %s", error.strerror)
-                time.sleep(PAUSE)
+                time.sleep(RETRY_DELAY)
                 continue
-            if self._strangers.acquire(blocking=False):
+            if self._unauthenticated.acquire(blocking=False):
                 threading.Thread(target=self._serve, args=(client, host), daemon=True).start()
             else:
                 client.close()  # it will try again; strangers must not use up what we have
@@ -127,9 +127,9 @@ class Relay:
     def _admit(self, client: socket.socket) -> str:
         """Hear the greeting; return the path that is asked for."""
         try:
-            return self._find_path(self.rendezvous.admit(client, GREETING))
+            return self._find_path(self.rendezvous.admit(client, HANDSHAKE_TIMEOUT))
         finally:
-            self._strangers.release()
+            self._unauthenticated.release()
 
     @contextlib.contextmanager
     def _known(self, client: socket.socket) -> Iterator[None]:

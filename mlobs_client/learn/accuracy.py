@@ -166,13 +166,13 @@ def _residuals(evaluator: Evaluator, data_set: DataSet) -> Array:
     """Return dipole labels without integer part and prediction, ``[s, m, i]``, e angstrom."""
     everything = np.arange(len(data_set.labelled))
     members = _observe(evaluator, data_set, everything, "committee_dipoles")
-    labels = np.array([one.remainder for one in data_set.labelled])
+    labels = np.array([one.single_valued_dipole for one in data_set.labelled])
     return np.asarray(labels[:, None] - np.array(members) / ANGSTROM)
 
 
 def _dipoles(residuals: Array, data_set: DataSet) -> Compared:
     """Compare dipoles, with labels on the branch nearest to the mean of the committee."""
-    labels = np.array([one.remainder for one in data_set.labelled])
+    labels = np.array([one.single_valued_dipole for one in data_set.labelled])
     mean = residuals.mean(axis=1)
     shifts = np.array([q.shifts(r) for q, r in zip(data_set.quanta, mean, strict=True)])
     members = (labels[:, None] - residuals)[data_set.test]

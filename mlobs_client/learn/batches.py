@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mlobs_client.evaluate.model_files import quiet_third_parties
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.structure import Array, to_atoms
 
 with quiet_third_parties():
@@ -24,7 +24,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def make_graph(
-    labelled: Labelled,
+    labelled: LabelledStructure,
     targets: dict[str, Array],
     species: Sequence[int],
     cutoff: float,

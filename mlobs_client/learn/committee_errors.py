@@ -17,7 +17,7 @@ import numpy as np
 from mlobs_client.analysis.calibration import Errors
 from mlobs_client.client.total_energy import observe
 from mlobs_client.evaluate.evaluation import Evaluator
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.quantities import Quantity, of_members, symmetric_components
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM
@@ -29,13 +29,15 @@ logger = logging.getLogger(__name__)
 class _Compared:
     """A structure with its label ``[row, component]`` and members ``[m, row, component]``."""
 
-    one: Labelled
+    one: LabelledStructure
     label: Array
     members: Array
 
 
 def committee_errors(
-    evaluators: Sequence[Evaluator], labelled: Sequence[Labelled], quantities: Sequence[str]
+    evaluators: Sequence[Evaluator],
+    labelled: Sequence[LabelledStructure],
+    quantities: Sequence[str],
 ) -> dict[str, Errors]:
     """Evaluate committees on labelled structures.
 
@@ -75,12 +77,12 @@ def committee_errors(
     return found
 
 
-def mean_size(labelled: Sequence[Labelled]) -> float:
+def mean_size(labelled: Sequence[LabelledStructure]) -> float:
     """Return the mean number of atoms, to which extensive quantities are scaled."""
     return float(np.mean([one.structure.n_atoms for one in labelled]))
 
 
-def _compare(row: Quantity, one: Labelled, members: Array) -> _Compared:
+def _compare(row: Quantity, one: LabelledStructure, members: Array) -> _Compared:
     label = _label(row.members_of, one, members)
     if row.is_symmetric:
         label, members = symmetric_components(label), symmetric_components(members)
@@ -88,7 +90,7 @@ def _compare(row: Quantity, one: Labelled, members: Array) -> _Compared:
     return _Compared(one, label.reshape(n_rows, -1), members.reshape(len(members), n_rows, -1))
 
 
-def _label(quantity: str, one: Labelled, members: Array) -> Array:
+def _label(quantity: str, one: LabelledStructure, members: Array) -> Array:
     """As it is, but dipoles on the branch next to the mean of the committee."""
     if quantity == "virials" and "virials" not in one.labels:
         return -one.structure.volume / ANGSTROM**3 * one.labels["stress"]

@@ -21,7 +21,7 @@ from mlobs_client.learn.bond_charges import (
 )
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.index_order import IndexOrder, find_index_order
-from mlobs_client.learn.labels import Labelled, numbers_by_species, species_of
+from mlobs_client.learn.labels import LabelledStructure, numbers_by_species, species_of
 from mlobs_client.learn.networks import KINDS, count_species, fit_free_atoms
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array, Integers
@@ -55,7 +55,7 @@ class DataSet:
     """
 
     kind: str
-    labelled: tuple[Labelled, ...]
+    labelled: tuple[LabelledStructure, ...]
     species: tuple[int, ...]
     quanta: tuple[Quanta, ...]
     targets: tuple[Mapping[str, Array], ...]
@@ -117,7 +117,7 @@ class DataSet:
 
 def prepare(
     kind: str,
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     *,
     cutoff: float,
     test_fraction: float = 0.1,
@@ -175,7 +175,7 @@ def prepare(
 
 def _set_dipoles(
     targets: Sequence[dict[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     quanta: Sequence[Quanta],
     species: Sequence[int],
     cutoff: float,
@@ -185,7 +185,7 @@ def _set_dipoles(
     """Set targets of Born charges, if any, and of dipoles on the branch of a first prediction."""
     start = _set_born_charges(targets, labelled, species, cutoff, rest)
     features = np.array([pair_features(one.structure, species, cutoff) for one in labelled])
-    labels = np.array([one.remainder for one in labelled])
+    labels = np.array([one.single_valued_dipole for one in labelled])
     of_rest = [quanta[s] for s in rest]
     first = fit_bond_charges(features[rest], labels[rest], of_rest, seed, start)
     if not first.tells:
@@ -204,7 +204,7 @@ def _set_dipoles(
 
 
 def _set_as_labelled(
-    targets: Sequence[dict[str, Array]], labelled: Sequence[Labelled], name: str
+    targets: Sequence[dict[str, Array]], labelled: Sequence[LabelledStructure], name: str
 ) -> None:
     is_of_atoms = QUANTITIES[name].per == "atom"
     for target, one in zip(targets, labelled, strict=True):
@@ -213,7 +213,7 @@ def _set_as_labelled(
 
 def _set_born_charges(
     targets: Sequence[dict[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     species: Sequence[int],
     cutoff: float,
     rest: Integers,
@@ -233,7 +233,7 @@ def _set_born_charges(
 
 
 def _check_order(
-    targets: Sequence[Mapping[str, Array]], labelled: Sequence[Labelled]
+    targets: Sequence[Mapping[str, Array]], labelled: Sequence[LabelledStructure]
 ) -> IndexOrder | None:
     """Determine the order of the indices of Born charges, and refuse a wrong one."""
     if "born_charges" not in targets[0]:
@@ -255,7 +255,7 @@ def _check_order(
 
 def _set_energies(
     targets: Sequence[dict[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     species: Sequence[int],
     rest: Integers,
 ) -> Array:
@@ -269,7 +269,7 @@ def _set_energies(
 
 def _scales(
     targets: Sequence[Mapping[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     species: Sequence[int],
 ) -> dict[str, float]:
     """Return root mean squares of the targets; of polarizabilities without a mean per species."""

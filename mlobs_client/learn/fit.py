@@ -25,7 +25,7 @@ from mlobs_client.learn.batches import join
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.objective import Objective
 
-Report = Callable[[int, float], None]
+ReportStep = Callable[[int, float], None]
 """Function that is called with the step and the last validation error."""
 
 
@@ -107,7 +107,7 @@ class Fit:
         self._best: dict[str, torch.Tensor] = {}
         self._checks: list[Check] = []
 
-    def run(self, report: Report) -> list[Check]:
+    def run(self, report: ReportStep) -> list[Check]:
         """Train to the end.
 
         Raises:

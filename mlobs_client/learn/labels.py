@@ -43,7 +43,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledStructure:
     """A structure with its labels.
 
     Attributes:
@@ -65,7 +65,7 @@ class Labelled:
         return Quanta.of(self.structure)
 
     @property
-    def remainder(self) -> Array:
+    def single_valued_dipole(self) -> Array:
         """Dipole minus e sum N_I R_I, on the branch of the label, shape ``(3,)``, e angstrom."""
         if self.oxidation_numbers is None:
             return self.labels["dipole"]
@@ -85,7 +85,7 @@ def read_labelled(
     oxidation_numbers: OxidationNumbers | None = None,
     *,
     with_integers: bool = True,
-) -> list[Labelled]:
+) -> list[LabelledStructure]:
     """Read all labelled structures of a file.
 
     Args:
@@ -116,12 +116,12 @@ def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
     return [name for name, label in labels.items() if _value(atoms, name, label) is not None]
 
 
-def species_of(labelled: Sequence[Labelled]) -> tuple[int, ...]:
+def species_of(labelled: Sequence[LabelledStructure]) -> tuple[int, ...]:
     """Return the atomic numbers of a data set, sorted."""
     return tuple(sorted({int(z) for one in labelled for z in one.structure.numbers}))
 
 
-def numbers_by_species(labelled: Sequence[Labelled]) -> dict[str, int] | None:
+def numbers_by_species(labelled: Sequence[LabelledStructure]) -> dict[str, int] | None:
     """Return oxidation numbers of a data set by species; None if atoms of one species differ."""
     found: dict[int, int] = {}
     for one in labelled:
@@ -140,7 +140,7 @@ def _label(
     wanted: Mapping[str, Label],
     oxidation_numbers: OxidationNumbers | None,
     with_integers: bool,
-) -> Iterator[Labelled]:
+) -> Iterator[LabelledStructure]:
     for index, atoms in enumerate(frames):
         where = f"{path}, structure {index} (counted from 0)"
         try:
@@ -151,7 +151,7 @@ def _label(
         integers = None
         if "dipole" in wanted and with_integers:
             integers = _integers(atoms, structure, oxidation_numbers, where)
-        yield Labelled(index, structure, labels, integers)
+        yield LabelledStructure(index, structure, labels, integers)
 
 
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -20,7 +20,7 @@ with quiet_third_parties():
     from mace.tools.torch_tools import default_dtype
 
 
-class Size(NamedTuple):
+class NetworkSize(NamedTuple):
     """The size of a network, which determines accuracy and cost.
 
     Attributes:
@@ -37,26 +37,26 @@ class Size(NamedTuple):
 
 
 SIZES: Final = {
-    "small": Size(8, 2, 2, (16,)),
-    "medium": Size(16, 2, 3, (32, 32)),
-    "large": Size(32, 2, 3, (64, 64, 64)),
+    "small": NetworkSize(8, 2, 2, (16,)),
+    "medium": NetworkSize(16, 2, 3, (32, 32)),
+    "large": NetworkSize(32, 2, 3, (64, 64, 64)),
 }
 """Sizes by name; "small" suffices for one phase of one composition, such as liquid water."""
 
 
-class Build(NamedTuple):
+class Architecture(NamedTuple):
     """The architecture of a network.
 
     Attributes:
         kind: one of :data:`KINDS`.
-        size: see :class:`Size`.
+        size: see :class:`NetworkSize`.
         species: atomic numbers, sorted.
         cutoff: cutoff, angstrom.
         neighbours: mean number of edges per atom, for normalization.
     """
 
     kind: str
-    size: Size
+    size: NetworkSize
     species: tuple[int, ...]
     cutoff: float
     neighbours: float
@@ -80,31 +80,31 @@ class Kind(NamedTuple):
     """
 
     learns: tuple[str, ...]
-    make: Callable[[Build, Array | None], torch.nn.Module]
+    make: Callable[[Architecture, Array | None], torch.nn.Module]
     evaluator: Callable[[Networks], Evaluator]
     rate: float
     steps: int
 
 
-def _dipole(one: Build, energies: Array | None) -> torch.nn.Module:
+def _dipole(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
     # The last layer of AtomicDipolesMACE has no scalars: a gate that vanishes at 0 would
     # silence its readout for ever; sigmoid(0) = 1/2 makes it a linear readout.
-    settings = _settings(one, "0e 1o") | {
+    settings = _settings(architecture, "0e 1o") | {
         "gate": torch.sigmoid,
-        "MLP_irreps": o3.Irreps(f"{one.size.channels}x1o"),
+        "MLP_irreps": o3.Irreps(f"{architecture.size.channels}x1o"),
     }
     network: torch.nn.Module = modules.AtomicDipolesMACE(**settings)
     return network
 
 
-def _polarizability(one: Build, energies: Array | None) -> torch.nn.Module:
-    network: torch.nn.Module = modules.AtomicDielectricMACE(**_settings(one, "0e 1o 2e"))
+def _polarizability(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
+    network: torch.nn.Module = modules.AtomicDielectricMACE(**_settings(architecture, "0e 1o 2e"))
     return network
 
 
-def _energy_and_dipole(one: Build, energies: Array | None) -> torch.nn.Module:
-    free = np.zeros(len(one.species)) if energies is None else energies
-    settings = _settings(one, "0e 1o") | {"atomic_energies": free}
+def _energy_and_dipole(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
+    free = np.zeros(len(architecture.species)) if energies is None else energies
+    settings = _settings(architecture, "0e 1o") | {"atomic_energies": free}
     network: torch.nn.Module = modules.EnergyDipolesMACE(**settings)
     return network
 
@@ -126,37 +126,41 @@ KINDS: Final[dict[str, Kind]] = {
 """By the name that the files of their members begin with."""
 
 
-def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torch.nn.Module:
+def build(
+    architecture: Architecture, dtype: torch.dtype, energies: Array | None = None
+) -> torch.nn.Module:
     """Make a network with random weights.
 
     Args:
-        one: the architecture.
+        architecture: the architecture.
         dtype: precision of weights and constants.
         energies: energies of the free atoms, shape ``(n_species,)``, eV; zero if None.
     """
     with quiet_third_parties(), default_dtype(dtype):
         warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn
-        return KINDS[one.kind].make(one, energies)
+        return KINDS[architecture.kind].make(architecture, energies)
 
 
-def _settings(one: Build, degrees: str) -> dict[str, Any]:
+def _settings(architecture: Architecture, degrees: str) -> dict[str, Any]:
     """Settings of all networks of MACE; ``degrees`` of their features, as e3nn calls them."""
-    irreps = o3.Irreps("+".join(f"{one.size.channels}x{degree}" for degree in degrees.split()))
+    irreps = o3.Irreps(
+        "+".join(f"{architecture.size.channels}x{degree}" for degree in degrees.split())
+    )
     return {
-        "r_max": one.cutoff,
+        "r_max": architecture.cutoff,
         "num_bessel": 8,
         "num_polynomial_cutoff": 5,
         "max_ell": 2,
         "interaction_cls": modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         "interaction_cls_first": modules.interaction_classes["RealAgnosticInteractionBlock"],
-        "num_interactions": one.size.layers,
-        "num_elements": len(one.species),
+        "num_interactions": architecture.size.layers,
+        "num_elements": len(architecture.species),
         "hidden_irreps": irreps,
         "MLP_irreps": irreps,
-        "avg_num_neighbors": one.neighbours,
-        "atomic_numbers": list(one.species),
-        "correlation": one.size.correlation,
-        "radial_MLP": list(one.size.radial),
+        "avg_num_neighbors": architecture.neighbours,
+        "atomic_numbers": list(architecture.species),
+        "correlation": architecture.size.correlation,
+        "radial_MLP": list(architecture.size.radial),
         "gate": torch.nn.functional.silu,
         "atomic_energies": None,
     }
@@ -170,11 +174,11 @@ def scale_outputs(network: torch.nn.Module, factor: float) -> None:
             last.weight.mul_(factor)
 
 
-def in_double(
-    network: torch.nn.Module, one: Build, energies: Array | None = None
+def to_float64(
+    network: torch.nn.Module, architecture: Architecture, energies: Array | None = None
 ) -> torch.nn.Module:
     """Return a network in double precision with the same weights, on the CPU."""
-    exact = build(one, torch.float64, energies)
+    exact = build(architecture, torch.float64, energies)
     weights = dict(network.named_parameters())
     with torch.no_grad():
         for name, parameter in exact.named_parameters():

@@ -29,7 +29,7 @@ from mlobs_client.learn.data_set import DataSet, prepare
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
-from mlobs_client.learn.networks import SIZES, Build, build, in_double, scale_outputs
+from mlobs_client.learn.networks import SIZES, Architecture, build, scale_outputs, to_float64
 from mlobs_client.learn.objective import Objective
 from mlobs_client.locks import hold
 from mlobs_client.tables import Table
@@ -37,7 +37,7 @@ from mlobs_client.tables import Table
 ATOMS_OF_A_STEP: Final = 200
 """Approximate number of atoms per step; smaller structures are joined."""
 
-Report = Callable[[int, int, float], None]
+ReportMember = Callable[[int, int, float], None]
 """Function that is called with member, step and last validation error."""
 
 
@@ -115,7 +115,7 @@ def train_committee(
     data_set: DataSet,
     folder: Path,
     n_members: int,
-    report: Report,
+    report: ReportMember,
     device: str = "cpu",
 ) -> list[Path]:
     """Train the members that are not done yet.
@@ -215,16 +215,16 @@ def _train_member(
     data_set: DataSet,
     path: Path,
     member: int,
-    report: Report,
+    report: ReportMember,
     device: str,
 ) -> None:
     seed = settings.seed + member
-    fit, made_of = _make_fit(settings, data_set, path.with_suffix(".checkpoint"), seed, device)
+    fit, architecture = _make_fit(settings, data_set, path.with_suffix(".checkpoint"), seed, device)
     start = time.perf_counter()
     checks = fit.run(lambda step, error: report(member, step, error))
     network = fit.network.cpu()
     with quiet_third_parties():
-        write_pickle(path, in_double(network, made_of, data_set.free_atoms))
+        write_pickle(path, to_float64(network, architecture, data_set.free_atoms))
     record = {
         "seed": seed,
         "n_train": len(fit.train),
@@ -243,7 +243,7 @@ def _train_member(
 
 def _make_fit(
     settings: Settings, data_set: DataSet, checkpoint: Path, seed: int, device: str
-) -> tuple[Fit, Build]:
+) -> tuple[Fit, Architecture]:
     """Return the training of a member from its beginning, and the architecture of its network."""
     train, valid = (
         [
@@ -253,9 +253,11 @@ def _make_fit(
         for places in data_set.split(seed)
     )
     size = SIZES[settings.size]
-    made_of = Build(settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train))
+    architecture = Architecture(
+        settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train)
+    )
     torch.manual_seed(seed)
-    network = _move(build(made_of, torch.float32), device)
+    network = _move(build(architecture, torch.float32), device)
     quanta = {one.index: q for one, q in zip(data_set.labelled, data_set.quanta, strict=True)}
     objective = Objective(settings.kind, data_set.scales, quanta)
     # Outputs begin as large as what there is to learn.
@@ -264,4 +266,4 @@ def _make_fit(
     n_atoms = sum(graph.num_nodes for graph in train) / len(train)
     batch = settings.batch or max(1, round(ATOMS_OF_A_STEP / n_atoms))
     recipe = Recipe(settings.steps, settings.rate, batch)
-    return Fit(network, objective, train, valid, recipe, seed, checkpoint, device), made_of
+    return Fit(network, objective, train, valid, recipe, seed, checkpoint, device), architecture

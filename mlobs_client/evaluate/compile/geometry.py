@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 import torch
 from torch.nn.functional import pad
 
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.units import ANGSTROM
 
@@ -40,7 +40,7 @@ class Geometry(NamedTuple):
     images: torch.Tensor
 
 
-class Filling(NamedTuple):
+class Padding(NamedTuple):
     """Padding that is reused as long as a neighbour list, its atoms and the size stay the same.
 
     Attributes:
@@ -50,11 +50,11 @@ class Filling(NamedTuple):
     """
 
     numbers: torch.Tensor
-    size: Size
+    size: ProgramSize
     rest: Geometry
 
     @classmethod
-    def of(cls, graph: Graph, attributes: torch.Tensor, size: Size) -> Self:
+    def of(cls, graph: Graph, attributes: torch.Tensor, size: ProgramSize) -> Self:
         """Pad everything except positions and cells.
 
         Args:
@@ -86,7 +86,7 @@ class Filling(NamedTuple):
         )
 
 
-class Taken(NamedTuple):
+class SelectedEdges(NamedTuple):
     """Edges that were selected from pairs.
 
     Attributes:
@@ -101,7 +101,7 @@ class Taken(NamedTuple):
     summary: torch.Tensor
 
 
-def take_near(geometry: Geometry, cutoff: float, n_edges: int) -> Taken:
+def select_edges(geometry: Geometry, cutoff: float, n_edges: int) -> SelectedEdges:
     """Select ``n_edges`` pairs: those within the cutoff (bohr), padded with the last pair."""
     senders, receivers = geometry.pairs
     cells = geometry.cells[geometry.structure_of[senders]]
@@ -116,11 +116,11 @@ def take_near(geometry: Geometry, cutoff: float, n_edges: int) -> Taken:
     kept = torch.full((n_edges + 1,), n_pairs - 1, device=place.device).scatter(0, place, every)
     kept = kept[:n_edges]
     summary = torch.stack([near.sum().to(squares), squares.min()])
-    return Taken(geometry.pairs[:, kept], vectors[kept], summary)
+    return SelectedEdges(geometry.pairs[:, kept], vectors[kept], summary)
 
 
 def through_edges(
-    geometry: Geometry, edges: Taken, by_vectors: torch.Tensor
+    geometry: Geometry, edges: SelectedEdges, by_vectors: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return derivatives with respect to positions and strain, shaped as positions and cells.
 

@@ -16,7 +16,7 @@ import torch
 from mlobs_client.errors import MlobsError, ModelError
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.geometry import Filling
+from mlobs_client.evaluate.compile.geometry import Padding
 from mlobs_client.evaluate.compile.programs import TOLERANCE, Program, Sums, differing
 from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.derivatives import through_edges
@@ -32,24 +32,24 @@ MOST_SIZES: Final = 8
 """Largest number of sizes of one committee. A run that needs more changes too fast to compile."""
 
 
-class State(Enum):
+class CompilationState(Enum):
     """The state of compilation for the inputs of the last evaluation."""
 
-    NONE = auto()  # nobody wants it, or there is nothing that takes time
-    WAITING = auto()  # a program would have been used
+    NONE = auto()  # no compilation is requested, or there are no edges
+    WAITING = auto()  # a program is not ready yet
     READY = auto()
-    FAILED = auto()  # there is no program, and none will be made
+    FAILED = auto()  # there is no program, and none will be compiled
 
 
 class _Ready(NamedTuple):
-    size: store.Size
+    size: store.ProgramSize
     program: Program
 
 
 class _Seen(NamedTuple):
     """The padding of a neighbour list, and its number of edges at the last evaluation."""
 
-    filling: Filling
+    padding: Padding
     n_edges: int
 
 
@@ -76,11 +76,11 @@ class CompiledNetworks:
         self._identity = store.identity(networks.members)
         self._ready: list[_Ready] = []
         self._seen = WeakKeyDictionary[NeighbourList, _Seen]()
-        self._next_look: dict[store.Size, float] = {}
+        self._next_look: dict[store.ProgramSize, float] = {}
         self._since: float | None = None
         self._removed: set[str] = set()
         self._gave_up = False
-        self.state = State.NONE
+        self.state = CompilationState.NONE
 
     @cached_property
     def _members(self) -> Sequence[AtomicNetwork]:
@@ -95,16 +95,16 @@ class CompiledNetworks:
         """Return the sums of all members, or None as long as no program fits."""
         if self._since is None:
             self._since = time.monotonic()
-        self.state = State.NONE
+        self.state = CompilationState.NONE
         if not len(graph.neighbours.images):
             return None
         n_edges = self._count_edges(graph)
-        while n_edges:  # or there is nothing that a program could be compared with
+        while n_edges:  # without edges, a program cannot be compared with the networks
             ready = self._program(graph, n_edges)
             if ready is None:
-                self.state = State.FAILED if self._gave_up else State.WAITING
+                self.state = CompilationState.FAILED if self._gave_up else CompilationState.WAITING
                 break
-            self.state = State.READY
+            self.state = CompilationState.READY
             sums = self._run(ready, graph)
             if sums.closest < SAME_PLACE:
                 return None  # as they are, networks get a graph that says which atoms
@@ -125,12 +125,12 @@ class CompiledNetworks:
         seen = self._seen.get(graph.neighbours)
         if (
             seen is None
-            or seen.filling.size != ready.size
-            or seen.filling.numbers is not graph.numbers
+            or seen.padding.size != ready.size
+            or seen.padding.numbers is not graph.numbers
         ):
             attributes = self._networks.attributes(graph.numbers)
-            seen = _Seen(Filling.of(graph, attributes, ready.size), 0)
-        sums = Sums(ready.program, seen.filling, graph)
+            seen = _Seen(Padding.of(graph, attributes, ready.size), 0)
+        sums = Sums(ready.program, seen.padding, graph)
         # going down slowly: numbers that fluctuate about a size do not change programs each step
         n_edges = max(sums.n_edges, seen.n_edges - 1)
         self._seen[graph.neighbours] = seen._replace(n_edges=n_edges)
@@ -139,17 +139,17 @@ class CompiledNetworks:
     def _program(self, graph: Graph, n_edges: int) -> _Ready | None:
         """Return the program with the least padding; look for another one if all are too large."""
         n_pairs = len(graph.neighbours.images)
-        there = store.Size(graph.n_structures, len(graph.positions), n_pairs, n_edges)
+        required = store.ProgramSize(graph.n_structures, len(graph.positions), n_pairs, n_edges)
         fitting = sorted(
-            (ready for ready in self._ready if _fits(there, ready.size)),
+            (ready for ready in self._ready if _fits(required, ready.size)),
             key=lambda ready: (ready.size.n_edges, ready.size.n_pairs),
         )
-        close = (ready for ready in fitting if _is_close(there, ready.size))
-        return next(close, None) or self._look_for(there, graph) or next(iter(fitting), None)
+        close = (ready for ready in fitting if _is_close(required, ready.size))
+        return next(close, None) or self._look_for(required, graph) or next(iter(fitting), None)
 
-    def _look_for(self, there: store.Size, graph: Graph) -> _Ready | None:
+    def _look_for(self, required: store.ProgramSize, graph: Graph) -> _Ready | None:
         """Take a program from the store, or start its compilation; failures do not end a run."""
-        now, size = time.monotonic(), size_for(there)
+        now, size = time.monotonic(), padded_size(required)
         if self._gave_up or now < self._next_look.get(size, now):
             return None
         self._next_look[size] = now + LOOK_EVERY
@@ -166,7 +166,7 @@ class CompiledNetworks:
             ready = _Ready(size, program)
             sums = self._run(ready, graph)
             if sums.n_edges > size.n_edges:  # more than at the last step, or than others count
-                return self._look_for(replace(there, n_edges=sums.n_edges), graph)
+                return self._look_for(replace(required, n_edges=sums.n_edges), graph)
             if not self._agrees(sums, graph):
                 return None
         except (MlobsError, OSError, RuntimeError) as error:
@@ -183,7 +183,7 @@ class CompiledNetworks:
         )
         return ready
 
-    def _load(self, found: store.Found, key: str) -> Program | None:
+    def _load(self, found: store.StoredProgram, key: str) -> Program | None:
         """Load a program from the store; a damaged one is removed, once."""
         tensors = differing(self._members)
         try:
@@ -200,7 +200,7 @@ class CompiledNetworks:
             )  # fmt: skip
             return None
 
-    def _have_made(self, size: store.Size, key: str) -> None:
+    def _have_made(self, size: store.ProgramSize, key: str) -> None:
         """Start a compilation, if the networks have been in use for long enough."""
         if len(self._ready) >= MOST_SIZES:
             self._give_up(f"programs of {MOST_SIZES} sizes are in use, and none of them fits")
@@ -247,17 +247,17 @@ class CompiledNetworks:
         logger.warning("%s: %s; the networks are evaluated as they are", self._name, reason)
 
 
-def size_for(there: store.Size) -> store.Size:
+def padded_size(required: store.ProgramSize) -> store.ProgramSize:
     """Return the size to compile for, with some room for pairs and edges, whose number varies.
 
     Numbers of edges increase in steps of three to six percent, so that a trajectory needs few
     sizes; numbers of pairs, which cost little, in steps twice as large.
     """
-    return store.Size(
-        there.n_structures + 1,
-        there.n_atoms + 1,
-        _round_up(there.n_pairs + there.n_pairs // 16 + 1, digits=4),
-        _round_up(there.n_edges + there.n_edges // 50, digits=5),
+    return store.ProgramSize(
+        required.n_structures + 1,
+        required.n_atoms + 1,
+        _round_up(required.n_pairs + required.n_pairs // 16 + 1, digits=4),
+        _round_up(required.n_edges + required.n_edges // 50, digits=5),
     )
 
 
@@ -267,19 +267,19 @@ def _round_up(number: int, digits: int) -> int:
     return -(-max(number, 1) // step) * step
 
 
-def _fits(there: store.Size, size: store.Size) -> bool:
+def _fits(required: store.ProgramSize, size: store.ProgramSize) -> bool:
     return (
-        there.n_structures < size.n_structures
-        and there.n_atoms < size.n_atoms
-        and there.n_pairs < size.n_pairs
-        and there.n_edges <= size.n_edges
+        required.n_structures < size.n_structures
+        and required.n_atoms < size.n_atoms
+        and required.n_pairs < size.n_pairs
+        and required.n_edges <= size.n_edges
     )
 
 
-def _is_close(there: store.Size, size: store.Size) -> bool:
+def _is_close(required: store.ProgramSize, size: store.ProgramSize) -> bool:
     """Return whether the padding is so small that another program would not be much faster."""
     return (
-        size.n_atoms <= 1.25 * there.n_atoms + 16
-        and size.n_pairs <= 1.5 * there.n_pairs + 64
-        and size.n_edges <= 1.25 * there.n_edges + 64
+        size.n_atoms <= 1.25 * required.n_atoms + 16
+        and size.n_pairs <= 1.5 * required.n_pairs + 64
+        and size.n_edges <= 1.25 * required.n_edges + 64
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import torch
 
-from mlobs_client.evaluate.compile.geometry import Filling, Geometry
+from mlobs_client.evaluate.compile.geometry import Geometry, Padding
 from mlobs_client.evaluate.derivatives import Derivative
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
@@ -78,8 +78,9 @@ class Program:
 
         Returns:
             Sums over atoms, shape ``(n_members, n_structures, *shape)``, in the units of the
-            networks; ``summary`` of :class:`mlobs_client.evaluate.compile.geometry.Taken`; and
-            tensors that the backward pass needs.
+            networks; ``summary`` of
+            :class:`mlobs_client.evaluate.compile.geometry.SelectedEdges`; and tensors that the
+            backward pass needs.
         """
         outputs = [self._forward.run([*geometry, *own]) for own in self._own]
         saved = [output[2:] for output in outputs]
@@ -119,14 +120,14 @@ class Sums:
 
     Args:
         program: program to run.
-        filling: padding of the neighbour list to the size of the program.
+        padding: padding of the neighbour list to the size of the program.
         graph: the structures.
     """
 
-    def __init__(self, program: Program, filling: Filling, graph: Graph) -> None:
+    def __init__(self, program: Program, padding: Padding, graph: Graph) -> None:
         self._program = program
         self._n_structures, self._n_atoms = graph.n_structures, len(graph.positions)
-        self._all, summary, self._saved = program.forward(filling(graph))
+        self._all, summary, self._saved = program.forward(padding(graph))
         self.values = self._all[:, : self._n_structures].transpose(0, 1)
         n_edges, square = summary.tolist()
         self.n_edges = int(n_edges)

@@ -74,7 +74,7 @@ def _tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
     return networks
 
 
-def _with(tables: Sequence[Table], network: AtomicNetwork) -> AtomicNetwork:
+def _with(tables: Sequence[RadialTable], network: AtomicNetwork) -> AtomicNetwork:
     changed = copy.deepcopy(network)
     changed.network.radial_embedding = _Lengths()
     for table, (place, name, _) in zip(tables, _layers(changed.network), strict=True):
@@ -116,14 +116,14 @@ def _bytes(network: Any, intervals: int) -> int:
     return n_functions * KEPT * (intervals + 1) * size
 
 
-def _tables(network: Any, intervals: int) -> list[Table]:
+def _tables(network: Any, intervals: int) -> list[RadialTable]:
     """Make tables of all layers, computed in float64 and stored in the network's precision."""
     like = next(network.parameters())
     embedding = copy.deepcopy(network.radial_embedding).cpu().double()
     tables = []
     for _, _, layers in _layers(network):
         functions = _functions(embedding, copy.deepcopy(layers).cpu().double())
-        tables.append(Table(functions, float(network.r_max), intervals).to(like))
+        tables.append(RadialTable(functions, float(network.r_max), intervals).to(like))
     return tables
 
 
@@ -144,7 +144,7 @@ class _Lengths(torch.nn.Module):
         return lengths, None
 
 
-class Table(torch.nn.Module):
+class RadialTable(torch.nn.Module):
     """Functions of a length, interpolated by polynomials between equidistant nodes.
 
     The first node is half an interval away from zero, where a basis divides by the length. The

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from mlobs_client.errors import ModelError
-from mlobs_client.evaluate.networks.atomic import AtomicNetwork, build_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, architecture_of
 from mlobs_client.tables import Table
 from mlobs_client.units import ANGSTROM
 
@@ -33,7 +33,7 @@ FORMAT = 7
 
 
 @dataclass(frozen=True)
-class Size:
+class ProgramSize:
     """The size of the input of a program.
 
     Attributes:
@@ -59,12 +59,12 @@ class Request:
     """
 
     networks: Sequence[AtomicNetwork]
-    size: Size
+    size: ProgramSize
     threads: int
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredProgram:
     """A program on disk.
 
     Attributes:
@@ -91,13 +91,13 @@ def identity(networks: Sequence[AtomicNetwork]) -> str:
     """Return a hash of the networks."""
     digest = hashlib.sha256()
     for network in networks:
-        digest.update(build_of(network).encode())
+        digest.update(architecture_of(network).encode())
         for tensor in network.state_dict().values():
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def key(identity: str, size: Size, device: str) -> str:
+def key(identity: str, size: ProgramSize, device: str) -> str:
     """Return the name under which a program is stored."""
     parts = {
         "format": FORMAT,
@@ -149,14 +149,14 @@ def home() -> Path:
     return folder
 
 
-def find(key: str) -> Found | None:
+def find(key: str) -> StoredProgram | None:
     """Return the program of this name, or None; a damaged one is removed."""
     folder = home() / key
     try:
         made = _Made.model_validate_json((folder / "made.json").read_bytes())
         if made.key != key:
             raise ValueError("a program of another size or of other networks")
-        return Found(folder, made.stacked, made.seconds)
+        return StoredProgram(folder, made.stacked, made.seconds)
     except FileNotFoundError:
         return None
     except (ValueError, IsADirectoryError, NotADirectoryError):

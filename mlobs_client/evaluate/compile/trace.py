@@ -19,7 +19,7 @@ from torch.fx.graph import CodeGen
 
 from mlobs_client.evaluate.compile import bessel
 from mlobs_client.evaluate.compile.contraction import Contractions
-from mlobs_client.evaluate.compile.geometry import Geometry, take_near, through_edges
+from mlobs_client.evaluate.compile.geometry import Geometry, select_edges, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
@@ -56,8 +56,8 @@ def trace(
         The graphs ``(*geometry, *tensors) -> (sums, summary, *saved)`` and ``(*saved, cotangents)
         -> (d/d positions, d/d strain)``. Sums and cotangents have the shape ``(n_structures,
         *shape)``, are in float64 and in the units of the network, and have the members as first
-        axis if stacked; ``summary`` is that of ``Taken``; derivatives are with respect to atomic
-        units.
+        axis if stacked; ``summary`` is that of ``SelectedEdges``; derivatives are with respect to
+        atomic units.
     """
     own = list(tensors.values())
     members = (len(own[0]),) if stacked else ()
@@ -99,7 +99,7 @@ def _both_ways(
         n_of_geometry = len(Geometry._fields)
         geometry = Geometry(*given[:n_of_geometry])
         *own, cotangents = given[n_of_geometry:]
-        edges = take_near(geometry, network.cutoff, n_edges)
+        edges = select_edges(geometry, network.cutoff, n_edges)
         rest = (geometry.attributes, edges.ends)
 
         def sums(vectors: torch.Tensor) -> torch.Tensor:

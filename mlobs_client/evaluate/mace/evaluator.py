@@ -14,12 +14,12 @@ from mlobs_client import units
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.committee import SKIN, Committee, CommitteeEvaluator, symbols
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import State
+from mlobs_client.evaluate.compile.networks import CompilationState
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
-from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, build_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, architecture_of
 from mlobs_client.evaluate.networks.plain import PlainModel, species_of
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 
@@ -44,7 +44,7 @@ class Setting(NamedTuple):
     background: Background | None = None
 
 
-PLAIN: Final = Setting()
+DEFAULT_SETTING: Final = Setting()
 """Double precision, not compiled, on the CPU."""
 
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
@@ -66,7 +66,7 @@ def potential(
     networks: Modules,
     *,
     alpha: float = 1.0,
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
     """Make a committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
 
@@ -90,7 +90,7 @@ def dipole(
     alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
     """Make a committee of dipole models.
 
@@ -121,7 +121,7 @@ def potential_and_dipole(
     dipole_alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
     """Make a committee of models that give energy and dipole at once (EnergyDipolesMACE).
 
@@ -148,10 +148,12 @@ def potential_and_dipole(
     columns: dict[str, int | slice] = {"energy": 0, "dipole": slice(1, 4)}
     if oxidation_numbers is None:
         return Committee(models, alphas, columns=columns)
-    return Committee(models, alphas, lambda graph: _BesideEnergy(oxidation_numbers(graph)), columns)
+    return Committee(
+        models, alphas, lambda graph: _DipoleColumns(oxidation_numbers(graph)), columns
+    )
 
 
-class _BesideEnergy(NamedTuple):
+class _DipoleColumns(NamedTuple):
     """A known part of the dipole, for models whose first number is an energy (an ``Output``)."""
 
     dipole: Output
@@ -169,7 +171,7 @@ def polarizability(
     *,
     alpha: float = 1.0,
     unit: str = "angstrom^3",
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
     """Make a committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
 
@@ -225,11 +227,11 @@ class MaceEvaluator(CommitteeEvaluator):
         super().__init__(committees, skin=skin, max_edges=max_edges, batch=batch)
 
     @property
-    def compilation(self) -> frozenset[State]:
+    def compilation(self) -> frozenset[CompilationState]:
         """States of compilation of the networks that the last evaluation needed."""
         models = [model for committee in self.used for model in committee.models]
         return frozenset(
-            model.compilation if isinstance(model, CompiledModel) else State.NONE
+            model.compilation if isinstance(model, CompiledModel) else CompilationState.NONE
             for model in models
         )
 
@@ -253,7 +255,7 @@ def _models(
     for network in networks.values():
         _move(network, setting)
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
-    alike = len({(m.cutoff, build_of(m)) for m in members}) == 1
+    alike = len({(m.cutoff, architecture_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
     if setting.background is None or members[0].has_charges:
         return tuple(PlainModel(group, unit) for group in groups)

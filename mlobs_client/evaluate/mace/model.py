@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
+from mlobs_client.evaluate.compile.networks import CompilationState, CompiledNetworks
 from mlobs_client.evaluate.compile.programs import Sums
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.graph import Graph
@@ -41,7 +41,7 @@ class CompiledModel(PlainModel):
         return super().__call__(graph) if sums is None else _Compiled(sums, self._unit)
 
     @property
-    def compilation(self) -> State:
+    def compilation(self) -> CompilationState:
         """State of compilation at the last evaluation."""
         return self._compiled.state
 

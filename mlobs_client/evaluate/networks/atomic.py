@@ -114,7 +114,7 @@ class AtomicNetwork(torch.nn.Module):
         return output["node_energy"]
 
 
-def build_of(network: torch.nn.Module) -> str:
+def architecture_of(network: torch.nn.Module) -> str:
     """Describe the architecture of a network: all but the values of its parameters and buffers.
 
     Networks of the same architecture with the same parameters and buffers are the same function.

@@ -1,7 +1,7 @@
 """Start a program that Ctrl-C does not reach, and that ends when this process ends or is killed.
 
-``python leash.py PARENT PROGRAM ARGUMENTS...`` becomes the program. It imports no module of this
-package, so that it starts at once.
+``python parent_death_signal.py PARENT PROGRAM ARGUMENTS...`` becomes the program. It imports no
+module of this package, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h: the signal for the death of the parent
 
 
-def tied(command: Sequence[str]) -> list[str]:
+def with_parent_death_signal(command: Sequence[str]) -> list[str]:
     """Return the command that starts a program so that it ends with this process.
 
     On Linux it then receives SIGTERM. It must be started from the main thread: for Linux, the

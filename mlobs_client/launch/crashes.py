@@ -8,21 +8,21 @@ from typing import Final, NamedTuple
 
 from mlobs_client.errors import LaunchError
 
-MAX_DEATHS: Final = 5  # of the same kind
+MAX_CRASHES: Final = 5  # of the same kind
 WINDOW: Final = 120.0  # s
 
 
-class _Death(NamedTuple):
+class _Crash(NamedTuple):
     time: float
     words: str
     n_steps: int | None
 
 
-class Deaths:
+class CrashCounter:
     """Counts crashes of the same kind."""
 
     def __init__(self) -> None:
-        self._deaths: list[_Death] = []
+        self._crashes: list[_Crash] = []
 
     def count(self, words: str, log: Path, n_steps: int | None, *, is_error: bool = True) -> None:
         """Count one more crash.
@@ -41,13 +41,13 @@ class Deaths:
         """
         now = time.monotonic()
         window = WINDOW if is_error or n_steps is None else 0.0
-        self._deaths.append(_Death(now, words, n_steps))
+        self._crashes.append(_Crash(now, words, n_steps))
         same = [
-            death
-            for death in self._deaths
-            if death.words == words
-            and (now - death.time <= window or (death.n_steps == n_steps and n_steps is not None))
+            crash
+            for crash in self._crashes
+            if crash.words == words
+            and (now - crash.time <= window or (crash.n_steps == n_steps and n_steps is not None))
         ]
-        if len(same) >= MAX_DEATHS:
+        if len(same) >= MAX_CRASHES:
             seconds = now - same[0].time
             raise LaunchError(f"died {len(same)} times in {seconds:.0f} s: {words} (log: {log})")
