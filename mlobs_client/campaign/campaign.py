@@ -234,7 +234,7 @@ def _sort(runs: Sequence[CampaignRun], path: Path) -> Iterator[CampaignRun]:
     for run in runs:
         if run.after is not None and run.after not in names:
             raise ConfigError(
-                f"{path}: {run.name} is after {run.after!r}, which is no run; "
+                f"{path}: {run.name} is after {run.after!r}, which is not a run of this campaign; "
                 f"{suggest(run.after, names)}"
             )
     order = TopologicalSorter({run.name: [run.after] if run.after else [] for run in runs})

@@ -210,7 +210,7 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         cores_per_worker=cores,
         max_workers_per_node=1,
         encrypted=True,
-        # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended; one that
+        # Ctrl-C is for us: parsl would wait forever for an interchange that it has ended; one that
         # outlives us would keep its jobs
         interchange_launch_cmd=with_parent_death_signal([str(programs / "interchange.py")]),
         provider=SlurmProvider(
@@ -252,5 +252,5 @@ def _load_config(path: Path, name: str) -> Any:
         ) from error
     config = make()
     if not isinstance(config, Config):
-        raise ConfigError(f"{path}: {name} returns {config!r}, which is no parsl.Config")
+        raise ConfigError(f"{path}: {name} returns {config!r}, which is not a parsl.Config")
     return config

@@ -123,7 +123,7 @@ class CampaignTable(Table):
                 if self.parameters
                 else ('write after = "NAME" into the [[runs]]')
             )
-            raise ValueError(f"after = {self.after!r} is none of [parameters]; {remedy}")
+            raise ValueError(f"after = {self.after!r} is not one of [parameters]; {remedy}")
         return self
 
     @model_validator(mode="after")

@@ -62,7 +62,7 @@ class Template:
             if name not in known:
                 remedy = suggest(name, known) if known else "there are no parameters"
                 raise ConfigError(
-                    f"{where}: ${name} is no parameter of this campaign; {remedy} "
+                    f"{where}: ${name} is not a parameter of this campaign; {remedy} "
                     "(write $$ for a dollar)"
                 )
 

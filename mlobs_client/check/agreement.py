@@ -50,7 +50,7 @@ def check_agreement(
         elif ff in ipi.sockets and is_complete and not others_serve:
             yield warning(
                 f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
-                "give its client file too; without a client i-PI waits for ever",
+                "give its client file too; without a client i-PI waits forever",
             )
     sent = {name: client.extras for name, client in service.items()}
     yield from check_extras(ipi, sent, n_beads, is_complete=is_complete)
@@ -143,7 +143,7 @@ def _locked(
     if there < needed:
         yield error(
             f"<ffsocket name='{ff.name}' matching='lock'> needs one client for each bead: "
-            f"{needed}, but {there} are started (-n {there}), and i-PI would wait for ever",
+            f"{needed}, but {there} are started (-n {there}), and i-PI would wait forever",
             f"start {needed} clients (-n {needed}), or write matching='auto'",
         )
 

@@ -90,7 +90,7 @@ def _ask(path: Path, folder: Path) -> dict[str, Any]:
             command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"{path}: i-PI did not finish to read it in {DEADLINE:g} s") from None
+        raise ConfigError(f"{path}: i-PI did not finish reading it in {DEADLINE:g} s") from None
     last = (process.stdout.strip().splitlines() or [""])[-1]
     try:
         answer: dict[str, Any] = json.loads(last)

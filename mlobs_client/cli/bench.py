@@ -75,14 +75,14 @@ def command(
     committee. STRUCTURE is any file that i-PI or ASE reads. A step is energy, forces and virial of
     all beads, as a client evaluates them; the time that i-PI itself takes comes on top.
 
-    Measured are, first, both precisions with several batch sizes (structures that the networks
+    First, both precisions are measured with several batch sizes (structures that the networks
     evaluate together) in one client with one thread; then, with the best of these, more threads,
-    and several clients that work at the same time and share the beads. Of cases within 3 % of the
-    fastest, the most precise and then the simplest is recommended.
+    and several clients that share the beads. Among cases within 3 % of the fastest, the most
+    precise and then the simplest is recommended.
 
-    Leave the machine alone meanwhile, or the numbers mean little. Networks are compiled where that
-    was not done before, about a minute for each batch size, number of threads and precision;
-    clients use these programs afterwards. Ctrl-C keeps what was compiled.
+    Run nothing else on the machine meanwhile. Networks that are not compiled yet are compiled,
+    about a minute for each batch size, number of threads and precision; clients use these programs
+    afterwards. Ctrl-C keeps compiled programs.
     """
     console = log_to_console(logging.WARNING)
     if output is not None and not output.parent.is_dir():

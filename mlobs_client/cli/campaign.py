@@ -174,7 +174,7 @@ class SkipType(click.ParamType[Skip]):
 @command.command("collect")
 @campaign_file
 @click.option("-o", "--output", required=True, type=ResultName(), help="File name without ending.")
-@click.option("--skip", type=SkipType(), default=Skip(), show_default="0",
+@click.option("--skip", type=SkipType(), default="0", show_default=True,
               help="Time to leave out at the start of each run: 2.5 (ps) or 20%.")  # fmt: skip
 def collect_command(file: Path, output: Path, skip: Skip) -> None:
     """Write one table of all results: OUTPUT.csv and OUTPUT.h5.

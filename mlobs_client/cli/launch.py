@@ -26,14 +26,14 @@ from mlobs_client.launch.service import check_relayed, check_service
     "   mlobs launch --slurm input.xml client.toml -n 12 --nodes 3 --gpus 4 --print"
 )
 @files_of_a_run
-@click.option("--slurm", "for_slurm", is_flag=True, required=True, help="For Slurm.")
+@click.option("--slurm", "for_slurm", is_flag=True, required=True, help="Write a job for Slurm.")
 @click.option("--time", default="24:00:00", show_default=True, help="Time limit of one job.")
 @click.option(
     "--nodes",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="i-PI runs on the first one, clients where there is room.",
+    help="Number of nodes; i-PI runs on the first one, clients on all of them.",
 )
 @click.option(
     "--gpus",
@@ -43,7 +43,7 @@ from mlobs_client.launch.service import check_relayed, check_service
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="On several nodes: name or address of the first one in the network of the clients, as in "
+    help="Name or address of the first of several nodes in the network of the clients; see "
     "'mlobs run --listen'.  [default: its name]",
 )
 @click.option(
@@ -59,11 +59,11 @@ from mlobs_client.launch.service import check_relayed, check_service
     "options",
     multiple=True,
     metavar="OPTION",
-    help="One more option of sbatch, for example --sbatch=--partition=long; may be repeated.",
+    help="Add an option of sbatch, for example --sbatch=--partition=long; may be repeated.",
 )
-@click.option("--no-check", is_flag=True, help="Do not look for mistakes in the files first.")
+@click.option("--no-check", is_flag=True, help="Do not check the files first.")
 @click.option("--print", "only_print", is_flag=True, help="Print the script, and write nothing.")
-@click.option("--submit", is_flag=True, help="Submit it, too.")
+@click.option("--submit", is_flag=True, help="Submit the job, too.")
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
@@ -79,12 +79,12 @@ def command(
     only_print: bool,
     submit: bool,
 ) -> None:
-    """Write INPUT.sh: i-PI with INPUT.xml and N clients as a job, of one node or of several.
+    """Write INPUT.sh, a Slurm job that runs i-PI with INPUT.xml and N clients.
 
-    The job stops with a RESTART three minutes before its time is up, and puts itself into the queue
-    again until all steps are done; after a node has failed, it goes on from the newest RESTART or
-    <checkpoint>. 'scancel' stops it with a RESTART; submitted again, it goes on. The script is
-    yours to read and to change, and needs nothing of ours but 'mlobs run' on the node.
+    The job stops with a RESTART three minutes before its time limit, and requeues itself until all
+    steps are done; after a node has failed, it continues from the newest RESTART or <checkpoint>.
+    'scancel' stops it with a RESTART; when it is submitted again, it continues. You can read and
+    change the script; it only needs 'mlobs run' on the node.
 
     Exit status: 0, or 1 with one line that says what is wrong.
     """

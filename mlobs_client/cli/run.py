@@ -36,7 +36,7 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
     "mlobs run input.xml client.toml --driver 'lmp -in lammps.in -var address {lammps}'"
 )
 @files_of_a_run
-@click.option("--resume", is_flag=True, help="Go on from the newest RESTART or <checkpoint>.")
+@click.option("--resume", is_flag=True, help="Continue from the newest RESTART or <checkpoint>.")
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
 @click.option(
     "--driver",
@@ -51,12 +51,12 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 @click.option(
     "--srun",
     is_flag=True,
-    help="Within a job of Slurm: start clients on all of its nodes. Implies --listen.",
+    help="In a Slurm job, start clients on all of its nodes; implies --listen.",
 )
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="Name or IPv4 address of this machine: let in clients of other machines that have read "
+    help="Listen at this name or IPv4 address for clients on other machines, which need "
     "mlobs-run.json ('mlobs client --join').  [default with --srun: the name of this machine]",
 )
 @click.option(
@@ -64,13 +64,13 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
     type=FiniteRange(0.0, min_open=True),
     default=EXPLODED,
     show_default=True,
-    help="Stop beyond, in K.",
+    help="Stop the run above this temperature, K.",
 )
 @click.option(
     "--stall",
     type=FiniteRange(0.0, min_open=True),
-    help="Seconds without a step after which all clients are replaced.  [default: 20 times the "
-    "longest so far, at least 300]",
+    help="Restart all clients after so many seconds without a step.  [default: 20 times the "
+    "longest step so far, at least 300]",
 )
 @click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
 def command(
@@ -88,16 +88,16 @@ def command(
 ) -> None:
     """Run i-PI with INPUT.xml (or a RESTART) and N clients, here or on all nodes of a job.
 
-    i-PI runs in the folder of its input; its log is i-pi.log there, those of the clients are
-    CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
-    RESTART, outputs are continued. Clients that die are started again, and all of them
-    when there is no step for long. Ctrl-C and SIGTERM stop
-    after the step and leave a RESTART. --resume finds by itself from what to go on: the same line
-    starts a run, continues it after whatever has happened, and says when it is finished. What was
-    changed in INPUT.xml meanwhile has no effect on it: i-PI reads the RESTART alone.
+    i-PI runs in the folder of its input; its log is i-pi.log there, and those of the clients are
+    CLIENT-0.log, CLIENT-1.log ... i-PI renames files of an earlier run to #NAME#0#; from a RESTART,
+    it appends to them. Clients that die are restarted, and so are all clients if no step is made
+    for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a RESTART. With
+    --resume, the same command line starts a run, continues it after any interruption, and says
+    when it is finished. Changes of INPUT.xml have no effect on a continued run: i-PI reads the
+    RESTART alone.
 
-    Exit status: 0 when all steps are done, or i-PI found an EXIT file or its time was up; 1 with
-    one line that says what is wrong; 128 + n after signal n.
+    Exit status: 0 when all steps are done, or i-PI found an EXIT file or reached its time limit; 1
+    with one line that says what is wrong; 128 + n after signal n.
     """
     console = log_to_console(logging.WARNING)
     wait_for_rest(input_xml.parent)  # which writes the RESTART to go on from

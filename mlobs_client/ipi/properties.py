@@ -143,7 +143,7 @@ def read_header(lines: Sequence[str], path: Path) -> list[PropertyColumn]:
         where, what = f"{path}: header: column", match[3]
         first, last = (whole_number(text, where) for text in (match[1], match[2] or match[1]))
         if not 1 <= first <= last:
-            raise RecordError(f"{where} {match[1]}-{last} is none; columns are counted from 1")
+            raise RecordError(f"{where} {match[1]}-{last} is invalid; columns are counted from 1")
         unit = _UNIT.search(what)
         name = _UNIT.sub("", what).strip()
         columns.append(PropertyColumn(name, unit[1] if unit else "", slice(first - 1, last)))
@@ -160,7 +160,7 @@ def _read_table(
         if not fields or line.startswith("#"):
             continue
         if len(fields) > n_columns:  # i-PI was killed within a line and continued behind it
-            logger.warning("%s:%d: the begin of this line is cut and left out", path, number)
+            logger.warning("%s:%d: the beginning of this line is cut and left out", path, number)
             fields = fields[-n_columns:]
         if len(fields) < n_columns:
             raise RecordError(f"{path}:{number}: has {len(fields)} numbers instead of {n_columns}")

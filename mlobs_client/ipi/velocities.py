@@ -48,7 +48,7 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
             that of the source; or the masses for momenta are unknown.
     """
     if source.key == "momentum":
-        raise RecordError(f"{path}: momentum, of which no unit is known, is no velocity; {_REMEDY}")
+        raise RecordError(f"{path}: momentum has no known unit and is not a velocity; {_REMEDY}")
     if path.is_file():
         say_other_beads(path)
         reader = open_trajectory(path, columns=(source.key,) if source.key else (*COLUMNS, MOMENTA))

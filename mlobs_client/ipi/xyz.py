@@ -63,7 +63,7 @@ def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[st
             atom, axis = np.argwhere(~np.isfinite(parsed.values))[0]
             raise ValueError(
                 f"{parsed.quantity} of atom {atom} have {'xyz'[axis]} = "
-                f"{parsed.values[atom, axis]}, which is no finite number"
+                f"{parsed.values[atom, axis]}, which is not finite"
             )
         return parsed
     except ValueError as error:

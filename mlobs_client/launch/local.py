@@ -56,7 +56,7 @@ def run(
     if options.stall is not None and not ipi.writes_steps:
         raise LaunchError(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
-            "nobody sees whether there are steps; add one"
+            "steps cannot be seen; add one"
         )
     files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)

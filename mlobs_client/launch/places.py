@@ -54,7 +54,7 @@ def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
     """
     if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
         raise LaunchError(
-            "--srun starts clients on the nodes of an allocation of Slurm, and this is none; make "
+            "--srun starts clients on the nodes of a Slurm allocation, but there is none; make "
             "a job with 'mlobs launch --slurm --nodes N', or leave --srun out"
         )
     places = {}

@@ -94,7 +94,7 @@ class Relay:
             except OSError as error:
                 if self._is_closed:
                     return
-                logger.warning("nobody can be let in at the moment: %s", error.strerror)
+                logger.warning("no client can be accepted at the moment: %s", error.strerror)
                 time.sleep(RETRY_DELAY)
                 continue
             if self._unauthenticated.acquire(blocking=False):
@@ -108,7 +108,7 @@ class Relay:
                 path = self._admit(client)
                 server = _connect(path)
             except RemoteProtocolError as error:
-                logger.warning("somebody at %s was not let in: %s", host, error)
+                logger.warning("a client at %s was refused: %s", host, error)
                 _say(client, str(error))
                 return
             except OSError as error:

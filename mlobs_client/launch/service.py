@@ -60,8 +60,8 @@ def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve:
     for ff in ipi.sockets:
         if ff.name not in service or service[ff.name].n_processes == 0:
             raise LaunchError(
-                f"nobody would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), and "
-                "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "
+                f"no client would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), "
+                "and i-PI would wait forever; give its client file too, with -n 1 or more, or say "
                 "--others-serve if another program does"
             )
 

@@ -127,8 +127,8 @@ def seconds_of(time: str) -> int:
     match = re.fullmatch(r"(?:(\d+)-)?(\d+(?::\d+){0,2})", time)
     if match is None:
         raise ConfigError(
-            f"--time {time!r} is no time of Slurm; write hours:minutes:seconds, for example "
-            "24:00:00, or days-hours, for example 2-12"
+            f"--time {time!r} is not a time limit of Slurm; write hours:minutes:seconds, for "
+            "example 24:00:00, or days-hours, for example 2-12"
         )
     days, numbers = match[1], [int(number) for number in match[2].split(":")]
     if days is not None:  # from hours downwards
@@ -144,7 +144,7 @@ def _checked(option: str) -> str:
     """Return an option as a line of the script; it must not begin another line."""
     if re.fullmatch(r"--[a-z][a-z-]*(=\S+)?", option) is None:
         raise ConfigError(
-            f"--sbatch {option!r} is no option of sbatch; write it as one word, for example "
+            f"--sbatch {option!r} is not an option of sbatch; write it as one word, for example "
             "--sbatch=--partition=long"
         )
     if option.split("=")[0] in _OURS:

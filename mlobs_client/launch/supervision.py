@@ -288,7 +288,7 @@ class Supervision:
         n_steps = self._heartbeat.n_steps
         words = f"no step for {silence:.0f} s"
         if not self._clients:
-            raise LaunchError(f"{words}, and there are no clients of ours to be replaced")
+            raise LaunchError(f"{words}, and there are no clients of this run to restart")
         self._silences.append(n_steps)
         if self._silences.count(n_steps) >= MAX_SILENCES:
             raise LaunchError(

@@ -217,7 +217,7 @@ def _integers(
         broken = np.flatnonzero(values != np.round(values))
         if len(broken):
             raise ConfigError(
-                f"{where}: the column {column} has numbers that are no integers: "
+                f"{where}: the column {column} has numbers that are not integers: "
                 f"{values[broken[0]]:g} for atom {broken[0]}"
             )
         numbers = OxidationNumbers([int(value) for value in values])

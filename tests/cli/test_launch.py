@@ -60,7 +60,7 @@ def test_a_program_of_others_has_a_core_and_its_line_is_said_as_it_was_given(fol
     (said,) = [line for line in result.output.splitlines() if line.endswith("&")]
     assert shlex.split(said)[-3:] == ["--driver", line, "&"]
     result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
-    assert "nobody would serve <ffsocket name='springs'>" in str(result.exception)
+    assert "no client would serve <ffsocket name='springs'>" in str(result.exception)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:

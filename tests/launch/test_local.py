@@ -31,7 +31,7 @@ def attempt(
 
 def test_a_socket_that_nobody_serves_is_refused_before_anything_starts(tmp_path):
     socket = "<ffsocket name='a' mode='unix'><address> other </address></ffsocket>"
-    with pytest.raises(LaunchError, match="nobody would serve <ffsocket name='a'>"):
+    with pytest.raises(LaunchError, match="no client would serve <ffsocket name='a'>"):
         attempt(tmp_path, socket, 1)
     assert not (tmp_path / "i-pi.log").exists()
 

@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused_with_its_place(write) -> None:
     with pytest.raises(ConfigError, match=r"must be \(3,\) finite numbers"):
         read_labelled(write(molecule(mu=[1.0, np.nan, 0.0])), DIPOLE, WATER)
     good.arrays["oxn"] = np.array([-2.0, 0.5, 1.5])
-    with pytest.raises(ConfigError, match=r"numbers that are no integers: 0\.5 for atom 1"):
+    with pytest.raises(ConfigError, match=r"numbers that are not integers: 0\.5 for atom 1"):
         read_labelled(write(good), DIPOLE)
     with pytest.raises(ConfigError, match="ASE cannot read structures"):
         read_labelled(Path("nowhere.extxyz"), DIPOLE)
