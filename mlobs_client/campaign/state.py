@@ -100,7 +100,7 @@ class CampaignRun:
         return _read(self.folder / DONE)
 
     def mark_failed(self, error: str) -> None:
-        """Say why it failed.
+        """Store the reason of a failure.
 
         Raises:
             LaunchError: it cannot be written.

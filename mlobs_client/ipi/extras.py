@@ -187,7 +187,7 @@ def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
 
 
 def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> tuple[str, Array]:
-    """Give an observable its own name, and its shape, which i-PI's rows and columns have lost."""
+    """Restore name and shape of an observable, which i-PI writes as rows and columns."""
     row = sent_as(key)
     if row is None:
         return key, array.squeeze()

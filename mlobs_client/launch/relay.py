@@ -1,4 +1,4 @@
-"""The way from other nodes to i-PI: a port that asks who knows a password, and passes bytes on.
+"""Connect clients on other nodes to i-PI, through a port that checks a password.
 
 i-PI itself listens at unix sockets in a folder that only its owner can enter. So its protocol,
 which has no authentication, is not exposed to the network; the input needs no ports; and a client
@@ -125,7 +125,7 @@ class Relay:
                 back.join()
 
     def _admit(self, client: socket.socket) -> str:
-        """Hear the greeting; return the path that is asked for."""
+        """Authenticate a client; return the path of the socket that it requests."""
         try:
             return self._find_path(self.rendezvous.admit(client, HANDSHAKE_TIMEOUT))
         finally:

@@ -28,7 +28,7 @@ WORDS: Final[Mapping[str, str]] = {
     "dipole": "dipole without integer part",
     "born_charges": "Born charges without integers",
 }
-"""Where the name of a quantity does not say what is compared."""
+"""Names in figures and tables, for quantities that are compared in part."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Compared:
     """Labels and predictions of one observable, of all held-out structures.
 
     Attributes:
-        name: of the quantity; energies are per atom.
-        reference: shape ``(n_rows, n_components)``; dipoles less their integer part, on the branch
-            nearest to the mean of the committee.
-        members: shape ``(n_members, n_rows, n_components)``.
-        classes: what each row belongs to: the composition of its structure, or its species.
-        parts: of tensors, what :func:`mlobs_client.learn.tensor_parts.tensor_parts` says.
+        name: name of the quantity; energies are per atom.
+        reference: labels, shape ``(n_rows, n_components)``; dipoles without their integer part, on
+            the branch nearest to the mean of the committee.
+        members: predictions, shape ``(n_members, n_rows, n_components)``.
+        classes: class of each row: the composition of its structure, or its species.
+        parts: for tensors, the result of :func:`mlobs_client.learn.tensor_parts.tensor_parts`.
     """
 
     name: str
@@ -192,7 +192,7 @@ def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float | None, 
 
 
 def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared:
-    """Labels as they are, and the members; energies per atom."""
+    """Compare labels as they are with the members; energies are per atom."""
     name = row.members_of
     held_out = [data_set.labelled[s] for s in data_set.test]
     labels = [one.labels[name] for one in held_out]
@@ -216,7 +216,7 @@ def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared
 
 
 def _flat(name: str, reference: Array, members: Array, classes: tuple[str, ...]) -> Compared:
-    """Components flattened: ``[row, ...]`` and ``[m, row, ...]``."""
+    """Flatten the components of ``[row, ...]`` and ``[m, row, ...]``."""
     n = len(reference)
     flat = members.reshape(len(members), n, -1)
     return Compared(name, reference.reshape(n, -1), flat, classes)

@@ -60,7 +60,7 @@ def calibrate_client(
         config: the client file; its alphas are not used.
         folder: folder of the client file.
         data: labelled structures that no member was trained on.
-        labels: by the names of :func:`mlobs_client.quantities.labelled`.
+        labels: labels by the names of :func:`mlobs_client.quantities.labelled`.
 
     Returns:
         Calibrations by quantity. Others are left out with a warning.

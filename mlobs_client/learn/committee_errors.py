@@ -44,9 +44,9 @@ def committee_errors(
     Extensive quantities are scaled by the square root of the number of atoms to its mean.
 
     Args:
-        evaluators: of a client whose alphas are all 1.
-        labelled: with the labels of these quantities; a stress serves for virials.
-        quantities: of :func:`mlobs_client.quantities.of_members`.
+        evaluators: evaluators of a client whose alphas are all 1.
+        labelled: structures with labels of these quantities; a stress can replace virials.
+        quantities: names in :func:`mlobs_client.quantities.of_members`.
 
     Returns:
         Errors by quantity; without energies if no two structures have the same composition.

@@ -47,12 +47,12 @@ class LabelledStructure:
     """A structure with its labels.
 
     Attributes:
-        index: in its file, from 0.
-        structure: atomic units, as everywhere.
-        labels: by the names of :func:`mlobs_client.quantities.labelled`; e, angstrom, eV. The
-            dipole is on any branch, symmetric tensors are symmetric, Born charges add up to zero;
-            virials are -dE/d(strain) = -V stress.
-        oxidation_numbers: shape ``(n_atoms,)``; None where no dipole is learned.
+        index: index in its file, from 0.
+        structure: the structure, atomic units.
+        labels: labels by the names of :func:`mlobs_client.quantities.labelled`, in e, angstrom and
+            eV. The dipole is on any branch, symmetric tensors are symmetric, Born charges add up to
+            zero; virials are -dE/d(strain) = -V stress.
+        oxidation_numbers: shape ``(n_atoms,)``; None if no dipole is learned.
     """
 
     index: int
@@ -89,11 +89,11 @@ def read_labelled(
     """Read all labelled structures of a file.
 
     Args:
-        path: of an extended xyz file, or of any that ASE reads.
-        wanted: labels by the names of :func:`mlobs_client.quantities.labelled`.
-        oxidation_numbers: of the species; without them, from the columns ``oxn`` or ``Qs``.
-        with_integers: False leaves oxidation numbers out; a model that is compared with dipoles
-            has its own.
+        path: path of an extended xyz file, or of any file that ASE reads.
+        wanted: labels to read, by the names of :func:`mlobs_client.quantities.labelled`.
+        oxidation_numbers: oxidation numbers of the species; None for the columns ``oxn`` or ``Qs``.
+        with_integers: False to leave out oxidation numbers, for comparison with models that have
+            their own.
 
     Raises:
         ConfigError: the file cannot be read, a label is missing or has another shape, or
@@ -104,7 +104,7 @@ def read_labelled(
 
 
 def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
-    """Those of the labels that the first structure of a file has.
+    """Return the names of the labels that the first structure of a file has.
 
     Raises:
         ConfigError: the file cannot be read.

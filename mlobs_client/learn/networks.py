@@ -63,20 +63,20 @@ class Architecture(NamedTuple):
 
 
 Networks = Mapping[str, torch.nn.Module]
-"""By the names of their files."""
+"""Networks by the names of their files."""
 
 
 class Kind(NamedTuple):
     """One kind of network that can be trained.
 
     Attributes:
-        learns: the quantities that it gives and that there are labels of; by these names a network
-            gives them, in e, angstrom and eV.
-        make: an untrained one, with the energies of free atoms where it learns energies, shape
-            ``(n_species,)``, eV.
-        evaluator: of trained ones, which it converts in place.
+        learns: quantities that it learns, which are the names of its outputs, in e, angstrom and
+            eV.
+        make: makes an untrained network, from the architecture and the energies of free atoms, if
+            it learns energies, shape ``(n_species,)``, eV.
+        evaluator: makes an evaluator of trained networks, which it converts in place.
         rate: highest learning rate.
-        steps: of the optimizer.
+        steps: number of steps of the optimizer.
     """
 
     learns: tuple[str, ...]
@@ -123,7 +123,7 @@ KINDS: Final[dict[str, Kind]] = {
         0.01, 5000,
     ),
 }  # fmt: skip
-"""By the name that the files of their members begin with."""
+"""Kinds by name; the names of model files begin with it."""
 
 
 def build(
@@ -142,7 +142,7 @@ def build(
 
 
 def _settings(architecture: Architecture, degrees: str) -> dict[str, Any]:
-    """Settings of all networks of MACE; ``degrees`` of their features, as e3nn calls them."""
+    """Return the settings of all networks; ``degrees`` are irreps of their features in e3nn."""
     irreps = o3.Irreps(
         "+".join(f"{architecture.size.channels}x{degree}" for degree in degrees.split())
     )

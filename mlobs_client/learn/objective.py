@@ -20,7 +20,7 @@ from mlobs_client.learn.networks import KINDS
 from mlobs_client.quantities import QUANTITIES
 
 BORN_WEIGHT: Final = 0.2
-"""Weight of relative squared errors, where those of all other quantities have 1."""
+"""Weight of relative squared errors of Born charges; that of other quantities is 1."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Settings(Table):
     """All settings that determine the members of a committee.
 
     Attributes:
-        kind: of the networks, one of :data:`mlobs_client.learn.networks.KINDS`.
+        kind: kind of the networks, a key of :data:`mlobs_client.learn.networks.KINDS`.
         data: sha256 of the file of structures.
         labels: key and factor to e, angstrom and eV, by the names of labels.
         transpose: whether Born charges have the coordinate as first index in the file.

@@ -27,7 +27,7 @@ _REMEDY: Final = "free space in the folder of compiled programs, or let XDG_CACH
 
 
 def lock(key: str) -> contextlib.AbstractContextManager[int | None]:
-    """Held by the client for which a program is compiled; None for others meanwhile."""
+    """Lock a program while a client compiles it; the others get None."""
     return hold(_file(key, "lock"))
 
 

@@ -284,7 +284,7 @@ def _traceable(
 
 @contextlib.contextmanager
 def _replaced(owner: Any, name: str, by: object) -> Iterator[None]:
-    """Let an attribute be another one for a while."""
+    """Replace an attribute in this context."""
     own = {name: vars(owner)[name]} if name in vars(owner) else {}  # else it is inherited
     setattr(owner, name, by)
     try:

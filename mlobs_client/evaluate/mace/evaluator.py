@@ -1,6 +1,6 @@
 """Evaluate MACE potentials, dipoles and polarizabilities on one shared graph.
 
-Every committee is made of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
+Every committee consists of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
 """
 
 from __future__ import annotations
@@ -202,8 +202,8 @@ class MaceEvaluator(CommitteeEvaluator):
         max_edges: see there.
         batch: see there.
 
-        Raises:
-            ConfigError: the committees are on different devices.
+    Raises:
+        ConfigError: the committees are on different devices.
     """
 
     def __init__(

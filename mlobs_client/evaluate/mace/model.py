@@ -1,4 +1,4 @@
-"""Networks of MACE that become compiled while they work, in atomic units."""
+"""Evaluate networks of MACE by compiled programs as soon as there are any, in atomic units."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mlobs_client.evaluate.networks.plain import PlainModel
 
 
 class CompiledModel(PlainModel):
-    """The same by programs, as soon as there are any (a ``Model``).
+    """Networks of one architecture, compiled while they work (a ``Model``).
 
     Args:
         networks: see :class:`mlobs_client.evaluate.networks.plain.PlainModel`; without learned
-            charges, for programs do not take the mean charge of a structure away.
-        unit: see there.
+            charges, since programs do not subtract the mean charge of a structure.
+        unit: see :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
         background: compiles them.
     """
 

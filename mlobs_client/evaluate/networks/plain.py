@@ -1,7 +1,8 @@
 """Evaluate networks of MACE without compilation, summed over atoms and recorded by torch.
 
-MACE thinks in eV and angstrom. A network sees neighbours only, in full precision however far the
-unwrapped atoms have gone; what depends on absolute positions is added here, in float64.
+MACE uses eV and angstrom. A network sees vectors to neighbours only, in full precision however far
+unwrapped atoms have moved; contributions that depend on absolute positions are added here, in
+float64.
 """
 
 from __future__ import annotations
@@ -76,17 +77,17 @@ class PlainNetworks:
 
 
 class PlainModel:
-    """Networks of one build: from graphs to one quantity in atomic units (a ``Model``).
+    """Networks of one architecture, from graphs to one quantity in atomic units (a ``Model``).
 
     Attributes:
-        n_members: how many they are.
-        cutoff: bohr.
-        species: atomic numbers that they were made for.
-        device: where they live.
+        n_members: number of networks.
+        cutoff: cutoff, bohr.
+        species: atomic numbers that they were trained for.
+        device: device of the networks.
 
     Args:
-        networks: of one build, precision and device.
-        unit: of what they give, in atomic units; one for each number of the last axis, if they
+        networks: networks of one architecture, precision and device.
+        unit: unit of their values, in atomic units; one for each number of the last axis, if they
             give several quantities.
     """
 
@@ -99,7 +100,7 @@ class PlainModel:
         self._unit = torch.tensor(unit, dtype=torch.float64, device=self.device)
 
     def __call__(self, graph: Graph) -> Output:
-        """Values of shape ``(n_structures, n_members, *shape)``, float64."""
+        """Return values of shape ``(n_structures, n_members, *shape)``, float64, atomic units."""
         return Recorded(self._plain(graph) * self._unit, graph)
 
 
