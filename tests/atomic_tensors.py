@@ -16,7 +16,7 @@ import torch
 from mlobs_client.evaluate.committee import Committee, CommitteeEvaluator
 from mlobs_client.evaluate.derivatives import Recorded
 from mlobs_client.evaluate.graph import Graph
-from mlobs_client.learn.networks import Build, Kind
+from mlobs_client.learn.networks import Architecture, Kind
 from mlobs_client.quantities import Quantity
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM
@@ -93,7 +93,7 @@ class Network(torch.nn.Module):
         return {NAME: self.readouts[0].linear(total.unsqueeze(-1)).squeeze(-1)}
 
 
-def untrained(made_of: Build, energies: Array | None) -> Network:
+def untrained(made_of: Architecture, energies: Array | None) -> Network:
     return Network()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,11 @@ OPEN = {
     "mlobs_client.templates.water_box",
 }  # fmt: skip
 """Modules that are public as a whole."""
+IN_SENTENCES = {
+    *("ipi", "evaluate.networks", "evaluate.compile", "evaluate.mace", "bench", "learn", "check"),
+    *("launch", "campaign", "cli.__init__", "cli.bench", "cli.campaign", "cli.launch", "cli.run"),
+}
+"""Rooms and modules whose docstrings and help texts are sentences; the others will join them."""
 PATHS = [path for path in PACKAGE.rglob("*.py") if "templates" not in path.parts]
 
 
@@ -167,3 +174,25 @@ def test_every_module_of_the_package_has_a_test_folder_or_file_that_mirrors_it()
     }
     interfaces = {"errors", "term"}  # nothing in them runs
     assert modules - tested - interfaces == set()
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Docstrings, also those of constants, and help texts of options."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        is_text = isinstance(node, ast.Expr) or (
+            isinstance(node, ast.keyword) and node.arg == "help"
+        )
+        if is_text and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def test_docstrings_and_help_texts_are_no_fragments_of_questions() -> None:
+    fragments = [
+        (module, text)
+        for path in PATHS
+        if (module := ".".join(path.relative_to(PACKAGE).with_suffix("").parts)) in IN_SENTENCES
+        or module.rpartition(".")[0] in IN_SENTENCES
+        for text in texts(path)
+        if re.match(r"\s*(Of|What|Whether|Which)\b", text)
+    ]
+    assert fragments == []

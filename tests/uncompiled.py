@@ -9,9 +9,9 @@ import torch
 from mace.tools.torch_tools import default_dtype
 
 from mlobs_client.evaluate.compile import worker
-from mlobs_client.evaluate.compile.geometry import Filling
+from mlobs_client.evaluate.compile.geometry import Padding
 from mlobs_client.evaluate.compile.programs import Program, Sums, differing
-from mlobs_client.evaluate.compile.store import Request, Size
+from mlobs_client.evaluate.compile.store import ProgramSize, Request
 from mlobs_client.evaluate.compile.trace import trace
 from mlobs_client.evaluate.derivatives import Recorded
 from mlobs_client.evaluate.graph import Graph
@@ -52,7 +52,7 @@ class TracedGraph:
 
 def traced_program(
     networks: Sequence[AtomicNetwork],
-    size: Size,
+    size: ProgramSize,
     stacked: bool,
     sample: AtomicNetwork | None = None,
 ) -> Program:
@@ -76,7 +76,9 @@ def traced_program(
     return Program(*(TracedGraph(graph, dtype) for graph in graphs), own, stacked)
 
 
-def sums(program: Program, networks: Sequence[AtomicNetwork], size: Size, graph: Graph) -> Sums:
+def sums(
+    program: Program, networks: Sequence[AtomicNetwork], size: ProgramSize, graph: Graph
+) -> Sums:
     """What the program says of a graph."""
     attributes = PlainNetworks(networks).attributes(graph.numbers)
-    return Sums(program, Filling.of(graph, attributes, size), graph)
+    return Sums(program, Padding.of(graph, attributes, size), graph)

@@ -1,1 +1,1 @@
-"""How fast models are on this machine: ``cases`` says what to measure, ``timing`` measures it."""
+"""Measure the speed of models on this machine: ``cases`` lists settings, ``timing`` times them."""

@@ -1,4 +1,4 @@
-"""Ways to run clients: which are worth measuring, and which of them to recommend."""
+"""Choose the settings of clients that are worth measuring, and the ones to recommend."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from mlobs_client.evaluate.evaluation import Precision
 PRECISIONS: Final[tuple[Precision, ...]] = ("float64", "float32")
 
 LARGEST: Final = 4
-"""Times the built-in estimate: larger batches leave the caches of a CPU, and each size costs a
-compilation."""
+"""Largest batch size, in units of the built-in estimate: larger batches do not fit into the caches
+of a CPU, and each size costs a compilation."""
 
 TIE: Final = 1.03
-"""Ratio of times that says nothing: the next measurement may reverse it."""
+"""Ratio of times that is not significant: the next measurement may reverse it."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A way to run clients.
+    """Settings of clients.
 
     Attributes:
-        dtype: of the networks.
-        batch: structures that the networks evaluate together at most.
-        threads: of each client.
-        clients: that work at the same time.
-        share: structures that a client gets at once, ``<batch_size>`` of i-PI.
+        dtype: precision of the networks.
+        batch: largest number of structures that the networks evaluate together.
+        threads: number of threads of each client.
+        clients: number of clients that work at the same time.
+        share: number of structures in a request, ``<batch_size>`` of i-PI.
     """
 
     dtype: Precision
@@ -45,12 +45,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of a case.
+    """The time of a step in one case.
 
     Attributes:
-        case: that was measured.
-        seconds: of a step, the median; of the slowest client.
-        not_compiled: why networks were evaluated as they are, though compiled ones were wanted.
+        case: settings of the clients.
+        seconds: median time of a step of the slowest client, s.
+        not_compiled: reason why networks were not compiled, although this was requested.
     """
 
     case: Case
@@ -58,22 +58,22 @@ class Timing:
     not_compiled: str = ""
 
     def ns_per_day(self, timestep: float) -> float:
-        """Simulated time.
+        """Return the simulated time per day of wall time, ns.
 
         Args:
-            timestep: of a step, fs.
+            timestep: time step, fs.
         """
         return timestep * 1e-6 * 86400.0 / self.seconds
 
 
 def batch_sizes(beads: int, estimate: int) -> list[int]:
-    """All structures of a step together, and half as many, down to one, ascending.
+    """Return batch sizes to measure: all structures of a step, half as many, ..., one; ascending.
 
     Halves make equal batches, and are the shares of two, four, ... clients.
 
     Args:
         beads: structures of a step.
-        estimate: what a client would do by itself.
+        estimate: batch size that a client would choose by itself.
     """
     sizes = [beads]
     while sizes[-1] > 1:
@@ -82,7 +82,7 @@ def batch_sizes(beads: int, estimate: int) -> list[int]:
 
 
 def single_clients(beads: int, sizes: Iterable[int]) -> list[Case]:
-    """One client with one thread, for each precision and batch size."""
+    """Return cases of one client with one thread, for each precision and batch size."""
     return [
         Case(dtype, size, threads=1, clients=1, share=beads)
         for dtype in PRECISIONS
@@ -91,13 +91,13 @@ def single_clients(beads: int, sizes: Iterable[int]) -> list[Case]:
 
 
 def divisions(case: Case, cores: int) -> list[Case]:
-    """A case with more threads and more clients, as far as there are cores and structures.
+    """Return a case with more threads and clients, as far as there are cores and structures.
 
-    Several clients with several threads each are there only where they fill the cores.
+    Several clients with several threads each are included only if they use all cores.
 
     Args:
-        case: with one thread and one client.
-        cores: that may be used.
+        case: case of one client with one thread.
+        cores: number of available cores.
     """
     return [
         Case(case.dtype, min(case.batch, share), threads, clients, share)
@@ -108,11 +108,11 @@ def divisions(case: Case, cores: int) -> list[Case]:
 
 
 def count_programs(singles: Sequence[Case], cores: int) -> int:
-    """How many compilations a study needs, whichever batch size turns out to be the best.
+    """Return the largest number of compilations that a study may need.
 
     Args:
-        singles: one client with one thread, see :func:`single_clients`.
-        cores: for their divisions.
+        singles: cases of one client with one thread, see :func:`single_clients`.
+        cores: number of available cores.
     """
     most = 0
     for batch in {single.batch for single in singles}:
@@ -125,12 +125,12 @@ def count_programs(singles: Sequence[Case], cores: int) -> int:
 
 
 def count(number: int, what: str) -> str:
-    """One thing or several, in words."""
+    """Return a number with its noun, in singular or plural."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def best(timings: Sequence[Timing]) -> Timing:
-    """The fastest; of those that are as fast, the most precise and then the simplest."""
+    """Return the fastest case; among those within 3 %, the most precise and then the simplest."""
     fastest = min(timing.seconds for timing in timings)
     return min(
         (timing for timing in timings if timing.seconds <= TIE * fastest),
@@ -144,13 +144,13 @@ def best(timings: Sequence[Timing]) -> Timing:
 
 
 def _shares(beads: int, most: int) -> dict[int, int]:
-    """The share of each number of clients: of those that make it no smaller, the fewest."""
+    """Return the share by number of clients, with the fewest clients for each share."""
     shares = {_share(beads, clients) for clients in (*_powers(most), most)}
     return {_share(beads, share): share for share in sorted(shares, reverse=True)}
 
 
 def _powers(most: int) -> list[int]:
-    """1, 2, 4, ... up to ``most``."""
+    """Return 1, 2, 4, ... up to ``most``."""
     return [1 << k for k in range(most.bit_length())]
 
 

@@ -1,4 +1,4 @@
-"""The models and the structure that are measured, loaded as a client would load them."""
+"""Load the models and the structure to be measured as a client would load them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mlobs_client.evaluate.evaluation import Precision
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured.
+    """The models and the structure to be measured.
 
     Attributes:
         models: files or patterns of one committee of potentials, as in a client file.
-        structure: any file that ASE reads.
-        compile: whether the networks are compiled, or evaluated as they are.
+        structure: structure file in any format of ASE.
+        compile: whether the networks are compiled.
     """
 
     models: tuple[str, ...]
@@ -29,7 +29,7 @@ class Subject:
     compile: bool
 
     def assemble(self, dtype: Precision, batch: int | None = None) -> Assembly:
-        """What a client is made of, with networks that are compiled at once.
+        """Build what a client consists of, with networks that are compiled without delay.
 
         Raises:
             MlobsError: see :func:`mlobs_client.client.build.assemble`.
@@ -43,12 +43,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known before anything is measured.
+    """Properties of the models that are determined before the measurements.
 
     Attributes:
-        n_atoms: of the structure.
-        estimate: structures of a step that a client evaluates together by itself.
-        rounding: what single precision does to the forces.
+        n_atoms: number of atoms of the structure.
+        estimate: batch size that a client chooses by itself.
+        rounding: rounding errors of the forces in single precision.
     """
 
     n_atoms: int
@@ -57,10 +57,10 @@ class Survey:
 
 
 def survey(subject: Subject, beads: int) -> Survey:
-    """Evaluate the structure once in each precision; so what is wrong is said at once.
+    """Evaluate the structure once in each precision, so that errors show at once.
 
     Args:
-        subject: what will be measured.
+        subject: models and structure to be measured.
         beads: structures of a step.
 
     Raises:

@@ -1,9 +1,9 @@
-"""Cases in, seconds out: clients that work at the same time, each a process of its own.
+"""Time cases with clients that work at the same time, each in a process of its own.
 
-Processes, because torch reads the number of threads when it is loaded, and because clients that
-run together share caches and memory bandwidth. A step is everything between positions and forces:
-neighbours, networks, derivatives. Positions move a little from step to step, so neighbour lists
-are kept, as in a simulation, and nothing else is.
+They are processes, because torch reads the number of threads when it is loaded, and because clients
+that run together share caches and memory bandwidth. A step is everything between positions and
+forces: neighbours, networks, derivatives. Positions move a little from step to step, so that
+neighbour lists are reused as in a simulation, and nothing else is.
 """
 
 from __future__ import annotations
@@ -39,19 +39,20 @@ N_FRAMES: Final = 4  # steps with different positions, which are repeated
 MOVEMENT: Final = 0.01 * ANGSTROM  # of a coordinate in a step, about
 PATIENCE: Final = 20.0  # seconds for the end of a process and of its compilation
 
-Report = Callable[[Case, str], None]
+ReportCase = Callable[[Case, str], None]
 
 
 def measure(
-    subject: Subject, cases: Iterable[Case], seconds: float, report: Report
+    subject: Subject, cases: Iterable[Case], seconds: float, report: ReportCase
 ) -> Iterator[Timing]:
     """Measure cases one after the other.
 
     Args:
         subject: models and structure.
-        cases: neighbours with the same precision, threads and clients share their processes.
-        seconds: how long the steps of each case are repeated, at least.
-        report: is told what is being done for a case.
+        cases: cases; consecutive ones with the same precision, threads and clients share their
+            processes.
+        seconds: least time for which the steps of each case are repeated, s.
+        report: called with the case and the current activity.
 
     Yields:
         The time of each case.
@@ -71,14 +72,14 @@ class _Prepared(NamedTuple):
     """A client is ready.
 
     Attributes:
-        not_compiled: what was said about networks that cannot be compiled.
+        not_compiled: warnings about networks that cannot be compiled.
     """
 
     not_compiled: str
 
 
 class _Client:
-    """Our end of a process that evaluates as a client does.
+    """A connection to a process that evaluates as a client does.
 
     It is asked in turn to prepare a case, and to repeat its steps for some seconds.
     """
@@ -97,7 +98,7 @@ class _Client:
             self._connection.send(question)
 
     def answer(self, report: Callable[[str], None]) -> Any:
-        """Wait for the answer, and pass on what is said until then."""
+        """Wait for the answer, and report messages until then."""
         while True:
             try:
                 message = self._connection.recv()
@@ -114,7 +115,7 @@ class _Client:
             report(message)
 
     def terminate(self) -> None:
-        """Ask it to end, together with the compilation that it may have started."""
+        """Ask the process to end, together with a compilation that it may have started."""
         self._process.terminate()
 
     def wait(self) -> None:
@@ -142,7 +143,7 @@ def _clients(
 def _measure(
     clients: Sequence[_Client], case: Case, seconds: float, report: Callable[[str], None]
 ) -> Timing:
-    """The slowest client counts: i-PI waits for all."""
+    """Time one case by its slowest client, since i-PI waits for all."""
     report("loading")
     first, *others = clients
     first.ask(case)
@@ -159,7 +160,7 @@ def _measure(
 
 
 def _serve(connection: Connection, subject: Subject, dtype: Precision, threads: int) -> None:
-    """The other end: answer until nobody asks any more."""
+    """Answer requests, in the process, until the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us, and ends us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # torch reads it when it is loaded, which is from here on
@@ -179,7 +180,7 @@ def _serve(connection: Connection, subject: Subject, dtype: Precision, threads: 
 
 
 class _Complaints(logging.Handler):
-    """Remembers why networks are not compiled; all else was said by who started us."""
+    """Collects warnings about networks that are not compiled; the parent shows all others."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -191,7 +192,7 @@ class _Complaints(logging.Handler):
 
 
 def _prepare(subject: Subject, case: Case, report: Callable[[], None]) -> Callable[[], None]:
-    """Load and compile; return what evaluates the next step."""
+    """Load and compile; return a function that evaluates the next step."""
     from mlobs_client.client.precompile import compile_ahead
 
     assembly = subject.assemble(case.dtype, case.batch)
@@ -206,9 +207,9 @@ def _step(assembly: Assembly, steps: Iterator[Sequence[Structure]]) -> None:
 
 
 def frames(structure: Structure, share: int) -> list[list[Structure]]:
-    """What a client gets in consecutive steps: the structure, moved a little at random.
+    """Return the structures of consecutive steps: the structure with small random displacements.
 
-    All clients get the same, in as many structures as each has, so they need the same programs.
+    All clients get the same structures, so that they need the same programs.
     """
     random = np.random.default_rng(0)
     moves = MOVEMENT * random.normal(size=(N_FRAMES, share, *structure.positions.shape))
@@ -219,7 +220,7 @@ def frames(structure: Structure, share: int) -> list[list[Structure]]:
 
 
 def _median(step: Callable[[], None], seconds: float) -> float:
-    """Median seconds of a step, after at least so many seconds of steps."""
+    """Return the median time of a step, s, after steps for at least so many seconds."""
     times: list[float] = []
     while len(times) < LEAST_STEPS or sum(times) < seconds:
         begun = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Many runs with parameters, of which some start where others have ended.
+"""Run parameter studies, in which runs can continue from others.
 
 ``file`` is the campaign file, ``template`` becomes the folder of a run, ``campaign`` knows all runs
-and their order, ``state`` is what the folder of a run says, ``run`` carries out one of them,
-``execution`` all of them by parsl, and ``results`` makes one table of what they have written.
+and their order, ``state`` reads the state of a run from its folder, ``run`` executes one run,
+``execution`` all of them by parsl, and ``results`` collects their averages in one table.
 """

@@ -1,7 +1,7 @@
-"""A campaign: runs with parameters, of which some start where others have ended.
+"""Know the runs of a campaign, their order and their files.
 
-Each has a folder of its own, ``runs/NAME`` beside the campaign file, which is rendered from the
-template. What is known of a run is in its folder, and nowhere else.
+Each run has a folder of its own, ``runs/NAME`` beside the campaign file, which is rendered from the
+template. The state of a run is stored in its folder, and nowhere else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 from mlobs_client.campaign.file import START, CampaignTable, Value, read_campaign_file
 from mlobs_client.campaign.rendered import INPUT, check_rendered
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.campaign.template import Template, read_template
 from mlobs_client.errors import ConfigError
 from mlobs_client.tables import suggest
@@ -27,31 +27,31 @@ from mlobs_client.tables import suggest
 CHECKPOINT: Final = "start.chk"
 LEFT_BY_A_RUN: Final = rf"RESTART|EXIT|{CHECKPOINT}|(run|done|failed)\.json|[^/]*\.log"
 FROM_CHECKPOINT: Final = f"<file mode='chk'> {CHECKPOINT} </file>"
-"""Positions, momenta, masses and the cell; thermostats begin anew."""
+"""Tag that reads positions, momenta, masses and the cell; thermostats start afresh."""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign as its file says.
+    """A campaign as described by its file.
 
     Attributes:
-        path: of the campaign file.
+        path: path of the campaign file.
         table: its content.
-        runs: by their names; each comes behind the one that it starts from.
+        runs: runs by their names; each comes after the one that it continues from.
     """
 
     path: Path
     table: CampaignTable
-    runs: Mapping[str, Run]
+    runs: Mapping[str, CampaignRun]
 
     @property
     def hidden(self) -> Path:
-        """The folder of what is needed while the campaign is executed."""
+        """The folder of files that are needed while the campaign is executed."""
         return self.path.parent / ".campaign"
 
     @property
     def stop(self) -> Path:
-        """While this file is there, nothing is begun, and what runs ends with a RESTART."""
+        """While this file exists, no run is started, and running ones end with a RESTART."""
         return self.hidden / "stop"
 
     @cached_property
@@ -59,7 +59,7 @@ class Campaign:
         """The files that are rendered for each run.
 
         Raises:
-            ConfigError: it is missing, or lacks a file of a run.
+            ConfigError: the template is missing, or lacks a file of a run.
         """
         template = read_template(self.path.parent / self.table.template)
         for file in (*template.copied, *template.texts):
@@ -73,11 +73,11 @@ class Campaign:
                 raise ConfigError(f"{template.folder} has no {file}, which every run needs")
         return template
 
-    def values(self, run: Run) -> dict[str, str]:
-        """What the names in the template stand for.
+    def values(self, run: CampaignRun) -> dict[str, str]:
+        """Return the values of the names in the template.
 
         Raises:
-            ConfigError: ``start`` names what is no parameter.
+            ConfigError: ``start`` names an unknown parameter.
         """
         values = {name: str(value) for name, value in run.parameters.items()}
         if run.after is not None:
@@ -93,14 +93,14 @@ class Campaign:
         return values
 
     def plan(self) -> dict[str, str]:
-        """Check all that can be checked before anything is started.
+        """Check everything that can be checked before a run is started.
 
         Returns:
-            The digest of each run: it changes when any of its files would.
+            Hash of the files of each run, by its name.
 
         Raises:
             ConfigError: a name in the template has no value, a parameter is not used or makes files
-                that cannot be read, or a run that has made a step would be another one now.
+                that cannot be read, or the files of a run that has made a step have changed.
         """
         self._check_names()
         self._check_files()
@@ -119,36 +119,36 @@ class Campaign:
         return digests
 
     def _check_files(self) -> None:
-        """Read what all runs have in common once, and what differs for each of them."""
+        """Read files that all runs have in common once, and the others for each run."""
         files: Sequence[str] = (INPUT, *self.table.client_files)
         for name, run in self.runs.items():
             check_rendered(self.template, files, name, self.values(run))
             files = [file for file in files if file in self.template.texts]
 
-    def find_replaced(self, digests: Mapping[str, str]) -> list[Run]:
-        """Runs that were begun from another template and made no step: they begin anew.
+    def find_replaced(self, digests: Mapping[str, str]) -> list[CampaignRun]:
+        """Return runs whose files have changed and that made no step: they start over.
 
         Args:
-            digests: of :meth:`plan`.
+            digests: result of :meth:`plan`.
         """
         return [run for run in self._changed(digests) if not run.has_made_a_step()]
 
-    def _changed(self, digests: Mapping[str, str]) -> list[Run]:
+    def _changed(self, digests: Mapping[str, str]) -> list[CampaignRun]:
         return [
             run
             for name, run in self.runs.items()
             if run.folder.exists() and run.read_digest() != digests[name]
         ]
 
-    def digest(self, run: Run) -> str:
-        """What changes when any file of a run would, or the run that it starts from."""
+    def digest(self, run: CampaignRun) -> str:
+        """Return a hash of the files of a run and of the runs that it continues from."""
         before = ""
         for one in self._line_of(run):
             before = self.template.digest(self.values(one), before)
         return before
 
-    def _line_of(self, run: Run) -> Sequence[Run]:
-        """A run and all those whose ends are behind it, the first of them first."""
+    def _line_of(self, run: CampaignRun) -> Sequence[CampaignRun]:
+        """Return a run and all runs that it continues from, the first one first."""
         line = [run]
         while (after := line[-1].after) is not None:
             line.append(self.runs[after])
@@ -183,7 +183,7 @@ def load(path: Path) -> Campaign:
     """Read a campaign file.
 
     Raises:
-        ConfigError: it is missing or says something impossible.
+        ConfigError: it is missing or invalid.
     """
     table = read_campaign_file(path)
     folder = path.parent / "runs"
@@ -203,7 +203,7 @@ def load(path: Path) -> Campaign:
     return Campaign(path, table, {run.name: run for run in _sort(named, path)})
 
 
-def _combine(table: CampaignTable, folder: Path) -> Iterator[Run]:
+def _combine(table: CampaignTable, folder: Path) -> Iterator[CampaignRun]:
     names = list(table.parameters)
     for values in itertools.product(*table.parameters.values()):
         parameters = dict(zip(names, values, strict=True))
@@ -214,27 +214,27 @@ def _combine(table: CampaignTable, folder: Path) -> Iterator[Run]:
             if place > 0:
                 after = _name({**parameters, table.after: of_this[place - 1]})
         name = _name(parameters)
-        yield Run(name, folder / name, parameters, after)
+        yield CampaignRun(name, folder / name, parameters, after)
 
 
 def _name(parameters: Mapping[str, Value]) -> str:
-    """A name that is one for every file system and every shell."""
+    """Return a name that is valid for every file system and shell."""
     parts = (f"{name}={value}" for name, value in parameters.items())
     return "_".join(re.sub(r"[^A-Za-z0-9.+=_-]+", "-", part) for part in parts)
 
 
-def _list(table: CampaignTable, folder: Path) -> Iterator[Run]:
+def _list(table: CampaignTable, folder: Path) -> Iterator[CampaignRun]:
     for one in table.runs:
-        yield Run(one.name, folder / one.name, one.parameters, one.after)
+        yield CampaignRun(one.name, folder / one.name, one.parameters, one.after)
 
 
-def _sort(runs: Sequence[Run], path: Path) -> Iterator[Run]:
-    """Put each run behind the one that it starts from, and leave the order otherwise."""
+def _sort(runs: Sequence[CampaignRun], path: Path) -> Iterator[CampaignRun]:
+    """Put each run after the one that it continues from, and keep the order otherwise."""
     names = [run.name for run in runs]
     for run in runs:
         if run.after is not None and run.after not in names:
             raise ConfigError(
-                f"{path}: {run.name} is after {run.after!r}, which is no run; "
+                f"{path}: {run.name} is after {run.after!r}, which is not a run of this campaign; "
                 f"{suggest(run.after, names)}"
             )
     order = TopologicalSorter({run.name: [run.after] if run.after else [] for run in runs})

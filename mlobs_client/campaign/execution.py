@@ -1,7 +1,7 @@
-"""A campaign is executed by parsl: by which of its executors, and what is heard from it.
+"""Execute a campaign with parsl, on this machine or in Slurm jobs.
 
-parsl starts a run when that one is done from which it starts, as many at once as it may, and again
-when it has failed. Everything else is in :mod:`mlobs_client.campaign.run`.
+parsl starts a run when the one that it continues from is done, limits how many run at the same
+time, and retries a run that failed. Everything else is in :mod:`mlobs_client.campaign.run`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any, Final
 
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Parsl, Slurm
-from mlobs_client.campaign.run import NAME, PATIENCE, carry_out
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.run import NAME, PATIENCE, run_to_completion
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch.leash import tied
+from mlobs_client.launch.parent_death_signal import with_parent_death_signal
 from mlobs_client.locks import hold, is_held
 
-PAUSE: Final = 0.5  # seconds between two looks at the runs
+POLL_INTERVAL: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]
-"""Of the runs that have ended, by name: None if they are done, else why they are not."""
+"""By name of a run that has ended: None if it is done, else the reason why it is not."""
 
 
 def execute(
@@ -40,11 +40,11 @@ def execute(
     received: Sequence[Signals],
     report: Callable[[Outcomes], None],
 ) -> Outcomes:
-    """Carry out all runs that are not done, until all have ended or a signal is received.
+    """Execute all runs that are not done, until all have ended or a signal is received.
 
     Args:
-        campaign: with its runs.
-        digests: of the files of each run.
+        campaign: the campaign.
+        digests: hash of the files of each run, by its name.
         received: signals; with the first one, all runs stop with a RESTART.
         report: called every half second.
 
@@ -60,7 +60,7 @@ def execute(
             try:
                 while len(outcomes) < len(futures) and not received:
                     left = [future for name, future in futures.items() if name not in outcomes]
-                    concurrent.futures.wait(left, PAUSE, concurrent.futures.FIRST_COMPLETED)
+                    concurrent.futures.wait(left, POLL_INTERVAL, concurrent.futures.FIRST_COMPLETED)
                     outcomes.update(_read_outcomes(campaign, futures, outcomes))
                     report(outcomes)
             finally:
@@ -86,10 +86,10 @@ def _alone(campaign: Campaign) -> Iterator[None]:
 
 
 def _submit(campaign: Campaign, digests: Mapping[str, str], kernel: Any) -> dict[str, Any]:
-    """Hand all runs to parsl; those that are done are not."""
+    """Submit all runs that are not done to parsl."""
     from parsl import python_app
 
-    app = python_app(carry_out, data_flow_kernel=kernel, cache=False)
+    app = python_app(run_to_completion, data_flow_kernel=kernel, cache=False)
     futures: dict[str, Any] = {}
     for name, run in campaign.runs.items():
         if not run.is_done:
@@ -121,17 +121,17 @@ def _describe(error: BaseException | None, future: Any) -> str | None:
 
 
 def _stop(campaign: Campaign) -> None:
-    """Let the runs end, wherever they are; those that have not begun do not begin."""
+    """Tell all runs to end, on whatever machine they are, and wait for them."""
     campaign.stop.touch()
     deadline = time.monotonic() + PATIENCE
     logs = [run.folder / f"{NAME}.log" for run in campaign.runs.values() if not run.is_done]
     while any(map(is_held, logs)) and time.monotonic() < deadline:
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 @contextlib.contextmanager
 def _kernel(campaign: Campaign) -> Iterator[Any]:
-    """parsl, with its log in a file."""
+    """Start parsl, with its log in a file."""
     try:
         from parsl import DataFlowKernel
     except ImportError as error:
@@ -161,9 +161,10 @@ def _kernel(campaign: Campaign) -> Iterator[Any]:
 
 
 def _judge_retries(campaign: Campaign) -> Callable[[Exception, Any], float]:
-    """Of the failures of a run, only those count before which it has come no farther.
+    """Count a failure of a run only if the run made no progress before it.
 
-    So a job whose time is up costs nothing, and a run that fails at the same step again does.
+    So a job that reaches its time limit costs no retry, but a run that fails at the same step again
+    does.
     """
     farthest = {name: _read_step(run) for name, run in campaign.runs.items() if not run.is_done}
 
@@ -177,7 +178,7 @@ def _judge_retries(campaign: Campaign) -> Callable[[Exception, Any], float]:
     return cost
 
 
-def _read_step(run: Run) -> int:
+def _read_step(run: CampaignRun) -> int:
     status = run.read_progress()
     return -1 if status is None or status.step is None else status.step
 
@@ -209,9 +210,9 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         cores_per_worker=cores,
         max_workers_per_node=1,
         encrypted=True,
-        # Ctrl-C is for us: parsl would wait for ever for an interchange that it has ended; one that
+        # Ctrl-C is for us: parsl would wait forever for an interchange that it has ended; one that
         # outlives us would keep its jobs
-        interchange_launch_cmd=tied([str(programs / "interchange.py")]),
+        interchange_launch_cmd=with_parent_death_signal([str(programs / "interchange.py")]),
         provider=SlurmProvider(
             walltime=execution.walltime,
             cores_per_node=cores,
@@ -251,5 +252,5 @@ def _load_config(path: Path, name: str) -> Any:
         ) from error
     config = make()
     if not isinstance(config, Config):
-        raise ConfigError(f"{path}: {name} returns {config!r}, which is no parsl.Config")
+        raise ConfigError(f"{path}: {name} returns {config!r}, which is not a parsl.Config")
     return config

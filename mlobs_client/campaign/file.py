@@ -1,4 +1,4 @@
-"""The campaign file: which runs there are, and how they are executed.
+"""Read the campaign file, which lists the runs and says how they are executed.
 
 Paths are relative to the campaign file, so that a folder can be moved as a whole.
 """
@@ -14,10 +14,10 @@ from pydantic import Field, PlainValidator, model_validator
 from mlobs_client.tables import Table, read_toml, suggest, validate
 
 START: Final = "start"
-"""What a template calls the place where a run starts."""
+"""Name that a template uses for the initial state of a run."""
 
 TAKEN: Final = (START, "run", "after", "state", "steps")
-"""Names that are none of parameters: in a template, and in the table of results."""
+"""Names that parameters cannot have: a template and the table of results use them."""
 
 Value = int | float | str
 
@@ -35,8 +35,8 @@ _Checked = Annotated[Value, PlainValidator(_check_value)]
 class Local(Table):
     """[execution] with kind = "local": processes on this machine, started by threads of parsl.
 
-    ``at_once`` is how many runs there are at the same time, ``retries`` how often a run that fails
-    without having come farther goes on again, before it counts as failed.
+    ``at_once`` is the number of runs at the same time. ``retries`` says how often a run that failed
+    without progress is continued before it counts as failed.
     """
 
     kind: Literal["local"]
@@ -45,12 +45,13 @@ class Local(Table):
 
 
 class Slurm(Table):
-    """[execution] with kind = "slurm": jobs of one node, in each of them one run after the other.
+    """[execution] with kind = "slurm": Slurm jobs of one node, each with one run at a time.
 
-    ``walltime`` and ``cores`` are those of a job; without ``cores``, it has one for each client and
-    one for i-PI. ``options`` are of sbatch, each beginning with two hyphens. ``worker_init`` is
-    what the shell of a job does first. ``address`` is that of the machine on which the campaign
-    runs, in the network of the nodes: parsl listens there, and nowhere else.
+    ``walltime`` and ``cores`` are those of a job; without ``cores``, it has one core per client and
+    one for i-PI. ``options`` are further options of sbatch, such as "--partition=long".
+    ``worker_init`` holds shell commands that a job executes first. ``address`` is the address, in
+    the network of the nodes, of the machine on which the campaign is started: parsl listens there
+    and nowhere else.
     """
 
     kind: Literal["slurm"]
@@ -64,7 +65,7 @@ class Slurm(Table):
 
 
 class Parsl(Table):
-    """[execution] with kind = "parsl": whatever parsl can do.
+    """[execution] with kind = "parsl": any configuration of parsl.
 
     ``config`` names a function that returns a ``parsl.Config``: "module:function" or
     "file.py:function". It is code, and it runs as you.
@@ -76,7 +77,7 @@ class Parsl(Table):
 
 
 class RunTable(Table):
-    """One of [[runs]]: its name, its parameters, and the run from whose end it starts."""
+    """One of [[runs]]: its name, its parameters, and the run that it continues from."""
 
     name: str = Field(pattern=r"^\w[\w.,+=-]*$", max_length=200)
     parameters: dict[str, _Checked] = Field(default_factory=dict)
@@ -87,21 +88,28 @@ class CampaignTable(Table):
     """A campaign file.
 
     ``template`` is a folder with ``input.xml``, ``client_files`` and whatever they need.
-    ``clients`` is -n of ``mlobs run``, ``beside`` its --beside, once for each text. There are
+    ``clients`` is -n of ``mlobs run``, ``drivers`` are command lines for its --driver. There are
     either ``parameters``, of which all combinations are run, or ``runs``. With ``after``, a run
-    starts where the one with the previous value of this parameter has ended. ``start`` is what
-    ``$start`` stands for in the others.
+    continues from the end of the run with the previous value of this parameter. ``start`` is the
+    value of ``$start`` in the other runs.
     """
 
     template: str = "template"
     clients: int = Field(default=1, ge=0)
     client_files: tuple[str, ...] = Field(default=("client.toml",), min_length=1)
-    beside: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
     start: str | None = None
     after: str | None = None
     parameters: dict[str, tuple[_Checked, ...]] = Field(default_factory=dict)
     runs: tuple[RunTable, ...] = ()
     execution: Annotated[Local | Slurm | Parsl, Field(discriminator="kind")] = Local(kind="local")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names_are_refused(cls, content: object) -> object:
+        if isinstance(content, dict) and "beside" in content:
+            raise ValueError("the setting 'beside' is called 'drivers' now")
+        return content
 
     @model_validator(mode="after")
     def _runs_are_given_in_one_way(self) -> CampaignTable:
@@ -115,7 +123,7 @@ class CampaignTable(Table):
                 if self.parameters
                 else ('write after = "NAME" into the [[runs]]')
             )
-            raise ValueError(f"after = {self.after!r} is none of [parameters]; {remedy}")
+            raise ValueError(f"after = {self.after!r} is not one of [parameters]; {remedy}")
         return self
 
     @model_validator(mode="after")
@@ -137,7 +145,7 @@ def read_campaign_file(path: Path) -> CampaignTable:
     """Read and validate a campaign file.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, or says something impossible.
+        ConfigError: the file is missing, is not TOML, or is invalid.
     """
     missing = "no such campaign file; 'mlobs init campaign-temperatures' writes one to start from"
     return validate(CampaignTable, read_toml(path, missing), str(path))

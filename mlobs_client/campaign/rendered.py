@@ -1,4 +1,4 @@
-"""The files of a run as they will be, read before there are any."""
+"""Read the files of a run as they will be, before they are written."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ INPUT: Final = "input.xml"
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a template makes of the values of one run.
+    """The files of one run, with the values of its parameters.
 
     Attributes:
-        folder: of the template, for errors.
-        contents: of the files, by their names in the template.
+        folder: folder of the template, for error messages.
+        contents: contents of the files, by their names in the template.
     """
 
     folder: Path
@@ -33,14 +33,14 @@ class Rendered:
 
     @classmethod
     def of(cls, template: Template, values: Mapping[str, object]) -> Self:
-        """Put values in place of the names in a template."""
+        """Insert values for the names in a template."""
         return cls(template.folder, template.contents(values))
 
     def read_input(self) -> IpiInput:
         """Read the input of i-PI.
 
         Raises:
-            ConfigError: it is not XML, or a number in it is none, or impossible.
+            ConfigError: it is not XML, or a number in it is invalid.
         """
         return ipi_input.read_content(self.contents[INPUT], self.folder / INPUT)
 
@@ -48,7 +48,7 @@ class Rendered:
         """Read a client file, by its name in the template.
 
         Raises:
-            ConfigError: it is not TOML, or says something impossible.
+            ConfigError: it is not TOML, or is invalid.
         """
         path = self.folder / file
         table = config.parse(parse_toml(self.contents[file], path), str(path))
@@ -58,16 +58,16 @@ class Rendered:
 def check_rendered(
     template: Template, files: Sequence[str], name: str, values: Mapping[str, object]
 ) -> None:
-    """Read what the input and the client files of a run will be.
+    """Read the input and the client files that a run will have.
 
     Args:
-        template: of the campaign.
-        files: those to read, by their names in the template.
-        name: of the run.
-        values: what the names in the template stand for.
+        template: template of the campaign.
+        files: files to read, by their names in the template.
+        name: name of the run.
+        values: values of the names in the template.
 
     Raises:
-        ConfigError: a file cannot be read with these values; the text names the run and them.
+        ConfigError: a file cannot be read with these values; the text names the run and the values.
     """
     rendered = Rendered.of(template, values)
     for file in files:

@@ -1,4 +1,4 @@
-"""All results of a campaign in one tidy table: a row for each run, a column for each number."""
+"""Collect the results of a campaign in one table: a row for each run, a column per quantity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import Value
-from mlobs_client.campaign.state import Run, State
+from mlobs_client.campaign.state import CampaignRun, RunState
 from mlobs_client.errors import RecordError
 from mlobs_client.files import replacing, write_csv
 from mlobs_client.ipi import Properties, read_properties
@@ -23,23 +23,23 @@ from mlobs_client.units import PICOSECOND
 
 COUNTED: Final = ("step", "time")  # of no interest as an average
 ENDINGS: Final = {"errors": "error", "no error": "no error"}
-"""Of the names of columns beside the means."""
+"""Endings of the names of columns that are not means."""
 
 
 @dataclass(frozen=True)
 class Skip:
-    """What is left out at the begin of each run, while it equilibrates.
+    """The equilibration at the beginning of each run, which averages leave out.
 
     Attributes:
-        picoseconds: of simulated time.
-        fraction: of the samples, instead.
+        picoseconds: simulated time, ps.
+        fraction: fraction of the samples, used if no time is given.
     """
 
     picoseconds: float = 0.0
     fraction: float = 0.0
 
     def count(self, properties: Properties) -> int:
-        """How many samples these are.
+        """Return the number of samples that are left out.
 
         Raises:
             RecordError: a time is given, but the properties have none.
@@ -51,14 +51,14 @@ class Skip:
 
 
 @dataclass(frozen=True)
-class Column:
+class ResultColumn:
     """One column of the table.
 
     Attributes:
         group: ``runs``, ``parameters``, ``means``, ``errors`` (standard errors of the means) or
             ``no error`` (why there is none).
-        name: of what is in it.
-        unit: as i-PI writes it; empty where there is none.
+        name: name of the quantity.
+        unit: unit as i-PI writes it; empty if there is none.
     """
 
     group: str
@@ -67,22 +67,22 @@ class Column:
 
     @property
     def header(self) -> str:
-        """A name that no other column has."""
+        """A unique name of the column."""
         name = f"{self.name} {ENDINGS[self.group]}" if self.group in ENDINGS else self.name
         return f"{name} ({self.unit})" if self.unit else name
 
 
-Table = Mapping[Column, Sequence[Value | None]]
+ResultTable = Mapping[ResultColumn, Sequence[Value | None]]
 
 
-def collect(campaign: Campaign, skip: Skip) -> Table:
-    """Make the table: parameters, state, steps, and averages of the first ``<properties>``.
+def collect(campaign: Campaign, skip: Skip) -> ResultTable:
+    """Return the table: parameters, state, steps, and averages of the first ``<properties>``.
 
     Cells are None where a run is not done.
 
     Args:
-        campaign: with its runs.
-        skip: what is left out at their begin.
+        campaign: the campaign.
+        skip: equilibration that averages leave out.
 
     Raises:
         RecordError: the outputs of a run that is done cannot be read, or are too short.
@@ -94,11 +94,11 @@ def collect(campaign: Campaign, skip: Skip) -> Table:
     return {column: [row.get(column) for row in rows] for column in by_kind}
 
 
-def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
-    """Write the table as CSV and as HDF5, where groups have the columns, and these their unit.
+def write_table(table: ResultTable, stem: Path) -> tuple[Path, Path]:
+    """Write the table as CSV and as HDF5, where each group has its columns and these their units.
 
     Args:
-        table: what to write.
+        table: the table.
         stem: path without ending; ``.csv`` and ``.h5`` are added.
 
     Raises:
@@ -121,7 +121,7 @@ def write_table(table: Table, stem: Path) -> tuple[Path, Path]:
 
 
 def _as_array(values: Sequence[Value | None]) -> object:
-    """Numbers with NaN, or texts with nothing, for what is not known."""
+    """Return numbers or texts, with NaN or empty texts for None."""
     if any(isinstance(value, str) for value in values):
         return ["" if value is None else str(value) for value in values]
     if None in values:
@@ -129,37 +129,37 @@ def _as_array(values: Sequence[Value | None]) -> object:
     return np.array(values)
 
 
-def _describe(run: Run, skip: Skip) -> dict[Column, Value | None]:
+def _describe(run: CampaignRun, skip: Skip) -> dict[ResultColumn, Value | None]:
     state = run.read_state()
     result = run.read_result()
-    row: dict[Column, Value | None] = {
-        Column("runs", "run"): run.name,
-        Column("runs", "after"): run.after or "",
-        Column("runs", "state"): state.value,
-        Column("runs", "steps"): result.get("steps"),
-        Column("runs", "wall time", "second"): result.get("seconds"),
+    row: dict[ResultColumn, Value | None] = {
+        ResultColumn("runs", "run"): run.name,
+        ResultColumn("runs", "after"): run.after or "",
+        ResultColumn("runs", "state"): state.value,
+        ResultColumn("runs", "steps"): result.get("steps"),
+        ResultColumn("runs", "wall time", "second"): result.get("seconds"),
     }
-    row.update({Column("parameters", name): value for name, value in run.parameters.items()})
-    return {**row, **(_average(run, skip) if state is State.DONE else {})}
+    row.update({ResultColumn("parameters", name): value for name, value in run.parameters.items()})
+    return {**row, **(_average(run, skip) if state is RunState.DONE else {})}
 
 
-def _average(run: Run, skip: Skip) -> dict[Column, Value]:
+def _average(run: CampaignRun, skip: Skip) -> dict[ResultColumn, Value]:
     ipi = ipi_input.read(run.folder / "input.xml")
     if not ipi.properties:
         return {}
     prefixes = list(dict.fromkeys(ipi.system_prefixes))
-    found: dict[Column, Value] = {}
+    found: dict[ResultColumn, Value] = {}
     for prefix, path in zip(prefixes, ipi.files(ipi.properties[0].filename), strict=True):
         found.update(_means(path, skip, f"{prefix}_" if len(prefixes) > 1 else ""))
     return found
 
 
-def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
-    """Of one system; the mark stands before the names of its columns."""
+def _means(path: Path, skip: Skip, mark: str) -> dict[ResultColumn, Value]:
+    """Return the averages of one system; the mark stands before the names of its columns."""
     properties = read_properties(path)
     first = skip.count(properties)
     interval = _interval(properties)
-    found: dict[Column, Value] = {}
+    found: dict[ResultColumn, Value] = {}
     for name, values in properties.values.items():
         if name in COUNTED:
             continue
@@ -175,15 +175,15 @@ def _means(path: Path, skip: Skip, mark: str) -> dict[Column, Value]:
                 estimate = mean(series[first:] * scale, interval=interval)
             except RecordError as error:
                 raise RecordError(f"{path}: {part}: {error}, or skip less") from error
-            found[Column("means", part, unit or "atomic_unit")] = estimate.value
-            found[Column("errors", part, unit or "atomic_unit")] = estimate.error
+            found[ResultColumn("means", part, unit or "atomic_unit")] = estimate.value
+            found[ResultColumn("errors", part, unit or "atomic_unit")] = estimate.error
             if estimate.no_error:
-                found[Column("no error", part)] = estimate.no_error
+                found[ResultColumn("no error", part)] = estimate.no_error
     return found
 
 
 def _interval(properties: Properties) -> float | None:
-    """Between samples, ps; None where the properties have no time."""
+    """Return the interval between samples, ps; None if the properties have no time."""
     if "time" not in properties.values:
         return None
     times = properties["time"]

@@ -1,7 +1,7 @@
-"""One run of a campaign, from where it stands to its end, on whatever machine this is called.
+"""Execute one run of a campaign from its present state to its end, on whatever machine.
 
-The lock of ``run.log`` says that somebody works in a folder. ``mlobs run`` inherits it, so it is
-held for as long as there is a campaign or a ``mlobs run`` that may write there.
+The lock of ``run.log`` is held while a run works in its folder. ``mlobs run`` inherits it, so it is
+held for as long as a campaign or a ``mlobs run`` may write there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.campaign.campaign import CHECKPOINT, Campaign, load
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import LaunchError, MlobsError
 from mlobs_client.launch import exit_file
 from mlobs_client.launch.folder import LOG
@@ -23,25 +23,25 @@ from mlobs_client.launch.processes import Child
 from mlobs_client.locks import hold, is_held
 
 NAME: Final = "run"  # of the log
-PAUSE: Final = 0.2  # s
+POLL_INTERVAL: Final = 0.2  # s
 PATIENCE: Final = 120.0  # s, until what a killed campaign has left running must have ended
 
 
-def carry_out(campaign_file: str, name: str, digest: str, before: object = None) -> bool:
-    """Begin a run, or go on with it, until it is done; nothing is done twice.
+def run_to_completion(campaign_file: str, name: str, digest: str, before: object = None) -> bool:
+    """Start or continue a run until it is done; no step is repeated.
 
     Args:
-        campaign_file: everything else is beside it.
-        name: of the run.
-        digest: of its files when the campaign was begun.
-        before: the result of the run that it starts from; parsl waits for it.
+        campaign_file: path of the campaign file.
+        name: name of the run.
+        digest: hash of its files when the campaign was started.
+        before: result of the run that it continues from; parsl waits for it.
 
     Returns:
-        Whether it is done; False if the campaign was told to stop.
+        True if the run is done, False if the campaign was told to stop.
 
     Raises:
-        ConfigError: the template is not what it was.
-        LaunchError: the run failed; its folder says why, too.
+        ConfigError: the campaign file is invalid.
+        LaunchError: the template has changed, or the run failed; ``failed.json`` has the reason.
     """
     campaign = load(Path(campaign_file))
     run = campaign.runs[name]
@@ -69,15 +69,15 @@ def carry_out(campaign_file: str, name: str, digest: str, before: object = None)
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder of a run that another template has made, and that made no step."""
+    """Remove the folder of a run whose files have changed and that made no step."""
     removed = folder.with_name(f".{folder.name}.removed")
     with _taken_over(folder):  # its log is open: some file systems remove no such folder
         folder.rename(removed)
     shutil.rmtree(removed, ignore_errors=True)
 
 
-def _begin(campaign: Campaign, run: Run, digest: str) -> None:
-    """Make its folder, with the end of the run before it."""
+def _begin(campaign: Campaign, run: CampaignRun, digest: str) -> None:
+    """Make the folder of a run, with the RESTART of the run that it continues from."""
     if campaign.digest(run) != digest:
         raise LaunchError(
             f"{campaign.template.folder} or {campaign.path} has changed since the campaign was "
@@ -94,10 +94,10 @@ def _begin(campaign: Campaign, run: Run, digest: str) -> None:
 
 @contextlib.contextmanager
 def _taken_over(folder: Path) -> Iterator[int]:
-    """Have a folder for ourselves; yields the lock.
+    """Lock a folder, and yield the lock.
 
-    What a campaign that was killed has left running is told to end with a RESTART, so that it
-    is watched again: by an EXIT file, because nobody else knows which processes these are.
+    A ``mlobs run`` that a killed campaign has left running is told to end with a RESTART, so that
+    it is supervised again: by an EXIT file, since the IDs of its processes are unknown.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -113,22 +113,22 @@ def _taken_over(folder: Path) -> Iterator[int]:
                 f"and has not ended {PATIENCE:g} s after {exit_file.NAME} was made there; end it"
             )
         exit_file.make(folder)
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
-def _run(campaign: Campaign, run: Run, lock: int) -> bool:
-    """Let ``mlobs run`` do what is left; return whether all is done."""
+def _run(campaign: Campaign, run: CampaignRun, lock: int) -> bool:
+    """Let ``mlobs run`` make the remaining steps; return whether all are done."""
     table = campaign.table
     files = ["input.xml", *table.client_files, "-n", str(table.clients), "--resume"]
-    files += [word for line in table.beside for word in ("--beside", line)]
+    files += [word for line in table.drivers for word in ("--driver", line)]
     command = [sys.executable, "-m", "mlobs_client", "run", *files]
     child = Child(NAME, command, run.folder, inherited=[lock])
     was_told = False
-    while not child.wait(PAUSE):
+    while not child.wait(POLL_INTERVAL):
         if not was_told and campaign.stop.exists():
             was_told = True
             child.terminate()
-    words = child.last_words
+    words = child.last_line
     if child.status == 0 and words.startswith("finished"):
         return True
     if was_told:
@@ -137,8 +137,8 @@ def _run(campaign: Campaign, run: Run, lock: int) -> bool:
 
 
 def _find_reason(child: Child) -> str:
-    """Why it has ended: not always its last line, for behind it may be what to do next."""
+    """Return why it ended: not always its last line, since advice may follow the reason."""
     for line in reversed(child.said().splitlines()):
         if line.startswith(("mlobs: error: ", "stopped: ")):
             return line.removeprefix("mlobs: error: ")
-    return child.last_words
+    return child.last_line

@@ -1,7 +1,7 @@
-"""What the folder of a run says about it.
+"""Read the state of a run from its folder.
 
-``run.json`` is there from the beginning, ``failed.json`` while the last attempt has failed,
-``done.json`` when nothing is left to do. Each is there as a whole or not at all.
+``run.json`` exists from the beginning, ``failed.json`` while the last attempt has failed, and
+``done.json`` when the run is done. Each is written as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FAILED: Final = "failed.json"
 DONE: Final = "done.json"
 
 
-class State(Enum):
-    """How far a run is."""
+class RunState(Enum):
+    """The state of a run."""
 
     PLANNED = "planned"
     WAITING = "waiting"  # for the end of the run that it starts from
@@ -36,14 +36,14 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Run:
+class CampaignRun:
     """One run of a campaign.
 
     Attributes:
-        name: also of its folder.
-        folder: where it runs; not there before it has begun.
-        parameters: by their names.
-        after: name of the run from whose end it starts, if any.
+        name: name of the run and of its folder.
+        folder: its folder; it does not exist before the run has started.
+        parameters: values of the parameters, by their names.
+        after: name of the run that it continues from, if any.
     """
 
     name: str
@@ -53,32 +53,32 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do."""
+        """True if all steps are done."""
         return (self.folder / DONE).exists()
 
-    def read_state(self) -> State:
-        """Look into its folder, and where it has none, into that of the run before it."""
+    def read_state(self) -> RunState:
+        """Read the state from its folder or, if there is none, from that of the run before it."""
         if self.is_done:
-            return State.DONE
+            return RunState.DONE
         if (self.folder / FAILED).exists():
-            return State.FAILED
+            return RunState.FAILED
         if self.folder.exists():
-            return State.STARTED
+            return RunState.STARTED
         if self.after is not None and not (self.folder.parent / self.after / DONE).exists():
-            return State.WAITING
-        return State.PLANNED
+            return RunState.WAITING
+        return RunState.PLANNED
 
     def describe_beginning(self, digest: str) -> dict[str, bytes]:
-        """The file that its folder has from the beginning."""
+        """Return the file that its folder has from the beginning."""
         content = {"name": self.name, "parameters": self.parameters, "after": self.after}
         return {BEGUN: _text({**content, "digest": digest}).encode()}
 
     def read_digest(self) -> str | None:
-        """Return what its files were made of; None if its folder is of something else."""
+        """Return the hash of its files when it was started; None if there is none."""
         return _read(self.folder / BEGUN).get("digest")
 
     def has_made_a_step(self) -> bool:
-        """Whether something would be lost with its folder; where files do not tell, it would."""
+        """Return whether the run has made a step, or may have: then its folder is not removed."""
         try:
             ipi = ipi_input.read(self.folder / "input.xml")
         except (MlobsError, OSError):  # then i-PI could not begin
@@ -92,7 +92,7 @@ class Run:
         return any(self.folder.glob(f"{ipi.prefix}.*"))
 
     def read_error(self) -> str:
-        """Return why it failed; nothing if it has not."""
+        """Return why it failed; empty if it has not."""
         return str(_read(self.folder / FAILED).get("error", ""))
 
     def read_result(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Run:
         return _read(self.folder / DONE)
 
     def mark_failed(self, error: str) -> None:
-        """Say why it failed.
+        """Store the reason of a failure.
 
         Raises:
             LaunchError: it cannot be written.
@@ -108,11 +108,11 @@ class Run:
         _write(self.folder / FAILED, {"name": self.name, "error": error})
 
     def clear_failure(self) -> None:
-        """Forget that an attempt failed, when the next one begins."""
+        """Remove the reason of a failure when the next attempt begins."""
         (self.folder / FAILED).unlink(missing_ok=True)
 
     def mark_done(self, seconds: float) -> None:
-        """Say that nothing is left to do.
+        """Mark the run as done.
 
         Raises:
             ConfigError: i-PI has left no RESTART.
@@ -128,7 +128,7 @@ class Run:
         _write(self.folder / DONE, content)
 
     def read_progress(self) -> Status | None:
-        """How far a run that has begun is; None where i-PI's files do not tell."""
+        """Return the progress of a run that has started; None if i-PI's files do not show it."""
         try:
             status = Progress(ipi_input.read(self.folder / "input.xml"), reads_old=True).read(0)
         except (MlobsError, OSError):  # it has not begun, or cannot

@@ -1,6 +1,6 @@
-"""The template of a campaign: text files in which $name is replaced, and others.
+"""Render the template of a campaign: text files in which $name is replaced, and other files.
 
-A folder is rendered beside its place and then renamed: it is there as a whole or not at all.
+A folder is written under another name and then renamed, so that it appears as a whole.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.tables import suggest
 
 OF_AN_EDITOR: Final = r"(^|/)\.|~$"
-"""Names of files that come and go, and are none of a run."""
+"""Names of temporary files of editors, which are left out."""
 MARK: Final = ".partial"
-"""How the names of folders end that are not complete."""
+"""Ending of the names of incomplete folders."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Template:
     """The files of a template.
 
     Attributes:
-        folder: where they are.
-        copied: what has no $, by its path in the folder.
-        texts: what has one.
+        folder: folder of the template.
+        copied: contents of files without $, by their paths in the folder.
+        texts: contents of text files with $.
     """
 
     folder: Path
@@ -41,10 +41,10 @@ class Template:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Each name that stands behind a $, and the first file and line where it does.
+        """Each name that follows a $, with the first file and line in which it does.
 
         Raises:
-            ConfigError: a $ is followed by no name.
+            ConfigError: no name follows a $.
         """
         found: dict[str, str] = {}
         for file, text in self.texts.items():
@@ -56,29 +56,29 @@ class Template:
         """Check that there is a value for every name.
 
         Raises:
-            ConfigError: there is none; the text has the file and the line.
+            ConfigError: a name has no value; the text has the file and the line.
         """
         for name, where in self.names.items():
             if name not in known:
                 remedy = suggest(name, known) if known else "there are no parameters"
                 raise ConfigError(
-                    f"{where}: ${name} is no parameter of this campaign; {remedy} "
+                    f"{where}: ${name} is not a parameter of this campaign; {remedy} "
                     "(write $$ for a dollar)"
                 )
 
     def render(self, values: Mapping[str, object]) -> dict[str, bytes]:
-        """The text files, with values for their names."""
+        """Return the text files, with values for their names."""
         return {
             file: string.Template(text).substitute(values).encode()
             for file, text in self.texts.items()
         }
 
     def contents(self, values: Mapping[str, object]) -> dict[str, bytes]:
-        """All files, as they are in the folder of a run."""
+        """Return all files, as they are in the folder of a run."""
         return {**self.copied, **self.render(values)}
 
     def digest(self, values: Mapping[str, object], more: str) -> str:
-        """What changes when any rendered file does, or ``more``."""
+        """Return a hash of all rendered files and of ``more``."""
         rendered = {file: _sha256(content) for file, content in self.render(values).items()}
         return _sha256(json.dumps([self._copied_digest, rendered, more], sort_keys=True).encode())
 
@@ -93,9 +93,9 @@ class Template:
         """Write a folder.
 
         Args:
-            values: for the names.
-            target: the folder; if it is there already, it stays as it is.
-            others: more files, by their names.
+            values: values of the names.
+            target: the folder; if it exists, it stays as it is.
+            others: contents of further files, by their names.
 
         Raises:
             OSError: it cannot be written.
@@ -138,7 +138,7 @@ def read_template(folder: Path) -> Template:
 
 
 def _decode(content: bytes) -> str | None:
-    """The text, if it is one."""
+    """Return the text; None if the content is binary."""
     try:
         return None if b"\0" in content else content.decode()
     except UnicodeDecodeError:

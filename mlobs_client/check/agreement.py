@@ -1,4 +1,4 @@
-"""Judge whether an input of i-PI and its client files mean the same."""
+"""Check that an input of i-PI and its client files agree."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def check_agreement(
     Args:
         ipi: the input.
         clients: all client files of the run.
-        n_beads: of the ring polymer.
+        n_beads: number of beads of the ring polymer.
         others_serve: sockets without a client file are served by other programs.
-        is_complete: False where a client file could not be read: what it serves is not known.
+        is_complete: False if a client file could not be read, so that its sockets are unknown.
     """
     service = find_service(ipi, clients)
     for client in clients:
@@ -50,7 +50,7 @@ def check_agreement(
         elif ff in ipi.sockets and is_complete and not others_serve:
             yield warning(
                 f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
-                "give its client file too; without a client i-PI waits for ever",
+                "give its client file too; without a client i-PI waits forever",
             )
     sent = {name: client.extras for name, client in service.items()}
     yield from check_extras(ipi, sent, n_beads, is_complete=is_complete)
@@ -75,7 +75,7 @@ def _address(
 
 
 def _shared(client: ClientFile, last: Sequence[ClientFile]) -> Iterator[Finding]:
-    """Two client files at one socket: i-PI gives a structure to whichever is free."""
+    """Compare two client files at one socket: i-PI gives a structure to whichever is free."""
     other = next((one for one in last if one is not client), None)
     if other is None:
         return
@@ -91,7 +91,7 @@ def _shared(client: ClientFile, last: Sequence[ClientFile]) -> Iterator[Finding]
 
 
 def _physics(config: ClientConfig) -> dict[str, Any]:
-    """Settings that change what is answered, not how fast; i-PI's structure tells the atoms."""
+    """Return the settings that change results, not speed; i-PI's structure determines the atoms."""
     speed = {"threads": True, "compile": True, "batch": True, "structure": True, "socket": True}
     tables = {row.table: {"device"} for row in predicted()}
     return config.model_dump(exclude={**speed, **tables, "observables": {"record_file"}})
@@ -133,7 +133,7 @@ def _born_charges(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Find
 def _locked(
     ipi: IpiInput, ff: Forcefield, clients: Sequence[ClientFile], n_beads: int
 ) -> Iterator[Finding]:
-    """Each bead of each force and system keeps a client of its own."""
+    """Check that there is a client for each bead of each force and system."""
     prefix = ipi.sockets_prefix
     there = sum(one.n_processes for one in clients if listens(ff, one.config.socket, prefix))
     parent = find_parent(ff.name, ipi.forcefields)
@@ -143,7 +143,7 @@ def _locked(
     if there < needed:
         yield error(
             f"<ffsocket name='{ff.name}' matching='lock'> needs one client for each bead: "
-            f"{needed}, but {there} are started (-n {there}), and i-PI would wait for ever",
+            f"{needed}, but {there} are started (-n {there}), and i-PI would wait forever",
             f"start {needed} clients (-n {needed}), or write matching='auto'",
         )
 
@@ -168,7 +168,7 @@ def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
 
 
 def _kinetic_stress(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
-    """i-PI's kinetic stress is diagonal: a field drives currents, and their stress is not."""
+    """Warn of i-PI's kinetic stress, which is diagonal: a field drives currents, whose is not."""
     if client.config.coupling is None or "anisotropic" not in ipi.barostats:
         return
     if "nst" in ipi.dynamics:

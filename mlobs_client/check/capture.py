@@ -1,4 +1,4 @@
-"""Catch what models and calculators write, in Python, in C and in programs that they start."""
+"""Capture the output of models and calculators, from Python, C and the programs they start."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from mlobs_client.check.finding import Finding, ok, split_remedy, warning
 
 @dataclass
 class Caught:
-    """What was caught.
+    """Captured output.
 
     Attributes:
-        n_lines: that were written to stdout and stderr.
-        logged: warnings of our own.
+        n_lines: number of lines written to stdout and stderr.
+        logged: warnings of this package.
     """
 
     n_lines: int = 0
     logged: list[str] = field(default_factory=list)
 
     def findings(self, subject: str) -> Iterator[Finding]:
-        """Say it, each warning once.
+        """Yield a finding for each warning.
 
         Args:
-            subject: how to call the models.
+            subject: name of the models in the findings.
         """
         if self.n_lines:
             yield ok(f"{subject}: {self.n_lines} lines of output of its models are not shown")
@@ -52,10 +52,10 @@ class _Collector(logging.Handler):
 
 @contextlib.contextmanager
 def caught(said: Caught) -> Iterator[None]:
-    """Keep all that is written meanwhile from the terminal, also by code in C.
+    """Capture all output in this context, also that of code in C.
 
     Args:
-        said: where it is added to.
+        said: record to which the output is added.
     """
     ours = logging.getLogger("mlobs_client")
     collector = _Collector(said.logged)
@@ -76,7 +76,7 @@ def caught(said: Caught) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _redirected(target: int) -> Iterator[None]:
-    """Point the descriptors 1 and 2 to a file."""
+    """Redirect the descriptors 1 and 2 to a file."""
     _flush()
     saved = [(number, os.dup(number)) for number in (1, 2)]
     try:
@@ -91,7 +91,7 @@ def _redirected(target: int) -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Python's buffers and those of C, before they go elsewhere."""
+    """Flush the buffers of Python and C before their descriptors change."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()

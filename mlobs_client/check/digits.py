@@ -1,4 +1,4 @@
-"""How many digits i-PI writes, and whether they are enough.
+"""Check that i-PI writes enough digits.
 
 Source:
     i-PI 3.3.1: ``floatformat`` of ``<simulation>`` formats all numbers in ``<properties>``, in text
@@ -19,13 +19,14 @@ from mlobs_client.units import EV
 ALL_DIGITS: Final = "%25.17e"
 REMEDY: Final = f"write <simulation floatformat='{ALL_DIGITS}'>"
 COARSEST: Final = 1e-5
-"""eV: a fifth of what fifty atoms lose in 1 ps at a drift of 1 ueV per atom and ps."""
+"""Largest step of written energies, eV: a fifth of the drift of fifty atoms in 1 ps at 1 ueV per
+atom and ps."""
 NEED_ALL: Final = (1.0 / 3.0, 0.1 + 0.2)
-"""Doubles that come back from 17 digits and not, both of them, from fewer."""
+"""Doubles of which at least one changes when it is written with fewer than 17 digits."""
 
 
 def check_restart(ipi: IpiInput) -> Iterator[Finding]:
-    """Find a RESTART that is rounded: a double has to come back from it unchanged."""
+    """Find a format that rounds the RESTART: every double must be read back unchanged."""
     if any(float(ipi.floatformat % number) != number for number in NEED_ALL):
         yield warning(
             f"floatformat='{ipi.floatformat}' has not all digits: a RESTART is rounded, and what "
@@ -35,12 +36,12 @@ def check_restart(ipi: IpiInput) -> Iterator[Finding]:
 
 
 def check_energy(energy: float, floatformat: str, subject: str) -> Iterator[Finding]:
-    """Find energies so large that their last digit hides what ``conserved`` is looked at for.
+    """Find energies so large that their last digit hides a drift of ``conserved``.
 
     Args:
-        energy: of the structure, Eh.
-        floatformat: of the input.
-        subject: how to call the models.
+        energy: energy of the structure, Eh.
+        floatformat: format of numbers in the input.
+        subject: name of the models in the findings.
     """
     written = Decimal((floatformat % (energy / EV)).strip())
     exponent = written.as_tuple().exponent

@@ -1,4 +1,4 @@
-"""Judge whether the extras that an input of i-PI wants to write are there.
+"""Check that the extras that an input of i-PI writes are available.
 
 Source:
     i-PI 3.3.1, ``extra_combine`` and ``extras_component`` in ``ipi/engine/forces.py``.
@@ -21,13 +21,13 @@ Keys = frozenset[str]
 def check_extras(
     ipi: IpiInput, sent: Mapping[str, Keys], n_beads: int, *, is_complete: bool = True
 ) -> Iterator[Finding]:
-    """Find extras that nobody sends, that i-PI drops, and of which only the last are kept.
+    """Find extras that no client sends, that i-PI drops, or of which it keeps only the last ones.
 
     Args:
         ipi: the input.
-        sent: the keys that clients send, by the name of the forcefield that they serve.
-        n_beads: of the ring polymer; 0 where it is not known.
-        is_complete: False where nothing is said of forcefields whose client is not known.
+        sent: keys that clients send, by the name of the forcefield that they serve.
+        n_beads: number of beads of the ring polymer; 0 if unknown.
+        is_complete: False to skip forcefields whose client is unknown.
     """
     run = _Run(ipi, sent, n_beads, is_complete)
     for trajectory in ipi.trajectories:
@@ -37,7 +37,7 @@ def check_extras(
 
 @dataclass(frozen=True)
 class _Run:
-    """What :func:`check_extras` is given."""
+    """Arguments of :func:`check_extras`."""
 
     ipi: IpiInput
     sent: Mapping[str, Keys]
@@ -45,7 +45,7 @@ class _Run:
     is_complete: bool
 
     def asked(self, trajectory: TrajectoryOutput) -> list[Force]:
-        """The forces whose extras an output writes."""
+        """Return the forces whose extras an output writes."""
         acting = [force for force in self.ipi.forces if not force.biases]
         if trajectory.what == "extras_bias":
             return [force for force in self.ipi.forces if force.biases]
@@ -54,13 +54,13 @@ class _Run:
         return acting[trajectory.component : trajectory.component + 1]
 
     def keys(self, force: Force) -> Keys | None:
-        """What a forcefield gives; None if that is not known."""
+        """Return the keys of the extras of a forcefield; None if unknown."""
         named = (ff for ff in self.ipi.forcefields if ff.name == force.forcefield)
         ff = next(named, None)
         return frozenset() if ff is None else ff.extras(self.sent)
 
     def drops(self, force: Force, key: str) -> bool:
-        """Whether i-PI drops a key: of weight 0, and of contracted forces."""
+        """Return whether i-PI drops a key: it does for forces of weight 0 and contracted forces."""
         contracted = force.n_beads not in (0, self.n_beads)
         return force.weight == 0.0 or (contracted and key not in force.interpolated)
 
@@ -121,7 +121,7 @@ def _missing(run: _Run, what: str, key: str) -> Finding:
 
 
 def _within(parent: Forcefield, what: str, key: str) -> Finding:
-    """Only a committee changes the names of what its members send."""
+    """Return the error for a key that a committee renames."""
     return error(
         f"{what}, which <{parent.kind} name='{parent.name}'> passes on under another name "
         "only, and only those of its last member",

@@ -1,4 +1,4 @@
-"""All checks of one run, in the order in which a user wants to read them."""
+"""Run all checks of a run, in the order in which a user wants to read them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_files(
 ) -> Iterator[Finding]:
     """Check an input of i-PI and its client files without loading models.
 
-    Nothing is raised for what is wrong in the files: it becomes a finding.
+    Mistakes in the files raise no error: they become findings.
 
     Args:
         input_path: the XML, or a RESTART.
@@ -51,13 +51,13 @@ def check_files(
 
 @dataclass(frozen=True)
 class _Read:
-    """What models are tested with.
+    """Files that models are tested with.
 
     Attributes:
-        clients: those that lack nothing.
-        ipi: the input, for the digits that it writes of the energies; None where it is unreadable.
-        start: the same as i-PI reads it, for the forces on its first structure; None where it
-            refuses.
+        clients: client files whose models can be loaded.
+        ipi: the input, for the digits of energies that it writes; None if it is unreadable.
+        start: the input as i-PI reads it, for the forces on its first structure; None if i-PI
+            refuses it.
     """
 
     clients: Sequence[ClientFile]
@@ -95,7 +95,7 @@ def _check_files(
 
 
 def _check_start(ipi: IpiInput, parsed: ParsedInput | None) -> Iterator[Finding]:
-    """What i-PI's own reading of the input tells beyond that it can be read."""
+    """Check the input as i-PI has read it."""
     if parsed is not None:
         for what, remedy, stops in parsed.faults:
             yield error(what, remedy) if stops else warning(what, remedy)
@@ -120,7 +120,7 @@ def _load(
 def _without_lacks(
     clients: Sequence[ClientFile],
 ) -> Generator[Finding, None, list[ClientFile]]:
-    """Those whose models can be loaded; the others would say the same again, after minutes."""
+    """Return the client files whose models can be loaded; the others would fail after minutes."""
     whole = []
     for client in clients:
         found = list(_find_lacks(client))
@@ -131,7 +131,7 @@ def _without_lacks(
 
 
 def _find_lacks(client: ClientFile) -> Iterator[Finding]:
-    """What the client file needs and is not there: models, and a place for the record."""
+    """Find models that a client file needs and that are missing, or a missing folder."""
     try:
         check_needs(client.config)
     except MlobsError as problem:
@@ -152,7 +152,7 @@ def _find_lacks(client: ClientFile) -> Iterator[Finding]:
 
 
 def _misplaced(client: ClientFile) -> Iterator[Finding]:
-    """Settings of the file that stand below [potential.parameters], where nobody refuses them."""
+    """Find settings below [potential.parameters] that belong at the top of the client file."""
     for table in client.config.models.values():
         parameters = getattr(table, "parameters", {})
         for name in sorted(set(parameters) & set(ClientConfig.model_fields)):
@@ -219,7 +219,7 @@ def check_physics(
 
     Args:
         client_paths: the client files.
-        say: is told what is done next.
+        say: called with the next activity.
     """
     clients = yield from _load(client_paths)
     whole = yield from _without_lacks(clients)
@@ -243,13 +243,13 @@ def check_all(
     n_clients: Sequence[int] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
-    """Check the files, then the models; what both find is said once.
+    """Check the files, then the models; a finding of both is given once.
 
     Args:
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
-        say: is told what is done next, for it may take minutes.
+        say: called with the next activity, which may take minutes.
     """
     said = set()
     for finding in _check_both(input_path, client_paths, n_clients, say):

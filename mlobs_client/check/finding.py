@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Represent the findings of checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Level(Enum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,9 +20,9 @@ class Finding:
     """One result of a check.
 
     Attributes:
-        level: how bad it is.
-        what: what was found, with the value.
-        remedy: what to change, and where; empty for what is right.
+        level: its severity.
+        what: the fact, with the value.
+        remedy: the change to make, and its place; empty if all is well.
     """
 
     level: Level
@@ -36,12 +36,12 @@ def ok(what: str) -> Finding:
 
 
 def warning(what: str, remedy: str) -> Finding:
-    """Return a finding that may be meant."""
+    """Return a finding that may be intended."""
     return Finding(Level.WARNING, what, remedy)
 
 
 def error(what: str, remedy: str) -> Finding:
-    """Return a finding that cannot work."""
+    """Return a finding with which the run cannot work."""
     return Finding(Level.ERROR, what, remedy)
 
 

@@ -1,6 +1,6 @@
-"""Whether i-PI could write its outputs, which it finds out when it writes them for the first time.
+"""Check that i-PI can write its outputs, which it tests only when it writes them first.
 
-This runs within the process that has read the input, and needs no forces.
+This runs in the process that has read the input, and needs no forces.
 
 Source:
     i-PI 3.3.1, ``ipi/engine/outputs.py``, and the tables of ``ipi/engine/properties.py``.
@@ -17,7 +17,7 @@ from mlobs_client.tables import suggest
 
 
 class Fault(NamedTuple):
-    """What is wrong, its remedy, and whether i-PI stops at it."""
+    """A mistake, its remedy, and whether i-PI stops at it."""
 
     what: str
     remedy: str
@@ -28,21 +28,21 @@ PER_BEAD_FILES: Final = frozenset(
     {"positions", "velocities", "forces", "forces_spring", "Eforces", "extras", "extras_bias",
      "forces_sc", "momenta", "becx", "becy", "becz"}
 )  # fmt: skip
-"""Trajectories with one file for each bead."""
+"""Trajectories with one file per bead."""
 PER_BEAD: Final = "bead"
 PER_COMPONENT: Final = frozenset({"index", "idx"})
 PER_ATOM: Final = "atom"
-"""A label or a number."""
+"""Name of an argument that is a label or a number."""
 PER_LABEL: Final = "latom"
 ONE_ATOM: Final = "atom_"
-"""How properties begin that are of one atom, which must be given by its number."""
+"""Prefix of properties of one atom, which is given by its number."""
 
 
 def find_faults(simulation: Any) -> Iterator[Fault]:
-    """Find what i-PI would refuse in its ``<output>`` when the run has begun.
+    """Find errors in ``<output>`` that i-PI would report only after the run has begun.
 
     Args:
-        simulation: an ``ipi.engine.simulation.Simulation`` that was read.
+        simulation: an ``ipi.engine.simulation.Simulation``.
     """
     from ipi.engine.outputs import PropertyOutput, TrajectoryOutput
 
@@ -66,7 +66,7 @@ def _same_names(names: list[str]) -> Iterator[Fault]:
 
 
 def _same_files(simulation: Any) -> Iterator[Fault]:
-    """i-PI moves a file away when it opens another one of its name, and goes on in both."""
+    """Find outputs with the same file: i-PI renames the first file, and writes to both."""
     prefixes = [system.prefix for system in simulation.syslist]
     for prefix in sorted({one for one in prefixes if prefixes.count(one) > 1}):
         yield Fault(
@@ -86,7 +86,7 @@ def _same_files(simulation: Any) -> Iterator[Fault]:
 
 
 def _files(output: Any, n_beads: int) -> list[str]:
-    """The names of the files of an output, without prefixes."""
+    """Return the file names of an output, without prefixes."""
     from ipi.engine.outputs import TrajectoryOutput
     from ipi.engine.properties import getkey
 
@@ -196,7 +196,7 @@ def _of_arguments(
 
 
 def _of_atoms(where: str, kind: str, value: str, labels: list[str]) -> Iterator[Fault]:
-    """Atoms with a label, or of a number; all of them where it is empty."""
+    """Check an argument that selects atoms by a label or a number; empty selects all."""
     if kind == PER_ATOM and value.lstrip("+-").isdecimal():
         yield from _of_number(where, "atom", value, len(labels))
     elif value and value not in labels:

@@ -1,4 +1,4 @@
-"""Judge whether i-PI fixes the atoms that a structure file of ASE says are fixed.
+"""Check that i-PI fixes the atoms that are fixed in a structure file of ASE.
 
 A client gives forces only: constraints of ASE (``FixAtoms``; ``move_mask`` in extended xyz) have
 no effect on i-PI.
@@ -27,13 +27,13 @@ SHOWN: Final = 6  # atoms
 def check_fixed_atoms(
     ipi: IpiInput, state: InitialState, file: StructureFile, name: str
 ) -> Iterator[Finding]:
-    """Compare the coordinates that are fixed.
+    """Compare the fixed coordinates.
 
     Args:
         ipi: the input.
-        state: of i-PI at its start.
-        file: the structure of a client file.
-        name: of that file.
+        state: initial state of i-PI.
+        file: structure of a client file.
+        name: name of the structure file.
     """
     if file.constraints:
         yield warning(
@@ -56,7 +56,7 @@ def check_fixed_atoms(
 
 
 def _atoms(fixed: Integers) -> list[int] | None:
-    """The atoms of which all coordinates are fixed; None where some move in part."""
+    """Return atoms whose coordinates are all fixed; None if some are fixed in part."""
     atoms, counts = np.unique(fixed // 3, return_counts=True)
     return atoms.tolist() if (counts == 3).all() else None
 
@@ -70,7 +70,7 @@ def _describe(fixed: Integers) -> str:
 
 
 def _write(fixed: Integers) -> str:
-    """The list as i-PI reads it."""
+    """Return the tag that fixes these coordinates in i-PI."""
     atoms = _atoms(fixed)
     if atoms is None:
         return f"<fixatoms_dof> {fixed.tolist()} </fixatoms_dof>"

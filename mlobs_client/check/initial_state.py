@@ -1,4 +1,4 @@
-"""The state in which i-PI starts, as far as units decide it; taken from i-PI itself.
+"""Take from i-PI itself those numbers of its initial state that depend on units.
 
 Source:
     i-PI 3.3.1, ``engine/motion/{dynamics,multi,motion}.py``, ``engine/ensembles.py``.
@@ -20,14 +20,15 @@ PHOTON: Final = "L"  # the label of i-PI
 
 @dataclass(frozen=True)
 class InitialState:
-    """In atomic units.
+    """The initial state, in atomic units.
 
     Attributes:
-        masses: of the atoms, without the photons of a cavity, electron masses.
-        temperatures: of the ensembles of all systems, Eh; those that are not set are left out.
-        velocity_temperature: of the velocities of the first system, Eh.
-        timestep: the innermost one, atomic time; None without dynamics.
-        fixed: coordinates ``3 I + i`` that do not move, sorted.
+        masses: masses of the atoms, without the photons of a cavity, shape ``(n_atoms,)``,
+            electron masses.
+        temperatures: temperatures of the ensembles of all systems that set one, kT, Eh.
+        velocity_temperature: kinetic temperature of the velocities of the first system, kT, Eh.
+        timestep: innermost time step, atomic time; None without dynamics.
+        fixed: indices ``3 I + i`` of fixed coordinates, sorted.
     """
 
     masses: Array
@@ -38,7 +39,7 @@ class InitialState:
 
     @classmethod
     def from_json(cls, answer: Mapping[str, Any]) -> Self:
-        """Read what :func:`describe_state` wrote."""
+        """Read the result of :func:`describe_state`."""
         return cls(
             masses=np.array(answer["masses"], dtype=np.float64),
             temperatures=tuple(answer["temperatures"]),
@@ -49,7 +50,7 @@ class InitialState:
 
 
 def describe_state(simulation: Any) -> dict[str, Any]:
-    """Describe a simulation of i-PI in JSON; runs in the process of i-PI's parser.
+    """Describe a simulation of i-PI for JSON; runs in the process of i-PI's parser.
 
     Args:
         simulation: an ``ipi.engine.simulation.Simulation``.

@@ -1,4 +1,4 @@
-"""Judge an input of i-PI by itself."""
+"""Check an input of i-PI by itself."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DRIVEN_PROPERTIES: Final = frozenset({"dipole", "Efield", "Eenvelope", "interact
 DRIVEN_TRAJECTORIES: Final = {"becx": "NaN", "becy": "NaN", "becz": "NaN", "Eforces": "zeros"}
 
 LONGEST_PATH: Final = 107
-"""Bytes of the path of a unix socket on Linux; the last of 108 is a zero."""
+"""Longest path of a unix socket on Linux, bytes; the last of 108 is a zero."""
 
 
 def check_input(ipi: IpiInput) -> Iterator[Finding]:
-    """Find what cannot work whatever the clients are."""
+    """Find mistakes that do not depend on the clients."""
     yield from _names(ipi)
     yield from _addresses(ipi)
     yield from _driven(ipi)
@@ -38,7 +38,7 @@ def check_input(ipi: IpiInput) -> Iterator[Finding]:
 
 
 def _without_weight(ipi: IpiInput) -> Iterator[Finding]:
-    """i-PI evaluates it where an output asks for this component, and only there."""
+    """Warn of forces of weight 0 that no output shows."""
     for index, force in enumerate(force for force in ipi.forces if not force.biases):
         if force.weight == 0.0 and index not in ipi.components:
             yield warning(
@@ -51,7 +51,7 @@ def _without_weight(ipi: IpiInput) -> Iterator[Finding]:
 
 
 def check_batches(ipi: IpiInput, parsed: ParsedInput) -> Iterator[Finding]:
-    """Find batches that are never full."""
+    """Find batches that never fill."""
     for ff in ipi.sockets:
         forces = [force for force in ipi.forces if force.forcefield == ff.name]
         beads = [force.n_beads or parsed.n_beads for force in forces]
@@ -106,7 +106,7 @@ def _addresses(ipi: IpiInput) -> Iterator[Finding]:
 
 
 def _length(ipi: IpiInput, ff: Forcefield) -> Iterator[Finding]:
-    """Of the path of a socket: i-PI begins it with its prefix, ``mlobs run`` with a folder."""
+    """Check the path length of a socket: i-PI adds its prefix, ``mlobs run`` a folder."""
     length = len(os.fsencode(ff.address))
     longest = LONGEST_PATH - len(os.fsencode(ipi.sockets_prefix))
     in_folder = LONGEST_PATH - len(f"{PREFIX}{PRIVATE}01234567/")

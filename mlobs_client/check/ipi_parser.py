@@ -1,7 +1,7 @@
-"""Ask i-PI itself what it makes of an input, without starting it.
+"""Let i-PI itself read an input, without starting a run.
 
 i-PI's parser keeps global state, prints, and may end the process, so it runs in a process of its
-own: ``python -m mlobs_client.check.ipi_parser INPUT`` prints one line of JSON last.
+own: the last line that ``python -m mlobs_client.check.ipi_parser INPUT`` prints is JSON.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class ParsedInput:
 
     Attributes:
         names: labels of the atoms, in i-PI's order.
-        positions: shape ``(n_atoms, 3)``, bohr, of the first bead.
+        positions: positions of the first bead, shape ``(n_atoms, 3)``, bohr.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        n_beads: of the ring polymer.
-        faults: what i-PI would refuse when it writes its outputs first, each with its remedy.
+        n_beads: number of beads of the ring polymer.
+        faults: mistakes that i-PI would find when it first writes its outputs.
         state: masses, temperatures, time step, fixed coordinates.
     """
 
@@ -59,12 +59,12 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
     """Let i-PI read an input with all its files.
 
     Args:
-        path: of the XML.
-        folder: to which its paths are relative; that of the input by default.
+        path: path of the XML.
+        folder: folder to which paths in it are relative; that of the input by default.
 
-    Raises:
-        ConfigError: i-PI refuses it; the text is i-PI's own.
-        ModelError: it has i-PI load models that are not trusted.
+        Raises:
+            ConfigError: i-PI refuses it; the text is i-PI's own.
+            ModelError: i-PI would load models that are not trusted.
     """
     folder = path.parent if folder is None else folder
     require_trusted_input(ipi_input.read(path), folder)
@@ -82,7 +82,7 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
 
 
 def _ask(path: Path, folder: Path) -> dict[str, Any]:
-    """Let a process of its own read the input."""
+    """Read the input in a separate process."""
     file = os.path.relpath(path.absolute(), folder.absolute())
     command = [sys.executable, "-m", "mlobs_client.check.ipi_parser", file]
     try:
@@ -90,7 +90,7 @@ def _ask(path: Path, folder: Path) -> dict[str, Any]:
             command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"{path}: i-PI did not finish to read it in {DEADLINE:g} s") from None
+        raise ConfigError(f"{path}: i-PI did not finish reading it in {DEADLINE:g} s") from None
     last = (process.stdout.strip().splitlines() or [""])[-1]
     try:
         answer: dict[str, Any] = json.loads(last)
@@ -108,7 +108,7 @@ def _with_remedy(refusal: str, path: Path) -> str:
 
 
 def _describe_input(name: str) -> dict[str, Any]:
-    """Read the input with i-PI; runs in a process of its own."""
+    """Read the input with i-PI; runs in the separate process."""
     from ipi.engine.simulation import Simulation
 
     with Path(name).open() as stream:
@@ -125,7 +125,7 @@ def _describe_input(name: str) -> dict[str, Any]:
 
 
 def _answer(name: str) -> dict[str, Any]:
-    """What i-PI makes of an input, or why it refuses it."""
+    """Return the input as i-PI reads it, or the reason why i-PI refuses it."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             return _describe_input(name)

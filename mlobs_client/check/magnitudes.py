@@ -1,6 +1,6 @@
-"""Judge the numbers with which i-PI starts: a unit that is left out is Hartree atomic.
+"""Check the magnitudes of numbers in an input: i-PI reads numbers without unit in atomic units.
 
-What cannot be is an error, what is rare is a warning.
+Impossible numbers are errors, unusual ones are warnings.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ COLDEST: Final = 0.01  # K
 USUAL: Final = (1.0, 5000.0)  # K
 SHORTEST_STEP: Final = 0.02  # fs
 LONGEST_STEPS: Final = ((1.5, 1.0), (2.5, 2.0), (np.inf, 3.0))
-"""Lightest mass below which (u), and the longest step (fs): with H, with D, without both."""
+"""Upper limit of the lightest mass (u), and longest usual time step (fs): with H, D, or neither."""
 TOO_CLOSE: Final = 0.45  # times the sum of covalent radii
 CLOSE: Final = 0.6
-"""Times that sum: bonds are longer, and those of molecules whose angstrom are read as bohr are 0.5
-to 0.55 of it."""
+"""Ratio to the sum of covalent radii that bonds exceed; if angstrom are read as bohr, it is 0.5 to
+0.55."""
 BONDED: Final = 1.3  # times the sum of covalent radii
 SAME: Final = 0.01  # relative, of the ratio of two structures
 IN_ANGSTROM: Final = (
@@ -45,11 +45,11 @@ DALTON_IN_GRAM: Final = physical_constants["atomic mass constant"][0] * 1e3
 
 
 def check_state(ipi: IpiInput, state: InitialState) -> Iterator[Finding]:
-    """Judge temperature and time step.
+    """Check temperature and time step.
 
     Args:
         ipi: the input.
-        state: of i-PI at its start.
+        state: initial state of i-PI.
     """
     words, kelvins = [], _in_kelvin(state)
     faults = (
@@ -94,7 +94,7 @@ def _temperature(ipi: IpiInput, kelvin: float) -> Iterator[Finding]:
 
 
 def _is_at_rest(ipi: IpiInput, kelvin: float) -> bool:
-    """Whether this is 0 K in classical dynamics at constant energy, which does not use it."""
+    """Return whether this is 0 K in classical NVE dynamics, which does not use it."""
     return kelvin == 0.0 and ipi.n_beads == 1 and set(ipi.dynamics) == {"nve"}
 
 
@@ -118,14 +118,14 @@ def _timestep(ipi: IpiInput, state: InitialState, step: float) -> Iterator[Findi
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pairs of atoms: indices ``(n_pairs, 2)``, distances in angstrom, those over radii."""
+    """Pairs of atoms: indices ``(n_pairs, 2)``, distances in angstrom, and ratios to radii."""
 
     atoms: Integers
     distances: Array
     ratios: Array
 
     def describe(self, i: int, names: tuple[str, ...]) -> str:
-        """Name a pair by its labels and numbers, from 1."""
+        """Describe a pair by its distance, labels and numbers, from 1."""
         first, second = (f"{names[atom]}{atom + 1}" for atom in sorted(self.atoms[i]))
         return f"{self.distances[i]:.4g} angstrom ({first}-{second})"
 
@@ -133,13 +133,13 @@ class _Pairs:
 def check_distances(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
-    """Judge density and distances of i-PI's first structure, and its size against the client's.
+    """Check density and distances of i-PI's first structure, and its size against the client's.
 
     Args:
         ipi: the input.
-        parsed: the same as i-PI reads it.
+        parsed: the input as i-PI reads it.
         client: the client file.
-        structure: of the client file, with the same atoms.
+        structure: structure of the client file, with the same atoms.
 
     Raises:
         EvaluationError: no distances can be found in i-PI's cell.
@@ -166,7 +166,7 @@ def check_distances(
 
 
 def _is_model_system(ipi: IpiInput, client: ClientFile) -> bool:
-    """Whether atoms are but names of particles: Lennard-Jones and the analytic toys."""
+    """Return whether species have no physical meaning, as for Lennard-Jones and the toy models."""
     potential = client.config.potential
     if isinstance(potential, AseModel):
         return "lennardjones" in potential.calculator.lower()
@@ -198,7 +198,7 @@ def _distances(
 
 
 def _find_pairs(structure: Structure, factor: float) -> _Pairs:
-    """All pairs that are closer than a factor times the sum of their covalent radii."""
+    """Return pairs that are closer than a factor times the sum of their covalent radii."""
     from ase.data import covalent_radii
 
     from mlobs_client.evaluate.neighbours import Batch, NeighbourList
@@ -217,7 +217,7 @@ def _find_pairs(structure: Structure, factor: float) -> _Pairs:
 def _sizes(
     ipi: IpiInput, client: ClientFile, start: Structure, structure: Structure
 ) -> Iterator[Finding]:
-    """Find structures that are the same but for a factor between bohr and angstrom."""
+    """Find structures that differ by the ratio of bohr and angstrom."""
     centred = (one.positions - one.positions.mean(axis=0) for one in (start, structure))
     compared = {"positions": (*centred,)}
     if all(structure.pbc):
@@ -241,6 +241,6 @@ def _sizes(
 
 
 def _is_scaled(theirs: Array, ours: Array, factor: float) -> bool:
-    """Whether the vectors differ by a factor, whatever rotation lies between them."""
+    """Return whether the vectors differ by a factor, up to a rotation."""
     large, small = (np.linalg.svd(vectors, compute_uv=False) for vectors in (theirs, ours))
     return bool(small.any() and np.allclose(large, factor * small, rtol=SAME, atol=1e-6))

@@ -1,4 +1,4 @@
-"""The model files of a client: what can be said before they are loaded, which can run any code."""
+"""Check the model files of a client before they are loaded, which can run any code."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mlobs_client.ipi.input import IpiInput
 
 
 def check_model_files(client: ClientFile) -> Iterator[Finding]:
-    """Look whether the model files are there and trusted; nothing is loaded.
+    """Check that the model files exist and are trusted; nothing is loaded.
 
     Args:
-        client: whose models.
+        client: client file that names the models.
 
     Raises:
         ModelError: a model file is missing, or some are not trusted.
@@ -33,13 +33,13 @@ def check_model_files(client: ClientFile) -> Iterator[Finding]:
 
 
 def require_trusted_input(ipi: IpiInput, folder: Path) -> None:
-    """Stop at model files that i-PI itself would load for an input, and that nobody has trusted.
+    """Refuse an input for which i-PI itself would load model files that are not trusted.
 
     Args:
-        ipi: with ``<ffdirect>``, whose ``<parameters>`` name them, or ``<ffsgdml>``.
-        folder: in which i-PI is started.
+        ipi: input with ``<ffdirect>``, whose ``<parameters>`` name them, or ``<ffsgdml>``.
+        folder: folder in which i-PI is started.
 
     Raises:
-        ModelError: there are some.
+        ModelError: there are such files.
     """
     require_trust(that_can_run_code([ff.loads for ff in ipi.forcefields], folder))

@@ -1,4 +1,4 @@
-"""Put the real models of a client file to the test, on a few atoms."""
+"""Test the models of a client file, on a few atoms."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WRITTEN: Final = {
     AcousticSumRule: "sum_rule",
     UnwrappedPositions: "the test of unwrapped positions",
 }
-"""What stands in a client file for a term."""
+"""Name of a term in a client file."""
 
 
 def check_models(
@@ -49,16 +49,16 @@ def check_models(
     start: ParsedInput | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
-    """Load the models, let them answer as in a run, and compare derivatives with differences.
+    """Load the models, evaluate them as in a run, and compare derivatives with finite differences.
 
-    Forces, field forces, virials, Born charges; and the dipole, which may change by its quanta
-    only when an atom is moved by a lattice vector. What the models write is not shown.
+    These are forces, forces of a field, virials and Born charges; and the dipole, which may change
+    only by its quanta when an atom is moved by a lattice vector. Output of the models is not shown.
 
     Args:
-        client: whose models.
-        floatformat: in which i-PI writes their energies; None leaves that out.
+        client: client file that names the models.
+        floatformat: format in which i-PI writes energies; None skips this check.
         start: the input as i-PI reads it, for the forces on its first structure.
-        say: is told what is done next, for it may take minutes.
+        say: called with the next activity, which may take minutes.
 
     Raises:
         ConfigError: settings do not fit the structure.
@@ -99,7 +99,7 @@ def check_models(
 
 
 def _virial(client: ClientFile, assembly: Assembly) -> Iterator[Finding]:
-    """Say where i-PI gets zeros; a client of a periodic structure does not start without one."""
+    """Find a client that sends no virial; with a periodic structure it would not start."""
     name = client.path.name
     if client.config.virial == "none":
         yield warning(
@@ -113,7 +113,7 @@ def _virial(client: ClientFile, assembly: Assembly) -> Iterator[Finding]:
 
 
 def _largest_force(assembly: Assembly, start: ParsedInput) -> str:
-    """Where i-PI starts."""
+    """Return the largest force on i-PI's first structure, in words."""
     structure = replace(assembly.structure, positions=start.positions, cell=start.cell)
     (found,) = predict([structure], assembly.evaluators, assembly.terms)
     forces = np.linalg.norm(found.forces, axis=1) * ANGSTROM / EV
@@ -122,7 +122,7 @@ def _largest_force(assembly: Assembly, start: ParsedInput) -> str:
 
 
 def _answer_once(client: ClientFile, assembly: Assembly) -> float:
-    """Go the way of a request of i-PI, with the structure of the client file.
+    """Evaluate the structure of the client file as for a request of i-PI.
 
     Returns:
         The energy, Eh.
@@ -180,7 +180,7 @@ def _judge(subject: str, report: Report) -> Iterator[Finding]:
 
 
 def _shaken(structure: Structure) -> Structure:
-    """Leave symmetric places, where wrong derivatives vanish too."""
+    """Displace atoms from symmetric positions, where wrong derivatives vanish, too."""
     noise = np.random.default_rng(0).normal(scale=0.02, size=structure.positions.shape)
     return replace(structure, positions=structure.positions + noise)
 

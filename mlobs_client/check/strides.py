@@ -1,4 +1,4 @@
-"""Judge the strides of observables (``every`` in client files) against an input of i-PI."""
+"""Check the strides of observables (``every`` in client files) against an input of i-PI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlobs_client.ipi.input import Force, IpiInput
 
 
 def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Finding]:
-    """Find where ``every`` has no effect, and where i-PI would write what is not there.
+    """Find where ``every`` has no effect, and where i-PI would write an observable that is missing.
 
     Args:
         ipi: the input.
@@ -41,7 +41,7 @@ def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Find
 
 
 def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:
-    """i-PI stops with a KeyError where it shall write an extra that it has not got."""
+    """Find outputs of extras that are missing at some steps: i-PI stops with a KeyError."""
     for trajectory, force, client, key, every in _mismatches(ipi, service):
         what = f"<trajectory filename='{trajectory.filename}' stride='{trajectory.stride}'>"
         where = f"which {client.path.name} sends every {every} steps only"
@@ -64,7 +64,7 @@ def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:
 def _mismatches(
     ipi: IpiInput, service: Service
 ) -> Iterator[tuple[TrajectoryOutput, Force, ClientFile, str, int]]:
-    """Outputs of extras, and extras that are not there at all of their steps."""
+    """Yield outputs of extras with extras that are missing at some of their steps."""
     outputs = [trajectory for trajectory in ipi.trajectories if trajectory.writes_extras]
     for trajectory, force in itertools.product(outputs, ipi.forces):
         if force.forcefield not in service:

@@ -1,4 +1,4 @@
-"""Judge whether i-PI and a client mean the same atoms in the same cell."""
+"""Check that i-PI and a client have the same atoms in the same cell."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from mlobs_client.units import ANGSTROM
 def check_structure(
     ipi: IpiInput, parsed: ParsedInput | None, client: ClientFile
 ) -> Iterator[Finding]:
-    """Compare species, periodicity, cell, units and fixed atoms; judge the distances.
+    """Compare species, periodicity, cell, units and fixed atoms, and check the distances.
 
     Args:
         ipi: the input.
-        parsed: the same as i-PI reads it; None where it refuses.
+        parsed: the input as i-PI reads it; None if i-PI refuses it.
         client: the client file.
 
     Raises:
@@ -74,7 +74,7 @@ def _species(
 
 
 def _element(label: str) -> str:
-    """Return the element of a label, or what is none as it stands, to be named in an error."""
+    """Return the element of a label, or the label itself if it has none, for an error message."""
     try:
         return element(label)
     except ValueError:

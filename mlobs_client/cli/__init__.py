@@ -1,7 +1,7 @@
-"""The command ``mlobs``: one file per subcommand, imported only when it is called.
+"""The command ``mlobs``, with one module per subcommand, imported only when it is called.
 
-Exit status: 0 when all went well, 1 for an error of ours (one line on stderr), 2 for wrong usage,
-128 + n after signal n.
+Exit status: 0 on success, 1 for an error of ours (one line on stderr), 2 for wrong usage, 128 + n
+after signal n.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ __all__ = ["main"]
 
 # command -> what `mlobs --help` says of it; the module has the same name, with _ for -
 COMMANDS: Final[dict[str, str]] = {
-    "demo": "Quantum water in an electric field: from nothing to figures in about 8 minutes.",
-    "init": "Write a ready input.xml and client.toml to start from.",
+    "demo": "Simulate quantum water in an electric field and plot it, in about 8 minutes.",
+    "init": "Write an input.xml and a client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
     "compile": "Compile the networks of a client file ahead of its run.",
     "bench": "Measure your models on this machine, and say how to run them fastest.",
     "run": "Run i-PI and N clients, here or on all nodes of a job.",
-    "launch": "Write a run as a job of Slurm that goes on until all steps are done.",
-    "campaign": "Carry out many runs with parameters, some from the ends of others.",
-    "field-scan": "Carry out runs in static fields: polarization, structure and diffusion.",
+    "launch": "Write and submit a Slurm job that requeues itself until finished.",
+    "campaign": "Run a parameter study; runs can continue from others.",
+    "field-scan": "Run a series of static fields: polarization, structure and diffusion.",
     "client": "Run one socket client.",
-    "observe": "Evaluate observables afterwards along any trajectory.",
-    "vdos": "Vibrational density of states from velocities, with error bars.",
-    "ir": "Infrared absorption n(w)alpha(w) from dipoles, with error bars.",
-    "dielectric": "Dielectric function from fluctuations, and from a field switched off.",
-    "reweight": "Averages in fields that were not simulated, with their effective samples.",
-    "oxidation": "Oxidation number of an atom from the dipole along a closed path.",
-    "train": "Train committees of dipoles on any branch, polarizabilities, energies with dipoles.",
-    "calibrate": "Calibrate the spread of committees on labelled structures.",
-    "model": "Show model files and say which of them you trust.",
+    "observe": "Evaluate observables along an existing trajectory.",
+    "vdos": "Compute the vibrational density of states from velocities, with error bars.",
+    "ir": "Compute the infrared absorption n(w)alpha(w) from dipoles, with error bars.",
+    "dielectric": "Compute the dielectric function, from fluctuations or a field switched off.",
+    "reweight": "Reweight averages to other fields (MBAR).",
+    "oxidation": "Compute the oxidation number of an atom from the dipole along a closed path.",
+    "train": "Train committees for dipoles, polarizabilities, or energies with dipoles.",
+    "calibrate": "Calibrate committee spreads on labelled structures.",
+    "model": "Inspect model files, and trust them.",
 }
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What writing to a full disk, beyond a quota and beyond a limit of the shell ends with."""
+"""Error numbers of a write to a full disk, beyond a quota or beyond a limit of the shell."""
 
 
 class _LazyGroup(click.Group):
-    """Imports a subcommand when it is used: ``mlobs --help`` must not wait for torch."""
+    """Imports a subcommand when it is used, since ``mlobs --help`` must not wait for torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -89,8 +89,8 @@ def group() -> None:
 def main() -> None:
     """Run the command line; an error of ours becomes one line and exit status 1.
 
-    So does a file that cannot be used, wherever it was named: a folder in its place; and a disk
-    that is full, of which the system tells no name.
+    So do files that cannot be used, such as a folder in place of a file, and a full disk, for which
+    the system gives no file name.
     """
     try:
         group()
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    """Say it in one line, whatever characters are in names of files."""
+    """Print an error in one line, whatever characters file names contain, and exit."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     click.echo(f"mlobs: error: {line}", err=True)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""``mlobs bench``: how to run models fastest on this machine, by measuring them."""
+"""``mlobs bench``: find the fastest settings of models on this machine."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ from mlobs_client.errors import ConfigError, RecordError
 @click.argument("structure", metavar="STRUCTURE")
 @click.option(
     "-b", "--beads", type=click.IntRange(1), default=1, show_default=True,
-    help="Structures of one step: beads times replicas.",
+    help="Number of structures per step: beads times replicas.",
 )  # fmt: skip
 @click.option(
     "--timestep", type=FiniteRange(0.0, min_open=True), default=0.5, show_default=True,
-    help="Of the simulation, fs; for ns/day.",
+    help="Time step of the simulation, fs, for ns/day.",
 )  # fmt: skip
 @click.option(
     "--cores",
     type=click.IntRange(1),
-    help="For all clients together; default: all of this process.",
+    help="Number of cores for all clients together.  [default: all cores of this process]",
 )
 @click.option(
     "--seconds", type=FiniteRange(0.0, 3600.0), default=2.0, show_default=True,
-    help="Of measuring for each case; five steps at least.",
+    help="Time to measure each case, s; at least five steps are made.",
 )  # fmt: skip
-@click.option("--no-compile", is_flag=True, help="Networks as they are: a quick look.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="All numbers as JSON.")
+@click.option("--no-compile", is_flag=True, help="Do not compile the networks, for a quick look.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file for all numbers.")
 def command(
     models: tuple[str, ...],
     structure: str,
@@ -75,14 +75,14 @@ def command(
     committee. STRUCTURE is any file that i-PI or ASE reads. A step is energy, forces and virial of
     all beads, as a client evaluates them; the time that i-PI itself takes comes on top.
 
-    Measured are, first, both precisions with several batch sizes (structures that the networks
+    First, both precisions are measured with several batch sizes (structures that the networks
     evaluate together) in one client with one thread; then, with the best of these, more threads,
-    and several clients that work at the same time and share the beads. Of cases within 3 % of the
-    fastest, the most precise and then the simplest is recommended.
+    and several clients that share the beads. Among cases within 3 % of the fastest, the most
+    precise and then the simplest is recommended.
 
-    Leave the machine alone meanwhile, or the numbers mean little. Networks are compiled where that
-    was not done before, about a minute for each batch size, number of threads and precision;
-    clients use these programs afterwards. Ctrl-C keeps what was compiled.
+    Run nothing else on the machine meanwhile. Networks that are not compiled yet are compiled,
+    about a minute for each batch size, number of threads and precision; clients use these programs
+    afterwards. Ctrl-C keeps compiled programs.
     """
     console = log_to_console(logging.WARNING)
     if output is not None and not output.parent.is_dir():
@@ -112,7 +112,7 @@ def command(
 
 @dataclass(frozen=True)
 class Study:
-    """What was asked for, and what is known of it before it is measured."""
+    """The request, and the properties of the models before the measurements."""
 
     subject: Subject
     found: Survey
@@ -153,7 +153,7 @@ def _available_cores() -> int:
 
 
 def _measure(study: Study, seconds: float, console: Console) -> list[Timing]:
-    """Each precision's best batch size decides what is measured with more threads and clients."""
+    """Measure batch sizes, then the best one of each precision with more threads and clients."""
     timings: list[Timing] = []
     with make_bar(console) as bar:
         task = bar.add_task("", total=study.n_cases)
@@ -174,7 +174,7 @@ def _measure(study: Study, seconds: float, console: Console) -> list[Timing]:
 
 
 def _best_of_each(timings: Sequence[Timing]) -> list[Timing]:
-    """The best of each precision, in their order."""
+    """Return the best case of each precision."""
     return [
         best([timing for timing in timings if timing.case.dtype == dtype]) for dtype in PRECISIONS
     ]
@@ -228,7 +228,7 @@ def _notes(study: Study, timings: Sequence[Timing]) -> list[str]:
 
 
 def _advice(timing: Timing, study: Study) -> str:
-    """Lines to be pasted."""
+    """Return lines to paste into the files of a run."""
     case = timing.case
     return f"""{case.dtype}, {timing.ns_per_day(study.timestep):.3g} ns/day
   in client.toml

@@ -1,4 +1,4 @@
-"""``mlobs campaign``: many runs with parameters, of which some start where others have ended."""
+"""``mlobs campaign``: run parameter studies, in which runs can continue from others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.table import Table
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
 from mlobs_client.campaign.results import Skip, collect, write_table
-from mlobs_client.campaign.state import Run, State
+from mlobs_client.campaign.state import CampaignRun, RunState
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName
@@ -29,13 +29,13 @@ from mlobs_client.launch.signals import received_signals
 from mlobs_client.studies.scan_check import averages_nothing
 
 COLOURS: Final = {
-    State.PLANNED: "",
-    State.WAITING: "",
-    State.STARTED: "yellow",
-    State.FAILED: "red",
-    State.DONE: "green",
+    RunState.PLANNED: "",
+    RunState.WAITING: "",
+    RunState.STARTED: "yellow",
+    RunState.FAILED: "red",
+    RunState.DONE: "green",
 }
-PAUSE: Final = 2.0  # seconds between two looks at all runs
+POLL_INTERVAL: Final = 2.0  # seconds between two looks at all runs
 SHOWN: Final = 2  # runs beside the bar
 
 
@@ -44,18 +44,18 @@ SHOWN: Final = 2  # runs beside the bar
     "mlobs campaign run   |   mlobs campaign status   |   mlobs campaign collect -o results"
 )
 def command() -> None:
-    """Carry out many runs with parameters; some may start where others have ended.
+    """Run a parameter study; runs can continue from others.
 
     CAMPAIGN.toml (campaign.toml, if it is not given) names a template, a folder with input.xml and
     client.toml in which $name stands for a parameter, and the values of the parameters. Each run
-    gets a folder of its own in runs/, where 'mlobs run --resume' works. All that is known of a run
-    is there: whatever has happened, 'mlobs campaign run' completes what is missing and repeats
-    nothing.
+    gets a folder of its own in runs/, where 'mlobs run --resume' works. The state of a run is
+    stored there: after any interruption, 'mlobs campaign run' completes what is missing and
+    repeats nothing.
     """
 
 
 def campaign_file(function: Callable[..., None]) -> Callable[..., None]:
-    """The file that says which runs there are."""
+    """Add the argument for the campaign file."""
     return click.argument(
         "file",
         metavar="[CAMPAIGN.toml]",
@@ -67,7 +67,7 @@ def campaign_file(function: Callable[..., None]) -> Callable[..., None]:
 @command.command()
 @campaign_file
 def plan(file: Path) -> None:
-    """Show all runs, and find mistakes before anything is started."""
+    """List all runs, and find mistakes before any of them is started."""
     campaign = load(file)
     _say_before(campaign, campaign.plan())
     _console().print(_make_table(campaign))
@@ -76,11 +76,11 @@ def plan(file: Path) -> None:
 @command.command("run")
 @campaign_file
 def run_command(file: Path) -> None:
-    """Carry out all runs that are not done; 'run' and 'resume' are the same.
+    """Execute all runs that are not done; 'run' and 'resume' are the same.
 
-    A run that was interrupted goes on, one that has failed is tried again. Runs that start from
-    one that has failed wait. Ctrl-C and SIGTERM stop all runs with a RESTART. Each run says what
-    it does in runs/NAME/run.log, beside the logs of i-PI and its clients.
+    A run that was interrupted is continued, and one that failed is tried again. Runs that continue
+    from a failed one wait. Ctrl-C and SIGTERM stop all runs with a RESTART. The log of each run is
+    runs/NAME/run.log, beside the logs of i-PI and its clients.
 
     Exit status: 0 when all runs are done; 1 with one line that says what is wrong; 128 + n after
     signal n.
@@ -92,14 +92,14 @@ command.add_command(run_command, "resume")
 
 
 def complete(campaign: Campaign, again: str) -> None:
-    """Carry out all runs that are not done, and say so.
+    """Execute all runs that are not done, and print the result.
 
     Args:
-        campaign: with its runs.
-        again: the line that goes on where this one was stopped.
+        campaign: the campaign.
+        again: command line that continues where this one was stopped.
 
     Raises:
-        ConfigError: the campaign file or the template says something impossible.
+        ConfigError: the campaign file or the template is invalid.
         LaunchError: a run is not done.
         SystemExit: a signal was received.
     """
@@ -109,8 +109,8 @@ def complete(campaign: Campaign, again: str) -> None:
     with received_signals() as received, _shown(console, campaign) as report:
         outcomes = execute(campaign, digests, received, report)
     states = Counter(run.read_state() for run in campaign.runs.values())
-    done = f"{states[State.DONE]} of {len(campaign.runs)} runs are done"
-    if states[State.DONE] == len(campaign.runs):
+    done = f"{states[RunState.DONE]} of {len(campaign.runs)} runs are done"
+    if states[RunState.DONE] == len(campaign.runs):
         click.echo(f"finished: all {len(campaign.runs)} runs are done")
     elif received:
         click.echo(f"stopped: {received[0].name}; {done}, go on with:")
@@ -124,7 +124,7 @@ def complete(campaign: Campaign, again: str) -> None:
 
 
 def _say_before(campaign: Campaign, digests: Mapping[str, str]) -> None:
-    """What is to be known before anything is started.
+    """Print warnings before any run is started.
 
     Raises:
         ConfigError: the input of the first run cannot be read.
@@ -139,9 +139,9 @@ def _say_before(campaign: Campaign, digests: Mapping[str, str]) -> None:
 
 @command.command()
 @campaign_file
-@click.option("--once", is_flag=True, help="Print it once, and do not watch.")
+@click.option("--once", is_flag=True, help="Print the table once, and exit.")
 def status(file: Path, once: bool) -> None:
-    """Show how far all runs are, until all are done or Ctrl-C; without a terminal, once."""
+    """Show the progress of all runs until all are done or Ctrl-C; without a terminal, once."""
     campaign = load(file)
     console = _console()
     if once or not console.is_terminal:
@@ -151,14 +151,14 @@ def status(file: Path, once: bool) -> None:
     with Live(_make_table(campaign, busy_first=True), console=console) as live:
         try:
             while not all(run.is_done for run in campaign.runs.values()):
-                time.sleep(PAUSE)
+                time.sleep(POLL_INTERVAL)
                 live.update(_make_table(campaign, busy_first=True), refresh=True)
         except KeyboardInterrupt:
             return
 
 
 class SkipType(click.ParamType[Skip]):
-    """Picoseconds, or a percentage of each run."""
+    """A time in picoseconds, or a percentage of each run."""
 
     name = "PS|PERCENT%"
 
@@ -173,15 +173,15 @@ class SkipType(click.ParamType[Skip]):
 
 @command.command("collect")
 @campaign_file
-@click.option("-o", "--output", required=True, type=ResultName(), help="Name without ending.")
-@click.option("--skip", type=SkipType(), default=Skip(), show_default="0",
-              help="Left out at the start of each run: 2.5 (ps) or 20%.")  # fmt: skip
+@click.option("-o", "--output", required=True, type=ResultName(), help="File name without ending.")
+@click.option("--skip", type=SkipType(), default="0", show_default=True,
+              help="Time to leave out at the start of each run: 2.5 (ps) or 20%.")  # fmt: skip
 def collect_command(file: Path, output: Path, skip: Skip) -> None:
     """Write one table of all results: OUTPUT.csv and OUTPUT.h5.
 
     It has a row for each run with its parameters, state and steps, and the average of each column
     of its first <properties>, with standard errors for correlated samples. Averages of fewer than
-    20 independent samples have no error, and a column that says how long a run is needed. Runs
+    20 independent samples have no error, but a column that says how long a run has to be. Runs
     that are not done have empty cells.
     """
     for path in write_table(collect(load(file), skip), output):
@@ -196,11 +196,11 @@ def _console() -> Console:
 def _make_table(campaign: Campaign, *, busy_first: bool = False) -> Table:
     runs = [(run, run.read_state()) for run in campaign.runs.values()]
     counts = Counter(state for _, state in runs)
-    said = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    said = ", ".join(f"{counts[state]} {state.value}" for state in RunState if counts[state])
     parameters = dict.fromkeys(name for run, _ in runs for name in run.parameters)
     headers = ["run", *parameters, "after", "state", ""]
     table = Table(*headers, box=box.SIMPLE, title=f"{len(runs)} runs: {said}", title_justify="left")
-    order = [State.STARTED, State.FAILED, State.PLANNED, State.WAITING, State.DONE]
+    order = [RunState.STARTED, RunState.FAILED, RunState.PLANNED, RunState.WAITING, RunState.DONE]
     for run, state in sorted(runs, key=lambda one: order.index(one[1]) if busy_first else 0):
         values = [str(run.parameters.get(name, "")) for name in parameters]
         cells = [run.name, *values, run.after or "", state.value, _explain(run, state)]
@@ -208,15 +208,15 @@ def _make_table(campaign: Campaign, *, busy_first: bool = False) -> Table:
     return table
 
 
-def _explain(run: Run, state: State) -> str:
-    if state is State.STARTED:
+def _explain(run: CampaignRun, state: RunState) -> str:
+    if state is RunState.STARTED:
         return _describe_progress(run)
-    if state is State.DONE:
+    if state is RunState.DONE:
         return f"{run.read_result().get('steps')} steps"
-    return run.read_error() if state is State.FAILED else ""
+    return run.read_error() if state is RunState.FAILED else ""
 
 
-def _describe_progress(run: Run) -> str:
+def _describe_progress(run: CampaignRun) -> str:
     status = run.read_progress()
     return "" if status is None else f"step {status.step}/{status.total_steps}"
 
@@ -236,9 +236,9 @@ class _Bar:
         if time.monotonic() < self._next and len(outcomes) == self._n_ended:
             return
         self._n_ended = len(outcomes)
-        self._next = time.monotonic() + PAUSE
+        self._next = time.monotonic() + POLL_INTERVAL
         runs = self._campaign.runs.values()
-        started = [run for run in runs if run.read_state() is State.STARTED]
+        started = [run for run in runs if run.read_state() is RunState.STARTED]
         said = [f"{run.name} {_describe_progress(run)}".strip() for run in started[:SHOWN]]
         if len(started) > SHOWN:
             said.append(f"{len(started) - SHOWN} more")
@@ -249,7 +249,7 @@ class _Bar:
 
 
 class _Lines:
-    """One line for each run that has ended, for files and pipes."""
+    """Prints one line for each run that has ended, for files and pipes."""
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign

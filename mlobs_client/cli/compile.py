@@ -40,7 +40,7 @@ def command(client: Path, beads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     from mlobs_client.client.build import assemble
     from mlobs_client.client.precompile import compile_ahead
-    from mlobs_client.evaluate.compile.networks import State
+    from mlobs_client.evaluate.compile.networks import CompilationState
 
     assembly = assemble(config, client.parent, compile_after=0.0)
     structures = [assembly.structure] * beads
@@ -48,9 +48,9 @@ def command(client: Path, beads: int) -> None:
     with console.status("compiling (about a minute for each committee)"):
         wanted -= {"positions"}
         states = compile_ahead(structures, assembly.evaluators, assembly.terms, wanted)
-    if State.FAILED in states:
+    if CompilationState.FAILED in states:
         raise ModelError("not everything could be compiled, see above; clients do without it")
-    if State.READY not in states:
+    if CompilationState.READY not in states:
         click.echo("nothing to compile: this client file has no networks that can be compiled")
         return
     click.echo("compiled: clients of this machine use the programs from their first step on")

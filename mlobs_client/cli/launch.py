@@ -1,4 +1,4 @@
-"""``mlobs launch``: a run as a job of a cluster."""
+"""``mlobs launch``: run on a cluster, as a Slurm job."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import click
 
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import files_of_a_run, load_clients
+from mlobs_client.cli.options import files_of_a_run, load_clients, renamed
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch import slurm
-from mlobs_client.launch.beside import read_commands
+from mlobs_client.launch.drivers import read_commands
 from mlobs_client.launch.service import check_relayed, check_service
 
 
@@ -26,42 +26,44 @@ from mlobs_client.launch.service import check_relayed, check_service
     "   mlobs launch --slurm input.xml client.toml -n 12 --nodes 3 --gpus 4 --print"
 )
 @files_of_a_run
-@click.option("--slurm", "for_slurm", is_flag=True, required=True, help="For Slurm.")
-@click.option("--time", default="24:00:00", show_default=True, help="Of one job.")
+@click.option("--slurm", "for_slurm", is_flag=True, required=True, help="Write a job for Slurm.")
+@click.option("--time", default="24:00:00", show_default=True, help="Time limit of one job.")
 @click.option(
     "--nodes",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="i-PI runs on the first one, clients where there is room.",
+    help="Number of nodes; i-PI runs on the first one, clients on all of them.",
 )
 @click.option(
     "--gpus",
     type=click.IntRange(0),
-    help='Of each node.  [default: 1 if a model has device = "cuda", else 0]',
+    help='GPUs per node.  [default: 1 if a model has device = "cuda", else 0]',
 )
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="On several nodes: name or address of the first one in the network of the clients, as in "
+    help="Name or address of the first of several nodes in the network of the clients; see "
     "'mlobs run --listen'.  [default: its name]",
 )
 @click.option(
-    "--beside",
+    "--driver",
+    "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="A program of others on the node of i-PI, with one core, as in 'mlobs run --beside'.",
+    help="Start this program, too, on the node of i-PI, with one core; see 'mlobs run --driver'.",
 )
+@renamed("--beside", "--driver")
 @click.option(
     "--sbatch",
     "options",
     multiple=True,
     metavar="OPTION",
-    help="One more option of sbatch, for example --sbatch=--partition=long; may be repeated.",
+    help="Add an option of sbatch, for example --sbatch=--partition=long; may be repeated.",
 )
-@click.option("--no-check", is_flag=True, help="Do not look for mistakes in the files first.")
+@click.option("--no-check", is_flag=True, help="Do not check the files first.")
 @click.option("--print", "only_print", is_flag=True, help="Print the script, and write nothing.")
-@click.option("--submit", is_flag=True, help="Submit it, too.")
+@click.option("--submit", is_flag=True, help="Submit the job, too.")
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
@@ -71,18 +73,18 @@ def command(
     nodes: int,
     gpus: int | None,
     listen: str | None,
-    beside: tuple[str, ...],
+    drivers: tuple[str, ...],
     options: tuple[str, ...],
     no_check: bool,
     only_print: bool,
     submit: bool,
 ) -> None:
-    """Write INPUT.sh: i-PI with INPUT.xml and N clients as a job, of one node or of several.
+    """Write INPUT.sh, a Slurm job that runs i-PI with INPUT.xml and N clients.
 
-    The job stops with a RESTART three minutes before its time is up, and puts itself into the queue
-    again until all steps are done; after a node has failed, it goes on from the newest RESTART or
-    <checkpoint>. 'scancel' stops it with a RESTART; submitted again, it goes on. The script is
-    yours to read and to change, and needs nothing of ours but 'mlobs run' on the node.
+    The job stops with a RESTART three minutes before its time limit, and requeues itself until all
+    steps are done; after a node has failed, it continues from the newest RESTART or <checkpoint>.
+    'scancel' stops it with a RESTART; when it is submitted again, it continues. You can read and
+    change the script; it only needs 'mlobs run' on the node.
 
     Exit status: 0, or 1 with one line that says what is wrong.
     """
@@ -90,16 +92,16 @@ def command(
         raise click.UsageError("--print writes nothing that --submit could submit; give one")
     if not no_check:
         console = log_to_console(logging.WARNING)
-        stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(beside))
+        stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(drivers))
     folder = input_xml.parent.resolve()
     files = load_clients(clients, n_clients)
     ipi = ipi_input.read(input_xml)
-    check_service(ipi, files, others_serve=bool(beside))
-    read_commands(beside, ipi)
+    check_service(ipi, files, others_serve=bool(drivers))
+    read_commands(drivers, ipi)
     if nodes > 1:
         check_relayed(ipi)
     threads = [file.config.threads for file in files]
-    several, n_others = nodes > 1, 1 + len(beside)  # with i-PI
+    several, n_others = nodes > 1, 1 + len(drivers)  # with i-PI
     job = slurm.Job(
         name=input_xml.stem,
         time=time,
@@ -114,7 +116,7 @@ def command(
     run += [word for n in n_clients for word in ("-n", str(n))]
     run += ["--resume", *(["--srun"] if several else [])]
     run += ["--listen", listen] if listen else []
-    run += [word for one in beside for word in ("--beside", one)]
+    run += [word for one in drivers for word in ("--driver", one)]
     text = slurm.script(job, folder, run)
     if only_print:
         click.echo(text, nl=False)

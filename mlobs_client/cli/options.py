@@ -58,6 +58,16 @@ def command_line() -> tuple[str, ...]:
     return ("mlobs", *sys.argv[1:])
 
 
+def renamed(old: str, new: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add an old name of an option, whose use is an error that names the new one."""
+
+    def refuse(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+        if value:
+            raise click.UsageError(f"{old} is called {new} now")
+
+    return click.option(old, multiple=True, hidden=True, expose_value=False, callback=refuse)
+
+
 class FiniteRange(click.FloatRange):
     """A number between limits, neither NaN nor infinite."""
 

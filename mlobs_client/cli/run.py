@@ -16,7 +16,7 @@ from rich.console import Console
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients
+from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients, renamed
 from mlobs_client.errors import ConfigError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
@@ -24,7 +24,7 @@ from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import find_newest
 from mlobs_client.launch.ending import ALL_STEPS, Ending
 from mlobs_client.launch.folder import wait_for_rest
-from mlobs_client.launch.options import EXPLODED, Options, Outcome
+from mlobs_client.launch.options import EXPLODED, Outcome, RunOptions
 from mlobs_client.launch.progress import Status
 
 LINE_EVERY = 10.0  # seconds, where there is no terminal
@@ -33,28 +33,30 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 @click.command(
     epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
     "mlobs run input.xml client.toml -n 4 --resume   |   mlobs run RESTART client.toml -n 4   |   "
-    "mlobs run input.xml client.toml --beside 'lmp -in lammps.in -var address {lammps}'"
+    "mlobs run input.xml client.toml --driver 'lmp -in lammps.in -var address {lammps}'"
 )
 @files_of_a_run
-@click.option("--resume", is_flag=True, help="Go on from the newest RESTART or <checkpoint>.")
+@click.option("--resume", is_flag=True, help="Continue from the newest RESTART or <checkpoint>.")
 @click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
 @click.option(
-    "--beside",
+    "--driver",
+    "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="Start this program, too, which serves one of the remaining sockets, start it again when "
-    "it dies, and end it with the run; {NAME} in it is the address of <ffsocket name='NAME'>. May "
-    "be repeated.",
+    help="Start this program, too, to serve one of the remaining sockets; restart it if it dies, "
+    "and end it with the run. {NAME} in it is the address of <ffsocket name='NAME'>. May be "
+    "repeated.",
 )
+@renamed("--beside", "--driver")
 @click.option(
     "--srun",
     is_flag=True,
-    help="Within a job of Slurm: start clients on all of its nodes. Implies --listen.",
+    help="In a Slurm job, start clients on all of its nodes; implies --listen.",
 )
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="Name or IPv4 address of this machine: let in clients of other machines that have read "
+    help="Listen at this name or IPv4 address for clients on other machines, which need "
     "mlobs-run.json ('mlobs client --join').  [default with --srun: the name of this machine]",
 )
 @click.option(
@@ -62,13 +64,13 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
     type=FiniteRange(0.0, min_open=True),
     default=EXPLODED,
     show_default=True,
-    help="Stop beyond, in K.",
+    help="Stop the run above this temperature, K.",
 )
 @click.option(
     "--stall",
     type=FiniteRange(0.0, min_open=True),
-    help="Seconds without a step after which all clients are replaced.  [default: 20 times the "
-    "longest so far, at least 300]",
+    help="Restart all clients after so many seconds without a step.  [default: 20 times the "
+    "longest step so far, at least 300]",
 )
 @click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
 def command(
@@ -77,7 +79,7 @@ def command(
     n_clients: tuple[int, ...],
     resume: bool,
     others_serve: bool,
-    beside: tuple[str, ...],
+    drivers: tuple[str, ...],
     srun: bool,
     listen: str | None,
     max_temperature: float,
@@ -86,16 +88,16 @@ def command(
 ) -> None:
     """Run i-PI with INPUT.xml (or a RESTART) and N clients, here or on all nodes of a job.
 
-    i-PI runs in the folder of its input; its log is i-pi.log there, those of the clients are
-    CLIENT-0.log, CLIENT-1.log ... Files of an earlier run are kept by i-PI as #NAME#0#; from a
-    RESTART, outputs are continued. Clients that die are started again, and all of them
-    when there is no step for long. Ctrl-C and SIGTERM stop
-    after the step and leave a RESTART. --resume finds by itself from what to go on: the same line
-    starts a run, continues it after whatever has happened, and says when it is finished. What was
-    changed in INPUT.xml meanwhile has no effect on it: i-PI reads the RESTART alone.
+    i-PI runs in the folder of its input; its log is i-pi.log there, and those of the clients are
+    CLIENT-0.log, CLIENT-1.log ... i-PI renames files of an earlier run to #NAME#0#; from a RESTART,
+    it appends to them. Clients that die are restarted, and so are all clients if no step is made
+    for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a RESTART. With
+    --resume, the same command line starts a run, continues it after any interruption, and says
+    when it is finished. Changes of INPUT.xml have no effect on a continued run: i-PI reads the
+    RESTART alone.
 
-    Exit status: 0 when all steps are done, or i-PI found an EXIT file or its time was up; 1 with
-    one line that says what is wrong; 128 + n after signal n.
+    Exit status: 0 when all steps are done, or i-PI found an EXIT file or reached its time limit; 1
+    with one line that says what is wrong; 128 + n after signal n.
     """
     console = log_to_console(logging.WARNING)
     wait_for_rest(input_xml.parent)  # which writes the RESTART to go on from
@@ -106,12 +108,12 @@ def command(
             click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
             return
     if not no_check:
-        others = others_serve or bool(beside)
+        others = others_serve or bool(drivers)
         stop_at_errors(input_xml, clients, n_clients, console, others_serve=others)
     ipi = ipi_input.read(input_xml)
     files = load_clients(clients, n_clients)
     with shown(console) as show:
-        options = Options(others_serve, beside, srun, listen, max_temperature, stall)
+        options = RunOptions(others_serve, drivers, srun, listen, max_temperature, stall)
         outcome = local.run(ipi, files, show, options)
     _say_end(outcome, ipi)
     if outcome.signal is not None:
@@ -119,7 +121,7 @@ def command(
 
 
 def _find_start(input_xml: Path) -> Path:
-    """What a run goes on from; the input itself, if nothing has been written yet."""
+    """Return the checkpoint from which a run continues, or the input if there is none."""
     ipi = ipi_input.read(input_xml)
     newest = find_newest(ipi)
     if newest is None:
@@ -151,7 +153,7 @@ class _Bar:
 
 
 class _Lines:
-    """One line every ten seconds, for files and pipes."""
+    """Prints one line every ten seconds, for files and pipes."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + LINE_EVERY
@@ -187,7 +189,7 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
 
 
 def _say_why(outcome: Outcome, ipi: IpiInput) -> str:
-    """All steps, or why there is no need of the others: an optimisation has converged."""
+    """Say that all steps are done, or that an optimization converged before."""
     if outcome.reason in ("", ALL_STEPS) or outcome.restart is None:
         return f"all {ipi.total_steps} steps are done"
     step = ipi_input.read(outcome.restart).step

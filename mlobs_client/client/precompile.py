@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from mlobs_client.client.total_energy import batches, predict
-from mlobs_client.evaluate.compile.networks import State
+from mlobs_client.evaluate.compile.networks import CompilationState
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.structure import Structure
@@ -22,7 +22,7 @@ def compile_ahead(
     terms: Sequence[Term] = (),
     wanted: frozenset[str] = frozenset(),
     report: Callable[[], None] = lambda: None,
-) -> frozenset[State]:
+) -> frozenset[CompilationState]:
     """Evaluate structures until every batch of them has its programs, or cannot have one.
 
     Args:
@@ -40,13 +40,15 @@ def compile_ahead(
     """
     networks = [evaluator for evaluator in evaluators if isinstance(evaluator, MaceEvaluator)]
 
-    def states_after(batch: Sequence[Structure]) -> frozenset[State]:
+    def states_after(batch: Sequence[Structure]) -> frozenset[CompilationState]:
         predict(batch, evaluators, terms, wanted)
-        return frozenset[State]().union(*(evaluator.compilation for evaluator in networks))
+        return frozenset[CompilationState]().union(
+            *(evaluator.compilation for evaluator in networks)
+        )
 
-    endings: set[State] = set()
+    endings: set[CompilationState] = set()
     for batch in batches(structures, evaluators):
-        while State.WAITING in (states := states_after(batch)):
+        while CompilationState.WAITING in (states := states_after(batch)):
             report()
             time.sleep(PAUSE)
         endings |= states

@@ -1,4 +1,4 @@
-"""What an input of i-PI writes.
+"""Read which outputs an input of i-PI writes.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/outputs.py`` with its defaults.
@@ -16,7 +16,7 @@ from mlobs_client.ipi.tags import attribute_of, split_list
 
 @dataclass(frozen=True)
 class PropertiesOutput:
-    """One ``<properties>``: file name without prefix, and names without units or arguments."""
+    """A tag ``<properties>``: file name without prefix, and names without units or arguments."""
 
     filename: str
     stride: int
@@ -25,9 +25,9 @@ class PropertiesOutput:
 
 @dataclass(frozen=True)
 class TrajectoryOutput:
-    """One ``<trajectory>``; ``extras`` are the keys of ``extra_type``, none for ``raw``.
+    """A tag ``<trajectory>``; ``extras`` are the keys of ``extra_type``, none for ``raw``.
 
-    ``component`` is the force whose extras are written, from 0; None for those of all together.
+    ``component`` is the force whose extras are written, from 0; None for those of all forces.
     """
 
     filename: str
@@ -38,7 +38,7 @@ class TrajectoryOutput:
 
     @property
     def writes_extras(self) -> bool:
-        """Whether it makes i-PI collect the extras of all clients."""
+        """True if it makes i-PI collect the extras of all clients."""
         return self.what.startswith("extras")
 
 

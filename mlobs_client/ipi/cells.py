@@ -1,4 +1,4 @@
-"""Cells of a run, and whether they are those of a molecule in vacuum: i-PI always writes one."""
+"""Read the cells of a run, and recognize a molecule in vacuum, for which i-PI also writes one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlobs_client.errors import RecordError
-from mlobs_client.ipi.trajectory import PLACES, open_trajectory
+from mlobs_client.ipi.trajectory import POSITION_QUANTITIES, open_trajectory
 from mlobs_client.structure import Array, Integers, fills_cell
 
 
@@ -17,7 +17,7 @@ def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
 
     Args:
         paths: files that may be trajectories.
-        prefix: of the run, for the error.
+        prefix: prefix of the run, for the error message.
 
     Returns:
         Steps ``(t,)`` and cells ``(t, 3, 3)``, bohr, lattice vectors are rows.
@@ -40,19 +40,19 @@ def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
 
 
 def is_in_vacuum(paths: Sequence[Path]) -> bool | None:
-    """Whether there is vacuum about all atoms along all lattice vectors, or no cell at all.
+    """Return whether vacuum surrounds the atoms along all lattice vectors, or there is no cell.
 
     Args:
-        paths: files, of which the first frame of the first one with positions counts.
+        paths: files; the first frame of the first one with positions decides.
 
     Returns:
-        None without positions.
+        True or False; None if no file has positions.
     """
     for path in paths:
         try:
             first = next(iter(open_trajectory(path)))
         except RecordError:  # extras, properties, or of another program
             continue
-        if first.quantity in PLACES:
+        if first.quantity in POSITION_QUANTITIES:
             return first.cell is None or not fills_cell(first.values, first.cell)
     return None

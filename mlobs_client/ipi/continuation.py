@@ -1,4 +1,4 @@
-"""One history from the files of a run that was killed and continued."""
+"""Join the files of a run that was killed and continued."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 def find_history(steps: Integers | Array, path: Path, entries: str) -> Integers:
-    """Return which entries belong to the last history, in order, and log how many do not.
+    """Return the entries of the last history, in order, and log how many were replaced.
 
-    A run that is continued from a checkpoint does some steps again: where the step goes back,
-    all that was written from that step on belongs to a history that did not happen.
+    A run that is continued from a checkpoint repeats some steps: where the step decreases, all
+    earlier entries from that step on are replaced.
 
     Args:
-        steps: shape ``(n_entries,)``, of each entry as it stands in the files.
-        path: of the (first) file, for the log.
-        entries: what they are, for the log: "frames".
+        steps: steps of the entries in the order of the files, shape ``(n_entries,)``.
+        path: path of the (first) file, for the log.
+        entries: noun for the entries, such as "frames", for the log.
 
     Returns:
         Indices of the entries to keep; their steps rise strictly.
@@ -38,10 +38,10 @@ def find_history(steps: Integers | Array, path: Path, entries: str) -> Integers:
 
 
 def find_bead_files(base: Path) -> dict[int, Path]:
-    """Return i-PI's files ``base_00``, ``base_01``, ... by bead, with an ending for xyz or without.
+    """Return i-PI's files ``base_00``, ``base_01``, ... by bead, with or without an xyz ending.
 
     Raises:
-        RecordError: there are none, or two of one bead.
+        RecordError: there are none, or a bead has two.
     """
     pattern = re.compile(re.escape(base.name) + r"_(\d+)(?:\.xyz|\.extxyz)?")
     found: dict[int, Path] = {}
@@ -64,11 +64,11 @@ def find_bead_files(base: Path) -> dict[int, Path]:
 def collect_beads(bases: tuple[Path, ...]) -> dict[int, list[Path]]:
     """Return the files of each bead, over several folders of one run.
 
-    How many there should be, other trajectories of the run tell. One bead alone (``bead='2'``) or
-    every second (``bead='-2'``) may be what i-PI was asked for, and is logged.
+    Their number is compared with other trajectories of the run. One bead alone (``bead='2'``) or
+    every second one (``bead='-2'``) may have been requested from i-PI, and is logged.
 
     Raises:
-        RecordError: beads are missing otherwise, or a folder has other beads than the first.
+        RecordError: other beads are missing, or folders have different beads.
     """
     found = [find_bead_files(base) for base in bases]
     for base, files in zip(bases, found, strict=True):
@@ -81,7 +81,7 @@ def collect_beads(bases: tuple[Path, ...]) -> dict[int, list[Path]]:
 
 
 def say_other_beads(path: Path) -> None:
-    """Log that a file is that of one bead of several."""
+    """Log that a file belongs to one of several beads."""
     match = re.fullmatch(r"(.+)_\d+(?:\.xyz|\.extxyz)?", path.name)
     if match and (others := find_bead_files(path.with_name(match[1]))) and len(others) > 1:
         logger.warning(
@@ -106,7 +106,7 @@ def _check_complete(base: Path, beads: list[int]) -> None:
 
 
 def _last_bead_of_others(base: Path) -> int:
-    """The last bead in any trajectory of the same prefix."""
+    """Return the last bead of any trajectory with the same prefix."""
     prefix = base.name.rpartition(".")[0]
     pattern = re.compile(re.escape(prefix) + r"\.[^.]*_(\d+)\.(?:xyz|extxyz)")
     matches = (pattern.fullmatch(name) for name in _names_in(base.parent))

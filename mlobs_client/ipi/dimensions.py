@@ -1,4 +1,4 @@
-"""i-PI's units to atomic units, with i-PI's own factors.
+"""Convert i-PI's units to atomic units, with i-PI's own factors.
 
 i-PI rounds some of its factors (1 angstrom = 1.8897261 bohr, CODATA 1.8897261259; those of
 pressures are 3e-5 too small): only with the same factor does a number come back as i-PI had it.
@@ -19,11 +19,11 @@ def factor(quantity: str, unit: str, where: str) -> float:
 
     Args:
         quantity: name of a property or trajectory, without its arguments.
-        unit: as written by i-PI, with any prefix ("picosecond"); empty for atomic units.
-        where: file and line, for the error.
+        unit: unit as i-PI writes it, with any prefix ("picosecond"); empty for atomic units.
+        where: file and line, for the error message.
 
-    Raises:
-        RecordError: i-PI knows no such unit for this quantity.
+        Raises:
+            RecordError: i-PI knows no such unit for this quantity.
     """
     if unit in ("", "automatic", "atomic_unit"):
         return 1.0

@@ -1,4 +1,4 @@
-"""Read the extras that i-PI writes: what clients said beside energy, forces and virial.
+"""Read the extras that i-PI writes: observables that clients send besides forces.
 
 Numbers come with the 9 digits that i-PI prints by default (``floatformat`` in its input), except
 in files of ``extra_type='raw'``, which repeat the client's JSON with all digits.
@@ -36,14 +36,14 @@ _FILE_NAME: Final = "record"  # the one text among our extras
 
 @dataclass(frozen=True)
 class Extras:
-    """Extras of one kind.
+    """Extras along a run.
 
     Attributes:
         steps: shape ``(n_steps,)``.
-        values: numbers by name, ``[step, ...]`` or ``[step, bead, ...]``. Observables have our
-            names, shapes and index orders; a file of several extras, which i-PI joins into one
-            row, keeps the name "a,b" that i-PI was given.
-        texts: of each step (and bead), where the extra is a text, by the same names.
+        values: numbers by name, ``[step, ...]`` or ``[step, bead, ...]``, atomic units. Observables
+            have the names, shapes and index orders of this package; a file with several extras,
+            which i-PI joins into one row, keeps the name "a,b" of i-PI's input.
+        texts: texts by name, for each step (and bead).
     """
 
     steps: Integers
@@ -65,7 +65,7 @@ def read_extras(*paths: Path, bead: int = 0) -> Extras:
     Args:
         paths: one file, or the files of a continued run in their order. A file of
             ``extras_component_raw`` holds all beads and gives ``[step, bead, ...]``.
-        bead: which bead to take from a file of ``extra_type='raw'``, which holds all.
+        bead: bead to take from a file of ``extra_type='raw'``, which holds all.
 
     Raises:
         RecordError: a file is missing or holds no extras.
@@ -87,7 +87,7 @@ def read_bead_extras(*bases: Path) -> Extras:
             several for a run that was continued elsewhere.
 
     Raises:
-        RecordError: as for :func:`read_extras`, or the beads have no step in common.
+        RecordError: see :func:`read_extras`; or the beads have no step in common.
     """
     beads = [read_extras(*paths, bead=bead) for bead, paths in collect_beads(bases).items()]
     common = beads[0].steps
@@ -110,7 +110,7 @@ def read_bead_extras(*bases: Path) -> Extras:
 
 
 def extras_in(line: str) -> tuple[str, ...]:
-    """Return which extras a header names, as i-PI was given them; none if it is no header."""
+    """Return the extras that a header names, as in i-PI's input; none for any other line."""
     head = _find_head(line)
     return () if head is None else tuple(name.strip() for name in head[2].split(","))
 
@@ -172,7 +172,7 @@ def _parse(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
 
 
 def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
-    """Read the Python text of i-PI's table of all extras: {"raw": [JSON of bead 0, ...], ...}."""
+    """Read i-PI's table of all extras, written by Python: {"raw": [JSON of bead 0, ...], ...}."""
     try:
         texts = ast.literal_eval("".join(block.lines))["raw"]
         fields = json.loads(texts[bead])
@@ -187,7 +187,7 @@ def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
 
 
 def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> tuple[str, Array]:
-    """Give an observable its own name, and its shape, which i-PI's rows and columns have lost."""
+    """Restore name and shape of an observable, which i-PI writes as rows and columns."""
     row = sent_as(key)
     if row is None:
         return key, array.squeeze()

@@ -1,4 +1,4 @@
-"""Which files of a run hold what: names are free in i-PI's input, so the content tells.
+"""Find outputs of a run by their content, since their names are free in i-PI's input.
 
 ``<trajectory filename='vc'> v_centroid </trajectory>`` makes ``PREFIX.vc.xyz``, and ``velocities``
 would make ``PREFIX.vc_0.xyz``, ``PREFIX.vc_1.xyz``, ...
@@ -22,12 +22,12 @@ _LONGEST: Final = 10_000  # characters of a comment; other files may have no lin
 
 @dataclass(frozen=True)
 class Output:
-    """One output of i-PI.
+    """An output of i-PI.
 
     Attributes:
-        path: of the file, or without bead and ending where there is one for each bead.
-        name: as in ``filename=`` of i-PI's input.
-        holds: the quantity ("velocities"), the extras ("dipole", "raw"), or "properties".
+        path: path of the file; without bead and ending if there is one file per bead.
+        name: name in ``filename=`` of i-PI's input.
+        holds: quantity ("velocities"), extras ("dipole", "raw"), or "properties".
     """
 
     path: Path
@@ -39,8 +39,8 @@ def find_outputs(prefix: Path, holds: str = "") -> list[Output]:
     """Find the properties, trajectories and extras of a run.
 
     Args:
-        prefix: of its outputs, such as ``my-run/simulation``.
-        holds: only those that hold this.
+        prefix: prefix of its outputs, such as ``my-run/simulation``.
+        holds: content that the outputs must have; empty for all outputs.
     """
     pattern = re.compile(re.escape(prefix.name) + r"\.([^.]+?)(_\d+)?(\.xyz|\.extxyz)?")
     names = sorted(path.name for path in prefix.parent.glob("*") if path.is_file())
@@ -54,13 +54,13 @@ def find_outputs(prefix: Path, holds: str = "") -> list[Output]:
 
 
 def find_output(prefix: Path, holds: Sequence[str], name: str, remedy: str) -> Path:
-    """Find the output that holds one of several things.
+    """Find the output that holds one of several quantities.
 
     Args:
-        prefix: of the outputs of the run.
-        holds: quantities or extras; what comes first is taken first.
-        name: of the file in the shipped inputs, taken where several hold the same.
-        remedy: for the errors, how to name the file.
+        prefix: prefix of the outputs of the run.
+        holds: quantities or extras, in the order of preference.
+        name: name of the file in the shipped inputs, preferred if several hold the same.
+        remedy: how to name the file, for error messages.
 
     Returns:
         A file, or the path of the files of all beads without bead and ending.

@@ -1,4 +1,4 @@
-"""The ``<ff...>`` of an input of i-PI, and the extras that i-PI makes of theirs.
+"""Read the ``<ff...>`` tags of an input of i-PI, and derive the extras that i-PI gets from them.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/forcefields.py`` with its defaults; ``gather`` of ``FFCommittee`` and
@@ -23,22 +23,22 @@ BASELINE: Final = (
 
 @dataclass(frozen=True)
 class Forcefield:
-    """One ``<ff...>``.
+    """A forcefield, ``<ff...>``.
 
     Attributes:
-        kind: the tag, for example ``ffsocket``.
-        name: what ``<force forcefield=...>`` refers to.
-        pbc: whether positions are wrapped before they are sent; None where it is not written.
-        mode: ``unix``, ``inet`` or ``shm`` of a socket.
-        address: of a socket.
-        port: of an inet socket.
-        batch_size: structures in one message.
-        matching: ``auto``, ``any`` or ``lock``: which client gets which bead.
-        members: names of the forcefields inside of it.
-        baseline: name of the one that gives the baseline of a committee; empty without.
-        plumed_extras: what PLUMED is asked for.
-        loads: texts that may name files that i-PI itself loads, models among them.
-        n_photons: how many of the last atoms, labelled ``L``, are photons that no client sees.
+        kind: name of the tag, for example ``ffsocket``.
+        name: name to which ``<force forcefield=...>`` refers.
+        pbc: whether positions are wrapped before they are sent; None if it is not written.
+        mode: mode of a socket: ``unix``, ``inet`` or ``shm``.
+        address: address of a socket.
+        port: port of an inet socket.
+        batch_size: number of structures in one message.
+        matching: assignment of clients to beads: ``auto``, ``any`` or ``lock``.
+        members: names of the forcefields inside it.
+        baseline: name of the forcefield that is the baseline of a committee; empty without.
+        plumed_extras: extras that are requested from PLUMED.
+        loads: texts that may name files that i-PI itself loads, such as models.
+        n_photons: number of atoms, the last ones and labelled ``L``, that are photons.
     """
 
     kind: str
@@ -56,13 +56,13 @@ class Forcefield:
     n_photons: int = 0
 
     def extras(self, sent: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
-        """Return the keys of the extras that come out of it.
+        """Return the keys of its extras.
 
         Args:
-            sent: the keys that clients send, by the name of the forcefield.
+            sent: keys that clients send, by the name of the forcefield.
 
         Returns:
-            All keys; None where they are not known, because others send them.
+            All keys; None if they are unknown, because other programs send them.
         """
         if self.kind == "ffplumed":
             return frozenset(self.plumed_extras)
@@ -75,29 +75,29 @@ class Forcefield:
 
     @property
     def can_send(self) -> bool:
-        """Whether extras come from a program, and not from i-PI itself."""
+        """True if extras come from a driver, and not from i-PI itself."""
         return self.kind in ("ffsocket", "ffcavphsocket", "ffdirect", "ffmpi")
 
     @property
     def made(self) -> frozenset[str]:
-        """The keys of extras that i-PI makes here, whatever the members are."""
+        """Keys of extras that i-PI makes here, whatever the members are."""
         if self.kind == "ffcommittee":
             baseline = BASELINE if self.baseline else ()
             return frozenset((*(f"committee_{name}" for name in COMMITTEE), *baseline))
         return frozenset(("o3grid_pots",) if self.kind == "ffrotations" else self.plumed_extras)
 
     def _of_committee(self, sent: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
-        """Of the members' own extras, those of the last one are passed on."""
+        """Return the keys of a committee, which passes on the extras of its last member."""
         members = [name for name in self.members if name != self.baseline]
         last = sent.get(members[-1]) if members else frozenset[str]()
         return None if last is None else self.made | {f"committee_{key}" for key in last}
 
 
 def read_forcefields(root: ET.Element) -> tuple[Forcefield, ...]:
-    """Read all forcefields, also those inside of ``<ffcommittee>`` and ``<ffrotations>``.
+    """Read all forcefields, also those inside ``<ffcommittee>`` and ``<ffrotations>``.
 
     Raises:
-        ValueError: a number is none.
+        ValueError: a text is not a number.
     """
     return tuple(_read(tag) for tag in root.iter() if _is_forcefield(tag))
 
@@ -126,9 +126,9 @@ def _read(tag: ET.Element) -> Forcefield:
 
 
 def _what_is_loaded(tag: ET.Element) -> tuple[str, ...]:
-    """All values of the parameters of ``<ffdirect>``, and the model of ``<ffsgdml>``.
+    """Return all values of the parameters of ``<ffdirect>``, and the model of ``<ffsgdml>``.
 
-    Values can be lists and mappings, and names can have brackets: so they are split in both ways.
+    Values can be lists and mappings, and names can have brackets, so they are split in both ways.
     """
     name = {"ffdirect": "parameters", "ffsgdml": "sGDML_model"}.get(tag.tag)
     if name is None:
@@ -140,11 +140,11 @@ def _what_is_loaded(tag: ET.Element) -> tuple[str, ...]:
 
 
 def _count_photons(tag: ET.Element) -> int:
-    """One for each direction, or one for both."""
+    """Return the number of photons: one for each direction, or one for both."""
     has_photons = tag.tag == "ffcavphsocket" and is_true(text_of(tag, "apply_photon", "false"))
     return (1 if text_of(tag, "ph_rep", "loose") == "dense" else 2) if has_photons else 0
 
 
 def find_parent(name: str, forcefields: Sequence[Forcefield]) -> Forcefield | None:
-    """Return the forcefield inside of which this one stands."""
+    """Return the forcefield that contains this one, if any."""
     return next((ff for ff in forcefields if name in ff.members), None)

@@ -1,8 +1,8 @@
-"""Where the frames of an xyz file are, whatever a kill has done to it.
+"""Find the frames of an xyz file, also if a kill has truncated it.
 
-i-PI's own ``read_xyz`` gives a frame that a kill has cut as whole, with zeros for the atoms that
-are missing, and reads a unit such as ``ev/ang`` or ``m/s`` as atomic units, because its pattern
-allows letters only; it also reads line by line (10 000 frames of 48 atoms: half a minute).
+i-PI's own ``read_xyz`` returns a truncated frame as complete, with zeros for the missing atoms, and
+reads a unit such as ``ev/ang`` or ``m/s`` as atomic units, because its pattern allows letters only;
+it also reads line by line (10 000 frames of 48 atoms: half a minute).
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from mlobs_client.errors import RecordError
 logger = logging.getLogger(__name__)
 
 MOST_DIGITS: Final = 18
-"""Of a step or a count: more do not fit into 64 bits."""
+"""Largest number of digits of a step or a count: more do not fit into 64 bits."""
 
 _STEP: Final = re.compile(rb"Step:\s+(\d+)")
 _BEAD: Final = re.compile(rb"Bead:\s+(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One frame in a file.
+class FrameLocation:
+    """The location of a frame in a file.
 
     Attributes:
-        path: the file.
-        offset: of the comment line, in bytes.
-        line: of the comment line, from 1.
-        n_atoms: lines after the comment.
-        step: of i-PI; -1 if the comment tells none.
-        bead: of i-PI; -1 if the comment tells none.
+        path: path of the file.
+        offset: offset of the comment line, bytes.
+        line: number of the comment line, from 1.
+        n_atoms: number of lines after the comment.
+        step: step of i-PI; -1 if the comment has none.
+        bead: bead of i-PI; -1 if the comment has none.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class Place:
         """Return the comment and the lines of the atoms.
 
         Raises:
-            RecordError: they are not text in UTF-8.
+            RecordError: they are not valid UTF-8.
         """
         if file.tell() != self.offset:
             file.seek(self.offset)
@@ -65,8 +65,8 @@ class Place:
             ) from error
 
 
-def find_frames(path: Path) -> list[Place]:
-    """Find the whole frames of a file; those that are cut are left out with a warning.
+def find_frames(path: Path) -> list[FrameLocation]:
+    """Find the complete frames of a file; truncated ones are left out with a warning.
 
     Raises:
         RecordError: the file is missing, is not xyz, or changes its number of atoms.
@@ -78,7 +78,7 @@ def find_frames(path: Path) -> list[Place]:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
+def _scan(path: Path, file: BinaryIO) -> Iterator[FrameLocation]:
     n_atoms = _count_atoms(path, file.readline())
     offset, line, mark = file.tell(), 2, b""
     while comment := file.readline():
@@ -96,7 +96,7 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
             return
         where = f"{path}:{line}"
         step, bead = _number(_STEP, comment, where), _number(_BEAD, comment, where)
-        yield Place(path, offset, line, n_atoms, step, bead)
+        yield FrameLocation(path, offset, line, n_atoms, step, bead)
         if not count.strip():
             return
         _check_count(path, line + 1 + n_atoms, count, n_atoms)
@@ -104,10 +104,10 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[Place]:
 
 
 def _is_whole(comment: bytes, body: list[bytes]) -> bool:
-    """Whether the last line is: files that people write may lack the newline at their end.
+    """Return whether the last line is complete; files that people write may lack a final newline.
 
-    In those of i-PI, which tell the step, all lines are equally long: a shorter one was cut by a
-    kill.
+    In files of i-PI, which show the step, all lines have the same length: a shorter one was
+    truncated by a kill.
     """
     last = body[-1]
     if last.endswith(b"\n"):
@@ -131,14 +131,14 @@ def _find_comment(lines: list[bytes], mark: bytes) -> int | None:
 
 
 def whole_number(text: str, where: str) -> int:
-    """Return a number of digits only, such as a step or a count.
+    """Read a whole number without sign, such as a step or a count.
 
     Args:
-        text: digits of ASCII.
-        where: file, line and what it is, for the error.
+        text: ASCII digits.
+        where: file, line and name of the number, for the error message.
 
     Raises:
-        RecordError: it is none, or one that 64 bits do not hold.
+        RecordError: it has other characters, or does not fit into 64 bits.
     """
     if not (text.isascii() and text.isdigit()) or len(text) > MOST_DIGITS:
         shown = f"{text[:40]!r}{' ...' if len(text) > 40 else ''}"

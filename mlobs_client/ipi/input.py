@@ -1,4 +1,4 @@
-"""What an input (or a RESTART) of i-PI says, as far as clients are concerned.
+"""Read those parts of an input (or a RESTART) of i-PI that matter for clients.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/{simulation,forcefields,forces,outputs}.py``, with its defaults.
@@ -25,7 +25,7 @@ from mlobs_client.ipi.asked_outputs import (
 from mlobs_client.ipi.forcefields import Forcefield, read_forcefields
 from mlobs_client.ipi.system_templates import fill_templates
 from mlobs_client.ipi.tags import (
-    Quantity,
+    NumberWithUnit,
     attribute_of,
     checkpoint_names,
     count_beads,
@@ -40,12 +40,12 @@ BAROSTATTED: Final = frozenset({"nph", "npt", "nst", "scnpt", "sc-npt"})
 """Modes of dynamics in which the cell changes."""
 PREFIX: Final = "/tmp/ipi_"
 PRIVATE: Final = "mlobs-run-"
-"""How folders begin that ``mlobs run`` makes for the sockets of one run."""
+"""Prefix of the names of folders that ``mlobs run`` makes for the sockets of one run."""
 
 
 @dataclass(frozen=True)
 class Force:
-    """One ``<force>``; in ``<forces>`` or, with ``biases``, in ``<bias>``."""
+    """A tag ``<force>``, in ``<forces>`` or, with ``biases``, in ``<bias>``."""
 
     forcefield: str
     weight: float
@@ -59,26 +59,26 @@ class IpiInput:
     """An input of i-PI.
 
     Attributes:
-        path: of the file; i-PI runs in its folder.
-        prefix: of the outputs.
-        floatformat: of all numbers that i-PI writes, but for xyz files.
-        sockets_prefix: what i-PI puts before the address of a unix socket.
-        step: where it starts, not 0 in a RESTART.
-        total_steps: where it ends.
+        path: path of the file; i-PI runs in its folder.
+        prefix: prefix of the outputs.
+        floatformat: format of all numbers that i-PI writes, except in xyz files.
+        sockets_prefix: string that i-PI puts before the address of a unix socket.
+        step: first step, not 0 in a RESTART.
+        total_steps: number of the last step.
         motions: modes of all ``<motion>``.
         super_motion: mode of ``<smotion>``, for example ``remd``; "dummy" without.
         dynamics: modes of all kinds of dynamics, for example ``npt``.
         barostats: modes of all ``<barostat>``.
-        has_multiple_time_steps: whether ``<nmts>`` or ``<mts_weights>`` ask for inner steps.
-        n_systems: how many ``<system>`` there are; 0 where a ``<system_template>`` makes them.
-        n_beads: of the ring polymer of the first system.
+        has_multiple_time_steps: whether ``<nmts>`` or ``<mts_weights>`` define inner time steps.
+        n_systems: number of ``<system>`` tags; 0 if there is a ``<system_template>``.
+        n_beads: number of beads of the first system.
         writes_asr_threshold: whether ``asr_threshold`` is set.
-        takes_born_charges: whether ``<bec mode='driver'>``.
-        timestep: text and unit of the first one; None without dynamics.
-        temperature: text and unit of that of the first ensemble; None without.
-        checkpoints: names of the files of all ``<checkpoint>``.
-        components: indices of the forces that an output shows by themselves, from 0.
-        system_prefixes: of all systems, also of those that a ``<system_template>`` makes.
+        takes_born_charges: whether there is ``<bec mode='driver'>``.
+        timestep: text and unit of the first time step; None without dynamics.
+        temperature: text and unit of the temperature of the first ensemble; None without.
+        checkpoints: file names of all ``<checkpoint>``.
+        components: indices, from 0, of the forces that an output shows separately.
+        system_prefixes: prefixes of all systems, also of those from a ``<system_template>``.
     """
 
     path: Path
@@ -100,48 +100,48 @@ class IpiInput:
     n_beads: int
     writes_asr_threshold: bool
     takes_born_charges: bool
-    timestep: Quantity | None
-    temperature: Quantity | None
+    timestep: NumberWithUnit | None
+    temperature: NumberWithUnit | None
     checkpoints: tuple[str, ...]
     components: frozenset[int]
     system_prefixes: tuple[str, ...] = ("",)
 
     @property
     def sockets(self) -> tuple[Forcefield, ...]:
-        """The forcefields that wait for socket clients."""
+        """Forcefields that wait for socket clients."""
         return tuple(ff for ff in self.forcefields if ff.kind in ("ffsocket", "ffcavphsocket"))
 
     @property
     def is_mpi_job(self) -> bool:
-        """Whether i-PI talks to its drivers by MPI."""
+        """True if i-PI communicates with its drivers by MPI."""
         return any(ff.kind == "ffmpi" for ff in self.forcefields)
 
     @property
     def is_composed(self) -> bool:
-        """Whether forcefields stand inside of others, which i-PI tells neither name nor prefix."""
+        """True if forcefields are nested: i-PI passes them neither name nor prefix."""
         return any(ff.kind in ("ffcommittee", "ffrotations") for ff in self.forcefields)
 
     @property
     def writes_steps(self) -> bool:
-        """Whether one of the ``<properties>`` shows how far the run is."""
+        """True if one of the ``<properties>`` contains the step."""
         return any("step" in output.names for output in self.properties)
 
     @property
     def is_driven(self) -> bool:
-        """Whether i-PI itself applies a field."""
+        """True if i-PI itself applies a field."""
         return DRIVEN in self.motions
 
     @property
     def barostatted(self) -> list[str]:
-        """Modes of dynamics in which the cell changes, sorted; none at constant volume."""
+        """Modes of the dynamics in which the cell changes, sorted; empty at constant volume."""
         return sorted(BAROSTATTED.intersection(self.dynamics))
 
     def file(self, filename: str) -> Path:
-        """Return the path of an output file that there is once, such as a ``<checkpoint>``."""
+        """Return the path of an output that all systems share, such as a ``<checkpoint>``."""
         return self.path.parent / self._name(filename)
 
     def files(self, filename: str) -> list[Path]:
-        """Return the paths of ``<properties>`` or a ``<trajectory>``: there is one per system."""
+        """Return the paths of ``<properties>`` or a ``<trajectory>``, one per system."""
         name = self._name(filename)
         prefixes = dict.fromkeys(self.system_prefixes)
         return [self.path.parent / (f"{one}_{name}" if one else name) for one in prefixes]
@@ -154,16 +154,16 @@ def read(path: Path) -> IpiInput:
     """Read an input or a RESTART of i-PI.
 
     Raises:
-        ConfigError: it is missing, is not XML, or a number in it is none, or impossible.
+        ConfigError: it is missing, is not XML, or a number in it is invalid.
     """
     return read_content(_read_bytes(path), path)
 
 
 def read_content(content: bytes, path: Path) -> IpiInput:
-    """Read what is, or will be, the content of an input.
+    """Read the content of an input, which may not be written yet.
 
     Raises:
-        ConfigError: it is not XML, or a number in it is none, or impossible.
+        ConfigError: it is not XML, or a number in it is invalid.
     """
     root = _parse(content, path)
     prefixes = fill_templates(root)
@@ -175,7 +175,7 @@ def read_content(content: bytes, path: Path) -> IpiInput:
 
 
 def _sockets_prefix(root: ET.Element) -> str:
-    """What the input says; a RESTART of ``mlobs run`` says a folder that went with its run."""
+    """Return the prefix of sockets; a RESTART of ``mlobs run`` names a folder that is gone."""
     prefix = attribute_of(root, "sockets_prefix", PREFIX)
     return PREFIX if re.fullmatch(rf".*{PRIVATE}\w{{8}}/", prefix) else prefix
 
@@ -193,7 +193,11 @@ def _floatformat(path: Path, root: ET.Element) -> str:
 
 
 def _check_numbers(root: ET.Element) -> None:
-    """Refuse what i-PI would take for a number, or would not, by the name of its tag."""
+    """Refuse tags whose text is not a finite number in the allowed range.
+
+    Raises:
+        ValueError: names the tag and its text.
+    """
     for tag in root.iter():
         text = (tag.text or "").strip()
         if tag.tag not in ("temperature", "timestep", "total_steps", "step") or not text:
@@ -291,7 +295,7 @@ def _forces(root: ET.Element) -> Iterator[Force]:
 
 
 def _has_inner_steps(tag: ET.Element) -> bool:
-    """Whether this ``<dynamics>`` or ``<force>`` belongs to several levels of time steps."""
+    """Return whether this ``<dynamics>`` or ``<force>`` has several levels of time steps."""
     return (
         split_list(text_of(tag, "nmts", "1")) != ("1",)
         or len(split_list(text_of(tag, "mts_weights", ""))) > 1

@@ -1,6 +1,6 @@
-"""Which element and which mass a label of i-PI means: ``H``, ``D``, ``O18``, ``Cl37``, ``L`` ...
+"""Translate labels of i-PI, ``H``, ``D``, ``O18``, ``Cl37``, ``L`` ..., into elements and masses.
 
-The one table of labels, for the readers of outputs, for the check and for structure files.
+The readers of outputs, the checks and the readers of structure files share this table.
 
 Source:
     i-PI 3.3.1, ``Elements`` in ``ipi/utils/units.py``: its table of masses.
@@ -21,7 +21,7 @@ _OTHER_NAMES: Final = {"D": "H", "T": "H", "Z": "H", "L": "X"}
 
 
 def element(label: str) -> str:
-    """Return the chemical symbol of a label, ``X`` for what is no atom.
+    """Return the chemical symbol of a label, ``X`` for a particle that is not an atom.
 
     Raises:
         ValueError: it is neither a chemical symbol nor a label of i-PI.
@@ -37,10 +37,10 @@ def element(label: str) -> str:
 
 @lru_cache(maxsize=16)
 def numbers_of(labels: tuple[str, ...]) -> Integers:
-    """Return atomic numbers, shape ``(n_atoms,)``, read-only, 0 for what is no atom.
+    """Return atomic numbers, shape ``(n_atoms,)``, read-only, 0 for particles that are not atoms.
 
     Raises:
-        ValueError: as :func:`element`.
+        ValueError: see :func:`element`.
     """
     from ase.data import atomic_numbers
 
@@ -50,13 +50,13 @@ def numbers_of(labels: tuple[str, ...]) -> Integers:
 
 
 def masses_of(labels: tuple[str, ...]) -> Array:
-    """Return the masses that i-PI gives to these labels, shape ``(n_atoms,)``, electron masses.
+    """Return the masses that i-PI assigns to these labels, shape ``(n_atoms,)``, electron masses.
 
-    An isotope that i-PI does not know, and an element beyond its table, has the standard mass of
-    its mass number or of its element.
+    An isotope that i-PI does not know has its mass number as mass (u), and an element beyond its
+    table has the standard atomic mass.
 
     Raises:
-        ValueError: as :func:`element`.
+        ValueError: see :func:`element`.
     """
     return np.array([_mass(label) for label in labels]) * DALTON
 

@@ -1,4 +1,4 @@
-"""Pieces of a run between which its time step was changed."""
+"""Divide a run into pieces with different time steps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mlobs_client.structure import Array
 from mlobs_client.units import FEMTOSECOND
 
 PRINTED: Final = 1e-5
-"""Of the longest time: i-PI prints nine digits by default."""
+"""Rounding of times relative to the longest one: i-PI prints nine digits by default."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Steps of one length.
+    """A piece of a run with one time step.
 
     Attributes:
-        first: step.
-        last: step, the first one of the next piece.
-        timestep: atu.
+        first: its first step.
+        last: its last step, which is the first one of the next piece.
+        timestep: time step, atu.
     """
 
     first: int
@@ -34,16 +34,16 @@ class Piece:
 
 
 def find_pieces(steps: Array, times: Array) -> list[Piece]:
-    """Find where the time stops to grow by the same time step.
+    """Find the pieces in which the time grows by the same time step.
 
     Args:
-        steps: of the rows of the properties, rising, shape ``(t,)``; two or more.
-        times: of the same rows, atu; of a continued run, i-PI goes on counting.
+        steps: steps of at least two rows of the properties, increasing, shape ``(t,)``.
+        times: times of these rows, atu, shape ``(t,)``; i-PI continues them in a continued run.
     """
     tolerance = PRINTED * float(np.abs(times).max())
 
     def away(i: int, j: int) -> Array:
-        """Of the rows from i to j, how far each is from one time step for all of them."""
+        """Return how far the times of rows i to j deviate from a common time step."""
         slope = (times[j] - times[i]) / (steps[j] - steps[i])
         apart = times[i : j + 1] - times[i] - slope * (steps[i : j + 1] - steps[i])
         return np.asarray(np.abs(apart))

@@ -1,7 +1,7 @@
 """Read the ``<properties>`` files of i-PI.
 
 i-PI's own ``read_output`` keeps the units of the file, reads line by line in Python, stops at a
-line that a kill has cut, and gives the steps of a continued run twice.
+truncated line, and returns the repeated steps of a continued run twice.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Properties:
     """Properties of a run.
 
     Attributes:
-        values: by the names in i-PI's input without unit, such as ``kinetic_md(O)``; atomic
-            units; shape ``(n_steps,)`` or ``(n_steps, n_columns)``.
-        units: of each property in the (first) file, as i-PI writes them.
+        values: values by the names in i-PI's input without unit, such as ``kinetic_md(O)``, atomic
+            units, shape ``(n_steps,)`` or ``(n_steps, n_columns)``.
+        units: unit of each property in the (first) file, as i-PI writes it.
     """
 
     values: Mapping[str, Array]
@@ -52,22 +52,22 @@ class Properties:
 
 
 @dataclass(frozen=True)
-class Column:
-    """One property in a file.
+class PropertyColumn:
+    """The column of a property in a file.
 
     Attributes:
-        name: as in i-PI's input, without unit.
-        unit: as i-PI writes it; empty for atomic units.
-        place: of its numbers in a row.
+        name: name in i-PI's input, without unit.
+        unit: unit as i-PI writes it; empty for atomic units.
+        columns: slice of its numbers in a row.
     """
 
     name: str
     unit: str
-    place: slice
+    columns: slice
 
 
 def read_properties(*paths: Path) -> Properties:
-    """Read properties and turn them into atomic units.
+    """Read properties and convert them to atomic units.
 
     Args:
         paths: one file, or the files of a continued run in their order. A continued run that
@@ -75,9 +75,9 @@ def read_properties(*paths: Path) -> Properties:
             so a file without header has the columns of the one before.
 
     Raises:
-        RecordError: a file is missing, has no header, or has a line that makes no sense.
+        RecordError: a file is missing, has no header, or has a line that cannot be read.
     """
-    columns: list[Column] = []
+    columns: list[PropertyColumn] = []
     tables: list[Array] = []
     units: dict[str, str] = {}
     names: list[str] = []
@@ -94,19 +94,19 @@ def read_properties(*paths: Path) -> Properties:
     if not tables:
         raise RecordError("no properties file was given")
     table = np.concatenate(tables)
-    values = {c.name: _squeeze(table[:, c.place]) for c in reversed(columns)}
+    values = {c.name: _squeeze(table[:, c.columns]) for c in reversed(columns)}
     return Properties(_one_history({name: values[name] for name in names}, paths), units)
 
 
 def has_header(line: str) -> bool:
-    """Whether a line is one of a header of properties."""
+    """Return whether a line belongs to a header of properties."""
     return _COLUMN.match(line) is not None
 
 
 def _pieces(paths: tuple[Path, ...]) -> Iterator[tuple[Path, int, list[str]]]:
-    """Yield path, number of the first line and lines of what has one header, or none.
+    """Yield path, number of the first line and lines of each part with at most one header.
 
-    A file has several headers where files were joined; each may have units of its own.
+    A file that was joined from others has several headers, each with its own units.
     """
     for path in paths:
         lines = _read_lines(path)
@@ -127,15 +127,15 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def read_header(lines: Sequence[str], path: Path) -> list[Column]:
+def read_header(lines: Sequence[str], path: Path) -> list[PropertyColumn]:
     """Read the columns that a header names.
 
     Args:
-        lines: of the file, those that are no header among them.
-        path: of the file, for errors.
+        lines: lines of the file; those outside the header are ignored.
+        path: path of the file, for error messages.
 
-    Raises:
-        RecordError: a number of a column is none.
+        Raises:
+            RecordError: a column number is invalid.
     """
     matches = [match for line in lines if line.startswith("#") and (match := _COLUMN.match(line))]
     columns = []
@@ -143,22 +143,24 @@ def read_header(lines: Sequence[str], path: Path) -> list[Column]:
         where, what = f"{path}: header: column", match[3]
         first, last = (whole_number(text, where) for text in (match[1], match[2] or match[1]))
         if not 1 <= first <= last:
-            raise RecordError(f"{where} {match[1]}-{last} is none; columns are counted from 1")
+            raise RecordError(f"{where} {match[1]}-{last} is invalid; columns are counted from 1")
         unit = _UNIT.search(what)
-        place = slice(first - 1, last)
-        columns.append(Column(_UNIT.sub("", what).strip(), unit[1] if unit else "", place))
+        name = _UNIT.sub("", what).strip()
+        columns.append(PropertyColumn(name, unit[1] if unit else "", slice(first - 1, last)))
     return columns
 
 
-def _read_table(path: Path, first_line: int, lines: list[str], columns: list[Column]) -> Array:
-    n_columns = columns[-1].place.stop
+def _read_table(
+    path: Path, first_line: int, lines: list[str], columns: list[PropertyColumn]
+) -> Array:
+    n_columns = columns[-1].columns.stop
     rows = []
     for number, line in enumerate(lines, first_line):
         fields = line.split()
         if not fields or line.startswith("#"):
             continue
         if len(fields) > n_columns:  # i-PI was killed within a line and continued behind it
-            logger.warning("%s:%d: the begin of this line is cut and left out", path, number)
+            logger.warning("%s:%d: the beginning of this line is cut and left out", path, number)
             fields = fields[-n_columns:]
         if len(fields) < n_columns:
             raise RecordError(f"{path}:{number}: has {len(fields)} numbers instead of {n_columns}")
@@ -169,7 +171,7 @@ def _read_table(path: Path, first_line: int, lines: list[str], columns: list[Col
     table = np.array(rows).reshape(-1, n_columns)
     for column in columns:
         quantity = column.name.split("(")[0]
-        table[:, column.place] *= factor(quantity, column.unit, f"{path}: header")
+        table[:, column.columns] *= factor(quantity, column.unit, f"{path}: header")
     return table
 
 

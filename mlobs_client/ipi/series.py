@@ -1,4 +1,4 @@
-"""One observable along a run, from whatever kind of file holds it."""
+"""Read an observable along a run, from any kind of file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Kind:
     """An observable of the whole cell.
 
     Attributes:
-        name: of the observable.
-        shape: for one step and bead.
-        units: factors to atomic units.
-        of_ase: which of them extended xyz has.
+        name: name of the observable.
+        shape: shape of one step and bead.
+        units: factors to atomic units, by unit.
+        of_ase: unit in extended xyz.
     """
 
     name: str
@@ -43,14 +43,14 @@ DIPOLE: Final = Kind("dipole", (3,), DIPOLE_UNITS, "e*angstrom")
 
 @dataclass(frozen=True)
 class Source:
-    """Where an observable of a run is.
+    """The location of an observable of a run.
 
     Attributes:
         key: name of the extra, of the property, or of the entry or column of extended xyz.
-        unit: of its numbers; empty where the file or the program that wrote it tells.
+        unit: unit of its numbers; empty if the file or the program that wrote it determines it.
         path: extras, properties or a trajectory of i-PI, extended xyz, or a table of numbers with
-            a line for each step; without bead and ending for the files of all beads. None for
-            what is found with the prefix of the run.
+            a line for each step; without bead and ending for the files of all beads. None to
+            search with the prefix of the run.
     """
 
     key: str
@@ -63,7 +63,7 @@ class Series:
     """An observable along a run.
 
     Attributes:
-        steps: shape ``(t,)``; counted from 0 where the file tells none.
+        steps: shape ``(t,)``; counted from 0 if the file has none.
         values: ``[step, bead, ...]``, atomic units.
     """
 
@@ -75,12 +75,12 @@ def read_series(path: Path, source: Source, kind: Kind) -> Series:
     """Read an observable along a run.
 
     Args:
-        path: of the source, or where it was found.
-        source: how the file names it, and its unit.
-        kind: what it is.
+        path: path of the file.
+        source: name and unit of the observable in the file.
+        kind: the observable.
 
-    Raises:
-        RecordError: the file is missing, does not hold it, or has other shapes or units.
+        Raises:
+            RecordError: the file is missing, does not hold it, or has other shapes or units.
     """
     steps, values, unit = _read(path, source.key, kind)
     if source.unit and unit is None:
@@ -101,7 +101,7 @@ def read_series(path: Path, source: Source, kind: Kind) -> Series:
 
 
 def _read(path: Path, key: str, kind: Kind) -> tuple[Integers, Array, str | None]:
-    """Return steps, values and the unit of them, None where they are in atomic units already."""
+    """Return steps, values and their unit, which is None if they are in atomic units already."""
     if not path.is_file():
         return *_from_extras(read_bead_extras(path), path, key), "atomic_unit"
     say_other_beads(path)
@@ -158,7 +158,7 @@ def _from_extended(path: Path, key: str, kind: Kind) -> tuple[Integers, Array]:
 
 
 def _can_be(entry: object, kind: Kind) -> bool:
-    """Whether an entry has the shape of an observable; ``pbc`` has truth values."""
+    """Return whether an entry has the shape of an observable, and is not boolean as ``pbc``."""
     array = np.asarray(entry)
     return array.shape == kind.shape and array.dtype.kind in "if"
 

@@ -1,8 +1,8 @@
-"""The formats of structure files, each as i-PI understands it.
+"""Read structure files of all formats as i-PI reads them.
 
-xyz with a comment of i-PI, extended xyz with labels of i-PI, checkpoints and RESTART, PDB with the
-units of i-PI; everything else is read by ASE. Of several frames the first counts: i-PI takes it
-for its first bead.
+These are xyz with a comment of i-PI, extended xyz with labels of i-PI, checkpoints and RESTART, and
+PDB with units of i-PI; everything else is read by ASE. The first of several frames is read, as i-PI
+does for its first bead.
 
 Source:
     i-PI 3.3.1, ``utils/io/io_units.py`` (units that are not written), ``engine/initializer.py``.
@@ -23,7 +23,7 @@ import numpy as np
 
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.ipi.labels import numbers_of
-from mlobs_client.ipi.trajectory import PLACES
+from mlobs_client.ipi.trajectory import POSITION_QUANTITIES
 from mlobs_client.ipi.xyz import parse_frame, read_atoms
 from mlobs_client.structure import Array, Integers, from_atoms, to_atoms
 
@@ -45,9 +45,9 @@ _OF_IPI: Final = re.compile(
 
 @dataclass(frozen=True)
 class Content:
-    """Numbers of a file before they are checked; bohr, lattice vectors are rows.
+    """The content of a file before it is checked, in bohr; lattice vectors are rows.
 
-    ``constraints`` are those of ASE, ``pbc`` is what the file says.
+    ``constraints`` are those of ASE, ``pbc`` is that of the file.
     """
 
     numbers: Integers
@@ -58,7 +58,7 @@ class Content:
 
 
 def read_content(path: Path) -> Content:
-    """Read the first structure, with the reader that the content of the file asks for.
+    """Read the first structure, with the reader that fits the content of the file.
 
     Raises:
         ConfigError: it is unreadable.
@@ -88,16 +88,16 @@ def read_content(path: Path) -> Content:
 
 
 def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
-    """Read all structures of a file, with all that ASE finds beside them.
+    """Read all structures of a file, with all data that ASE finds besides.
 
-    xyz with labels of i-PI (``D``, ``O18``) is read as :func:`read_content` does, of any number of
+    xyz with labels of i-PI (``D``, ``O18``) is read as by :func:`read_content`, with any number of
     atoms in each frame; everything else by ASE alone.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Raises:
-        ConfigError: it is unreadable from some structure on.
+        ConfigError: a structure is unreadable.
     """
     import ase.io
 
@@ -138,12 +138,12 @@ def _lines(path: Path) -> TextIO:
 
 
 def is_of_ipi(comment: str) -> bool:
-    """Whether the second line of an xyz file is one that i-PI understands, and ASE does not."""
+    """Return whether i-PI, but not ASE, understands the second line of an xyz file."""
     return "Properties=" not in comment and _OF_IPI.search(comment) is not None
 
 
 def _frames(path: Path) -> Generator[tuple[int, str, list[str]], None, None]:
-    """Yield the line of the comment, from 1, the comment and the lines of the atoms.
+    """Yield the line number of the comment, from 1, the comment and the lines of the atoms.
 
     The last line may lack its newline.
     """
@@ -193,14 +193,14 @@ def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Cont
     if not has_unit:
         comment = f"positions{{atomic_unit}} {comment}"
     parsed = parse_frame(comment, lines, f"{path}:{line}")
-    if parsed.quantity not in PLACES:
+    if parsed.quantity not in POSITION_QUANTITIES:
         raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another structure")
     cell = np.zeros((3, 3)) if parsed.cell is None else parsed.cell
     return Content(parsed.numbers, parsed.values, cell, PERIODIC if cell.any() else MOLECULE)
 
 
 def _read_checkpoint(path: Path) -> Content:
-    """Read the first bead of the first system, with the classes of i-PI that read only that."""
+    """Read the first bead of the first system, with those classes of i-PI alone."""
     from ipi.inputs.beads import InputBeads
     from ipi.inputs.cell import InputCell
     from ipi.utils.io.inputs.io_xml import xml_parse_file
@@ -229,7 +229,7 @@ def _read_checkpoint(path: Path) -> Content:
 
 
 def _is_pdb_of_ipi(path: Path, title: str) -> bool:
-    """Whether i-PI reads it otherwise than ASE: units in the title, or heavy hydrogen."""
+    """Return whether i-PI reads it differently from ASE: units in the title, or heavy hydrogen."""
     if title.startswith("TITLE") and _OF_IPI.search(title):
         return True
     with _lines(path) as file:

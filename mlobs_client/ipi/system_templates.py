@@ -1,4 +1,4 @@
-"""The systems that a ``<system_template>`` of i-PI makes.
+"""Expand each ``<system_template>`` of i-PI into systems.
 
 Source:
     i-PI 3.3.1, ``InputSysTemplate`` in ``ipi/inputs/system.py``.
@@ -14,10 +14,10 @@ from mlobs_client.ipi.tags import attribute_of, list_of
 
 
 def fill_templates(root: ET.Element) -> tuple[str, ...]:
-    """Put the first instance into a ``<system_template>``; the others are alike.
+    """Fill each ``<system_template>`` with its first instance, in place; the others are alike.
 
     Returns:
-        The prefixes of all systems that come of the input; of one system at least.
+        Prefixes of all systems of the input; at least one.
     """
     prefixes = tuple(attribute_of(tag, "prefix", "") for tag in make_systems(root))
     for template in root.iter("system_template"):
@@ -29,10 +29,10 @@ def fill_templates(root: ET.Element) -> tuple[str, ...]:
 
 
 def make_systems(root: ET.Element) -> Iterator[ET.Element]:
-    """Every ``<system>`` of an input, and one for each instance of its templates, in their order.
+    """Yield each ``<system>`` of an input, and one for each instance of its templates, in order.
 
     Args:
-        root: ``<simulation>``; it is not changed.
+        root: tag ``<simulation>``; it is not changed.
     """
     yield from root.findall("system")
     for template in root.findall("system_template"):

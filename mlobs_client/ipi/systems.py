@@ -1,7 +1,7 @@
-"""What i-PI's own files beside the outputs of a run say of it: masses, temperature, beads.
+"""Read masses, temperature and beads of a run from i-PI's input, checkpoints and RESTART.
 
-A RESTART and a checkpoint hold the masses of all atoms; an input holds what differs from i-PI's
-table of labels.
+A RESTART and a checkpoint hold the masses of all atoms; an input holds masses that differ from
+i-PI's table of labels.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/{beads,initializer,system,ensembles}.py``, ``init_stage1`` in
@@ -41,28 +41,28 @@ from mlobs_client.units import DALTON
 logger = logging.getLogger(__name__)
 
 THERMOSTATTED: Final = frozenset({"nvt", "npt", "nst", "sc", "scnpt", "nvt-cc"})
-"""Modes of ``<dynamics>`` whose mean kinetic energy is that of the temperature of the ensemble."""
+"""Modes of ``<dynamics>`` whose mean kinetic energy corresponds to the ensemble temperature."""
 
 KEEP: Final = "keep RESTART or a checkpoint of the run, which holds its masses, beside its outputs"
 
 SAME_TEMPERATURE: Final = 0.005
-"""Relative: what roundings of one temperature differ by at most (298 and 298.15 K)."""
+"""Largest relative difference between roundings of one temperature (298 and 298.15 K)."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One ``<system>`` of an input or of a checkpoint.
+    """A ``<system>`` of an input or of a checkpoint.
 
     Attributes:
-        path: of this file.
-        prefix: with which its outputs begin: that of ``<output>``, and in front of it that of
-            ``<system>`` if it has one, as in ``r0_simulation``.
-        n_beads: of the ring polymer.
-        temperature: of the ensemble, kT, Eh; None where it is not written.
+        path: path of this file.
+        prefix: prefix of its outputs: that of ``<output>``, after that of ``<system>`` if it has
+            one, as in ``r0_simulation``.
+        n_beads: number of beads of the ring polymer.
+        temperature: temperature of the ensemble, kT, Eh; None if it is not written.
         dynamics: modes of all kinds of dynamics, for example ``nvt``.
-        number: of this system in the file, from 0.
-        ensemble: which one of replica exchange it is in, from 0; None without exchange.
-        checkpoints: names of the files of all ``<checkpoint>``, without the step.
+        number: index of this system in the file, from 0.
+        ensemble: index of its ensemble in replica exchange, from 0; None without exchange.
+        checkpoints: file names of all ``<checkpoint>``, without the step.
         element: the tag itself.
     """
 
@@ -78,25 +78,25 @@ class System:
 
     @property
     def is_checkpoint(self) -> bool:
-        """Whether it holds the masses of all atoms."""
+        """True if the file holds the masses of all atoms."""
         return self.element.find("beads/m") is not None
 
     @property
     def is_thermostatted(self) -> bool:
-        """Whether the kinetic energy is that of :attr:`temperature`."""
+        """True if the mean kinetic energy corresponds to :attr:`temperature`."""
         return bool(self.dynamics) and self.dynamics <= THERMOSTATTED
 
     def masses(self, labels: tuple[str, ...]) -> Array | None:
-        """Masses of all atoms, shape ``(n_atoms,)``, electron masses.
+        """Return the masses of all atoms.
 
         Args:
-            labels: of the atoms along the run.
+            labels: labels of the atoms along the run.
 
         Returns:
-            None where the file leaves them to i-PI's table of labels.
+            Shape ``(n_atoms,)``, electron masses; None if the file leaves them to i-PI's table.
 
         Raises:
-            ConfigError: the file is of other atoms, or what it names cannot be read.
+            ConfigError: the file has other atoms, or a file that it names cannot be read.
         """
         if not self.is_checkpoint:
             try:
@@ -113,7 +113,7 @@ class System:
         return array_of(self.element.find("beads/m"))
 
     def _initialized(self, labels: tuple[str, ...]) -> Array | None:
-        """What ``<file>`` and ``<masses>`` of ``<initialize>`` make of the labels."""
+        """Return the masses that ``<file>`` and ``<masses>`` of ``<initialize>`` set."""
         masses = None
         for tag in self.element.findall("initialize/*"):
             mode = attribute_of(tag, "mode", "chk")
@@ -130,7 +130,7 @@ class System:
         return masses
 
     def _of_file(self, tag: ET.Element, mode: str, labels: tuple[str, ...]) -> Array | None:
-        """What i-PI takes from the first structure of a file."""
+        """Return the masses that i-PI takes from the first structure of a file."""
         start = self.path.parent / (tag.text or "").strip()
         what = f"{self.path}: <{tag.tag} mode='{mode}'> names {start}"
         if not start.exists():
@@ -145,14 +145,14 @@ class System:
 
 
 def find_systems(prefix: Path) -> list[System]:
-    """Find what the files beside the outputs of a run say of it, checkpoints first.
+    """Find the systems of a run in the files beside its outputs, checkpoints first.
 
     Args:
-        prefix: of the outputs, as :class:`mlobs_client.studies.runs.Run` takes it.
+        prefix: prefix of the outputs, as in :class:`mlobs_client.studies.runs.Run`.
 
     Returns:
-        Of RESTART, of the newest other checkpoint, and of all inputs, the systems that write to
-        this prefix. What cannot be read is named in the log.
+        Systems that write to this prefix, from RESTART, from the newest other checkpoint, and from
+        all inputs. Unreadable files are named in the log.
     """
     folder = prefix.parent
     inputs = [*_read(folder.glob("*.xml"), prefix)]
@@ -164,10 +164,10 @@ def find_systems(prefix: Path) -> list[System]:
 
 
 def read_systems(path: Path) -> list[System]:
-    """Read all systems of an input or of a checkpoint, those of a ``<system_template>`` too.
+    """Read all systems of an input or of a checkpoint, also those of a ``<system_template>``.
 
     Raises:
-        ConfigError: it is missing, is not XML, or says something impossible.
+        ConfigError: it is missing, is not XML, or is invalid.
     """
     root = ipi_input.parse(path)
     output = find_output(root)
@@ -183,13 +183,13 @@ def read_systems(path: Path) -> list[System]:
 
 
 def ensemble_temperature(systems: Sequence[System]) -> float | None:
-    """Temperature that thermostats hold, kT, Eh, where the files of a run agree on it.
+    """Return the temperature of the thermostats if the files of a run agree on it.
 
     Args:
-        systems: of :func:`find_systems`; a checkpoint counts before inputs.
+        systems: result of :func:`find_systems`; a checkpoint takes precedence over inputs.
 
     Returns:
-        None without a thermostat, or where it is unknown.
+        kT, Eh; None without a thermostat, or if it is unknown.
     """
     told = systems[:1] if systems and systems[0].is_checkpoint else systems
     found = {one.temperature if one.is_thermostatted else None for one in told}
@@ -197,23 +197,23 @@ def ensemble_temperature(systems: Sequence[System]) -> float | None:
 
 
 def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | None:
-    """Temperature of velocities, kT, Eh, as :func:`ensemble_temperature`.
+    """Return the temperature of velocities, kT, Eh; see :func:`ensemble_temperature`.
 
     Args:
-        systems: of :func:`find_systems`.
-        quantity: ``v_centroid`` or ``velocities``: those of P beads have P times the temperature,
-            and whether a file holds one of them it does not tell.
+        systems: result of :func:`find_systems`.
+        quantity: ``v_centroid`` or ``velocities``. Those of P beads have P times the temperature,
+            and a file does not show whether it holds one bead of several.
     """
     is_thermal = quantity == "v_centroid" or all(one.n_beads == 1 for one in systems)
     return ensemble_temperature(systems) if is_thermal else None
 
 
 def is_same_temperature(found: Array | float, temperature: float) -> NDArray[np.bool_]:
-    """Whether temperatures differ by no more than roundings of one do.
+    """Return whether temperatures agree within the roundings of one.
 
     Args:
-        found: shape ``(...)``, in any unit of temperature.
-        temperature: in the same unit.
+        found: temperatures in any unit, shape ``(...)``.
+        temperature: temperature in the same unit.
 
     Returns:
         Shape ``(...)``.
@@ -246,7 +246,7 @@ def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -
 
 
 def _read_masses(mode: str, path: Path) -> Array:
-    """Masses as i-PI has them: of ASE's column or elements, else of its own table."""
+    """Return masses as i-PI does: from ASE's column or elements, else from its own table."""
     if mode == "ase":
         import ase.io
 

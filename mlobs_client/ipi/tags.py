@@ -1,4 +1,4 @@
-"""What stands in the tags of an input (or a RESTART) of i-PI, with i-PI's defaults.
+"""Read tags of an input (or a RESTART) of i-PI, with i-PI's defaults.
 
 Source:
     i-PI 3.3.1, ``ipi/utils/inputvalue.py``, ``ipi/utils/io/inputs/io_xml.py``,
@@ -16,8 +16,8 @@ from mlobs_client.ipi.dimensions import factor
 from mlobs_client.structure import Array
 
 
-class Quantity(NamedTuple):
-    """A number with its unit, as they are written."""
+class NumberWithUnit(NamedTuple):
+    """A number with its unit, as written in the input."""
 
     text: str
     unit: str
@@ -26,22 +26,22 @@ class Quantity(NamedTuple):
         """Return the number in atomic units.
 
         Args:
-            name: of the quantity, for example ``temperature``.
-            where: the file, for the error.
+            name: name of the quantity, for example ``temperature``.
+            where: file, for the error message.
 
-        Raises:
-            ValueError: it is no number.
-            RecordError: i-PI knows no such unit for this quantity.
+            Raises:
+                ValueError: the text is not a number.
+                RecordError: i-PI knows no such unit for this quantity.
         """
         return float(self.text) * factor(name, self.unit, where)
 
 
-def quantity_of(tag: ET.Element | None) -> Quantity | None:
-    """Return the number in a tag with its ``units``; None where there is none."""
+def quantity_of(tag: ET.Element | None) -> NumberWithUnit | None:
+    """Return the number in a tag with its ``units``; None if there is none."""
     text = "" if tag is None else (tag.text or "").strip()
     if tag is None or not text:
         return None
-    return Quantity(text, attribute_of(tag, "units", "atomic_unit"))
+    return NumberWithUnit(text, attribute_of(tag, "units", "atomic_unit"))
 
 
 def attribute_of(tag: ET.Element, name: str, default: str) -> str:
@@ -50,38 +50,38 @@ def attribute_of(tag: ET.Element, name: str, default: str) -> str:
 
 
 def text_of(parent: ET.Element, tag: str, default: str) -> str:
-    """Return what is within a tag below another one."""
+    """Return the text of a tag below another one."""
     found = parent.find(tag)
     return default if found is None or not found.text else found.text.strip()
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """Split what i-PI takes for a list: ``[ a, b ]``, with quotes or without."""
+    """Split a list of i-PI, ``[ a, b ]``, with or without quotes."""
     names = (name.strip(" \n\t'\"") for name in text.strip().strip("[]").split(","))
     return tuple(name for name in names if name)
 
 
 def is_true(text: str) -> bool:
-    """Return what i-PI takes a text for, where it wants True or False."""
+    """Return the truth value of a text as i-PI reads it."""
     return text.strip().lower() == "true"
 
 
 def list_of(tag: ET.Element | None) -> tuple[str, ...]:
-    """Return the entries of a list in a tag; none where there is no tag."""
+    """Return the entries of a list in a tag; empty without a tag."""
     return split_list("" if tag is None else tag.text or "")
 
 
 def array_of(tag: ET.Element | None) -> Array:
-    """Return the numbers of a list in a tag, shape ``(n,)``; n is 0 where there is no tag.
+    """Return the numbers of a list in a tag, shape ``(n,)``; n is 0 without a tag.
 
     Raises:
-        ValueError: an entry is no number.
+        ValueError: an entry is not a number.
     """
     return np.array([float(word) for word in list_of(tag)])
 
 
 def find_output(root: ET.Element) -> ET.Element:
-    """Return ``<output>`` of ``<simulation>``; an empty one, with i-PI's defaults, without."""
+    """Return ``<output>`` of ``<simulation>``, or an empty tag if there is none."""
     found = root.find("output")
     return ET.Element("output") if found is None else found
 
@@ -94,10 +94,10 @@ def checkpoint_names(output: ET.Element) -> tuple[str, ...]:
 def count_beads(parent: ET.Element) -> int:
     """Return the number of beads of the first system below a tag.
 
-    A RESTART has ``<beads>``; without, ``<initialize>`` says how many to make.
+    A RESTART has ``<beads>``; in an input, ``<initialize>`` has their number.
 
     Raises:
-        ValueError: ``nbeads`` is no number.
+        ValueError: ``nbeads`` is not a number.
     """
     tags = (tag for name in ("beads", "initialize") for tag in parent.iter(name))
     first = next(tags, None)

@@ -1,4 +1,4 @@
-"""Read the ``<trajectory>`` files of i-PI: positions, velocities, forces, of beads or centroids."""
+"""Read ``<trajectory>`` files of i-PI: positions, velocities, forces, of beads or centroids."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.continuation import collect_beads, find_history
-from mlobs_client.ipi.frames import Place, find_frames
+from mlobs_client.ipi.frames import FrameLocation, find_frames
 from mlobs_client.ipi.xyz import parse_frame
 from mlobs_client.structure import Array, Integers, Structure
 
 logger = logging.getLogger(__name__)
 
-PLACES = frozenset({"positions", "x_centroid", "x_centroid_even", "x_centroid_odd"})
+POSITION_QUANTITIES = frozenset({"positions", "x_centroid", "x_centroid_even", "x_centroid_odd"})
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of one trajectory.
+    """A frame of a trajectory.
 
     Attributes:
-        step: of i-PI, or the number of the frame where the file tells no step.
-        bead: 0 for centroids and single files.
+        step: step of i-PI, or the number of the frame if the file has no steps.
+        bead: bead; 0 for centroids and single files.
         quantity: "positions", "velocities", "forces", ... as in i-PI's input.
         numbers: shape ``(n_atoms,)``, atomic numbers.
         values: shape ``(n_atoms, 3)``, atomic units.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
-        labels: of the atoms as in the file, ``D`` or ``O18``, which tell masses.
-        masses: shape ``(n_atoms,)``, electron masses, of a column of extended xyz; else None.
+        labels: labels of the atoms in the file, such as ``D`` or ``O18``, which imply masses.
+        masses: shape ``(n_atoms,)``, electron masses, from a column of extended xyz; else None.
     """
 
     step: int
@@ -48,12 +48,12 @@ class Frame:
 
     @property
     def structure(self) -> Structure:
-        """The structure; periodic if the file gives a cell.
+        """The structure, periodic if the file has a cell.
 
         Raises:
             RecordError: this is a frame of velocities, forces or the like.
         """
-        if self.quantity not in PLACES:
+        if self.quantity not in POSITION_QUANTITIES:
             raise RecordError(f"a frame of {self.quantity} has no positions; read another file")
         if self.cell is None:
             return Structure(self.numbers, self.values, np.zeros((3, 3)), (False, False, False))
@@ -66,12 +66,12 @@ class Trajectory:
 
     Attributes:
         steps: shape ``(n_steps,)``.
-        quantity: as in :class:`Frame`.
-        numbers: shape ``(n_atoms,)``.
+        quantity: see :class:`Frame`.
+        numbers: shape ``(n_atoms,)``, atomic numbers.
         values: ``[step, atom, 3]`` or ``[step, bead, atom, 3]``, atomic units.
-        cells: ``[step, 3, 3]``, bohr, rows; NaN without cell.
-        labels: as in :class:`Frame`.
-        masses: of the first frame, as in :class:`Frame`.
+        cells: ``[step, 3, 3]``, bohr, lattice vectors are rows; NaN without cell.
+        labels: see :class:`Frame`.
+        masses: masses of the first frame, see :class:`Frame`.
     """
 
     steps: Integers
@@ -84,14 +84,16 @@ class Trajectory:
 
 
 class TrajectoryReader:
-    """The frames of one trajectory; they stay in their files until they are read.
+    """Reads the frames of a trajectory one by one; they stay in their files until then.
 
     Attributes:
-        bead: which bead this is; where the comments name several, frames have theirs.
-        steps: shape ``(n_frames,)``; they rise, unless there are several frames of one step.
+        bead: bead of the frames, unless the comments name several beads.
+        steps: shape ``(n_frames,)``, increasing, unless a step has several frames.
     """
 
-    def __init__(self, places: Sequence[Place], bead: int = 0, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, places: Sequence[FrameLocation], bead: int = 0, columns: Sequence[str] = ()
+    ) -> None:
         self.bead = bead
         self._columns = columns
         self._places = list(places)
@@ -130,10 +132,10 @@ class TrajectoryReader:
         )
 
     def require_one_frame_per_step(self) -> None:
-        """Refuse images and beads in one file where a history is needed.
+        """Refuse files with images or several beads where a time series is needed.
 
         Raises:
-            RecordError: there are several frames of one step.
+            RecordError: a step has several frames.
         """
         steps, counts = np.unique(self.steps, return_counts=True)
         if (counts > 1).any():
@@ -151,7 +153,7 @@ class TrajectoryReader:
         chosen.steps = self.steps[indices]
         return chosen
 
-    def _read(self, step: int, place: Place, file: BinaryIO) -> Frame:
+    def _read(self, step: int, place: FrameLocation, file: BinaryIO) -> Frame:
         comment, lines = place.read(file)
         parsed = parse_frame(comment, lines, f"{place.path}:{place.line}", self._columns)
         bead = place.bead if self._has_beads else self.bead
@@ -181,8 +183,8 @@ def _check_labels(
     )
 
 
-def _check_masses(frames: Sequence[Frame], places: Sequence[Place]) -> None:
-    """Only the first frame's are kept."""
+def _check_masses(frames: Sequence[Frame], places: Sequence[FrameLocation]) -> None:
+    """Refuse masses that change, since only those of the first frame are kept."""
     first = frames[0].masses
     for frame, place in zip(frames, places, strict=True):
         if first is not frame.masses and not np.array_equal(first, frame.masses):  # type: ignore
@@ -193,20 +195,20 @@ def _check_masses(frames: Sequence[Frame], places: Sequence[Place]) -> None:
 
 
 def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) -> TrajectoryReader:
-    """Find the frames of a trajectory, ready to be iterated over or read.
+    """Find the frames of a trajectory, for iteration or reading.
 
-    Where comments name several beads, the frames of all are there, step by step; where all frames
-    are of one step (images of a path), all are there, in the order of the file.
+    If comments name several beads, the frames of all are included, step by step; if all frames
+    have the same step (images of a path), all are included, in the order of the file.
 
     Args:
         paths: one file (xyz or extxyz, any units that i-PI writes), or the files of a continued
             run in their order.
-        bead: which bead the frames are said to belong to.
-        columns: of extended xyz of others, which are read instead of positions: the first of
-            these that is there, in its own unit.
+        bead: bead of the frames.
+        columns: columns of extended xyz of other programs; the first one that exists is read
+            instead of positions, in its own unit.
 
     Raises:
-        RecordError: a file is missing, is not a trajectory, or has no whole frame.
+        RecordError: a file is missing, is not a trajectory, or has no complete frame.
     """
     places = [place for path in paths for place in find_frames(path)]
     if not places:
@@ -214,7 +216,7 @@ def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) ->
     return TrajectoryReader(_keep_history(places, paths[0]), bead, columns)
 
 
-def _keep_history(places: list[Place], path: Path) -> list[Place]:
+def _keep_history(places: list[FrameLocation], path: Path) -> list[FrameLocation]:
     steps = np.array([place.step for place in places])
     beads = np.array([place.bead for place in places])
     if (steps < 0).any() or len(np.unique(steps)) == 1:
@@ -228,14 +230,14 @@ def _keep_history(places: list[Place], path: Path) -> list[Place]:
 
 
 def open_beads(*bases: Path) -> list[TrajectoryReader]:
-    """Find the frames of all beads, at the steps that all of them have.
+    """Find the frames of all beads, at the steps that are common to all of them.
 
     Args:
         bases: path without bead and ending, such as ``simulation.pos`` for
             ``simulation.pos_0.xyz``, ...; several for a run that was continued elsewhere.
 
     Raises:
-        RecordError: as for :func:`open_trajectory`, or the beads have no step in common.
+        RecordError: see :func:`open_trajectory`; or the beads have no step in common.
     """
     beads = collect_beads(bases)
     readers = [open_trajectory(*paths, bead=bead) for bead, paths in beads.items()]
@@ -260,7 +262,7 @@ def iterate_beads(*bases: Path) -> Iterator[Frame]:
     """Yield the frames of all beads, step by step, beads in order within a step.
 
     Args:
-        bases: as for :func:`open_beads`.
+        bases: see :func:`open_beads`.
     """
     for frames in zip(*open_beads(*bases), strict=True):
         yield from frames
@@ -270,7 +272,7 @@ def read_beads(*bases: Path) -> Trajectory:
     """Read all beads into memory, values as ``[step, bead, atom, 3]``.
 
     Args:
-        bases: as for :func:`open_beads`.
+        bases: see :func:`open_beads`.
     """
     beads = [reader.read_all() for reader in open_beads(*bases)]
     values = np.stack([bead.values for bead in beads], axis=1)

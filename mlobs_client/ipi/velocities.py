@@ -1,4 +1,4 @@
-"""Velocities of the atoms, of centroids for path integrals, from whatever file holds them."""
+"""Read velocities of atoms, or of centroids for path integrals, from any kind of file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mlobs_client.units import DALTON, EV, VELOCITY_UNITS
 logger = logging.getLogger(__name__)
 
 QUANTITIES: Final = ("v_centroid", "velocities")
-"""Of i-PI; the mean of the velocities of all beads is that of the centroid."""
+"""Quantities of i-PI; the mean velocity of all beads is the velocity of the centroid."""
 
 COLUMNS: Final = ("velocities", "velocity", "velo", "vel")
-"""Names that others give to columns of extended xyz."""
+"""Names of columns of extended xyz in other programs."""
 
 MOMENTA: Final = "momenta"
-"""What ASE writes in place of velocities."""
+"""Column that ASE writes in place of velocities."""
 
 _OF_ASE: Final = math.sqrt(EV * DALTON)  # its unit of momenta, sqrt(u eV)
 _REMEDY: Final = (
@@ -35,20 +35,20 @@ _REMEDY: Final = (
 
 
 def read_velocities(path: Path, source: Source) -> Trajectory:
-    """Read velocities, as ``[step, atom, 3]``, bohr/atu; the mean over beads where there are many.
+    """Read velocities, as ``[step, atom, 3]``, bohr/atu, averaged over beads if there are several.
 
     Args:
         path: a trajectory of i-PI, the name of all its beads, or extended xyz with a column of
             velocities, or of momenta as ASE writes them.
-        source: the name of this column, or one of :data:`COLUMNS`, else :data:`MOMENTA`, where it
-            is empty, and its unit.
+        source: name and unit of this column; if the name is empty, one of :data:`COLUMNS`, else
+            :data:`MOMENTA`, is read.
 
     Raises:
-        RecordError: a file is missing, or holds something else, or tells its unit besides; or
-            masses that belong to momenta are not known.
+        RecordError: a file is missing, holds another quantity, or has its own unit in addition to
+            that of the source; or the masses for momenta are unknown.
     """
     if source.key == "momentum":
-        raise RecordError(f"{path}: momentum, of which no unit is known, is no velocity; {_REMEDY}")
+        raise RecordError(f"{path}: momentum has no known unit and is not a velocity; {_REMEDY}")
     if path.is_file():
         say_other_beads(path)
         reader = open_trajectory(path, columns=(source.key,) if source.key else (*COLUMNS, MOMENTA))
@@ -73,7 +73,7 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
 
 
 def _from_momenta(path: Path, found: Trajectory) -> Trajectory:
-    """Divide momenta of ASE by the masses that ASE had: of the column, else of the elements."""
+    """Divide momenta of ASE by the masses of ASE: from the column, else from the elements."""
     from ase.data import atomic_masses, chemical_symbols
 
     masses, origin = found.masses, "the column masses"

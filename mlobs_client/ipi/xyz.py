@@ -31,7 +31,7 @@ _PROPERTIES: Final = re.compile(r'Properties="?([^"\s]+)')
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame without its place in a trajectory; atomic units, see :class:`Frame`."""
+    """A frame without step and bead, in atomic units; see :class:`Frame`."""
 
     quantity: str
     numbers: Integers
@@ -42,17 +42,17 @@ class Parsed:
 
 
 def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[str] = ()) -> Parsed:
-    """Parse one frame.
+    """Parse a frame.
 
     Args:
-        comment: the second line of the frame.
-        lines: one for each atom.
-        where: file and line, for errors.
-        columns: of extended xyz of others, the first one of these that is there is read. Its unit
-            is not known, so it stays as it is, and the quantity is "column NAME".
+        comment: second line of the frame.
+        lines: one line for each atom.
+        where: file and line, for error messages.
+        columns: columns of extended xyz of other programs; the first one that exists is read. Its
+            unit is unknown, so it is not converted, and the quantity is "column NAME".
 
     Raises:
-        RecordError: the comment names no unit, a line makes no sense, or a number is not finite.
+        RecordError: the comment names no unit, a line cannot be read, or a number is not finite.
     """
     try:
         if "Properties=" in comment:
@@ -63,7 +63,7 @@ def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[st
             atom, axis = np.argwhere(~np.isfinite(parsed.values))[0]
             raise ValueError(
                 f"{parsed.quantity} of atom {atom} have {'xyz'[axis]} = "
-                f"{parsed.values[atom, axis]}, which is no finite number"
+                f"{parsed.values[atom, axis]}, which is not finite"
             )
         return parsed
     except ValueError as error:
@@ -71,7 +71,7 @@ def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[st
 
 
 def quantity_in(comment: str) -> str:
-    """Return which quantity of i-PI a comment names, empty if none."""
+    """Return the quantity of i-PI that a comment names, or an empty text."""
     names = (name for name, _ in _UNIT.findall(comment) if name != "cell")
     return next(names, "")
 
@@ -112,7 +112,7 @@ def _read_columns(lines: list[str]) -> tuple[tuple[str, ...], Array]:
 
 
 def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
-    """Return lattice vectors as rows, and how i-PI turns vectors to make them triangular."""
+    """Return lattice vectors as rows, and the rotation by which i-PI makes them triangular."""
     match = _CELL.search(comment)
     if match is None:
         return None, None
@@ -134,16 +134,16 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
 
 
 def read_atoms(comment: str, lines: list[str]) -> Atoms:
-    """Read one frame of extended or plain xyz with ASE, but with labels such as D and O18.
+    """Read a frame of extended or plain xyz with ASE, also with labels such as D and O18.
 
     A ``Lattice`` of zeros without ``pbc`` is that of a molecule.
 
     Args:
         comment: the second line, with its newline.
-        lines: one for each atom.
+        lines: one line for each atom.
 
-    Raises:
-        ValueError: a line makes no sense.
+        Raises:
+            ValueError: a line cannot be read.
     """
     import ase.io
 
@@ -158,7 +158,7 @@ def read_atoms(comment: str, lines: list[str]) -> Atoms:
 
 
 def _with_elements(comment: str, lines: list[str]) -> list[str]:
-    """Write elements where i-PI has other labels, for ASE knows no other."""
+    """Replace labels of i-PI by elements, since ASE knows no others."""
     from ase.data import atomic_numbers
 
     column = _species_column(comment)
@@ -174,7 +174,7 @@ def _with_elements(comment: str, lines: list[str]) -> list[str]:
 
 
 def _species_column(comment: str) -> int | None:
-    """In which column the labels of the atoms are; None where there are none."""
+    """Return the column of the labels of the atoms; None if there is none."""
     properties = _PROPERTIES.search(comment)
     words = ("species:S:1" if properties is None else properties[1]).split(":")
     names, counts = words[::3], words[2::3]

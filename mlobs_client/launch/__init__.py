@@ -1,12 +1,14 @@
-"""Start one i-PI and its clients, watch them, and stop them cleanly.
+"""Start i-PI and its clients, watch them, and stop them cleanly.
 
-``local`` joins what surrounds a run: ``address`` and ``socket_folders`` free what dead servers left
-behind, ``checkpoints`` are what a run goes on from, ``relay`` lets clients of other machines in,
-``folder`` has one run at a time, by ``locks``; ``leash`` ends i-PI with its run, ``exit_file`` with
-a RESTART; ``signals`` are collected. ``supervision`` looks after i-PI and the clients: ``service``
-names them, ``places`` says where they run, ``sources`` what they have read, ``stamps`` what was
-written since, ``processes`` are children with a log, ``ending`` reads how i-PI ended, ``progress``
-how far it is, ``heartbeat`` and ``deaths`` judge. ``slurm`` writes jobs.
+``local`` sets up a run: ``address`` and ``socket_folders`` free what dead servers left behind,
+``checkpoints`` finds what a run continues from, ``relay`` connects clients on other machines,
+``drivers`` reads command lines of other programs, ``folder`` allows one run at a time,
+``parent_death_signal`` ends i-PI with its run, ``exit_file`` with a RESTART, and ``signals`` are
+collected. ``supervision`` watches i-PI and the clients: ``service`` names them, ``places`` assigns
+them to GPUs and nodes, ``input_files`` and ``stamps`` notice that files have changed, ``processes``
+are child processes with a log, ``ending`` reads how i-PI ended, ``progress`` follows its outputs,
+``heartbeat`` finds a run that hangs, and ``crashes`` counts crashed clients. ``slurm`` writes job
+scripts.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Where i-PI listens: a folder of sockets for each run, and what is in the way elsewhere."""
+"""Choose where i-PI listens, and free addresses that dead servers have left behind."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sockets:
-    """Where the unix sockets of a run are.
+    """The location of the unix sockets of a run.
 
     Attributes:
-        prefix: what i-PI and its clients put before their addresses.
-        locks: descriptors of what i-PI shall hold for as long as it listens there.
+        prefix: string that i-PI and its clients put before their addresses.
+        locks: descriptors of the lock files that i-PI holds for as long as it listens there.
     """
 
     prefix: str
@@ -35,16 +35,17 @@ class Sockets:
 
 @contextlib.contextmanager
 def sockets_of_run(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Sockets]:
-    """Find where the unix sockets of i-PI and its clients shall be.
+    """Choose the location of the unix sockets of i-PI and its clients.
 
-    In a folder that only its owner can enter, made for this run and removed after it: so runs with
-    the same addresses do not meet. Its name begins as i-PI's default, for programs which always put
-    that before an address. They are where the input says if a client file has a whole path, and
-    if forcefields stand inside of others: i-PI 3.3.1 does not tell them its option -S.
+    It is a folder that only its owner can enter, made for this run and removed after it, so that
+    runs with the same addresses do not interfere. Its name begins with i-PI's default prefix, since
+    some programs always put that before an address. The location is that of the input if a client
+    file has an absolute path, or if forcefields are nested: i-PI 3.3.1 does not pass its option -S
+    on to them.
 
     Args:
         ipi: the input.
-        clients: all that will connect.
+        clients: all client files of the run.
 
     Raises:
         LaunchError: no folder can be made.
@@ -58,7 +59,7 @@ def sockets_of_run(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Soc
 
 
 def is_listening(ipi: IpiInput) -> bool:
-    """Whether i-PI listens at the addresses of all of its sockets."""
+    """Return whether i-PI listens at the addresses of all its sockets."""
     return all(_is_open(ff, ipi.sockets_prefix) for ff in ipi.sockets)
 
 
@@ -76,7 +77,7 @@ def free_addresses(ipi: IpiInput) -> None:
     """Check the address of every socket; remove socket files that a dead server left.
 
     Raises:
-        LaunchError: somebody listens there, or nobody can.
+        LaunchError: another process listens there, or the address cannot be used.
     """
     for ff in ipi.sockets:
         if ff.mode == "inet":
@@ -130,7 +131,7 @@ def _check_port(ff: Forcefield, ipi: IpiInput) -> None:
 
 
 def _try_to_listen(ff: Forcefield) -> None:
-    """Like i-PI: IPv4, with SO_REUSEADDR."""
+    """Listen as i-PI does: IPv4, with SO_REUSEADDR."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((ff.address, ff.port))

@@ -1,6 +1,6 @@
-"""What a run can go on from: i-PI's RESTART, and the files of its ``<checkpoint>``.
+"""Find the files that a run can continue from: i-PI's RESTART, and those of ``<checkpoint>``.
 
-Those of an earlier run with the same names are set aside when another one begins.
+Files of an earlier run with the same names are renamed when a new run begins.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete file that i-PI can start from, and the step that it begins with."""
+    """A complete file that i-PI can start from, and its step."""
 
     path: Path
     step: int
 
 
 def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Checkpoint | None:
-    """Find the one that is farthest, of those beyond the start of the input.
+    """Find the checkpoint with the largest step, beyond the start of the input.
 
-    i-PI writes RESTART when it ends in good order; a run that was killed has its checkpoints. A
-    file that a kill has cut, and one of other outputs or forcefields, is left out, with a warning.
-    A run that is known to have been cut off at its first checkpoints begins anew.
+    i-PI writes RESTART when it ends cleanly; a run that was killed has its checkpoints. Files that
+    are truncated, or have other outputs or forcefields, are skipped with a warning. A run that was
+    killed while it wrote its first checkpoint starts from the beginning.
 
     Args:
         ipi: the input of the run.
-        before: :func:`stamps_of` at the start of this run; what is still so is of an earlier one.
+        before: :func:`stamps_of` at the start of this run; unchanged files are of an earlier run.
 
     Raises:
-        ConfigError: there are such files, but all of them are cut, and none is the first.
+        ConfigError: there are such files, but all of them are truncated, and none is the first.
     """
     found, unusable, is_early = [], [], False
     for path in _files(ipi):
@@ -72,10 +72,10 @@ def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Ch
 
 
 def stamps_of(ipi: IpiInput) -> dict[Path, Stamp]:
-    """Return the stamps of all that a run could go on from.
+    """Return the stamps of all files that a run could continue from.
 
     Raises:
-        OSError: the file system does not tell.
+        OSError: a file cannot be inspected.
     """
     return stamps(_files(ipi))
 
@@ -85,8 +85,8 @@ def set_aside(ipi: IpiInput, why: str, beyond: int | None = None) -> None:
 
     Args:
         ipi: the input of the run.
-        why: nobody shall go on from them.
-        beyond: a step; what begins with it or an earlier one stays, and what a kill has cut.
+        why: reason not to continue from them, for the log.
+        beyond: a step; files of this step or an earlier one stay, and so do truncated files.
     """
     for path in [path for path in _files(ipi) if beyond is None or _is_beyond(path, beyond)]:
         names = (path.with_name(f"#{path.name}#{k}#") for k in itertools.count())
@@ -96,7 +96,7 @@ def set_aside(ipi: IpiInput, why: str, beyond: int | None = None) -> None:
 
 
 def _files(ipi: IpiInput) -> Iterator[Path]:
-    """Those that are there; i-PI appends ``_STEP`` to the name of a checkpoint that it keeps."""
+    """Yield existing files; i-PI appends ``_STEP`` to the name of a checkpoint that it keeps."""
     yield from ipi.path.parent.glob("RESTART")
     for name in ipi.checkpoints:
         path = ipi.file(name)
@@ -112,6 +112,6 @@ def _is_beyond(path: Path, step: int) -> bool:
 
 
 def _belongs(checkpoint: IpiInput, ipi: IpiInput) -> bool:
-    """Whether it writes to the same files, with forces from the same forcefields."""
+    """Return whether it writes the same files, with forces from the same forcefields."""
     forcefields = [{ff.name for ff in one.forcefields} for one in (checkpoint, ipi)]
     return checkpoint.prefix == ipi.prefix and forcefields[0] == forcefields[1]

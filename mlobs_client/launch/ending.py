@@ -1,4 +1,4 @@
-"""Read from its log how i-PI ended: its exit status is 0 in most cases.
+"""Read from its log how i-PI ended, since its exit status is 0 in most cases.
 
 Source:
     i-PI 3.3.1, ``ipi/utils/softexit.py`` and ``ipi/engine/simulation.py``.
@@ -17,11 +17,11 @@ ERROR: Final = r"(?!Exception in thread)[A-Za-z_.]*(Error|Exception|Interrupt|In
 
 
 ALL_STEPS: Final = "@ SIMULATION: Exiting cleanly."
-"""The words for a run that has not ended before, because it is converged."""
+"""i-PI's message after the last step, unless an optimization converged before."""
 
 
 class Ending(Enum):
-    """How a run ended."""
+    """The way in which a run ended."""
 
     FINISHED = "finished"  # all steps are done, or it is converged
     STOPPED = "stopped"  # a signal, an EXIT file or the wall clock; can be resumed
@@ -29,11 +29,11 @@ class Ending(Enum):
 
 
 def read_ending(log: str, status: int) -> tuple[Ending, str]:
-    """Return how i-PI ended, and its own words for it.
+    """Return how i-PI ended, and its own message.
 
     Args:
-        log: the end of its log.
-        status: its exit status; minus the signal that killed it.
+        log: end of its log.
+        status: its exit status, or minus the signal that killed it.
     """
     reasons = re.findall(r"Soft exit has been requested with message: '(.*?)'\. Cleaning", log)
     bye = re.findall(r"@simulation\.run: (.*) Bye bye!", log)
@@ -66,7 +66,7 @@ def last_error(log: str) -> str | None:
 
 
 def find_full_disk(folder: Path) -> str:
-    """Say why nothing can be written to a folder, not even the end of a log; empty if it can."""
+    """Describe why a folder cannot be written, as on a full disk; empty if it can be written."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as stream:
             stream.write(bytes(1 << 14))

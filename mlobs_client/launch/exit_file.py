@@ -1,4 +1,4 @@
-"""The file that ends i-PI with a RESTART; ours is marked, and that of a user is never removed."""
+"""Write the EXIT file that ends i-PI with a RESTART; a file that a user made is never removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS: Final = "mlobs has made this file so that i-PI ends with a RESTART\n"
 
 
 def make(folder: Path) -> None:
-    """Tell i-PI to end; one that is there stays.
+    """Tell i-PI to end; an existing file is kept.
 
     Raises:
         LaunchError: it cannot be written.
@@ -28,7 +28,7 @@ def make(folder: Path) -> None:
 
 
 def remove(folder: Path) -> bool:
-    """Remove ours; return whether there was one.
+    """Remove our file; return whether there was one.
 
     Raises:
         OSError: it cannot be removed.
@@ -44,10 +44,10 @@ def remove(folder: Path) -> bool:
 
 
 def clear(folder: Path) -> None:
-    """Make sure that there is none, where nobody works any more.
+    """Make sure that there is no EXIT file in a folder where no run works.
 
     Raises:
-        LaunchError: there is one of a user, or ours cannot be removed.
+        LaunchError: a user made one, or ours cannot be removed.
     """
     path = folder / NAME
     try:

@@ -1,4 +1,4 @@
-"""The folder of i-PI, in which one run works at a time, and what a killed one has left there."""
+"""Keep the folder of i-PI to one run at a time, also after a run was killed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from mlobs_client.locks import find_holders, hold, is_held
 logger = logging.getLogger(__name__)
 
 LOG: Final = "i-pi.log"
-PAUSE: Final = 0.2  # s
+POLL_INTERVAL: Final = 0.2  # s
 PATIENCE: Final = 120.0  # s, for the RESTART of a large system
 DYING: Final = 5.0  # s; a process that dies is seen no more before its lock is gone
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[int]:
-    """Keep other runs out of a folder: they would write to the same files, and stop each other.
+    """Lock a folder: two runs would write the same files, and stop each other.
 
     Yields:
-        The descriptor of the lock. i-PI inherits it, for it may outlive us.
+        The descriptor of the lock. i-PI inherits it, since it may outlive us.
 
     Raises:
-        LaunchError: somebody works there, or a user's EXIT would end i-PI at once.
+        LaunchError: another run works there, or a user's EXIT would end i-PI at once.
     """
     wait_for_rest(folder)
     with hold(folder / LOG) as lock:
@@ -40,9 +40,9 @@ def alone(folder: Path) -> Iterator[int]:
 
 
 def wait_for_rest(folder: Path) -> None:
-    """Wait for the i-PI of a ``mlobs run`` that was killed: it ends by itself, with a RESTART.
+    """Wait until the i-PI of a killed ``mlobs run`` has ended, by itself and with a RESTART.
 
-    See :mod:`~mlobs_client.launch.leash`.
+    See :mod:`~mlobs_client.launch.parent_death_signal`.
 
     Raises:
         LaunchError: another run works there, or i-PI does not end.
@@ -55,7 +55,7 @@ def wait_for_rest(folder: Path) -> None:
         if not _are_rest(holders):
             if holders or time.monotonic() - begun > DYING:
                 raise _refusal(folder, holders)
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
             continue
         pids = " ".join(map(str, holders))
         who = (
@@ -67,11 +67,11 @@ def wait_for_rest(folder: Path) -> None:
         if not is_said:
             logger.warning("%s: waiting for its end", who)
             is_said = True
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 def _are_rest(holders: Mapping[int, int]) -> bool:
-    """Whether they have inherited the lock from somebody who is certainly gone."""
+    """Return whether all of them inherited the lock from a process that has ended."""
     takers = set(holders.values())
     return bool(holders) and min(takers) > 0 and not takers & set(holders)
 

@@ -1,4 +1,4 @@
-"""Whether a run still makes steps."""
+"""Notice when a run makes no more steps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ TIMES: Final = 20.0  # a step may take so many times longer than the longest bef
 
 
 class Heartbeat:
-    """Watches for a silence: no step for a time in which there should have been one.
+    """Notices that a step is overdue.
 
     Args:
-        patience: seconds; None: 20 times the longest pause between two steps so far, and at least
-            300 s, but for ever before the second step, for nobody knows how long one takes.
+        patience: time without a step, s; None: 20 times the longest interval between two steps so
+            far, and at least 300 s; unlimited before the second step, whose duration is unknown.
     """
 
     def __init__(self, patience: float | None = None) -> None:
@@ -26,7 +26,7 @@ class Heartbeat:
         self._since = time.monotonic()
 
     def beat(self, step: int | None) -> None:
-        """Say which step was seen last."""
+        """Record the last step that was seen."""
         if step is None or step == self._step:
             return
         now = time.monotonic()
@@ -35,18 +35,18 @@ class Heartbeat:
         self._step, self._since = step, now
         self._n_steps += 1
 
-    def forgive(self) -> None:
-        """Begin to count anew: there was a reason."""
+    def reset_timer(self) -> None:
+        """Restart the timer after a delay that was to be expected."""
         self._since = time.monotonic()
 
     @property
     def n_steps(self) -> int:
-        """How many times another step was seen."""
+        """Number of steps that were seen."""
         return self._n_steps
 
     @property
     def silence(self) -> float | None:
-        """Seconds since the last step, if that is longer than it may be."""
+        """Seconds since the last step if a step is overdue, else None."""
         silence = time.monotonic() - self._since
         return silence if silence > self._longest_silence() else None
 

@@ -1,4 +1,4 @@
-"""One i-PI and its clients, from start to end: here, or on all nodes of an allocation."""
+"""Run i-PI and its clients from start to end, here or on all nodes of an allocation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.address import free_addresses, sockets_of_run
-from mlobs_client.launch.beside import name_programs, names_all, read_commands
 from mlobs_client.launch.checkpoints import set_aside
+from mlobs_client.launch.drivers import name_drivers, names_all, read_commands
 from mlobs_client.launch.folder import alone
-from mlobs_client.launch.options import Options, Outcome, Server
+from mlobs_client.launch.options import Outcome, RunOptions, Server
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
@@ -31,37 +31,37 @@ def run(
     ipi: IpiInput,
     clients: Sequence[ClientFile],
     report: Callable[[Status], None],
-    options: Options,
+    options: RunOptions,
 ) -> Outcome:
     """Run i-PI and its clients until it ends, or until SIGINT or SIGTERM.
 
     Logs are ``i-pi.log`` and ``NAME-K.log`` beside the input. A client that dies is started
-    again; not if it never reached the server, nor for ever with the same error. When i-PI dies,
-    all clients are ended within two seconds.
+    again, but not if it never reached the server, nor without end after the same error. When i-PI
+    dies, all clients are ended within two seconds.
 
     Args:
         ipi: the input.
         clients: the client files of its forcefields.
         report: called about every second.
-        options: see there.
+        options: see :class:`~mlobs_client.launch.options.RunOptions`.
 
     Raises:
-        LaunchError: somebody works in the folder, an address is in use, a client cannot work, or
-            i-PI failed; the text has the reason and the log.
+        LaunchError: another run works in the folder, an address is in use, a client cannot work,
+            or i-PI failed; the text has the reason and the log.
         ModelError: i-PI would load models that are not trusted.
     """
     require_trusted_input(ipi, ipi.path.parent)
-    check_service(ipi, clients, others_serve=options.others_serve or bool(options.beside))
-    commands = read_commands(options.beside, ipi)
+    check_service(ipi, clients, others_serve=options.others_serve or bool(options.drivers))
+    commands = read_commands(options.drivers, ipi)
     if options.stall is not None and not ipi.writes_steps:
         raise LaunchError(
             f"--stall {options.stall:g}: {ipi.path.name} has no <properties> with 'step', so "
-            "nobody sees whether there are steps; add one"
+            "steps cannot be seen; add one"
         )
     files = name_clients(ipi, clients)
     places = by_srun(files) if options.srun else on_this_machine(files)
     meets_others = (options.others_serve and not options.listen) or (
-        bool(commands) and not names_all(options.beside, ipi, clients)
+        bool(commands) and not names_all(options.drivers, ipi, clients)
     )
     with (
         alone(ipi.path.parent) as lock,
@@ -72,9 +72,9 @@ def run(
         free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
         if ipi.step == 0:
             set_aside(ipi, "of an earlier run")
-        beside = name_programs(commands, ipi, sockets.prefix, files)
-        drivers = clients if ipi.is_mpi_job else ()
-        server = Server(sockets.prefix, (lock, *sockets.locks), drivers, beside)
+        drivers = name_drivers(commands, ipi, sockets.prefix, files)
+        mpi_clients = clients if ipi.is_mpi_job else ()
+        server = Server(sockets.prefix, (lock, *sockets.locks), mpi_clients, drivers)
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:
             return supervised.watch(received, report)
@@ -83,8 +83,8 @@ def run(
 
 
 @contextlib.contextmanager
-def _relay(ipi: IpiInput, prefix: str, options: Options) -> Iterator[Relay | None]:
-    """Open a door for clients on other machines, if that is wished."""
+def _relay(ipi: IpiInput, prefix: str, options: RunOptions) -> Iterator[Relay | None]:
+    """Listen for clients on other machines, if the options ask for it."""
     host = options.listen or (socket.gethostname() if options.srun else None)
     if host is None:
         yield None

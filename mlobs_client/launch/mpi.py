@@ -1,7 +1,7 @@
-"""i-PI and its drivers as one MPI job, for an input with ``<ffmpi>``.
+"""Start i-PI and its drivers as one MPI job, for an input with ``<ffmpi>``.
 
-The drivers are i-PI's own, with our plug-in, which evaluates the client file: no sockets, and no
-clients to look after. If one of them dies, MPI ends them all.
+The drivers are i-PI's own, with our plug-in, which evaluates the client file. There are no sockets,
+and no clients to watch. If one of them dies, MPI ends them all.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mlobs_client.launch.processes import find_program
 
 PACKAGE: Final = "mlobs[mpi]"
 PLUG_IN: Final = "mlobs_pes.py"
-"""In the folder of the input, as for ``<ffdirect>``; ``mlobs init ffmpi`` writes it."""
+"""File in the folder of the input, as for ``<ffdirect>``; ``mlobs init ffmpi`` writes it."""
 
 
 def check(ipi: IpiInput, clients: Sequence[ClientFile]) -> None:
-    """Refuse what cannot be one MPI job.
+    """Check that the input and the client files can run as one MPI job.
 
     Raises:
         LaunchError: there are several client files or no driver, or something is missing.
@@ -44,7 +44,7 @@ def command(ipi: IpiInput, client: ClientFile, server: Sequence[str]) -> list[st
 
     Args:
         ipi: the input.
-        client: what the drivers evaluate.
+        client: client file that the drivers evaluate.
         server: the command of i-PI alone.
 
     Raises:

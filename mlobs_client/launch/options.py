@@ -1,4 +1,4 @@
-"""What a run is told, and what it tells in the end."""
+"""Options and outcome of a run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ EXPLODED: Final = 1e5  # K: no molecules any more
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a run may be told.
+class RunOptions:
+    """Options of a run.
 
     Attributes:
         others_serve: sockets without a client file are served by other programs.
-        beside: command lines of such programs, which are started and ended with the run;
+        drivers: command lines of such programs, which are started and ended with the run;
             ``{NAME}`` in them is the address of this <ffsocket>.
-        srun: clients are started by Slurm, on the nodes of the allocation that we are in.
-        listen: name or IPv4 address of this machine where clients from elsewhere may come in;
-            with ``srun`` the name of this machine by default.
-        max_temperature: K; the run is stopped beyond.
-        stall: seconds without a step after which all clients are replaced; None: as
-            :class:`~mlobs_client.launch.heartbeat.Heartbeat` finds right.
+        srun: clients are started by Slurm, on the nodes of the current allocation.
+        listen: name or IPv4 address of this machine where clients on other machines connect; with
+            ``srun`` the name of this machine by default.
+        max_temperature: temperature above which the run is stopped, K.
+        stall: time without a step after which all clients are restarted, s; None: the default of
+            :class:`~mlobs_client.launch.heartbeat.Heartbeat`.
     """
 
     others_serve: bool = False
-    beside: Sequence[str] = ()
+    drivers: Sequence[str] = ()
     srun: bool = False
     listen: str | None = None
     max_temperature: float = EXPLODED
@@ -40,13 +40,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, when it did not fail.
+    """The result of a run that did not fail.
 
     Attributes:
         ending: finished or stopped.
-        reason: why it stopped, in i-PI's words.
-        signal: that stopped it, if any.
-        restart: the RESTART that this run wrote, if any.
+        reason: i-PI's message on why it stopped.
+        signal: signal that stopped it, if any.
+        restart: RESTART that this run wrote, if any.
     """
 
     ending: Ending
@@ -57,16 +57,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Server:
-    """How i-PI is started.
+    """The way in which i-PI is started.
 
     Attributes:
-        prefix: what it puts before the addresses of unix sockets.
-        locks: descriptors of the locks of its folders, which it shall hold, too.
-        drivers: client files of drivers that are started with it, in one MPI job.
-        beside: words of the other programs, by the names of their processes.
+        prefix: string that it puts before the addresses of unix sockets.
+        locks: descriptors of the locks of its folders, which it inherits.
+        mpi_clients: client files of drivers that are started with it, in one MPI job.
+        drivers: words of the other programs, by the names of their processes.
     """
 
     prefix: str
     locks: Sequence[int]
-    drivers: Sequence[ClientFile] = ()
-    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    mpi_clients: Sequence[ClientFile] = ()
+    drivers: Mapping[str, Sequence[str]] = field(default_factory=dict)

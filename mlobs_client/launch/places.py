@@ -1,4 +1,4 @@
-"""Where clients run: on which GPU of this machine, or on which node of an allocation."""
+"""Assign clients to the GPUs of this machine, or to the nodes of an allocation."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ CHOSEN: Final = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
-class Place:
-    """How a client is started there.
+class Placement:
+    """A GPU or a node, as a client is started there.
 
     Attributes:
-        words: before its command.
-        environment: beside ours.
+        words: words that stand before its command.
+        environment: variables that are added to the environment.
     """
 
     words: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
-    """Give the GPUs of this machine to clients with ``device = "cuda"`` in turn.
+def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
+    """Distribute the GPUs of this machine over the clients with ``device = "cuda"``.
 
     Args:
         files: the client file of each process, by its name.
@@ -39,22 +39,22 @@ def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Place]:
     places = {}
     for name, file in files.items():
         gpu = next(gpus) if file.uses_gpu else ""
-        places[name] = Place(environment={CHOSEN: gpu} if gpu else {})
+        places[name] = Placement(environment={CHOSEN: gpu} if gpu else {})
     return places
 
 
-def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
-    """Let Slurm choose the node: each client is a step of the allocation that we are in.
+def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
+    """Let Slurm choose the node: each client is a job step of the current allocation.
 
     Args:
         files: the client file of each process, by its name.
 
     Raises:
-        LaunchError: we are in no allocation, or there is no srun.
+        LaunchError: there is no allocation, or no srun.
     """
     if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
         raise LaunchError(
-            "--srun starts clients on the nodes of an allocation of Slurm, and this is none; make "
+            "--srun starts clients on the nodes of a Slurm allocation, but there is none; make "
             "a job with 'mlobs launch --slurm --nodes N', or leave --srun out"
         )
     places = {}
@@ -68,7 +68,7 @@ def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Place]:
             f"--job-name={name}",
             "--quiet",
         ]
-        places[name] = Place(words=("srun", *asked))
+        places[name] = Placement(words=("srun", *asked))
     return places
 
 

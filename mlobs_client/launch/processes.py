@@ -1,4 +1,4 @@
-"""A child process with its log."""
+"""Child processes with a log file."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ SRUN: Final = "srun: "  # how the lines of srun begin
 
 
 class Child:
-    """A process that we started; what it says is appended to a log.
+    """A process that we started; its output is appended to a log file.
 
-    It gets a session of its own, so that Ctrl-C in the terminal reaches us alone: the order in
-    which i-PI and its clients end matters.
+    It has a session of its own, so that Ctrl-C in the terminal reaches this process alone: the
+    order in which i-PI and its clients end matters.
 
     Args:
-        name: what messages call it.
+        name: name of the process in messages.
         command: program and arguments.
-        folder: where it runs.
-        environment: beside ours.
-        inherited: files that it keeps open, by their descriptors.
-        with_group: whether it ends with all that it has started, for which a shell does not care.
+        folder: its working directory.
+        environment: variables that are added to the environment.
+        inherited: descriptors of files that it keeps open.
+        with_group: whether signals go to all processes that it started, too, as a shell needs it.
 
     Attributes:
-        name: what messages call it.
-        log: its log, ``NAME.log`` in the folder.
+        name: name of the process in messages.
+        log: its log file, ``NAME.log`` in the folder.
     """
 
     def __init__(
@@ -103,23 +103,23 @@ class Child:
             os.killpg(self.pid, number)
 
     def said(self) -> str:
-        """Return what it has said since its start; of much, the end."""
+        """Return its output since its start, or the end of a long output."""
         with self.log.open("rb") as stream:
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(self._begin, end - TAIL))
             return stream.read().decode("utf-8", "replace")
 
     def has_said(self, words: str) -> bool:
-        """Whether it has said this at any time, as far as we have listened."""
+        """Return whether these words have appeared in its output at any call so far."""
         if words not in self._heard and words in self.said():
             self._heard.add(words)
         return words in self._heard
 
     @property
-    def last_words(self) -> str:
-        """The last line that it said, or how it ended.
+    def last_line(self) -> str:
+        """The last line of its output, or how it ended.
 
-        What srun adds, that its task has ended, is not what the task has said.
+        Lines that srun adds at the end of a task are skipped.
         """
         lines = self.said().strip().splitlines()
         lines = [line for line in lines if not line.startswith(SRUN)] or lines
@@ -131,7 +131,7 @@ class Child:
 
 
 def search_path() -> str:
-    """Where programs are: beside the running Python, where pip puts them, else on the PATH."""
+    """Return the search path of programs: the folder of the running Python, then PATH."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
@@ -139,8 +139,8 @@ def find_program(name: str, package: str) -> str:
     """Return the path of a program in :func:`search_path`.
 
     Args:
-        name: of the program.
-        package: which has it, as pip calls it.
+        name: name of the program.
+        package: package that contains it, as pip calls it.
 
     Raises:
         LaunchError: it is not installed.

@@ -1,4 +1,4 @@
-"""How far a run is, from the files that i-PI writes anyway."""
+"""Follow the progress of a run in the output files of i-PI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.input import IpiInput
-from mlobs_client.ipi.properties import Column, read_header
+from mlobs_client.ipi.properties import PropertyColumn, read_header
 from mlobs_client.launch.stamps import is_new, stamps
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
@@ -26,15 +26,15 @@ TEMPERATURE_UNITS: Final = {"kelvin": 1.0, "atomic_unit": 1.0 / KELVIN, "": 1.0 
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands; None is what i-PI's files do not tell.
+    """The state of a run; None where i-PI's files do not show it.
 
     Attributes:
-        step: the last that was written.
-        total_steps: where it ends.
-        ns_per_day: simulated time over wall time since the first step seen.
-        temperature: K.
-        spread: of the committee's energy, meV.
-        n_clients: that are alive.
+        step: last step that was written.
+        total_steps: number of the last step of the run.
+        ns_per_day: simulated time over wall time since the first step seen, ns/day.
+        temperature: temperature, K.
+        spread: committee spread of the energy, meV.
+        n_clients: number of clients that are running.
     """
 
     step: int | None
@@ -59,12 +59,13 @@ class Status:
 class Progress:
     """Reads the first ``<properties>`` with a step, and the extras ``energy_spread``.
 
-    Of several systems, the step that all have made, and the highest temperature and spread.
+    With several systems, these are the step that all have made, and the highest temperature and
+    spread.
 
     Args:
         ipi: the input.
-        reads_old: whether files count that have not been written since now; else they are of an
-            earlier run.
+        reads_old: whether to read existing files; else they count as those of an earlier run until
+            they change.
     """
 
     def __init__(self, ipi: IpiInput, *, reads_old: bool = False) -> None:
@@ -79,7 +80,7 @@ class Progress:
         self._before = {} if reads_old else stamps([*self._properties, *beads])
 
     def read(self, n_clients: int) -> Status:
-        """Look at the files."""
+        """Read the files."""
         rows = [self._read_properties(path) for path in self._properties]
         steps = [step for step, _ in rows if step is not None]
         step = min(steps) if steps and len(steps) == len(rows) else None
@@ -97,12 +98,12 @@ class Progress:
             return None, None
         columns = _read_columns(path)
         row = _last_row(path)
-        if "step" not in columns or len(row) < max(one.place.stop for one in columns.values()):
+        if "step" not in columns or len(row) < max(one.columns.stop for one in columns.values()):
             return None, None
         temperature = None
         if (column := columns.get("temperature")) and column.unit in TEMPERATURE_UNITS:
-            temperature = row[column.place.start] * TEMPERATURE_UNITS[column.unit]
-        return int(row[columns["step"].place.start]), temperature
+            temperature = row[column.columns.start] * TEMPERATURE_UNITS[column.unit]
+        return int(row[columns["step"].columns.start]), temperature
 
     def _read_spread(self, base: Path) -> float | None:
         beads = _beads(base)
@@ -124,7 +125,7 @@ class Progress:
         return done * self._timestep * 1e-6 * DAY / elapsed
 
     def _is_new(self, path: Path) -> bool:
-        """Whether this run has written it; i-PI moves older files away."""
+        """Return whether this run has written it; i-PI renames older files."""
         try:
             return is_new(path, self._before)
         except OSError:
@@ -132,12 +133,12 @@ class Progress:
 
 
 def _beads(base: Path) -> list[Path]:
-    """The files of all beads, in order."""
+    """Return the files of all beads, in order."""
     return sorted(base.parent.glob(f"{glob.escape(base.name)}_*"))
 
 
 def _highest(values: Iterable[float | None]) -> float | None:
-    """NaN, where there is one: a system that has blown up must not hide behind another."""
+    """Return the maximum; NaN if any is: a system that has exploded must be seen."""
     known = [value for value in values if value is not None]
     return float(np.max(known)) if known else None
 
@@ -153,8 +154,8 @@ def _timestep(ipi: IpiInput) -> float | None:
     return ipi.timestep.in_atomic_units("time", f"{ipi.path}: <timestep>") / FEMTOSECOND
 
 
-def _read_columns(path: Path) -> dict[str, Column]:
-    """The columns of properties by name; none where the header makes no sense."""
+def _read_columns(path: Path) -> dict[str, PropertyColumn]:
+    """Return the columns of properties by name; none if the header cannot be read."""
     with path.open("rb") as stream:
         head = stream.read(HEAD).decode("utf-8", "replace")
     with contextlib.suppress(RecordError):
@@ -163,7 +164,7 @@ def _read_columns(path: Path) -> dict[str, Column]:
 
 
 def _last_row(path: Path) -> list[float]:
-    """Return the numbers of the last complete line, none if it is none of numbers."""
+    """Return the numbers in the last complete line; none if it has other content."""
     with path.open("rb") as stream:
         end = stream.seek(0, 2)
         stream.seek(max(0, end - TAIL))

@@ -1,9 +1,9 @@
-"""The way from other nodes to i-PI: a port that asks who knows a password, and passes bytes on.
+"""Connect clients on other nodes to i-PI, through a port that checks a password.
 
 i-PI itself listens at unix sockets in a folder that only its owner can enter. So its protocol,
-which asks nobody who he is, is not on the network; ports need no place in the input; and a client
-that is killed, or cut off in the middle of a message, resets its connection with us: the one with
-i-PI is closed politely. (i-PI 3.3.1 waits for ever after a connection was reset.)
+which has no authentication, is not exposed to the network; the input needs no ports; and a client
+that is killed, or disconnected within a message, resets its connection to the relay only, which
+then closes the one to i-PI in order. (i-PI 3.3.1 waits without end after a connection was reset.)
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ logger = logging.getLogger(__name__)
 
 FILE: Final = "mlobs-run.json"
 """Name of the rendezvous file, in the folder of i-PI."""
-GREETING: Final = 10.0  # seconds that a client has for its answer
-STRANGERS: Final = 64  # that have not proved yet that they know the password
-PAUSE: Final = 0.1  # s
+HANDSHAKE_TIMEOUT: Final = 10.0  # seconds that a client has for its answer
+MAX_UNAUTHENTICATED: Final = 64  # that have not proved yet that they know the password
+RETRY_DELAY: Final = 0.1  # s
 QUEUE: Final = 128  # clients that knock at once
 
 
 class Relay:
-    """Listens from now on, in threads of its own.
+    """Listens for clients, in threads of its own.
 
     Args:
         host: name or IPv4 address of this machine, where clients reach it.
-        addresses: of i-PI's unix sockets.
-        prefix: what i-PI puts before them.
+        addresses: addresses of i-PI's unix sockets.
+        prefix: string that i-PI puts before them.
 
     Attributes:
-        rendezvous: what a client needs to know.
+        rendezvous: address and password for clients.
 
     Raises:
         LaunchError: this machine cannot listen there.
@@ -53,7 +53,7 @@ class Relay:
         self._paths = frozenset(UnixAddress(name, prefix).path for name in addresses)
         self._lock = threading.Lock()
         self._clients: set[socket.socket] = set()
-        self._strangers = threading.Semaphore(STRANGERS)
+        self._unauthenticated = threading.Semaphore(MAX_UNAUTHENTICATED)
         self._is_closed = False
         try:
             self._door = socket.create_server((host, 0), backlog=QUEUE)
@@ -72,7 +72,7 @@ class Relay:
         threading.Thread(target=self._receive_clients, daemon=True).start()
 
     def close(self) -> None:
-        """Let nobody in any more, and say goodbye to all."""
+        """Stop listening, and close all connections."""
         self._is_closed = True
         # wakes the thread that waits there, which closing would not
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ class Relay:
         self.drop_all()
 
     def drop_all(self) -> None:
-        """End all connections: i-PI gives to others what these clients have not answered."""
+        """Close all connections; i-PI hands structures without an answer to other clients."""
         with self._lock:
             for client in self._clients:
                 with contextlib.suppress(OSError):
@@ -94,10 +94,10 @@ class Relay:
             except OSError as error:
                 if self._is_closed:
                     return
-                logger.warning("nobody can be let in at the moment: %s", error.strerror)
-                time.sleep(PAUSE)
+                logger.warning("no client can be accepted at the moment: %s", error.strerror)
+                time.sleep(RETRY_DELAY)
                 continue
-            if self._strangers.acquire(blocking=False):
+            if self._unauthenticated.acquire(blocking=False):
                 threading.Thread(target=self._serve, args=(client, host), daemon=True).start()
             else:
                 client.close()  # it will try again; strangers must not use up what we have
@@ -108,7 +108,7 @@ class Relay:
                 path = self._admit(client)
                 server = _connect(path)
             except RemoteProtocolError as error:
-                logger.warning("somebody at %s was not let in: %s", host, error)
+                logger.warning("a client at %s was refused: %s", host, error)
                 _say(client, str(error))
                 return
             except OSError as error:
@@ -125,11 +125,11 @@ class Relay:
                 back.join()
 
     def _admit(self, client: socket.socket) -> str:
-        """Hear the greeting; return the path that is asked for."""
+        """Authenticate a client; return the path of the socket that it requests."""
         try:
-            return self._find_path(self.rendezvous.admit(client, GREETING))
+            return self._find_path(self.rendezvous.admit(client, HANDSHAKE_TIMEOUT))
         finally:
-            self._strangers.release()
+            self._unauthenticated.release()
 
     @contextlib.contextmanager
     def _known(self, client: socket.socket) -> Iterator[None]:
@@ -150,7 +150,7 @@ class Relay:
 
 @contextlib.contextmanager
 def opened(relay: Relay, folder: Path) -> Iterator[Relay]:
-    """Tell clients by a file in this folder where the relay is; close it in the end.
+    """Write the rendezvous file into this folder; close the relay in the end.
 
     Raises:
         LaunchError: the file cannot be written.
@@ -180,9 +180,9 @@ def _say(client: socket.socket, line: str) -> None:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Pass bytes on until the source ends, and say so to the target.
+    """Forward bytes until the source closes, then shut down the target.
 
-    What the target does not take any more is read all the same: who closes a socket with unread
+    Bytes that the target does not accept any more are still read: to close a socket with unread
     bytes resets the connection.
     """
     is_taken = True

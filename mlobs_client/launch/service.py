@@ -1,4 +1,4 @@
-"""Who serves what in a run: the processes for each client file, and what nobody would serve."""
+"""Assign client files to the sockets of a run, and refuse sockets that no client serves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlobs_client.launch import mpi
 
 
 def name_clients(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:
-    """Name the processes to start: FILE-0, FILE-1 ... for each file that serves a socket."""
+    """Name the processes to start, FILE-0, FILE-1 ... for each file that serves a socket."""
     service = find_service(ipi, clients)
     served = [service[ff.name] for ff in ipi.sockets if ff.name in service]
     named: dict[str, ClientFile] = {}
@@ -26,7 +26,7 @@ def name_clients(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, Clie
 
 
 def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[str]:
-    """Find the processes that can count the steps of i-PI, and have a use for it.
+    """Find the processes that need the step of i-PI and can count it.
 
     Args:
         ipi: the input.
@@ -47,7 +47,11 @@ def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[s
 
 
 def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve: bool) -> None:
-    """Refuse what would let i-PI wait for ever."""
+    """Refuse a run in which i-PI would wait for a client without end.
+
+    Raises:
+        LaunchError: no client file serves a socket.
+    """
     if ipi.is_mpi_job:
         mpi.check(ipi, clients)
     if others_serve:
@@ -56,14 +60,18 @@ def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve:
     for ff in ipi.sockets:
         if ff.name not in service or service[ff.name].n_processes == 0:
             raise LaunchError(
-                f"nobody would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), and "
-                "i-PI would wait for ever; give its client file too, with -n 1 or more, or say "
+                f"no client would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), "
+                "and i-PI would wait forever; give its client file too, with -n 1 or more, or say "
                 "--others-serve if another program does"
             )
 
 
 def check_relayed(ipi: IpiInput) -> None:
-    """Refuse what clients on other machines would not reach."""
+    """Refuse sockets that clients on other machines cannot reach.
+
+    Raises:
+        LaunchError: a socket is not a unix socket.
+    """
     for ff in ipi.sockets:
         if ff.mode != "unix":
             raise LaunchError(

@@ -1,4 +1,4 @@
-"""Signals that ask us to end are collected, so that the work can end in good order."""
+"""Collect signals that ask this process to end, so that it can end in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Final
 
 AT_ONCE: Final = 0.5
-"""Seconds within which a signal that is repeated is the same one.
+"""Seconds within which a repeated signal counts once.
 
 ``timeout 1h mlobs run ...`` sends it to the process, and once more to its group.
 """
@@ -18,9 +18,9 @@ AT_ONCE: Final = 0.5
 
 @contextlib.contextmanager
 def received_signals() -> Iterator[list[signal.Signals]]:
-    """Collect SIGINT, SIGTERM and, but under nohup, SIGHUP; the second one acts at once.
+    """Collect SIGINT, SIGTERM and, except under nohup, SIGHUP; a second signal acts at once.
 
-    One that is repeated within :data:`AT_ONCE` is not a second one.
+    A signal that is repeated within :data:`AT_ONCE` does not count as a second one.
     """
     received: list[signal.Signals] = []
     first = 0.0

@@ -1,8 +1,8 @@
-"""A run as a job of Slurm: a script that a person can read, and change.
+"""Write a run as a Slurm job: a script that people can read and change.
 
 The job is one ``mlobs run --resume``, on several nodes with ``--srun``. Some minutes before its
-time is up, Slurm sends SIGUSR1 (SIGTERM is what ``scancel`` says); the run stops with a RESTART,
-and the job puts itself into the queue again. Slurm does the same with a job whose node has failed.
+time limit, Slurm sends SIGUSR1 (``scancel`` sends SIGTERM); the run stops with a RESTART, and the
+job requeues itself. Slurm requeues a job whose node has failed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.files import replacing
 
 WARNING: Final = 180
-"""Seconds before the end of a job. Slurm looks at its clocks once a minute; the rest is for a step
-and the RESTART."""
+"""Seconds before the time limit of a job at which it is warned. Slurm checks its clock once a
+minute; the rest is for a step and the RESTART."""
 
 
 _OURS: Final = (
@@ -55,17 +55,17 @@ exit $status
 
 @dataclass(frozen=True)
 class Job:
-    """What a job asks for.
+    """The resources that a job requests.
 
     Attributes:
-        name: of the job.
-        time: as Slurm writes it, for example ``24:00:00`` or ``2-12:00:00``.
-        cpus: cores of a task.
-        gpus: of each node.
-        nodes: how many.
-        tasks: on one node one, in which i-PI and the clients find room; on several one for i-PI
-            and one for each client.
-        options: of ``sbatch``, each beginning with two hyphens, for example ``--partition=long``.
+        name: name of the job.
+        time: time limit as Slurm writes it, for example ``24:00:00`` or ``2-12:00:00``.
+        cpus: cores per task.
+        gpus: GPUs per node.
+        nodes: number of nodes.
+        tasks: one on one node, for i-PI and all clients; on several nodes one for i-PI and one for
+            each client.
+        options: further options of ``sbatch``, for example ``--partition=long``.
     """
 
     name: str
@@ -78,16 +78,16 @@ class Job:
 
 
 def script(job: Job, folder: Path, command: Sequence[str]) -> str:
-    """Write the script of a job.
+    """Return the script of a job.
 
     Args:
-        job: what it asks for.
-        folder: where it runs.
-        command: of the run; it stops with status 143 after SIGTERM, and goes on when it is started
-            again.
+        job: the resources that it requests.
+        folder: its working directory.
+        command: command of the run, which stops with status 143 after SIGTERM, and continues when
+            it is started again.
 
     Raises:
-        ConfigError: the time is none, or too short to stop in; an option is none.
+        ConfigError: the time limit is invalid or too short to stop in, or an option is invalid.
     """
     if (seconds := seconds_of(job.time)) < 2 * WARNING:
         raise ConfigError(
@@ -116,18 +116,19 @@ def script(job: Job, folder: Path, command: Sequence[str]) -> str:
 
 
 def seconds_of(time: str) -> int:
-    """Read a time as Slurm writes it: ``minutes``, ``minutes:seconds``,
-    ``hours:minutes:seconds``, ``days-hours``, ``days-hours:minutes``,
-    ``days-hours:minutes:seconds``.
+    """Return a time limit of Slurm in seconds.
+
+    Slurm reads ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours``,
+    ``days-hours:minutes`` and ``days-hours:minutes:seconds``.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: it has another form.
     """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+(?::\d+){0,2})", time)
     if match is None:
         raise ConfigError(
-            f"--time {time!r} is no time of Slurm; write hours:minutes:seconds, for example "
-            "24:00:00, or days-hours, for example 2-12"
+            f"--time {time!r} is not a time limit of Slurm; write hours:minutes:seconds, for "
+            "example 24:00:00, or days-hours, for example 2-12"
         )
     days, numbers = match[1], [int(number) for number in match[2].split(":")]
     if days is not None:  # from hours downwards
@@ -140,10 +141,10 @@ def seconds_of(time: str) -> int:
 
 
 def _checked(option: str) -> str:
-    """An option as a line of the script; it must not begin another line."""
+    """Return an option as a line of the script; it must not begin another line."""
     if re.fullmatch(r"--[a-z][a-z-]*(=\S+)?", option) is None:
         raise ConfigError(
-            f"--sbatch {option!r} is no option of sbatch; write it as one word, for example "
+            f"--sbatch {option!r} is not an option of sbatch; write it as one word, for example "
             "--sbatch=--partition=long"
         )
     if option.split("=")[0] in _OURS:
@@ -155,10 +156,10 @@ def _checked(option: str) -> str:
 
 
 def write(path: Path, text: str) -> bool:
-    """Write a script, unless it is there already; return whether it is new.
+    """Write a script, unless it exists already; return whether it is new.
 
     Raises:
-        ConfigError: there is another one, perhaps changed by its owner.
+        ConfigError: another script exists, perhaps changed by its owner.
         LaunchError: it cannot be read or written.
     """
     try:
@@ -178,15 +179,15 @@ def write(path: Path, text: str) -> bool:
 
 
 def how_to_submit(path: Path) -> str:
-    """Return the line that submits a script."""
+    """Return the command line that submits a script."""
     return f"cd {shlex.quote(str(path.parent))}; sbatch {shlex.quote(path.name)}"
 
 
 def submit(path: Path) -> str:
-    """Hand a script to Slurm; return the number of the job.
+    """Submit a script to Slurm; return the job ID.
 
     Raises:
-        LaunchError: Slurm is not there, or refuses it, with its own words.
+        LaunchError: sbatch is not on the PATH, or refuses the script, with its own message.
     """
     try:
         done = subprocess.run(

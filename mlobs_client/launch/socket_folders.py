@@ -1,7 +1,6 @@
-"""A folder for the sockets of one run, and the removal of those that killed runs have left.
+"""Make a folder for the sockets of one run, and remove those that killed runs have left.
 
-Each has a locked file for as long as a ``mlobs run`` or an i-PI lives that works with it, however
-they end, and whatever their numbers are.
+Each has a locked file for as long as a ``mlobs run`` or an i-PI works with it, however these end.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def made() -> Iterator[tuple[Path, int]]:
     """Make a folder that only its owner can enter, and remove it after the run.
 
     Yields:
-        The folder, and the descriptor of its lock, for children that may outlive us.
+        The folder, and the descriptor of its lock, for child processes that may outlive us.
 
     Raises:
         LaunchError: no folder can be made.
@@ -57,7 +56,7 @@ def made() -> Iterator[tuple[Path, int]]:
 
 
 def _remove_left(parent: Path) -> None:
-    """Remove folders of ours whose lock nobody has."""
+    """Remove our folders whose lock is free."""
     for folder in parent.glob(f"{NAME}*"):
         with contextlib.suppress(OSError):  # it is in use, is not ours, or has just gone
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():

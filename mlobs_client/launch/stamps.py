@@ -1,6 +1,6 @@
-"""Whether a file has been written since: by what the file system says of it, never by our clock.
+"""Notice that a file was written, from the file system alone and never from the clock.
 
-Clocks of machines and of file servers differ, and are set; a file is compared with itself.
+The clocks of machines and file servers differ, so a file is compared with its own earlier state.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 Stamp = tuple[int, int, int]
-"""What changes with a file: its number, its size (bytes), and when it was written (ns)."""
+"""Inode number, size (bytes) and modification time (ns) of a file."""
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Return the stamp of a file; None if it is not there.
+    """Return the stamp of a file; None if it does not exist.
 
     Raises:
-        OSError: the file system does not tell.
+        OSError: the file cannot be inspected.
     """
     try:
         found = path.stat()
@@ -26,19 +26,19 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
-    """Return the stamps of those files that are there, for :func:`is_new`."""
+    """Return the stamps of the files that exist, for :func:`is_new`."""
     return {path: found for path in paths if (found := stamp(path)) is not None}
 
 
 def is_new(path: Path, before: Mapping[Path, Stamp]) -> bool:
-    """Return whether a file is there, and is not as it was before.
+    """Return whether a file exists, and has changed since.
 
     Args:
-        path: of the file.
-        before: stamps of files at that time.
+        path: path of the file.
+        before: earlier stamps of files.
 
     Raises:
-        OSError: the file system does not tell.
+        OSError: the file cannot be inspected.
     """
     found = stamp(path)
     return found is not None and found != before.get(path)

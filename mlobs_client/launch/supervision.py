@@ -1,4 +1,4 @@
-"""Looks after i-PI and its clients: who dies or falls silent is replaced, as long as that helps."""
+"""Watch i-PI and its clients, and restart those that crash or hang as long as that helps."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import exit_file, mpi
 from mlobs_client.launch.address import free_addresses, is_listening
 from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
-from mlobs_client.launch.deaths import Deaths
+from mlobs_client.launch.crashes import CrashCounter
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
-from mlobs_client.launch.leash import tied
-from mlobs_client.launch.options import Options, Outcome, Server
-from mlobs_client.launch.places import Place
+from mlobs_client.launch.input_files import InputFiles
+from mlobs_client.launch.options import Outcome, RunOptions, Server
+from mlobs_client.launch.parent_death_signal import with_parent_death_signal
+from mlobs_client.launch.places import Placement
 from mlobs_client.launch.processes import SRUN, Child, find_program, search_path
 from mlobs_client.launch.progress import Progress, Status
 from mlobs_client.launch.relay import FILE, Relay
 from mlobs_client.launch.service import find_counting
-from mlobs_client.launch.sources import Sources
 from mlobs_client.launch.stamps import is_new
 
 logger = logging.getLogger(__name__)
 
-PAUSE: Final = 0.2  # seconds between two looks at the children
-PAUSE_OF_REPORTS: Final = 1.0
+POLL_INTERVAL: Final = 0.2  # seconds between two looks at the children
+REPORT_INTERVAL: Final = 1.0
 SERVER_PATIENCE: Final = 30.0  # for the RESTART of a large system
 CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
 STEP_PATIENCE: Final = 5.0  # for Slurm, to end a step
-FAREWELL: Final = 10.0  # between EXIT to a client and the end of i-PI
+EXIT_GRACE: Final = 10.0  # between EXIT to a client and the end of i-PI
 MAX_SILENCES: Final = 3  # in a row; the clients are replaced at each
 BLOWN_UP: Final = "RESTART-blown-up"
 CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
 # A client that is killed before it has read its request resets the connection. In i-PI 3.3.1
 # that ends the thread which talks to clients (sockets.py, _recv_forces_bulk), not the process.
-DEAF: Final = "Exception in thread poll_"
+POLL_THREAD_DIED: Final = "Exception in thread poll_"
 
 
 class Supervision:
-    """Starts i-PI.
+    """Starts i-PI and its clients, and restarts them if they crash or hang.
 
     Args:
         ipi: the input.
         files: the client file of each process, by its name.
-        places: where they run.
-        options: of the run.
-        server: how i-PI is started.
-        relay: the way in from other machines, if there is one.
+        places: GPU or node of each process, by its name.
+        options: options of the run.
+        server: the way in which i-PI is started.
+        relay: listens for clients on other machines; None without.
 
     Raises:
-        LaunchError: it cannot be started.
+        LaunchError: i-PI cannot be started.
     """
 
     def __init__(
         self,
         ipi: IpiInput,
         files: Mapping[str, ClientFile],
-        places: Mapping[str, Place],
-        options: Options,
+        places: Mapping[str, Placement],
+        options: RunOptions,
         server: Server,
         relay: Relay | None,
     ) -> None:
@@ -76,15 +76,15 @@ class Supervision:
         self._options = options
         self._how = server
         self._relay = relay
-        self._beside = server.beside
+        self._drivers = server.drivers
         self._folder = ipi.path.parent
         self._files = files
-        self._sources = Sources(files.values())
+        self._input_files = InputFiles(files.values())
         self._places = places
         self._before = stamps_of(ipi)
         self._progress = Progress(ipi)
         self._last_cool = ipi.step  # the last step that was not too hot
-        self._deaths = Deaths()
+        self._crashes = CrashCounter()
         self._heartbeat = Heartbeat(options.stall)
         self._silences: list[int] = []  # how many steps had been made, for each
         self._left: dict[str, float] = {}  # when i-PI had said EXIT to a client
@@ -94,10 +94,10 @@ class Supervision:
     def watch(
         self, received: Sequence[signal.Signals], report: Callable[[Status], None]
     ) -> Outcome:
-        """Start the clients, and look after all until i-PI ends or a signal is received.
+        """Start the clients, and watch all processes until i-PI ends or a signal is received.
 
         Raises:
-            LaunchError: the run makes no sense any more, or i-PI failed.
+            LaunchError: the simulation exploded, a process crashes again and again, or i-PI failed.
         """
         next_report = 0.0
         self._start_clients(self._ipi.step)
@@ -105,7 +105,7 @@ class Supervision:
             try:
                 self._look_after_clients()
                 if time.monotonic() >= next_report:
-                    next_report = time.monotonic() + PAUSE_OF_REPORTS
+                    next_report = time.monotonic() + REPORT_INTERVAL
                     self._look_after_server()
                     status = self._progress.read(self._count_clients())
                     report(status)
@@ -113,7 +113,7 @@ class Supervision:
             except (LaunchError, OSError) as error:
                 self._stop_server()
                 raise LaunchError(f"{error}{self._advice()}") from error
-            self._server.wait(PAUSE)
+            self._server.wait(POLL_INTERVAL)
         if received:
             self._stop_server()
         try:
@@ -123,16 +123,16 @@ class Supervision:
             raise LaunchError(f"{error}{self._advice()}") from error
 
     def end(self) -> None:
-        """End whatever still runs."""
+        """End all processes that still run."""
         if self._server.status is None:
             self._server.end(0.0)
         self._end_clients()
 
     def _stop_server(self) -> None:
-        """Let i-PI finish with a RESTART.
+        """Let i-PI end with a RESTART.
 
-        Not by a signal: a batch system may have sent one already, and i-PI takes the second as
-        an order to leave everything and go.
+        A signal would not do: a batch system may have sent one already, and at the second one i-PI
+        quits without a RESTART.
         """
         with contextlib.suppress(LaunchError):  # then a signal must do
             exit_file.make(self._folder)
@@ -161,30 +161,36 @@ class Supervision:
     def _start_server(self, file: str) -> Child:
         command = [find_program("i-pi", "ipi"), "-S", self._how.prefix, file]
         environment = {}
-        for driver in self._how.drivers:
+        for driver in self._how.mpi_clients:
             command = mpi.command(self._ipi, driver, command)
             environment = {"OMP_NUM_THREADS": str(driver.config.threads)}
-        return Child("i-pi", tied(command), self._folder, environment, inherited=self._how.locks)
+        return Child(
+            "i-pi",
+            with_parent_death_signal(command),
+            self._folder,
+            environment,
+            inherited=self._how.locks,
+        )
 
     def _start_clients(self, step: int) -> None:
-        """Start all clients of an i-PI that starts from this step."""
+        """Start all clients for an i-PI that starts from this step."""
         meets_others = self._options.others_serve or self._options.listen is not None
         counting = frozenset() if meets_others else find_counting(self._ipi, self._files)
         self._clients.clear()
         for name in self._files:
             self._clients[name] = self._start_client(name, step if name in counting else None)
 
-    def _start_beside(self) -> None:
-        """Start programs of others, which do not wait for their server, as soon as it listens."""
-        missing = [name for name in self._beside if name not in self._clients]
+    def _start_drivers(self) -> None:
+        """Start drivers of other programs, which do not wait for i-PI, as soon as it listens."""
+        missing = [name for name in self._drivers if name not in self._clients]
         if missing and is_listening(replace(self._ipi, sockets_prefix=self._how.prefix)):
             for name in missing:
-                words = self._beside[name]
+                words = self._drivers[name]
                 path = {"PATH": search_path()}
                 self._clients[name] = Child(name, words, self._folder, path, with_group=True)
 
     def _start_client(self, name: str, step: int | None = None) -> Child:
-        self._sources.check()
+        self._input_files.check_unchanged()
         client, place = self._files[name], self._places[name]
         command = [sys.executable, "-m", "mlobs_client", "client", str(client.path.absolute())]
         counted = [] if step is None else ["--step", str(step)]
@@ -202,37 +208,37 @@ class Supervision:
         return sum(client.status is None for client in self._clients.values())
 
     def _look_after_clients(self) -> None:
-        self._start_beside()
+        self._start_drivers()
         for name, client in list(self._clients.items()):
             if client.status is None or not self._is_missed(name, client):
                 continue
             if self._server.wait(1.0):  # its clients notice its death before we do
                 return
-            self._judge_death(client)
+            self._handle_exit(client)
             del self._clients[name]
             if name in self._files:
                 self._clients[name] = self._start_client(name)
 
     def _is_missed(self, name: str, client: Child) -> bool:
-        """Whether a client that has ended should not have.
+        """Return whether a client has ended before i-PI.
 
-        i-PI says EXIT when it ends, but also to a client that was silent for longer than its
-        <timeout>, and goes on without.
+        i-PI sends EXIT when it ends, but also to a client that did not answer within its
+        <timeout>, and continues without it.
         """
         if client.status != 0:
             return True
-        if time.monotonic() - self._left.setdefault(name, time.monotonic()) < FAREWELL:
+        if time.monotonic() - self._left.setdefault(name, time.monotonic()) < EXIT_GRACE:
             return False
         del self._left[name]
         return True
 
     def _look_after_server(self) -> None:
-        """Go on from a RESTART where i-PI lives but has stopped to talk to clients."""
+        """Continue from a RESTART if i-PI lives but has stopped talking to clients."""
         said = self._server.said()
-        if DEAF not in said:
+        if POLL_THREAD_DIED not in said:
             return
         words = f"i-PI lost the thread that talks to clients ({last_error(said)})"
-        self._deaths.count(words, self._server.log, self._n_steps, is_error=False)
+        self._crashes.count(words, self._server.log, self._n_steps, is_error=False)
         self._stop_server()
         self._end_clients()
         restart = self._restart
@@ -244,7 +250,7 @@ class Supervision:
         self._start_clients(ipi_input.read(restart).step)
 
     def _look_at_progress(self, status: Status) -> None:
-        """End a run that makes no sense any more; replace the clients of one that stands still."""
+        """End a run that has exploded; restart the clients of a run that hangs."""
         limit = self._options.max_temperature
         if status.temperature is not None and not status.temperature <= limit:
             self._stop_server()
@@ -259,14 +265,14 @@ class Supervision:
         self._last_cool = status.step or self._last_cool
         self._heartbeat.beat(status.step)
         if self._is_loading():
-            self._heartbeat.forgive()
+            self._heartbeat.reset_timer()
         if (silence := self._heartbeat.silence) is not None:
             self._replace_clients(silence)
 
     def _is_loading(self) -> bool:
-        """Whether nobody can be blamed: a forcefield waits for clients that load their models.
+        """Return whether a forcefield still waits for clients, which load their models.
 
-        Of others than ours we know only that they have come, when there is a first step.
+        Clients of other programs are known to be connected only after the first step.
         """
         if not self._files:
             return self._heartbeat.n_steps == 0
@@ -278,11 +284,11 @@ class Supervision:
         return any(file.path not in connected for file in self._files.values())
 
     def _replace_clients(self, silence: float) -> None:
-        """Somebody has stopped to answer, and i-PI does not say who."""
+        """Restart all clients: one has stopped answering, and i-PI does not tell which."""
         n_steps = self._heartbeat.n_steps
         words = f"no step for {silence:.0f} s"
         if not self._clients:
-            raise LaunchError(f"{words}, and there are no clients of ours to be replaced")
+            raise LaunchError(f"{words}, and there are no clients of this run to restart")
         self._silences.append(n_steps)
         if self._silences.count(n_steps) >= MAX_SILENCES:
             raise LaunchError(
@@ -294,10 +300,10 @@ class Supervision:
         self._clients.clear()
         for name in self._files:
             self._clients[name] = self._start_client(name)
-        self._heartbeat.forgive()
+        self._heartbeat.reset_timer()
 
     def _advice(self) -> str:
-        """From what a run that failed can go on."""
+        """Name the checkpoint from which a failed run can continue."""
         try:
             newest = find_newest(self._ipi, self._before)
         except ConfigError as error:
@@ -311,19 +317,19 @@ class Supervision:
 
     @property
     def _n_steps(self) -> int | None:
-        """How many have been seen, if anybody can see them."""
+        """Number of steps seen; None if no output shows them."""
         return self._heartbeat.n_steps if self._ipi.writes_steps else None
 
     @property
     def _restart(self) -> Path | None:
-        """The RESTART that this run has written."""
+        """The RESTART that this run has written, if any."""
         path = self._folder / "RESTART"
         return path if is_new(path, self._before) else None
 
-    def _judge_death(self, client: Child) -> None:
-        if client.name in self._beside:
-            words = f"{client.name} ended before i-PI: {client.last_words}"
-            self._deaths.count(words, client.log, self._n_steps, is_error=client.status != 0)
+    def _handle_exit(self, client: Child) -> None:
+        if client.name in self._drivers:
+            words = f"{client.name} ended before i-PI: {client.last_line}"
+            self._crashes.count(words, client.log, self._n_steps, is_error=client.status != 0)
             logger.warning("%s; it is started again; log: %s", words, client.log)
             return
         if client.status == 0:
@@ -334,11 +340,11 @@ class Supervision:
                 client.log,
             )
             return
-        words = client.last_words.removeprefix("mlobs: error: ")
+        words = client.last_line.removeprefix("mlobs: error: ")
         is_error = client.status == 1 and not words.startswith(SRUN)
         if is_error and not client.has_said(CONNECTED):
             raise LaunchError(f"{client.name} cannot start: {words} (log: {client.log})")
-        self._deaths.count(words, client.log, self._n_steps, is_error=is_error)
+        self._crashes.count(words, client.log, self._n_steps, is_error=is_error)
         logger.warning("%s died (%s) and is started again; log: %s", client.name, words, client.log)
 
     def _judge_end(self, received: signal.Signals | None) -> Outcome:

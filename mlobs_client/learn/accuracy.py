@@ -1,4 +1,4 @@
-"""How good a committee is on structures that it has not seen, and what became of the branches.
+"""Compare a committee with labels of held-out structures, and report the branches of dipoles.
 
 Networks are evaluated as a client evaluates them. Errors of dipoles are modulo quanta.
 """
@@ -28,20 +28,20 @@ WORDS: Final[Mapping[str, str]] = {
     "dipole": "dipole without integer part",
     "born_charges": "Born charges without integers",
 }
-"""Where the name of a quantity does not say what is compared."""
+"""Names in figures and tables, for quantities that are compared in part."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One observable of the structures held out, of all of them together.
+    """Labels and predictions of one observable, of all held-out structures.
 
     Attributes:
-        name: of the quantity; energies are per atom.
-        reference: shape ``(n_rows, n_components)``; dipoles less their integer part, on the branch
-            nearest to the mean of the committee.
-        members: shape ``(n_members, n_rows, n_components)``.
-        classes: what each row belongs to: the composition of its structure, or its species.
-        parts: of tensors, what :func:`mlobs_client.learn.tensor_parts.tensor_parts` says.
+        name: name of the quantity; energies are per atom.
+        reference: labels, shape ``(n_rows, n_components)``; dipoles without their integer part, on
+            the branch nearest to the mean of the committee.
+        members: predictions, shape ``(n_members, n_rows, n_components)``.
+        classes: class of each row: the composition of its structure, or its species.
+        parts: for tensors, the result of :func:`mlobs_client.learn.tensor_parts.tensor_parts`.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Compared:
 
     @property
     def quantity(self) -> str:
-        """In words."""
+        """Name of the observable in figures and tables."""
         return WORDS.get(self.name, self.name)
 
     @property
@@ -66,7 +66,7 @@ class Compared:
 
     @property
     def curves(self) -> dict[str, tuple[Array, Array]]:
-        """Reference and mean of the committee, by class where there are several, by component."""
+        """Reference and mean of the committee, by class if there are several, else by component."""
         if len({*self.classes}) > 1 or self.reference.shape[1] == 1:
             return {
                 one: (self.reference[kept].ravel(), self.mean[kept].ravel())
@@ -82,13 +82,13 @@ class Compared:
 
     @property
     def mean(self) -> Array:
-        """Of the committee."""
+        """Mean of the committee, shape ``(n_rows, n_components)``."""
         return np.asarray(self.members.mean(axis=0))
 
     def as_json(self) -> dict[str, Any]:
-        """Errors of the mean, by component and by class, of each member, and their spread.
+        """Return errors of the mean, by component and by class, of each member, and their spread.
 
-        Tensors have no percentage of the whole deviation, but percentages of their parts.
+        Tensors have no percentage of the total deviation, but percentages of their parts.
         """
         error = self.mean - self.reference
         spread = None
@@ -115,13 +115,13 @@ class Compared:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """All that is known of a committee.
+    """The accuracy of a committee.
 
     Attributes:
-        compared: by the names of observables.
-        rmse_in_quanta: of the dipole along each lattice vector, of the structures that have quanta
-            along it; None where no structure has.
-        branches: of all structures; None without dipoles.
+        compared: labels and predictions by the names of observables.
+        rmse_in_quanta: error of the dipole along each lattice vector, from the structures that have
+            quanta along it; None if no structure has.
+        branches: branches of all dipoles; None without dipoles.
     """
 
     compared: Mapping[str, Compared]
@@ -129,7 +129,7 @@ class Accuracy:
     branches: BranchReport | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """All of it."""
+        """Return all results."""
         return {
             "held_out": {name: one.as_json() for name, one in self.compared.items()},
             "dipole_rmse_in_quanta": self.rmse_in_quanta,
@@ -141,8 +141,8 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
     """Compare a committee with labels.
 
     Args:
-        data_set: that it was trained on.
-        networks: by the names of their files; they are converted in place.
+        data_set: data set that it was trained on.
+        networks: networks by the names of their files; they are converted in place.
     """
     evaluator = KINDS[data_set.kind].evaluator(networks)
     compared = {
@@ -163,16 +163,16 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
 
 
 def _residuals(evaluator: Evaluator, data_set: DataSet) -> Array:
-    """Dipole labels as given less integer part and prediction, ``[s, m, i]``, e angstrom."""
+    """Return dipole labels without integer part and prediction, ``[s, m, i]``, e angstrom."""
     everything = np.arange(len(data_set.labelled))
     members = _observe(evaluator, data_set, everything, "committee_dipoles")
-    labels = np.array([one.remainder for one in data_set.labelled])
+    labels = np.array([one.single_valued_dipole for one in data_set.labelled])
     return np.asarray(labels[:, None] - np.array(members) / ANGSTROM)
 
 
 def _dipoles(residuals: Array, data_set: DataSet) -> Compared:
-    """Labels on the branch nearest to the mean of the committee."""
-    labels = np.array([one.remainder for one in data_set.labelled])
+    """Compare dipoles, with labels on the branch nearest to the mean of the committee."""
+    labels = np.array([one.single_valued_dipole for one in data_set.labelled])
     mean = residuals.mean(axis=1)
     shifts = np.array([q.shifts(r) for q, r in zip(data_set.quanta, mean, strict=True)])
     members = (labels[:, None] - residuals)[data_set.test]
@@ -192,7 +192,7 @@ def _rmse_in_quanta(residuals: Array, data_set: DataSet) -> tuple[float | None, 
 
 
 def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared:
-    """Labels as they are, and the members; energies per atom."""
+    """Compare labels as they are with the members; energies are per atom."""
     name = row.members_of
     held_out = [data_set.labelled[s] for s in data_set.test]
     labels = [one.labels[name] for one in held_out]
@@ -216,14 +216,14 @@ def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared
 
 
 def _flat(name: str, reference: Array, members: Array, classes: tuple[str, ...]) -> Compared:
-    """Components flattened: ``[row, ...]`` and ``[m, row, ...]``."""
+    """Flatten the components of ``[row, ...]`` and ``[m, row, ...]``."""
     n = len(reference)
     flat = members.reshape(len(members), n, -1)
     return Compared(name, reference.reshape(n, -1), flat, classes)
 
 
 def _born_charges(evaluator: Evaluator, data_set: DataSet) -> Compared:
-    """Of the mean of the committee, less oxidation numbers."""
+    """Compare Born charges of the mean of the committee, without oxidation numbers."""
     predicted = _observe(evaluator, data_set, data_set.test, "born_charges")
     reference = [data_set.targets[s]["born_charges"].reshape(-1, 9) for s in data_set.test]
     mean = np.concatenate(predicted).reshape(1, -1, 9)

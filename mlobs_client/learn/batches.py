@@ -1,4 +1,4 @@
-"""Labelled structures as graphs of MACE, in single precision, several in one batch."""
+"""Convert labelled structures to batches of MACE graphs, in single precision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mlobs_client.evaluate.model_files import quiet_third_parties
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.structure import Array, to_atoms
 
 with quiet_third_parties():
@@ -24,21 +24,21 @@ Tensors = dict[str, torch.Tensor]
 
 
 def make_graph(
-    labelled: Labelled,
+    labelled: LabelledStructure,
     targets: dict[str, Array],
     species: Sequence[int],
     cutoff: float,
     dtype: torch.dtype = PRECISION,
 ) -> data.AtomicData:
-    """Neighbours, one-hot species and targets of one structure.
+    """Return neighbours, one-hot species and targets of one structure.
 
     Args:
         labelled: the structure.
         targets: arrays that a batch has under the names ``target_NAME``, joined along their first
             axis.
         species: atomic numbers of the network.
-        cutoff: angstrom.
-        dtype: of all numbers.
+        cutoff: cutoff, angstrom.
+        dtype: precision of all numbers.
     """
     structure = labelled.structure
     atoms = to_atoms(structure.numbers, structure.positions, structure.cell, structure.pbc)
@@ -54,16 +54,16 @@ def make_graph(
 
 
 def join(graphs: Iterable[data.AtomicData], device: str = "cpu") -> Tensors:
-    """Several graphs as the input of a network; ``place`` has the indices of the structures."""
+    """Join graphs to the input of a network; ``place`` has the indices of the structures."""
     batch = Batch.from_data_list(list(graphs)).to_dict()
     return {name: value.to(device) for name, value in batch.items() if torch.is_tensor(value)}
 
 
 def mean_neighbours(graphs: Sequence[data.AtomicData]) -> float:
-    """Mean number of edges of an atom."""
+    """Return the mean number of edges per atom."""
     return float(np.mean([graph.edge_index.shape[1] / graph.num_nodes for graph in graphs]))
 
 
 def atoms_per_graph(batch: Tensors) -> torch.Tensor:
-    """Shape ``(n_graphs,)``."""
+    """Return the number of atoms of each graph, shape ``(n_graphs,)``."""
     return torch.diff(batch["ptr"])

@@ -1,16 +1,16 @@
-r"""The first prediction of a dipole, by which labels are put on one branch before training.
+r"""Predict dipoles by a simple model, to put labels on one branch before training.
 
-Where the learned part of a dipole exceeds half a quantum, the branch nearest to zero is no better
-than any other, and a network that starts from it learns noise. A model of few numbers can be
-searched through: charges that pass along pairs of atoms,
+If the learned part of a dipole exceeds half a quantum, the branch nearest to zero is no better
+than any other, and a network that starts from it learns noise. A model with few parameters can be
+searched exhaustively: charges that are transferred along pairs of atoms,
 
 .. math::
 
     \mu = \sum_{S < T} \sum_k q_{STk} \sum_{I \in S, J \in T} f_k(r_{IJ}) \, r_{IJ} .
 
-The branches that agree with each other are those of labels y = A q + integers, in quanta. Whether
-they are the right ones is seen from structures that were left out: if a wrong choice explains the
-others, these are anywhere. The network later refines them.
+Labels on consistent branches are y = A q + integers, in quanta. Structures that were left out show
+whether the branches are right: after a wrong choice, predictions for them are random. The network
+later refines the branches.
 """
 
 from __future__ import annotations
@@ -29,49 +29,48 @@ from mlobs_client.learn.vector_features import Pairs, radial_functions
 from mlobs_client.structure import Array, Integers, Structure
 
 REACHES: Final = (0.4, 0.6, 0.8, 1.0)
-"""Of the functions f_k = (1 - (r / reach)^2)^2, in cutoffs."""
+"""Reaches of the functions f_k = (1 - (r / reach)^2)^2, in units of the cutoff."""
 
 SCALES: Final = (1.0, 3.0, 9.0)
-"""Root mean squares of the dipoles that are looked for, quanta."""
+"""Root mean squares of the dipoles in each search, quanta."""
 
 KEPT: Final = (1000, 10000)
-"""Choices of the branches that are followed at once; more where fewer found nothing."""
+"""Numbers of choices of branches that are followed at once: the second if the first fails."""
 
 N_REFINED: Final = 50
-"""Of each search, by least squares."""
+"""Number of choices of each search that are refined by least squares."""
 
 AS_GOOD: Final = 1.01
-"""Residuals within this factor of the smallest leave the choice to the size of the predictions."""
+"""Among residuals within this factor of the smallest, the smallest predictions are chosen."""
 
 CLEAR: Final = 0.25
-"""Quanta; where no label is farther from zero, zero is the first prediction."""
+"""If no label is farther from zero, quanta, zero is the first prediction."""
 
 RANDOM: Final = 1.0 / np.sqrt(12.0)
-"""Root mean square that labels on random branches leave, quanta."""
+"""Root mean square residual of labels on random branches, quanta."""
 
 TELLING: Final = 0.5 * RANDOM
-"""At most; of normally distributed residuals, 5e-4 are then beyond half a quantum."""
+"""Largest acceptable residual, quanta: if normally distributed, 5e-4 are beyond half a quantum."""
 
 UNSURE: Final = 0.2
-"""Error of the prediction of one label from all others, quanta: every 80th is on a wrong branch."""
+"""Error of a label's prediction from all others, quanta, at which every 80th branch is wrong."""
 
 N_PARTS: Final = 5
-"""Of the structures; each is predicted from the others."""
+"""Number of parts of the structures, each of which is predicted from the others."""
 
 MOST_STRUCTURES: Final = 300
 
 
 class FirstPrediction(NamedTuple):
-    """Charges of pairs, and how well they explain labels.
+    """Charges of pairs, and the residuals of labels.
 
     Attributes:
         charges: shape ``(n_features,)``, e.
         before: root mean square of the folded labels, e angstrom.
-        after: the same of what these charges leave of them.
-        unseen: root mean square of what charges leave of labels that they were not fitted to,
-            quanta; where already the others leave more than :data:`TELLING`, of those.
-        unsure: places of labels whose branch no other label tells: the charges follow each of
-            these alone, or do not know it.
+        after: root mean square of their folded residuals, e angstrom.
+        unseen: root mean square residual of labels that the charges were not fitted to, quanta; of
+            fitted labels if that exceeds :data:`TELLING`.
+        unsure: indices of labels whose branch no other label determines.
     """
 
     charges: Array
@@ -82,17 +81,17 @@ class FirstPrediction(NamedTuple):
 
     @property
     def tells(self) -> bool:
-        """Whether it tells branches from each other."""
+        """True if it distinguishes branches."""
         return bool(self.unseen <= TELLING)
 
 
 def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -> Array:
-    """The sums over pairs, shape ``(3, n_features)``, angstrom.
+    """Return the sums over pairs, shape ``(3, n_features)``, angstrom.
 
     Args:
-        structure: any.
+        structure: the structure.
         species: atomic numbers of all structures.
-        cutoff: angstrom.
+        cutoff: cutoff, angstrom.
     """
     pairs = Pairs.of(structure, cutoff)
     values, _ = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
@@ -101,12 +100,12 @@ def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -
 
 
 def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> Array:
-    """Derivatives ``[I, i, j, feature]`` of the sums over pairs with respect to R_Ij.
+    """Return derivatives ``[I, i, j, feature]`` of the sums over pairs with respect to R_Ij.
 
     Args:
-        structure: any.
+        structure: the structure.
         species: atomic numbers of all structures.
-        cutoff: angstrom.
+        cutoff: cutoff, angstrom.
     """
     pairs = Pairs.of(structure, cutoff)
     radial = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
@@ -124,19 +123,19 @@ def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> 
 def _kinds(
     structure: Structure, pairs: Pairs, species: Sequence[int]
 ) -> Iterator[npt.NDArray[np.bool_]]:
-    """Which pairs are of each two species, in one order."""
+    """Yield a mask of the pairs of each two species, in one order."""
     senders, receivers = structure.numbers[pairs.senders], structure.numbers[pairs.receivers]
     for first, second in combinations(sorted(species), 2):
         yield (senders == first) & (receivers == second)
 
 
 def charges_of_born_charges(slopes: Sequence[Array], born_charges: Sequence[Array]) -> Array:
-    """Charges of pairs whose Born charges are nearest to labels: these have no branches.
+    """Fit charges of pairs to Born charges, which have no branches.
 
     Args:
-        slopes: of each structure, see :func:`pair_slopes`.
-        born_charges: of each, less oxidation numbers times the unit matrix, e, shape
-            ``(n_atoms, 3, 3)``.
+        slopes: derivatives for each structure, see :func:`pair_slopes`.
+        born_charges: Born charges of each structure, minus oxidation numbers times the unit
+            matrix, e, shape ``(n_atoms, 3, 3)``.
     """
     rows = np.concatenate([one.reshape(-1, one.shape[-1]) for one in slopes])
     labels = np.concatenate([one.ravel() for one in born_charges])
@@ -150,14 +149,14 @@ def fit_bond_charges(
     seed: int,
     start: Array | None = None,
 ) -> FirstPrediction:
-    """Find charges whose predictions are near to some branch of every label.
+    """Find charges whose predictions are close to some branch of every label.
 
     Args:
         features: shape ``(n_structures, 3, n_features)``, angstrom.
         labels: shape ``(n_structures, 3)``, label - e sum N R on any branch, e angstrom.
-        quanta: of each structure.
-        seed: of which structures are taken where there are many, and of their parts.
-        start: charges that are known from elsewhere, shape ``(n_features,)``.
+        quanta: quanta of each structure.
+        seed: seed for the choice of structures if there are many, and for their parts.
+        start: charges from Born charges, e, shape ``(n_features,)``; None without.
     """
     random = np.random.default_rng([seed, 3])
     chosen = random.permutation(len(labels))[:MOST_STRUCTURES]
@@ -183,13 +182,13 @@ def fit_bond_charges(
 
 @dataclass(frozen=True)
 class _Equations:
-    """Of the components along lattice vectors: labels = rows @ charges, up to integers.
+    """Equations of components along lattice vectors: labels = rows @ charges, up to integers.
 
     Attributes:
-        structures: that each belongs to, shape ``(n_labels,)``.
+        structures: index of the structure of each label, shape ``(n_labels,)``.
         rows: shape ``(n_labels, n_features)``, quanta/e.
         labels: shape ``(n_labels,)``, quanta.
-        start: charges that are known from elsewhere, if any.
+        start: charges from Born charges, if any.
     """
 
     structures: Integers
@@ -201,7 +200,7 @@ class _Equations:
     def of(
         cls, features: Array, labels: Array, quanta: Sequence[Quanta], start: Array | None
     ) -> _Equations:
-        """Those that have quanta."""
+        """Return the equations of all components that have quanta."""
         along = np.array([one.along for one in quanta], dtype=bool).reshape(-1, 3)
         rows, right = np.empty((*along.shape, features.shape[2])), np.empty(along.shape)
         for s, one in enumerate(quanta):
@@ -210,17 +209,17 @@ class _Equations:
         return cls(np.nonzero(along)[0], rows[along], right[along], start)
 
     def of_structures(self, kept: npt.NDArray[np.bool_]) -> _Equations:
-        """A part."""
+        """Return the equations of these structures."""
         chosen = kept[self.structures]
         structures, rows = self.structures[chosen], self.rows[chosen]
         return _Equations(structures, rows, self.labels[chosen], self.start)
 
     def left(self, charges: Array) -> Array:
-        """What charges leave of the labels, quanta."""
+        """Return the residuals of the labels, quanta."""
         return fold_integers(self.labels - self.rows @ charges)
 
     def solve(self) -> Array:
-        """Charges that are known and explain labels, or the best ones of several searches."""
+        """Return charges from Born charges if they explain the labels, else those of a search."""
         if not self.rows.any():
             return np.zeros(self.rows.shape[1])
         n_free = max(len(self.rows) - self.rows.shape[1], 0)
@@ -243,14 +242,15 @@ class _Equations:
     def unsure(
         self, charges: Array, others: Array
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which labels are predicted with a larger error than :data:`UNSURE`.
+        """Find labels whose prediction has a larger error than :data:`UNSURE`.
 
         Args:
-            charges: that were found.
-            others: rows of more labels, shape ``(n_others, n_features)``.
+            charges: the solution.
+            others: rows of further labels, shape ``(n_others, n_features)``.
 
         Returns:
-            Of these labels, each from all others of them, and of the others, from these.
+            Mask of these labels, each predicted from all others, and mask of the further labels,
+            predicted from these.
         """
         _, sizes, directions = np.linalg.svd(self.rows, full_matrices=False)
         known = sizes > RANK * sizes[0]
@@ -269,7 +269,7 @@ class _Equations:
 
 
 def _judge(equations: _Equations, charges: Array) -> float:
-    """See :attr:`FirstPrediction.unseen`."""
+    """Return the residual of labels that were left out, see :attr:`FirstPrediction.unseen`."""
     seen = _rms(equations.left(charges))
     if seen > TELLING:
         return seen

@@ -1,7 +1,7 @@
-"""Branches of dipoles: what is known up to quanta e a, brought next to a prediction.
+"""Put dipoles, which are known up to quanta e a, on the branch nearest to a prediction.
 
-The dipole of a periodic structure is known modulo e times its lattice vectors a. Of the residual of
-a label, label - e sum N_I R_I - prediction, only the smallest representative means something.
+The dipole of a periodic structure is known modulo e times its lattice vectors a. So only the
+smallest representative of a residual, label - e sum N_I R_I - prediction, has a meaning.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
 AMBIGUOUS: Final = 0.35
-"""Quanta; a residual beyond has a neighbouring branch that explains it nearly as well."""
+"""Residual above which a neighbouring branch explains a label nearly as well, quanta."""
 
 OUTLYING: Final = 8.0
-"""Times the median length of a residual."""
+"""Length of an outlying residual, in units of the median length."""
 
 N_BINS: Final = 20
 
 
 class Quanta:
-    """The quanta of one structure.
+    """The quanta of the dipole of one structure.
 
     Args:
-        cell: shape ``(3, 3)``, lattice vectors are rows; a dipole is in e times their unit.
-        pbc: directions without periodicity have no quanta.
+        cell: shape ``(3, 3)``, lattice vectors are rows; dipoles are in e times their unit.
+        pbc: periodicity along each lattice vector; other directions have no quanta.
 
     Raises:
-        EvaluationError: the periodic lattice vectors are not independent.
+        EvaluationError: the periodic lattice vectors are linearly dependent.
     """
 
     def __init__(self, cell: Array, pbc: Sequence[bool]) -> None:
@@ -58,21 +58,21 @@ class Quanta:
 
     @classmethod
     def of(cls, structure: Structure) -> Quanta:
-        """In e angstrom."""
+        """Return the quanta of a structure, e angstrom."""
         return cls(structure.cell / ANGSTROM, structure.pbc)
 
     @property
     def along(self) -> npt.NDArray[np.bool_]:
-        """Whether there are quanta along each lattice vector."""
+        """Mask of the lattice vectors along which there are quanta, shape ``(3,)``."""
         return self._periodic
 
     @property
     def has_any(self) -> bool:
-        """Whether the structure is periodic at all."""
+        """True if the structure is periodic in any direction."""
         return bool(self._periodic.any())
 
     def nearest(self, vectors: npt.ArrayLike) -> Integers:
-        """The lattice vectors, as integers, that are nearest to vectors ``(..., 3)``."""
+        """Return the lattice vectors, as integers, that are nearest to vectors ``(..., 3)``."""
         vectors = np.asarray(vectors, dtype=np.float64)
         rounded = np.round(vectors @ self._inverse) * self._periodic
         rests = vectors - rounded @ self._reduced
@@ -83,33 +83,33 @@ class Quanta:
         return np.asarray(best @ self._operation, dtype=np.int64)
 
     def shifts(self, vectors: npt.ArrayLike) -> Array:
-        """The same as vectors."""
+        """Return the lattice vectors nearest to vectors ``(..., 3)``."""
         return np.asarray(self.nearest(vectors) @ self._cell)
 
     def fold(self, vectors: npt.ArrayLike) -> Array:
-        """The smallest representatives of vectors ``(..., 3)``."""
+        """Return the smallest representatives of vectors ``(..., 3)``."""
         vectors = np.asarray(vectors, dtype=np.float64)
         return np.asarray(vectors - self.shifts(vectors))
 
     def fractions(self, vectors: npt.ArrayLike) -> Array:
-        """Vectors in quanta along each lattice vector; zero where there are none."""
+        """Return vectors in quanta along each lattice vector; zero where there are none."""
         fractions = np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(self._cell)
         return np.asarray(fractions * self._periodic)
 
     def reduced_fractions(self, vectors: npt.ArrayLike) -> Array:
-        """The same along the shortest lattice vectors that span the same lattice."""
+        """Return vectors in quanta along the shortest vectors that span the same lattice."""
         fractions = np.asarray(vectors, dtype=np.float64) @ self._inverse
         return np.asarray(fractions * self._periodic)
 
 
 @dataclass(frozen=True)
 class Unexplained:
-    """A label that no branch explains, or two branches.
+    """A label that no branch, or more than one branch, explains.
 
     Attributes:
-        index: of the structure in its file, from 0.
-        residual: shape ``(3,)``, quanta.
-        reason: in words.
+        index: index of the structure in its file, from 0.
+        residual: residual along each lattice vector, shape ``(3,)``, quanta.
+        reason: reason in words.
     """
 
     index: int
@@ -119,14 +119,14 @@ class Unexplained:
 
 @dataclass(frozen=True)
 class BranchReport:
-    """Whether the labels of a data set agree with predictions, up to quanta.
+    """A comparison of labels and predictions, up to quanta.
 
     Attributes:
-        n_periodic: structures whose dipole has quanta.
-        moves: how many labels were moved by which quanta; those that stayed are not in it.
-        edges: shape ``(n_bins + 1,)`` of the histogram, quanta.
-        histogram: shape ``(3, n_bins)``, residuals along each lattice vector that has quanta.
-        unexplained: the labels to look at; they are not left out.
+        n_periodic: number of structures whose dipole has quanta.
+        moves: number of labels that were moved by each combination of quanta, except zero.
+        edges: edges of the bins of the histogram, shape ``(n_bins + 1,)``, quanta.
+        histogram: counts of residuals along each lattice vector, shape ``(3, n_bins)``.
+        unexplained: labels to inspect; they are not left out.
     """
 
     n_periodic: int
@@ -140,7 +140,7 @@ class BranchReport:
         return sum(self.moves.values())
 
     def as_json(self) -> dict[str, object]:
-        """All of it."""
+        """Return all results."""
         return {
             "n_periodic": self.n_periodic,
             "n_moved": self.n_moved,
@@ -156,12 +156,13 @@ class BranchReport:
 def report_branches(
     indices: Sequence[int], quanta: Sequence[Quanta], residuals: Array
 ) -> BranchReport:
-    """Judge labels by their residuals.
+    """Compare labels with predictions by their residuals.
 
     Args:
-        indices: of the structures in their file.
-        quanta: of each structure.
-        residuals: shape ``(n_structures, 3)``, label - e sum N R - prediction, labels as given.
+        indices: indices of the structures in their file.
+        quanta: quanta of each structure.
+        residuals: label - e sum N R - prediction, with labels as given, shape
+            ``(n_structures, 3)``, in the unit of the quanta.
     """
     moves: Counter[tuple[int, int, int]] = Counter()
     fractions, lengths = np.zeros((len(residuals), 3)), np.zeros(len(residuals))

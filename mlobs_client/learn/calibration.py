@@ -1,4 +1,4 @@
-"""From a client file and labelled structures to calibrated committees, and to their cards."""
+"""Calibrate the committees of a client file on labelled structures, and write model cards."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from mlobs_client.quantities import QUANTITIES, of_members, of_one_committee
 logger = logging.getLogger(__name__)
 
 ABSURD: Final = 10.0
-"""Alpha that no committee has on structures like those of its training."""
+"""Alpha above that of any committee on structures like its training set."""
 
 FORMULA: Final = "alpha^2 = <e^2>/<s^2> - 1/M"
 
 
 @dataclass(frozen=True)
 class CommitteeCalibration:
-    """One quantity of one committee.
+    """The calibration of one quantity of one committee.
 
     Attributes:
         models: files of the members.
-        errors: of the labelled structures.
-        calibration: what they say.
-        n_atoms: mean number of the structures, to which numbers of whole structures are scaled.
+        errors: errors on the labelled structures.
+        calibration: the calibration from these errors.
+        n_atoms: mean number of atoms, to which extensive quantities are scaled.
     """
 
     models: tuple[Path, ...]
@@ -51,19 +51,19 @@ class CommitteeCalibration:
 def calibrate_client(
     config: ClientConfig, folder: Path, data: Path, labels: Mapping[str, Label]
 ) -> dict[str, CommitteeCalibration]:
-    """Calibrate all committees of a client that there are labels for.
+    """Calibrate all committees of a client for which there are labels.
 
-    What a client shows of forces and virials has the alpha of the energies all the same, and the
-    own ones are for the reader; see :mod:`mlobs_client.client.alphas`.
+    A client scales spreads of forces and virials by the alpha of the energies; their own alphas
+    are for information, see :mod:`mlobs_client.client.alphas`.
 
     Args:
         config: the client file; its alphas are not used.
-        folder: where it lies.
+        folder: folder of the client file.
         data: labelled structures that no member was trained on.
-        labels: by the names of :func:`mlobs_client.quantities.labelled`.
+        labels: labels by the names of :func:`mlobs_client.quantities.labelled`.
 
     Returns:
-        By quantity. What cannot be calibrated is left out, with a warning.
+        Calibrations by quantity. Others are left out with a warning.
 
     Raises:
         ConfigError: no committee has labels, a committee has two members, it was trained on
@@ -97,17 +97,17 @@ def calibrate_client(
 
 
 def write_cards(calibrated: Mapping[str, CommitteeCalibration], data: Path) -> list[Path]:
-    """Write what was found beside the models.
+    """Write calibrations to the cards beside the models.
 
     Args:
-        calibrated: by quantity.
-        data: the file that it came from.
+        calibrated: calibrations by quantity.
+        data: file of the labelled structures.
 
     Returns:
         The files that were written.
 
     Raises:
-        ConfigError: the card that is there is damaged.
+        ConfigError: an existing card is damaged.
         ModelError: a card cannot be written.
     """
     by_models: dict[tuple[Path, ...], dict[str, CalibratedQuantity]] = {}
@@ -145,7 +145,7 @@ def _entry(one: CommitteeCalibration, data: Path) -> CalibratedQuantity:
 def _models(
     config: ClientConfig, folder: Path, labels: Mapping[str, Label]
 ) -> dict[str, tuple[Path, ...]]:
-    """Quantities that have labels and a committee, and the files of its members."""
+    """Return the model files of each quantity that has labels and a committee."""
     names = {"virials" if name == "stress" else name for name in labels}
     found: dict[str, tuple[Path, ...]] = {}
     for family, _, paths in committees(config, folder):
@@ -167,7 +167,7 @@ def _models(
 
 
 def _check_data(models: Sequence[Path], data: Path) -> None:
-    """Refuse the file that the members were trained on, as ``mlobs train`` has noted it."""
+    """Refuse the file that the members were trained on, according to ``mlobs train``."""
     report = models[0].with_name("report.json")
     if not report.is_file():
         return
@@ -182,7 +182,7 @@ def _check_data(models: Sequence[Path], data: Path) -> None:
 
 
 def _uncalibrated(config: ClientConfig) -> ClientConfig:
-    """The same client with all alphas 1."""
+    """Return the client file with all alphas 1."""
     changed = {
         QUANTITIES[quantity].table: table.model_copy(update={"alpha": 1.0})
         for quantity, table in config.models.items()

@@ -1,8 +1,8 @@
-"""Committees compared with labels: what :mod:`mlobs_client.analysis.calibration` needs.
+"""Compare committees with labels, for :mod:`mlobs_client.analysis.calibration`.
 
-Energies have no common zero, and networks give them an offset of their own for each composition.
-What means something are differences between structures of one composition. So from each member
-the mean of its errors is taken away, composition by composition.
+Energies have no common zero, and each network has its own offset for each composition. Only
+differences between structures of one composition have a meaning. So the mean error of each member
+is subtracted for each composition.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from mlobs_client.analysis.calibration import Errors
 from mlobs_client.client.total_energy import observe
 from mlobs_client.evaluate.evaluation import Evaluator
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.quantities import Quantity, of_members, symmetric_components
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM
@@ -27,30 +27,32 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Compared:
-    """One structure: label ``[row, component]`` and members ``[m, row, component]``."""
+    """A structure with its label ``[row, component]`` and members ``[m, row, component]``."""
 
-    one: Labelled
+    one: LabelledStructure
     label: Array
     members: Array
 
 
 def committee_errors(
-    evaluators: Sequence[Evaluator], labelled: Sequence[Labelled], quantities: Sequence[str]
+    evaluators: Sequence[Evaluator],
+    labelled: Sequence[LabelledStructure],
+    quantities: Sequence[str],
 ) -> dict[str, Errors]:
     """Evaluate committees on labelled structures.
 
-    Numbers of whole structures are scaled to their mean number of atoms, by its square root.
+    Extensive quantities are scaled by the square root of the number of atoms to its mean.
 
     Args:
-        evaluators: of a client whose alphas are all 1.
-        labelled: with the labels of these quantities; a stress serves for virials.
-        quantities: of :func:`mlobs_client.quantities.of_members`.
+        evaluators: evaluators of a client whose alphas are all 1.
+        labelled: structures with labels of these quantities; a stress can replace virials.
+        quantities: names in :func:`mlobs_client.quantities.of_members`.
 
     Returns:
-        By quantity; without energies where no two structures have the same composition.
+        Errors by quantity; without energies if no two structures have the same composition.
 
     Raises:
-        EvaluationError: the models cannot treat a structure.
+        EvaluationError: the models cannot evaluate a structure.
     """
     known = of_members()
     rows = {quantity: known[quantity] for quantity in quantities}
@@ -75,12 +77,12 @@ def committee_errors(
     return found
 
 
-def mean_size(labelled: Sequence[Labelled]) -> float:
-    """Mean number of atoms of structures, to which numbers of whole structures are scaled."""
+def mean_size(labelled: Sequence[LabelledStructure]) -> float:
+    """Return the mean number of atoms, to which extensive quantities are scaled."""
     return float(np.mean([one.structure.n_atoms for one in labelled]))
 
 
-def _compare(row: Quantity, one: Labelled, members: Array) -> _Compared:
+def _compare(row: Quantity, one: LabelledStructure, members: Array) -> _Compared:
     label = _label(row.members_of, one, members)
     if row.is_symmetric:
         label, members = symmetric_components(label), symmetric_components(members)
@@ -88,7 +90,7 @@ def _compare(row: Quantity, one: Labelled, members: Array) -> _Compared:
     return _Compared(one, label.reshape(n_rows, -1), members.reshape(len(members), n_rows, -1))
 
 
-def _label(quantity: str, one: Labelled, members: Array) -> Array:
+def _label(quantity: str, one: LabelledStructure, members: Array) -> Array:
     """As it is, but dipoles on the branch next to the mean of the committee."""
     if quantity == "virials" and "virials" not in one.labels:
         return -one.structure.volume / ANGSTROM**3 * one.labels["stress"]
@@ -99,7 +101,7 @@ def _label(quantity: str, one: Labelled, members: Array) -> Array:
 
 
 def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
-    """Less the mean error of each member; a composition with one structure says nothing then."""
+    """Subtract the mean error of each member; compositions with one structure are left out."""
     by_formula = defaultdict(list)
     for each in compared:
         by_formula[each.one.formula].append(each)
@@ -118,7 +120,7 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
 
 
 def _warn_of_offsets(offsets: Array, errors: Array) -> None:
-    """The spread that is shown has them in it; ``[m, 1, 1]`` and ``[structure, m, 1, 1]``."""
+    """Warn of offsets ``[m, 1, 1]`` that exceed errors ``[structure, m, 1, 1]``."""
     between, within = offsets.std(ddof=1), (errors - offsets).std(axis=1, ddof=1)
     if between > np.sqrt(np.mean(within**2)):
         logger.warning(
@@ -130,7 +132,7 @@ def _warn_of_offsets(offsets: Array, errors: Array) -> None:
 
 
 def _join(row: Quantity, compared: Sequence[_Compared], size: float) -> Errors:
-    """All structures together, those of other sizes scaled to this number of atoms."""
+    """Join all structures, scaled to this number of atoms."""
     errors, deviations, frames = [], [], []
     for k, each in enumerate(compared):
         scale = 1.0 if row.per == "atom" else np.sqrt(size / each.one.structure.n_atoms)

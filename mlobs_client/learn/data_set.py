@@ -1,4 +1,4 @@
-"""What all members of a committee share: targets, their scales, and the structures held out."""
+"""Prepare labelled structures for training: targets, their scales, and held-out structures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlobs_client.learn.bond_charges import (
 )
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.index_order import IndexOrder, find_index_order
-from mlobs_client.learn.labels import Labelled, numbers_by_species, species_of
+from mlobs_client.learn.labels import LabelledStructure, numbers_by_species, species_of
 from mlobs_client.learn.networks import KINDS, count_species, fit_free_atoms
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array, Integers
@@ -29,7 +29,7 @@ from mlobs_client.structure import Array, Integers
 VALID_FRACTION: Final = 0.1
 FEWEST: Final = 5
 MOST_BORN: Final = 30
-"""Structures whose Born charges decide about a first prediction: each has many."""
+"""Largest number of structures whose Born charges enter the first prediction."""
 
 NO_QUANTA: Final = Quanta(np.zeros((3, 3)), (False, False, False))
 
@@ -39,23 +39,23 @@ class DataSet:
     """Labelled structures, prepared for training.
 
     Attributes:
-        kind: of the networks.
+        kind: kind of the networks.
         labelled: all structures.
         species: their atomic numbers, sorted.
-        quanta: of each structure; none where branches are kept as they are.
-        targets: of each structure, by the names of labels; what a network has to give: the dipole
-            less its integer part on the branch nearest to the first prediction, the energy less
-            that of free atoms, Born charges less oxidation numbers.
-        scales: what there is to learn, see :class:`mlobs_client.learn.objective.Objective`.
-        test: places of structures that no member may see.
-        rest: places of the others.
-        free_atoms: shape ``(n_species,)``, eV; None without energies.
-        first: the first prediction of the dipole; None without dipoles.
-        order: of the indices of Born charges; None without them.
+        quanta: quanta of each structure; none if branches are kept as they are.
+        targets: targets of the network for each structure, by the names of labels: the dipole
+            without its integer part, on the branch nearest to the first prediction; the energy
+            minus that of free atoms; Born charges minus oxidation numbers.
+        scales: sizes of the targets, see :class:`mlobs_client.learn.objective.Objective`.
+        test: indices of structures that are held out from all members.
+        rest: indices of the other structures.
+        free_atoms: energies of free atoms, shape ``(n_species,)``, eV; None without energies.
+        first: first prediction of the dipole; None without dipoles.
+        order: order of the indices of Born charges; None without them.
     """
 
     kind: str
-    labelled: tuple[Labelled, ...]
+    labelled: tuple[LabelledStructure, ...]
     species: tuple[int, ...]
     quanta: tuple[Quanta, ...]
     targets: tuple[Mapping[str, Array], ...]
@@ -73,22 +73,22 @@ class DataSet:
 
     @property
     def oxidation_numbers(self) -> dict[str, int] | None:
-        """By species; None where atoms of one species differ."""
+        """Oxidation numbers by species; None if atoms of one species differ."""
         return numbers_by_species(self.labelled)
 
     @property
     def is_periodic(self) -> bool:
-        """Whether any structure is."""
+        """True if any structure is periodic."""
         return any(any(one.structure.pbc) for one in self.labelled)
 
     @property
     def unsure(self) -> list[int]:
-        """Indices in the file, of structures whose branch is a guess: no other is like them."""
+        """Indices in the file of structures whose branch no other structure determines."""
         places = [] if self.first is None else [self.rest[s] for s in self.first.unsure]
         return [self.labelled[s].index for s in places]
 
     def as_json(self) -> dict[str, Any]:
-        """What a report says of it; structures by their indices in the file."""
+        """Return the entries of a report; structures are given by their indices in the file."""
         first = None
         if self.first is not None:
             first = {
@@ -109,7 +109,7 @@ class DataSet:
         }
 
     def split(self, seed: int) -> tuple[Integers, Integers]:
-        """A member's own structures to learn from and to judge by, of those not held out."""
+        """Return the training and validation structures of a member, without held-out ones."""
         order = np.random.default_rng([seed, 7]).permutation(self.rest)
         n_valid = max(1, round(VALID_FRACTION * len(order)))
         return order[n_valid:], order[:n_valid]
@@ -117,26 +117,26 @@ class DataSet:
 
 def prepare(
     kind: str,
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     *,
     cutoff: float,
     test_fraction: float = 0.1,
     seed: int = 0,
     fold: bool = True,
 ) -> DataSet:
-    """Hold structures out, and make targets; nothing is learned from labels that are held out.
+    """Hold structures out, and make targets, without use of held-out labels.
 
     Args:
-        kind: of the networks.
-        labelled: with the labels that the kind needs.
-        cutoff: of the networks, angstrom.
-        test_fraction: of the structures, to be held out.
-        seed: of what is held out.
-        fold: False says that all dipoles are on one branch already, and leaves them there.
+        kind: kind of the networks.
+        labelled: structures with the labels that the kind needs.
+        cutoff: cutoff of the networks, angstrom.
+        test_fraction: fraction of the structures to hold out.
+        seed: seed for the choice of held-out structures.
+        fold: False if all dipoles are on one branch already, which is then kept.
 
     Raises:
-        ConfigError: too few structures, the branches of their dipoles cannot be told, or Born
-            charges have the coordinate as first index.
+        ConfigError: there are too few structures, the branches of their dipoles cannot be
+            determined, or Born charges have the coordinate as first index.
     """
     if len(labelled) < FEWEST:
         raise ConfigError(
@@ -175,17 +175,17 @@ def prepare(
 
 def _set_dipoles(
     targets: Sequence[dict[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     quanta: Sequence[Quanta],
     species: Sequence[int],
     cutoff: float,
     rest: Integers,
     seed: int,
 ) -> FirstPrediction:
-    """Born charges where there are some, and dipoles next to a first prediction."""
+    """Set targets of Born charges, if any, and of dipoles on the branch of a first prediction."""
     start = _set_born_charges(targets, labelled, species, cutoff, rest)
     features = np.array([pair_features(one.structure, species, cutoff) for one in labelled])
-    labels = np.array([one.remainder for one in labelled])
+    labels = np.array([one.single_valued_dipole for one in labelled])
     of_rest = [quanta[s] for s in rest]
     first = fit_bond_charges(features[rest], labels[rest], of_rest, seed, start)
     if not first.tells:
@@ -204,7 +204,7 @@ def _set_dipoles(
 
 
 def _set_as_labelled(
-    targets: Sequence[dict[str, Array]], labelled: Sequence[Labelled], name: str
+    targets: Sequence[dict[str, Array]], labelled: Sequence[LabelledStructure], name: str
 ) -> None:
     is_of_atoms = QUANTITIES[name].per == "atom"
     for target, one in zip(targets, labelled, strict=True):
@@ -213,12 +213,12 @@ def _set_as_labelled(
 
 def _set_born_charges(
     targets: Sequence[dict[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     species: Sequence[int],
     cutoff: float,
     rest: Integers,
 ) -> Array | None:
-    """Returns what they say of charges that pass along pairs; None where there are none."""
+    """Set targets of Born charges; return charges of pairs fitted to them, None without."""
     if "born_charges" not in labelled[0].labels:
         return None
     for target, one in zip(targets, labelled, strict=True):
@@ -233,9 +233,9 @@ def _set_born_charges(
 
 
 def _check_order(
-    targets: Sequence[Mapping[str, Array]], labelled: Sequence[Labelled]
+    targets: Sequence[Mapping[str, Array]], labelled: Sequence[LabelledStructure]
 ) -> IndexOrder | None:
-    """Of the indices of Born charges, if there are some."""
+    """Determine the order of the indices of Born charges, and refuse a wrong one."""
     if "born_charges" not in targets[0]:
         return None
     order = find_index_order(
@@ -255,7 +255,7 @@ def _check_order(
 
 def _set_energies(
     targets: Sequence[dict[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     species: Sequence[int],
     rest: Integers,
 ) -> Array:
@@ -269,10 +269,10 @@ def _set_energies(
 
 def _scales(
     targets: Sequence[Mapping[str, Array]],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledStructure],
     species: Sequence[int],
 ) -> dict[str, float]:
-    """Root mean squares of what is left when what needs no structure is taken away."""
+    """Return root mean squares of the targets; of polarizabilities without a mean per species."""
     sizes = np.array([one.structure.n_atoms for one in labelled])
     scales = {}
     for name in targets[0]:

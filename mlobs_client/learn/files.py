@@ -1,4 +1,4 @@
-"""Files of torch: each is written whole, or the one before it stays."""
+"""Write files of torch as a whole, so that an interrupted write leaves the previous file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlobs_client.files import write_whole
 
 
 def write_pickle(path: Path, content: Mapping[str, Any] | torch.nn.Module) -> None:
-    """Write a checkpoint or a network, or replace it, at once.
+    """Write or replace a checkpoint or a network as a whole.
 
     Raises:
         ModelError: it cannot be written.

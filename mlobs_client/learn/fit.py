@@ -1,8 +1,8 @@
-"""The training of one network, which a kill at any moment does not harm.
+"""Train one network, with checkpoints from which it continues exactly after a kill.
 
-Adam with a one-cycle learning rate over a fixed number of steps, and a running average of the
-weights, of which the best check on validation structures is kept. Every check writes all that the
-rest depends on, so a fit that goes on ends where an undisturbed one does.
+The optimizer is Adam with a one-cycle learning rate over a fixed number of steps. A running average
+of the weights is validated at each check, and the best average is kept. Every check writes the
+complete state, so that a continued fit ends as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from mlobs_client.learn.batches import join
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.objective import Objective
 
-Report = Callable[[int, float], None]
-"""Called with the step and the last validation error."""
+ReportStep = Callable[[int, float], None]
+"""Function that is called with the step and the last validation error."""
 
 
 class Recipe(NamedTuple):
-    """How a network is optimized.
+    """Settings of the optimization.
 
     Attributes:
-        steps: of the optimizer; at least 4.
+        steps: number of steps of the optimizer, at least 4.
         rate: highest learning rate.
-        batch: structures in a step.
-        settling: part of the steps after which labels may follow the network to other branches.
-        n_checks: how often validation structures are looked at.
+        batch: number of structures per step.
+        settling: fraction of the steps after which labels may follow the network to other branches.
+        n_checks: number of validations.
     """
 
     steps: int
@@ -48,12 +48,12 @@ class Recipe(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One look at the validation structures.
+    """The result of one validation.
 
     Attributes:
-        step: after which.
-        loss: mean over the steps since the last look.
-        error: root of the mean squared error of the averaged weights.
+        step: number of steps made.
+        loss: mean loss since the last validation.
+        error: root mean squared error of the averaged weights on the validation structures.
     """
 
     step: int
@@ -66,14 +66,14 @@ class Fit:
     """A network in training; afterwards it has the best weights.
 
     Attributes:
-        network: to train.
-        objective: what to make small.
-        train: graphs to learn from.
-        valid: graphs that decide which weights are kept.
-        recipe: how.
-        seed: of the order of the structures.
-        checkpoint: file that the fit goes on from if it is there.
-        device: where the network is.
+        network: network to train.
+        objective: loss and validation error.
+        train: training graphs.
+        valid: validation graphs.
+        recipe: settings of the optimization.
+        seed: seed of the order of the structures.
+        checkpoint: file from which the fit continues if it exists.
+        device: device of the network.
     """
 
     network: torch.nn.Module
@@ -107,11 +107,11 @@ class Fit:
         self._best: dict[str, torch.Tensor] = {}
         self._checks: list[Check] = []
 
-    def run(self, report: Report) -> list[Check]:
+    def run(self, report: ReportStep) -> list[Check]:
         """Train to the end.
 
         Raises:
-            ModelError: the checkpoint cannot be read or written, or the errors became infinite.
+            ModelError: the checkpoint cannot be read or written, or the error is not finite.
         """
         self._resume()
         every = max(1, self.recipe.steps // self.recipe.n_checks)

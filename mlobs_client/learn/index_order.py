@@ -1,8 +1,8 @@
-r"""Which index of Born charges is that of the dipole?
+r"""Determine which index of Born charges is that of the dipole.
 
-Exchanged, the two indices of d mu_i / d R_Ij leave its symmetric part and turn the sign of the
-antisymmetric one. What a dipole does to one part it does to the other: a model whose derivatives
-are fitted to dipoles and to symmetric parts predicts antisymmetric parts of the right sign.
+An exchange of the indices of d mu_i / d R_Ij keeps the symmetric part and changes the sign of the
+antisymmetric one. A model whose derivatives are fitted to dipoles and to symmetric parts predicts
+antisymmetric parts with the right sign.
 """
 
 from __future__ import annotations
@@ -19,30 +19,29 @@ from mlobs_client.learn.vector_features import count_features, vector_features
 from mlobs_client.structure import Array, Integers, Structure
 
 DECIDES: Final = 0.2
-"""Correlation of antisymmetric parts; right models of water and of oxides reach 0.5 to 0.99."""
+"""Least correlation of antisymmetric parts; models of water and of oxides reach 0.5 to 0.99."""
 
 EXPLAINED: Final = 0.8
-"""Of the squares of symmetric parts of atoms that were not fitted, at least."""
+"""Least explained fraction of the squares of symmetric parts of atoms that were not fitted."""
 
 VISIBLE: Final = 0.3
-"""Size of antisymmetric parts, in what the model leaves of symmetric ones: with smaller ones, right
-labels of wurtzite correlate by -0.5, with larger ones those of 15 random ionic crystals by 0.66 or
-more."""
+"""Least size of antisymmetric parts, in units of the residual of symmetric ones: below it, right
+labels of wurtzite correlate by -0.5, above it those of 15 random ionic crystals by 0.66 or more."""
 
 MOST_ATOMS: Final = 600
-"""Structures are taken until there are so many."""
+"""Number of atoms after which no more structures are used."""
 
 RIDGE: Final = 1e-4
-"""Relative to the square of each feature."""
+"""Regularization, relative to the square of each feature."""
 
 
 @dataclass(frozen=True)
 class IndexOrder:
-    """What antisymmetric parts say.
+    """The order of the indices according to antisymmetric parts.
 
     Attributes:
-        correlation: of those of labels with those of the model; NaN where there is no model.
-        reason: why it cannot be told; empty if it can.
+        correlation: correlation of labels and model; NaN without a model.
+        reason: reason why the order is undetermined; empty if it is determined.
     """
 
     correlation: float
@@ -50,11 +49,11 @@ class IndexOrder:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether the first index is that of the coordinate."""
+        """True if the first index is that of the coordinate."""
         return not self.reason and self.correlation < 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """For a report."""
+        """Return the entries of a report."""
         known = np.isfinite(self.correlation)
         return {"correlation": self.correlation if known else None, "cannot_tell": self.reason}
 
@@ -64,14 +63,14 @@ def find_index_order(
     born_charges: Sequence[Array],
     dipoles: Array | None = None,
 ) -> IndexOrder:
-    """Judge Born charges by a model that is fitted to what does not depend on their order.
+    """Compare Born charges with a model that is fitted to data that do not depend on their order.
 
     Args:
-        structures: in random order; the first ones are taken.
-        born_charges: of each, shape ``(n_atoms, 3, 3)``, supposed to be [I,i,j] =
-            d dipole_i / d R_Ij, less integers times the unit matrix, e.
-        dipoles: of each, less the same integers times positions, on one branch, e angstrom, shape
-            ``(n_structures, 3)``.
+        structures: structures in random order; the first ones are used.
+        born_charges: Born charges of each, shape ``(n_atoms, 3, 3)``, expected to be [I,i,j] =
+            d dipole_i / d R_Ij, minus integers times the unit matrix, e.
+        dipoles: dipoles of each, minus the same integers times positions, on one branch,
+            e angstrom, shape ``(n_structures, 3)``.
     """
     n_taken = int(np.searchsorted(np.cumsum([one.n_atoms for one in structures]), MOST_ATOMS)) + 1
     taken, labels = structures[:n_taken], np.concatenate(born_charges[:n_taken])
@@ -99,7 +98,7 @@ def find_index_order(
 
 
 def _doubt(correlation: float, antisymmetric: float, symmetric: float, left: float) -> str:
-    """Why this says nothing, from root mean squares of labels and of what the model leaves."""
+    """Return the reason why the order is undetermined, from root mean squares and residuals."""
     if left**2 > (1.0 - EXPLAINED) * symmetric**2:
         return f"a model leaves {left:.2g} of {symmetric:.2g} e of their symmetric parts"
     if antisymmetric < VISIBLE * left:
@@ -117,13 +116,13 @@ def _rms(values: Array) -> float:
 
 
 def _correlate(first: Array, second: Array) -> float:
-    """Zero where one of them is."""
+    """Return the correlation; zero if one of the arrays is zero."""
     sizes = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(np.sum(first * second)) / sizes if sizes else 0.0
 
 
 def _every_second(numbers: Integers) -> npt.NDArray[np.bool_]:
-    """Of each species, the first, third, ... atom."""
+    """Return a mask of the first, third, ... atom of each species."""
     chosen = np.zeros(len(numbers), dtype=bool)
     for z in np.unique(numbers):
         chosen[np.flatnonzero(numbers == z)[::2]] = True
@@ -131,13 +130,13 @@ def _every_second(numbers: Integers) -> npt.NDArray[np.bool_]:
 
 
 def _parts(tensors: Array) -> tuple[Array, Array]:
-    """Symmetric and antisymmetric, in the indices 1 and 2."""
+    """Return the symmetric and the antisymmetric part, in the indices 1 and 2."""
     turned = tensors.swapaxes(1, 2)
     return 0.5 * (tensors + turned), 0.5 * (tensors - turned)
 
 
 def _fit(rows: Sequence[Array], labels: Sequence[Array]) -> Array:
-    """Least squares in which every kind of label counts alike."""
+    """Solve a least-squares problem in which every kind of label has the same weight."""
     sizes = [np.linalg.norm(one) or 1.0 for one in labels]
     matrix = np.concatenate([one / size for one, size in zip(rows, sizes, strict=True)])
     right = np.concatenate([one / size for one, size in zip(labels, sizes, strict=True)])

@@ -1,8 +1,8 @@
-r"""Labels that are known up to integers, explained by few numbers: which integers are right?
+r"""Fit labels that are known up to integers by a linear model with few parameters.
 
-Of labels y = A c + n + noise with integers n, both c and n are unknown. Where c is normally
-distributed, each label that is put on a branch says what the next ones are, and with what error:
-the most certain comes next, and while several integers are possible, all are followed.
+In labels y = A c + n + noise with integers n, both c and n are unknown. If c is normally
+distributed, each label on a known branch predicts the next ones, with an error: the most certain
+one comes next, and while several integers are possible, all are followed.
 
 Source:
     The M-algorithm, Anderson and Mohan, IEEE Trans. Commun. 32, 169 (1984).
@@ -17,26 +17,26 @@ import numpy as np
 from mlobs_client.structure import Array
 
 NOISE: Final = 0.05
-"""Standard deviation of the labels from the best numbers, quanta; 0.02 to 0.1 is found as well."""
+"""Standard deviation of the noise, quanta; noise of 0.02 to 0.1 is treated as well."""
 
 WITHIN: Final = 4.5
-"""Standard deviations between a label and the prediction from those before it, at most."""
+"""Largest deviation of a label from its prediction, in standard deviations."""
 
 RANK: Final = 1e-6
-"""Of singular values, relative to the largest; below, numbers are said to change nothing."""
+"""Singular values below this fraction of the largest count as zero."""
 
 N_ITERATIONS: Final = 20
-"""Of least squares and choices of the nearest integers; few change after the third."""
+"""Number of iterations of least squares and rounding; few integers change after the third."""
 
 
 def search_integers(rows: Array, labels: Array, scale: float, n_kept: int) -> Array:
-    """Return numbers that explain labels up to integers, the most probable ones first.
+    """Return parameters that fit labels up to integers, the most probable ones first.
 
     Args:
         rows: A, shape ``(n_labels, n_numbers)``.
         labels: shape ``(n_labels,)``, on any branch.
-        scale: root mean square of A c that is expected.
-        n_kept: how many choices of the integers are followed at once.
+        scale: expected root mean square of A c.
+        n_kept: number of choices of the integers that are followed at once.
 
     Returns:
         c, shape ``(n_found, n_numbers)`` with at most ``n_kept`` rows.
@@ -59,20 +59,21 @@ def search_integers(rows: Array, labels: Array, scale: float, n_kept: int) -> Ar
 
 
 def fold_integers(values: Array) -> Array:
-    """Less the nearest integers."""
+    """Subtract the nearest integers."""
     return np.asarray(values - np.rint(values))
 
 
 def refine(rows: Array, labels: Array, numbers: Array) -> tuple[Array, Array]:
-    """Least squares in turns with choosing the nearest integers.
+    """Alternate least squares and rounding to the nearest integers.
 
     Args:
         rows: A, shape ``(n_labels, n_numbers)``.
         labels: shape ``(n_labels,)``.
-        numbers: to start from, shape ``(n_starts, n_numbers)``.
+        numbers: initial c, shape ``(n_starts, n_numbers)``.
 
     Returns:
-        c of each start, and the root mean squares of what it leaves of the labels.
+        c of each start, shape ``(n_starts, n_numbers)``, and root mean square residuals, shape
+        ``(n_starts,)``.
     """
     inverse = np.linalg.pinv(rows, rcond=RANK)
     for _ in range(N_ITERATIONS):
@@ -84,7 +85,7 @@ def refine(rows: Array, labels: Array, numbers: Array) -> tuple[Array, Array]:
 def _branch(
     differences: Array, costs: Array, deviation: float, n_kept: int
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], Array]:
-    """Which choices go on, a choice as often as several integers are possible; and the residuals.
+    """Return the choices to follow, repeated for each possible integer, and their residuals.
 
     The nearest integer is always possible: a label may be an outlier.
     """

@@ -1,4 +1,4 @@
-"""Labelled structures: what an extended xyz file says, checked, in the units of model files."""
+"""Read and check labelled structures, with labels in the units of model files."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
 
 INTEGER_ARRAYS: Final = ("oxn", "Qs")
-"""What oxidation numbers of atoms are called in data sets."""
+"""Names of columns of oxidation numbers in data sets."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """Where a label is found.
+    """The location of a label in a file.
 
     Attributes:
-        key: in the comment line, or of a column for what belongs to atoms.
-        unit: of its numbers, in e, angstrom and eV.
+        key: name in the comment line, or of a column for labels of atoms.
+        unit: unit of the numbers, in e, angstrom and eV.
         transposed: Born charges are [j, i] = d dipole_i / d R_j in the file.
     """
 
@@ -43,16 +43,16 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One structure with what is known of it.
+class LabelledStructure:
+    """A structure with its labels.
 
     Attributes:
-        index: in its file, from 0.
-        structure: atomic units, as everywhere.
-        labels: by the names of :func:`mlobs_client.quantities.labelled`; e, angstrom, eV. The
-            dipole is on any branch, symmetric tensors are symmetric, Born charges add up to zero;
-            virials are -dE/d(strain) = -V stress.
-        oxidation_numbers: shape ``(n_atoms,)``; None where no dipole is learned.
+        index: index in its file, from 0.
+        structure: the structure, atomic units.
+        labels: labels by the names of :func:`mlobs_client.quantities.labelled`, in e, angstrom and
+            eV. The dipole is on any branch, symmetric tensors are symmetric, Born charges add up to
+            zero; virials are -dE/d(strain) = -V stress.
+        oxidation_numbers: shape ``(n_atoms,)``; None if no dipole is learned.
     """
 
     index: int
@@ -65,8 +65,8 @@ class Labelled:
         return Quanta.of(self.structure)
 
     @property
-    def remainder(self) -> Array:
-        """The dipole less e sum N_I R_I, on the branch of the label, e angstrom."""
+    def single_valued_dipole(self) -> Array:
+        """Dipole minus e sum N_I R_I, on the branch of the label, shape ``(3,)``, e angstrom."""
         if self.oxidation_numbers is None:
             return self.labels["dipole"]
         return np.asarray(
@@ -85,26 +85,26 @@ def read_labelled(
     oxidation_numbers: OxidationNumbers | None = None,
     *,
     with_integers: bool = True,
-) -> list[Labelled]:
-    """Read all frames.
+) -> list[LabelledStructure]:
+    """Read all labelled structures of a file.
 
     Args:
-        path: of an extended xyz file, or of any that ASE reads.
-        wanted: labels by the names of :func:`mlobs_client.quantities.labelled`.
-        oxidation_numbers: of the species; without them, from the columns ``oxn`` or ``Qs``.
-        with_integers: False leaves oxidation numbers out; a model that is compared with dipoles
-            has its own.
+        path: path of an extended xyz file, or of any file that ASE reads.
+        wanted: labels to read, by the names of :func:`mlobs_client.quantities.labelled`.
+        oxidation_numbers: oxidation numbers of the species; None for the columns ``oxn`` or ``Qs``.
+        with_integers: False to leave out oxidation numbers, for comparison with models that have
+            their own.
 
     Raises:
-        ConfigError: the file cannot be read, a label is missing or has another shape, oxidation
-            numbers are missing, are no integers, or do not add up to zero.
+        ConfigError: the file cannot be read, a label is missing or has another shape, or
+            oxidation numbers are missing, not integer, or do not add up to zero.
     """
     frames = list(iterate_atoms(path))
     return list(_label(path, frames, wanted, oxidation_numbers, with_integers))
 
 
 def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
-    """Those of the labels that the first structure of a file has.
+    """Return the names of the labels that the first structure of a file has.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -116,13 +116,13 @@ def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
     return [name for name, label in labels.items() if _value(atoms, name, label) is not None]
 
 
-def species_of(labelled: Sequence[Labelled]) -> tuple[int, ...]:
-    """Atomic numbers of a data set, sorted."""
+def species_of(labelled: Sequence[LabelledStructure]) -> tuple[int, ...]:
+    """Return the atomic numbers of a data set, sorted."""
     return tuple(sorted({int(z) for one in labelled for z in one.structure.numbers}))
 
 
-def numbers_by_species(labelled: Sequence[Labelled]) -> dict[str, int] | None:
-    """Oxidation numbers of a data set by species; None where atoms of one species differ."""
+def numbers_by_species(labelled: Sequence[LabelledStructure]) -> dict[str, int] | None:
+    """Return oxidation numbers of a data set by species; None if atoms of one species differ."""
     found: dict[int, int] = {}
     for one in labelled:
         integers = one.oxidation_numbers
@@ -140,7 +140,7 @@ def _label(
     wanted: Mapping[str, Label],
     oxidation_numbers: OxidationNumbers | None,
     with_integers: bool,
-) -> Iterator[Labelled]:
+) -> Iterator[LabelledStructure]:
     for index, atoms in enumerate(frames):
         where = f"{path}, structure {index} (counted from 0)"
         try:
@@ -151,11 +151,11 @@ def _label(
         integers = None
         if "dipole" in wanted and with_integers:
             integers = _integers(atoms, structure, oxidation_numbers, where)
-        yield Labelled(index, structure, labels, integers)
+        yield LabelledStructure(index, structure, labels, integers)
 
 
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """ASE moves some keys into a calculator when it reads them."""
+    """Return the mappings that may have a label: ASE moves some keys into a calculator."""
     results: Mapping[str, Any] = atoms.calc.results if atoms.calc is not None else {}
     return (atoms.arrays if labelled(name).per == "atom" else atoms.info, results)
 
@@ -200,9 +200,9 @@ def _numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
 def _integers(
     atoms: Atoms, structure: Structure, numbers: OxidationNumbers | None, where: str
 ) -> Integers:
-    """One for each atom, neutral.
+    """Return the oxidation number of each atom, and refuse a charged structure.
 
-    A charged cell has a dipole that depends on the origin, which no network can know.
+    The dipole of a charged cell depends on the origin, which no network can know.
     """
     if numbers is None:
         column = next((name for name in INTEGER_ARRAYS if name in atoms.arrays), None)
@@ -217,7 +217,7 @@ def _integers(
         broken = np.flatnonzero(values != np.round(values))
         if len(broken):
             raise ConfigError(
-                f"{where}: the column {column} has numbers that are no integers: "
+                f"{where}: the column {column} has numbers that are not integers: "
                 f"{values[broken[0]]:g} for atom {broken[0]}"
             )
         numbers = OxidationNumbers([int(value) for value in values])

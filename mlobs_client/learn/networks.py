@@ -1,4 +1,4 @@
-"""Untrained networks of MACE, and the same weights in double precision."""
+"""Build untrained networks of MACE, and convert them to double precision."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ with quiet_third_parties():
     from mace.tools.torch_tools import default_dtype
 
 
-class Size(NamedTuple):
-    """What decides about accuracy and cost.
+class NetworkSize(NamedTuple):
+    """The size of a network, which determines accuracy and cost.
 
     Attributes:
-        channels: features of each degree.
-        layers: of messages.
-        correlation: order in the neighbours of one layer, less 1.
-        radial: widths of the network of the distance.
+        channels: number of features of each degree.
+        layers: number of message-passing layers.
+        correlation: correlation order of a layer (body order minus 1).
+        radial: widths of the layers of the radial network.
     """
 
     channels: int
@@ -37,74 +37,74 @@ class Size(NamedTuple):
 
 
 SIZES: Final = {
-    "small": Size(8, 2, 2, (16,)),
-    "medium": Size(16, 2, 3, (32, 32)),
-    "large": Size(32, 2, 3, (64, 64, 64)),
+    "small": NetworkSize(8, 2, 2, (16,)),
+    "medium": NetworkSize(16, 2, 3, (32, 32)),
+    "large": NetworkSize(32, 2, 3, (64, 64, 64)),
 }
-"""A small one suffices for one phase of one composition, such as liquid water."""
+"""Sizes by name; "small" suffices for one phase of one composition, such as liquid water."""
 
 
-class Build(NamedTuple):
-    """All that a network is made of before it has learned.
+class Architecture(NamedTuple):
+    """The architecture of a network.
 
     Attributes:
         kind: one of :data:`KINDS`.
-        size: see :class:`Size`.
+        size: see :class:`NetworkSize`.
         species: atomic numbers, sorted.
-        cutoff: angstrom.
-        neighbours: mean number of edges of an atom, a normalisation.
+        cutoff: cutoff, angstrom.
+        neighbours: mean number of edges per atom, for normalization.
     """
 
     kind: str
-    size: Size
+    size: NetworkSize
     species: tuple[int, ...]
     cutoff: float
     neighbours: float
 
 
 Networks = Mapping[str, torch.nn.Module]
-"""By the names of their files."""
+"""Networks by the names of their files."""
 
 
 class Kind(NamedTuple):
     """One kind of network that can be trained.
 
     Attributes:
-        learns: the quantities that it gives and that there are labels of; by these names a network
-            gives them, in e, angstrom and eV.
-        make: an untrained one, with the energies of free atoms where it learns energies, shape
-            ``(n_species,)``, eV.
-        evaluator: of trained ones, which it converts in place.
+        learns: quantities that it learns, which are the names of its outputs, in e, angstrom and
+            eV.
+        make: makes an untrained network, from the architecture and the energies of free atoms, if
+            it learns energies, shape ``(n_species,)``, eV.
+        evaluator: makes an evaluator of trained networks, which it converts in place.
         rate: highest learning rate.
-        steps: of the optimizer.
+        steps: number of steps of the optimizer.
     """
 
     learns: tuple[str, ...]
-    make: Callable[[Build, Array | None], torch.nn.Module]
+    make: Callable[[Architecture, Array | None], torch.nn.Module]
     evaluator: Callable[[Networks], Evaluator]
     rate: float
     steps: int
 
 
-def _dipole(one: Build, energies: Array | None) -> torch.nn.Module:
+def _dipole(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
     # The last layer of AtomicDipolesMACE has no scalars: a gate that vanishes at 0 would
     # silence its readout for ever; sigmoid(0) = 1/2 makes it a linear readout.
-    settings = _settings(one, "0e 1o") | {
+    settings = _settings(architecture, "0e 1o") | {
         "gate": torch.sigmoid,
-        "MLP_irreps": o3.Irreps(f"{one.size.channels}x1o"),
+        "MLP_irreps": o3.Irreps(f"{architecture.size.channels}x1o"),
     }
     network: torch.nn.Module = modules.AtomicDipolesMACE(**settings)
     return network
 
 
-def _polarizability(one: Build, energies: Array | None) -> torch.nn.Module:
-    network: torch.nn.Module = modules.AtomicDielectricMACE(**_settings(one, "0e 1o 2e"))
+def _polarizability(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
+    network: torch.nn.Module = modules.AtomicDielectricMACE(**_settings(architecture, "0e 1o 2e"))
     return network
 
 
-def _energy_and_dipole(one: Build, energies: Array | None) -> torch.nn.Module:
-    free = np.zeros(len(one.species)) if energies is None else energies
-    settings = _settings(one, "0e 1o") | {"atomic_energies": free}
+def _energy_and_dipole(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
+    free = np.zeros(len(architecture.species)) if energies is None else energies
+    settings = _settings(architecture, "0e 1o") | {"atomic_energies": free}
     network: torch.nn.Module = modules.EnergyDipolesMACE(**settings)
     return network
 
@@ -123,58 +123,62 @@ KINDS: Final[dict[str, Kind]] = {
         0.01, 5000,
     ),
 }  # fmt: skip
-"""By the name that the files of their members begin with."""
+"""Kinds by name; the names of model files begin with it."""
 
 
-def build(one: Build, dtype: torch.dtype, energies: Array | None = None) -> torch.nn.Module:
+def build(
+    architecture: Architecture, dtype: torch.dtype, energies: Array | None = None
+) -> torch.nn.Module:
     """Make a network with random weights.
 
     Args:
-        one: what to build.
-        dtype: its constants are exact in this precision.
-        energies: shape ``(n_species,)``, eV, of the free atoms; zero if None.
+        architecture: the architecture.
+        dtype: precision of weights and constants.
+        energies: energies of the free atoms, shape ``(n_species,)``, eV; zero if None.
     """
     with quiet_third_parties(), default_dtype(dtype):
         warnings.filterwarnings("ignore", "The TorchScript type system")  # of e3nn
-        return KINDS[one.kind].make(one, energies)
+        return KINDS[architecture.kind].make(architecture, energies)
 
 
-def _settings(one: Build, degrees: str) -> dict[str, Any]:
-    """Settings of all networks of MACE; ``degrees`` of their features, as e3nn calls them."""
-    irreps = o3.Irreps("+".join(f"{one.size.channels}x{degree}" for degree in degrees.split()))
+def _settings(architecture: Architecture, degrees: str) -> dict[str, Any]:
+    """Return the settings of all networks; ``degrees`` are irreps of their features in e3nn."""
+    irreps = o3.Irreps(
+        "+".join(f"{architecture.size.channels}x{degree}" for degree in degrees.split())
+    )
     return {
-        "r_max": one.cutoff,
+        "r_max": architecture.cutoff,
         "num_bessel": 8,
         "num_polynomial_cutoff": 5,
         "max_ell": 2,
         "interaction_cls": modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         "interaction_cls_first": modules.interaction_classes["RealAgnosticInteractionBlock"],
-        "num_interactions": one.size.layers,
-        "num_elements": len(one.species),
+        "num_interactions": architecture.size.layers,
+        "num_elements": len(architecture.species),
         "hidden_irreps": irreps,
         "MLP_irreps": irreps,
-        "avg_num_neighbors": one.neighbours,
-        "atomic_numbers": list(one.species),
-        "correlation": one.size.correlation,
-        "radial_MLP": list(one.size.radial),
+        "avg_num_neighbors": architecture.neighbours,
+        "atomic_numbers": list(architecture.species),
+        "correlation": architecture.size.correlation,
+        "radial_MLP": list(architecture.size.radial),
         "gate": torch.nn.functional.silu,
         "atomic_energies": None,
     }
 
 
 def scale_outputs(network: torch.nn.Module, factor: float) -> None:
-    """Multiply all that an untrained network gives."""
+    """Multiply all outputs of an untrained network by a factor, in place."""
     with torch.no_grad():
         for readout in network.readouts:  # type: ignore[union-attr]
             last = readout.linear if hasattr(readout, "linear") else readout.linear_2
             last.weight.mul_(factor)
 
 
-def in_double(
-    network: torch.nn.Module, one: Build, energies: Array | None = None
+def to_float64(
+    network: torch.nn.Module, architecture: Architecture, energies: Array | None = None
 ) -> torch.nn.Module:
-    """The same weights in a network built in double precision, on the CPU."""
-    exact = build(one, torch.float64, energies)
+    """Return a network in double precision with the same weights, on the CPU."""
+    exact = build(architecture, torch.float64, energies)
     weights = dict(network.named_parameters())
     with torch.no_grad():
         for name, parameter in exact.named_parameters():
@@ -183,10 +187,10 @@ def in_double(
 
 
 def fit_free_atoms(counts: Array, energies: Array) -> Array:
-    """Energies of the free atoms that leave least to be learned, eV.
+    """Return the energies of free atoms, eV, that minimize the energies to be learned.
 
-    Where compositions do not tell species apart, the smallest ones: differences between structures
-    of such compositions mean something, others do not.
+    If the compositions do not determine them, the smallest ones are returned: only differences
+    between structures of such compositions have a meaning.
 
     Args:
         counts: shape ``(n_structures, n_species)``.
@@ -196,5 +200,5 @@ def fit_free_atoms(counts: Array, energies: Array) -> Array:
 
 
 def count_species(numbers: Sequence[Integers], species: Sequence[int]) -> Array:
-    """Atoms of each species, shape ``(n_structures, n_species)``."""
+    """Return the number of atoms of each species, shape ``(n_structures, n_species)``."""
     return np.array([[float((z == one).sum()) for one in species] for z in numbers])

@@ -1,7 +1,7 @@
-"""What training makes small, and what decides which weights are best.
+"""Define the loss of training, and the error of validation.
 
-All squared errors are in units of what there is to learn, so that 1 is a network that knows
-nothing, and learning rates serve every data set.
+All squared errors are relative to the variance of the targets, so that a network that predicts zero
+has 1, and the same learning rates fit every data set.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlobs_client.learn.networks import KINDS
 from mlobs_client.quantities import QUANTITIES
 
 BORN_WEIGHT: Final = 0.2
-"""Weight of relative squared errors, where those of all other quantities have 1."""
+"""Weight of relative squared errors of Born charges; that of other quantities is 1."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Objective:
     """Squared errors of one kind of network.
 
     Attributes:
-        kind: of the network.
-        scales: what there is to learn: standard deviations, by the names of targets; of the
-            energy, dipole and polarizability per square root of the number of atoms.
-        quanta: of each structure, by index.
+        kind: kind of the network.
+        scales: root mean squares by the names of targets; for energy, dipole and polarizability
+            per square root of the number of atoms.
+        quanta: quanta of each structure, by its index.
     """
 
     kind: str
@@ -46,13 +46,14 @@ class Objective:
         *,
         branches_are_free: bool,
     ) -> torch.Tensor:
-        """Mean squared error of a batch, differentiable by the weights.
+        """Return the mean squared error of a batch, differentiable with respect to the weights.
 
         Args:
-            network: in training.
-            batch: of :func:`mlobs_client.learn.batches.join`.
+            network: network in training.
+            batch: result of :func:`mlobs_client.learn.batches.join`.
             random: draws a direction of the dipole, if there are Born charges.
-            branches_are_free: labels follow the network to the branch nearest to its prediction.
+            branches_are_free: whether labels follow the network to the branch nearest to its
+                prediction.
         """
         output = self._evaluate(network, batch, training=True)
         total = self._squares(output, batch, branches_are_free)
@@ -61,7 +62,7 @@ class Objective:
         return total
 
     def error(self, network: torch.nn.Module, batch: Tensors) -> float:
-        """Mean squared error on the nearest branches, for judging weights."""
+        """Return the mean squared error on the nearest branches, for validation."""
         output = self._evaluate(network, batch, training=False)
         return float(self._squares(output, batch, branches_are_free=True).detach())
 
@@ -88,7 +89,7 @@ class Objective:
         return (of_structures / sizes.sqrt()[:, None] / self.scales[name]).square().mean()
 
     def _nearest_shifts(self, errors: torch.Tensor, batch: Tensors) -> torch.Tensor:
-        """Quanta: constant where an error stays on its branch, so they have no derivative."""
+        """Return the quanta nearest to errors; on a branch they are constant."""
         values = errors.detach().double().cpu().numpy()
         places = batch["place"].tolist()
         shifts = [self.quanta[place].shifts(v) for place, v in zip(places, values, strict=True)]
@@ -97,7 +98,7 @@ class Objective:
     def _born_square(
         self, dipoles: torch.Tensor, batch: Tensors, random: np.random.Generator
     ) -> torch.Tensor:
-        """Along a random direction of the dipole: one pass back in place of three."""
+        """Return the squared error along a random direction of the dipole, in one backward pass."""
         direction = random.normal(size=3)
         direction /= np.linalg.norm(direction)
         along = torch.tensor(direction, dtype=dipoles.dtype, device=dipoles.device)

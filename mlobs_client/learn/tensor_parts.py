@@ -1,10 +1,10 @@
-"""Errors of the irreducible parts of polarizabilities, against fluctuations that matter.
+"""Compare errors of the irreducible parts of polarizabilities with the relevant fluctuations.
 
-A Raman spectrum is made of fluctuations at one volume and composition. The polarizabilities of a
-data set may differ mostly by its volumes and compositions, which every model gets right: an error
-in percent of their whole deviation flatters. So the isotropic and the anisotropic part have errors
-of their own, and a linear trend is taken away from the isotropic labels before their deviation is
-called what there was to predict.
+A Raman spectrum depends on fluctuations at one volume and composition. The polarizabilities of a
+data set may differ mostly by volume and composition, which every model predicts: an error in
+percent of their total deviation is too optimistic. So the isotropic and the anisotropic part have
+separate errors, and a linear trend is subtracted from the isotropic labels before their deviation
+is computed.
 """
 
 from __future__ import annotations
@@ -17,27 +17,26 @@ import numpy as np
 from mlobs_client.structure import Array, Structure
 
 FEWEST_LEFT = 3
-"""Degrees of freedom that the labels must keep when the trend is taken away."""
+"""Least number of degrees of freedom after the trend is subtracted."""
 
 
 def tensor_parts(errors: Array, labels: Array, trend: Array) -> dict[str, dict[str, float | None]]:
-    """Root mean square errors of the isotropic and the anisotropic part.
+    """Return root mean square errors of the isotropic and the anisotropic part.
 
     The isotropic part is a third of the trace, one number; the anisotropic part is symmetric and
     traceless, five numbers, of which the mean square is a fifth of the sum over the nine elements.
 
     Args:
-        errors: shape ``(n, 3, 3)``, symmetric.
-        labels: shape ``(n_labels, 3, 3)``, symmetric: those that show how much there is to predict;
-            they need not be of the same structures.
-        trend: shape ``(n_labels, k)``, what the isotropic part goes along with linearly, such as
-            the volume, and 1 for its mean; see :func:`composition_and_volume`.
+        errors: symmetric tensors, shape ``(n, 3, 3)``.
+        labels: symmetric tensors, shape ``(n_labels, 3, 3)``, in the same unit, whose deviation is
+            the reference; they may belong to other structures.
+        trend: regressors of the isotropic part, such as the volume, and 1 for its mean, shape
+            ``(n_labels, k)``; see :func:`composition_and_volume`.
 
     Returns:
-        For ``isotropic`` and ``anisotropic``: ``rmse``, ``standard_deviation`` of the labels (of
-        the anisotropic part about its mean), ``relative_percent``; for the isotropic part also
-        ``deviation_without_trend`` and ``percent_without_trend``, None where too few labels are
-        left to tell.
+        ``rmse``, ``standard_deviation`` of the labels (of the anisotropic part about its mean) and
+        ``relative_percent`` for ``isotropic`` and ``anisotropic``; for the isotropic part also
+        ``deviation_without_trend`` and ``percent_without_trend``, None if there are too few labels.
     """
     isotropic, rest = _split(labels)
     error, rest_error = _split(errors)
@@ -52,10 +51,10 @@ def tensor_parts(errors: Array, labels: Array, trend: Array) -> dict[str, dict[s
 
 
 def composition_and_volume(structures: Sequence[Structure]) -> Array:
-    """What the polarizabilities of different structures differ by before anything moves.
+    """Return regressors for the trend of polarizabilities with composition and volume.
 
     Args:
-        structures: of any composition.
+        structures: structures of any composition.
 
     Returns:
         Shape ``(n_structures, k)``: atoms of each species and, where all structures are periodic in
@@ -84,7 +83,7 @@ def _compare(error: float, deviation: float) -> dict[str, float | None]:
 
 
 def _deviation_without(values: Array, trend: Array) -> float | None:
-    """Standard deviation about a linear fit; None where next to nothing is left to judge by."""
+    """Return the standard deviation about a linear fit; None if too few labels are left."""
     scale = np.abs(trend).max(axis=0)  # volumes are large numbers, counts are small ones
     fit, _, rank, _ = np.linalg.lstsq(trend / scale, values, rcond=1e-10)
     n_left = len(values) - int(rank)

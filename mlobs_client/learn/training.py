@@ -1,11 +1,11 @@
-"""Committees in a folder: each member once, whatever happens in between.
+"""Train the members of a committee in a folder, each once, also after interruptions.
 
 ::
 
-    FOLDER/settings.json          what the members are made of: another one, another folder
-    FOLDER/dipole-0.model         a member: an ordinary file of MACE, in double precision
-    FOLDER/dipole-0.json          how it was made; a member is done when this file is there
-    FOLDER/dipole-1.checkpoint    a member in the middle
+    FOLDER/settings.json          settings of all members; other settings need another folder
+    FOLDER/dipole-0.model         a member: a model file of MACE, in double precision
+    FOLDER/dipole-0.json          record of its training; a member is done when this file exists
+    FOLDER/dipole-1.checkpoint    checkpoint of a member in training
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ from mlobs_client.learn.data_set import DataSet, prepare
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
 from mlobs_client.learn.labels import Label, read_labelled
-from mlobs_client.learn.networks import SIZES, Build, build, in_double, scale_outputs
+from mlobs_client.learn.networks import SIZES, Architecture, build, scale_outputs, to_float64
 from mlobs_client.learn.objective import Objective
 from mlobs_client.locks import hold
 from mlobs_client.tables import Table
 
 ATOMS_OF_A_STEP: Final = 200
-"""About; smaller structures are joined."""
+"""Approximate number of atoms per step; smaller structures are joined."""
 
-Report = Callable[[int, int, float], None]
-"""Called with member, step and last validation error."""
+ReportMember = Callable[[int, int, float], None]
+"""Function that is called with member, step and last validation error."""
 
 
 class Settings(Table):
-    """All that decides about the members of a committee.
+    """All settings that determine the members of a committee.
 
     Attributes:
-        kind: of the networks, one of :data:`mlobs_client.learn.networks.KINDS`.
+        kind: kind of the networks, a key of :data:`mlobs_client.learn.networks.KINDS`.
         data: sha256 of the file of structures.
-        labels: key and factor to our units, by the names of labels.
-        transpose: Born charges have the coordinate as first index in the file.
-        oxidation_numbers: by species; None for those of the file.
+        labels: key and factor to e, angstrom and eV, by the names of labels.
+        transpose: whether Born charges have the coordinate as first index in the file.
+        oxidation_numbers: oxidation numbers by species; None for those of the file.
         branches: whether dipoles are folded, or kept as they are.
-        size: one of ``SIZES``.
-        cutoff: angstrom.
-        steps: of the optimizer.
+        size: name in ``SIZES``.
+        cutoff: cutoff, angstrom.
+        steps: number of steps of the optimizer.
         rate: highest learning rate.
-        batch: structures of a step; None for about 200 atoms.
-        test_fraction: of the structures, held out from all members.
-        seed: of what is held out, and of the first member; the others count on.
+        batch: number of structures per step; None for about 200 atoms.
+        test_fraction: fraction of the structures that are held out from all members.
+        seed: seed for held-out structures and for the first member; member K has seed + K.
     """
 
     kind: str
@@ -76,7 +76,7 @@ class Settings(Table):
 
 
 def data_digest(path: Path) -> str:
-    """The sha256 of a data set.
+    """Return the sha256 of a data set.
 
     Raises:
         ConfigError: it cannot be read.
@@ -115,27 +115,27 @@ def train_committee(
     data_set: DataSet,
     folder: Path,
     n_members: int,
-    report: Report,
+    report: ReportMember,
     device: str = "cpu",
 ) -> list[Path]:
-    """Train the members that are not there yet.
+    """Train the members that are not done yet.
 
     Args:
-        settings: of the committee.
-        data_set: made with these settings.
-        folder: of the committee; made if it is not there.
-        n_members: how many members there are to be.
-        report: is told how far it is.
-        device: to train on.
+        settings: settings of the committee.
+        data_set: data set made with these settings.
+        folder: folder of the committee, made if needed.
+        n_members: number of members.
+        report: called with the progress.
+        device: device for training.
 
     Returns:
         The model files.
 
     Raises:
-        ConfigError: the folder was begun with other settings, or somebody trains in it.
-        LaunchError: the folder cannot be made, or nothing can be written there.
-        ModelError: a file was changed since it was written or cannot be written, or a training
-            went wrong.
+        ConfigError: the folder has other settings, or another process trains in it.
+        LaunchError: the folder cannot be made or written.
+        ModelError: a file has changed since it was written or cannot be written, or a training
+            failed.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,15 +154,15 @@ def train_committee(
 
 
 def member_file(folder: Path, kind: str, member: int) -> Path:
-    """The model file of a member."""
+    """Return the model file of a member."""
     return folder / f"{kind}-{member}.model"
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """How a member was made; nothing if it is not done.
+    """Return the record of the training of a member; empty if it is not done.
 
     Raises:
-        ModelError: the model file is not the one that was written then.
+        ModelError: the model file has changed since it was written.
     """
     record = path.with_suffix(".json")
     if not record.exists():
@@ -195,7 +195,7 @@ def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
 
 
 def _agree(settings: Settings, path: Path) -> None:
-    """Remember the settings, or compare with those that are remembered."""
+    """Store the settings, or compare them with those that are stored."""
     wanted = settings.model_dump(mode="json")
     if not path.exists():
         write_json(path, wanted)
@@ -215,16 +215,16 @@ def _train_member(
     data_set: DataSet,
     path: Path,
     member: int,
-    report: Report,
+    report: ReportMember,
     device: str,
 ) -> None:
     seed = settings.seed + member
-    fit, made_of = _make_fit(settings, data_set, path.with_suffix(".checkpoint"), seed, device)
+    fit, architecture = _make_fit(settings, data_set, path.with_suffix(".checkpoint"), seed, device)
     start = time.perf_counter()
     checks = fit.run(lambda step, error: report(member, step, error))
     network = fit.network.cpu()
     with quiet_third_parties():
-        write_pickle(path, in_double(network, made_of, data_set.free_atoms))
+        write_pickle(path, to_float64(network, architecture, data_set.free_atoms))
     record = {
         "seed": seed,
         "n_train": len(fit.train),
@@ -243,8 +243,8 @@ def _train_member(
 
 def _make_fit(
     settings: Settings, data_set: DataSet, checkpoint: Path, seed: int, device: str
-) -> tuple[Fit, Build]:
-    """The training of a member from its beginning, and what its network is made of."""
+) -> tuple[Fit, Architecture]:
+    """Return the training of a member from its beginning, and the architecture of its network."""
     train, valid = (
         [
             make_graph(data_set.labelled[s], data_set.targets[s], data_set.species, settings.cutoff)
@@ -253,9 +253,11 @@ def _make_fit(
         for places in data_set.split(seed)
     )
     size = SIZES[settings.size]
-    made_of = Build(settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train))
+    architecture = Architecture(
+        settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train)
+    )
     torch.manual_seed(seed)
-    network = _move(build(made_of, torch.float32), device)
+    network = _move(build(architecture, torch.float32), device)
     quanta = {one.index: q for one, q in zip(data_set.labelled, data_set.quanta, strict=True)}
     objective = Objective(settings.kind, data_set.scales, quanta)
     # Outputs begin as large as what there is to learn.
@@ -264,4 +266,4 @@ def _make_fit(
     n_atoms = sum(graph.num_nodes for graph in train) / len(train)
     batch = settings.batch or max(1, round(ATOMS_OF_A_STEP / n_atoms))
     recipe = Recipe(settings.steps, settings.rate, batch)
-    return Fit(network, objective, train, valid, recipe, seed, checkpoint, device), made_of
+    return Fit(network, objective, train, valid, recipe, seed, checkpoint, device), architecture

@@ -1,4 +1,4 @@
-r"""Vectors of the surroundings of atoms, and how they change when atoms move.
+r"""Compute vectors of atomic environments, and their derivatives with respect to positions.
 
 With :math:`f_a(r) = (1 - (r/d_a)^2)^2` for each species of J and each reach d,
 
@@ -7,9 +7,9 @@ With :math:`f_a(r) = (1 - (r/d_a)^2)^2` for each species of J and each reach d,
     s_I^a = \sum_J f_a(r_{IJ})\, r_{IJ}, \qquad
     Q_I^b = \sum_J f_b(r_{IJ})\, r_{IJ} r_{IJ}^T,
 
-the sums over atoms I of one species of :math:`s_I^a` and of :math:`Q_I^b s_I^a` are vectors as a
-dipole is. The first change by symmetric matrices; the second do not, as charges do that flow with
-the surroundings, and dipoles that induce each other.
+the sums over atoms I of one species of :math:`s_I^a` and of :math:`Q_I^b s_I^a` are vectors like a
+dipole. The derivatives of the first are symmetric; those of the second are not, as for charge
+transfer that depends on the environment, and for mutually induced dipoles.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
 REACHES: Final = (1.2, 2.0, 3.0, 4.0)
-"""Angstrom."""
+"""Reaches d, angstrom."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Pairs:
     """Neighbours J of atoms I.
 
     Attributes:
-        senders: I, shape ``(n_pairs,)``.
-        receivers: J, likewise.
-        lengths: angstrom, likewise.
-        vectors: from I to J, angstrom, shape ``(n_pairs, 3)``.
+        senders: indices I, shape ``(n_pairs,)``.
+        receivers: indices J, shape ``(n_pairs,)``.
+        lengths: distances, angstrom, shape ``(n_pairs,)``.
+        vectors: vectors from I to J, angstrom, shape ``(n_pairs, 3)``.
     """
 
     senders: Integers
@@ -49,7 +49,7 @@ class Pairs:
 
     @classmethod
     def of(cls, structure: Structure, cutoff: float) -> Pairs:
-        """All that are nearer than ``cutoff``, angstrom, in both orders."""
+        """Return all pairs within the cutoff, angstrom, in both orders."""
         cell = structure.cell * np.array(structure.pbc)[:, None] / ANGSTROM
         found = matscipy.neighbours.neighbour_list(
             "ijdD",
@@ -62,20 +62,21 @@ class Pairs:
 
 
 def radial_functions(lengths: Array, reaches: Array) -> tuple[Array, Array]:
-    """f = (1 - (r/d)^2)^2 and f'/r, shape ``(n_pairs, n_reaches)``; zero beyond a reach."""
+    """Return f = (1 - (r/d)^2)^2 and f'/r, shape ``(n_pairs, n_reaches)``; zero beyond d."""
     inside = np.clip(1.0 - (lengths[:, None] / reaches) ** 2, 0.0, None)
     return inside**2, -4.0 * inside / reaches**2
 
 
 def vector_features(structure: Structure, species: Sequence[int]) -> tuple[Array, Array]:
-    """The vectors v of a structure and their derivatives.
+    """Return the vectors v of a structure and their derivatives.
 
     Args:
-        structure: any.
-        species: atomic numbers that features are made for.
+        structure: the structure.
+        species: atomic numbers of all structures.
 
     Returns:
-        v, shape ``(n_features, 3)``, and ``[I, k, i, j]`` = d v_ki / d R_Ij. Units of angstrom.
+        v, shape ``(n_features, 3)``, and ``[I, k, i, j]`` = d v_ki / d R_Ij, in powers of
+        angstrom.
     """
     pairs = Pairs.of(structure, max(REACHES))
     bonds = _Bonds.of(structure, pairs, species)
@@ -88,20 +89,20 @@ def vector_features(structure: Structure, species: Sequence[int]) -> tuple[Array
 
 
 def count_features(n_species: int) -> int:
-    """Vectors of so many species."""
+    """Return the number of vectors for so many species."""
     n_sums = n_species * len(REACHES)
     return n_species * n_sums * (1 + n_sums)
 
 
 @dataclass(frozen=True)
 class _Bonds:
-    """What pairs add to sums over J, and these sums.
+    """Contributions of pairs to sums over J, and these sums.
 
     Attributes:
-        pairs: I to J.
-        moves: shape ``(n_atoms, n_pairs)``: +1 for J and -1 for I.
+        pairs: pairs I, J.
+        moves: matrix with +1 for J and -1 for I, shape ``(n_atoms, n_pairs)``.
         values: f of the pairs, shape ``(n_pairs, n_sums)``.
-        slopes: f'/r.
+        slopes: f'/r of the pairs, shape ``(n_pairs, n_sums)``.
         vectors: s of the atoms, shape ``(n_atoms, n_sums, 3)``.
         tensors: Q of the atoms, shape ``(n_atoms, n_sums, 3, 3)``.
     """
@@ -131,7 +132,7 @@ class _Bonds:
         )  # fmt: skip
 
     def around(self, chosen: npt.NDArray[np.bool_]) -> Iterator[tuple[Array, Array]]:
-        """Vectors that are summed over some atoms, with derivatives; several at once."""
+        """Yield vectors that are summed over the chosen atoms, with derivatives, in groups."""
         kept = np.flatnonzero(chosen[self.pairs.senders])
         moves, vectors = self.moves[:, kept], self.pairs.vectors[kept]
         outer = vectors[:, :, None] * vectors[:, None]
@@ -152,6 +153,6 @@ class _Bonds:
 
 
 def _apply(matrix: csr_array, of_pairs: Array) -> Array:
-    """Sums over pairs, shape ``(n_atoms, ...)``."""
+    """Return sums over pairs, shape ``(n_atoms, ...)``."""
     flat = of_pairs.reshape(len(of_pairs), -1)
     return np.asarray(matrix @ flat).reshape(matrix.shape[0], *of_pairs.shape[1:])

@@ -96,7 +96,9 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
     return samples
 
 
-def _read_sample(run: state.Run, ipi: ipi_input.IpiInput, field: Array, skip: Skip) -> Sample:
+def _read_sample(
+    run: state.CampaignRun, ipi: ipi_input.IpiInput, field: Array, skip: Skip
+) -> Sample:
     outputs = Run(run.folder / ipi.prefix)
     steps = outputs.properties["step"]
     first = skip.count(outputs.properties)

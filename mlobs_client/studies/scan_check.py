@@ -7,7 +7,7 @@ import numpy as np
 from mlobs_client.analysis.response.polarization import along_one_line
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.rendered import Rendered
-from mlobs_client.campaign.state import Run
+from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.ipi.input import IpiInput
@@ -46,7 +46,7 @@ def averages_nothing(campaign: Campaign) -> bool:
     return not ipi.properties
 
 
-def _read(campaign: Campaign, run: Run) -> tuple[IpiInput, list[ClientFile]]:
+def _read(campaign: Campaign, run: CampaignRun) -> tuple[IpiInput, list[ClientFile]]:
     """The input and the client files that a run will have."""
     rendered = Rendered.of(campaign.template, campaign.values(run))
     clients = [rendered.read_client(file) for file in campaign.table.client_files]

@@ -62,7 +62,10 @@ def test_a_listed_run_comes_behind_the_one_that_it_starts_from(tmp_path: Path) -
     [
         (["name='a'\nafter='b'", "name='b'\nafter='a'"], "a would start from its own end"),
         (["name='a'\nafter='a'"], "a would start from its own end"),
-        (["name='aa'", "name='b'\nafter='aaa'"], "'aaa', which is no run; did you mean 'aa'?"),
+        (
+            ["name='aa'", "name='b'\nafter='aaa'"],
+            "'aaa', which is not a run of this campaign; did you mean 'aa'?",
+        ),
         (["name='a'", "name='A'"], "two runs would have the folder"),
     ],
 )
@@ -105,7 +108,12 @@ def test_the_first_of_a_row_starts_as_the_file_says_and_the_others_from_a_checkp
     [
         ("campaign.toml", "start = ", "# ", "$start is not known for run temperature=280_seed=1"),
         ("campaign.toml", "> $temperature <", "> $temp <", "a $ without a parameter"),
-        ("campaign.toml", "seed = ", "sed = ", "$seed is no parameter of this campaign; did you"),
+        (
+            "campaign.toml",
+            "seed = ",
+            "sed = ",
+            "$seed is not a parameter of this campaign; did you",
+        ),
         ("template/input.xml", "$seed", "4", "the parameter seed changes nothing; write $seed"),
         ("template/input.xml", "$start", "", "no file in "),
         ("campaign.toml", "after =", "client_files = ['other.toml']\nafter =", "no other.toml"),

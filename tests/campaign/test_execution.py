@@ -133,7 +133,7 @@ def test_any_config_of_parsl_is_a_function_in_a_file(path: Path) -> None:
         ("own.py:thread", "'own.py:thread' cannot be found"),
         ("other.py:threads", "'other.py:threads' cannot be found"),
         ("no.such.module:threads", "cannot be found"),
-        ("own.py:nothing", "returns 3, which is no parsl.Config"),
+        ("own.py:nothing", "returns 3, which is not a parsl.Config"),
     ],
 )
 def test_a_config_that_is_none_is_an_error(path: Path, name: str, said: str) -> None:

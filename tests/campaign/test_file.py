@@ -36,9 +36,13 @@ def test_a_job_of_slurm_has_names_of_slurm_and_parsl(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("templat = 'x'\n" + GRID, "unknown setting 'templat'; did you mean 'template'?"),
+        ("beside = ['lmp']\n" + GRID, "the setting 'beside' is called 'drivers' now"),
         ("", "give either [parameters], of which all combinations are run, or a list of [[runs]]"),
         (GRID + "[[runs]]\nname = 'a'\n", "give either [parameters]"),
-        ("after = 'temperatur'\n" + GRID, "is none of [parameters]; did you mean 'temperature'?"),
+        (
+            "after = 'temperatur'\n" + GRID,
+            "is not one of [parameters]; did you mean 'temperature'?",
+        ),
         ("after = 'a'\n[[runs]]\nname = 'a'\n", 'write after = "NAME" into the [[runs]]'),
         ("clients = -1\n" + GRID, "clients = -1"),
         ("[parameters]\nx = []\n", "x = [] must have values, all different"),

@@ -10,8 +10,8 @@ import pytest
 from campaigns import write_campaign
 
 from mlobs_client.campaign.campaign import Campaign, load
-from mlobs_client.campaign.run import carry_out
-from mlobs_client.campaign.state import State
+from mlobs_client.campaign.run import run_to_completion
+from mlobs_client.campaign.state import RunState
 from mlobs_client.errors import LaunchError
 from mlobs_client.locks import hold
 
@@ -36,7 +36,7 @@ def campaign(tmp_path: Path) -> Campaign:
 
 
 def carry(campaign: Campaign, name: str = COLD) -> bool:
-    return carry_out(str(campaign.path), name, campaign.digest(campaign.runs[name]))
+    return run_to_completion(str(campaign.path), name, campaign.digest(campaign.runs[name]))
 
 
 def break_input(campaign: Campaign) -> None:
@@ -49,7 +49,7 @@ def test_a_run_that_is_done_is_not_done_again(campaign: Campaign) -> None:
     run = campaign.runs[COLD]
     campaign.template.write(campaign.values(run), run.folder, {"done.json": b"{}"})
     before = sorted(run.folder.iterdir())
-    assert carry_out(str(campaign.path), COLD, "other") is True
+    assert run_to_completion(str(campaign.path), COLD, "other") is True
     assert sorted(run.folder.iterdir()) == before
 
 
@@ -63,7 +63,7 @@ def test_a_template_that_has_changed_since_is_an_error_and_nothing_begins(
     campaign: Campaign,
 ) -> None:
     with pytest.raises(LaunchError, match="has changed since the campaign was started"):
-        carry_out(str(campaign.path), COLD, "other")
+        run_to_completion(str(campaign.path), COLD, "other")
     assert not campaign.runs[COLD].folder.exists()
 
 
@@ -97,7 +97,7 @@ def test_a_run_has_the_end_of_the_one_before_it(campaign: Campaign) -> None:
 def test_a_run_whose_start_is_missing_does_not_begin(campaign: Campaign) -> None:
     with pytest.raises(LaunchError, match=r"cannot be made: .*RESTART"):
         carry(campaign, WARM)
-    assert campaign.runs[WARM].read_state() is State.WAITING
+    assert campaign.runs[WARM].read_state() is RunState.WAITING
 
 
 def test_a_run_that_fails_keeps_the_line_that_says_why(campaign: Campaign) -> None:
@@ -106,7 +106,7 @@ def test_a_run_that_fails_keeps_the_line_that_says_why(campaign: Campaign) -> No
         carry(load(campaign.path))
     run = campaign.runs[COLD]
     assert "input.xml: cannot be read as XML" in str(caught.value)
-    assert (run.read_state(), run.read_error()) == (State.FAILED, str(caught.value))
+    assert (run.read_state(), run.read_error()) == (RunState.FAILED, str(caught.value))
 
 
 @pytest.mark.parametrize("log", ["run.log", "i-pi.log"])
@@ -119,7 +119,7 @@ def test_what_still_works_in_its_folder_is_told_to_end_first(campaign: Campaign,
         assert survivor.stdout is not None
         assert survivor.stdout.readline() == b"held\n"
         with pytest.raises(LaunchError):
-            carry_out(str(campaign.path), COLD, "any")
+            run_to_completion(str(campaign.path), COLD, "any")
         assert survivor.wait(5.0) == 0
     assert not (folder / "EXIT").exists()
 
@@ -131,4 +131,4 @@ def test_who_does_not_end_is_an_error_in_the_end(
     folder = campaign.runs[COLD].folder
     folder.mkdir(parents=True)
     with hold(folder / "i-pi.log"), pytest.raises(LaunchError, match=r"has not ended 0\.3 s after"):
-        carry_out(str(campaign.path), COLD, "any")
+        run_to_completion(str(campaign.path), COLD, "any")

@@ -41,7 +41,7 @@ def test_ports_are_compared_and_hosts_are_not(case, texts):
 def test_a_socket_without_a_client_file_is_a_warning_unless_others_serve_it(case, texts):
     second = "<ffsocket name='field' mode='unix'> <address> other </address> </ffsocket>"
     case.replace(case.input, "  <system>", f"{second}\n  <system>")
-    assert "waits for ever" in texts(case.judge_agreement(), "warning")[0]
+    assert "waits forever" in texts(case.judge_agreement(), "warning")[0]
     assert texts(case.judge_agreement(others_serve=True), "warning") == []
 
 

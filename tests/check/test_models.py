@@ -19,7 +19,7 @@ from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.model_files import digest, trust
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch import local
-from mlobs_client.launch.options import Options
+from mlobs_client.launch.options import RunOptions
 
 
 class Evil:
@@ -91,7 +91,7 @@ def test_a_model_that_i_pi_itself_would_load_must_be_trusted(
     with pytest.raises(ModelError, match=f"run: mlobs model trust {case.folder}/evil.model$"):
         parse_with_ipi(case.input)
     with pytest.raises(ModelError, match=f"run: mlobs model trust {case.folder}/evil.model$"):
-        local.run(ipi_input.read(case.input), [], lambda status: None, Options())
+        local.run(ipi_input.read(case.input), [], lambda status: None, RunOptions())
     assert not ran.exists()
     trust(case.folder / "evil.model")
     require_trusted_input(ipi_input.read(case.input), case.folder)

@@ -54,13 +54,13 @@ def test_a_program_of_others_has_a_core_and_its_line_is_said_as_it_was_given(fol
     (folder / "input.xml").write_text(text.replace("<system>", f"{socket} <system>", 1))
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
     line = "sleep '1 0' {springs}"
-    result = CliRunner().invoke(command, ["--slurm", *files, "--beside", line, "--print"])
+    result = CliRunner().invoke(command, ["--slurm", *files, "--driver", line, "--print"])
     assert result.exit_code == 0, result.output
     assert "--cpus-per-task=3" in asked(result.output)
     (said,) = [line for line in result.output.splitlines() if line.endswith("&")]
-    assert shlex.split(said)[-3:] == ["--beside", line, "&"]
+    assert shlex.split(said)[-3:] == ["--driver", line, "&"]
     result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
-    assert "nobody would serve <ffsocket name='springs'>" in str(result.exception)
+    assert "no client would serve <ffsocket name='springs'>" in str(result.exception)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:

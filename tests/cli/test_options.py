@@ -8,7 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mlobs_client.cli.options import FiniteRange, ResultFile, ResultName, files_of_a_run
+from mlobs_client.cli import launch, run
+from mlobs_client.cli.options import FiniteRange, ResultFile, ResultName, files_of_a_run, renamed
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "ten"])
@@ -59,3 +60,25 @@ def test_more_numbers_than_files_are_refused() -> None:
     result = CliRunner().invoke(command, words)
     assert result.exit_code == 2
     assert "-n is given 3 times for 2 client files" in result.output
+
+
+def test_the_old_name_of_an_option_is_an_error_that_names_the_new_one() -> None:
+    @click.command()
+    @click.option("--new", is_flag=True)
+    @renamed("--old", "--new")
+    def command(new: bool) -> None:
+        click.echo(new)
+
+    result = CliRunner().invoke(command, ["--old", "x"])
+    assert (result.exit_code, result.output.splitlines()[-1]) == (
+        2,
+        "Error: --old is called --new now",
+    )
+    assert CliRunner().invoke(command, ["--new"]).output == "True\n"
+    assert "--old" not in CliRunner().invoke(command, ["--help"]).output
+
+
+@pytest.mark.parametrize("command", [launch.command, run.command])
+def test_the_option_beside_is_called_driver(command: click.Command) -> None:
+    result = CliRunner().invoke(command, ["input.xml", "client.toml", "--beside", "lmp"])
+    assert result.output.endswith("Error: --beside is called --driver now\n")

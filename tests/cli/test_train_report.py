@@ -11,7 +11,7 @@ from mlobs_client.cli.train_report import describe_labels
 from mlobs_client.learn.bond_charges import FirstPrediction
 from mlobs_client.learn.data_set import DataSet, prepare
 from mlobs_client.learn.index_order import IndexOrder
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.structure import Structure
 
 
@@ -21,7 +21,7 @@ def data_set() -> DataSet:
     positions = np.array([[0.0, 0, 0], [2.0, 0, 0]])
     molecule = Structure(np.array([3, 1]), positions, np.zeros((3, 3)), (False,) * 3)
     labels = {"dipole": np.array([1.0, 0, 0])}
-    labelled = [Labelled(index, molecule, labels) for index in range(10, 26)]
+    labelled = [LabelledStructure(index, molecule, labels) for index in range(10, 26)]
     return prepare("dipole", labelled, cutoff=3.0)
 
 

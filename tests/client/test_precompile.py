@@ -9,7 +9,7 @@ import pytest
 
 from mlobs_client.client import precompile as ahead
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import State
+from mlobs_client.evaluate.compile.networks import CompilationState
 from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.structure import Structure
@@ -28,9 +28,9 @@ class Compiling(MaceEvaluator):
         return super().__call__(structures, *rest, **named)
 
     @property
-    def compilation(self) -> frozenset[State]:
+    def compilation(self) -> frozenset[CompilationState]:
         ready = self.evaluated.count(self.evaluated[-1]) >= self.evaluations
-        return frozenset({State.READY if ready else State.WAITING})
+        return frozenset({CompilationState.READY if ready else CompilationState.WAITING})
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +55,12 @@ def test_what_has_its_programs_is_evaluated_once(network, water) -> None:
     evaluator = Compiling(network, batch=2, evaluations=1)
     states = ahead.compile_ahead([water(1)] * 2, [evaluator], report=lambda: pytest.fail("ready"))
     assert evaluator.evaluated == [2]
-    assert states == {State.READY}
+    assert states == {CompilationState.READY}
 
 
 def test_networks_that_nobody_wants_to_be_compiled_are_not_waited_for(network, water) -> None:
     evaluator = MaceEvaluator(mace.potential({"it": network("potential")}))
-    assert ahead.compile_ahead([water(1)], [evaluator]) == {State.NONE}
+    assert ahead.compile_ahead([water(1)], [evaluator]) == {CompilationState.NONE}
 
 
 def test_networks_that_are_not_needed_are_not_waited_for(network, water) -> None:
@@ -70,5 +70,5 @@ def test_networks_that_are_not_needed_are_not_waited_for(network, water) -> None
         mace.dipole({"it": network("dipole")}, setting=setting),
     )
     evaluator([water(1)], frozenset({"dipole"}))
-    assert evaluator.compilation == {State.WAITING}
-    assert ahead.compile_ahead([water(1)], [evaluator]) == {State.NONE}
+    assert evaluator.compilation == {CompilationState.WAITING}
+    assert ahead.compile_ahead([water(1)], [evaluator]) == {CompilationState.NONE}

@@ -23,7 +23,7 @@ from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.evaluation import Restricted
 from mlobs_client.evaluate.toys.water import Qtip4pf
 from mlobs_client.ipi.properties import read_properties
-from mlobs_client.launch.deaths import MAX_DEATHS
+from mlobs_client.launch.crashes import MAX_CRASHES
 from mlobs_client.launch.processes import find_program
 from mlobs_client.structure import Structure
 from mlobs_client.studies.runs import Run
@@ -122,7 +122,7 @@ def test_a_lammps_that_cannot_run_is_not_started_for_ever(tmp_path: Path) -> Non
     assert "lmp-0 ended before i-PI: " in " ".join(done.stderr.split())
     (log,) = folder.glob("runs/*/lmp-0.log")
     # twice, for the campaign tries again
-    assert log.read_text().count("Unknown command: no_such_command") == 2 * MAX_DEATHS
+    assert log.read_text().count("Unknown command: no_such_command") == 2 * MAX_CRASHES
 
 
 @needs_lammps

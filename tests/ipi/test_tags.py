@@ -8,7 +8,7 @@ import pytest
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.tags import (
-    Quantity,
+    NumberWithUnit,
     array_of,
     attribute_of,
     checkpoint_names,
@@ -67,7 +67,7 @@ def test_a_quantity_is_in_the_unit_that_is_written_or_in_atomic_units() -> None:
     assert bare is not None
     assert bare.in_atomic_units("temperature", "a.xml") == 0.5
     with pytest.raises(RecordError, match=r"a\.xml: unknown unit 'metre' of temperature"):
-        Quantity("300", "metre").in_atomic_units("temperature", "a.xml")
+        NumberWithUnit("300", "metre").in_atomic_units("temperature", "a.xml")
 
 
 def test_checkpoints_have_the_name_of_ipi_where_none_is_written() -> None:

@@ -40,7 +40,7 @@ def test_a_patience_that_was_given_holds_from_the_first_step_on(sleep) -> None:
     assert heartbeat.silence is None
     sleep(2.0)
     assert heartbeat.silence == 6.0
-    heartbeat.forgive()
+    heartbeat.reset_timer()
     assert heartbeat.silence is None
 
 

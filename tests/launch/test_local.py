@@ -7,9 +7,9 @@ from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import read
 from mlobs_client.launch import local
-from mlobs_client.launch.options import Options
+from mlobs_client.launch.options import RunOptions
 
-NO_OPTIONS = Options()
+NO_OPTIONS = RunOptions()
 CLIENT = """structure = "init.xyz"
 [socket]
 address = "tiny"
@@ -19,7 +19,9 @@ name = "qtip4pf"
 """
 
 
-def attempt(folder: Path, forcefield: str, n_clients: int, options: Options = NO_OPTIONS) -> None:
+def attempt(
+    folder: Path, forcefield: str, n_clients: int, options: RunOptions = NO_OPTIONS
+) -> None:
     (folder / "input.xml").write_text(f"<simulation>{forcefield}</simulation>")
     (folder / "client.toml").write_text(CLIENT)
     path = folder / "client.toml"
@@ -29,7 +31,7 @@ def attempt(folder: Path, forcefield: str, n_clients: int, options: Options = NO
 
 def test_a_socket_that_nobody_serves_is_refused_before_anything_starts(tmp_path):
     socket = "<ffsocket name='a' mode='unix'><address> other </address></ffsocket>"
-    with pytest.raises(LaunchError, match="nobody would serve <ffsocket name='a'>"):
+    with pytest.raises(LaunchError, match="no client would serve <ffsocket name='a'>"):
         attempt(tmp_path, socket, 1)
     assert not (tmp_path / "i-pi.log").exists()
 
@@ -43,7 +45,7 @@ def test_no_client_at_all_is_refused_where_there_is_a_socket(tmp_path):
 def test_a_port_of_ipi_itself_is_not_relayed(tmp_path):
     (tmp_path / "init.xyz").touch()
     socket = "<ffsocket name='a' mode='inet'><address> localhost </address></ffsocket>"
-    options = Options(others_serve=True, listen="127.0.0.1")
+    options = RunOptions(others_serve=True, listen="127.0.0.1")
     with pytest.raises(LaunchError, match=r"has mode='inet': .* write mode='unix' in input\.xml"):
         attempt(tmp_path, socket, 0, options)
 
@@ -51,7 +53,7 @@ def test_a_port_of_ipi_itself_is_not_relayed(tmp_path):
 def test_steps_that_nobody_writes_cannot_be_missed(tmp_path):
     socket = "<ffsocket name='a' mode='unix'><address> tiny </address></ffsocket>"
     with pytest.raises(LaunchError, match=r"--stall 5: .* has no <properties> with 'step'"):
-        attempt(tmp_path, socket, 1, Options(stall=5.0))
+        attempt(tmp_path, socket, 1, RunOptions(stall=5.0))
 
 
 def test_an_exit_file_that_was_left_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from mlobs_client.client import config as client_file
 from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.places import Place, by_srun, on_this_machine
+from mlobs_client.launch.places import Placement, by_srun, on_this_machine
 
 POTENTIAL = '[potential]\nkind = "mace"\nmodels = ["a.model"]\n'
 
@@ -39,7 +39,7 @@ def test_a_named_gpu_is_left_to_the_user(files, monkeypatch) -> None:
     path = files["fast-0"].path
     path.write_text(path.read_text().replace('"cuda"', '"cuda:1"'))
     named = {"fast-0": ClientFile(path, client_file.load_config(path))}
-    assert on_this_machine(named) == {"fast-0": Place()}
+    assert on_this_machine(named) == {"fast-0": Placement()}
 
 
 def test_slurm_is_asked_for_one_task_with_its_threads_and_its_gpu(

@@ -42,7 +42,7 @@ def test_a_second_child_continues_the_log_but_has_its_own_words(start, tmp_path)
     assert start("print('first')").wait(20.0)
     second = start("print('second')")
     assert second.wait(20.0)
-    assert second.last_words == "second"
+    assert second.last_line == "second"
     assert (tmp_path / "child.log").read_text().split() == ["first", "second"]
 
 
@@ -67,19 +67,19 @@ def test_what_was_said_once_is_remembered(start):
 def test_what_srun_adds_is_not_what_its_task_has_said(start):
     child = start("print('mlobs: error: no model'); print('srun: error: n1: task 0: Exited')")
     assert child.wait(20.0)
-    assert child.last_words == "mlobs: error: no model"
+    assert child.last_line == "mlobs: error: no model"
 
 
 def test_a_killed_child_has_the_signal_as_its_last_words(start):
     child = start("import os; print('working', flush=True); os.kill(os.getpid(), 9)")
     assert child.wait(20.0)
-    assert child.last_words == "killed by SIGKILL"
+    assert child.last_line == "killed by SIGKILL"
 
 
 def test_a_child_that_says_nothing_tells_its_status(start):
     child = start("raise SystemExit(7)")
     assert child.wait(20.0)
-    assert child.last_words == "ended with status 7"
+    assert child.last_line == "ended with status 7"
 
 
 def test_a_stubborn_child_is_killed_after_the_patience(start):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlobs_client.errors import LaunchError, RemoteProtocolError, TransportError
-from mlobs_client.launch.relay import FILE, STRANGERS, Relay, opened
+from mlobs_client.launch.relay import FILE, MAX_UNAUTHENTICATED, Relay, opened
 from mlobs_client.wire.rendezvous import receive_line
 from mlobs_client.wire.transport import RelayedAddress, Transport, connect
 
@@ -158,7 +158,7 @@ def test_a_socket_that_is_none_of_the_run_is_not_opened(relay: Relay, tmp_path: 
 
 def test_many_strangers_shut_nobody_out_for_good(relay: Relay, tmp_path: Path, server) -> None:
     place = (relay.rendezvous.host, relay.rendezvous.port)
-    strangers = [socket.create_connection(place) for _ in range(3 * STRANGERS)]
+    strangers = [socket.create_connection(place) for _ in range(3 * MAX_UNAUTHENTICATED)]
     with pytest.raises(TransportError):
         connect(RelayedAddress("water", tmp_path / FILE), 0.3)
     for stranger in strangers:

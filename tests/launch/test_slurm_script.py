@@ -75,7 +75,9 @@ def test_every_time_that_is_written_in_full_is_read_back(seconds: int) -> None:
 
 @pytest.mark.parametrize("time", ["", "1 day", "24h", "1:2:3:4", "-1", "10\n#SBATCH --wrap=x"])
 def test_other_times_are_refused(time: str) -> None:
-    with pytest.raises(ConfigError, match=r"is no time of Slurm; write hours:minutes:seconds"):
+    with pytest.raises(
+        ConfigError, match=r"is not a time limit of Slurm; write hours:minutes:seconds"
+    ):
         seconds_of(time)
 
 
@@ -86,7 +88,7 @@ def test_a_time_that_is_needed_for_stopping_is_refused() -> None:
 
 @pytest.mark.parametrize("option", ["partition=long", "--a b", "--x=1\nrm -r .", "-p"])
 def test_what_is_no_option_of_sbatch_is_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match="is no option of sbatch"):
+    with pytest.raises(ConfigError, match="is not an option of sbatch"):
         script(replace(JOB, options=[option]), Path("/run"), ["mlobs"])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mlobs_client.learn.batches import atoms_per_graph, join, make_graph, mean_neighbours
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 
 SPECIES = (1, 8)
 
@@ -24,7 +24,9 @@ def test_atoms_far_from_the_origin_have_the_same_edges(water) -> None:
     far = structure.positions + 300 * structure.cell[0]
     far[2] += 500 * structure.cell[1]
     moved = replace(structure, positions=far)
-    near, away = (make_graph(Labelled(0, one, {}), {}, SPECIES, 3.0) for one in (structure, moved))
+    near, away = (
+        make_graph(LabelledStructure(0, one, {}), {}, SPECIES, 3.0) for one in (structure, moved)
+    )
     # of float32 within the cell; positions of 3000 angstrom would leave 2e-4
     np.testing.assert_allclose(edge_lengths(near), edge_lengths(away), atol=5e-6)
     assert mean_neighbours([near, away]) == near.edge_index.shape[1] / 6
@@ -33,7 +35,7 @@ def test_atoms_far_from_the_origin_have_the_same_edges(water) -> None:
 def test_a_batch_has_its_targets_in_order(water) -> None:
     graphs = [
         make_graph(
-            Labelled(index, water(n, seed=index), {}),
+            LabelledStructure(index, water(n, seed=index), {}),
             {"dipole": np.full((1, 3), index), "forces": np.full((3 * n, 3), index)},
             SPECIES,
             3.0,

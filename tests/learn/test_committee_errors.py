@@ -9,7 +9,7 @@ import pytest
 
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
 from mlobs_client.learn.committee_errors import committee_errors
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.quantities import of_members, symmetric_components
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV
@@ -33,13 +33,15 @@ class Known:
         return TabulatedEvaluation(self._members, [{} for _ in structures])
 
 
-def labelled(label: dict[str, np.ndarray], numbers: Sequence[int] = (8, 1, 1)) -> Labelled:
+def labelled(label: dict[str, np.ndarray], numbers: Sequence[int] = (8, 1, 1)) -> LabelledStructure:
     n = len(numbers)
     structure = Structure(np.array(numbers), np.zeros((n, 3)), CELL * ANGSTROM)
-    return Labelled(0, structure, {name: np.asarray(value) for name, value in label.items()})
+    return LabelledStructure(
+        0, structure, {name: np.asarray(value) for name, value in label.items()}
+    )
 
 
-def errors_of(quantity: str, unit: float, labels: Sequence[Labelled], members: Sequence):
+def errors_of(quantity: str, unit: float, labels: Sequence[LabelledStructure], members: Sequence):
     name = of_members()[quantity].name
     known = Known([{name: np.asarray(one) * unit} for one in members])
     return committee_errors([known], labels, [quantity])[quantity]

@@ -34,7 +34,7 @@ def test_targets_are_those_of_the_bonds_on_whatever_branch_the_labels_are(labell
 
 def test_branches_that_are_kept_stay_as_given(labelled) -> None:
     data_set = prepare("dipole", labelled, cutoff=3.0, fold=False)
-    given = np.array([one.remainder for one in labelled])
+    given = np.array([one.single_valued_dipole for one in labelled])
     np.testing.assert_allclose(dipoles(data_set), given, atol=1e-10)
 
 

@@ -11,7 +11,7 @@ import torch
 from mlobs_client.errors import ModelError
 from mlobs_client.learn.batches import join, make_graph
 from mlobs_client.learn.fit import Fit, Recipe
-from mlobs_client.learn.networks import SIZES, Build, build
+from mlobs_client.learn.networks import SIZES, Architecture, build
 from mlobs_client.learn.objective import Objective
 from mlobs_client.learn.training import read_data_set
 
@@ -30,8 +30,8 @@ def prepared(settings, frames):
     ]
     objective = Objective("dipole", data_set.scales, dict(enumerate(data_set.quanta)))
     torch.manual_seed(0)
-    made_of = Build("dipole", SIZES["small"], data_set.species, 3.0, 4.0)
-    return graphs, objective, build(made_of, torch.float32)
+    architecture = Architecture("dipole", SIZES["small"], data_set.species, 3.0, 4.0)
+    return graphs, objective, build(architecture, torch.float32)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_the_remainder_is_the_label_less_the_integer_part(write) -> None:
     atoms = molecule(mu=[0.3, 0.2, 0.1])
     (one,) = read_labelled(write(atoms), DIPOLE, WATER)
     expected = np.array([0.3, 0.2, 0.1]) - (0.95 - 0.24) * np.eye(3)[0] - 0.92 * np.eye(3)[1]
-    np.testing.assert_allclose(one.remainder, expected, atol=1e-7)  # digits of the file
+    np.testing.assert_allclose(one.single_valued_dipole, expected, atol=1e-7)  # digits of the file
     np.testing.assert_allclose(one.structure.cell[2], np.array([-1, 2, 7]) * ANGSTROM)
     assert one.formula == "H2O"
 
@@ -122,7 +122,7 @@ def test_molecules_need_no_oxidation_numbers(write) -> None:
     atoms = molecule(mu=[1.0, 2.0, 3.0])
     atoms.pbc = False
     (one,) = read_labelled(write(atoms), DIPOLE)
-    np.testing.assert_allclose(one.remainder, [1.0, 2.0, 3.0])
+    np.testing.assert_allclose(one.single_valued_dipole, [1.0, 2.0, 3.0])
 
 
 def test_what_cannot_be_is_refused_with_its_place(write) -> None:
@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused_with_its_place(write) -> None:
     with pytest.raises(ConfigError, match=r"must be \(3,\) finite numbers"):
         read_labelled(write(molecule(mu=[1.0, np.nan, 0.0])), DIPOLE, WATER)
     good.arrays["oxn"] = np.array([-2.0, 0.5, 1.5])
-    with pytest.raises(ConfigError, match=r"numbers that are no integers: 0\.5 for atom 1"):
+    with pytest.raises(ConfigError, match=r"numbers that are not integers: 0\.5 for atom 1"):
         read_labelled(write(good), DIPOLE)
     with pytest.raises(ConfigError, match="ASE cannot read structures"):
         read_labelled(Path("nowhere.extxyz"), DIPOLE)

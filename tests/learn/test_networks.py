@@ -7,31 +7,33 @@ import pytest
 import torch
 
 from mlobs_client.learn.batches import join, make_graph
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.learn.networks import (
     SIZES,
-    Build,
+    Architecture,
     build,
     count_species,
     fit_free_atoms,
-    in_double,
+    to_float64,
 )
 
 KINDS = {"dipole": "dipole", "polarizability": "polarizability", "energy-dipole": "dipole"}
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def made_of(request) -> Build:
-    return Build(request.param, SIZES["small"], (1, 8), 3.0, 4.0)
+def architecture(request) -> Architecture:
+    return Architecture(request.param, SIZES["small"], (1, 8), 3.0, 4.0)
 
 
-def test_every_weight_learns_but_those_of_outputs_that_nobody_reads(made_of, water) -> None:
+def test_every_weight_learns_but_those_of_outputs_that_nobody_reads(architecture, water) -> None:
     torch.manual_seed(0)
-    network = build(made_of, torch.float32)
-    graph = make_graph(Labelled(0, water(2, seed=1), {}), {}, made_of.species, made_of.cutoff)
-    forces = made_of.kind == "energy-dipole"
+    network = build(architecture, torch.float32)
+    graph = make_graph(
+        LabelledStructure(0, water(2, seed=1), {}), {}, architecture.species, architecture.cutoff
+    )
+    forces = architecture.kind == "energy-dipole"
     output = network(join([graph]), compute_force=forces, training=True)
-    loss = output[KINDS[made_of.kind]].square().sum()
+    loss = output[KINDS[architecture.kind]].square().sum()
     if forces:
         loss = loss + output["forces"].square().sum() + output["energy"].square().sum()
     loss.backward()
@@ -40,20 +42,20 @@ def test_every_weight_learns_but_those_of_outputs_that_nobody_reads(made_of, wat
     assert not any("readouts" in name for name in idle), idle
 
 
-def test_in_double_precision_it_is_the_same_function(made_of, water) -> None:
+def test_in_double_precision_it_is_the_same_function(architecture, water) -> None:
     torch.manual_seed(0)
-    network = build(made_of, torch.float32)
-    exact = in_double(network, made_of, np.array([-1.5, -7.0]))
-    labelled = Labelled(0, water(2, seed=1), {})
-    single = make_graph(labelled, {}, made_of.species, made_of.cutoff)
-    double = make_graph(labelled, {}, made_of.species, made_of.cutoff, torch.float64)
-    name = KINDS[made_of.kind]
+    network = build(architecture, torch.float32)
+    exact = to_float64(network, architecture, np.array([-1.5, -7.0]))
+    labelled = LabelledStructure(0, water(2, seed=1), {})
+    single = make_graph(labelled, {}, architecture.species, architecture.cutoff)
+    double = make_graph(labelled, {}, architecture.species, architecture.cutoff, torch.float64)
+    name = KINDS[architecture.kind]
     rough = network(join([single]), compute_force=False)
     fine = exact(join([double]), compute_force=False)
     assert fine[name].dtype == torch.float64
     # rounding of float32 over some hundred sums
     torch.testing.assert_close(rough[name].double(), fine[name], rtol=1e-4, atol=1e-4)
-    if made_of.kind == "energy-dipole":
+    if architecture.kind == "energy-dipole":
         free = float((fine["energy"] - rough["energy"]).detach())
         assert free == pytest.approx(4 * -1.5 + 2 * -7.0, abs=1e-3)
 

@@ -8,7 +8,7 @@ import torch
 
 from mlobs_client.learn.batches import Tensors, join, make_graph
 from mlobs_client.learn.branches import Quanta
-from mlobs_client.learn.labels import Labelled
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.learn.objective import BORN_WEIGHT, Objective
 from mlobs_client.structure import Structure
 
@@ -32,7 +32,7 @@ def structure(water) -> Structure:
 
 def loss(structure: Structure, error: np.ndarray, *, free: bool, **more: np.ndarray) -> float:
     """Of a label that is off by ``error`` (e angstrom)."""
-    graph = make_graph(Labelled(5, structure, {}), more, (1, 8), 3.0, torch.float64)
+    graph = make_graph(LabelledStructure(5, structure, {}), more, (1, 8), 3.0, torch.float64)
     dipole = LinearDipole()(join([graph]))["dipole"].detach()
     graph.target_dipole = dipole - torch.tensor(error)
     objective = Objective("dipole", SCALES, {5: Quanta.of(structure)})

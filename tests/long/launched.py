@@ -136,7 +136,7 @@ class Inputs:
         n_clients: of ``mlobs run``.
         n_beads: of the ring polymer.
         n_molecules: of three atoms.
-        timeout: of ``<ffsocket>``, s; 0 waits for ever.
+        timeout: of ``<ffsocket>``, s; 0 waits forever.
         address: of the socket; a whole path begins with that of all sockets of i-PI.
         port: of a TCP socket; None for a unix socket.
         checkpoint: steps between two; 0 for none.

@@ -12,7 +12,7 @@ import pytest
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import CampaignTable
 from mlobs_client.campaign.results import Skip
-from mlobs_client.campaign.state import DONE, Run
+from mlobs_client.campaign.state import DONE, CampaignRun
 from mlobs_client.errors import RecordError
 from mlobs_client.studies.samples import read_samples
 from mlobs_client.units import DALTON, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
@@ -29,7 +29,9 @@ def campaign(finished_run: Path, tmp_path: Path) -> Campaign:
     client.write_text(client.read_text() + FIELD)
     xml = folder / "input.xml"
     xml.write_text(xml.read_text().replace("300 </temperature>", "250 </temperature>"))
-    runs = {name: Run(name, tmp_path / "runs" / name, {}, None) for name in ("one", "other")}
+    runs = {
+        name: CampaignRun(name, tmp_path / "runs" / name, {}, None) for name in ("one", "other")
+    }
     table = CampaignTable.model_validate({"parameters": {"seed": (1, 2)}})
     return Campaign(tmp_path / "campaign.toml", table, runs)
 

@@ -1,11 +1,10 @@
-"""Networks as compiled programs of fixed size, made in the background and kept on disk.
+"""Compile networks into programs of fixed size, in the background, and store them on disk.
 
 MACE spends most of the time of a small system between its many small kernels. Compiled for a given
 number of atoms and edges, by torch's inductor and the machine's C++ compiler, the same network
-takes a fraction of it. Way of the data: ``geometry`` fills structures and their pairs up to a fixed
-size, and finds the edges; ``radial`` puts tables in place of the parts of a network that see only
-the length of an edge; ``trace`` turns all this into two graphs, values and the way back;
-``worker``, a process of its own, compiles them and measures; ``store`` keeps what came out;
-``programs`` runs it; ``networks`` decides what is used, and compares it with the network itself
-before it is believed.
+takes a fraction of it. ``geometry`` pads structures and their pairs to a fixed size, and finds the
+edges; ``radial`` replaces the parts of a network that depend only on the length of an edge by
+tables; ``trace`` turns all this into two graphs, for the values and for the backward pass;
+``worker``, a separate process, compiles and times them; ``store`` keeps the result; ``programs``
+runs it; ``networks`` chooses a program, and compares it with the network itself before it is used.
 """

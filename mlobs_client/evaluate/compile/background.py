@@ -1,4 +1,4 @@
-"""One compilation at a time, in a process of its own, beside the work."""
+"""Run one compilation at a time, in a separate process, while the client works."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.locks import hold
 
 PATIENCE: Final = 60.0
-"""Seconds, about what a compilation takes."""
+"""Seconds of use before compilation starts, about the duration of a compilation."""
 
 
 _REMEDY: Final = "free space in the folder of compiled programs, or let XDG_CACHE_HOME name another"
 
 
 def lock(key: str) -> contextlib.AbstractContextManager[int | None]:
-    """Held by the client for which a program is compiled; None for others meanwhile."""
+    """Lock a program while a client compiles it; the others get None."""
     return hold(_file(key, "lock"))
 
 
 def remove_files(key: str) -> None:
-    """Leave nothing of a compilation."""
+    """Remove all files of a compilation."""
     for kind in ("request", "log"):
         _file(key, kind).unlink(missing_ok=True)
     shutil.rmtree(_file(key, "scratch"), ignore_errors=True)
@@ -43,15 +43,15 @@ def _file(key: str, kind: str) -> Path:
 
 
 class Background:
-    """Starts the worker, and knows how it went.
+    """Starts the worker, and records its failures.
 
-    Of several clients that need the same program, the first one compiles it; the others find it in
-    the store. A client that ends stops its worker; one that is killed has a worker that notices.
+    If several clients need the same program, the first one compiles it; the others find it in
+    the store. A client that ends stops its worker; a worker notices if its client is killed.
 
     Attributes:
-        patience: seconds of use before a compilation is started: short work would end before it
+        patience: time of use before a compilation is started, s: short runs would end before it
             pays.
-        failures: what the worker said last, by key.
+        failures: last line of the worker's log, by key.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -63,7 +63,7 @@ class Background:
         atexit.register(self.stop)
 
     def start(self, request: store.Request, key: str) -> bool:
-        """Compile, unless another compilation is running here, or this one elsewhere."""
+        """Start a compilation, unless one is running here, or the same one elsewhere."""
         if self.running:
             return False
         with contextlib.ExitStack() as stack:
@@ -99,7 +99,7 @@ class Background:
 
     @property
     def running(self) -> bool:
-        """Whether a worker is at work; when one has ended, its failure is noted."""
+        """True while a worker is running; if it has failed, the failure is recorded."""
         if self._process is None:
             return False
         if self._process.poll() is None:

@@ -1,6 +1,6 @@
-"""The radial basis of MACE, ``sqrt(2/c) sin(n pi r/c) / r``, with one sine for all n.
+"""Evaluate the radial basis of MACE, ``sqrt(2/c) sin(n pi r/c) / r``, with one sine for all n.
 
-A sine takes longer than what a network does with it; those of multiples follow from
+A sine takes longer than its use in the network; the sines of multiples follow from
 ``sin((n + 1) x) = 2 cos(x) sin(n x) - sin((n - 1) x)``, and their derivatives with them. For the
 eight functions of a usual network, rounding errors stay below 1e-14; in single precision, below
 3e-6, several times those of a sine.
@@ -15,7 +15,7 @@ import torch
 
 
 def is_harmonic(basis: Any) -> bool:
-    """Whether the wave numbers of a ``BesselBasis`` are multiples of the first, and stay so."""
+    """Return whether the wave numbers of a ``BesselBasis`` are fixed multiples of the first."""
     numbers = basis.bessel_weights
     if isinstance(numbers, torch.nn.Parameter):
         return False
@@ -27,15 +27,15 @@ def is_harmonic(basis: Any) -> bool:
 
 
 def evaluate(basis: Any, lengths: torch.Tensor) -> torch.Tensor:
-    """``basis(lengths)``, where :func:`is_harmonic`.
+    """Return ``basis(lengths)`` of a basis with :func:`is_harmonic`.
 
     Args:
         basis: a ``BesselBasis``.
         lengths: shape ``(n_edges, 1)``.
 
     Returns:
-        Shape ``(n_edges, n_functions)``; in memory, the edges of one function stand together, for
-        this is what a processor's vectors can do.
+        Shape ``(n_edges, n_functions)``; in memory, the edges of one function are contiguous, as
+        vector instructions need them.
     """
     angle = lengths.squeeze(1) * basis.bessel_weights[0]
     twice = 2.0 * torch.cos(angle)

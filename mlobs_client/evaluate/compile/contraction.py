@@ -1,8 +1,8 @@
-"""The symmetric contraction of an atom's neighbourhood, as the polynomial that it is.
+"""Evaluate the symmetric contraction of an atom's neighbourhood as a polynomial.
 
-MACE multiplies by full tensors over all products of components, of which nearly all are zero or
-stand for the same product in another order: 12288 numbers where the third order gives a vector out
-of the harmonics up to l = 3, and 278 different products. Here every product is formed once.
+MACE multiplies by full tensors over all products of components, nearly all of which are zero or
+belong to the same product in another order: for a vector of third order from harmonics up to l = 3,
+12288 numbers for 278 different products. Here every product is formed once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ with quiet_third_parties():
     from mace.modules.symmetric_contraction import Contraction
 
 MOST_TERMS: Final = 600
-"""Of a contraction; with more of them the compiler takes minutes."""
+"""Largest number of terms of a contraction; with more of them, the compiler takes minutes."""
 
 Monomial = tuple[int, ...]
-"""Components that are multiplied, in ascending order."""
+"""Indices of the components that are multiplied, in ascending order."""
 
 
 class Tree(NamedTuple):
     """A polynomial in Horner's form, ``c + sum_i x_i (c_i + sum_j x_j (c_ij + ...))``.
 
     Attributes:
-        term: which coefficient is c; None where there is none.
-        branches: what each component is multiplied by.
+        term: index of the coefficient c; None if there is none.
+        branches: polynomial by which each component is multiplied.
     """
 
     term: int | None
@@ -37,11 +37,12 @@ class Tree(NamedTuple):
 
 
 class _Polynomials(NamedTuple):
-    """One for each component of the result.
+    """Polynomials, one for each component of the result.
 
     Attributes:
-        trees: of the terms.
-        paths: shape ``(n_terms, n_paths)``, from the weights of paths to coefficients of terms.
+        trees: polynomials in Horner's form.
+        paths: matrix from the weights of paths to coefficients of terms, shape
+            ``(n_terms, n_paths)``.
     """
 
     trees: tuple[Tree, ...]
@@ -49,11 +50,11 @@ class _Polynomials(NamedTuple):
 
 
 class Contractions:
-    """All symmetric contractions of a network, with what they multiply as numbers.
+    """All symmetric contractions of a network, with their constants as numbers.
 
     Args:
-        network: with any contractions; those of too many terms are left alone.
-        names: of tensors of the network that are not to be taken for constant.
+        network: network with any contractions; those with too many terms stay as they are.
+        names: names of tensors of the network that are not constant.
     """
 
     def __init__(self, network: torch.nn.Module, names: Iterable[str] = ()) -> None:
@@ -70,10 +71,10 @@ class Contractions:
         return iter(self._polynomials)
 
     def contract(self, contraction: Any, x: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor:
-        """``contraction(x, attributes)``.
+        """Return ``contraction(x, attributes)``.
 
         Args:
-            contraction: one of these.
+            contraction: contraction of the network.
             x: shape ``(n_atoms, n_channels, n_components)``.
             attributes: shape ``(n_atoms, n_species)``, one-hot.
 
@@ -99,7 +100,7 @@ def _evaluate(
 
 
 def _polynomials(contraction: Any) -> _Polynomials | None:
-    """None where they have too many terms."""
+    """Return the polynomials of a contraction; None if they have too many terms."""
     terms: dict[tuple[int, Monomial], torch.Tensor] = {}
     orders = [contraction.U_tensors(nu) for nu in range(1, contraction.correlation + 1)]
     n_paths = [tensor.shape[-1] for tensor in orders]
@@ -122,7 +123,7 @@ def _polynomials(contraction: Any) -> _Polynomials | None:
 
 
 def _tree(terms: Mapping[Monomial, int]) -> Tree:
-    """Horner's form of terms that are sums over these products."""
+    """Return Horner's form of a sum of products."""
     branches: dict[int, dict[Monomial, int]] = {}
     for (first, *others), term in ((m, t) for m, t in terms.items() if m):
         branches.setdefault(first, {})[tuple(others)] = term

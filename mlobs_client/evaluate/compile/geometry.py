@@ -1,9 +1,9 @@
-"""What compiled programs are functions of: atoms, cells and pairs, filled up to a fixed size.
+"""Prepare the arguments of compiled programs: atoms, cells and pairs, padded to a fixed size.
 
-A program finds the edges by itself, so that there is little else between the positions of i-PI and
-the forces. Of the pairs of a neighbour list, which lives for many steps, it takes
-those within the cutoff. Their number varies; what is missing to the size is filled up with an atom
-that is too far from its own images to see them. This atom stands last, in the last structure.
+A program finds the edges by itself, so that little else happens between the positions of i-PI and
+the forces. From the pairs of a neighbour list, which lives for many steps, it selects those within
+the cutoff. Their number varies; all arrays are padded with edges of an atom to its own images that
+are beyond the cutoff. This atom is the last one, in the last structure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 import torch
 from torch.nn.functional import pad
 
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.units import ANGSTROM
 
@@ -40,27 +40,27 @@ class Geometry(NamedTuple):
     images: torch.Tensor
 
 
-class Filling(NamedTuple):
-    """What stays the same as long as a neighbour list, its atoms and the size do.
+class Padding(NamedTuple):
+    """Padding that is reused as long as a neighbour list, its atoms and the size stay the same.
 
     Attributes:
-        numbers: atomic numbers of the atoms that are there.
-        size: that is filled up.
-        rest: all of it, but positions and cells only of what is too many.
+        numbers: atomic numbers of the real atoms.
+        size: padded size.
+        rest: padded arrays; positions and cells of the padding only.
     """
 
     numbers: torch.Tensor
-    size: Size
+    size: ProgramSize
     rest: Geometry
 
     @classmethod
-    def of(cls, graph: Graph, attributes: torch.Tensor, size: Size) -> Self:
-        """Fill up everything but positions and cells.
+    def of(cls, graph: Graph, attributes: torch.Tensor, size: ProgramSize) -> Self:
+        """Pad everything except positions and cells.
 
         Args:
             graph: at least one structure, one atom and one pair smaller than the size.
             attributes: shape ``(n_atoms, n_species)``, one-hot.
-            size: of the program.
+            size: size of the program.
         """
         device = graph.positions.device
         pairs = torch.from_numpy(graph.neighbours.pairs).to(device)
@@ -79,21 +79,21 @@ class Filling(NamedTuple):
         return cls(graph.numbers, size, rest)
 
     def __call__(self, graph: Graph) -> Geometry:
-        """All of it, at the present positions and in the present cells."""
+        """Return the padded geometry at the positions and in the cells of the graph."""
         return self.rest._replace(
             positions=torch.cat([graph.positions, self.rest.positions]),
             cells=torch.cat([graph.cells, self.rest.cells]),
         )
 
 
-class Taken(NamedTuple):
-    """The edges that were taken.
+class SelectedEdges(NamedTuple):
+    """Edges that were selected from pairs.
 
     Attributes:
         ends: shape ``(2, n_edges)``, senders and receivers.
         vectors: shape ``(n_edges, 3)``, bohr.
-        summary: how many pairs there are within the cutoff, which may be more than were taken, and
-            the square of the smallest distance, as two numbers.
+        summary: number of pairs within the cutoff, which may exceed the number of edges, and
+            square of the smallest distance, bohr^2, shape ``(2,)``.
     """
 
     ends: torch.Tensor
@@ -101,8 +101,8 @@ class Taken(NamedTuple):
     summary: torch.Tensor
 
 
-def take_near(geometry: Geometry, cutoff: float, n_edges: int) -> Taken:
-    """Take ``n_edges`` pairs: those within the cutoff (bohr), filled up with the last one."""
+def select_edges(geometry: Geometry, cutoff: float, n_edges: int) -> SelectedEdges:
+    """Select ``n_edges`` pairs: those within the cutoff (bohr), padded with the last pair."""
     senders, receivers = geometry.pairs
     cells = geometry.cells[geometry.structure_of[senders]]
     vectors = geometry.positions[receivers] - geometry.positions[senders]
@@ -116,20 +116,20 @@ def take_near(geometry: Geometry, cutoff: float, n_edges: int) -> Taken:
     kept = torch.full((n_edges + 1,), n_pairs - 1, device=place.device).scatter(0, place, every)
     kept = kept[:n_edges]
     summary = torch.stack([near.sum().to(squares), squares.min()])
-    return Taken(geometry.pairs[:, kept], vectors[kept], summary)
+    return SelectedEdges(geometry.pairs[:, kept], vectors[kept], summary)
 
 
 def through_edges(
-    geometry: Geometry, edges: Taken, by_vectors: torch.Tensor
+    geometry: Geometry, edges: SelectedEdges, by_vectors: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Derivatives with respect to positions and strain, in the shapes of positions and cells.
+    """Return derivatives with respect to positions and strain, shaped as positions and cells.
 
-    As in :func:`mlobs_client.evaluate.derivatives.through_edges`, but of a size that is known.
+    It is :func:`mlobs_client.evaluate.derivatives.through_edges` for a fixed size.
 
     Args:
-        geometry: of the edges.
-        edges: that were taken.
-        by_vectors: shape ``(n_edges, 3)``, derivative with respect to their vectors.
+        geometry: geometry of the edges.
+        edges: selected edges.
+        by_vectors: derivative with respect to their vectors, shape ``(n_edges, 3)``.
     """
     senders, receivers = edges.ends
     positions = torch.zeros_like(geometry.positions).index_add(0, receivers, by_vectors)

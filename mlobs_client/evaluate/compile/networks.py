@@ -1,4 +1,4 @@
-"""A committee that becomes compiled while it works."""
+"""Evaluate a committee, which is compiled while it works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from mlobs_client.errors import MlobsError, ModelError
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.geometry import Filling
+from mlobs_client.evaluate.compile.geometry import Padding
 from mlobs_client.evaluate.compile.programs import TOLERANCE, Program, Sums, differing
 from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.derivatives import through_edges
@@ -29,44 +29,44 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 2.0  # seconds between two looks at the store
 MOST_SIZES: Final = 8
-"""Of one committee. A run that needs more changes faster than can be compiled."""
+"""Largest number of sizes of one committee. A run that needs more changes too fast to compile."""
 
 
-class State(Enum):
-    """How far compilation is, for the inputs that were evaluated last."""
+class CompilationState(Enum):
+    """The state of compilation for the inputs of the last evaluation."""
 
-    NONE = auto()  # nobody wants it, or there is nothing that takes time
-    WAITING = auto()  # a program would have been used
+    NONE = auto()  # no compilation is requested, or there are no edges
+    WAITING = auto()  # a program is not ready yet
     READY = auto()
-    FAILED = auto()  # there is no program, and none will be made
+    FAILED = auto()  # there is no program, and none will be compiled
 
 
 class _Ready(NamedTuple):
-    size: store.Size
+    size: store.ProgramSize
     program: Program
 
 
 class _Seen(NamedTuple):
-    """Of a neighbour list: what was filled up, and how many edges there were the last time."""
+    """The padding of a neighbour list, and its number of edges at the last evaluation."""
 
-    filling: Filling
+    padding: Padding
     n_edges: int
 
 
 class CompiledNetworks:
     """Sums over atoms of all members, by compiled programs as soon as there are any.
 
-    A program of the right size is taken from the store; where there is none, the networks are
+    A program of the right size is taken from the store; if there is none, the networks are
     evaluated as they are, and after a while a program is compiled in the background. Before a
     program is used, its values and derivatives are compared with those of the networks, on the
-    structures at hand. What is wrong with compilation is said once, and the networks serve on.
+    structures at hand. If compilation fails, a warning is logged once, and the networks are used.
 
     Attributes:
-        state: of the last evaluation.
+        state: state of compilation at the last evaluation.
 
     Args:
-        networks: as they are.
-        background: shared by all committees of a client.
+        networks: the networks, not compiled.
+        background: worker that is shared by all committees of a client.
     """
 
     def __init__(self, networks: PlainNetworks, background: Background) -> None:
@@ -76,15 +76,15 @@ class CompiledNetworks:
         self._identity = store.identity(networks.members)
         self._ready: list[_Ready] = []
         self._seen = WeakKeyDictionary[NeighbourList, _Seen]()
-        self._next_look: dict[store.Size, float] = {}
+        self._next_look: dict[store.ProgramSize, float] = {}
         self._since: float | None = None
         self._removed: set[str] = set()
         self._gave_up = False
-        self.state = State.NONE
+        self.state = CompilationState.NONE
 
     @cached_property
     def _members(self) -> Sequence[AtomicNetwork]:
-        """What is compiled."""
+        """Members in the form that is compiled, with tables of radial functions."""
         try:
             return tabulated(self._networks.members)
         except Exception as error:  # of the libraries: whatever it is, the run goes on
@@ -92,19 +92,19 @@ class CompiledNetworks:
             raise ModelError(f"no tables of radial functions: {error}") from error
 
     def __call__(self, graph: Graph) -> Sums | None:
-        """Sums of all members, or None as long as no program fits."""
+        """Return the sums of all members, or None as long as no program fits."""
         if self._since is None:
             self._since = time.monotonic()
-        self.state = State.NONE
+        self.state = CompilationState.NONE
         if not len(graph.neighbours.images):
             return None
         n_edges = self._count_edges(graph)
-        while n_edges:  # or there is nothing that a program could be compared with
+        while n_edges:  # without edges, a program cannot be compared with the networks
             ready = self._program(graph, n_edges)
             if ready is None:
-                self.state = State.FAILED if self._gave_up else State.WAITING
+                self.state = CompilationState.FAILED if self._gave_up else CompilationState.WAITING
                 break
-            self.state = State.READY
+            self.state = CompilationState.READY
             sums = self._run(ready, graph)
             if sums.closest < SAME_PLACE:
                 return None  # as they are, networks get a graph that says which atoms
@@ -115,7 +115,7 @@ class CompiledNetworks:
         return None
 
     def _count_edges(self, graph: Graph) -> int:
-        """How many there are, or were at the last step."""
+        """Return the number of edges, or that of the last step."""
         seen = self._seen.get(graph.neighbours)
         if seen is not None:
             return seen.n_edges
@@ -125,31 +125,31 @@ class CompiledNetworks:
         seen = self._seen.get(graph.neighbours)
         if (
             seen is None
-            or seen.filling.size != ready.size
-            or seen.filling.numbers is not graph.numbers
+            or seen.padding.size != ready.size
+            or seen.padding.numbers is not graph.numbers
         ):
             attributes = self._networks.attributes(graph.numbers)
-            seen = _Seen(Filling.of(graph, attributes, ready.size), 0)
-        sums = Sums(ready.program, seen.filling, graph)
+            seen = _Seen(Padding.of(graph, attributes, ready.size), 0)
+        sums = Sums(ready.program, seen.padding, graph)
         # going down slowly: numbers that fluctuate about a size do not change programs each step
         n_edges = max(sums.n_edges, seen.n_edges - 1)
         self._seen[graph.neighbours] = seen._replace(n_edges=n_edges)
         return sums
 
     def _program(self, graph: Graph, n_edges: int) -> _Ready | None:
-        """The smallest program that the structures fit into, if it is not much too large."""
+        """Return the program with the least padding; look for another one if all are too large."""
         n_pairs = len(graph.neighbours.images)
-        there = store.Size(graph.n_structures, len(graph.positions), n_pairs, n_edges)
+        required = store.ProgramSize(graph.n_structures, len(graph.positions), n_pairs, n_edges)
         fitting = sorted(
-            (ready for ready in self._ready if _fits(there, ready.size)),
+            (ready for ready in self._ready if _fits(required, ready.size)),
             key=lambda ready: (ready.size.n_edges, ready.size.n_pairs),
         )
-        close = (ready for ready in fitting if _is_close(there, ready.size))
-        return next(close, None) or self._look_for(there, graph) or next(iter(fitting), None)
+        close = (ready for ready in fitting if _is_close(required, ready.size))
+        return next(close, None) or self._look_for(required, graph) or next(iter(fitting), None)
 
-    def _look_for(self, there: store.Size, graph: Graph) -> _Ready | None:
-        """Take a program from the store, or have it made; nothing that fails here ends a run."""
-        now, size = time.monotonic(), size_for(there)
+    def _look_for(self, required: store.ProgramSize, graph: Graph) -> _Ready | None:
+        """Take a program from the store, or start its compilation; failures do not end a run."""
+        now, size = time.monotonic(), padded_size(required)
         if self._gave_up or now < self._next_look.get(size, now):
             return None
         self._next_look[size] = now + LOOK_EVERY
@@ -166,7 +166,7 @@ class CompiledNetworks:
             ready = _Ready(size, program)
             sums = self._run(ready, graph)
             if sums.n_edges > size.n_edges:  # more than at the last step, or than others count
-                return self._look_for(replace(there, n_edges=sums.n_edges), graph)
+                return self._look_for(replace(required, n_edges=sums.n_edges), graph)
             if not self._agrees(sums, graph):
                 return None
         except (MlobsError, OSError, RuntimeError) as error:
@@ -183,8 +183,8 @@ class CompiledNetworks:
         )
         return ready
 
-    def _load(self, found: store.Found, key: str) -> Program | None:
-        """A program of the store; one that is damaged is removed, once."""
+    def _load(self, found: store.StoredProgram, key: str) -> Program | None:
+        """Load a program from the store; a damaged one is removed, once."""
         tensors = differing(self._members)
         try:
             return Program.load(found.folder, self._members, tensors, found.stacked)
@@ -200,8 +200,8 @@ class CompiledNetworks:
             )  # fmt: skip
             return None
 
-    def _have_made(self, size: store.Size, key: str) -> None:
-        """Start a compilation, if the work is not too short for it."""
+    def _have_made(self, size: store.ProgramSize, key: str) -> None:
+        """Start a compilation, if the networks have been in use for long enough."""
         if len(self._ready) >= MOST_SIZES:
             self._give_up(f"programs of {MOST_SIZES} sizes are in use, and none of them fits")
             return
@@ -211,11 +211,11 @@ class CompiledNetworks:
             self._background.start(request, key)
 
     def _agrees(self, sums: Sums, graph: Graph) -> bool:
-        """Whether values and derivatives are those of the networks.
+        """Return whether values and derivatives agree with those of the networks.
 
-        Forces of atoms at rest are small differences of large numbers: errors are relative to what
-        is added up, and those of values, to which isolated atoms add what no program can spoil, to
-        the same sums as those of strain derivatives.
+        Forces near equilibrium are small differences of large numbers, so errors are relative to
+        the sum of absolute contributions. Errors of values are relative to the sum for strain
+        derivatives, since values contain constants of isolated atoms.
         """
         with torch.enable_grad():
             values = self._networks(graph)
@@ -247,39 +247,39 @@ class CompiledNetworks:
         logger.warning("%s: %s; the networks are evaluated as they are", self._name, reason)
 
 
-def size_for(there: store.Size) -> store.Size:
-    """The size to compile for: some more pairs and edges than there are, for their number varies.
+def padded_size(required: store.ProgramSize) -> store.ProgramSize:
+    """Return the size to compile for, with some room for pairs and edges, whose number varies.
 
-    Sizes of edges go up in steps of three to six percent, so that a trajectory needs a few of them;
-    pairs, which cost little, in steps twice as large.
+    Numbers of edges increase in steps of three to six percent, so that a trajectory needs few
+    sizes; numbers of pairs, which cost little, in steps twice as large.
     """
-    return store.Size(
-        there.n_structures + 1,
-        there.n_atoms + 1,
-        _round_up(there.n_pairs + there.n_pairs // 16 + 1, digits=4),
-        _round_up(there.n_edges + there.n_edges // 50, digits=5),
+    return store.ProgramSize(
+        required.n_structures + 1,
+        required.n_atoms + 1,
+        _round_up(required.n_pairs + required.n_pairs // 16 + 1, digits=4),
+        _round_up(required.n_edges + required.n_edges // 50, digits=5),
     )
 
 
 def _round_up(number: int, digits: int) -> int:
-    """To a multiple of 16 of which only so many binary digits are not zero."""
+    """Round up to a multiple of 16 with at most so many nonzero binary digits."""
     step = max(16, 1 << max(0, number.bit_length() - digits))
     return -(-max(number, 1) // step) * step
 
 
-def _fits(there: store.Size, size: store.Size) -> bool:
+def _fits(required: store.ProgramSize, size: store.ProgramSize) -> bool:
     return (
-        there.n_structures < size.n_structures
-        and there.n_atoms < size.n_atoms
-        and there.n_pairs < size.n_pairs
-        and there.n_edges <= size.n_edges
+        required.n_structures < size.n_structures
+        and required.n_atoms < size.n_atoms
+        and required.n_pairs < size.n_pairs
+        and required.n_edges <= size.n_edges
     )
 
 
-def _is_close(there: store.Size, size: store.Size) -> bool:
-    """Whether so little is padded that another program would not be much faster."""
+def _is_close(required: store.ProgramSize, size: store.ProgramSize) -> bool:
+    """Return whether the padding is so small that another program would not be much faster."""
     return (
-        size.n_atoms <= 1.25 * there.n_atoms + 16
-        and size.n_pairs <= 1.5 * there.n_pairs + 64
-        and size.n_edges <= 1.25 * there.n_edges + 64
+        size.n_atoms <= 1.25 * required.n_atoms + 16
+        and size.n_pairs <= 1.5 * required.n_pairs + 64
+        and size.n_edges <= 1.25 * required.n_edges + 64
     )

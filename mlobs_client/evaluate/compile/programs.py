@@ -1,4 +1,4 @@
-"""Run compiled programs, of one member after another or of all, and go back through them."""
+"""Run compiled programs, for one member after another or for all, forward and backward."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import torch
 
-from mlobs_client.evaluate.compile.geometry import Filling, Geometry
+from mlobs_client.evaluate.compile.geometry import Geometry, Padding
 from mlobs_client.evaluate.derivatives import Derivative
 from mlobs_client.evaluate.graph import Graph
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
 TOLERANCE: Final = {torch.float64: 1e-10, torch.float32: 1e-4}
-"""Largest difference from the network itself, relative to what is added up."""
+"""Largest error relative to the sum of absolute contributions."""
 
 Saved = list[list[torch.Tensor]]
 
 
 def differing(networks: Sequence[AtomicNetwork]) -> list[str]:
-    """Names of the parameters and buffers in which members of one build differ."""
+    """Return the names of parameters and buffers in which members of one architecture differ."""
     first, *others = [dict(network.state_dict()) for network in networks]
     if not others:
         return [name for name, _ in networks[0].named_parameters()]
@@ -36,8 +36,8 @@ class Program:
     """A committee as compiled code of one size.
 
     Args:
-        forward, backward: what :func:`mlobs_client.evaluate.compile.trace.trace` made, compiled.
-        own: tensors of each member; of all members in one list if they were stacked.
+        forward, backward: compiled graphs of :func:`mlobs_client.evaluate.compile.trace.trace`.
+        own: tensors of each member, or one list with those of all members if they are stacked.
         stacked: whether one call evaluates all members.
     """
 
@@ -53,13 +53,13 @@ class Program:
     def load(
         cls, folder: Path, networks: Sequence[AtomicNetwork], names: Sequence[str], stacked: bool
     ) -> Program:
-        """Read what the worker wrote.
+        """Load the files that the worker wrote.
 
         Args:
-            folder: of the files.
+            folder: folder of the files.
             networks: the members.
-            names: of the tensors in which they differ.
-            stacked: whether the program evaluates them together.
+            names: names of the tensors in which they differ.
+            stacked: whether the program evaluates all members together.
         """
         from torch._inductor import aoti_load_package  # takes a second
 
@@ -74,9 +74,13 @@ class Program:
         return cls(forward, backward, own, stacked)
 
     def forward(self, geometry: Geometry) -> tuple[torch.Tensor, torch.Tensor, Saved]:
-        """Sums over atoms, shape ``(n_members, n_structures, *shape)``, in the units of the
-        networks; ``summary`` of :class:`mlobs_client.evaluate.compile.geometry.Taken`; and what the
-        way back needs.
+        """Run the forward pass.
+
+        Returns:
+            Sums over atoms, shape ``(n_members, n_structures, *shape)``, in the units of the
+            networks; ``summary`` of
+            :class:`mlobs_client.evaluate.compile.geometry.SelectedEdges`; and tensors that the
+            backward pass needs.
         """
         outputs = [self._forward.run([*geometry, *own]) for own in self._own]
         saved = [output[2:] for output in outputs]
@@ -86,7 +90,7 @@ class Program:
         return first, outputs[0][1], saved
 
     def backward(self, saved: Saved, cotangents: torch.Tensor) -> Sequence[torch.Tensor]:
-        """Derivatives with respect to positions and strain, summed over members."""
+        """Return derivatives with respect to positions and strain, summed over members."""
         each = [cotangents] if self._stacked else cotangents.contiguous().unbind()
         first, *others = (
             self._backward.run([*kept, weights]) for kept, weights in zip(saved, each, strict=True)
@@ -97,7 +101,7 @@ class Program:
         return first  # type: ignore[no-any-return]
 
     def measure(self, geometry: Geometry) -> None:
-        """One evaluation and its way back, to be timed."""
+        """Run both passes once, to be timed."""
         with torch.no_grad():
             sums, _, saved = self.forward(geometry)
             self.backward(saved, sums)
@@ -106,31 +110,31 @@ class Program:
 
 
 class Sums:
-    """What a program says of fewer structures, atoms and edges than it was compiled for.
+    """Results of a program for structures that were padded to its size.
 
     Attributes:
         values: shape ``(n_structures, n_members, *shape)``, float64, in the units of the networks;
-            of nothing, if there are more edges than the program has room for.
-        n_edges: pairs within the cutoff of the networks.
-        closest: bohr, the smallest distance of a pair; large, if there is none.
+            meaningless if there are more edges than the program has room for.
+        n_edges: number of pairs within the cutoff of the networks.
+        closest: smallest distance of a pair, bohr; large if there is none.
 
     Args:
-        program: to run.
-        filling: of the neighbour list, to the size of the program.
+        program: program to run.
+        padding: padding of the neighbour list to the size of the program.
         graph: the structures.
     """
 
-    def __init__(self, program: Program, filling: Filling, graph: Graph) -> None:
+    def __init__(self, program: Program, padding: Padding, graph: Graph) -> None:
         self._program = program
         self._n_structures, self._n_atoms = graph.n_structures, len(graph.positions)
-        self._all, summary, self._saved = program.forward(filling(graph))
+        self._all, summary, self._saved = program.forward(padding(graph))
         self.values = self._all[:, : self._n_structures].transpose(0, 1)
         n_edges, square = summary.tolist()
         self.n_edges = int(n_edges)
         self.closest = math.sqrt(square)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)`` with respect to atomic units."""
+        """Return the derivative of ``sum(weights * values)`` with respect to atomic units."""
         padded = torch.zeros_like(self._all)
         padded[:, : self._n_structures] = weights.transpose(0, 1)
         positions, strain = self._program.backward(self._saved, padded)

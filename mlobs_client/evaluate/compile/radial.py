@@ -1,9 +1,9 @@
-"""The radial functions of a network, read from tables.
+"""Interpolate the radial functions of a network in tables.
 
-What MACE makes of the length of an edge, with Bessel functions, a cutoff and a network of some
-layers, are some tens of smooth functions of one number. To interpolate them takes a fraction of the
-time: compiled with tables, a potential of 192 atoms takes 0.6 of what it takes without. Tables are
-as fine as their errors ask for.
+From the length of an edge, MACE computes some tens of smooth functions, with Bessel functions, a
+cutoff and a network of some layers. Interpolation takes a fraction of the time: compiled with
+tables, a potential of 192 atoms takes 0.6 of the time without. The grids are as fine as needed for
+the required accuracy.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ with quiet_third_parties():
     from e3nn.nn import FullyConnectedNet
 
 ERROR: Final = {torch.float64: 2e-11, torch.float32: 1e-6}
-"""Largest error of slopes, relative to the largest slope, where atoms can be."""
+"""Largest error of slopes relative to the largest slope, beyond ``CLOSEST``."""
 
 CLOSEST: Final = 0.5
-"""Angstrom; no two nuclei come closer. Networks, which saw nothing there, are less smooth."""
+"""Distance that no two nuclei fall below, angstrom. Untrained there, networks are less smooth."""
 
 FEWEST_INTERVALS: Final = {torch.float64: 1024, torch.float32: 256}
 MOST_BYTES: Final = 1 << 25
-"""Of all tables of one member; beyond, they are read from main memory, which takes longer."""
+"""Largest size of all tables of one member: larger ones do not fit into the cache."""
 
 KEPT: Final = 4
-"""Numbers for each function and node: value, slope, curvature, and how much the value grows to the
-next node, which single precision would lose in a difference."""
+"""Numbers for each function and node: value, slope, curvature, and the difference to the value at
+the next node, which would lose digits in single precision."""
 
 _RISE: Final = (0.0, 0.0, 0.0, 10.0, -15.0, 6.0)
 _SLOPES: Final = ((0.0, 1.0, 0.0, -6.0, 8.0, -3.0), (0.0, 0.0, 0.0, -4.0, 7.0, -3.0))
 _CURVATURES: Final = ((0.0, 0.0, 0.5, -1.5, 1.5, -0.5), (0.0, 0.0, 0.0, 0.5, -1.0, 0.5))
-"""Hermite's polynomials on an interval, coefficients of rising powers: of how much the value grows,
-and of the slopes and curvatures at both ends."""
+"""Hermite polynomials on an interval, coefficients of ascending powers: for the difference of the
+values, and for the slopes and curvatures at both ends."""
 
 BEFORE_ZERO: Final = 8
-"""Intervals; a spline is not as good near its ends."""
+"""Number of intervals below zero: a spline is less accurate near its ends."""
 
 Functions = Callable[[torch.Tensor], torch.Tensor]
 
 
 def tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
-    """The same networks with tables for radial functions, or as they are where these are others.
+    """Return the networks with tables for radial functions if these depend on the length alone.
 
-    They are others where they depend on the species of an edge (Agnesi's and soft distances), where
-    layers know more than the length, and where the tables would become too large.
+    Other networks are returned unchanged: radial functions that depend on the species of an edge
+    (Agnesi and soft transforms), layers with further inputs, and tables that would be too large.
     """
     if not all(_are_functions_of_length(network.network) for network in networks):
         return networks
@@ -74,7 +74,7 @@ def _tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
     return networks
 
 
-def _with(tables: Sequence[Table], network: AtomicNetwork) -> AtomicNetwork:
+def _with(tables: Sequence[RadialTable], network: AtomicNetwork) -> AtomicNetwork:
     changed = copy.deepcopy(network)
     changed.network.radial_embedding = _Lengths()
     for table, (place, name, _) in zip(tables, _layers(changed.network), strict=True):
@@ -100,7 +100,7 @@ def _are_functions_of_length(network: Any) -> bool:
 
 
 def _layers(network: Any) -> list[tuple[Any, str, Any]]:
-    """What is evaluated for the length of every edge: the module it stands in, its name, itself."""
+    """Return the layers that act on the length of an edge, with their parent module and name."""
     return [
         (interaction, name, getattr(interaction, name))
         for interaction in network.interactions
@@ -110,25 +110,25 @@ def _layers(network: Any) -> list[tuple[Any, str, Any]]:
 
 
 def _bytes(network: Any, intervals: int) -> int:
-    """Of all tables of a network."""
+    """Return the size of all tables of a network, bytes."""
     n_functions = sum(int(layers.hs[-1]) for _, _, layers in _layers(network))
     size: int = next(network.parameters()).element_size()
     return n_functions * KEPT * (intervals + 1) * size
 
 
-def _tables(network: Any, intervals: int) -> list[Table]:
-    """For all layers, in the precision of the network; they are evaluated in double precision."""
+def _tables(network: Any, intervals: int) -> list[RadialTable]:
+    """Make tables of all layers, computed in float64 and stored in the network's precision."""
     like = next(network.parameters())
     embedding = copy.deepcopy(network.radial_embedding).cpu().double()
     tables = []
     for _, _, layers in _layers(network):
         functions = _functions(embedding, copy.deepcopy(layers).cpu().double())
-        tables.append(Table(functions, float(network.r_max), intervals).to(like))
+        tables.append(RadialTable(functions, float(network.r_max), intervals).to(like))
     return tables
 
 
 def _functions(embedding: Any, layers: Any) -> Functions:
-    """From lengths, shape ``(n, 1)``, to what the layers make of them, ``(n, n_functions)``."""
+    """Return a function from lengths ``(n, 1)`` to radial functions ``(n, n_functions)``."""
 
     def functions(lengths: torch.Tensor) -> torch.Tensor:
         values: torch.Tensor = layers(embedding(lengths, None, None, None)[0])
@@ -138,28 +138,28 @@ def _functions(embedding: Any, layers: Any) -> Functions:
 
 
 class _Lengths(torch.nn.Module):
-    """In place of a radial embedding: lengths go to the tables as they are."""
+    """Replaces a radial embedding by the identity: lengths go to the tables."""
 
     def forward(self, lengths: torch.Tensor, *_: object) -> tuple[torch.Tensor, None]:
         return lengths, None
 
 
-class Table(torch.nn.Module):
-    """Functions of a length, interpolated by polynomials between nodes of equal distance.
+class RadialTable(torch.nn.Module):
+    """Functions of a length, interpolated by polynomials between equidistant nodes.
 
     The first node is half an interval away from zero, where a basis divides by the length. The
-    functions and two derivatives are zero at the cutoff, and beyond. The derivative is that of the
-    interpolation, so that forces are those of an energy; there is no second one.
+    functions and two derivatives vanish at the cutoff and beyond. The first derivative is that of
+    the interpolation, so that forces are consistent with the energy; the second is not available.
 
     Attributes:
         nodes: shape ``(KEPT, n_nodes, n_functions)``; derivatives with respect to ``length /
             interval``.
-        error: largest one of slopes beyond ``CLOSEST``, relative to the largest slope there.
+        error: largest error of slopes beyond ``CLOSEST``, relative to the largest slope there.
 
     Args:
         functions: from lengths in angstrom, shape ``(n, 1)`` and float64, to ``(n, n_functions)``.
-        cutoff: where they end, angstrom.
-        intervals: how many polynomials to take.
+        cutoff: cutoff, angstrom.
+        intervals: number of intervals.
     """
 
     def __init__(self, functions: Functions, cutoff: float, intervals: int) -> None:
@@ -208,7 +208,7 @@ class Table(torch.nn.Module):
         return float((found - exact).abs().max() / exact.abs().max())
 
     def _lengths(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Angstrom, shape ``(n, 1)``, of places counted in intervals from the first node."""
+        """Return lengths, angstrom, shape ``(n, 1)``, from positions in units of intervals."""
         return (scaled.unsqueeze(1) + 0.5) * self._interval
 
 

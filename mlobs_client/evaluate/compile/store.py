@@ -1,9 +1,9 @@
-"""Compiled programs on disk: what they are known by, and where they lie.
+"""Store compiled programs on disk, and find them again.
 
-A program is known by everything that it depends on: the networks, its size, the versions of torch
-and MACE, the instruction set and the number of threads of the machine. So a folder is never
-changed: it is there, whole, or it is not. Compiled code is as dangerous as a pickle; the store
-belongs to its user, and nobody else may write there.
+The key of a program is a hash of everything that it depends on: the networks, its size, the
+versions of torch and MACE, the instruction set and the number of threads of the machine. So a
+folder is never changed: it exists as a whole or not at all. Compiled code is as dangerous as a
+pickle; the store belongs to its user, and nobody else may write there.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from pathlib import Path
 import torch
 
 from mlobs_client.errors import ModelError
-from mlobs_client.evaluate.networks.atomic import AtomicNetwork, build_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, architecture_of
 from mlobs_client.tables import Table
 from mlobs_client.units import ANGSTROM
 
 FORMAT = 7
-"""To be raised when what is traced or stored changes."""
+"""Version of traces and files; increase it when they change."""
 
 
 @dataclass(frozen=True)
-class Size:
-    """What a program is compiled for.
+class ProgramSize:
+    """The size of the input of a program.
 
     Attributes:
-        n_structures, n_atoms: of a batch, each with one more for what fills it up.
-        n_pairs: of its neighbour list, with at least one to fill up.
-        n_edges: within the cutoff of the networks.
+        n_structures, n_atoms: numbers in a batch, including one for padding.
+        n_pairs: number of pairs of the neighbour list, including at least one for padding.
+        n_edges: number of edges within the cutoff of the networks.
     """
 
     n_structures: int
@@ -50,28 +50,28 @@ class Size:
 
 @dataclass(frozen=True)
 class Request:
-    """What to compile.
+    """A request for compilation.
 
     Attributes:
-        networks: the members of one committee, as they are to be compiled.
-        size: that it is made for.
-        threads: to compile for.
+        networks: members of one committee, in the form to be compiled.
+        size: size of the input.
+        threads: number of threads of the program.
     """
 
     networks: Sequence[AtomicNetwork]
-    size: Size
+    size: ProgramSize
     threads: int
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredProgram:
     """A program on disk.
 
     Attributes:
-        folder: with ``forward.pt2`` and ``backward.pt2``.
+        folder: folder with ``forward.pt2`` and ``backward.pt2``.
         stacked: whether it evaluates all members together.
-        seconds: of one evaluation with its way back, as measured when it was made; by what was
-            measured.
+        seconds: time of both passes when it was compiled, s, for members stacked or one after
+            another.
     """
 
     folder: Path
@@ -80,7 +80,7 @@ class Found:
 
 
 class _Made(Table):
-    """``made.json``: what a program is, beside its files."""
+    """Content of ``made.json``, which describes a program beside its files."""
 
     key: str
     stacked: bool
@@ -88,17 +88,17 @@ class _Made(Table):
 
 
 def identity(networks: Sequence[AtomicNetwork]) -> str:
-    """What these networks are, as a hash."""
+    """Return a hash of the networks."""
     digest = hashlib.sha256()
     for network in networks:
-        digest.update(build_of(network).encode())
+        digest.update(architecture_of(network).encode())
         for tensor in network.state_dict().values():
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def key(identity: str, size: Size, device: str) -> str:
-    """The name under which a program is kept."""
+def key(identity: str, size: ProgramSize, device: str) -> str:
+    """Return the name under which a program is stored."""
     parts = {
         "format": FORMAT,
         "networks": identity,
@@ -118,7 +118,7 @@ def _versions() -> list[str]:
 
 @cache
 def _device(device: str) -> str:
-    """What compiled code runs on, beyond its name."""
+    """Return the model of the GPU, or the instruction set of the CPU."""
     if not device.startswith("cpu"):
         return torch.cuda.get_device_name(device)
     try:
@@ -130,12 +130,12 @@ def _device(device: str) -> str:
 
 
 def home() -> Path:
-    """The folder of the store, made if it is not there; a program is a folder in it.
+    """Return the folder of the store, made if needed; each program is a folder in it.
 
     It is ``mlobs/compiled`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
 
     Raises:
-        ModelError: it belongs to somebody else, or others may write there.
+        ModelError: it belongs to another user, or others may write there.
     """
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache_home / "mlobs" / "compiled"
@@ -149,14 +149,14 @@ def home() -> Path:
     return folder
 
 
-def find(key: str) -> Found | None:
-    """The program of this name, if it was ever made; one that is damaged is removed."""
+def find(key: str) -> StoredProgram | None:
+    """Return the program of this name, or None; a damaged one is removed."""
     folder = home() / key
     try:
         made = _Made.model_validate_json((folder / "made.json").read_bytes())
         if made.key != key:
             raise ValueError("a program of another size or of other networks")
-        return Found(folder, made.stacked, made.seconds)
+        return StoredProgram(folder, made.stacked, made.seconds)
     except FileNotFoundError:
         return None
     except (ValueError, IsADirectoryError, NotADirectoryError):
@@ -165,7 +165,7 @@ def find(key: str) -> Found | None:
 
 
 def remove(key: str) -> None:
-    """Forget a program, so that it will be made again."""
+    """Remove a program, so that it is compiled again."""
     place = home() / key
     if place.is_dir():
         shutil.rmtree(place, ignore_errors=True)
@@ -174,7 +174,7 @@ def remove(key: str) -> None:
 
 
 def keep(key: str, programs: Sequence[Path], stacked: bool, seconds: dict[str, float]) -> None:
-    """Move files into the store, all at once; if somebody was faster, theirs stays."""
+    """Move files into the store as a whole; an existing program is kept."""
     with tempfile.TemporaryDirectory(dir=home()) as scratch:
         folder = Path(scratch) / key
         folder.mkdir()

@@ -1,8 +1,8 @@
-"""The tensor product of a message, laid out for a compiler.
+"""Evaluate the tensor product of messages in a memory layout that suits the compiler.
 
-e3nn keeps the components of one channel together, (channel, component): three or five numbers, on
-which no processor's vectors do much. Here the channels of one component stand together while there
-are edges; messages of atoms, of which there are few, go back to the layout of e3nn.
+e3nn keeps the components of one channel together, (channel, component): three or five numbers, too
+few for vector instructions. Here the channels of one component are contiguous for edges; messages
+of atoms, which are few, return to the layout of e3nn.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ with quiet_third_parties():
 
 
 Terms = list[list[tuple[int, int, float]]]
-"""For each k, all i, j and C_ijk that are not zero."""
+"""All i, j and nonzero C_ijk, for each k."""
 
 
 class Messages(NamedTuple):
-    """What each edge carries to its receiver.
+    """Messages that edges carry to their receivers.
 
     Attributes:
-        parts: for each irreducible representation, ``(n_edges, n_components, n_channels)``.
+        parts: messages of each irreducible representation, shape
+            ``(n_edges, n_components, n_channels)``.
     """
 
     parts: tuple[torch.Tensor, ...]
 
     def sum_into(self, receivers: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        """Sums over the edges of every receiver, in the layout of e3nn."""
+        """Return sums over the edges of every receiver, in the layout of e3nn."""
         sums = []
         for part in self.parts:
             total = part.new_zeros((n_atoms, *part.shape[1:])).index_add(0, receivers, part)
@@ -43,13 +44,13 @@ class Messages(NamedTuple):
 
 
 class Products:
-    """All products of a network that multiply channels one by one, with their constants as numbers.
+    """All products of a network that act channel by channel, with their constants as numbers.
 
-    A tracer sees no numbers, so they are read before. They are those of the network, which was
-    perhaps built in single precision.
+    Tracing sees no numbers, so they are read before. They are those of the network, which may have
+    been built in single precision.
 
     Args:
-        network: with any products, of which the others are left alone.
+        network: network with any products; other kinds stay as they are.
     """
 
     def __init__(self, network: torch.nn.Module) -> None:
@@ -67,10 +68,10 @@ class Products:
     def multiply(
         self, product: Any, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
     ) -> Messages:
-        """``product(x, y, weights)``.
+        """Return ``product(x, y, weights)``.
 
         Args:
-            product: one of these.
+            product: product of the network.
             x: shape ``(n_edges, dim)``, features of the senders.
             y: shape ``(n_edges, dim)``, spherical harmonics.
             weights: shape ``(n_edges, n_weights)``.
@@ -103,10 +104,10 @@ class Products:
         return Messages(tuple(parts))
 
     def _spread(self, y: torch.Tensor, irreps: Any, channels: int) -> list[torch.Tensor]:
-        """Parts of the harmonics, ``(n_edges, n_components, n_channels)``, the same for all layers.
+        """Return harmonics ``(n_edges, n_components, n_channels)``, once for all layers.
 
-        So their derivative is added up over layers before it is summed over channels, which is
-        what takes longest of the way back.
+        So their derivative is added up over layers before it is summed over channels, the slowest
+        part of the backward pass.
         """
         if self._harmonics is not y:
             self._harmonics, self._copies = y, {}
@@ -117,7 +118,7 @@ class Products:
 
 
 def _is_by_channel(product: Any) -> bool:
-    """Whether it multiplies every channel with the same vector, by weights that are given."""
+    """Return whether a product multiplies every channel by the same vector, with given weights."""
     outputs = [instruction.i_out for instruction in product.instructions]
     return (
         not product.internal_weights
@@ -133,7 +134,7 @@ def _is_by_channel(product: Any) -> bool:
 
 
 def _terms(product: Any, instruction: Any) -> Terms | None:
-    """Wigner's 3j symbols; None where they are one over the root of the number of components."""
+    """Return Wigner 3j symbols; None if all are one over the root of the number of components."""
     one = product.irreps_in1[instruction.i_in1].ir.l
     two = product.irreps_in2[instruction.i_in2].ir.l
     three = product.irreps_out[instruction.i_out].ir.l
@@ -156,7 +157,7 @@ def _terms(product: Any, instruction: Any) -> Terms | None:
 
 
 def _couple(x: torch.Tensor, y: torch.Tensor, terms: Terms) -> torch.Tensor:
-    """``sum_ij C_ijk x_i y_j``; shapes ``(n_edges, i or j, n_channels)``."""
+    """Return ``sum_ij C_ijk x_i y_j``; shapes ``(n_edges, i or j, n_channels)``."""
     components = []
     for of_component in terms:
         first, *others = (c * x[:, i] * y[:, j] for i, j, c in of_component)

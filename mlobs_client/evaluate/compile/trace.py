@@ -1,8 +1,8 @@
-"""From a network to two graphs of elementary operations: values, and the way back.
+"""Trace a network into two graphs of elementary operations, for the forward and backward pass.
 
-The first gives what the network gives, summed over the atoms of each structure, and besides what
-the second needs of it; the second turns cotangents of these sums into derivatives with respect to
-positions and strain. Together they are one forward and one backward pass.
+The first returns the values of the network, summed over the atoms of each structure, and tensors
+that the second needs; the second turns cotangents of these sums into derivatives with respect to
+positions and strain.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.fx.graph import CodeGen
 
 from mlobs_client.evaluate.compile import bessel
 from mlobs_client.evaluate.compile.contraction import Contractions
-from mlobs_client.evaluate.compile.geometry import Geometry, take_near, through_edges
+from mlobs_client.evaluate.compile.geometry import Geometry, select_edges, through_edges
 from mlobs_client.evaluate.compile.tensor_product import Messages, Products
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
@@ -46,18 +46,18 @@ def trace(
 
     Args:
         network: one member.
-        tensors: what differs between members; becomes an argument of the graphs. If ``stacked``,
-            for all members, along the first axis.
+        tensors: tensors that differ between members, which become arguments of the graphs. If
+            ``stacked``, those of all members, along the first axis.
         geometry: an example.
-        n_edges: how many of its pairs may be within the cutoff.
+        n_edges: largest number of its pairs within the cutoff.
         stacked: whether all members are evaluated together.
 
     Returns:
         The graphs ``(*geometry, *tensors) -> (sums, summary, *saved)`` and ``(*saved, cotangents)
         -> (d/d positions, d/d strain)``. Sums and cotangents have the shape ``(n_structures,
         *shape)``, are in float64 and in the units of the network, and have the members as first
-        axis if stacked; ``summary`` is that of ``Taken``; derivatives are with respect to atomic
-        units.
+        axis if stacked; ``summary`` is that of ``SelectedEdges``; derivatives are with respect to
+        atomic units.
     """
     own = list(tensors.values())
     members = (len(own[0]),) if stacked else ()
@@ -85,12 +85,12 @@ def _both_ways(
     shape: tuple[int, ...],
     stacked: bool,
 ) -> Callable[..., list[torch.Tensor]]:
-    """What is traced: ``(*geometry, *tensors, cotangents)`` to all that both graphs return.
+    """Return the function to trace, from ``(*geometry, *tensors, cotangents)`` to all results.
 
     Args:
         network, n_edges, stacked: see :func:`trace`.
-        names: of the tensors.
-        shape: of sums and cotangents.
+        names: names of the tensors.
+        shape: shape of sums and cotangents.
     """
     evaluate = _evaluation(network, names)
     dtype = next(network.parameters()).dtype
@@ -99,7 +99,7 @@ def _both_ways(
         n_of_geometry = len(Geometry._fields)
         geometry = Geometry(*given[:n_of_geometry])
         *own, cotangents = given[n_of_geometry:]
-        edges = take_near(geometry, network.cutoff, n_edges)
+        edges = select_edges(geometry, network.cutoff, n_edges)
         rest = (geometry.attributes, edges.ends)
 
         def sums(vectors: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ def _both_ways(
 
 
 def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., Any]:
-    """One member, as a function of its inputs and of the tensors of these names."""
+    """Return one member as a function of its inputs and of the tensors of these names."""
     products, contractions = Products(network), Contractions(network, names)
     bases = [
         module
@@ -140,7 +140,7 @@ def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., A
 
 
 def _split(joint: torch.fx.GraphModule) -> Graphs:
-    """Cut into forward and backward where the least has to be kept."""
+    """Split into forward and backward graph where the fewest tensors have to be saved."""
     # the partitioner knows the roles of arguments by these names
     *primals, cotangents = joint.graph.find_nodes(op="placeholder")
     for k, node in enumerate(primals):
@@ -153,7 +153,7 @@ def _split(joint: torch.fx.GraphModule) -> Graphs:
 
 
 def _fold_powers(graph: torch.fx.GraphModule) -> None:
-    """Make numbers of exponents that are constant tensors: x^5 is four products, not a logarithm.
+    """Replace exponents that are constant tensors by numbers: x^5 is four products, no logarithm.
 
     The exponent of MACE's cutoff is a buffer.
     """
@@ -170,7 +170,7 @@ def _fold_powers(graph: torch.fx.GraphModule) -> None:
 
 
 def _constant(graph: torch.fx.GraphModule, node: Any) -> torch.Tensor | None:
-    """The value of a node that depends on no argument."""
+    """Return the value of a node that depends on no argument, else None."""
     if node.op == "get_attr":
         found: torch.Tensor = getattr(graph, node.target)
         return found
@@ -187,10 +187,10 @@ def _constant(graph: torch.fx.GraphModule, node: Any) -> torch.Tensor | None:
 
 
 def _materialize(graph: torch.fx.GraphModule) -> None:
-    """Write to memory what atoms know before edges read it, and what was put together of pieces.
+    """Store quantities of atoms before edges read them, and concatenated tensors.
 
-    The compiler would rather repeat the work of an atom for each of its edges, and ask for every
-    number which piece it comes from: the evaluation of 192 atoms took 1.6 times as long.
+    Otherwise the compiler repeats the work of an atom for each of its edges, and looks up for every
+    number from which piece it comes: the evaluation of 192 atoms took 1.6 times as long.
     """
     from torch._inductor.inductor_prims import force_stride_order
 
@@ -220,9 +220,8 @@ def _materialize(graph: torch.fx.GraphModule) -> None:
 def _sum_by_products(graph: torch.fx.GraphModule, n_edges: int) -> None:
     """Sum over the channels of every edge by a product with ones.
 
-    The compiler would sum while it computes, a few numbers at a time, and by that lose the
-    processor's vectors for all that it computes in the same loop: the gradient of 192 atoms took
-    1.3 times as long.
+    Otherwise the compiler sums while it computes, a few numbers at a time, and loses vector
+    instructions for everything in the same loop: the gradient of 192 atoms took 1.3 times as long.
     """
     from torch._inductor.inductor_prims import force_stride_order
 
@@ -257,13 +256,13 @@ def _sum_by_products(graph: torch.fx.GraphModule, n_edges: int) -> None:
 def _traceable(
     products: Products, contractions: Contractions, bases: Sequence[torch.nn.Module]
 ) -> Iterator[None]:
-    """MACE without what the tracer cannot follow, and without what is slow.
+    """Replace parts of MACE that cannot be traced, or are slow.
 
-    It asks for derivatives with respect to positions, which are no argument here; it sums into
-    tensors in place, which cannot be done for several members at once; messages have a layout that
-    is slow, see :mod:`mlobs_client.evaluate.compile.tensor_product`; its contractions multiply by
-    zeros, see :mod:`mlobs_client.evaluate.compile.contraction`; and of the sines of multiples of
-    one angle only the first needs a sine.
+    MACE requires derivatives with respect to positions, which are not an argument here; it sums
+    into tensors in place, which is impossible for several members at once; messages have a slow
+    layout, see :mod:`mlobs_client.evaluate.compile.tensor_product`; contractions multiply by
+    zeros, see :mod:`mlobs_client.evaluate.compile.contraction`; and sines of multiples of an angle
+    follow from the first one.
     """
     places = (mace.modules.blocks, mace.modules.models, mace.modules.utils, mace.tools.scatter)
     ours: Sequence[tuple[Iterable[torch.nn.Module], Callable[..., object]]] = (
@@ -285,7 +284,7 @@ def _traceable(
 
 @contextlib.contextmanager
 def _replaced(owner: Any, name: str, by: object) -> Iterator[None]:
-    """Let an attribute be another one for a while."""
+    """Replace an attribute in this context."""
     own = {name: vars(owner)[name]} if name in vars(owner) else {}  # else it is inherited
     setattr(owner, name, by)
     try:
@@ -304,7 +303,7 @@ def _scatter_sum(
     dim_size: int | None = None,
     reduce: str = "sum",
 ) -> torch.Tensor:
-    """``mace.tools.scatter.scatter_sum`` out of place, for an index along one axis."""
+    """Replace ``mace.tools.scatter.scatter_sum``, out of place, for an index along one axis."""
     assert out is None
     assert dim_size is not None
     assert reduce == "sum"

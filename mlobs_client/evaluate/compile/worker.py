@@ -1,7 +1,7 @@
-"""``python -m mlobs_client.evaluate.compile.worker REQUEST KEY``: compile, measure, keep.
+"""Compile and time networks: ``python -m mlobs_client.evaluate.compile.worker REQUEST KEY PID``.
 
-A process of its own, for compilation takes a minute of Python and C++ compiler, during which the
-client goes on with the network as it is.
+It is a separate process, since compilation takes a minute of Python and C++ compiler, during which
+the client evaluates the networks as they are.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ with quiet_third_parties():
     from mace.tools.torch_tools import default_dtype
 
 STACKED_UP_TO: Final = 4000
-"""Edges. Beyond, the work of one member fills the caches, and stacking has never won."""
+"""Number of edges. Above it, the work of one member fills the caches, and stacking is slower."""
 
 REPEATS: Final = 9
 
 
 def compile_and_keep(request: store.Request, key: str) -> None:
-    """Compile all members in a loop, and stacked where that may be faster; keep the faster."""
+    """Compile all members in a loop, and stacked if that may be faster; store the faster one."""
     torch.set_num_threads(request.threads)
     keep_freed_memory()  # as the clients do, who are what is measured for
     names = differing(request.networks)
@@ -65,7 +65,7 @@ def compile_and_keep(request: store.Request, key: str) -> None:
 
 
 def _example(request: store.Request) -> Geometry:
-    """Structures of the right sizes; the time does not depend on their values."""
+    """Return structures of the right size; the time does not depend on their values."""
     size = request.size
     random = torch.Generator().manual_seed(0)
     network = request.networks[0]
@@ -117,10 +117,10 @@ def _compile(
 
 
 def _share_headers() -> None:
-    """Keep precompiled headers with the programs: without, each worker spends ten seconds on them.
+    """Store precompiled headers with the programs, which saves each worker ten seconds.
 
-    torch keeps them in the folder for temporary files, which is another one for each worker, and
-    needs ``openssl`` to tell them apart.
+    torch stores them in the folder for temporary files, which differs for each worker, and needs
+    ``openssl`` to distinguish them.
     """
     from torch._inductor import codecache, config
 
@@ -140,7 +140,7 @@ def _time(run: Callable[[], object]) -> float:
 
 
 def _end_with(client: int, key: str) -> None:
-    """End, with all compilers that were started, when the client is gone, however it went."""
+    """End this process and its compilers when the client has ended or was killed."""
     while os.getppid() == client:
         time.sleep(1.0)
     try:
@@ -153,10 +153,9 @@ def _end_with(client: int, key: str) -> None:
 
 
 def main() -> None:
-    """Do what a client asked for; the last line of a failure says why.
+    """Compile for a client; the last line of the log of a failure has the reason.
 
-    Not nicer than others: the sooner a client is fast, the better, and on a full machine a polite
-    worker takes ten times as long.
+    The process has normal priority: with a lower one, it takes ten times as long on a busy machine.
     """
     request_file, key, client = sys.argv[1:]
     threading.Thread(target=_end_with, args=(int(client), key), daemon=True).start()

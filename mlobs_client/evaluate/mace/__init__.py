@@ -1,4 +1,4 @@
-"""Committees of MACE networks as one evaluator."""
+"""Evaluate committees of MACE networks together."""
 
 import lazy_loader
 

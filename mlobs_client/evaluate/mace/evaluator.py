@@ -1,6 +1,6 @@
-"""MACE models: potentials, dipoles and polarizabilities on one shared graph.
+"""Evaluate MACE potentials, dipoles and polarizabilities on one shared graph.
 
-Every committee is made of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
+Every committee consists of one or more :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from mlobs_client import units
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.committee import SKIN, Committee, CommitteeEvaluator, symbols
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import State
+from mlobs_client.evaluate.compile.networks import CompilationState
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
-from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, build_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, architecture_of
 from mlobs_client.evaluate.networks.plain import PlainModel, species_of
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 
@@ -27,16 +27,16 @@ with quiet_third_parties():
     from mace import modules
 
 Modules = Mapping[str, torch.nn.Module]
-"""Networks by the names of their files, for errors."""
+"""Networks by the names of their files, for error messages."""
 
 
 class Setting(NamedTuple):
-    """How networks are evaluated.
+    """Precision, device and compilation of networks.
 
     Attributes:
-        dtype: of the networks; sums over atoms are in float64 in any case.
-        device: as torch calls it, for example ``cuda``.
-        background: compiles the networks; None leaves them as they are.
+        dtype: precision of the networks; sums over atoms are always in float64.
+        device: name of the device in torch, for example ``cuda``.
+        background: compiles the networks; None for no compilation.
     """
 
     dtype: Precision = "float64"
@@ -44,8 +44,8 @@ class Setting(NamedTuple):
     background: Background | None = None
 
 
-PLAIN: Final = Setting()
-"""In double precision, not compiled, on the CPU."""
+DEFAULT_SETTING: Final = Setting()
+"""Double precision, not compiled, on the CPU."""
 
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
 _KINDS: Final[dict[Quantity, tuple[str, tuple[type, ...]]]] = {
@@ -66,13 +66,14 @@ def potential(
     networks: Modules,
     *,
     alpha: float = 1.0,
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
-    """Committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
+    """Make a committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: of the energies, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of energy spreads, see
+            :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         setting: precision and device.
 
     Raises:
@@ -89,18 +90,18 @@ def dipole(
     alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
-    """Committee of dipole models (AtomicDipolesMACE, EnergyDipolesMACE; AtomicDielectricMACE for
-    molecules).
+    """Make a committee of dipole models.
 
-    Learned charges (AtomicDielectricMACE) add up to zero; they are usable for non-periodic
-    structures only, see :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
+    These are AtomicDipolesMACE, EnergyDipolesMACE and, for molecules, AtomicDielectricMACE, whose
+    learned charges add up to zero and are usable for non-periodic structures only, see
+    :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        unit: of what the networks give, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        unit: unit of the networks, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: the multi-valued part, added to every member.
         setting: precision and device.
 
@@ -120,18 +121,19 @@ def potential_and_dipole(
     dipole_alpha: float = 1.0,
     unit: str = "e*angstrom",
     oxidation_numbers: OxidationNumbers | None = None,
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
-    """Committee of models that give energy and dipole at once (EnergyDipolesMACE).
+    """Make a committee of models that give energy and dipole at once (EnergyDipolesMACE).
 
-    A field on the dipole then costs no network of its own: one pass gives both, one pass back the
-    forces of both.
+    A field on the dipole then needs no second network: one forward pass gives both, and one
+    backward pass the forces of both.
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: of the energies, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        dipole_alpha: the same of the dipoles.
-        unit: of the dipoles, see :func:`dipole`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of energy spreads, see
+            :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        dipole_alpha: scale of dipole spreads.
+        unit: unit of the dipoles, see :func:`dipole`.
         oxidation_numbers: see :func:`dipole`.
         setting: precision and device.
 
@@ -146,11 +148,13 @@ def potential_and_dipole(
     columns: dict[str, int | slice] = {"energy": 0, "dipole": slice(1, 4)}
     if oxidation_numbers is None:
         return Committee(models, alphas, columns=columns)
-    return Committee(models, alphas, lambda graph: _BesideEnergy(oxidation_numbers(graph)), columns)
+    return Committee(
+        models, alphas, lambda graph: _DipoleColumns(oxidation_numbers(graph)), columns
+    )
 
 
-class _BesideEnergy(NamedTuple):
-    """A known part of the dipole, of models whose first number is an energy (an ``Output``)."""
+class _DipoleColumns(NamedTuple):
+    """A known part of the dipole, for models whose first number is an energy (an ``Output``)."""
 
     dipole: Output
 
@@ -167,14 +171,14 @@ def polarizability(
     *,
     alpha: float = 1.0,
     unit: str = "angstrom^3",
-    setting: Setting = PLAIN,
+    setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
-    """Committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
+    """Make a committee of polarizability models (AtomicDielectricMACE, whose dipole is not used).
 
     Args:
-        networks: by name; they are converted in place.
-        alpha: see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        unit: of what the networks give, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
+        networks: networks by the names of their files; they are converted in place.
+        alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
+        unit: unit of the networks, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
         setting: precision and device.
 
     Raises:
@@ -199,7 +203,7 @@ class MaceEvaluator(CommitteeEvaluator):
         batch: see there.
 
     Raises:
-        ConfigError: the committees live on different devices.
+        ConfigError: the committees are on different devices.
     """
 
     def __init__(
@@ -223,11 +227,11 @@ class MaceEvaluator(CommitteeEvaluator):
         super().__init__(committees, skin=skin, max_edges=max_edges, batch=batch)
 
     @property
-    def compilation(self) -> frozenset[State]:
-        """How far compilation was at the last evaluation, of the networks that it needed."""
+    def compilation(self) -> frozenset[CompilationState]:
+        """States of compilation of the networks that the last evaluation needed."""
         models = [model for committee in self.used for model in committee.models]
         return frozenset(
-            model.compilation if isinstance(model, CompiledModel) else State.NONE
+            model.compilation if isinstance(model, CompiledModel) else CompilationState.NONE
             for model in models
         )
 
@@ -238,7 +242,7 @@ def _models(
     unit: float | Sequence[float],
     setting: Setting,
 ) -> tuple[PlainModel, ...]:
-    """Members of one build together, others one by one."""
+    """Group members of one architecture; others are evaluated one by one."""
     for name, network in networks.items():
         _check_kind(name, network, quantity)
     (first, sample), *others = networks.items()
@@ -251,7 +255,7 @@ def _models(
     for network in networks.values():
         _move(network, setting)
     members = [AtomicNetwork(network, quantity) for network in networks.values()]
-    alike = len({(m.cutoff, build_of(m)) for m in members}) == 1
+    alike = len({(m.cutoff, architecture_of(m)) for m in members}) == 1
     groups = [members] if alike else [[member] for member in members]
     if setting.background is None or members[0].has_charges:
         return tuple(PlainModel(group, unit) for group in groups)

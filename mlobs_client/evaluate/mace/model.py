@@ -1,4 +1,4 @@
-"""Networks of MACE that become compiled while they work, in atomic units."""
+"""Evaluate networks of MACE by compiled programs as soon as there are any, in atomic units."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
+from mlobs_client.evaluate.compile.networks import CompilationState, CompiledNetworks
 from mlobs_client.evaluate.compile.programs import Sums
 from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.graph import Graph
@@ -16,12 +16,12 @@ from mlobs_client.evaluate.networks.plain import PlainModel
 
 
 class CompiledModel(PlainModel):
-    """The same by programs, as soon as there are any (a ``Model``).
+    """Networks of one architecture, compiled while they work (a ``Model``).
 
     Args:
         networks: see :class:`mlobs_client.evaluate.networks.plain.PlainModel`; without learned
-            charges, for programs do not take the mean charge of a structure away.
-        unit: see there.
+            charges, since programs do not subtract the mean charge of a structure.
+        unit: see :class:`mlobs_client.evaluate.networks.plain.PlainModel`.
         background: compiles them.
     """
 
@@ -35,19 +35,19 @@ class CompiledModel(PlainModel):
         self._compiled = CompiledNetworks(self._plain, background)
 
     def __call__(self, graph: Graph) -> Output:
-        """Values of shape ``(n_structures, n_members, *shape)``, float64."""
+        """Return values of shape ``(n_structures, n_members, *shape)``, float64, atomic units."""
         with torch.no_grad():
             sums = self._compiled(graph)
         return super().__call__(graph) if sums is None else _Compiled(sums, self._unit)
 
     @property
-    def compilation(self) -> State:
-        """How far compilation was at the last evaluation."""
+    def compilation(self) -> CompilationState:
+        """State of compilation at the last evaluation."""
         return self._compiled.state
 
 
 class _Compiled:
-    """What a program gave (an ``Output``)."""
+    """The result of a compiled program (an ``Output``)."""
 
     def __init__(self, sums: Sums, unit: torch.Tensor) -> None:
         self._sums = sums
@@ -55,5 +55,5 @@ class _Compiled:
         self.values = sums.values * unit
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``; weights in the shape of the values."""
+        """Return the derivative of ``sum(weights * values)``; weights are shaped as values."""
         return self._sums.pull_back(weights * self._unit)

@@ -1,1 +1,1 @@
-"""Networks of MACE as functions of edge vectors, in atomic units."""
+"""Evaluate networks of MACE as functions of edge vectors."""

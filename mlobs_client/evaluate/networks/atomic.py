@@ -1,8 +1,8 @@
-"""A MACE network as a function of edge vectors: what every atom contributes to one quantity.
+"""Evaluate the contributions of atoms to one quantity by a MACE network, from edge vectors.
 
-Sums over the atoms of a structure, units and absolute positions are left to those who call. So the
-function does not know which structure an atom belongs to: any number of structures of any sizes is
-one set of atoms and edges, and atoms that nobody asked for may be added to reach a given size.
+Sums over the atoms of a structure, units and absolute positions are left to the caller. So the
+function does not know to which structure an atom belongs: any number of structures of any sizes
+forms one set of atoms and edges, and atoms can be added as padding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Quantity = Literal["energy", "dipole", "energy_and_dipole", "polarizability"]
 
 
 class Inputs(NamedTuple):
-    """What networks are functions of.
+    """Arguments of networks.
 
     Attributes:
         vectors: shape ``(n_edges, 3)``, angstrom, from the sender to its neighbour.
@@ -40,12 +40,12 @@ class AtomicNetwork(torch.nn.Module):
     """Contributions of atoms, shape ``(n_atoms, *shape)``, in the units of the network.
 
     Attributes:
-        shape: of one contribution: that of the quantity; for dipoles of networks with learned
-            charges ``(4,)``, dipole and charge, the latter up to a constant.
+        shape: shape of one contribution, which is that of the quantity; for dipoles of networks
+            with learned charges ``(4,)``, dipole and charge, the latter up to a constant.
 
     Args:
-        network: of MACE; it is frozen.
-        quantity: what to take from it.
+        network: network of MACE; it is frozen.
+        quantity: quantity to take from it.
     """
 
     def __init__(self, network: torch.nn.Module, quantity: Quantity) -> None:
@@ -66,13 +66,13 @@ class AtomicNetwork(torch.nn.Module):
 
     @property
     def cutoff(self) -> float:
-        """Of the network, bohr."""
+        """Cutoff of the network, bohr."""
         return float(self.network.r_max) * ANGSTROM  # type: ignore[arg-type]
 
     def forward(
         self, vectors: torch.Tensor, attributes: torch.Tensor, edges: torch.Tensor
     ) -> torch.Tensor:
-        """Evaluate; the arguments are :class:`Inputs`."""
+        """Evaluate the contributions; the arguments are :class:`Inputs`."""
         n_atoms = len(attributes)
         # Where the network sums over structures, every atom is one; charges are the exception,
         # for their mean over a structure is taken away.
@@ -114,10 +114,10 @@ class AtomicNetwork(torch.nn.Module):
         return output["node_energy"]
 
 
-def build_of(network: torch.nn.Module) -> str:
-    """How a network is built: all of it but the values of its parameters and buffers.
+def architecture_of(network: torch.nn.Module) -> str:
+    """Describe the architecture of a network: all but the values of its parameters and buffers.
 
-    Networks of the same build, given the same parameters and buffers, are the same function.
+    Networks of the same architecture with the same parameters and buffers are the same function.
     """
     plain = (bool, int, float, str, tuple)
     modules = [

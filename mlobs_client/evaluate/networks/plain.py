@@ -1,7 +1,8 @@
-"""Networks of MACE as they are: sums over the atoms of each structure, recorded by torch.
+"""Evaluate networks of MACE without compilation, summed over atoms and recorded by torch.
 
-MACE thinks in eV and angstrom. A network sees neighbours only, in full precision however far the
-unwrapped atoms have gone; what depends on absolute positions is added here, in float64.
+MACE uses eV and angstrom. A network sees vectors to neighbours only, in full precision however far
+unwrapped atoms have moved; contributions that depend on absolute positions are added here, in
+float64.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from mlobs_client.units import ANGSTROM
 
 
 class PlainNetworks:
-    """Members of one build, one after another.
+    """Members of one architecture, evaluated one after another.
 
     Attributes:
-        members: these.
-        quantity: what they give.
-        cutoff: bohr.
-        species: atomic numbers that they were made for.
-        dtype: of the networks.
-        device: where they live.
+        members: the members.
+        quantity: quantity that they give.
+        cutoff: cutoff, bohr.
+        species: atomic numbers that they were trained for.
+        dtype: precision of the networks.
+        device: device of the networks.
 
     Args:
-        members: of one build, precision and device.
+        members: members of one architecture, precision and device.
     """
 
     def __init__(self, members: Sequence[AtomicNetwork]) -> None:
@@ -47,7 +48,7 @@ class PlainNetworks:
         self._attributes = (torch.empty(0), torch.empty(0))  # of which atomic numbers
 
     def __call__(self, graph: Graph) -> torch.Tensor:
-        """Sums of shape ``(n_structures, n_members, *shape)``, float64."""
+        """Return sums over atoms, shape ``(n_structures, n_members, *shape)``, float64."""
         if torch.is_grad_enabled():
             graph.vectors.requires_grad_()
             if self.members[0].has_charges:  # else as other models of this graph want them
@@ -67,7 +68,7 @@ class PlainNetworks:
         return totals
 
     def attributes(self, numbers: torch.Tensor) -> torch.Tensor:
-        """One-hot, shape ``(n_atoms, n_species)``; the same tensor for the same atoms."""
+        """Return one-hot species, shape ``(n_atoms, n_species)``, cached for the same atoms."""
         known, attributes = self._attributes
         if known is not numbers:
             attributes = self._one_hot[numbers]
@@ -76,17 +77,17 @@ class PlainNetworks:
 
 
 class PlainModel:
-    """Networks of one build: from graphs to one quantity in atomic units (a ``Model``).
+    """Networks of one architecture, from graphs to one quantity in atomic units (a ``Model``).
 
     Attributes:
-        n_members: how many they are.
-        cutoff: bohr.
-        species: atomic numbers that they were made for.
-        device: where they live.
+        n_members: number of networks.
+        cutoff: cutoff, bohr.
+        species: atomic numbers that they were trained for.
+        device: device of the networks.
 
     Args:
-        networks: of one build, precision and device.
-        unit: of what they give, in atomic units; one for each number of the last axis, if they
+        networks: networks of one architecture, precision and device.
+        unit: unit of their values, in atomic units; one for each number of the last axis, if they
             give several quantities.
     """
 
@@ -99,17 +100,17 @@ class PlainModel:
         self._unit = torch.tensor(unit, dtype=torch.float64, device=self.device)
 
     def __call__(self, graph: Graph) -> Output:
-        """Values of shape ``(n_structures, n_members, *shape)``, float64."""
+        """Return values of shape ``(n_structures, n_members, *shape)``, float64, atomic units."""
         return Recorded(self._plain(graph) * self._unit, graph)
 
 
 def species_of(network: torch.nn.Module) -> tuple[int, ...]:
-    """Atomic numbers that a network of MACE was made for."""
+    """Return the atomic numbers that a network of MACE was trained for."""
     return tuple(network.atomic_numbers.tolist())  # type: ignore[operator]
 
 
 def _charges(charges: torch.Tensor, graph: Graph) -> torch.Tensor:
-    """Dipoles of learned charges ``(n_atoms, n_members)``, which add up to zero, e angstrom."""
+    """Return dipoles, e angstrom, of charges ``(n_atoms, n_members)`` made neutral."""
     mean = graph.sum_over_atoms(charges) / graph.sum_over_atoms(torch.ones_like(charges))
     neutral = charges - mean[graph.structure_of]
     positions = graph.positions / ANGSTROM

@@ -13,7 +13,7 @@ import torch
 
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.store import Request, Size
+from mlobs_client.evaluate.compile.store import ProgramSize, Request
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
@@ -26,7 +26,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def request_for(committee) -> Request:
     members: list[AtomicNetwork] = committee("dielectric", 1)
-    return Request(members, Size(2, 10, 80, 64), torch.get_num_threads())
+    return Request(members, ProgramSize(2, 10, 80, 64), torch.get_num_threads())
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from ase import Atoms
 from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import State
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.networks import CompilationState
+from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -92,13 +92,13 @@ class Pair:
     def evaluate(self, structure: Structure, *, patient: bool = True) -> Prediction:
         """By a program, if it is there or worth to wait for; checked against the network."""
         found = self._predict(self._compiled, structure)
-        waits = State.WAITING in self._compiled.compilation
+        waits = CompilationState.WAITING in self._compiled.compilation
         if patient and waits and not self.n_programs:
             while self._background.running:
                 time.sleep(0.1)
             time.sleep(2 * compiled.LOOK_EVERY)
             found = self._predict(self._compiled, structure)
-        self.n_compiled += self._compiled.compilation == {State.READY}
+        self.n_compiled += self._compiled.compilation == {CompilationState.READY}
         expected = self._predict(self._plain, structure)
         assert found.energy == pytest.approx(expected.energy, abs=AGREE)
         np.testing.assert_allclose(found.forces, expected.forces, atol=AGREE)
@@ -117,8 +117,10 @@ def pair(network, monkeypatch: pytest.MonkeyPatch) -> Pair:
     """One program for both tests: the first compiles, the other finds it."""
     monkeypatch.setattr(compiled, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(compiled, "MOST_SIZES", 1)
-    monkeypatch.setattr(compiled, "size_for", lambda there: Size(2, there.n_atoms + 1, 1024, 256))
-    monkeypatch.setattr(compiled, "_is_close", lambda there, size: True)
+    monkeypatch.setattr(
+        compiled, "padded_size", lambda required: ProgramSize(2, required.n_atoms + 1, 1024, 256)
+    )
+    monkeypatch.setattr(compiled, "_is_close", lambda required, size: True)
     return Pair(network)
 
 

@@ -19,10 +19,15 @@ from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import store
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import CompiledNetworks, State, _Ready, size_for
+from mlobs_client.evaluate.compile.networks import (
+    CompilationState,
+    CompiledNetworks,
+    _Ready,
+    padded_size,
+)
 from mlobs_client.evaluate.compile.programs import Sums, differing
 from mlobs_client.evaluate.compile.radial import tabulated
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 from mlobs_client.evaluate.networks.plain import PlainNetworks
@@ -54,11 +59,13 @@ def wait(networks: CompiledNetworks, graph: Graph, background: Background) -> bo
     return networks(graph) is not None
 
 
-def needed_for(graph: Graph, members: Sequence[AtomicNetwork]) -> store.Size:
+def needed_for(graph: Graph, members: Sequence[AtomicNetwork]) -> store.ProgramSize:
     """What is compiled for these structures."""
     n_edges = len(graph.within(members[0].cutoff).vectors)
     n_pairs = len(graph.neighbours.images)
-    return size_for(store.Size(graph.n_structures, len(graph.positions), n_pairs, n_edges))
+    return padded_size(
+        store.ProgramSize(graph.n_structures, len(graph.positions), n_pairs, n_edges)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +105,7 @@ def test_a_compiled_committee_gives_the_numbers_of_its_networks(
 def with_programs(committee, background) -> Callable[..., CompiledNetworks]:
     """Networks with programs of the given sizes, which were traced, and not compiled."""
 
-    def get(*sizes: Size, dtype: torch.dtype = torch.float64) -> CompiledNetworks:
+    def get(*sizes: ProgramSize, dtype: torch.dtype = torch.float64) -> CompiledNetworks:
         members = committee("potential", 1, **SMALL)
         for member in members:
             member.to(dtype)
@@ -129,7 +136,9 @@ def test_edges_that_became_too_many_between_two_steps_need_another_program(
     assert build.n_built == 1
     n_edges = len(before.vectors)
     assert n_edges < len(after.vectors)
-    networks = with_programs(Size(2, 7, 128, n_edges), Size(2, 7, 128, 2 * len(after.vectors)))
+    networks = with_programs(
+        ProgramSize(2, 7, 128, n_edges), ProgramSize(2, 7, 128, 2 * len(after.vectors))
+    )
     assert agree(networks(before), networks, before)
     found = networks(after)
     assert found is not None
@@ -141,7 +150,7 @@ def test_a_list_that_serves_other_species_is_filled_anew(with_programs, water) -
     build = GraphBuilder(3.5 * ANGSTROM)
     structure = water(2, length=14.0)
     other = dataclasses.replace(structure, numbers=structure.numbers[::-1].copy())
-    networks = with_programs(Size(2, 7, 128, 64))
+    networks = with_programs(ProgramSize(2, 7, 128, 64))
     for one in (structure, other, structure):
         given = build([one])
         assert agree(networks(given), networks, given)
@@ -149,22 +158,22 @@ def test_a_list_that_serves_other_species_is_filled_anew(with_programs, water) -
 
 
 def test_atoms_that_are_out_of_reach_need_no_program(with_programs) -> None:
-    networks = with_programs(Size(2, 3, 16, 16))
+    networks = with_programs(ProgramSize(2, 3, 16, 16))
     build = GraphBuilder(3.5 * ANGSTROM, skin=4.0 * ANGSTROM)
     # going down slowly from two edges, and up again within the same list
-    none, ready = State.NONE, State.READY
+    none, ready = CompilationState.NONE, CompilationState.READY
     for distance, state in zip(
         (8.0, 6.0, 8.0, 8.0, 8.0, 6.0), (none, ready, ready, ready, none, ready), strict=True
     ):
         positions = np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0]])
         given = build([Structure(np.array([8, 1]), positions, 60.0 * np.eye(3))])
-        assert (networks(given) is None) == (state is State.NONE)
+        assert (networks(given) is None) == (state is CompilationState.NONE)
         assert networks.state is state
     assert build.n_built == 1
 
 
 def test_lists_that_are_gone_are_forgotten(with_programs, water) -> None:
-    networks = with_programs(Size(2, 7, 128, 64))
+    networks = with_programs(ProgramSize(2, 7, 128, 64))
     for seed in range(5):
         given = GraphBuilder(3.5 * ANGSTROM)([water(2, seed=seed, length=14.0)])
         assert networks(given)
@@ -178,7 +187,7 @@ def test_atoms_at_the_same_place_are_left_to_the_networks_as_they_are(with_progr
     structure = water(2, length=14.0)
     positions = structure.positions.copy()
     build = GraphBuilder(3.5 * ANGSTROM, skin=3.0 * ANGSTROM)
-    networks = with_programs(Size(2, 7, 128, 64))
+    networks = with_programs(ProgramSize(2, 7, 128, 64))
     assert networks(build([structure])) is not None
     positions[2] = positions[1]
     given = build([dataclasses.replace(structure, positions=positions)])
@@ -193,7 +202,7 @@ def test_single_precision_is_believed_where_forces_cancel(with_programs) -> None
     crystal = Structure(numbers, atoms, 8.0 * np.eye(3))
     given = GraphBuilder(3.5 * ANGSTROM)([crystal])
     n_edges, n_pairs = len(given.vectors), len(given.neighbours.images)
-    networks = with_programs(Size(2, 9, n_pairs + 1, n_edges), dtype=torch.float32)
+    networks = with_programs(ProgramSize(2, 9, n_pairs + 1, n_edges), dtype=torch.float32)
     with torch.no_grad():
         sums = networks(given)
         assert sums is not None
@@ -208,16 +217,16 @@ def test_single_precision_is_believed_where_forces_cancel(with_programs) -> None
 def test_what_failed_for_one_size_is_said_once_and_other_sizes_serve_on(
     with_programs, water, background, caplog: pytest.LogCaptureFixture
 ) -> None:
-    networks = with_programs(Size(2, 7, 128, 64))
+    networks = with_programs(ProgramSize(2, 7, 128, 64))
     fits, larger = (GraphBuilder(3.5 * ANGSTROM)([water(n, length=14.0)]) for n in (2, 4))
     n_pairs, n_edges = len(larger.neighbours.images), len(larger.vectors)
-    size = size_for(Size(1, len(larger.positions), n_pairs, n_edges))
+    size = padded_size(ProgramSize(1, len(larger.positions), n_pairs, n_edges))
     background.failures[store.key(networks._identity, size, "cpu")] = "no space left"
     for _ in range(3):
         assert networks(larger) is None
-        assert networks.state is State.FAILED
+        assert networks.state is CompilationState.FAILED
         assert networks(fits) is not None
-        assert networks.state is State.READY
+        assert networks.state is CompilationState.READY
         time.sleep(compiled.LOOK_EVERY)
     assert caplog.text.count("no space left") == 1
 
@@ -225,9 +234,9 @@ def test_what_failed_for_one_size_is_said_once_and_other_sizes_serve_on(
 def test_the_smallest_program_that_is_not_much_too_large_is_used(with_programs, water) -> None:
     given = GraphBuilder(3.5 * ANGSTROM)([water(2, length=14.0)])
     n_pairs = len(given.neighbours.images)
-    networks = with_programs(Size(2, 7, 2000, 48), Size(2, 7, n_pairs + 16, 64))
+    networks = with_programs(ProgramSize(2, 7, 2000, 48), ProgramSize(2, 7, n_pairs + 16, 64))
     networks(given)
-    assert networks._seen[given.neighbours].filling.size == Size(2, 7, n_pairs + 16, 64)
+    assert networks._seen[given.neighbours].padding.size == ProgramSize(2, 7, n_pairs + 16, 64)
 
 
 def test_another_client_finds_the_program_in_the_store(with_program, graph) -> None:
@@ -299,7 +308,7 @@ def test_a_damaged_program_ends_no_run_and_is_removed(
     assert "cannot be loaded" in caplog.text
     assert "compiled again" in caplog.text
     assert store.find(key) is None
-    assert networks.state is compiled.State.WAITING
+    assert networks.state is compiled.CompilationState.WAITING
     assert background.running
 
 
@@ -313,7 +322,7 @@ def test_short_work_starts_no_compilation(committee, graph) -> None:
 
 @pytest.mark.parametrize("n", [1, 7, 100, 1250, 7444, 1_000_000])
 def test_sizes_leave_room_for_a_few_more_pairs_and_edges_and_waste_little(n: int) -> None:
-    size = size_for(store.Size(3, 10, n, n))
+    size = padded_size(store.ProgramSize(3, 10, n, n))
     assert (size.n_structures, size.n_atoms) == (4, 11)
     assert n * 1.0199 <= size.n_edges <= max(n * 1.09, n + 32)
     assert n * 1.06 <= size.n_pairs <= max(n * 1.2, n + 32)

@@ -8,9 +8,9 @@ import torch
 from uncompiled import KINDS, reference, sums, traced_program
 
 from mlobs_client.evaluate.compile.programs import differing
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.store import ProgramSize
 
-SIZE = Size(n_structures=4, n_atoms=14, n_pairs=900, n_edges=400)
+SIZE = ProgramSize(n_structures=4, n_atoms=14, n_pairs=900, n_edges=400)
 SMALL = {"correlation": 1, "num_interactions": 1}
 """The smaller a network, the sooner it is traced; one kind is traced as it is."""
 
@@ -36,7 +36,9 @@ def test_the_number_of_edges_and_the_closest_atoms_are_said(committee, graph) ->
     networks = committee("potential", **SMALL)
     given = graph()
     near = given.within(networks[0].cutoff)
-    size = Size(3, len(given.positions) + 1, len(given.neighbours.images) + 1, len(near.vectors))
+    size = ProgramSize(
+        3, len(given.positions) + 1, len(given.neighbours.images) + 1, len(near.vectors)
+    )
     found = sums(traced_program(networks, size, True), networks, size, given)
     assert found.n_edges == len(near.vectors) < len(given.vectors)
     assert found.closest == pytest.approx(float(given.vectors.norm(dim=1).min()), rel=1e-12)
@@ -46,7 +48,7 @@ def test_the_number_of_edges_and_the_closest_atoms_are_said(committee, graph) ->
 
 def test_more_edges_than_there_is_room_for_are_counted(committee, graph) -> None:
     networks = committee("potential", **SMALL)
-    size = Size(3, 10, 900, 64)
+    size = ProgramSize(3, 10, 900, 64)
     found = sums(traced_program(networks, size, True), networks, size, graph())
     assert found.n_edges == len(graph().within(networks[0].cutoff).vectors) > 64
 

@@ -13,9 +13,9 @@ from uncompiled import reference, sums, traced_program
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import radial
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import CompiledNetworks, State
-from mlobs_client.evaluate.compile.radial import Table, tabulated
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.networks import CompilationState, CompiledNetworks
+from mlobs_client.evaluate.compile.radial import RadialTable, tabulated
+from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.plain import PlainNetworks
 
@@ -29,8 +29,8 @@ ATTENTION = {
 }
 
 
-def tables(network: torch.nn.Module) -> list[Table]:
-    return [module for module in network.modules() if isinstance(module, Table)]
+def tables(network: torch.nn.Module) -> list[RadialTable]:
+    return [module for module in network.modules() if isinstance(module, RadialTable)]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_values_and_derivatives_are_those_of_the_networks(kind, settings, commit
 
 def test_a_program_reads_the_tables_of_every_member(committee, graph) -> None:
     networks = tabulated(committee("potential", 3))
-    size = Size(n_structures=3, n_atoms=10, n_pairs=700, n_edges=400)
+    size = ProgramSize(n_structures=3, n_atoms=10, n_pairs=700, n_edges=400)
     found = sums(traced_program(networks, size, stacked=True), networks, size, graph())
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=found.values.shape))
     expected = reference(networks, graph(), weights)
@@ -74,7 +74,7 @@ def smooth(lengths: torch.Tensor) -> torch.Tensor:
 
 
 def test_interpolation_holds_its_error_up_to_the_cutoff() -> None:
-    table = Table(smooth, 4.0, 512)
+    table = RadialTable(smooth, 4.0, 512)
     lengths = torch.linspace(radial.CLOSEST, 4.0, 10_007, dtype=torch.float64)[
         :, None
     ].requires_grad_()
@@ -93,13 +93,13 @@ def test_interpolation_holds_its_error_up_to_the_cutoff() -> None:
 
 
 def test_twice_as_many_intervals_are_thirty_times_as_good() -> None:
-    coarse, fine = (Table(smooth, 4.0, n).error for n in (64, 128))
+    coarse, fine = (RadialTable(smooth, 4.0, n).error for n in (64, 128))
     assert coarse / fine == pytest.approx(32.0, rel=0.2)
 
 
 def test_beyond_the_cutoff_there_is_nothing() -> None:
     lengths = torch.tensor([[4.0], [4.1], [2e3]], dtype=torch.float64).requires_grad_()
-    values = Table(smooth, 4.0, 64)(lengths)
+    values = RadialTable(smooth, 4.0, 64)(lengths)
     (slope,) = torch.autograd.grad(values.sum(), lengths)
     assert not values.any()
     assert not slope[1:].any()
@@ -150,6 +150,6 @@ def test_a_client_whose_tables_fail_goes_on_with_the_networks_as_they_are(
     networks = CompiledNetworks(PlainNetworks(committee("potential")), background)
     for _ in range(2):
         assert networks(graph()) is None
-        assert networks.state is State.FAILED
+        assert networks.state is CompilationState.FAILED
     assert not background.running
     assert caplog.text.count("no tables of radial functions: no spline") == 1

@@ -10,9 +10,9 @@ import torch
 
 from mlobs_client.errors import ModelError
 from mlobs_client.evaluate.compile import store
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.store import ProgramSize
 
-SIZE = Size(2, 10, 80, 64)
+SIZE = ProgramSize(2, 10, 80, 64)
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +41,8 @@ def test_the_same_networks_have_the_same_name_and_others_another(committee) -> N
 
 def test_another_size_or_number_of_threads_is_another_program() -> None:
     key = store.key("networks", SIZE, "cpu")
-    assert key == store.key("networks", Size(2, 10, 80, 64), "cpu")
-    assert key != store.key("networks", Size(2, 10, 96, 64), "cpu")
+    assert key == store.key("networks", ProgramSize(2, 10, 80, 64), "cpu")
+    assert key != store.key("networks", ProgramSize(2, 10, 96, 64), "cpu")
     assert key != store.key("others", SIZE, "cpu")
     before = torch.get_num_threads()
     try:

@@ -8,9 +8,9 @@ import torch
 from uncompiled import reference, sums, traced_program
 
 from mlobs_client.evaluate.compile.programs import differing
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.store import ProgramSize
 
-SIZE = Size(n_structures=3, n_atoms=10, n_pairs=700, n_edges=400)
+SIZE = ProgramSize(n_structures=3, n_atoms=10, n_pairs=700, n_edges=400)
 
 
 @pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stacked"])

@@ -7,7 +7,7 @@ import time
 import torch
 
 from mlobs_client.evaluate.compile import worker
-from mlobs_client.evaluate.compile.store import Request, Size
+from mlobs_client.evaluate.compile.store import ProgramSize, Request
 
 
 def test_it_compiles_for_the_size_and_the_precision_of_the_request(committee) -> None:
@@ -15,7 +15,7 @@ def test_it_compiles_for_the_size_and_the_precision_of_the_request(committee) ->
     for dtype in (torch.float64, torch.float32):
         for network in networks:
             network.to(dtype)
-        given = worker._example(Request(networks, Size(3, 11, 96, 64), 1))
+        given = worker._example(Request(networks, ProgramSize(3, 11, 96, 64), 1))
         assert (given.positions.shape, given.positions.dtype) == ((11, 3), torch.float64)
         assert (given.attributes.shape, given.attributes.dtype) == ((11, 2), dtype)
         assert given.cells.shape == (3, 3, 3)

@@ -11,15 +11,15 @@ import torch
 from uncompiled import KINDS, sums, traced_program
 
 from mlobs_client.evaluate.compile.background import Background
-from mlobs_client.evaluate.compile.networks import State
-from mlobs_client.evaluate.compile.store import Size
+from mlobs_client.evaluate.compile.networks import CompilationState
+from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.graph import GraphBuilder
 from mlobs_client.evaluate.mace import evaluator as mace
 from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 from mlobs_client.evaluate.networks.plain import PlainModel
 
-SIZE = Size(n_structures=3, n_atoms=14, n_pairs=900, n_edges=600)
+SIZE = ProgramSize(n_structures=3, n_atoms=14, n_pairs=900, n_edges=600)
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_networks_with_learned_charges_are_not_compiled(network, water) -> None:
         dipole=mace.dipole({"it": network("dielectric")}, setting=setting)
     )
     evaluator([water(1, seed=3, pbc=(False, False, False))], frozenset({"dipole"}))
-    assert evaluator.compilation == {State.NONE}
+    assert evaluator.compilation == {CompilationState.NONE}

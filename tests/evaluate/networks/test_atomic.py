@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Inputs, build_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Inputs, architecture_of
 
 
 def some_inputs(n_atoms: int, n_edges: int, seed: int = 0) -> Inputs:
@@ -52,10 +52,12 @@ def test_atoms_without_edges_between_them_do_not_feel_each_other(
 def test_members_trained_on_other_data_are_of_one_build_and_other_sizes_are_not(network) -> None:
     one, other = network("potential", 0), network("potential", 1)
     other.interactions[0].avg_num_neighbors = 7.5
-    assert build_of(one) != build_of(other)  # a number in MACE
-    assert build_of(AtomicNetwork(one, "energy")) == build_of(AtomicNetwork(other, "energy"))
+    assert architecture_of(one) != architecture_of(other)  # a number in MACE
+    assert architecture_of(AtomicNetwork(one, "energy")) == architecture_of(
+        AtomicNetwork(other, "energy")
+    )
     larger = AtomicNetwork(network("potential", num_bessel=5), "energy")
-    assert build_of(larger) != build_of(AtomicNetwork(network("potential"), "energy"))
+    assert architecture_of(larger) != architecture_of(AtomicNetwork(network("potential"), "energy"))
 
 
 def test_all_of_a_network_lives_on_its_device(network) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_client.launch.leash import tied
+from mlobs_client.launch.parent_death_signal import with_parent_death_signal
 
 PARENT = """
 import subprocess, sys, time
-from mlobs_client.launch.leash import tied
+from mlobs_client.launch.parent_death_signal import with_parent_death_signal
 program = [sys.executable, "-c", "print('ready', flush=True); import time; time.sleep(60)"]
-child = subprocess.Popen(tied(program))
+child = subprocess.Popen(with_parent_death_signal(program))
 print(child.pid, flush=True)
 time.sleep(60)
 """
@@ -48,8 +48,8 @@ def test_a_program_ends_with_its_parent_and_is_out_of_reach_of_its_terminal() ->
 
 @linux
 def test_a_program_whose_parent_is_gone_already_does_not_begin() -> None:
-    begins = tied([sys.executable, "-c", "print('begun')"])
-    # the shell starts it, and not the process that has tied it; "true", for it would become it
+    begins = with_parent_death_signal([sys.executable, "-c", "print('begun')"])
+    # the shell starts it, and not this process; "true", for it would become it
     shell = ["sh", "-c", f"{shlex.join(begins)}; true"]
     done = subprocess.run(shell, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == ""

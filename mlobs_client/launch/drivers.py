@@ -1,4 +1,4 @@
-"""Programs of others that serve some of i-PI's sockets, started and ended with the run."""
+"""Read the command lines of drivers of other programs, which start and end with the run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import PREFIX, IpiInput
 from mlobs_client.launch.processes import search_path
 
-_PLACE: Final = re.compile(r"\{([\w-]+)\}")
+_PLACEHOLDER: Final = re.compile(r"\{([\w-]+)\}")
 
 
 def read_commands(commands: Sequence[str], ipi: IpiInput) -> list[list[str]]:
     """Split command lines into words, as a shell does.
 
     Args:
-        commands: in which ``{NAME}`` stands for the address of this <ffsocket>.
+        commands: command lines; ``{NAME}`` in them stands for the address of this <ffsocket>.
         ipi: the input.
 
     Raises:
@@ -35,44 +35,44 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise LaunchError(f"--beside {command!r}: {error}") from error
+        raise LaunchError(f"--driver {command!r}: {error}") from error
     if not words:
-        raise LaunchError("--beside '': there is no program in it")
+        raise LaunchError("--driver '': there is no program in it")
     # with a slash, a path as seen from the folder in which the program will run
     program = ipi.path.parent.absolute() / words[0] if "/" in words[0] else words[0]
     if shutil.which(program, path=search_path()) is None:
-        raise LaunchError(f"--beside {command!r}: no such program; give its path, or set PATH")
+        raise LaunchError(f"--driver {command!r}: no such program; give its path, or set PATH")
     names = [ff.name for ff in ipi.sockets]
-    for name in _PLACE.findall(command):
+    for name in _PLACEHOLDER.findall(command):
         if name not in names:
             raise LaunchError(
-                f"--beside {command!r}: {ipi.path.name} has no <ffsocket name={name!r}>, but "
+                f"--driver {command!r}: {ipi.path.name} has no <ffsocket name={name!r}>, but "
                 f"{', '.join(map(repr, names)) or 'none at all'}"
             )
     return words
 
 
 def names_all(commands: Sequence[str], ipi: IpiInput, clients: Sequence[ClientFile]) -> bool:
-    """Whether all unix sockets that no client file serves are told to programs by their address.
+    """Return whether the commands name every unix socket that no client file serves.
 
-    Then nobody needs to know them before, and runs with the same input do not meet.
+    Then no address has to be known beforehand, and runs with the same input do not interfere.
     """
     service = find_service(ipi, clients)
-    told = {name for command in commands for name in _PLACE.findall(command)}
+    told = {name for command in commands for name in _PLACEHOLDER.findall(command)}
     foreign = {ff.name for ff in ipi.sockets if ff.mode != "inet" and ff.name not in service}
     return told >= foreign
 
 
-def name_programs(
+def name_drivers(
     commands: Sequence[list[str]], ipi: IpiInput, prefix: str, taken: Mapping[str, object]
 ) -> dict[str, list[str]]:
-    """Name the processes to start: PROGRAM-0, PROGRAM-1 ..., and say addresses in their words.
+    """Name the processes to start, PROGRAM-0, PROGRAM-1 ..., and insert the addresses.
 
     Args:
-        commands: the words of each.
+        commands: the words of each command line.
         ipi: the input.
-        prefix: what i-PI puts before the addresses of unix sockets.
-        taken: names that others have.
+        prefix: string that i-PI puts before the addresses of unix sockets.
+        taken: names that are in use.
     """
     addresses = {ff.name: ff.address for ff in ipi.sockets}
     for ff in ipi.sockets:
@@ -82,5 +82,5 @@ def name_programs(
     for words in commands:
         names = (f"{Path(words[0]).stem}-{i}" for i in itertools.count())
         name = next(name for name in names if name not in named and name not in taken)
-        named[name] = [_PLACE.sub(lambda found: addresses[found[1]], word) for word in words]
+        named[name] = [_PLACEHOLDER.sub(lambda found: addresses[found[1]], word) for word in words]
     return named

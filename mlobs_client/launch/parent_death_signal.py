@@ -1,7 +1,7 @@
-"""Start a program that Ctrl-C does not reach, and that ends when we do, however that is.
+"""Start a program that Ctrl-C does not reach, and that ends when this process ends or is killed.
 
-``python leash.py PARENT PROGRAM ARGUMENTS...`` becomes the program. It imports nothing of ours, and
-so takes no time.
+``python parent_death_signal.py PARENT PROGRAM ARGUMENTS...`` becomes the program. It imports no
+module of this package, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h: the signal for the death of the parent
 
 
-def tied(command: Sequence[str]) -> list[str]:
-    """Return the command that starts another one so that it ends with this process.
+def with_parent_death_signal(command: Sequence[str]) -> list[str]:
+    """Return the command that starts a program so that it ends with this process.
 
-    On Linux it gets SIGTERM then. It must be started from the main thread: for Linux, the parent is
-    a thread.
+    On Linux it then receives SIGTERM. It must be started from the main thread: for Linux, the
+    parent is a thread.
 
     Args:
         command: path of the program, and its arguments.
@@ -29,7 +29,7 @@ def tied(command: Sequence[str]) -> list[str]:
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Become a program, in a session of its own."""
+    """Execute a program in place of this process, in a session of its own."""
     if os.getsid(0) != os.getpid():
         os.setsid()
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""``mlobs run --beside``: a driver of i-PI's own serves one socket, our client the other one."""
+"""``mlobs run --driver``: a driver of i-PI's own serves one socket, our client the other one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pid_of_driver(run: Run) -> int:
 
 def test_a_program_that_is_killed_is_started_again_and_all_end_together(run: Run) -> None:
     prepare(run, steps=60)
-    run.start("input.xml", 1, "--beside", DRIVER)
+    run.start("input.xml", 1, "--driver", DRIVER)
     run.wait_for_step(2)
     first = pid_of_driver(run)
     os.kill(first, signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_runs_with_the_same_input_do_not_meet(run: Run, tmp_path: Path) -> None:
     other = Run(tmp_path / "other", run.address)
     for one in (run, other):
         prepare(one, steps=40)
-        one.start("input.xml", 1, "--beside", DRIVER)
+        one.start("input.xml", 1, "--driver", DRIVER)
     for one in (run, other):
         assert one.wait() == 0, one.said
         assert one.steps() == list(range(41))
@@ -66,14 +66,14 @@ def test_a_program_of_a_fixed_address_is_met_there(run: Run) -> None:
     path = run.folder / "input.xml"
     name = f"{run.address}-springs"
     path.write_text(path.read_text().replace(" springs </address>", f" {name} </address>"))
-    run.start("input.xml", 1, "--beside", DRIVER.replace("{springs}", name))
+    run.start("input.xml", 1, "--driver", DRIVER.replace("{springs}", name))
     assert run.wait() == 0, run.said
     assert run.steps() == list(range(6))
 
 
 def test_a_program_that_cannot_work_ends_the_run_with_its_reason(run: Run) -> None:
     prepare(run, steps=5)
-    run.start("input.xml", 1, "--beside", "sh -c 'echo no licence >&2; exit 3'")
+    run.start("input.xml", 1, "--driver", "sh -c 'echo no licence >&2; exit 3'")
     assert run.wait() == 1
     assert "died 5 times" in run.said
     assert "sh-0 ended before i-PI: no licence" in run.said
@@ -85,7 +85,7 @@ def test_what_a_program_has_started_ends_with_it(run: Run) -> None:
         f"#!/bin/sh\n{DRIVER.replace('{springs}', '$1')} &\nsleep 1000 &\necho $! > pid\nwait\n"
     )
     (run.folder / "wrapped.sh").chmod(0o755)
-    run.start("input.xml", 1, "--beside", "./wrapped.sh {springs}")
+    run.start("input.xml", 1, "--driver", "./wrapped.sh {springs}")
     run.wait_for_step(2)
     assert run.process is not None
     run.process.terminate()
@@ -107,7 +107,7 @@ def test_a_line_that_makes_no_sense_is_refused_before_anything_starts(
     run: Run, words: str, reason: str
 ) -> None:
     prepare(run, steps=5)
-    run.start("input.xml", 1, "--beside", words)
+    run.start("input.xml", 1, "--driver", words)
     assert run.wait() == 1
     assert reason in run.said
     assert not (run.folder / "i-pi.log").exists()

@@ -1,4 +1,4 @@
-"""What clients read when they start: another model in the middle of a run would be another run."""
+"""Refuse to restart a client after its files have changed: it would give other forces."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mlobs_client.launch.stamps import Stamp, stamp
 
 
 @dataclass(frozen=True)
-class _Source:
+class _File:
     path: Path
     stamp: Stamp | None
     sha256: str
 
 
-class Sources:
-    """The client files, structures, models and their cards of a run, as they are now.
+class InputFiles:
+    """The client files, structures, models and model cards of a run, as they are now.
 
     Args:
-        clients: of the run.
+        clients: client files of the run.
 
     Raises:
-        ModelError: one of their models is missing, or a file cannot be read.
+        ModelError: a model is missing, or a file cannot be read.
     """
 
     def __init__(self, clients: Iterable[ClientFile]) -> None:
@@ -40,19 +40,19 @@ class Sources:
             paths |= dict.fromkeys([*own, *models, *(model.with_name(FILE) for model in models)])
         # a client says itself what it misses
         there = [path for path in paths if path.is_file()]
-        self._sources = [_Source(path, stamp(path), digest(path)) for path in there]
+        self._files = [_File(path, stamp(path), digest(path)) for path in there]
 
-    def check(self) -> None:
-        """Look whether a client that starts now would be the same.
+    def check_unchanged(self) -> None:
+        """Check that a client that starts now would read the same files.
 
         Raises:
-            LaunchError: a file is another one, or gone.
+            LaunchError: a file has changed or is gone.
         """
-        for source in self._sources:
-            if not source.path.exists():
-                raise LaunchError(f"{source.path} is gone, and no client can start; put it back")
-            if stamp(source.path) != source.stamp and digest(source.path) != source.sha256:
+        for file in self._files:
+            if not file.path.exists():
+                raise LaunchError(f"{file.path} is gone, and no client can start; put it back")
+            if stamp(file.path) != file.stamp and digest(file.path) != file.sha256:
                 raise LaunchError(
-                    f"{source.path} is another file than at the start of this run, and a client "
+                    f"{file.path} is another file than at the start of this run, and a client "
                     "that starts now would give other numbers; put the first one back"
                 )
