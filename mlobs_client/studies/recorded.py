@@ -14,7 +14,7 @@ from mlobs_client.quantities import QUANTITIES
 from mlobs_client.record.join import Joined, join_record
 from mlobs_client.record.reader import Record, open_record
 from mlobs_client.studies.replica_exchange import ExchangedRun
-from mlobs_client.studies.runs import MEMBERS, Run
+from mlobs_client.studies.runs import Run
 
 ROW, FILE = "record_row", "record"
 """Extras in which i-PI repeats where a client has put an observable."""
@@ -49,7 +49,7 @@ def read_recorded(run: Run, path: Path, name: str) -> Joined:
             f"with: mlobs observe -w {name}"
         )
     names = [name]
-    if (of_members := MEMBERS.get(name)) and all(of_members in one.names for one in records):
+    if (of_members := QUANTITIES[name].members) and all(of_members in one.names for one in records):
         names.append(of_members)
     if "step" in records[0].names:
         return read_observed(path, names)

@@ -17,7 +17,7 @@ from mlobs_client.studies.masses import common_masses
 from mlobs_client.studies.recorded import read_recorded
 from mlobs_client.studies.replica_exchange import ExchangedRun, open_run
 from mlobs_client.studies.run_samples import Samples, Velocities, kept
-from mlobs_client.studies.runs import MEMBERS, Dipoles, Run
+from mlobs_client.studies.runs import Dipoles, Run
 from mlobs_client.studies.temperature import compare_temperature
 from mlobs_client.tables import suggest
 
@@ -109,7 +109,7 @@ class RunSet:
         """
         if self.records:
             read = [
-                Dipoles.of(steps, values["dipole"], values.get(MEMBERS["dipole"]))
+                Dipoles.of(steps, values["dipole"], values.get(QUANTITIES["dipole"].members))
                 for steps, values in self._read("dipole")
             ]
         else:
@@ -137,7 +137,7 @@ class RunSet:
             RecordError: files are missing or damaged, or shorter than what is skipped.
         """
         read = self._read(name)
-        of = MEMBERS.get(name, "")
+        of = QUANTITIES[name].members
         members = [values[of] for _, values in read if of in values]
         return self._select(
             [steps for steps, _ in read],

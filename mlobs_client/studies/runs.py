@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -34,14 +33,6 @@ from mlobs_client.quantities import QUANTITIES as OBSERVABLES
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses, check_masses, find_masses
 from mlobs_client.units import PICOSECOND
-
-MEMBERS: Final = {
-    "energy": "committee_energies",
-    "forces": "committee_forces",
-    "dipole": "committee_dipoles",
-    "polarizability": "committee_polarizabilities",
-}
-"""What the members of a committee say of an observable, in extras and records."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +186,7 @@ class Run:
             self.note(path)
             return Dipoles.of(series.steps, series.values, None)
         steps, values = self.observable("dipole")
-        return Dipoles.of(steps, values["dipole"], values.get(MEMBERS["dipole"]))
+        return Dipoles.of(steps, values["dipole"], values.get(OBSERVABLES["dipole"].members))
 
     def observable(self, name: str) -> tuple[Integers, dict[str, Array]]:
         """An observable from the extras of all beads, and that of each member where it is there.
@@ -209,17 +200,18 @@ class Run:
         Raises:
             RecordError: extras are missing or damaged, or members were written at other steps.
         """
-        wire_name = OBSERVABLES[name].wire_name
-        extras = self.extras(wire_name)
+        row = OBSERVABLES[name]
+        extras = self.extras(row.wire_name)
         values = {name: extras.values[name]}
-        if name in MEMBERS and self.has_extras(of_members := OBSERVABLES[MEMBERS[name]].wire_name):
-            committee = self.extras(of_members)
+        of_members = OBSERVABLES.get(row.members)
+        if of_members is not None and self.has_extras(of_members.wire_name):
+            committee = self.extras(of_members.wire_name)
             if not np.array_equal(committee.steps, extras.steps):
                 raise RecordError(
-                    f"{self.prefix}: {wire_name} and {of_members} were written at different steps; "
-                    "give both the same stride"
+                    f"{self.prefix}: {row.wire_name} and {of_members.wire_name} were written at "
+                    "different steps; give both the same stride"
                 )
-            values[MEMBERS[name]] = committee.values[MEMBERS[name]]
+            values[row.members] = committee.values[row.members]
         return extras.steps, values
 
     def has_extras(self, name: str) -> bool:
