@@ -98,7 +98,7 @@ def test_who_does_not_know_the_password_never_reaches_ipi(
     server.settimeout(0.2)
     with pytest.raises(TimeoutError):
         server.accept()
-    assert "somebody at 127.0.0.1 was not let in: the password is wrong" in caplog.text
+    assert "a client at 127.0.0.1 was refused: the password is wrong" in caplog.text
 
 
 def overhear(relay: Relay, folder: Path) -> tuple[str, str, str]:
