@@ -15,14 +15,16 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mlobs_client import Structure
 from mlobs_client.evaluate.toys import double_well
 from mlobs_client.plot import COLORS, STYLE, Plot, save
 from mlobs_client.results import Estimate, mean
-from mlobs_client.structure import Array
 from mlobs_client.studies import Run
 from mlobs_client.units import ANGSTROM, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
+
+Array = NDArray[np.float64]
 
 HERE = Path(__file__).parent
 VOLUME = (5.291772109 * ANGSTROM) ** 3
@@ -44,7 +46,9 @@ def exact_position(energies: Array) -> float:
     return float(weights @ POSITIONS / weights.sum())
 
 
-def exact_curve(displacements: Array) -> tuple[Array, Array]:
+def exact_curve(
+    displacements: Array,
+) -> tuple[Array, Array]:
     """Field (V/angstrom) and polarization (uC/cm^2) at fixed displacements in a.u."""
     well = potential()
     positions = np.array(

@@ -1,3 +1,4 @@
+from . import mace, toys
 from .card import read_card
 from .evaluation import Evaluation, Evaluator, Gradient
 from .model_files import load, trust
@@ -10,6 +11,8 @@ __all__ = [
     "OxidationNumbers",
     "check_single_valued",
     "load",
+    "mace",
     "read_card",
+    "toys",
     "trust",
 ]
