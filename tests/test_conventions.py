@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,26 @@ def test_importing_the_package_loads_neither_torch_nor_ase_and_says_nothing() ->
     code = "import sys, mlobs_client; sys.exit(bool({'torch', 'ase'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_importing_the_package_takes_at_most_twice_as_long_as_numpy() -> None:
+    package, numpy = (
+        statistics.median(cpu_time_of(f"import {name}") for _ in range(5))
+        for name in ("mlobs_client", "numpy")
+    )
+    assert package <= 2.0 * numpy
+
+
+def cpu_time_of(code: str) -> float:
+    """Seconds, of a Python of its own, beyond those of starting it."""
+    clock = f"import time; begun = time.process_time(); {code}; print(time.process_time() - begun)"
+    done = subprocess.run([sys.executable, "-c", clock], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def test_a_module_has_at_most_400_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PATHS}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
 def test_every_module_of_the_package_has_a_test_folder_or_file_that_mirrors_it() -> None:
