@@ -46,7 +46,7 @@ def test_what_a_kill_has_left_is_replaced(folder: Path, tmp_path: Path) -> None:
 def test_an_unknown_name_is_an_error_with_file_and_line(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_template(folder).check({"temperatur": 1, "seed": 1})
-    assert "input.xml:2: $temperature is no parameter" in str(caught.value)
+    assert "input.xml:2: $temperature is not a parameter" in str(caught.value)
     assert "did you mean 'temperatur'?" in str(caught.value)
 
 

@@ -15,7 +15,7 @@ import pytest
 from running import Run, is_alive
 
 from mlobs_client.ipi import read_bead_extras
-from mlobs_client.launch.supervision import DEAF
+from mlobs_client.launch.supervision import POLL_THREAD_DIED
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
 
@@ -70,7 +70,7 @@ def vanish_with_an_unread_request(run: Run) -> None:
     client, path = run.children()["client-0"], run.socket
     run.process.send_signal(signal.SIGSTOP)  # it would start another client-0
     try:
-        while DEAF not in (run.folder / "i-pi.log").read_text():
+        while POLL_THREAD_DIED not in (run.folder / "i-pi.log").read_text():
             with socket.socket(socket.AF_UNIX) as rude:
                 rude.connect(path)
                 if is_alive(client):
@@ -193,5 +193,5 @@ def test_a_run_that_only_others_serve_does_not_wait_for_them_for_ever(run: Run) 
     other.kill()
     other.communicate()
     assert run.wait() == 1
-    assert "there are no clients of ours to be replaced" in run.said
+    assert "there are no clients of this run to restart" in run.said
     assert "resume from RESTART" in run.said

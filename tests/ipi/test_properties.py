@@ -95,7 +95,7 @@ def test_a_run_that_continued_behind_a_cut_line_is_read(tmp_path: Path, caplog) 
         (HEADER + row(2).replace("1.0e+00", "1.0ee00"), r"a\.out:5: .*1\.0ee00"),
         (
             HEADER.replace("column   1 ", "column   0 ") + row(2),
-            r"a\.out: header: column 0-0 is none",
+            r"a\.out: header: column 0-0 is invalid",
         ),
         (
             HEADER.replace("column   1 ", f"column {5000 * '1'} "),
