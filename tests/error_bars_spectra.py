@@ -15,13 +15,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.constants import Avogadro
 from scipy.integrate import trapezoid
 from scipy.linalg import expm
 from scipy.signal import lfilter
 
 from mlobs_client.analysis.response.dielectric import dielectric_from_fluctuations
-from mlobs_client.analysis.vibrations.bands import find_bands
 from mlobs_client.analysis.vibrations.infrared import infrared
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
@@ -93,17 +91,6 @@ def infrared_values(rng: np.random.Generator) -> Repetition:
     return _points(found, _exact_absorption(found, 1e8 * ANGSTROM / VOLUME), AT)
 
 
-def band_of_molecule(rng: np.random.Generator) -> Repetition:
-    """km/mol of the band about 1000 cm^-1, between ends that the same noise has chosen."""
-    x, _ = oscillator(rng, n_samples=12_000)
-    found = infrared(x, TIMESTEP, None, TEMPERATURE, settings=SETTINGS).between(0.0, 4500.0)
-    band = min(find_bands(found), key=lambda one: abs(one.wavenumber - 1000.0))
-    part = found.between(band.low, band.high)
-    km_per_mol = Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
-    exact = float(trapezoid(_exact_absorption(part, km_per_mol), part.x))
-    return _single(band.area, exact)
-
-
 def stretches(rng: np.random.Generator, k: int) -> tuple[float, float, float] | None:
     """A density of states from stretches of any length, as between exchanges of replicas."""
     _, v = oscillator(rng)
@@ -161,7 +148,6 @@ def at_one(
 
 
 SINGLE: Final = {
-    "km/mol of a band, 10 blocks": partial(at_one, several=band_of_molecule),
     "density of states, unequal stretches, maximum": partial(stretches, k=5),
     "density of states, unequal stretches, wing": partial(stretches, k=13),
     "peak position, 10 blocks": partial(at_one, several=peak_position),
