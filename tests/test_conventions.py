@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import re
 import statistics
@@ -99,6 +100,18 @@ def test_rooms_import_downwards_only() -> None:
     names = list(ROOMS)
     for i, room in enumerate(names):
         assert set(ROOMS[room].split()) <= set(names[:i]), room
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {
+        (name := ".".join(path.relative_to(ROOT).with_suffix("").parts)): {
+            other
+            for other in imported(path)
+            if other != name and ROOT.joinpath(*other.split(".")).with_suffix(".py").exists()
+        }
+        for path in PATHS
+    }
+    list(graphlib.TopologicalSorter(graph).static_order())  # else CycleError, which names it
 
 
 def test_every_folder_is_a_room() -> None:

@@ -10,35 +10,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlobs_client.client.mace import MaceTable
-from mlobs_client.evaluate.card import FILE, CalibratedQuantity, read_card
+from mlobs_client.evaluate.card import FILE, Alpha, read_card
 from mlobs_client.quantities import QUANTITIES, spread_by_alpha
 
 if TYPE_CHECKING:
     from mlobs_client.client.config import ClientConfig
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Alpha:
-    """The factor of one spread.
-
-    Attributes:
-        value: of alpha.
-        is_set: whether the client file says it.
-        card: what is known of the spread; None if it was not calibrated.
-        of: the quantity that the card is of: forces serve for energies that were not calibrated.
-    """
-
-    value: float
-    is_set: bool = False
-    card: CalibratedQuantity | None = None
-    of: str = ""
 
 
 def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTable, list[Path]]]:

@@ -10,13 +10,14 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.client.alphas import Alpha, committees, read_alphas
+from mlobs_client.client.alphas import committees, read_alphas
 from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.family import Here
 from mlobs_client.client.mace import MaceTable, mace_evaluators
 from mlobs_client.client.structure_file import how_to_make_periodic, read_structure
 from mlobs_client.client.total_energy import observe
 from mlobs_client.errors import ConfigError
+from mlobs_client.evaluate.card import Alpha
 from mlobs_client.evaluate.evaluation import Evaluator, Restricted
 from mlobs_client.quantities import QUANTITIES, of_one_committee
 from mlobs_client.structure import Structure
@@ -63,7 +64,8 @@ def assemble(config: ClientConfig, folder: Path, compile_after: float | None = N
         ModelError: a model file is missing, not trusted, corrupt or for other species.
     """
     structure = read_structure(config, folder)
-    here = Here(config, folder, structure, read_alphas(config, folder), compile_after)
+    alphas = read_alphas(config, folder)
+    here = Here(folder, structure, alphas, config.compile, compile_after, config.batch)
     tables = config.models
     together = {name: table for name, table in tables.items() if isinstance(table, MaceTable)}
     evaluators = mace_evaluators(together, here)

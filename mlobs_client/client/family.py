@@ -11,8 +11,7 @@ from mlobs_client.structure import Structure
 from mlobs_client.tables import Table
 
 if TYPE_CHECKING:
-    from mlobs_client.client.alphas import Alpha
-    from mlobs_client.client.config import ClientConfig
+    from mlobs_client.evaluate.card import Alpha
     from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 logger = logging.getLogger(__name__)
@@ -22,18 +21,20 @@ class Here(NamedTuple):
     """The client that models are made for.
 
     Attributes:
-        config: its file.
-        folder: where the file lies; its paths are relative to this.
+        folder: where its file lies, whose paths are relative to this.
         structure: of the file.
         alphas: of the spreads of committees, by quantity.
-        compile_after: seconds of use before networks are compiled; None waits until it pays.
+        compiles: whether networks are compiled.
+        compile_after: seconds of use before they are; None waits until it pays.
+        batch: structures that networks get at once; None lets them choose.
     """
 
-    config: ClientConfig
     folder: Path
     structure: Structure
     alphas: Mapping[str, Alpha]
+    compiles: bool = True
     compile_after: float | None = None
+    batch: int | None = None
 
 
 class WithIntegers(Table):

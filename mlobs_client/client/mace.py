@@ -126,8 +126,8 @@ def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator
     paths = [path for table in tables.values() for path in resolve(table.models, here.folder)]
     require_trust(list(dict.fromkeys(paths)))  # all that are not, before any is loaded
     keep_freed_memory()
-    background = Background(patience=math.inf) if here.config.compile else None
-    evaluator = MaceEvaluator(**_committees(tables, here, background), batch=here.config.batch)
+    background = Background(patience=math.inf) if here.compiles else None
+    evaluator = MaceEvaluator(**_committees(tables, here, background), batch=here.batch)
     evaluator.check_species(here.structure)
     _report_precision(tables.get("energy"), here, evaluator)
     # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.

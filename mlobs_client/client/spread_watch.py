@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.client.alphas import Alpha
+from mlobs_client.evaluate.card import Alpha
 from mlobs_client.quantities import QUANTITIES, Quantity, symmetric_components
 from mlobs_client.structure import Array
 

@@ -7,6 +7,7 @@ quantity has the data that it was calibrated on, for they need not be in one fil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -126,3 +127,20 @@ def _read(path: Path) -> _Card:
         return _Card()
     remedy = "remove it, and calibrate again with: mlobs calibrate"
     return validate(_Card, read_json(path, remedy), str(path))
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """The factor of one spread.
+
+    Attributes:
+        value: of alpha.
+        is_set: whether the client file says it.
+        card: what is known of the spread; None if it was not calibrated.
+        of: the quantity that the card is of: forces serve for energies that were not calibrated.
+    """
+
+    value: float
+    is_set: bool = False
+    card: CalibratedQuantity | None = None
+    of: str = ""

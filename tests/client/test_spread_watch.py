@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from calibrations import quantity
 
-from mlobs_client.client.alphas import Alpha
 from mlobs_client.client.spread_watch import MARGIN, SpreadWatch
+from mlobs_client.evaluate.card import Alpha
 from mlobs_client.units import ANGSTROM, EV
 
 ALPHA = 1.7
