@@ -201,6 +201,8 @@ class Result:
         Raises:
             RecordError: the file is missing or damaged, or holds no result.
         """
+        if not Path(path).is_file():
+            raise RecordError(f"{path}: no such file; commands write results where -o says")
         try:
             return (_from_hdf5 if Path(path).suffix == ".h5" else _from_json)(Path(path))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

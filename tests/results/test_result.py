@@ -171,6 +171,8 @@ def test_what_is_no_result_is_refused_with_its_name(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(RecordError, match=f"{name}: holds no result of mlobs"):
             Result.read(tmp_path / name)
+    with pytest.raises(RecordError, match=r"d\.h5: no such file"):
+        Result.read(tmp_path / "d.h5")
     path = example().write(tmp_path / "x")[0]
     path.write_text(path.read_text().replace("mlobs result 1", "mlobs result 9"))
     with pytest.raises(RecordError, match="its format is 'mlobs result 9'"):

@@ -209,7 +209,7 @@ def check_length(length: int, max_lag: int, resolution: float, what: str) -> Non
     """
     if length > max_lag:
         return
-    finest = resolution * (max_lag + 1) / length
+    finest = resolution * (max_lag + 0.5) / (length - 0.51)  # lags are rounded to samples
     raise RecordError(
         f"{what} has {length} samples, but {max_lag + 1} are needed for a resolution of "
         f"{resolution:g} cm^-1; run longer, or ask for a resolution of {np.ceil(finest):g} cm^-1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
@@ -24,6 +26,18 @@ def test_a_run_that_is_too_short_says_which_resolution_fits() -> None:
         SpectralDensity.of([signal], FEMTOSECOND, settings)
     assert "each of 8 blocks" in str(caught.value)
     SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(resolution=9.0, n_blocks=8))
+
+
+@pytest.mark.parametrize("n_samples", [101, 136, 153, 502, 4999])
+@pytest.mark.parametrize("resolution", [1.0, 7.3, 15.0])
+def test_the_resolution_that_is_advised_is_accepted(n_samples: int, resolution: float) -> None:
+    signal = np.random.default_rng(0).normal(size=(n_samples, 3))
+    for window in ("hann", "parzen"):
+        settings = SpectrumSettings(resolution, 2, window)
+        with pytest.raises(RecordError) as caught:
+            SpectralDensity.of([signal], FEMTOSECOND, settings)
+        (advised,) = re.findall(r"ask for a resolution of (\d+) cm", str(caught.value))
+        SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(float(advised), 2, window))
 
 
 @pytest.mark.parametrize("biased", [True, False])
