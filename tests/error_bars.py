@@ -27,7 +27,7 @@ from mlobs_client.analysis import (
     susceptibility_from_fluctuations,
 )
 from mlobs_client.analysis.vibrations.kinetics import kinetic_temperatures
-from mlobs_client.results import Estimate, block_mean, drift, fit_line, jackknife, mean
+from mlobs_client.results import Estimate, drift, fit_line, jackknife, mean
 from mlobs_client.units import FEMTOSECOND, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]
@@ -187,11 +187,6 @@ def _mean_of_runs(n_runs: int, n_independent: float, random: np.random.Generator
     return _told(mean([relaxation(n, MEMORY, random)[:, 0] for n in lengths]), 0.0)
 
 
-def _mean_of_blocks(n_blocks: int, random: np.random.Generator) -> Repetition:
-    series = relaxation(int(10 * MEMORY * n_blocks), MEMORY, random)[:, 0]
-    return _told(block_mean(series, n_blocks), 0.0)
-
-
 def _kinetic_temperature(
     n_independent: int, species: str, random: np.random.Generator
 ) -> Repetition:
@@ -309,7 +304,6 @@ CASES: Final[dict[str, Case]] = {
         f"mean, {runs} runs of {n} independent": partial(_mean_of_runs, runs, n)
         for runs, n in ((3, 5), (8, 5), (4, 50))
     },
-    "mean of 10 blocks": partial(_mean_of_blocks, 10),
     **{f"static eps, Debye, {n} tau": partial(_static_permittivity, n) for n in (40, 100)},
     **{
         f"static eps, Debye, {runs} runs of {n} tau": partial(_static_of_short_runs, runs, n)

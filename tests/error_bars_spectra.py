@@ -91,6 +91,16 @@ def infrared_values(rng: np.random.Generator) -> Repetition:
     return _points(found, _exact_absorption(found, 1e8 * ANGSTROM / VOLUME), AT)
 
 
+def band_of_molecule(rng: np.random.Generator) -> Repetition:
+    """The intensity of a part of the band of a molecule with three charges of 1 e, km/mol."""
+    low, high = 950.0, 1100.0
+    x, _ = oscillator(rng)
+    part = infrared(x, TIMESTEP, None, TEMPERATURE, settings=SETTINGS).between(low, high)
+    molar = 6.02214076e23 * 0.529177210544e-8**2 * 1e-5  # bohr^2 to km/mol per cm^-1
+    exact = float(trapezoid(_exact_absorption(part, molar), part.x))
+    return _single(part.integral(low, high), exact)
+
+
 def stretches(rng: np.random.Generator, k: int) -> tuple[float, float, float] | None:
     """A density of states from stretches of any length, as between exchanges of replicas."""
     _, v = oscillator(rng)
@@ -106,7 +116,10 @@ def stretches(rng: np.random.Generator, k: int) -> tuple[float, float, float] | 
 
 
 def _exact_absorption(found: Curve, per_volume: float) -> Array:
-    """Of three charges of 1 e, under the same window, in the unit of the spectrum."""
+    """Absorption by three charges of 1 e, under the same window.
+
+    ``per_volume`` is in the unit of the spectrum: cm^-1 of a cell, km/mol per cm^-1 of a molecule.
+    """
     n_lags = int(found.details["longest lag (samples)"]) + 1
     positions = _correlation(n_lags + 1, 0) * 3.0 * TEMPERATURE / DALTON / FREQUENCY**2
     around = np.concatenate([positions[1:2], positions])
@@ -152,6 +165,7 @@ SINGLE: Final = {
     "density of states, unequal stretches, wing": partial(stretches, k=13),
     "peak position, 10 blocks": partial(at_one, several=peak_position),
     "band integral, 10 blocks": partial(at_one, several=band_integral),
+    "intensity of a band of a molecule, km/mol": partial(at_one, several=band_of_molecule),
     "density of states, maximum": partial(at_one, several=vdos_values, k=5),
     "density of states, wing": partial(at_one, several=vdos_values, k=13),
     "infrared, maximum": partial(at_one, several=infrared_values, k=5),

@@ -3,7 +3,6 @@ from .estimate import Estimate
 from .lines import LinearFit, drift, fit_line
 from .result import Points, Provenance, Result, Tensor
 from .statistics import (
-    block_mean,
     bootstrap,
     jackknife,
     mean,
@@ -19,7 +18,6 @@ __all__ = [
     "Provenance",
     "Result",
     "Tensor",
-    "block_mean",
     "bootstrap",
     "drift",
     "fit_line",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Final
 
@@ -87,27 +88,6 @@ def mean(
     return _mean_of_runs(runs, unit) if _disagree(long_runs, found) else found
 
 
-def block_mean(series: Array, n_blocks: int = 10, unit: str = "1") -> Estimate:
-    """Mean of a series, with the error from the scatter of the means of ``n_blocks`` blocks.
-
-    Right when a block is much longer than the correlation time; then independent of ``n_blocks``.
-    Where it is not longer than five of them, there is no error.
-
-    Args:
-        series: shape ``(t,)``; what is left over after equal blocks is dropped from the front.
-        n_blocks: 2 or more; 10 give the error itself to about 25 %.
-        unit: of the series.
-
-    Raises:
-        ConfigError: fewer than two blocks.
-        RecordError: fewer samples than blocks, or not finite.
-    """
-    checked = check_series(series, "series", least=4)
-    blocks = split_blocks([checked], n_blocks)
-    means = mean_of_independent(np.array([block.mean() for block in blocks]), unit)
-    return means.without_error(too_short([checked], len(blocks[0])))
-
-
 def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") -> Estimate:
     """Mean of independent numbers, such as blocks, with the error from their scatter.
 
@@ -127,6 +107,21 @@ def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") ->
     found = Estimate(float(checked.mean()), error, unit, len(checked), error_from=source)
     enough = len(checked) >= FEWEST_RUNS
     return found if enough else found.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}")
+
+
+def widen_skewed(mean: Estimate) -> Estimate:
+    r"""Widen the error of a mean of squares of Gaussians, which are skewed.
+
+    Where the squares come out small by chance, so does their scatter, from which the error is. To
+    first order in :math:`1/n` the squared deviation over the squared error is
+    :math:`1 + 2 \gamma^2/n` on average, and the squares of Gaussians have the skewness
+    :math:`\gamma^2/n = 4 \,(\mathrm{error}/\mathrm{mean})^2`.
+
+    Source:
+        Hall, The Bootstrap and Edgeworth Expansion (1992), section 2.6.
+    """
+    relative = mean.error / mean.value if mean.value > 0.0 else 0.0
+    return replace(mean, error=mean.error * float(np.sqrt(1.0 + 8.0 * relative**2)))
 
 
 def too_short(runs: Sequence[Array], length: int, interval: float | None = None) -> str:

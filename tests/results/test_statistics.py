@@ -23,9 +23,8 @@ def correlated(n_samples: int, seed: int) -> Array:
     return np.asarray(signal.lfilter([1.0], [1.0, -MEMORY], noise)[200:])
 
 
-@pytest.mark.parametrize("method", [statistics.mean, statistics.block_mean])
-def test_the_true_mean_lies_within_one_error_in_two_thirds_of_all_runs(method: object) -> None:
-    estimates = [method(correlated(2000, seed)) for seed in range(300)]  # type: ignore[operator]
+def test_the_true_mean_lies_within_one_error_in_two_thirds_of_all_runs() -> None:
+    estimates = [statistics.mean(correlated(2000, seed)) for seed in range(300)]
     inside = np.mean([abs(one.value) < one.error for one in estimates])
     # 0.683; sampling noise of 300 runs 0.027, three of which
     assert inside == pytest.approx(0.683, abs=0.08)
@@ -103,10 +102,17 @@ def test_long_runs_count_with_their_own_errors() -> None:
 
 
 def test_blocks_of_fewer_than_five_correlation_times_are_not_independent() -> None:
-    short = statistics.block_mean(correlated(400, 1), 40)  # of 10 samples, 5 are remembered
-    assert np.isnan(short.error)
-    assert "correlation times" in short.no_error
-    assert np.isfinite(statistics.block_mean(correlated(2000, 1), 10).error)
+    # blocks of 10 samples, 5 are remembered
+    assert "correlation times" in statistics.too_short([correlated(400, 1)], 10)
+    assert statistics.too_short([correlated(2000, 1)], 200) == ""
+
+
+def test_squares_of_few_coordinates_have_errors_as_wide_as_their_skewness_asks() -> None:
+    mean = statistics.mean(np.random.default_rng(5).normal(size=(200, 1))[:, 0] ** 2)
+    wide = statistics.widen_skewed(mean)
+    # 1 + 2 skewness^2/n of the squared pull: squares of single Gaussians have skewness^2 = 8
+    assert (wide.error / mean.error) ** 2 == pytest.approx(1.0 + 16.0 / 200, abs=0.03)
+    assert wide.value == mean.value
 
 
 def test_three_short_runs_are_three_blocks_and_two_are_none() -> None:
@@ -170,4 +176,4 @@ def test_bad_series_are_named() -> None:
     with pytest.raises(RecordError, match="0 samples"):
         statistics.mean(np.array(3.0))
     with pytest.raises(ConfigError, match="n_blocks = 1"):
-        statistics.block_mean(np.ones(10), n_blocks=1)
+        statistics.independent_blocks([np.ones(10)], 1, [np.ones(10)])

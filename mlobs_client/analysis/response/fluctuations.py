@@ -31,7 +31,7 @@ from mlobs_client.results.estimate import (
     student,
     too_few,
 )
-from mlobs_client.results.statistics import jackknife
+from mlobs_client.results.statistics import jackknife, widen_skewed
 from mlobs_client.results.zero_frequency import (
     WINDOW,
     count_independent,
@@ -112,13 +112,13 @@ def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str
     traces = [np.trace(one, axis1=1, axis2=2)[:, None, None] for one in products]
     of_trace = _replace_spiky(of_trace.reshape(1, 1), traces, n_samples)
     errors = np.sqrt(variances) * student(n_independent / PER_FREEDOM)
-    np.fill_diagonal(errors, _widen_skewed(np.diag(errors), np.diag(tensor)))
+    relative = _relative(np.diag(errors), np.diag(tensor))
+    errors = errors * (1.0 + np.outer(relative, relative))
     trace = float(np.trace(tensor))
     n_pairs = len(tensor) * (len(tensor) + 1) // 2
     error = np.sqrt(of_trace[0, 0]) * student(n_pairs * n_independent / PER_FREEDOM)
-    mean = Estimate(
-        trace, float(_widen_skewed(error, trace)), "1", n_independent, error_from=OF_FLUCTUATIONS
-    )
+    error = error * (1.0 + _relative(error, trace) ** 2)
+    mean = Estimate(trace, float(error), "1", n_independent, error_from=OF_FLUCTUATIONS)
     return Covariance(
         tensor,
         np.full_like(errors, np.nan) if reason else errors,
@@ -170,11 +170,14 @@ def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) 
     return found
 
 
-def _widen_skewed(error: Array, value: Array | float) -> Array:
-    """Errors of variances, which are skewed: where one comes out small by chance, its error does
-    too, and would not reach up to the true value."""
-    relative = np.divide(error, value, out=np.zeros_like(error), where=np.asarray(value) > 0.0)
-    return np.asarray(error * (1.0 + relative**2))
+def _relative(errors: Array, variances: Array | float) -> Array:
+    """Errors of variances over their values, 0 where nothing fluctuates.
+
+    Where a variance comes out small by chance its error does too, and would not reach up to the
+    true value; so do those of its covariances. Errors are widened by the product of both.
+    """
+    zero = np.zeros_like(errors)
+    return np.asarray(np.divide(errors, variances, out=zero, where=np.asarray(variances) > 0.0))
 
 
 def _of_short_runs(runs: Sequence[Array]) -> Covariance:
@@ -197,5 +200,7 @@ def _of_short_runs(runs: Sequence[Array]) -> Covariance:
     return Covariance(
         np.array([[one.value for one in row] for row in elements]),
         np.array([[one.error for one in row] for row in elements]),
-        jackknife(moments, lambda average: float(np.trace(tensor(average))) / len(k), what="runs"),
+        widen_skewed(
+            jackknife(moments, lambda one: float(np.trace(tensor(one))) / len(k), what="runs")
+        ),
     )

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.results.statistics import mean
+from mlobs_client.results.statistics import mean, widen_skewed
 from mlobs_client.structure import Array
 from mlobs_client.units import KELVIN
 
@@ -85,7 +85,9 @@ def kinetic_temperatures(
     total = np.where(freedom.center_at_rest, moving.sum(axis=0), np.inf)
     counts = np.where(freedom.moves, 1.0 - moving / total, 0.0).sum(axis=1)  # [I]
     return {
-        name: mean([run[:, atoms] ** 2 @ np.ones(3) @ masses[atoms] for run in runs], "K")
+        name: widen_skewed(
+            mean([run[:, atoms] ** 2 @ np.ones(3) @ masses[atoms] for run in runs], "K")
+        )
         * (1.0 / (KELVIN * float(counts[atoms].sum())))
         for name, atoms in groups.items()
         if counts[atoms].sum() > 0.0
