@@ -10,6 +10,9 @@ and virial out), timed in the same run; and once more beyond a bare client: the 
 same programs on positions of its own before it answers. The second is what we add to the least that
 any client of these models needs, for i-PI itself takes longer after a model has used the caches.
 Programs are subtracted step by step, for a machine is not always as fast.
+
+``bench.py --short CHECKOUT``, below ten minutes, compares our client with that of another checkout
+of this repository, in turn: the ratio of the times of a step stands in results/bench_short.json.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from typing import NamedTuple
 import ase.io
 import numpy as np
 from ase import Atoms
-from report import Figure, run
+from report import ROOT, Figure, run
 
 from mlobs_client.structure import Array
 
@@ -40,11 +43,16 @@ MOLECULES = (1, 8, 64)
 BEADS = (1, 8)
 MEMBERS = (1, 4)
 IPI, ASE, DUMMY, BARE = "i-PI -m mace", "ASE MACECalculator", "dummy", "bare client"
+UNTIMED = "mlobs as it is"
+"""Without notes of how long programs took, which know the modules of this checkout only."""
 MORE = ((1, 32, 1), (64, 32, 1), (512, 1, 1))
 """Cases (molecules, beads, members) beside all combinations of these."""
 
 WARM_UP = 4
 ROUNDS = 3  # of what is subtracted from each other
+ROUNDS_OF_SHORT = 5
+SLOWER = 1.05
+"""Ratio of the times of a step up to which a change is said to cost nothing."""
 
 TIMESTEP = "<timestep units='femtosecond'>0.25</timestep>"
 NVE = f"<motion mode='dynamics'><dynamics mode='nve'>{TIMESTEP}</dynamics></motion>"
@@ -181,7 +189,8 @@ class Case:
 
     @property
     def n_steps(self) -> int:
-        return WARM_UP + (30 if self.molecules * self.beads < 64 else 10)
+        size = self.molecules * self.beads
+        return WARM_UP + (300 if size < 8 else 30 if size < 64 else 10)
 
     @property
     def others(self) -> list[str]:
@@ -223,6 +232,7 @@ def commands(case: Case, address: str) -> dict[str, list[str]]:
     driver = [str(Path(sys.executable).with_name("i-pi-driver-py")), "-u", "-a", address]
     return {
         "mlobs": [sys.executable, "-c", TIMED.replace("WARM_UP", str(WARM_UP * case.beads))],
+        UNTIMED: [sys.executable, "-m", "mlobs_client", "client", "client.toml"],
         IPI: [*driver, "-m", "mace", "-o", f"template=init.xyz,model={model}"],
         DUMMY: [*driver, "-m", "dummy"],
         BARE: [*driver, "-m", "custom", "-P", "bare.py"],
@@ -394,8 +404,34 @@ def overheads(case: Case, rounds: Array) -> list[Figure]:
     return figures
 
 
+def compare(case: Case, other: Path) -> list[Figure]:
+    """Time our client and that of another checkout in turn.
+
+    The ratio is the median over rounds, each of which has both, the second one first every other
+    time; its error is the standard deviation over rounds divided by their root.
+    """
+    checkouts = (ROOT, other)
+    seconds = np.empty((ROUNDS_OF_SHORT, 2))
+    for i in range(ROUNDS_OF_SHORT):
+        for k in (0, 1) if i % 2 else (1, 0):
+            os.environ["PYTHONPATH"] = str(checkouts[k])
+            with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+                seconds[i, k] = step_time(case, UNTIMED)
+    ratios = seconds[:, 0] / seconds[:, 1]
+    ratio, error = float(np.median(ratios)), float(ratios.std(ddof=1)) / len(ratios) ** 0.5
+    ours, theirs = 1e3 * np.median(seconds, axis=0)
+    reference = f"at most {SLOWER:g}; {ours:.2f} ms now, {theirs:.2f} ms in the other checkout"
+    return [Figure(f"{case.name}: now / before", ratio, error, "1", reference, ratio <= SLOWER)]
+
+
 def main() -> int:
     """Measure every case; 1 if a ratio does not hold."""
+    if sys.argv[1:2] == ["--short"]:
+        _, _, checkout = sys.argv  # a shorter or longer line is no use
+        del sys.argv[1:]
+        alone = [Case(molecules, beads, 1) for molecules, beads in product(MOLECULES, BEADS)]
+        studies = {case.name: partial(compare, case, Path(checkout).resolve()) for case in alone}
+        return run("bench_short", studies)
     cases = [Case(*sizes) for sizes in (*product(MOLECULES, BEADS, MEMBERS), *MORE)]
     return run("bench", {case.name: partial(figures_of, case) for case in cases})
 
