@@ -258,6 +258,8 @@ def _show(static: Permittivity, curves: dict[str, DielectricFunction], along: bo
     click.echo(f"independent samples of the slowest component: {static.mean.n_independent:.0f}")
     for row, errors in zip(static.tensor, static.errors, strict=True):
         click.echo("  " + "  ".join(map(_element, row, errors)))
+    if static.no_error and not static.mean.no_error:
+        click.echo(f"  no errors of single elements: {static.no_error}")
     if along:
         for label, one in curves.items():
             click.echo(f"along the field, from {label}  {one.static}")

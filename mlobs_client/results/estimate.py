@@ -111,17 +111,20 @@ def student(freedom: float) -> float:
     return float(stats.t.ppf(ONE_SIGMA, max(freedom, 1.0)))
 
 
-def too_few(n_independent: float, n_samples: int, interval: float | None = None) -> str:
+def too_few(
+    n_independent: float, n_samples: int, interval: float | None = None, least: float = FEWEST
+) -> str:
     """Return why a correlated series has no error; nothing if it has one.
 
     Args:
         n_independent: samples that count.
         n_samples: that there are.
         interval: between samples, ps; without it, what is needed is said in samples.
+        least: independent samples that are needed.
     """
-    if n_independent >= FEWEST:
+    if n_independent >= least:
         return ""
-    needed = FEWEST * n_samples / n_independent
+    needed = least * n_samples / n_independent
     amount = f"{needed:.2g} samples" if interval is None else f"{needed * interval:.2g} ps"
     count = int(n_independent)
     return f"{count} independent sample{'s' if count != 1 else ''}, needs about {amount}"

@@ -45,6 +45,10 @@ is noisier: fluctuations that come in bursts have it."""
 
 OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
 
+FEWEST_OF_ONE: Final = 30
+"""Independent samples below which the error of a single element is not printed: the variance of one
+component is more skewed than the mean of three, and two of its errors would hold 0.91 of all."""
+
 PER_FREEDOM: Final = 5.0
 """Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
 
@@ -56,11 +60,13 @@ class Covariance:
     Attributes:
         tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
         errors: shape ``(k, k)``, one sigma; NaN where the runs are too short.
+        no_error: why the elements have no errors; empty where they have.
         mean: of the diagonal.
     """
 
     tensor: Array
     errors: Array
+    no_error: str
     mean: Estimate
 
 
@@ -87,11 +93,22 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     reason = too_few(counts[least], len(deviations[least]), interval)
     if reason and len(runs) >= FEWEST_RUNS:
         return _of_short_runs(deviations)
-    return _of_gaussians(deviations, float(counts[least] if reason else sum(counts)), reason)
+    n_independent = float(counts[least] if reason else sum(counts))
+    n_samples = len(deviations[least]) if reason else sum(map(len, deviations))
+    of_one = reason or too_few(n_independent, n_samples, interval, FEWEST_OF_ONE)
+    mean, tensor, errors = _of_gaussians(deviations, n_independent)
+    return Covariance(
+        tensor,
+        np.full_like(errors, np.nan) if of_one else errors,
+        of_one,
+        mean.without_error(of_one if len(tensor) == 1 else reason),
+    )
 
 
-def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str) -> Covariance:
-    """With the errors of Bartlett's formula; without, if there is a reason."""
+def _of_gaussians(
+    deviations: Sequence[Array], n_independent: float
+) -> tuple[Estimate, Array, Array]:
+    """Return the mean of the diagonal, the tensor and its errors by Bartlett's formula."""
     n_samples = sum(map(len, deviations))
     max_lag = max(map(len, deviations)) // WINDOW
 
@@ -119,11 +136,7 @@ def _of_gaussians(deviations: Sequence[Array], n_independent: float, reason: str
     error = np.sqrt(of_trace[0, 0]) * student(n_pairs * n_independent / PER_FREEDOM)
     error = error * (1.0 + _relative(error, trace) ** 2)
     mean = Estimate(trace, float(error), "1", n_independent, error_from=OF_FLUCTUATIONS)
-    return Covariance(
-        tensor,
-        np.full_like(errors, np.nan) if reason else errors,
-        (mean * (1.0 / len(tensor))).without_error(reason),
-    )
+    return mean * (1.0 / len(tensor)), tensor, errors
 
 
 def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Array:
@@ -200,6 +213,7 @@ def _of_short_runs(runs: Sequence[Array]) -> Covariance:
     return Covariance(
         np.array([[one.value for one in row] for row in elements]),
         np.array([[one.error for one in row] for row in elements]),
+        "",
         widen_skewed(
             jackknife(moments, lambda one: float(np.trace(tensor(one))) / len(k), what="runs")
         ),

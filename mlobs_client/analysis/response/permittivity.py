@@ -30,16 +30,19 @@ class Permittivity:
     Attributes:
         tensor: shape ``(3, 3)``, symmetric, without a unit.
         errors: shape ``(3, 3)``, one sigma; NaN where the runs are too short.
+        no_error: why the elements have no errors, which need longer runs than the mean of three;
+            empty where they have.
         mean: a third of the trace: of a liquid, the dielectric constant.
     """
 
     tensor: Array
     errors: Array
+    no_error: str
     mean: Estimate
 
     def as_tensor(self, name: str) -> Tensor:
         """The tensor as a part of a result."""
-        error_from = self.mean.no_error or self.mean.error_from
+        error_from = self.no_error or self.mean.error_from
         return Tensor(name, "1", self.tensor, self.errors, error_from)
 
 
@@ -80,6 +83,7 @@ def permittivity_from_fluctuations(
     return Permittivity(
         electronic * np.eye(3) + scale * found.tensor,
         scale * found.errors,
+        found.no_error,
         replace(mean, value=electronic + mean.value),
     )
 

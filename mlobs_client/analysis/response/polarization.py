@@ -206,8 +206,8 @@ def susceptibility_from_fluctuations(
         interval: between samples, ps, for what the estimate says where it has no error.
 
     Returns:
-        Without a unit, as :attr:`PolarizationCurve.susceptibility`. Of 20 to 50 independent
-        samples, one component alone has a skewed distribution: two errors then hold 90 %.
+        Without a unit, as :attr:`PolarizationCurve.susceptibility`. One component alone has a
+        skewed distribution: fewer than 30 independent samples give no error.
 
     Raises:
         ConfigError: an impossible volume or temperature.

@@ -115,6 +115,19 @@ def test_too_short_a_run_has_no_errors_and_says_why() -> None:
     assert np.isfinite(found.tensor).all()
 
 
+def test_a_single_element_needs_more_independent_samples_than_the_mean_of_three() -> None:
+    series = relaxation(500, 10.0, np.random.default_rng(0), 3)  # 23 to 29 count as independent
+    tensor, along = covariance([series]), covariance([series[:, :1]])
+    assert np.isfinite(tensor.mean.error)
+    assert np.isnan(tensor.errors).all()
+    assert np.isnan(along.mean.error)
+    assert "needs about" in tensor.no_error
+    assert "needs about" in along.mean.no_error
+    longer = covariance([relaxation(1500, 10.0, np.random.default_rng(0), 3)])
+    assert np.isfinite(longer.errors).all()
+    assert longer.no_error == ""
+
+
 def test_a_series_that_is_too_short_to_have_lags_is_refused() -> None:
     with pytest.raises(RecordError, match="9 samples, at least 10"):
         covariance([np.zeros((9, 3))])
