@@ -1,5 +1,6 @@
+from .client.ase_calculator import calculator
 from .client.config import ClientConfig, load_config
 from .errors import MlobsError
 from .structure import Prediction, Structure
 
-__all__ = ["ClientConfig", "MlobsError", "Prediction", "Structure", "load_config"]
+__all__ = ["ClientConfig", "MlobsError", "Prediction", "Structure", "calculator", "load_config"]

@@ -1,3 +1,4 @@
+from .ase_calculator import calculator
 from .build import Assembly, assemble
 from .session import Answer
 from .total_energy import observe_batch, predict
@@ -6,6 +7,7 @@ __all__ = [
     "Answer",
     "Assembly",
     "assemble",
+    "calculator",
     "observe_batch",
     "predict",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from mlobs_client.client.alphas import committees, read_alphas
 from mlobs_client.client.config import ClientConfig
-from mlobs_client.client.family import Here
+from mlobs_client.client.family import Here, WithIntegers
 from mlobs_client.client.mace import MaceTable, mace_evaluators
 from mlobs_client.client.structure_file import how_to_make_periodic, read_structure
 from mlobs_client.client.total_energy import observe
@@ -72,11 +72,38 @@ def assemble(config: ClientConfig, folder: Path, compile_after: float | None = N
     for name, table in tables.items():
         if not isinstance(table, MaceTable):
             evaluators.append(_restricted(table.evaluator(here), name, tables))
-    terms = _terms(config, folder, structure)
+    _check_periodic(config, folder, structure)
+    terms = _terms(config, structure, structure)
     for term in terms:
         if isinstance(term, FixedDisplacement):
             _report_field(term, evaluators, structure)
     return Assembly(structure, tuple(evaluators), terms, here.alphas)
+
+
+def terms_for(structure: Structure, assembly: Assembly, config: ClientConfig) -> tuple[Term, ...]:
+    """Make the terms for other atoms than those of the client file.
+
+    The cell of ``reduced`` remains that of the client file.
+
+    Args:
+        structure: any; its species, their order and its periodicity matter.
+        assembly: of the client file.
+        config: the client file.
+
+    Raises:
+        ConfigError: a setting of the client file does not fit these atoms.
+        ModelError: the dipole models have no meaning for them.
+    """
+    if not all(structure.pbc) and any(t.needs_cell is not None for t in config.terms.values()):
+        raise ConfigError(
+            f"{config.coupling_table} of the client file needs atoms that are periodic in all "
+            f"directions, but their pbc is {list(structure.pbc)}; set atoms.cell and atoms.pbc"
+        )
+    if config.dipole is not None:
+        _check_order(config.dipole, assembly.structure, structure)
+        giver = next(one for one in assembly.evaluators if "dipole" in one.provides)
+        config.dipole.check_atoms(giver, structure)
+    return _terms(config, assembly.structure, structure)
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
@@ -101,15 +128,35 @@ def _restricted(evaluator: Evaluator, quantity: str, tables: Mapping[str, object
     return Restricted(evaluator, evaluator.provides.difference(*others))
 
 
-def _terms(config: ClientConfig, folder: Path, structure: Structure) -> tuple[Term, ...]:
-    terms: list[Term] = []
+def _check_periodic(config: ClientConfig, folder: Path, structure: Structure) -> None:
     for name, table in config.terms.items():
         if (reason := table.needs_cell) is not None and not all(structure.pbc):
             raise ConfigError(
                 f"[{name}]{reason} needs a structure that is periodic in all directions, but pbc "
                 f"is {list(structure.pbc)}; {how_to_make_periodic(config, folder, structure)}"
             )
-        terms.append(table.term(structure))
+
+
+def _check_order(table: WithIntegers, known: Structure, structure: Structure) -> None:
+    """Refuse oxidation numbers by atom where an atom has another species than in the client file.
+
+    Of another number of atoms, the numbers say so themselves.
+    """
+    by_atom = isinstance(table.oxidation_numbers, tuple) and known.n_atoms == structure.n_atoms
+    if by_atom and (known.numbers != structure.numbers).any():
+        from ase.data import chemical_symbols
+
+        atom = int(np.flatnonzero(known.numbers != structure.numbers)[0])
+        is_now, was = (chemical_symbols[one.numbers[atom]] for one in (structure, known))
+        raise ConfigError(
+            f"[dipole] oxidation_numbers are by atom, but atom {atom} is {is_now}, and {was} in "
+            "the client file; write them by species, for example { O = -2, H = 1 }"
+        )
+
+
+def _terms(config: ClientConfig, reference: Structure, structure: Structure) -> tuple[Term, ...]:
+    """The terms of a structure; the cell of ``reduced`` is that of the reference."""
+    terms: list[Term] = [table.term(reference) for table in config.terms.values()]
     if terms:
         terms.append(UnwrappedPositions())
     if config.observables.sum_rule is not None:

@@ -12,6 +12,7 @@ from mlobs_client.tables import Table
 
 if TYPE_CHECKING:
     from mlobs_client.evaluate.card import Alpha
+    from mlobs_client.evaluate.evaluation import Evaluator
     from mlobs_client.evaluate.oxidation import OxidationNumbers
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,19 @@ class WithIntegers(Table):
         from mlobs_client.evaluate.oxidation import OxidationNumbers
 
         return OxidationNumbers(self.oxidation_numbers)
+
+    def check_atoms(self, evaluator: Evaluator, structure: Structure) -> None:
+        """Check that the dipole has a meaning for these species and this periodicity.
+
+        Args:
+            evaluator: of the dipole.
+            structure: of the client file, or another one.
+
+        Raises:
+            ConfigError: a species, or an atom, has no oxidation number, but needs one.
+        """
+        if (numbers := self.integers(structure)) is not None:
+            say_charge(numbers, structure)
 
 
 def say_charge(numbers: OxidationNumbers, structure: Structure) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mlobs_client.client.family import Here, WithIntegers, say_charge
+from mlobs_client.client.family import Here, WithIntegers
 from mlobs_client.client.precision import compare
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Precision
@@ -80,6 +80,20 @@ class MaceDipole(WithIntegers, MaceTable):
             )
         return super().integers(structure)
 
+    def check_atoms(self, evaluator: Evaluator, structure: Structure) -> None:
+        """Check that the dipole has a meaning for these species and this periodicity.
+
+        A dipole that jumps by anything but its quanta has none in a field or a spectrum.
+
+        Raises:
+            ConfigError: a species, or an atom, has no oxidation number, but needs one.
+            ModelError: the models notice when atoms are moved by lattice vectors.
+        """
+        from mlobs_client.evaluate.oxidation import check_single_valued
+
+        check_single_valued(evaluator, structure, self.integers(structure))
+        super().check_atoms(evaluator, structure)
+
     def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
         """The networks as a committee, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import dipole
@@ -121,7 +135,6 @@ def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator
     from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
     from mlobs_client.evaluate.model_files import require_trust, resolve
-    from mlobs_client.evaluate.oxidation import check_single_valued
 
     paths = [path for table in tables.values() for path in resolve(table.models, here.folder)]
     require_trust(list(dict.fromkeys(paths)))  # all that are not, before any is loaded
@@ -130,12 +143,8 @@ def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator
     evaluator = MaceEvaluator(**_committees(tables, here, background), batch=here.batch)
     evaluator.check_species(here.structure)
     _report_precision(tables.get("energy"), here, evaluator)
-    # A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
     if isinstance(dipole := tables.get("dipole"), MaceDipole):
-        numbers = dipole.integers(here.structure)
-        check_single_valued(evaluator, here.structure, numbers)
-        if numbers is not None:
-            say_charge(numbers, here.structure)
+        dipole.check_atoms(evaluator, here.structure)
     if background is not None:  # not before: tests at the start need no programs
         background.patience = PATIENCE if here.compile_after is None else here.compile_after
     return [evaluator]

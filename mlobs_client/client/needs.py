@@ -15,9 +15,7 @@ OBSERVABLES: Final = "[observables]"
 
 
 def check_needs(config: ClientConfig) -> None:
-    """Check that there is a table for all that the others need.
-
-    Whether an ASE calculator gives a dipole is known only when it is made; nothing is said of that.
+    """Check that i-PI would get forces, and that there is a table for all that the others need.
 
     Raises:
         ConfigError: there is nothing that gives forces.
@@ -25,6 +23,17 @@ def check_needs(config: ClientConfig) -> None:
     """
     if not config.gives_forces:
         raise ConfigError(NO_FORCES)
+    check_tables(config)
+
+
+def check_tables(config: ClientConfig) -> None:
+    """Check that there is a table for all that the others need.
+
+    Whether an ASE calculator gives a dipole is known only when it is made; nothing is said of that.
+
+    Raises:
+        MissingObservable: no table can give an observable that one needs.
+    """
     given = frozenset[str]().union(
         *(table.gives(QUANTITIES[name]) for name, table in config.models.items())
     )

@@ -162,8 +162,8 @@ def _continues(latest: Array, fractional: Array, structure: Structure) -> bool:
     if len(jumped):
         atom, vector = (int(index) for index in jumped[0])
         raise EvaluationError(
-            f"atom {atom} jumped by {images[atom, vector]:+.0f} lattice vector {vector}: i-PI "
-            "wraps positions, but the dipole needs them unwrapped; write pbc='False' on the "
-            "<ffsocket> of this client"
+            f"atom {atom} jumped by {images[atom, vector]:+.0f} lattice vector {vector}: i-PI or "
+            "you have wrapped positions, but the dipole needs them unwrapped; write pbc='False' on "
+            "the <ffsocket> of this client, or in ASE call calc.reset() after atoms.wrap()"
         )
     return True
