@@ -1,4 +1,4 @@
-"""Files that are written whole, or the one before stays: JSON, and tables as CSV."""
+"""Files that are written whole, or the one before stays: JSON, and tables as CSV or for pandas."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlobs_client.errors import MlobsError, ModelError, RecordError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @contextlib.contextmanager
@@ -100,6 +103,22 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
+
+
+def data_frame(columns: Mapping[str, Any]) -> DataFrame:
+    """Make a table of pandas.
+
+    Args:
+        columns: sequences of one length, by their headers.
+
+    Raises:
+        RecordError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise RecordError("to_pandas needs pandas; install it: pip install pandas") from error
+    return pandas.DataFrame(columns)
 
 
 def _cell(value: str | float | None) -> str:

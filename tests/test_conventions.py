@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import inspect
 import re
 import statistics
 import subprocess
@@ -160,6 +161,20 @@ def test_an_interface_shows_what_is_there(stub: Path) -> None:
     room = importlib.import_module(".".join(stub.relative_to(ROOT).parent.parts))
     assert room.__all__
     assert all(getattr(room, name) is not None for name in room.__all__)
+
+
+@pytest.mark.parametrize("stub", sorted(PACKAGE.rglob("__init__.pyi")), ids=str)
+def test_an_interface_takes_strings_as_paths(stub: Path) -> None:
+    room = importlib.import_module(".".join(stub.relative_to(ROOT).parent.parts))
+    paths_only = [
+        (name, parameter.name)
+        for name in room.__all__
+        if callable(thing := getattr(room, name))
+        and name not in ("MlobsError", "Run")  # a dataclass has one type for what it is given
+        for parameter in inspect.signature(thing).parameters.values()
+        if "Path" in str(parameter.annotation) and "str" not in str(parameter.annotation)
+    ]
+    assert paths_only == []
 
 
 def test_drivers_are_entry_points_without_logic_of_their_own() -> None:

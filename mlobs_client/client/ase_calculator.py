@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -33,7 +32,7 @@ FROM_ENERGY: Final = frozenset({"energy", "free_energy", "forces", "stress"})
 
 
 def calculator(
-    client: str | os.PathLike[str] | ClientConfig, folder: str | os.PathLike[str] | None = None
+    client: Path | str | ClientConfig, folder: Path | str | None = None
 ) -> ClientCalculator:
     """Make an ASE calculator from a client file.
 

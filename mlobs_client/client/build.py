@@ -51,7 +51,9 @@ class Assembly:
     alphas: Mapping[str, Alpha] = field(default_factory=dict)
 
 
-def assemble(config: ClientConfig, folder: Path, compile_after: float | None = None) -> Assembly:
+def assemble(
+    config: ClientConfig, folder: Path | str, compile_after: float | None = None
+) -> Assembly:
     """Load the structure and the models of a client file.
 
     Args:
@@ -63,6 +65,7 @@ def assemble(config: ClientConfig, folder: Path, compile_after: float | None = N
         ConfigError: the structure cannot be read, or settings do not fit it.
         ModelError: a model file is missing, not trusted, corrupt or for other species.
     """
+    folder = Path(folder)
     structure = read_structure(config, folder)
     alphas = read_alphas(config, folder)
     here = Here(folder, structure, alphas, config.compile, compile_after, config.batch)

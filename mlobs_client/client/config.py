@@ -307,7 +307,7 @@ class ClientConfig(Table):
         return self
 
 
-def load_config(path: Path) -> ClientConfig:
+def load_config(path: Path | str) -> ClientConfig:
     """Read and validate a client file.
 
     Args:
@@ -317,7 +317,7 @@ def load_config(path: Path) -> ClientConfig:
         ConfigError: the file is missing, is not TOML, or says something impossible.
     """
     missing = "no such client file; 'mlobs init water-nvt' writes one to start from"
-    return parse(read_toml(path, missing), str(path))
+    return parse(read_toml(Path(path), missing), str(path))
 
 
 def parse(content: dict[str, Any], where: str) -> ClientConfig:

@@ -60,10 +60,11 @@ class Answer:
         self,
         config: ClientConfig,
         assembly: Assembly,
-        record_path: Path,
+        record_path: Path | str,
         attributes: Attributes,
         step: int | None = None,
     ) -> None:
+        record_path = Path(record_path)
         self._assembly = assembly
         self._limits = config.limits
         self._are_limited = config.limits != Limits()
@@ -92,7 +93,7 @@ class Answer:
             self._record = open_next_record(record_path, shapes, attributes)
 
     @classmethod
-    def from_file(cls, path: Path, name: str = "", step: int | None = None) -> Self:
+    def from_file(cls, path: Path | str, name: str = "", step: int | None = None) -> Self:
         """Build everything that a client file describes.
 
         Args:
@@ -106,6 +107,7 @@ class Answer:
             MissingObservable: its tables need what no model of it gives.
             ModelError: a model file is missing, corrupt or for other species.
         """
+        path = Path(path)
         config = client_file.load_config(path)
         check_needs(config)
         assembly = assemble(config, path.parent)

@@ -76,7 +76,7 @@ def card_file(models: Sequence[Path]) -> Path:
     return models[0].with_name(FILE)
 
 
-def read_card(models: Sequence[Path]) -> dict[str, CalibratedQuantity]:
+def read_card(models: Sequence[Path | str]) -> dict[str, CalibratedQuantity]:
     """What is known of a committee, by quantity; nothing for one that was not calibrated.
 
     Args:
@@ -86,8 +86,9 @@ def read_card(models: Sequence[Path]) -> dict[str, CalibratedQuantity]:
         ConfigError: the card is damaged.
         ModelError: a file cannot be read.
     """
-    digests = {digest(path) for path in models}
-    for committee in _read(card_file(models)).committees:
+    paths = [Path(model) for model in models]
+    digests = {digest(path) for path in paths}
+    for committee in _read(card_file(paths)).committees:
         if set(committee.members.values()) == digests:
             return dict(committee.quantities)
     return {}

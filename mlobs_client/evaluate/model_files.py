@@ -72,7 +72,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def trust(path: Path) -> str:
+def trust(path: Path | str) -> str:
     """Remember a file, by its content, as one that may be loaded.
 
     Returns:
@@ -81,6 +81,7 @@ def trust(path: Path) -> str:
     Raises:
         ModelError: the file cannot be read, or nothing can be remembered.
     """
+    path = Path(path)
     known = digest(path)
     if not _is_trusted(known):
         trusted_list.add(known, path)
@@ -106,7 +107,7 @@ def require_trust(paths: Iterable[Path]) -> None:
         raise _refusal(unknown)
 
 
-def load(path: Path) -> torch.nn.Module:
+def load(path: Path | str) -> torch.nn.Module:
     """Read one model, if its file is trusted.
 
     Args:
@@ -115,6 +116,7 @@ def load(path: Path) -> torch.nn.Module:
     Raises:
         ModelError: the file is missing, is not trusted, or does not contain a network.
     """
+    path = Path(path)
     content = _read(path)  # once: what is loaded is what was looked at
     if not _is_trusted(known := _digest(content)):
         raise _refusal({path: known})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def find_bead_files(base: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def collect_beads(bases: tuple[Path, ...]) -> dict[int, list[Path]]:
+def collect_beads(bases: Sequence[Path]) -> dict[int, list[Path]]:
     """Return the files of each bead, over several folders of one run.
 
     Their number is compared with other trajectories of the run. One bead alone (``bead='2'``) or

@@ -59,7 +59,7 @@ class _Block:
     lines: list[str]
 
 
-def read_extras(*paths: Path, bead: int = 0) -> Extras:
+def read_extras(*paths: Path | str, bead: int = 0) -> Extras:
     """Read the extras of one bead.
 
     Args:
@@ -70,16 +70,17 @@ def read_extras(*paths: Path, bead: int = 0) -> Extras:
     Raises:
         RecordError: a file is missing or holds no extras.
     """
-    blocks = [block for path in paths for block in _read_blocks(path)]
+    files = [Path(path) for path in paths]
+    blocks = [block for file in files for block in _read_blocks(file)]
     if not blocks:
         raise RecordError(f"{', '.join(map(str, paths))}: no extras of i-PI are in there")
     steps = np.array([block.step for block in blocks])
-    blocks = [blocks[i] for i in find_history(steps, paths[0], "extras")]
-    contents = [_parse(block, bead, paths[0]) for block in blocks]
-    return _stack([block.step for block in blocks], contents, paths[0])
+    blocks = [blocks[i] for i in find_history(steps, files[0], "extras")]
+    contents = [_parse(block, bead, files[0]) for block in blocks]
+    return _stack([block.step for block in blocks], contents, files[0])
 
 
-def read_bead_extras(*bases: Path) -> Extras:
+def read_bead_extras(*bases: Path | str) -> Extras:
     """Read the extras of all beads, values as ``[step, bead, ...]``.
 
     Args:
@@ -89,7 +90,8 @@ def read_bead_extras(*bases: Path) -> Extras:
     Raises:
         RecordError: see :func:`read_extras`; or the beads have no step in common.
     """
-    beads = [read_extras(*paths, bead=bead) for bead, paths in collect_beads(bases).items()]
+    files = collect_beads([Path(base) for base in bases])
+    beads = [read_extras(*paths, bead=bead) for bead, paths in files.items()]
     common = beads[0].steps
     for extras in beads[1:]:
         common = np.intersect1d(common, extras.steps)

@@ -12,15 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mlobs_client.errors import RecordError
+from mlobs_client.files import data_frame
 from mlobs_client.ipi.continuation import find_history
 from mlobs_client.ipi.dimensions import factor
 from mlobs_client.ipi.frames import whole_number
 from mlobs_client.structure import Array
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,20 @@ class Properties:
             )
         return self.values[name]
 
+    def to_pandas(self) -> DataFrame:
+        """Return a table of pandas, in atomic units, with ``name[0]``, ... for several columns.
+
+        Raises:
+            RecordError: pandas is not installed.
+        """
+        columns: dict[str, Array] = {}
+        for name, values in self.values.items():
+            if values.ndim == 1:
+                columns[name] = values
+            else:
+                columns |= {f"{name}[{k}]": column for k, column in enumerate(values.T)}
+        return data_frame(columns)
+
 
 @dataclass(frozen=True)
 class PropertyColumn:
@@ -66,7 +84,7 @@ class PropertyColumn:
     columns: slice
 
 
-def read_properties(*paths: Path) -> Properties:
+def read_properties(*paths: Path | str) -> Properties:
     """Read properties and convert them to atomic units.
 
     Args:
@@ -81,13 +99,14 @@ def read_properties(*paths: Path) -> Properties:
     tables: list[Array] = []
     units: dict[str, str] = {}
     names: list[str] = []
-    for path, first_line, lines in _pieces(paths):
+    files = [Path(path) for path in paths]
+    for path, first_line, lines in _pieces(files):
         where = f"{path}:{first_line}"
         columns = read_header(lines, path) or columns
         if not columns:
             raise RecordError(f"{path}: has no header that names the columns of i-PI properties")
         if names and [column.name for column in columns] != names:
-            raise RecordError(f"{where}: has other columns than {paths[0]}; read them separately")
+            raise RecordError(f"{where}: has other columns than {files[0]}; read them separately")
         names = [column.name for column in columns]
         units = units or {column.name: column.unit for column in columns}
         tables.append(_read_table(path, first_line, lines, columns))
@@ -95,7 +114,7 @@ def read_properties(*paths: Path) -> Properties:
         raise RecordError("no properties file was given")
     table = np.concatenate(tables)
     values = {c.name: _squeeze(table[:, c.columns]) for c in reversed(columns)}
-    return Properties(_one_history({name: values[name] for name in names}, paths), units)
+    return Properties(_one_history({name: values[name] for name in names}, files), units)
 
 
 def has_header(line: str) -> bool:
@@ -103,7 +122,7 @@ def has_header(line: str) -> bool:
     return _COLUMN.match(line) is not None
 
 
-def _pieces(paths: tuple[Path, ...]) -> Iterator[tuple[Path, int, list[str]]]:
+def _pieces(paths: Sequence[Path]) -> Iterator[tuple[Path, int, list[str]]]:
     """Yield path, number of the first line and lines of each part with at most one header.
 
     A file that was joined from others has several headers, each with its own units.
@@ -175,7 +194,7 @@ def _read_table(
     return table
 
 
-def _one_history(values: dict[str, Array], paths: tuple[Path, ...]) -> dict[str, Array]:
+def _one_history(values: dict[str, Array], paths: Sequence[Path]) -> dict[str, Array]:
     order = values.get("step", values.get("time"))
     if order is None:
         if len(paths) > 1:

@@ -194,7 +194,9 @@ def _check_masses(frames: Sequence[Frame], places: Sequence[FrameLocation]) -> N
             )
 
 
-def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) -> TrajectoryReader:
+def open_trajectory(
+    *paths: Path | str, bead: int = 0, columns: Sequence[str] = ()
+) -> TrajectoryReader:
     """Find the frames of a trajectory, for iteration or reading.
 
     If comments name several beads, the frames of all are included, step by step; if all frames
@@ -210,10 +212,10 @@ def open_trajectory(*paths: Path, bead: int = 0, columns: Sequence[str] = ()) ->
     Raises:
         RecordError: a file is missing, is not a trajectory, or has no complete frame.
     """
-    places = [place for path in paths for place in find_frames(path)]
+    places = [place for path in paths for place in find_frames(Path(path))]
     if not places:
         raise RecordError(f"{', '.join(map(str, paths))}: has no whole frame")
-    return TrajectoryReader(_keep_history(places, paths[0]), bead, columns)
+    return TrajectoryReader(_keep_history(places, Path(paths[0])), bead, columns)
 
 
 def _keep_history(places: list[FrameLocation], path: Path) -> list[FrameLocation]:
@@ -229,7 +231,7 @@ def _keep_history(places: list[FrameLocation], path: Path) -> list[FrameLocation
     return [places[i] for i in kept[np.lexsort((beads[kept], steps[kept]))]]
 
 
-def open_beads(*bases: Path) -> list[TrajectoryReader]:
+def open_beads(*bases: Path | str) -> list[TrajectoryReader]:
     """Find the frames of all beads, at the steps that are common to all of them.
 
     Args:
@@ -239,7 +241,7 @@ def open_beads(*bases: Path) -> list[TrajectoryReader]:
     Raises:
         RecordError: see :func:`open_trajectory`; or the beads have no step in common.
     """
-    beads = collect_beads(bases)
+    beads = collect_beads([Path(base) for base in bases])
     readers = [open_trajectory(*paths, bead=bead) for bead, paths in beads.items()]
     for reader in readers:
         reader.require_one_frame_per_step()
@@ -258,7 +260,7 @@ def open_beads(*bases: Path) -> list[TrajectoryReader]:
     return chosen
 
 
-def iterate_beads(*bases: Path) -> Iterator[Frame]:
+def iterate_beads(*bases: Path | str) -> Iterator[Frame]:
     """Yield the frames of all beads, step by step, beads in order within a step.
 
     Args:
@@ -268,7 +270,7 @@ def iterate_beads(*bases: Path) -> Iterator[Frame]:
         yield from frames
 
 
-def read_beads(*bases: Path) -> Trajectory:
+def read_beads(*bases: Path | str) -> Trajectory:
     """Read all beads into memory, values as ``[step, bead, atom, 3]``.
 
     Args:

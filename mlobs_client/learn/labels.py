@@ -80,7 +80,7 @@ class LabelledStructure:
 
 
 def read_labelled(
-    path: Path,
+    path: Path | str,
     wanted: Mapping[str, Label],
     oxidation_numbers: OxidationNumbers | None = None,
     *,
@@ -99,6 +99,7 @@ def read_labelled(
         ConfigError: the file cannot be read, a label is missing or has another shape, or
             oxidation numbers are missing, not integer, or do not add up to zero.
     """
+    path = Path(path)
     frames = list(iterate_atoms(path))
     return list(_label(path, frames, wanted, oxidation_numbers, with_integers))
 

@@ -75,19 +75,19 @@ class Settings(Table):
     seed: int
 
 
-def data_digest(path: Path) -> str:
+def data_digest(path: Path | str) -> str:
     """Return the sha256 of a data set.
 
     Raises:
         ConfigError: it cannot be read.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_data_set(settings: Settings, path: Path) -> DataSet:
+def read_data_set(settings: Settings, path: Path | str) -> DataSet:
     """Read and prepare the structures of a committee.
 
     Raises:
@@ -113,7 +113,7 @@ def read_data_set(settings: Settings, path: Path) -> DataSet:
 def train_committee(
     settings: Settings,
     data_set: DataSet,
-    folder: Path,
+    folder: Path | str,
     n_members: int,
     report: ReportMember,
     device: str = "cpu",
@@ -137,6 +137,7 @@ def train_committee(
         ModelError: a file has changed since it was written or cannot be written, or a training
             failed.
     """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -153,17 +154,18 @@ def train_committee(
     return paths
 
 
-def member_file(folder: Path, kind: str, member: int) -> Path:
+def member_file(folder: Path | str, kind: str, member: int) -> Path:
     """Return the model file of a member."""
-    return folder / f"{kind}-{member}.model"
+    return Path(folder) / f"{kind}-{member}.model"
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path | str) -> dict[str, Any]:
     """Return the record of the training of a member; empty if it is not done.
 
     Raises:
         ModelError: the model file has changed since it was written.
     """
+    path = Path(path)
     record = path.with_suffix(".json")
     if not record.exists():
         return {}
@@ -176,7 +178,7 @@ def read_record(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_member(path: Path) -> torch.nn.Module:
+def load_member(path: Path | str) -> torch.nn.Module:
     """Read a model that training wrote here.
 
     Raises:

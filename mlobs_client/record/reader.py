@@ -35,10 +35,10 @@ class Record:
         units: of each column.
     """
 
-    def __init__(self, path: Path, header: Header, n_rows: int) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, header: Header, n_rows: int) -> None:
+        self.path = Path(path)
         self.attributes = header.attributes
-        self._rows = _map_rows(path, header, n_rows)
+        self._rows = _map_rows(self.path, header, n_rows)
         self._is_verified = np.zeros(n_rows, dtype=bool)
         self.shapes: Mapping[str, tuple[int, ...]] = {
             name: header.row[name].shape for name in self.names
@@ -98,7 +98,7 @@ class Record:
         self._is_verified[new] = True
 
 
-def open_record(path: Path) -> Record:
+def open_record(path: Path | str) -> Record:
     """Open a record for reading, also while a client still writes it.
 
     Rows that were cut or torn at the end of the file are left out; a warning says how many whole
@@ -107,6 +107,7 @@ def open_record(path: Path) -> Record:
     Raises:
         RecordError: this is not a record, or it was cut before its first row.
     """
+    path = Path(path)
     header = read_header(path)
     return Record(path, header, count_intact_rows(path, header))
 

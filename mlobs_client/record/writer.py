@@ -59,8 +59,8 @@ class RecordWriter:
             be written.
     """
 
-    def __init__(self, path: Path, shapes: Shapes, attributes: Attributes) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, shapes: Shapes, attributes: Attributes) -> None:
+        self.path = path = Path(path)
         self._descriptor = _open_alone(path)
         try:
             self._header = _begin(self._descriptor, path, row_type(shapes), attributes)
@@ -144,7 +144,7 @@ class RecordWriter:
             os.pwrite(self._descriptor, value, at)
 
 
-def open_next_record(path: Path, shapes: Shapes, attributes: Attributes) -> RecordWriter:
+def open_next_record(path: Path | str, shapes: Shapes, attributes: Attributes) -> RecordWriter:
     """Open ``path`` for appending, or the first of ``path-1``, ``path-2``, ... that is free.
 
     A restarted client continues its record. Clients that share a client file write to records
@@ -159,6 +159,7 @@ def open_next_record(path: Path, shapes: Shapes, attributes: Attributes) -> Reco
     Raises:
         RecordError: no record can be written there at all.
     """
+    path = Path(path)
     row_type(shapes)
     if not path.parent.is_dir():
         raise RecordError(f"{path}: the folder does not exist; create it or change record_file")

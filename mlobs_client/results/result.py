@@ -15,15 +15,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from mlobs_client.errors import MlobsError, RecordError
-from mlobs_client.files import write_csv, write_whole
+from mlobs_client.files import data_frame, write_csv, write_whole
 from mlobs_client.results.curve import ARRAYS, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 FORMAT: Final = "mlobs result 1"
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
@@ -128,7 +131,7 @@ class Provenance:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, inputs: Iterable[Path] = (), command: Sequence[str] = ()) -> Provenance:
+    def of(cls, inputs: Iterable[Path | str] = (), command: Sequence[str] = ()) -> Provenance:
         """Look up versions, and hash the files.
 
         Raises:
@@ -137,7 +140,7 @@ class Provenance:
         versions = {"python": platform.python_version()}
         versions |= {name: metadata.version(name) for name in VERSIONS}
         hashes = {}
-        for path in sorted(set(inputs)):
+        for path in sorted({Path(one) for one in inputs}):
             with path.open("rb") as file:
                 hashes[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
         return cls(tuple(command), versions, hashes)
@@ -210,6 +213,14 @@ class Result:
                 f"{path}: holds no result of mlobs ({error}); give the .json or .h5 that a command "
                 "wrote with -o, or make it again"
             ) from error
+
+    def to_pandas(self) -> DataFrame:
+        """Return :attr:`columns`, the table of ``.csv``, as one of pandas.
+
+        Raises:
+            RecordError: pandas is not installed.
+        """
+        return data_frame(self.columns)
 
     @property
     def columns(self) -> dict[str, list[str | float]]:

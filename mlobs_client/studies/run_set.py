@@ -63,7 +63,7 @@ class RunSet:
     skip: float = 0.0
     temperature: float | None = None
     fraction: float = 0.0
-    records: Sequence[Path] = ()
+    records: Sequence[Path | str] = ()
     sources: Sequence[Mapping[str, Source]] = ()
     timestep: float | None = None
 
@@ -205,7 +205,7 @@ class RunSet:
         if not self.records:
             return [run.observable(name) for run in self.runs]
         joined = [
-            read_recorded(run, record, name)
+            read_recorded(run, Path(record), name)
             for run, record in zip(self.runs, self.records, strict=True)
         ]
         return [(one.steps, one.values) for one in joined]

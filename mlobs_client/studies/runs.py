@@ -67,7 +67,7 @@ class Run:
     """The outputs of one run.
 
     Attributes:
-        prefix: path with i-PI's output prefix, such as ``my-run/simulation``.
+        prefix: path with i-PI's output prefix, such as ``my-run/simulation``; a string will do.
         sources: where "velocities" or "dipole" are, if not there by name or content.
         given_timestep: atu, for a run whose properties do not tell it.
     """
@@ -76,6 +76,9 @@ class Run:
     sources: Mapping[str, Source] = field(default_factory=dict, kw_only=True)
     given_timestep: float | None = field(default=None, kw_only=True)
     _read: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", Path(self.prefix))
 
     @cached_property
     def properties(self) -> Properties:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,25 @@ def test_values_are_in_atomic_units_under_the_names_of_the_input(tmp_path: Path)
     np.testing.assert_allclose(
         properties["atom_x(atom=0)"], np.array([[1, 2, 0], [1, 2, 2]]) * 1.8897261, rtol=1e-12
     )
+
+
+def test_a_table_of_pandas_has_a_column_for_each_number(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    properties = read_properties(str(write(tmp_path / "a.out", [0, 2])))
+    table = properties.to_pandas()
+    vector = [f"atom_x(atom=0)[{k}]" for k in range(3)]
+    assert list(table) == ["step", "time", "kinetic_cv(H)", *vector]
+    assert (table["time"] == properties["time"]).all()
+    assert (table[vector].to_numpy() == properties["atom_x(atom=0)"]).all()
+
+
+def test_without_pandas_there_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    properties = read_properties(write(tmp_path / "a.out", [0, 2]))
+    with pytest.raises(RecordError, match="to_pandas needs pandas; install it: pip install pandas"):
+        properties.to_pandas()
 
 
 def test_steps_that_were_done_twice_count_as_they_were_done_last(tmp_path: Path) -> None:

@@ -147,6 +147,14 @@ def test_numbers_alone_are_the_table(tmp_path: Path) -> None:
     assert row == {"quantity": "length", "unit": "bohr", "value": "1.5", "error": "0.25"}
 
 
+def test_the_table_is_also_one_of_pandas() -> None:
+    pytest.importorskip("pandas")
+    table, columns = example().to_pandas(), example().columns
+    assert list(table) == list(columns)
+    for name, expected in columns.items():
+        np.testing.assert_array_equal(table[name].to_numpy(), expected)
+
+
 def test_json_is_valid_for_any_reader(tmp_path: Path) -> None:
     path = example().write(tmp_path / "x")[0]
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)

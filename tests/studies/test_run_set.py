@@ -11,7 +11,15 @@ from written_runs import write_record, write_run
 
 from mlobs_client.analysis import SpectrumSettings, infrared, infrared_from_currents
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.studies import RunSet, run_set
+from mlobs_client.ipi import (
+    open_trajectory,
+    read_bead_extras,
+    read_beads,
+    read_extras,
+    read_properties,
+)
+from mlobs_client.record import open_record
+from mlobs_client.studies import Run, RunSet, run_set
 from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
 LENGTH = 20.0  # bohr
@@ -106,6 +114,18 @@ def test_velocities_come_with_masses(tmp_path: Path) -> None:
     found = RunSet([write(tmp_path)[0]]).velocities({"H": 2.014})
     assert found.masses.values == pytest.approx(2.014 * DALTON)
     assert found.estimator == "velocities of atoms"
+
+
+def test_paths_may_be_strings(tmp_path: Path) -> None:
+    prefix, record = write(tmp_path, n_beads=2)
+    as_strings = RunSet([str(prefix)], records=[str(record)]).currents().values[0]
+    assert (as_strings == RunSet([prefix], records=[record]).currents().values[0]).all()
+    assert (Run(str(prefix)).properties["step"] == read_properties(f"{prefix}.out")["step"]).all()
+    assert len(open_record(str(record))) == 2 * N_SAMPLES
+    velocities = read_beads(f"{prefix}.v").values[:, 1]
+    assert (open_trajectory(f"{prefix}.v_1.xyz").read_all().values == velocities).all()
+    rows = read_bead_extras(f"{prefix}.record_row").values["record_row"][:, 1]
+    assert (read_extras(f"{prefix}.record_row_1").values["record_row"] == rows).all()
 
 
 def test_a_set_knows_which_files_it_has_read(tmp_path: Path) -> None:
