@@ -51,7 +51,8 @@ def calculator(
     Species, their number, the cell and the periodicity are those of the atoms. Of the structure in
     the client file remain oxidation numbers by atom and the cell of ``reduced``. Beyond [limits]
     there is an error and no result. The atoms must not be wrapped between two evaluations in a
-    field. Nothing is recorded, and ``threads`` has no effect: set OMP_NUM_THREADS.
+    field, unless ``calc.reset()`` forgets the first. Nothing is recorded, and ``threads`` has no
+    effect: set OMP_NUM_THREADS.
 
     Args:
         client: path of the client file, or its content.
@@ -146,7 +147,13 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         properties: Iterable[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Evaluate what is asked for and not known yet, see :class:`ase.calculators.calculator`.
+        """Evaluate what is asked for and not known yet; ASE calls it.
+
+        Args:
+            atoms: the atoms; those of the last evaluation by default.
+            properties: names of ``implemented_properties``.
+            system_changes: what has changed since the last evaluation, by ASE's names; if nothing,
+                the results that are known stay.
 
         Raises:
             ConfigError: a setting of the client file does not fit these atoms.
@@ -185,7 +192,7 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         return found | {name: _to_users(name, observables[name]) for name in names}
 
     def _check_given(self, properties: Iterable[str]) -> None:
-        for name in frozenset(properties) - frozenset(self.implemented_properties):
+        for name in sorted(frozenset(properties) - frozenset(self.implemented_properties)):
             raise PropertyNotImplementedError(
                 f"no model of this client gives {name}; it gives "
                 f"{', '.join(self.implemented_properties)}: add a model to the client file"
