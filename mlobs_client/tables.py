@@ -10,10 +10,10 @@ import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Final, TypeVar, get_args, get_type_hints
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from mlobs_client.errors import ConfigError
 
@@ -21,9 +21,21 @@ BRANCHES: Final = frozenset({"int", "float", "str"})  # of unions of plain value
 
 
 class Table(BaseModel):
-    """A TOML table: nothing unknown, nothing changed afterwards, no NaN."""
+    """A TOML table: nothing unknown, nothing changed afterwards, no NaN.
+
+    ``RENAMED`` holds old names of settings, each with the new one; their use is an error.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    RENAMED: ClassVar[dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names_are_refused(cls, content: object) -> object:
+        for old, new in cls.RENAMED.items():
+            if isinstance(content, dict) and old in content:
+                raise ValueError(f"the setting {old!r} is called {new!r} now")
+        return content
 
 
 Model = TypeVar("Model", bound=Table)

@@ -195,7 +195,7 @@ BAD: dict[str, tuple[Input, str]] = {
     "an output between two evaluations": (
         of_output(
             extras("dipole"),
-            clients={"client.toml": client(extras='"dipole"') + "every = { dipole = 4 }\n"},
+            clients={"client.toml": client(extras='"dipole"') + "stride = { dipole = 4 }\n"},
         ),
         "KeyError",
     ),

@@ -53,7 +53,7 @@ class Run:
     def evaluate_every_fifth_step(self) -> None:
         """The dipole only; i-PI stops where it shall write one that it has not got."""
         client, xml = self.folder / "client.toml", self.folder / "input.xml"
-        client.write_text(client.read_text() + "every = 5\n")
+        client.write_text(client.read_text() + "stride = 5\n")
         batch = "</address> <batch_size> 2 </batch_size>"  # both beads
         text = xml.read_text().replace("extra_type='dipole'", "stride='5' extra_type='dipole'")
         xml.write_text(text.replace("</address>", batch))

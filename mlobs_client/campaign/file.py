@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
@@ -94,6 +94,8 @@ class CampaignTable(Table):
     value of ``$start`` in the other runs.
     """
 
+    RENAMED: ClassVar[dict[str, str]] = {"beside": "drivers"}
+
     template: str = "template"
     clients: int = Field(default=1, ge=0)
     client_files: tuple[str, ...] = Field(default=("client.toml",), min_length=1)
@@ -103,13 +105,6 @@ class CampaignTable(Table):
     parameters: dict[str, tuple[_Checked, ...]] = Field(default_factory=dict)
     runs: tuple[RunTable, ...] = ()
     execution: Annotated[Local | Slurm | Parsl, Field(discriminator="kind")] = Local(kind="local")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _old_names_are_refused(cls, content: object) -> object:
-        if isinstance(content, dict) and "beside" in content:
-            raise ValueError("the setting 'beside' is called 'drivers' now")
-        return content
 
     @model_validator(mode="after")
     def _runs_are_given_in_one_way(self) -> CampaignTable:

@@ -1,4 +1,4 @@
-"""Check the strides of observables (``every`` in client files) against an input of i-PI."""
+"""Check the strides of observables (``stride`` in client files) against an input of i-PI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlobs_client.ipi.input import Force, IpiInput
 
 
 def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Finding]:
-    """Find where ``every`` has no effect, and where i-PI would write an observable that is missing.
+    """Find where ``stride`` has no effect, and where i-PI would write a missing observable.
 
     Args:
         ipi: the input.
@@ -29,11 +29,11 @@ def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Find
         obstacle = find_obstacle(ipi, ff, client.n_processes)
         if obstacle is None:
             strided[ff.name] = client
-            yield ok(f"every in {name} follows the steps of i-PI")
+            yield ok(f"stride in {name} follows the steps of i-PI")
             continue
         remedy = obstacle.remedy
         yield warning(
-            f"every in {name} has no effect, all observables are evaluated at every step: "
+            f"stride in {name} has no effect, all observables are evaluated at every step: "
             f"{obstacle.reason}",
             remedy if remedy == AFTERWARDS else f"{remedy}, or {AFTERWARDS}",
         )
@@ -42,11 +42,11 @@ def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Find
 
 def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:
     """Find outputs of extras that are missing at some steps: i-PI stops with a KeyError."""
-    for trajectory, force, client, key, every in _mismatches(ipi, service):
+    for trajectory, force, client, key, stride in _mismatches(ipi, service):
         what = f"<trajectory filename='{trajectory.filename}' stride='{trajectory.stride}'>"
-        where = f"which {client.path.name} sends every {every} steps only"
+        where = f"which {client.path.name} sends only every {stride} steps"
         remedy = (
-            f"make its stride a multiple of {every}, or every in {client.path.name} a divisor of "
+            f"make its stride a multiple of {stride}, or stride in {client.path.name} a divisor of "
             f"{trajectory.stride}"
         )
         if key in trajectory.extras or key in force.interpolated:
@@ -70,6 +70,6 @@ def _mismatches(
         if force.forcefield not in service:
             continue
         client = service[force.forcefield]
-        for key, every in client.extras_strides.items():
-            if trajectory.stride % every:
-                yield trajectory, force, client, key, every
+        for key, stride in client.extras_strides.items():
+            if trajectory.stride % stride:
+                yield trajectory, force, client, key, stride

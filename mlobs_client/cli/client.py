@@ -28,7 +28,7 @@ from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, Uni
 @click.option(
     "--step",
     type=click.IntRange(0),
-    help="The step from which i-PI starts, for [observables] every: 0, or <step> of a RESTART. "
+    help="The step from which i-PI starts, for [observables] stride: 0, or <step> of a RESTART. "
     "Only if this client alone answers all beads, <batch_size> of them in one request.",
 )
 @click.option(

@@ -6,7 +6,7 @@ Paths are relative to the client file, so that a folder can be moved as a whole.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, StrictInt, model_validator
@@ -118,16 +118,18 @@ class DisplacementTable(UniformFieldTable):
 class Observables(Table):
     """[observables]: what goes into i-PI's extras and what into the record.
 
-    ``every`` is how many steps of i-PI lie between two evaluations of an observable: one number
+    ``stride`` is the number of steps of i-PI between two evaluations of an observable: one number
     for all of them, or numbers by name (1 for the others). What is recorded shares one number,
     because a row has all columns. It takes effect where the client can count the steps of i-PI:
     see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born charges add up to
     the sum of the oxidation numbers, as ``driven_dynamics`` wants them.
     """
 
+    RENAMED: ClassVar[dict[str, str]] = {"every": "stride"}
+
     extras: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
-    every: StrictInt | dict[str, StrictInt] = 1
+    stride: StrictInt | dict[str, StrictInt] = 1
     record_file: str = "observables.h5"
     sum_rule: Literal["restore"] | None = None
 
@@ -135,9 +137,9 @@ class Observables(Table):
     def strides(self) -> dict[str, int]:
         """Steps between two evaluations, of each observable in extras and record."""
         names = dict.fromkeys((*self.extras, *self.record))
-        if isinstance(self.every, int):
-            return dict.fromkeys(names, self.every)
-        return {name: self.every.get(name, 1) for name in names}
+        if isinstance(self.stride, int):
+            return dict.fromkeys(names, self.stride)
+        return {name: self.stride.get(name, 1) for name in names}
 
     @property
     def record_stride(self) -> int:
@@ -156,23 +158,21 @@ class Observables(Table):
 
     @model_validator(mode="after")
     def _strides_are_possible(self) -> Observables:
-        by_name = {"": self.every} if isinstance(self.every, int) else self.every
-        for name, every in by_name.items():
+        by_name = {"": self.stride} if isinstance(self.stride, int) else self.stride
+        for name, stride in by_name.items():
             if name and name not in self.strides:
                 raise ValueError(
-                    f"every names {name!r}, which is neither in extras nor in record; "
+                    f"stride names {name!r}, which is neither in extras nor in record; "
                     + (suggest(name, self.strides) if self.strides else "add it to one of them")
                 )
-            if every < 1:
-                raise ValueError(
-                    f"every = {f'{{ {name} = {every} }}' if name else every} is no number of "
-                    "steps; write 1 (every step) or more"
-                )
+            if stride < 1:
+                said = f"{{ {name} = {stride} }}" if name else stride
+                raise ValueError(f"stride = {said} must be at least 1 (every step)")
         different = {name: self.strides[name] for name in self.record}
         if len(set(different.values())) > 1:
-            said = ", ".join(f"{name} = {every}" for name, every in different.items())
+            said = ", ".join(f"{name} = {stride}" for name, stride in different.items())
             raise ValueError(
-                f"a row of the record has all its columns, but their every differs ({said}); give "
+                f"a row of the record has all its columns, but their strides differ ({said}); give "
                 "them the same number, or move the small ones from record to extras"
             )
         return self
@@ -291,18 +291,18 @@ class ClientConfig(Table):
     @model_validator(mode="after")
     def _charges_in_a_field_are_due_with_what_they_need(self) -> ClientConfig:
         charges, gradient = "born_charges", "polarizability_gradient"
-        every = self.observables.strides
+        strides = self.observables.strides
         if (
             self.coupling is None
             or not self.coupling.second_order
-            or not {charges, gradient} <= set(every)
+            or not {charges, gradient} <= set(strides)
         ):
             return self
-        if every[charges] % every[gradient]:
+        if strides[charges] % strides[gradient]:
             raise ValueError(
                 f"{charges} in a field of second order need the {gradient} of the same step, but "
-                f"every = {every[charges]} and {every[gradient]}; make the first a multiple of the "
-                "second in [observables]"
+                f"their strides are {strides[charges]} and {strides[gradient]}; make the first a "
+                "multiple of the second in [observables]"
             )
         return self
 

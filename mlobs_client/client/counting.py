@@ -32,7 +32,7 @@ DISPLACING: Final = frozenset(
         "forces_sc",
     }
 )
-AFTERWARDS: Final = "leave every out, and evaluate afterwards with 'mlobs observe'"
+AFTERWARDS: Final = "leave stride out, and evaluate afterwards with 'mlobs observe'"
 
 
 class Obstacle(NamedTuple):

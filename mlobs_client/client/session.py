@@ -81,9 +81,9 @@ class Answer:
         report_alphas(assembly.alphas, self._wanted(self._schedule.due(None)))
         if step is None and self._schedule.depends_on_step:
             logger.warning(
-                "[observables] every has no effect, because this client does not know the steps of "
-                "i-PI: all observables are evaluated at every step; where one client answers all "
-                "beads, 'mlobs run' tells it the step, and so does 'mlobs client --step N'"
+                "[observables] stride has no effect, because this client does not know the steps "
+                "of i-PI: all observables are evaluated at every step; where one client answers "
+                "all beads, 'mlobs run' tells it the step, and so does 'mlobs client --step N'"
             )
         (first,) = self._predict([assembly.structure], self._schedule.due(None))
         check_virial(first, assembly.structure, config)

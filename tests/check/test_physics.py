@@ -106,7 +106,7 @@ def test_a_structure_beyond_the_limits_is_an_error_before_the_run(case, texts, m
 
 
 def test_observables_that_are_due_at_some_steps_are_not_called_without_effect(case, texts):
-    case.client.write_text(case.client.read_text() + "every = 2\n")
+    case.client.write_text(case.client.read_text() + "stride = 2\n")
     findings = list(check_physics([case.client]))
     assert texts(findings, "error") == texts(findings, "warning") == []
 

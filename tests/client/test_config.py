@@ -62,37 +62,41 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
         ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
         ({"observables": {"extras": ["positions"]}}, "i-PI has the positions anyway"),
         ({"observables": {"extras": ["forces"]}}, "i-PI has the forces anyway"),
-        ({"observables": {"every": 0}}, "every = 0 is no number of steps; write 1"),
         (
-            {"observables": {"extras": ["dipole"], "every": {"dipole": -5}}},
-            "every = { dipole = -5 } is no number of steps",
+            {"observables": {"every": 5}},
+            "the setting 'every' is called 'stride' now in [observables]",
+        ),
+        ({"observables": {"stride": 0}}, "stride = 0 must be at least 1"),
+        (
+            {"observables": {"extras": ["dipole"], "stride": {"dipole": -5}}},
+            "stride = { dipole = -5 } must be at least 1",
         ),
         (
-            {"observables": {"extras": ["dipole"], "every": {"dipol": 5}}},
-            "every names 'dipol', which is neither in extras nor in record; did you mean 'dipole'?",
+            {"observables": {"extras": ["dipole"], "stride": {"dipol": 5}}},
+            "stride names 'dipol', which is neither in extras nor in record; did you mean 'dipole'",
         ),
         (
-            {"observables": {"every": {"dipole": 5}}},
-            "every names 'dipole', which is neither in extras nor in record; add it",
+            {"observables": {"stride": {"dipole": 5}}},
+            "stride names 'dipole', which is neither in extras nor in record; add it",
         ),
-        ({"observables": {"every": 2.5}}, "observables.every = 2.5"),
-        ({"observables": {"every": True}}, "observables.every = True"),
+        ({"observables": {"stride": 2.5}}, "observables.stride = 2.5"),
+        ({"observables": {"stride": True}}, "observables.stride = True"),
         (
-            {"observables": {"extras": ["dipole"], "every": {"dipole": 1.5}}},
-            "observables.every.dipole = 1.5: Input should be a valid integer",
+            {"observables": {"extras": ["dipole"], "stride": {"dipole": 1.5}}},
+            "observables.stride.dipole = 1.5: Input should be a valid integer",
         ),
         (
             {
                 "field": {"vector": [0, 0, 1], "unit": "V/angstrom", "second_order": True},
                 "observables": {
                     "extras": ["born_charges", "polarizability_gradient"],
-                    "every": {"polarizability_gradient": 2},
+                    "stride": {"polarizability_gradient": 2},
                 },
             },
-            "every = 1 and 2; make the first a multiple of the second in [observables]",
+            "their strides are 1 and 2; make the first a multiple of the second in [observables]",
         ),
         (
-            {"observables": {"record": ["dipole", "born_charges"], "every": {"born_charges": 9}}},
+            {"observables": {"record": ["dipole", "born_charges"], "stride": {"born_charges": 9}}},
             "(dipole = 1, born_charges = 9); give them the same number, or move the small ones",
         ),
         (
@@ -147,14 +151,14 @@ def test_a_mistake_is_named_with_its_place_and_remedy(change: dict[str, Any], sa
 def test_one_stride_is_that_of_all_observables_and_an_absent_one_is_every_step() -> None:
     named = {"extras": ["dipole"], "record": ["born_charges", "positions"]}
     all_of_them = ("dipole", "born_charges", "positions")
-    for every, strides in ({}, 1), ({"every": 7}, 7):
-        observables = parse({**MINIMAL, "observables": {**named, **every}}, "c").observables
+    for stride, strides in ({}, 1), ({"stride": 7}, 7):
+        observables = parse({**MINIMAL, "observables": {**named, **stride}}, "c").observables
         assert observables.strides == dict.fromkeys(all_of_them, strides)
         assert observables.record_stride == strides
 
 
 def test_strides_by_name_are_one_for_the_others() -> None:
-    content = {"extras": ["dipole", "polarizability"], "every": {"polarizability": 10}}
+    content = {"extras": ["dipole", "polarizability"], "stride": {"polarizability": 10}}
     observables = parse({**MINIMAL, "observables": content}, "client.toml").observables
     assert observables.strides == {"dipole": 1, "polarizability": 10}
     assert observables.record_stride == 1  # there is no record

@@ -94,7 +94,7 @@ def test_extras_carry_what_the_client_file_names(folder: Path) -> None:
 STRIDED = """[observables]
 extras = ["dipole", "polarizability"]
 record = ["born_charges", "positions"]
-every = { polarizability = 2, born_charges = 3, positions = 3 }
+stride = { polarizability = 2, born_charges = 3, positions = 3 }
 """
 
 
@@ -145,7 +145,7 @@ def test_observables_that_are_not_due_are_not_evaluated(
 
 def test_a_term_gets_what_it_needs_at_steps_without_observables(folder: Path) -> None:
     field = '[field]\nvector = [0.0, 0.3, 0.0]\nunit = "atomic_unit"\n'
-    more = field + '[observables]\nextras = ["dipole"]\nevery = 5\n'
+    more = field + '[observables]\nextras = ["dipole"]\nstride = 5\n'
     cells, positions = geometries(2)
     with answer(folder, more, step=1) as sparse, answer(folder, field) as always:
         for reply, wanted in zip(sparse(cells, positions), always(cells, positions), strict=True):
@@ -165,7 +165,7 @@ def test_without_a_step_everything_is_evaluated_and_the_log_says_what_to_do(
     assert "--step N" in said
 
 
-def test_a_known_step_and_a_client_file_without_every_say_nothing(
+def test_a_known_step_and_a_client_file_without_stride_say_nothing(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with answer(folder, STRIDED, step=0), answer(folder, '[observables]\nextras = ["dipole"]\n'):

@@ -1,4 +1,4 @@
-"""``every`` of a client file with the real i-PI: evaluated at the steps that i-PI writes."""
+"""``stride`` of a client file with the real i-PI: evaluated at the steps that i-PI writes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from mlobs_client.units import ANGSTROM
 
 CHARGES = np.array([-2.0, 1.0, 1.0])
 N_BEADS = 4
-EVERY = 5
+STRIDE = 5
 OBSERVABLES = """[observables]
 extras = ["dipole"]
 record = ["born_charges", "dipole", "positions"]
-every = 5
+stride = 5
 """
 # Checkpoints hold unwrapped positions of all beads, with all digits of floatformat.
 OUTPUT = """<output prefix='run'>
@@ -111,7 +111,7 @@ def test_observables_are_evaluated_at_the_steps_of_the_output_and_at_no_others(
 ) -> None:
     (folder / "input.xml").write_text(write_input(unix_address, steps=23))
     mlobs_run(folder, "input.xml")
-    assert "every has no effect" not in (folder / "client-0.log").read_text()
+    assert "stride has no effect" not in (folder / "client-0.log").read_text()
     assert_observables_are_those_of_their_steps(folder, [0, 5, 10, 15, 20])
     assert count_rows(folder) == 1 + 4 * N_BEADS  # the equal beads of step 0 are one structure
 
@@ -148,7 +148,7 @@ def test_a_step_is_one_evaluation_in_every_mode_that_is_counted(
 def test_several_clients_evaluate_at_every_step_and_say_so(folder: Path, unix_address: str) -> None:
     (folder / "input.xml").write_text(write_input(unix_address, steps=6, batch=2))
     mlobs_run(folder, "input.xml", "-n", "2")
-    assert "every has no effect" in (folder / "client-1.log").read_text()
+    assert "stride has no effect" in (folder / "client-1.log").read_text()
     assert_observables_are_those_of_their_steps(folder, [0, 5])
     assert count_rows(folder) >= 6 * N_BEADS
 
@@ -166,8 +166,8 @@ def test_a_client_that_is_started_again_evaluates_at_every_step(
     assert (ipi.wait(), again.wait()) == (0, 0), ipi.text + again.text
     n_done = len(ipi.read("run.out")) - 1
     assert n_done == 300
-    assert count_rows(folder) - n_before > 2 * N_BEADS * (300 // EVERY)
-    assert_observables_are_those_of_their_steps(folder, range(0, 301, EVERY))
+    assert count_rows(folder) - n_before > 2 * N_BEADS * (300 // STRIDE)
+    assert_observables_are_those_of_their_steps(folder, range(0, 301, STRIDE))
 
 
 def test_an_extra_that_is_not_there_stops_i_pi(
@@ -196,7 +196,7 @@ def test_steps_that_i_pi_tears_are_counted(
     assert (ipi.wait(), client.wait()) == (0, 0), ipi.text + client.text
     sizes = json.loads((folder / "sizes.json").read_text())
     assert len(sizes) > 22  # else nothing was torn, and nothing is tested
-    assert_observables_are_those_of_their_steps(folder, range(0, 22, EVERY))
+    assert_observables_are_those_of_their_steps(folder, range(0, 22, STRIDE))
     assert "lost count" not in client.text
 
 

@@ -60,7 +60,7 @@ def test_a_client_that_is_replaced_is_told_no_step(run: Run) -> None:
     run.wait_for_step(2)
     os.kill(run.children()["client-0"], signal.SIGTERM)
     assert run.wait() == 0, run.said
-    assert "every has no effect" in (run.folder / "client-0.log").read_text()
+    assert "stride has no effect" in (run.folder / "client-0.log").read_text()
     assert read_bead_extras(run.folder / "simulation.dipole").steps.tolist() == [*range(0, 41, 5)]
 
 
