@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ipi.pes.dummy import Dummy_driver
 
-from mlobs_client.client import Answer
+from mlobs_client.client import ClientSession
 
 __DRIVER_NAME__ = "custom"
 __DRIVER_CLASS__ = "MlobsDriver"
@@ -28,13 +28,13 @@ class MlobsDriver(Dummy_driver):
 
     def check_parameters(self):
         # several drivers of one job must not share a record
-        self.answer = Answer.from_file(self.client, name=f"driver-{os.getpid()}")
+        self.session = ClientSession.from_file(self.client, name=f"driver-{os.getpid()}")
 
     def compute(self, cell, pos):
         """One structure or lists of them; i-PI's cells have the lattice vectors as columns."""
         batched = isinstance(cell, list)
         cells = np.array(cell if batched else [cell]).transpose(0, 2, 1)
         positions = np.array(pos if batched else [pos]).reshape(len(cells), -1, 3)
-        replies = self.answer(cells, positions)
+        replies = self.session(cells, positions)
         results = [(r.energy, r.forces, r.virial.T, r.extras.decode()) for r in replies]
         return results if batched else results[0]

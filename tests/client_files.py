@@ -7,7 +7,7 @@ from pathlib import Path
 import ase.io
 from ase.build import molecule
 
-from mlobs_client.client.build import Assembly, assemble
+from mlobs_client.client.build import ClientModels, assemble
 from mlobs_client.client.config import load_config
 
 WATER = """
@@ -34,7 +34,7 @@ oxidation_numbers = { O = -2, H = 1 }
 """
 
 
-def assembled(folder: Path, text: str, name: str = "H2O", box: float | None = 9.0) -> Assembly:
+def assembled(folder: Path, text: str, name: str = "H2O", box: float | None = 9.0) -> ClientModels:
     atoms = molecule(name)
     if box is not None:
         atoms.set_cell([[box, 0.2, 0.1], [0.0, box, 0.3], [-0.1, 0.0, box]])

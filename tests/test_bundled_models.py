@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlobs_client.client.build import Assembly, assemble
+from mlobs_client.client.build import ClientModels, assemble
 from mlobs_client.client.config import load_config
 from mlobs_client.client.total_energy import predict
 from mlobs_client.evaluate.card import read_card
@@ -40,7 +40,7 @@ second_order = true
 
 
 @pytest.fixture(scope="module")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> ClientModels:
     folder = tmp_path_factory.mktemp("water")
     monomer = np.array([[0.0, 0.0, 0.0], [0.80, 0.55, 0.03], [-0.72, 0.62, -0.05]])
     shifts = np.array([[0.1, 0.2, 0.3], [3.0, 0.4, 0.2], [0.3, 3.1, 0.5], [2.9, 3.0, 3.2]])
@@ -54,7 +54,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 def test_every_derivative_agrees_with_finite_differences_in_a_triclinic_cell(
-    assembly: Assembly,
+    assembly: ClientModels,
 ) -> None:
     (evaluator,) = assembly.evaluators
     # fourth order in a step of 0.003 bohr: the truncation is below 1e-8 of the forces
@@ -62,7 +62,7 @@ def test_every_derivative_agrees_with_finite_differences_in_a_triclinic_cell(
     assert report.passed, str(report)
 
 
-def test_forces_and_virial_in_a_field_agree_with_finite_differences(assembly: Assembly) -> None:
+def test_forces_and_virial_in_a_field_agree_with_finite_differences(assembly: ClientModels) -> None:
     field = assembly.terms[0]
     structure = assembly.structure
     report = check_term(field, assembly.evaluators, structure, n_sampled=1, step=0.003)
@@ -72,7 +72,7 @@ def test_forces_and_virial_in_a_field_agree_with_finite_differences(assembly: As
 @pytest.mark.parametrize(("atom", "charge"), [(0, -2), (4, 1)])
 @pytest.mark.parametrize("vector", [0, 1, 2])
 def test_a_lattice_translation_changes_the_dipole_by_its_quantum_and_no_force(
-    assembly: Assembly, atom: int, charge: int, vector: int
+    assembly: ClientModels, atom: int, charge: int, vector: int
 ) -> None:
     structure = assembly.structure
     positions = structure.positions.copy()

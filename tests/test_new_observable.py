@@ -17,7 +17,7 @@ from mlobs_client.cli.observe import command
 from mlobs_client.client import config
 from mlobs_client.client.observe import read_observed
 from mlobs_client.client.service import ClientFile
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.toys import TOYS
 from mlobs_client.learn.accuracy import assess
@@ -85,7 +85,7 @@ def client(tmp_path: Path) -> Path:
 def test_it_travels_in_extras_and_its_members_are_recorded(client: Path) -> None:
     structures = [structure_of(molecules(seed)) for seed in (1, 2)]
     positions = np.array([one.positions for one in structures])
-    with Answer.from_file(client) as answer:
+    with ClientSession.from_file(client) as answer:
         replies = answer(np.repeat(30.0 * np.eye(3)[None], 2, axis=0), positions)
     record = open_record(client.with_name("observables.h5"))
     assert record.units == {NAME: "bohr^3", MEMBERS: "bohr^3"}
@@ -103,7 +103,7 @@ def test_a_file_that_lacks_its_table_is_told_which(client: Path) -> None:
     table = CLIENT[CLIENT.index(f"[{NAME}]") : CLIENT.index("[observables]")]
     client.write_text(CLIENT.replace(table, ""))
     with pytest.raises(MissingObservable, match=rf"needs {NAME}, .*add a \[{NAME}\]"):
-        Answer.from_file(client)
+        ClientSession.from_file(client)
 
 
 def test_derivatives_of_its_mean_and_members_are_compared_with_differences(client: Path) -> None:

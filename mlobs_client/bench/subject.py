@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlobs_client.bench.cases import PRECISIONS
-from mlobs_client.client.build import Assembly, assemble
+from mlobs_client.client.build import ClientModels, assemble
 from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.mace import MacePotential
 from mlobs_client.client.precision import Rounding, compare
@@ -28,7 +28,7 @@ class Subject:
     structure: str
     compile: bool
 
-    def assemble(self, dtype: Precision, batch: int | None = None) -> Assembly:
+    def assemble(self, dtype: Precision, batch: int | None = None) -> ClientModels:
         """Build what a client consists of, with networks that are compiled without delay.
 
         Raises:

@@ -27,7 +27,7 @@ import numpy as np
 
 from mlobs_client.bench.cases import Case, Timing
 from mlobs_client.bench.subject import Subject
-from mlobs_client.client.build import Assembly
+from mlobs_client.client.build import ClientModels
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import LaunchError, MlobsError
 from mlobs_client.evaluate.evaluation import Precision
@@ -202,7 +202,7 @@ def _prepare(subject: Subject, case: Case, report: Callable[[], None]) -> Callab
     return partial(_step, assembly, itertools.cycle(steps))
 
 
-def _step(assembly: Assembly, steps: Iterator[Sequence[Structure]]) -> None:
+def _step(assembly: ClientModels, steps: Iterator[Sequence[Structure]]) -> None:
     predict(next(steps), assembly.evaluators, assembly.terms)
 
 

@@ -14,10 +14,10 @@ from mlobs_client.check.capture import Caught, caught
 from mlobs_client.check.digits import check_energy
 from mlobs_client.check.finding import Finding, error, ok, warning
 from mlobs_client.check.ipi_parser import ParsedInput
-from mlobs_client.client.build import Assembly, assemble
+from mlobs_client.client.build import ClientModels, assemble
 from mlobs_client.client.config import ClientConfig
 from mlobs_client.client.service import ClientFile
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
@@ -98,7 +98,7 @@ def check_models(
     yield from _virial(client, assembly)
 
 
-def _virial(client: ClientFile, assembly: Assembly) -> Iterator[Finding]:
+def _virial(client: ClientFile, assembly: ClientModels) -> Iterator[Finding]:
     """Find a client that sends no virial; with a periodic structure it would not start."""
     name = client.path.name
     if client.config.virial == "none":
@@ -112,7 +112,7 @@ def _virial(client: ClientFile, assembly: Assembly) -> Iterator[Finding]:
             yield ok(f"{name}: no virial, which a structure without periodicity does not need")
 
 
-def _largest_force(assembly: Assembly, start: ParsedInput) -> str:
+def _largest_force(assembly: ClientModels, start: ParsedInput) -> str:
     """Return the largest force on i-PI's first structure, in words."""
     structure = replace(assembly.structure, positions=start.positions, cell=start.cell)
     (found,) = predict([structure], assembly.evaluators, assembly.terms)
@@ -121,7 +121,7 @@ def _largest_force(assembly: Assembly, start: ParsedInput) -> str:
     return f"{forces[atom]:.4g} eV/angstrom, on {start.names[atom]}{atom + 1}"
 
 
-def _answer_once(client: ClientFile, assembly: Assembly) -> float:
+def _answer_once(client: ClientFile, assembly: ClientModels) -> float:
     """Evaluate the structure of the client file as for a request of i-PI.
 
     Returns:
@@ -130,10 +130,10 @@ def _answer_once(client: ClientFile, assembly: Assembly) -> float:
     structure = assembly.structure
     with (
         tempfile.TemporaryDirectory() as folder,
-        Answer(client.config, assembly, Path(folder) / "check.h5", {}, step=0) as answer,
+        ClientSession(client.config, assembly, Path(folder) / "check.h5", {}, step=0) as session,
     ):
         try:
-            (reply,) = answer(structure.cell[None], structure.positions[None])
+            (reply,) = session(structure.cell[None], structure.positions[None])
         except EvaluationError as error:
             # without the words on where the structure was kept: it is the user's own
             text = str(error.__cause__ or error)
@@ -153,7 +153,7 @@ def _check_evaluator(evaluator: Evaluator, structure: Structure, dtype: str) -> 
     return reports
 
 
-def _check_term(assembly: Assembly, term: Term, structure: Structure, dtype: str) -> Report:
+def _check_term(assembly: ClientModels, term: Term, structure: Structure, dtype: str) -> Report:
     return check_term(
         term,
         assembly.evaluators,

@@ -73,15 +73,15 @@ def command(
     config = client_file.load_config(client)
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
-    from mlobs_client.client.session import Answer
+    from mlobs_client.client.session import ClientSession
     from mlobs_client.wire.client import run_client
 
     address = _find_address(config.socket, sockets_prefix, join, run_name)
-    with Answer.from_file(client, name, step) as answer:
+    with ClientSession.from_file(client, name, step) as session:
         signum = run_client(
             address,
             config.socket.patience,
-            lambda event: answer(event.cells, event.positions, event.batch_size),
+            lambda event: session(event.cells, event.positions, event.batch_size),
         )
     if signum is not None:
         sys.exit(128 + signum)

@@ -1,11 +1,11 @@
 from .ase_calculator import calculator
-from .build import Assembly, assemble
-from .session import Answer
+from .build import ClientModels, assemble
+from .session import ClientSession
 from .total_energy import observe_batch, predict
 
 __all__ = [
-    "Answer",
-    "Assembly",
+    "ClientModels",
+    "ClientSession",
     "assemble",
     "calculator",
     "observe_batch",

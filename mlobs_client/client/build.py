@@ -34,7 +34,7 @@ LARGE_FIELD: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Assembly:
+class ClientModels:
     """What a client is made of.
 
     Attributes:
@@ -53,7 +53,7 @@ class Assembly:
 
 def assemble(
     config: ClientConfig, folder: Path | str, compile_after: float | None = None
-) -> Assembly:
+) -> ClientModels:
     """Load the structure and the models of a client file.
 
     Args:
@@ -80,10 +80,12 @@ def assemble(
     for term in terms:
         if isinstance(term, FixedDisplacement):
             _report_field(term, evaluators, structure)
-    return Assembly(structure, tuple(evaluators), terms, here.alphas)
+    return ClientModels(structure, tuple(evaluators), terms, here.alphas)
 
 
-def terms_for(structure: Structure, assembly: Assembly, config: ClientConfig) -> tuple[Term, ...]:
+def terms_for(
+    structure: Structure, assembly: ClientModels, config: ClientConfig
+) -> tuple[Term, ...]:
     """Make the terms for other atoms than those of the client file.
 
     The cell of ``reduced`` remains that of the client file.

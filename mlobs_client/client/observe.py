@@ -29,7 +29,7 @@ from mlobs_client.record.writer import RecordWriter
 from mlobs_client.structure import Array, Structure, to_atoms
 from mlobs_client.terms.term import Term
 
-PLACE: Final = ("step", "bead", "structure_checksum")
+FRAME_COLUMNS: Final = ("step", "bead", "structure_checksum")
 """Columns that tell which frame a row belongs to."""
 
 Periodicity = tuple[bool, bool, bool]
@@ -78,7 +78,7 @@ def observe_trajectory(
 
     (value,) = observe_batch([_structure(first, pbc)], evaluators, terms, wanted)
     row = _row(first, pbc, value)
-    shapes = {name: np.shape(row[name]) for name in dict.fromkeys((*PLACE, *wanted))}
+    shapes = {name: np.shape(row[name]) for name in dict.fromkeys((*FRAME_COLUMNS, *wanted))}
     origin = {**(attributes or {}), "numbers": first.numbers.tolist()}
     with RecordWriter(output, shapes, origin) as writer:
         rest = chain([first], stream)
@@ -108,7 +108,9 @@ def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
     whole = np.arange(n_steps * n_beads).reshape(n_steps, n_beads)
     if n_steps == 0 or (steps[whole] != steps[whole[:, :1]]).any():
         raise RecordError(f"{path}: its rows are not the beads of one step after the other")
-    columns = [name for name in record.names if name not in PLACE] if names is None else names
+    columns = (
+        [name for name in record.names if name not in FRAME_COLUMNS] if names is None else names
+    )
     return Joined(steps[whole[:, 0]], {name: record.read(name, whole) for name in columns})
 
 

@@ -13,7 +13,7 @@ from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term
 
-PAUSE: Final = 0.2  # seconds between two looks at a compilation
+POLL_INTERVAL: Final = 0.2  # seconds between two looks at a compilation
 
 
 def compile_ahead(
@@ -50,6 +50,6 @@ def compile_ahead(
     for batch in batches(structures, evaluators):
         while CompilationState.WAITING in (states := states_after(batch)):
             report()
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
         endings |= states
     return frozenset(endings)

@@ -1,7 +1,7 @@
 """The whole client but the wire: geometries in, replies for i-PI out.
 
 The socket client, the plug-in for ``i-pi-driver-py`` and ``<ffdirect>``, and the tests all use
-the same :class:`Answer`, so they give the same numbers.
+the same :class:`ClientSession`, so they give the same numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from mlobs_client.client import config as client_file
 from mlobs_client.client.alphas import read_alphas, report_alphas
-from mlobs_client.client.build import Assembly, assemble, model_files
+from mlobs_client.client.build import ClientModels, assemble, model_files
 from mlobs_client.client.config import ClientConfig, Limits
 from mlobs_client.client.limits import REFUSED, check_limits, keep_refused
 from mlobs_client.client.needs import check_needs
@@ -36,7 +36,7 @@ from mlobs_client.wire.protocol import Reply, count_without_padding
 logger = logging.getLogger(__name__)
 
 
-class Answer:
+class ClientSession:
     """Replies to geometries, with the models, terms and record of one client.
 
     The structure of the client file is evaluated once at the start, so that whatever is wrong
@@ -59,7 +59,7 @@ class Answer:
     def __init__(
         self,
         config: ClientConfig,
-        assembly: Assembly,
+        assembly: ClientModels,
         record_path: Path | str,
         attributes: Attributes,
         step: int | None = None,

@@ -18,8 +18,8 @@ from mlobs_client.units import DALTON, EV, VELOCITY_UNITS
 
 logger = logging.getLogger(__name__)
 
-QUANTITIES: Final = ("v_centroid", "velocities")
-"""Quantities of i-PI; the mean velocity of all beads is the velocity of the centroid."""
+VELOCITY_OUTPUTS: Final = ("v_centroid", "velocities")
+"""Trajectories of i-PI; the mean velocity of all beads is the velocity of the centroid."""
 
 COLUMNS: Final = ("velocities", "velocity", "velo", "vel")
 """Names of columns of extended xyz in other programs."""
@@ -65,7 +65,7 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
                 "%s: gives no unit of velocities; %s is assumed, --unit sets another", path, unit
             )
         return replace(found, quantity="velocities", values=found.values * VELOCITY_UNITS[unit])
-    if found.quantity not in QUANTITIES:
+    if found.quantity not in VELOCITY_OUTPUTS:
         raise RecordError(f"{path}: holds {found.quantity}; velocities or v_centroid are needed")
     if source.unit:
         raise RecordError(f"{path}: gives its units itself; leave out --unit {source.unit}")

@@ -30,7 +30,7 @@ class Column:
     meaning: str
 
 
-PLACES: Final[dict[str, Column]] = {
+OTHER_COLUMNS: Final[dict[str, Column]] = {
     "cell": Column("<f8", "bohr", "lattice vectors are rows"),
     "step": Column("<i8", "", "step of i-PI"),
     "bead": Column("<i8", "", "bead of the ring polymer"),
@@ -47,10 +47,10 @@ def column(name: str) -> Column:
     """
     if name in QUANTITIES:
         return Column("<f8", QUANTITIES[name].unit, QUANTITIES[name].meaning)
-    if name not in PLACES:
-        known = ", ".join((*QUANTITIES, *PLACES))
+    if name not in OTHER_COLUMNS:
+        known = ", ".join((*QUANTITIES, *OTHER_COLUMNS))
         raise RecordError(f"a record cannot hold {name!r}; use one of {known}")
-    return PLACES[name]
+    return OTHER_COLUMNS[name]
 
 
 def row_type(shapes: Mapping[str, tuple[int, ...]]) -> np.dtype[np.void]:

@@ -27,7 +27,7 @@ TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
 OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
 BLOCKS: Final = 4
 RESOLUTION: Final = 250.0  # cm^-1, what four blocks of 0.23 ps allow
-PAUSE: Final = 0.5  # seconds between two looks at a leg
+POLL_INTERVAL: Final = 0.5  # seconds between two looks at a leg
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _call(
             if failed.is_set():
                 process.terminate()
             watch()
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
     if process.returncode != 0 and not failed.is_set():
         failed.set()
         lines = log.read_text().strip().splitlines() or ["(it said nothing)"]

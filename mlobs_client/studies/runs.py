@@ -28,8 +28,8 @@ from mlobs_client.ipi.properties import Properties, read_properties
 from mlobs_client.ipi.series import DIPOLE, Source, read_series
 from mlobs_client.ipi.systems import System, find_systems, kinetic_temperature
 from mlobs_client.ipi.trajectory import Trajectory, read_beads
-from mlobs_client.ipi.velocities import QUANTITIES, read_velocities
-from mlobs_client.quantities import QUANTITIES as OBSERVABLES
+from mlobs_client.ipi.velocities import VELOCITY_OUTPUTS, read_velocities
+from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses, check_masses, find_masses
 from mlobs_client.units import PICOSECOND
@@ -189,7 +189,7 @@ class Run:
             self.note(path)
             return Dipoles.of(series.steps, series.values, None)
         steps, values = self.observable("dipole")
-        return Dipoles.of(steps, values["dipole"], values.get(OBSERVABLES["dipole"].members))
+        return Dipoles.of(steps, values["dipole"], values.get(QUANTITIES["dipole"].members))
 
     def observable(self, name: str) -> tuple[Integers, dict[str, Array]]:
         """An observable from the extras of all beads, and that of each member where it is there.
@@ -203,10 +203,10 @@ class Run:
         Raises:
             RecordError: extras are missing or damaged, or members were written at other steps.
         """
-        row = OBSERVABLES[name]
+        row = QUANTITIES[name]
         extras = self.extras(row.wire_name)
         values = {name: extras.values[name]}
-        of_members = OBSERVABLES.get(row.members)
+        of_members = QUANTITIES.get(row.members)
         if of_members is not None and self.has_extras(of_members.wire_name):
             committee = self.extras(of_members.wire_name)
             if not np.array_equal(committee.steps, extras.steps):
@@ -256,7 +256,7 @@ class Run:
         """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
         source = self.sources.get("velocities", Source(""))
         remedy = "name the file with --velocities"
-        path = source.path or self._find(QUANTITIES, "vel", remedy)
+        path = source.path or self._find(VELOCITY_OUTPUTS, "vel", remedy)
         found = read_velocities(path, source)
         self.note(path)
         return found

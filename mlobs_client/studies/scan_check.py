@@ -11,7 +11,7 @@ from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.ipi.input import IpiInput
-from mlobs_client.ipi.velocities import QUANTITIES
+from mlobs_client.ipi.velocities import VELOCITY_OUTPUTS
 from mlobs_client.studies.samples import read_field, read_temperature
 
 
@@ -64,7 +64,9 @@ def _check_outputs(ipi: IpiInput) -> None:
     extras = {key for output in ipi.trajectories for key in output.extras}
     missing = {
         "<trajectory filename='pos'> positions </trajectory>": "positions" in written,
-        "<trajectory filename='vel'> v_centroid </trajectory>": bool(written & set(QUANTITIES)),
+        "<trajectory filename='vel'> v_centroid </trajectory>": bool(
+            written.intersection(VELOCITY_OUTPUTS)
+        ),
         "<trajectory filename='dipole' extra_type='dipole'> extras </trajectory>": "dipole"
         in extras,
     }

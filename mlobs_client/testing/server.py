@@ -2,7 +2,7 @@
 
 The server does what a test tells it, one exchange after the other::
 
-    server = ScriptedServer(MemoryClient(answer), batch_size=4)
+    server = ScriptedServer(MemoryClient(respond), batch_size=4)
     results = server.evaluate(cells, positions)
     server.exit()
 
@@ -26,7 +26,7 @@ import numpy as np
 
 from mlobs_client.errors import RemoteProtocolError
 from mlobs_client.structure import Array
-from mlobs_client.wire.client import Answer
+from mlobs_client.wire.client import Responder
 from mlobs_client.wire.protocol import (
     EXIT,
     FORCEREADY,
@@ -64,14 +64,14 @@ class MemoryClient:
         ended: whether the client has seen EXIT.
 
     Args:
-        answer: as for :func:`mlobs_client.wire.client.serve`.
+        respond: as for :func:`mlobs_client.wire.client.serve`.
         cuts: lengths of the pieces in which the client gets the server's bytes; the rest comes
             as the server sends it.
     """
 
-    def __init__(self, answer: Answer, cuts: Iterable[int] = ()) -> None:
+    def __init__(self, respond: Responder, cuts: Iterable[int] = ()) -> None:
         self.ended = False
-        self._answer = answer
+        self._respond = respond
         self._cuts = iter(cuts)
         self._connection = Connection()
         self._pending = b""
@@ -95,7 +95,7 @@ class MemoryClient:
     def _work(self) -> None:
         while (event := self._connection.next_event()) is not Need.DATA:
             if isinstance(event, Evaluate):
-                self._connection.send_results(self._answer(event))
+                self._connection.send_results(self._respond(event))
             if isinstance(event, Exit):
                 self.ended = True
                 return

@@ -16,12 +16,12 @@ from mlobs_client.wire.transport import Address, Transport, connect
 
 logger = logging.getLogger(__name__)
 
-Answer = Callable[[Evaluate], Sequence[Reply]]
+Responder = Callable[[Evaluate], Sequence[Reply]]
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(connection: Connection, transport: Transport, answer: Answer) -> None:
+def serve(connection: Connection, transport: Transport, respond: Responder) -> None:
     """Answer an i-PI server until it says EXIT.
 
     Raises:
@@ -38,12 +38,12 @@ def serve(connection: Connection, transport: Transport, answer: Answer) -> None:
                 interruptible = not connection.owes_results
                 connection.receive_data(transport.receive(interruptible=interruptible))
             case Evaluate():
-                connection.send_results(answer(event))
+                connection.send_results(respond(event))
             case Exit():
                 return
 
 
-def run_client(address: Address, patience: float, answer: Answer) -> signal.Signals | None:
+def run_client(address: Address, patience: float, respond: Responder) -> signal.Signals | None:
     """Connect to an i-PI server and answer it until it says EXIT.
 
     Have the models ready before: a server that accepts a client waits for its first word, and
@@ -57,7 +57,7 @@ def run_client(address: Address, patience: float, answer: Answer) -> signal.Sign
     Args:
         address: where the server listens.
         patience: seconds to wait for a server that is not up yet.
-        answer: one reply for each structure of the request.
+        respond: makes one reply for each structure of a request.
 
     Returns:
         None after EXIT, otherwise the signal that ended the client; an executable should then
@@ -72,7 +72,7 @@ def run_client(address: Address, patience: float, answer: Answer) -> signal.Sign
         try:
             with connect(address, patience, stop) as transport:
                 logger.info("connected to the i-PI server at %s", address)
-                serve(Connection(), transport, answer)
+                serve(Connection(), transport, respond)
         except StopRequested:
             logger.info("finished on %s", stop.signal.name if stop.signal else "request")
             return stop.signal

@@ -25,8 +25,8 @@ import orjson
 from mlobs_client.errors import LaunchError, RemoteProtocolError
 from mlobs_client.files import replacing
 
-LONGEST: Final = 4096  # bytes of a line
-ANSWER: Final = 15.0  # seconds for the relay to answer
+MAX_LINE: Final = 4096  # bytes of a line
+RELAY_TIMEOUT: Final = 15.0  # seconds for the relay to answer
 WELCOME: Final = "welcome"
 NOT_YET: Final = "i-PI does not listen yet"
 
@@ -104,9 +104,9 @@ class Rendezvous:
             OSError: nobody answers, or with ECONNREFUSED, i-PI does not listen yet.
             RemoteProtocolError: we are not let in.
         """
-        proof = self._prove(receive_line(stream, ANSWER), address)
+        proof = self._prove(receive_line(stream, RELAY_TIMEOUT), address)
         stream.sendall(orjson.dumps([self.run, address, proof]) + b"\n")
-        answer = receive_line(stream, ANSWER)
+        answer = receive_line(stream, RELAY_TIMEOUT)
         if answer == NOT_YET:
             raise ConnectionRefusedError(errno.ECONNREFUSED, NOT_YET)
         if answer != WELCOME:
@@ -162,8 +162,8 @@ def receive_line(stream: socket.socket, patience: float) -> str:
         if not byte:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         line += byte
-        if len(line) > LONGEST:
-            raise RemoteProtocolError(f"a line of more than {LONGEST} bytes")
+        if len(line) > MAX_LINE:
+            raise RemoteProtocolError(f"a line of more than {MAX_LINE} bytes")
     try:
         return line[:-1].decode()
     except UnicodeDecodeError:

@@ -17,9 +17,9 @@ from mlobs_client.wire.stop import Stop, StopRequested
 
 logger = logging.getLogger(__name__)
 
-PAUSE: Final = 0.1  # seconds between two attempts to connect
-ATTEMPT: Final = 5.0  # seconds that one attempt may take
-FAREWELL: Final = 1.0  # seconds that a client which ends gives the server to notice, or to read
+RETRY_INTERVAL: Final = 0.1  # seconds between two attempts to connect
+CONNECT_TIMEOUT: Final = 5.0  # seconds that one attempt may take
+CLOSING_TIMEOUT: Final = 1.0  # seconds for the server to notice that a client ends, or to read
 CHUNK: Final = 1 << 18  # bytes taken from the socket at once
 # What an attempt says while the server is not up yet, or its queue of new clients is full.
 NOT_UP_YET: Final = {
@@ -105,7 +105,7 @@ class Transport:
 
         Raises:
             StopRequested: somebody asked to finish, and ``interruptible``, or the server has said
-                nothing for :data:`FAREWELL` since.
+                nothing for :data:`CLOSING_TIMEOUT` since.
         """
         self._wait(self._readable, interruptible=interruptible)
         try:
@@ -122,7 +122,7 @@ class Transport:
 
         Raises:
             StopRequested: somebody asked to finish, and the server has read nothing for
-                :data:`FAREWELL` since.
+                :data:`CLOSING_TIMEOUT` since.
         """
         left = memoryview(data)
         try:
@@ -143,7 +143,7 @@ class Transport:
             raise StopRequested
         with selectors.DefaultSelector() as without_stop:
             without_stop.register(self._stream, selector.get_key(self._stream).events)
-            if not without_stop.select(FAREWELL):
+            if not without_stop.select(CLOSING_TIMEOUT):
                 raise StopRequested
 
     def close(self) -> None:
@@ -156,8 +156,8 @@ class Transport:
         self._writable.close()
         try:
             self._stream.shutdown(socket.SHUT_WR)
-            self._stream.settimeout(FAREWELL)
-            deadline = time.monotonic() + FAREWELL
+            self._stream.settimeout(CLOSING_TIMEOUT)
+            deadline = time.monotonic() + CLOSING_TIMEOUT
             while self._stream.recv(CHUNK) and time.monotonic() < deadline:
                 pass
         except OSError as error:
@@ -188,7 +188,7 @@ def connect(address: Address, patience: float = 60.0, stop: Stop | None = None) 
     while True:
         try:
             return Transport(
-                _open(address, max(0.1, min(ATTEMPT, deadline - time.monotonic()))), stop
+                _open(address, max(0.1, min(CONNECT_TIMEOUT, deadline - time.monotonic()))), stop
             )
         except OSError as error:
             reason = error
@@ -203,7 +203,7 @@ def connect(address: Address, patience: float = 60.0, stop: Stop | None = None) 
         if not waiting:
             waiting = True
             logger.info("waiting up to %g s for an i-PI server at %s", patience, address)
-        _sleep(min(PAUSE, left), stop)
+        _sleep(min(RETRY_INTERVAL, left), stop)
 
 
 def _open(address: Address, timeout: float) -> socket.socket:

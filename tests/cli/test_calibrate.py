@@ -18,7 +18,7 @@ from calibrations import CLIENT, MODELS, copy_models, molecules
 from click.testing import CliRunner
 
 from mlobs_client.cli.calibrate import command
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.client.total_energy import observe
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.card import FILE, read_card, write_card
@@ -116,7 +116,7 @@ def spread(folder: Path, alpha: str = "") -> float:
     table = '"potential-*.model"]\n'
     (folder / "run.toml").write_text(CLIENT.replace(table, table + alpha) + OBSERVED)
     one = structure_of(ase.io.read(folder / "frames.extxyz", index=0))
-    with Answer.from_file(folder / "run.toml") as client:
+    with ClientSession.from_file(folder / "run.toml") as client:
         (reply,) = client(one.cell[None], one.positions[None])
     return float(extras.decode(reply.extras)["energy_spread"])
 
@@ -138,7 +138,7 @@ def test_a_client_warns_once_of_a_structure_that_is_unlike_the_calibration(
 ) -> None:
     (folder / "run.toml").write_text(CLIENT)  # nobody has asked for a spread
     one = structure_of(ase.io.read(folder / "frames.extxyz", index=0))
-    with Answer.from_file(folder / "run.toml") as client, caplog.at_level(logging.WARNING):
+    with ClientSession.from_file(folder / "run.toml") as client, caplog.at_level(logging.WARNING):
         client(one.cell[None], one.positions[None])
         assert "members differ by" not in caplog.text
         broken = one.positions.copy()

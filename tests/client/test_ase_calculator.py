@@ -27,7 +27,7 @@ from client_files import DIPOLE, FORMAL, WATER
 from mlobs_client import calculator
 from mlobs_client.client import ase_calculator
 from mlobs_client.client.config import ClientConfig, parse
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
 from mlobs_client.evaluate.card import write_card
 from mlobs_client.evaluate.toys import HarmonicCrystal
@@ -95,7 +95,7 @@ def test_it_gives_what_i_pi_gets_in_the_units_of_ase(tmp_path: Path, more: dict[
     config = client(tmp_path, field=FIELD | more, observables=ALL)
     atoms = crystal()
     atoms.calc = calculator(config, tmp_path)
-    with Answer(config, atoms.calc._assembly, tmp_path / "record.h5", {}) as answer:
+    with ClientSession(config, atoms.calc._assembly, tmp_path / "record.h5", {}) as answer:
         (reply,) = answer(CELL[None] * ANGSTROM, atoms.positions[None] * ANGSTROM)
     assert atoms.get_potential_energy() == reply.energy / EV
     assert atoms.get_potential_energy(force_consistent=True) == reply.energy / EV

@@ -10,7 +10,7 @@ import pytest
 
 from mlobs_client.client.config import Limits
 from mlobs_client.client.limits import check_limits, keep_refused
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.errors import EvaluationError
 from mlobs_client.structure import Prediction, Structure
 from mlobs_client.units import ANGSTROM, EV
@@ -81,7 +81,7 @@ def test_a_client_refuses_a_structure_beyond_its_limits_and_keeps_it(tmp_path: P
     (tmp_path / "init.xyz").write_text(WATER)
     (tmp_path / "client.toml").write_text(CLIENT.format(force=5.0))
     positions = ase.io.read(tmp_path / "init.xyz").positions[None] * ANGSTROM
-    with Answer.from_file(tmp_path / "client.toml") as answer:
+    with ClientSession.from_file(tmp_path / "client.toml") as answer:
         assert len(answer(CELL[None], positions)) == 1
         positions[0, 1] *= 0.7
         with pytest.raises(EvaluationError, match=r"more than \[limits\] force = 5; its structu"):

@@ -35,7 +35,7 @@ class Compiling(MaceEvaluator):
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "PAUSE", 0.0)
+    monkeypatch.setattr(ahead, "POLL_INTERVAL", 0.0)
 
 
 def test_each_batch_is_evaluated_until_it_is_compiled(network, water) -> None:

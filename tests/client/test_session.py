@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError, EvaluationError, MissingObservable
 from mlobs_client.record.reader import open_record
@@ -40,12 +40,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def answer(folder: Path, more: str = "", step: int | None = None, **replaced: Any) -> Answer:
+def answer(folder: Path, more: str = "", step: int | None = None, **replaced: Any) -> ClientSession:
     text = CLIENT + more
     for old, new in replaced.items():
         text = text.replace(old, new)
     (folder / "client.toml").write_text(text)
-    return Answer.from_file(folder / "client.toml", step=step)
+    return ClientSession.from_file(folder / "client.toml", step=step)
 
 
 def geometries(n: int) -> tuple[Array, Array]:
@@ -98,7 +98,7 @@ stride = { polarizability = 2, born_charges = 3, positions = 3 }
 """
 
 
-def sent(client: Answer, n_requests: int, n_structures: int = 2) -> list[set[str]]:
+def sent(client: ClientSession, n_requests: int, n_structures: int = 2) -> list[set[str]]:
     """The names of the extras of each request."""
     names = []
     for _ in range(n_requests):
@@ -291,7 +291,7 @@ def test_a_hot_request_enters_at_most_twelve_modules(tmp_path: Path) -> None:
         if event == "call" and module.startswith("mlobs_client."):
             entered.add(module)
 
-    with Answer.from_file(tmp_path / "client.toml") as client:
+    with ClientSession.from_file(tmp_path / "client.toml") as client:
         client(*geometries(1))
         sys.setprofile(look)
         try:

@@ -215,12 +215,12 @@ COUNT = """
 import json
 from pathlib import Path
 from mlobs_client import load_config
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.wire.client import run_client
 from mlobs_client.wire.transport import UnixAddress
 
 sizes = []
-with Answer.from_file(Path("client.toml"), step=0) as answer:
+with ClientSession.from_file(Path("client.toml"), step=0) as answer:
     def reply(event):
         sizes.append(len(event.cells))
         return answer(event.cells, event.positions, event.batch_size)

@@ -138,7 +138,7 @@ class Bare(Dummy_driver):
 TIMED = """
 import atexit, json, sys, time
 from pathlib import Path
-from mlobs_client.client.session import Answer
+from mlobs_client.client.session import ClientSession
 from mlobs_client.evaluate.compile.networks import CompiledNetworks
 from mlobs_client.evaluate.compile.programs import Program
 seconds = []
@@ -158,11 +158,11 @@ def used(self, graph):
         raise SystemExit("a structure was evaluated without a program")
     return sums
 CompiledNetworks.__call__ = used
-answer = Answer.__call__
+answer = ClientSession.__call__
 def counted(self, cells, positions, *rest):
     seconds.extend([0.0] * len(cells))
     return answer(self, cells, positions, *rest)
-Answer.__call__ = counted
+ClientSession.__call__ = counted
 atexit.register(lambda: Path("programs.json").write_text(json.dumps(seconds)))
 from mlobs_client.cli import main
 sys.argv = ["mlobs", "client", "client.toml"]

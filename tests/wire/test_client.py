@@ -184,7 +184,7 @@ def test_a_client_without_a_server_says_so(tmp_path, recorder):
 def test_the_first_signal_ends_a_client_whose_server_does_not_read_its_results(
     address, play, make_structures, monkeypatch
 ):
-    monkeypatch.setattr("mlobs_client.wire.transport.FAREWELL", 0.2)
+    monkeypatch.setattr("mlobs_client.wire.transport.CLOSING_TIMEOUT", 0.2)
     cells, positions = make_structures(1)
     ended = threading.Event()
 

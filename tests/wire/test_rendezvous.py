@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlobs_client.errors import RemoteProtocolError, TransportError
-from mlobs_client.wire.rendezvous import LONGEST, NOT_YET, Rendezvous, receive_line
+from mlobs_client.wire.rendezvous import MAX_LINE, NOT_YET, Rendezvous, receive_line
 from mlobs_client.wire.transport import RelayedAddress, connect
 
 RUN = Rendezvous.invent("first", "127.0.0.1", 31415)
@@ -120,7 +120,7 @@ def test_who_says_a_greeting_letter_by_letter_is_not_waited_for() -> None:
 
 def test_a_greeting_without_end_is_cut_off() -> None:
     with pytest.raises(RemoteProtocolError, match="a line of more than 4096 bytes"):
-        admit(b"x" * (LONGEST + 1))
+        admit(b"x" * (MAX_LINE + 1))
 
 
 def test_who_is_not_let_in_says_why() -> None:

@@ -160,7 +160,7 @@ def test_a_stop_ends_the_waiting_for_bytes_but_not_for_those_that_we_owe(address
 
 @pytest.fixture
 def short_farewell(monkeypatch):
-    monkeypatch.setattr("mlobs_client.wire.transport.FAREWELL", 0.2)
+    monkeypatch.setattr("mlobs_client.wire.transport.CLOSING_TIMEOUT", 0.2)
 
 
 def test_a_stop_ends_the_sending_to_a_server_that_reads_nothing(address, short_farewell):
