@@ -79,10 +79,10 @@ def command(output: Path, scale: float, at_once: int) -> None:
 
 def _run(output: Path, scale: float, at_once: int, console: Console) -> None:
     with make_bar(console, counts=False) as bar:
-        tasks = {leg: bar.add_task(leg.name, total=1.0, start=False) for leg in demo.LEGS}
+        tasks = {run: bar.add_task(run.name, total=1.0, start=False) for run in demo.RUNS}
 
-        def report(leg: demo.Leg, fraction: float) -> None:
-            bar.start_task(tasks[leg])
-            bar.update(tasks[leg], completed=fraction)
+        def report(run: demo.DemoRun, fraction: float) -> None:
+            bar.start_task(tasks[run])
+            bar.update(tasks[run], completed=fraction)
 
-        demo.run(demo.LEGS, output, report, scale, at_once)
+        demo.run_all(demo.RUNS, output, report, scale, at_once)

@@ -1,7 +1,7 @@
-"""Quantum water in an electric field: what ``mlobs demo`` runs, and what it makes of it.
+"""Run the simulations of ``mlobs demo``: quantum water in an electric field.
 
-Every leg is a folder with an input.xml and a client.toml made from the shipped inputs, and runs
-with the command that a user would type there: ``mlobs run input.xml client.toml``.
+Each run has a folder with an input.xml and a client.toml, made from the shipped inputs. It is
+started with the command that a user would type there: ``mlobs run input.xml client.toml``.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from mlobs_client.ipi import input as ipi_input
 TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
 OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
 BLOCKS: Final = 4
-RESOLUTION: Final = 250.0  # cm^-1, what four blocks of 0.23 ps allow
-POLL_INTERVAL: Final = 0.5  # seconds between two looks at a leg
+RESOLUTION: Final = 250.0  # cm^-1, which four blocks of 0.23 ps allow
+POLL_INTERVAL: Final = 0.5  # seconds between two looks at a run
 
 
 @dataclass(frozen=True)
-class Leg:
+class DemoRun:
     """One simulation of the demo.
 
     Attributes:
-        name: of its folder.
-        template: folder of ``ipi_inputs`` that it is made from.
-        n_steps: of 0.5 fs.
-        n_beads: 1 is classical.
-        field: V/angstrom, along z.
-        dtype: of the networks; double precision where the energy must be conserved.
+        name: name of its folder.
+        template: folder of ``ipi_inputs`` from which it is made.
+        n_steps: number of steps, of 0.5 fs.
+        n_beads: number of beads; 1 for classical nuclei.
+        field: electric field along z, V/angstrom.
+        dtype: precision of the networks; double where the energy must be conserved.
     """
 
     name: str
@@ -53,48 +53,48 @@ class Leg:
 
 BEADS: Final = 4
 FIELDS: Final = (0.05, 0.1, 0.15)
-QUANTUM: Final = Leg("trpmd", "water-trpmd", 2040, BEADS, dtype="float32")
-CLASSICAL: Final = Leg("nve", "water-nve", 2040)
-CLASSICAL_IN_FIELD: Final = Leg("nve-field", "water-nve-field", 600, field=0.1)
+QUANTUM: Final = DemoRun("trpmd", "water-trpmd", 2040, BEADS, dtype="float32")
+CLASSICAL: Final = DemoRun("nve", "water-nve", 2040)
+CLASSICAL_IN_FIELD: Final = DemoRun("nve-field", "water-nve-field", 600, field=0.1)
 QUANTUM_FIELDS: Final = tuple(
-    Leg(f"trpmd-field-{field}", "water-trpmd-field", 160, BEADS, field, "float32")
+    DemoRun(f"trpmd-field-{field}", "water-trpmd-field", 160, BEADS, field, "float32")
     for field in FIELDS
 )
 CLASSICAL_FIELDS: Final = tuple(
-    Leg(f"classical-field-{field}", "water-trpmd-field", 320, 1, field, "float32")
+    DemoRun(f"classical-field-{field}", "water-trpmd-field", 320, 1, field, "float32")
     for field in (0.0, *FIELDS)
 )
 # the longest first, so that both cores are busy to the end
-LEGS: Final = (QUANTUM, CLASSICAL, *QUANTUM_FIELDS, CLASSICAL_IN_FIELD, *CLASSICAL_FIELDS)
+RUNS: Final = (QUANTUM, CLASSICAL, *QUANTUM_FIELDS, CLASSICAL_IN_FIELD, *CLASSICAL_FIELDS)
 OBSERVED: Final = (QUANTUM, CLASSICAL)
-"""Their dipoles are evaluated afterwards, at every fourth step: cheaper than during the run."""
+"""Runs whose dipoles are evaluated afterwards, at every fourth step, which costs less."""
 
 
-def write(leg: Leg, folder: Path, scale: float = 1.0) -> None:
-    """Write the inputs of one leg.
+def write(run: DemoRun, folder: Path, scale: float = 1.0) -> None:
+    """Write the inputs of one run.
 
     Args:
-        leg: what to write.
-        folder: to make.
-        scale: of the number of steps, for a quick look.
+        run: the run.
+        folder: folder to create.
+        scale: factor of the number of steps, for a quick look.
     """
-    shutil.copytree(TEMPLATES / leg.template, folder)
-    address = f"mlobs-demo-{os.getpid()}-{leg.name}"
-    n_steps = max(10 * OUTPUT_STRIDE, round(leg.n_steps * scale))
+    shutil.copytree(TEMPLATES / run.template, folder)
+    address = f"mlobs-demo-{os.getpid()}-{run.name}"
+    n_steps = max(10 * OUTPUT_STRIDE, round(run.n_steps * scale))
     changes = [
         (r"<total_steps>\s*(\d+)", n_steps),
-        (r"nbeads='(\d+)'", leg.n_beads),
+        (r"nbeads='(\d+)'", run.n_beads),
         (r"<address>\s*(\S+)", address),
         (r"filename='pos' stride='(\d+)'", OUTPUT_STRIDE),
     ]
-    if leg.template.startswith("water-trpmd"):
-        changes.append((r"<batch_size>\s*(\d+)", leg.n_beads))
+    if run.template.startswith("water-trpmd"):
+        changes.append((r"<batch_size>\s*(\d+)", run.n_beads))
     _change(folder / "input.xml", changes)
     changes = [(r'address = "([^"]*)"', address)]
-    if leg.template.endswith("-field"):
-        changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {leg.field}"))
-    _adapt(folder / "client.toml", leg.dtype)
-    if leg in OBSERVED:
+    if run.template.endswith("-field"):
+        changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {run.field}"))
+    _adapt(folder / "client.toml", run.dtype)
+    if run in OBSERVED:
         changes.append((r"extras = \[([^\]]*)\]", '"energy_spread"'))
         _change(folder / "input.xml", [(r"(<trajectory filename='dipole'.*?</trajectory>)", "")])
     _change(folder / "client.toml", changes)
@@ -111,27 +111,38 @@ def _change(path: Path, changes: Sequence[tuple[str, object]]) -> None:
     path.write_text(text)
 
 
-Report = Callable[[Leg, float], None]
-"""Called with a leg and the fraction of it that is done."""
+ReportProgress = Callable[[DemoRun, float], None]
+"""A function that is called with a run and the fraction of its steps that are done."""
 
 
-def run(
-    legs: Sequence[Leg], folder: Path, report: Report, scale: float = 1.0, at_once: int = 2
+def run_all(
+    runs: Sequence[DemoRun],
+    folder: Path,
+    report: ReportProgress,
+    scale: float = 1.0,
+    at_once: int = 2,
 ) -> None:
-    """Run all legs, ``at_once`` at a time, and observe the dipoles that are left for later.
+    """Run all simulations, and evaluate the dipoles that are left for afterwards.
 
-    Legs that are there already, perhaps with changes of the user, keep their inputs and go on from
+    Runs whose folders exist keep their inputs, which the user may have changed, and continue from
     where they ended.
 
+    Args:
+        runs: the simulations.
+        folder: folder in which each has its own.
+        report: called with the progress of each.
+        scale: factor of the number of steps, for a quick look.
+        at_once: number of simulations at the same time.
+
     Raises:
-        LaunchError: a leg failed (names its log).
+        LaunchError: a run failed; the message names its log.
     """
-    for leg in legs:
-        if not (folder / leg.name).exists():
-            write(leg, folder / leg.name, scale)
+    for run in runs:
+        if not (folder / run.name).exists():
+            write(run, folder / run.name, scale)
     failed = threading.Event()
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(_run_leg, leg, folder / leg.name, report, failed) for leg in legs]
+        futures = [pool.submit(_run_one, run, folder / run.name, report, failed) for run in runs]
         try:
             for future in futures:
                 future.result()
@@ -140,28 +151,28 @@ def run(
             raise
 
 
-def _run_leg(leg: Leg, folder: Path, report: Report, failed: threading.Event) -> None:
+def _run_one(run: DemoRun, folder: Path, report: ReportProgress, failed: threading.Event) -> None:
     total = int(_find(folder / "input.xml", r"<total_steps>\s*(\d+)"))
 
     def report_step() -> None:
-        report(leg, _last_step(folder / "simulation.out") / total)
+        report(run, _last_step(folder / "simulation.out") / total)
 
     restart = folder / "RESTART"
     if not restart.exists():
         _call(["run", "input.xml", "client.toml", "--no-check"], folder, failed, report_step)
     elif ipi_input.read(restart).step < total:
         _call(["run", "RESTART", "client.toml", "--no-check"], folder, failed, report_step)
-    if leg in OBSERVED:
+    if run in OBSERVED:
         wanted = ["-w", "dipole", "-w", "committee_dipoles", "-o", "dipoles.h5"]
         arguments = ["observe", "client.toml", "simulation.pos", *wanted]
         _call(arguments, folder, failed, report_step)
-    report(leg, 1.0)
+    report(run, 1.0)
 
 
 def _call(
     arguments: Sequence[str], folder: Path, failed: threading.Event, watch: Callable[[], None]
 ) -> None:
-    """Do what a user would type in this folder."""
+    """Run a command of ``mlobs`` in this folder, as a user would."""
     if failed.is_set():
         return
     log = folder / f"{arguments[0]}.log"
@@ -180,7 +191,7 @@ def _call(
 
 
 def _adapt(path: Path, dtype: str) -> None:
-    """Say the precision of each committee; so short a run ends before a compilation pays."""
+    """Set the precision of each committee; so short a run ends before a compilation pays."""
     kind = 'kind = "mace"'
     text = path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"')
     path.write_text(f"compile = false  # remove this in longer runs\n{text}")
@@ -193,7 +204,7 @@ def _find(path: Path, pattern: str) -> str:
 
 
 def _last_step(properties: Path) -> int:
-    """The step of the last whole line; 0 while there is none."""
+    """Return the step of the last complete line; 0 while there is none."""
     if not properties.exists():
         return 0
     whole = properties.read_text().rpartition("\n")[0].splitlines()

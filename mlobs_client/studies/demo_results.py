@@ -1,4 +1,4 @@
-"""What the demo's legs say: conserved energies, spectra and polarization."""
+"""Analyse the runs of the demo: conserved energies, spectra and polarization."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ logger = logging.getLogger(__name__)
 
 TEMPERATURE: Final = 300.0 * KELVIN
 SKIPPED: Final = 0.15
-"""Of every leg, while it finds its equilibrium: the beads start at one point."""
+"""Fraction of each run that is left out: the beads start at one point and have to equilibrate."""
 STRETCH: Final = (2800.0, 4200.0)
-"""Where the O-H stretch is looked for, cm^-1."""
+"""Range of the O-H stretch, cm^-1."""
 SHOWN: Final = (0.0, 4500.0)
-"""Of the spectra, cm^-1."""
+"""Range in which the spectra are shown, cm^-1."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table at the end."""
+    """One row of the table that ends the demo."""
 
     what: str
     value: Estimate
@@ -51,8 +51,15 @@ class Row:
 def analyse(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
     """Make the table and the figures of a finished demo.
 
+    Args:
+        folder: output of the demo, in which each run has a folder.
+        settings: resolution and blocks of the spectra.
+
     Returns:
-        The rows of the table, and the figures that were written.
+        The rows of the table, and the paths of the figures that were written.
+
+    Raises:
+        RecordError: outputs of a run are missing, damaged or too short.
     """
     rows, figures = _conserved(folder)
     for made_rows, made_figures in (_spectra(folder, settings), _polarization(folder)):
@@ -61,15 +68,15 @@ def analyse(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[P
     return rows, figures
 
 
-def _open(folder: Path, leg: demo.Leg, fraction: float = 0.0) -> RunSet:
-    prefix = folder / leg.name / "simulation"
-    records = (prefix.with_name("dipoles.h5"),) if leg in demo.OBSERVED else ()
+def _open(folder: Path, one: demo.DemoRun, fraction: float = 0.0) -> RunSet:
+    prefix = folder / one.name / "simulation"
+    records = (prefix.with_name("dipoles.h5"),) if one in demo.OBSERVED else ()
     return RunSet((prefix,), fraction=fraction, records=records)
 
 
 def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
     labels = {"no field": demo.CLASSICAL, "0.1 V/Å": demo.CLASSICAL_IN_FIELD}
-    sets = {label: _open(folder, leg) for label, leg in labels.items()}
+    sets = {label: _open(folder, one) for label, one in labels.items()}
     tables = {label: one.runs[0].properties for label, one in sets.items()}
     result = conserved(
         {label: (table["time"], table["conserved"]) for label, table in tables.items()},
@@ -85,8 +92,8 @@ def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
 
 
 def _spectra(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
-    legs = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
-    sets = {label: _open(folder, leg, SKIPPED) for label, leg in legs.items()}
+    simulations = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
+    sets = {label: _open(folder, one, SKIPPED) for label, one in simulations.items()}
     kinds: dict[str, Callable[[RunSet, SpectrumSettings], Curve]] = {"VDOS": _vdos, "IR": _infrared}
     found = {
         (what, label): replace(analyse(runs, settings), label=label)
@@ -101,7 +108,7 @@ def _spectra(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[
             logger.warning("%s, %s: %s", what, label, error)
         else:
             rows.append(Row(f"O-H stretch in the {what}, {label}", stretch))
-    shown = [found[what, label].between(*SHOWN) for what in ("IR", "VDOS") for label in legs]
+    shown = [found[what, label].between(*SHOWN) for what in ("IR", "VDOS") for label in simulations]
     inputs = {path for runs in sets.values() for path in runs.inputs}
     result = Result("vibrations of water", tuple(shown), provenance=Provenance.of(inputs))
     write(result, folder / "spectra")
@@ -132,8 +139,8 @@ def _with_estimator(curve: Curve, samples: Samples) -> Curve:
 
 
 def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
-    classical = [_open(folder, leg) for leg in demo.CLASSICAL_FIELDS]
-    quantum = [_open(folder, leg) for leg in (demo.QUANTUM, *demo.QUANTUM_FIELDS)]
+    classical = [_open(folder, one) for one in demo.CLASSICAL_FIELDS]
+    quantum = [_open(folder, one) for one in (demo.QUANTUM, *demo.QUANTUM_FIELDS)]
     curves = {
         "classical": _curve(classical, demo.CLASSICAL_FIELDS),
         f"TRPMD, {demo.BEADS} beads": _curve(quantum, (demo.QUANTUM, *demo.QUANTUM_FIELDS)),
@@ -163,12 +170,12 @@ def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
     return rows, [folder / "polarization.png"]
 
 
-def _curve(sets: Sequence[RunSet], legs: Sequence[demo.Leg]) -> PolarizationCurve:
-    """Changes against the first leg, which begins at the same state without a field.
+def _curve(sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]) -> PolarizationCurve:
+    """Return the polarization from differences to the first run, which has no field.
 
-    The dipole of so short a run is still that of its start. At the same step, this start is in
-    both runs, and their difference is what the field does. Without a field there is no
-    polarization, by symmetry: the liquid is isotropic.
+    The dipole of so short a run still depends on its start, which all runs share. The start
+    cancels in differences at the same step, and the effect of the field is left. Without a field
+    there is no polarization, by symmetry: the liquid is isotropic.
     """
     (at_rest, *in_fields) = [runs.dipoles() for runs in sets]
     changes = []
@@ -176,7 +183,7 @@ def _curve(sets: Sequence[RunSet], legs: Sequence[demo.Leg]) -> PolarizationCurv
         _, here, there = np.intersect1d(one.steps[0], at_rest.steps[0], return_indices=True)
         change = one.values[0][here] - at_rest.values[0][there]
         changes.append(change[round(SKIPPED * len(change)) :])
-    fields = np.array([[0.0, 0.0, leg.field] for leg in legs[1:]])
+    fields = np.array([[0.0, 0.0, one.field] for one in simulations[1:]])
     return polarization_against_field(
         fields * VOLT_PER_ANGSTROM, changes, at_rest.volume, paired=True
     )

@@ -32,7 +32,7 @@ unit = "V/angstrom"
 [observables]
 extras = ["dipole"]
 """
-"""For a leg of a kind that another leg shows with networks, which take ten seconds to load."""
+"""For a run of a kind that another run shows with networks, which take ten seconds to load."""
 WITH_NETWORKS = (
     demo.QUANTUM,
     demo.CLASSICAL,
@@ -42,10 +42,10 @@ WITH_NETWORKS = (
 """One of each template."""
 
 
-def give_toy(leg: demo.Leg, folder: Path) -> None:
-    """Let a leg run with an analytic model of water, which has no committee."""
+def give_toy(run: demo.DemoRun, folder: Path) -> None:
+    """Let a run run with an analytic model of water, which has no committee."""
     address = load_config(folder / "client.toml").socket.address
-    (folder / "client.toml").write_text(TOY.format(address=address, field=leg.field))
+    (folder / "client.toml").write_text(TOY.format(address=address, field=run.field))
     xml = (folder / "input.xml").read_text().splitlines(keepends=True)
     kept = [line for line in xml if "extra_type='energy_spread'" not in line]
     assert len(kept) == len(xml) - 1
@@ -55,13 +55,13 @@ def give_toy(leg: demo.Leg, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    for leg in demo.LEGS:
-        demo.write(leg, folder / "out" / leg.name, SCALE)
-        client = folder / "out" / leg.name / "client.toml"
-        if leg in WITH_NETWORKS:
+    for run in demo.RUNS:
+        demo.write(run, folder / "out" / run.name, SCALE)
+        client = folder / "out" / run.name / "client.toml"
+        if run in WITH_NETWORKS:
             client.write_text(client.read_text().replace("-*", "-[01]"))  # two members, for speed
         else:
-            give_toy(leg, client.parent)
+            give_toy(run, client.parent)
     command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", str(SCALE), "-o", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
