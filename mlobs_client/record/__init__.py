@@ -1,7 +1,7 @@
-"""The observable record: what is too large for i-PI's text files, joined to beads and steps.
+"""Records: observables that are too large for i-PI's text files, joined to its beads and steps.
 
-A record is one ordinary HDF5 file that only ever grows at its end, so that a kill at any moment
-and a cut at any byte leave every row before readable.
+A record is an ordinary HDF5 file that grows only at its end. If a kill or a full disk truncates it
+at any byte, all rows before this byte can still be read.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Which columns a record can have: every observable, and what places a row in a trajectory."""
+"""The columns that a record can have: all observables, and the place of a row in a trajectory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Column:
     """One named column of a record.
 
     Attributes:
-        dtype: of its numbers in the file, little-endian.
-        unit: Hartree atomic units, written out; empty for numbers without unit.
-        meaning: with sign and index order.
+        dtype: type of its numbers in the file, little-endian.
+        unit: Hartree atomic unit, written out; empty for numbers without unit.
+        meaning: its definition, with sign and order of indices.
     """
 
     dtype: str
@@ -36,11 +36,14 @@ OTHER_COLUMNS: Final[dict[str, Column]] = {
     "bead": Column("<i8", "", "bead of the ring polymer"),
     "structure_checksum": Column("<i8", "", "CRC-32 of the observed species, positions and cell"),
 }
-"""Columns that are no observables."""
+"""Columns that are not observables."""
 
 
 def column(name: str) -> Column:
-    """A column by its name.
+    """Return a column.
+
+    Args:
+        name: its name.
 
     Raises:
         RecordError: there is no such column.
@@ -54,13 +57,13 @@ def column(name: str) -> Column:
 
 
 def row_type(shapes: Mapping[str, tuple[int, ...]]) -> np.dtype[np.void]:
-    """Return the type of one row, columns in the order given, the checksum last.
+    """Return the type of one row: the columns in the given order, then the checksum.
 
     Args:
-        shapes: of each column; the same for all rows of a record.
+        shapes: shape of each column by its name, the same for all rows of a record.
 
     Raises:
-        RecordError: a name that no column has, or no name at all.
+        RecordError: there is no column of such a name, or no name is given.
     """
     if not shapes:
         raise RecordError("a record needs at least one observable; name it in [observables] record")

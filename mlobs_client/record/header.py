@@ -1,23 +1,23 @@
-"""How an HDF5 file grows without the HDF5 library.
+"""Append to an HDF5 file without the HDF5 library.
 
-A record has the simplest layout that HDF5 knows, one contiguous dataset at the end of the file.
-Appending a row is one write at the end, and raising three counters in the header, each of which may
-be behind without harm:
+A record has the simplest layout of HDF5, one contiguous dataset at the end of the file. To append a
+row, its bytes are written at the end, and then three counters in the header are increased, each of
+which may be too small without harm:
 
 - the end of the file, in the superblock,
 - the size of the data in bytes, in the layout message,
 - the number of rows, in the dataspace message.
 
-The file is an ordinary HDF5 file at every moment.
+The file is a valid HDF5 file at any time.
 
-The means of h5py itself (tried with 3.16, HDF5 2.0) lose rows. A dataset in chunks that grows by
-``resize`` and ``flush``, or that is opened anew for each row: a row is five writes, and a kill
-behind one in five of them leaves a file that HDF5 refuses ("addr overflow"); so does every cut.
-``libver="latest"``: a killed writer leaves its mark, and the file is refused until ``h5clear`` has
-been run. ``swmr``: no row is lost, but only readers that ask for ``swmr=True`` open the file while
-it grows and after a kill, and nobody continues it without ``h5clear``. ``track_order`` and file
-locking change none of this. A dataset of fixed size would need the number of rows in advance, and
-``external`` storage a second file.
+The methods of h5py itself (tested with 3.16, HDF5 2.0) lose rows. If a dataset in chunks grows by
+``resize`` and ``flush``, or is opened again for each row, a row takes five writes; a kill after one
+in five of them leaves a file that HDF5 refuses ("addr overflow"), and so does any truncation. With
+``libver="latest"``, a killed writer leaves the file marked as open, and it is refused until
+``h5clear`` has been run. With ``swmr``, no row is lost, but the file can only be opened with
+``swmr=True`` while it grows and after a kill, and cannot be continued without ``h5clear``.
+``track_order`` and file locking do not change this. A dataset of fixed size would need the number
+of rows in advance, and ``external`` storage a second file.
 
 Source:
     HDF5 File Format Specification 3.0: superblock version 0 (II.A), object header version 1
@@ -55,13 +55,14 @@ _DATASPACE, _LAYOUT, _CONTINUATION = 0x01, 0x08, 0x10
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a record say.
+    """The content of the header of a record.
 
     Attributes:
-        row: type of a row, the checksum last.
-        data: position of the first row in the file.
-        attributes: of the whole record.
-        counters: positions of the end of the file, the size of the data and the number of rows.
+        row: type of a row, with the checksum as its last column.
+        data: position of the first row in the file, bytes.
+        attributes: attributes of the record.
+        counters: positions in the file of the length of the file, of the size of the data and of
+            the number of rows, bytes.
     """
 
     row: np.dtype[np.void]
@@ -70,27 +71,31 @@ class Header:
     counters: tuple[int, int, int]
 
     def end(self, n_rows: int) -> int:
-        """Length of a file with ``n_rows`` rows.
+        """Return the length of a file with ``n_rows`` rows, bytes.
 
-        HDF5 refuses a place without rows, so a record begins with one row of zeros. Its checksum
-        is wrong, so that we do not count it.
+        HDF5 refuses data without rows, so a record starts with one row of zeros. Its checksum is
+        wrong, so it is not counted.
         """
         return self.data + max(n_rows, 1) * self.row.itemsize
 
     def count(self, n_rows: int) -> list[tuple[int, bytes]]:
-        """Return what to write where, so that HDF5 sees ``n_rows`` rows (at least one)."""
+        """Return positions and new bytes of the counters, for ``n_rows`` rows (at least one)."""
         n_rows = max(n_rows, 1)
         size = self.end(n_rows) - self.data
         values = (
             struct.pack("<Q", self.data + size),
             struct.pack("<Q", size),
-            struct.pack("<QQ", n_rows, n_rows),  # as they are, and at most
+            struct.pack("<QQ", n_rows, n_rows),  # current and maximum number
         )
         return list(zip(self.counters, values, strict=True))
 
 
 def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
-    """Return the bytes of an HDF5 file without rows; rows are to follow directly.
+    """Return the bytes of an HDF5 file without rows; the rows follow them directly.
+
+    Args:
+        row: type of a row, with the checksum as its last column.
+        attributes: attributes of the record.
 
     Raises:
         RecordError: the attributes are too long.
@@ -100,13 +105,13 @@ def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
         with h5py.File(buffer, "w", libver=("earliest", "v110")) as file:
             _describe(file, row, attributes)
     except (OSError, RuntimeError, ValueError) as error:
-        raise RecordError(f"the description of the record does not fit HDF5: {error}") from error
+        raise RecordError(f"HDF5 does not accept the attributes of the record: {error}") from error
     content = bytearray(buffer.getvalue())
     content += bytes(-len(content) % _ALIGNMENT)
     if len(content) > LARGEST_HEADER:
         raise RecordError(
-            f"the description of the record has {len(content)} bytes, at most {LARGEST_HEADER} "
-            "are allowed; give shorter attributes"
+            f"the attributes of the record have {len(content)} bytes, and at most {LARGEST_HEADER} "
+            "are possible; give shorter ones"
         )
     counters = _find_counters(bytes(content))
     struct.pack_into("<Q", content, counters[1] - 8, len(content))  # address, in front of the size
@@ -116,10 +121,13 @@ def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a record, whatever happened to its end.
+    """Read the header of a record, whose end may be damaged.
+
+    Args:
+        path: path of the record.
 
     Raises:
-        RecordError: this is not a record, or it was cut inside its header.
+        RecordError: the file is not a record, or it is truncated within its header.
     """
     try:
         with path.open("rb") as file:
@@ -127,7 +135,7 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
     if not head.startswith(_SIGNATURE) or len(head) < _END_OF_FILE + 8:
-        raise RecordError(f"{path}: not a record of mlobs, or cut before its first row")
+        raise RecordError(f"{path}: not a record of mlobs, or truncated before its first row")
     try:
         with h5py.File(_Endless(head), "r") as file:
             dataset = file[DATASET]
@@ -141,7 +149,7 @@ def read_header(path: Path) -> Header:
         return Header(row, data, attributes, _find_counters(bytes(head)))
     except (OSError, KeyError, RuntimeError, struct.error) as error:
         raise RecordError(
-            f"{path}: not a record of mlobs, or cut before its first row ({error})"
+            f"{path}: not a record of mlobs, or truncated before its first row ({error})"
         ) from error
 
 
@@ -162,7 +170,7 @@ def _describe(file: h5py.File, row: np.dtype[np.void], attributes: Attributes) -
 
 
 class _Endless(io.BytesIO):
-    """The begin of a file; the HDF5 library refuses a file that is shorter than it was."""
+    """The start of a file as a longer one, since HDF5 refuses a file that has become shorter."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return super().seek(1 << 60) if whence == os.SEEK_END else super().seek(offset, whence)

@@ -1,7 +1,7 @@
 """Join a record to the beads and steps of i-PI.
 
-A client knows neither bead nor step. i-PI knows both, and writes the row number that the client
-put into the extras (``record_row``) into its own files of each bead.
+A client knows neither bead nor step. i-PI knows both: the client sends the number of the row as the
+extras ``record_row``, and i-PI writes it into its own files for each bead and step.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from mlobs_client.structure import Integers
 logger = logging.getLogger(__name__)
 
 PRINTED: Final = 1e-5
-"""How well an observable in i-PI's files is that in the record, relative to its largest value: i-PI
-prints nine digits by default, and at least six are expected."""
+"""Largest difference between an observable in i-PI's files and in the record, relative to its
+largest value: i-PI prints nine digits by default, and at least six are expected."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Columns of a record in the order of a simulation.
+    """Columns of a record in the order of a trajectory.
 
     Attributes:
-        steps: shape ``(n_steps,)``.
-        values: by name, ``[step, bead, ...]``, atomic units.
+        steps: shape ``(n_steps,)``, steps of i-PI.
+        values: by the name of the column, shape ``(n_steps, n_beads, ...)``, Hartree atomic units.
     """
 
     steps: Integers
@@ -43,23 +43,23 @@ class Joined:
 def join_record(
     extras: Sequence[Extras], records: Sequence[Record], names: Iterable[str] | None = None
 ) -> Joined:
-    """Read rows of records as ``[step, bead, ...]``.
+    """Read rows of records in the order of steps and beads.
 
-    Records of other runs have the same names and row numbers. Only an observable that is in both,
-    extras and record, tells them apart: without one, it is logged that nothing was compared.
+    Records of other runs may have the same names and row numbers. They are recognized only by an
+    observable that is in both the extras and the record; without one, a warning is logged.
 
     Args:
-        extras: together they hold ``record_row`` and, where several clients wrote, ``record``
-            (the file names), as read by :func:`mlobs_client.ipi.read_bead_extras`; at best
-            also an observable that was recorded.
-        records: of all clients.
-        names: columns to read; all columns that the records share by default.
+        extras: ``record_row`` and, if several clients wrote records, ``record`` (their file names),
+            read by :func:`mlobs_client.ipi.read_bead_extras`; if possible, also an observable that
+            was recorded.
+        records: records of all clients.
+        names: columns to read; by default all columns that the records share.
 
     Returns:
         The columns at the steps that all ``extras`` have.
 
     Raises:
-        RecordError: an extra, a record or a row is missing, or a record is that of another run.
+        RecordError: extras, a record or a row are missing, or a record is that of another run.
     """
     steps: Integers = reduce(np.intersect1d, [e.steps for e in extras])
     rows, files = None, None
@@ -89,7 +89,7 @@ def _check_run(
     owners: Integers,
     records: Sequence[Record],
 ) -> None:
-    """Compare what is in both, i-PI's extras and the records."""
+    """Compare observables that are in both the extras and the records."""
     compared: set[int] = set()
     for extra in extras:
         at = np.isin(extra.steps, steps)
@@ -105,13 +105,13 @@ def _check_run(
                 if np.abs(sent - recorded).max() > PRINTED * np.abs(recorded).max():
                     raise RecordError(
                         f"{record.path}: is the record of another run: its {name} differs from "
-                        "that in the extras; give the record beside them (or, if another client "
-                        f"sent this {name}, leave it out of the extras to be joined)"
+                        "that in the extras; give the record of the same run (or, if another "
+                        f"client sent this {name}, leave it out of the extras)"
                     )
     for i in sorted(set(np.unique(owners).tolist()) - compared):
         logger.warning(
-            "%s: it cannot be checked that it belongs to this run; let i-PI write "
-            "extras that it holds, too: %s",
+            "%s: it cannot be checked that this record belongs to the run; let i-PI also "
+            "write one of its observables as extras: %s",
             records[i].path,
             " or ".join(records[i].names),
         )
@@ -120,13 +120,13 @@ def _check_run(
 def _find_owners(
     rows: Integers, files: npt.NDArray[np.str_] | None, records: Sequence[Record]
 ) -> Integers:
-    """Return which record each row is in."""
+    """Return the index of the record of each row."""
     if not records:
         raise RecordError("no record was given to join")
     if files is None:
         if len(records) > 1:
             raise RecordError(
-                f"{len(records)} records, and no extras 'record' that tell which row is in which; "
+                f"{len(records)} records, but no extras 'record' that name the record of each row; "
                 "add <trajectory filename='record' extra_type='record'> extras </trajectory>"
             )
         return np.zeros(rows.shape, np.int64)
@@ -134,7 +134,7 @@ def _find_owners(
     if len(known) < len(records):
         raise RecordError(
             f"several of the records {', '.join(str(record.path) for record in records)} have the "
-            "same name, by which their rows are told apart; give those of one run"
+            "same name, so their rows cannot be told apart; give the records of one run"
         )
     if missing := sorted(set(np.unique(files).tolist()) - known.keys()):
         raise RecordError(f"rows are in the records {', '.join(missing)}, which were not given")

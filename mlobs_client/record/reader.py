@@ -1,6 +1,6 @@
-"""Read a record, finished or not, whole or cut.
+"""Read a record, also one that is truncated or still being written.
 
-A row is given only if its checksum is right: a damaged one is refused with its number.
+A row is returned only if its checksum is right; a damaged row is refused with its number.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from mlobs_client.structure import Integers
 logger = logging.getLogger(__name__)
 
 MOST_NAMED = 5
-"""Damaged rows that are named; a bad disk can damage thousands."""
+"""Largest number of damaged rows in a message; a bad disk can damage thousands."""
 
 
 class Record:
     """The rows of one record; they stay in the file until they are read.
 
     Attributes:
-        path: the file.
-        attributes: who wrote it, when, with which models.
-        shapes: of each column, for one row.
-        units: of each column.
+        path: path of the file.
+        attributes: origin of its numbers: date, versions, models and client file.
+        shapes: shape of one row of each column.
+        units: Hartree atomic unit of each column.
     """
 
     def __init__(self, path: Path | str, header: Header, n_rows: int) -> None:
@@ -60,7 +60,7 @@ class Record:
             rows: row numbers, in any order and shape; all rows by default.
 
         Returns:
-            Shape ``(*rows.shape, *shapes[name])``, atomic units.
+            Shape ``(*rows.shape, *shapes[name])``, in ``units[name]``.
 
         Raises:
             RecordError: the record has no such column or no such row, or a row is damaged.
@@ -84,7 +84,7 @@ class Record:
         return [i for i, row in enumerate(self._rows) if not _is_intact(row)]
 
     def _verify(self, rows: Integers) -> None:
-        """Look at the checksums of rows, of each once: it is one for all columns."""
+        """Check the checksum of each of these rows that was not checked before."""
         new = np.unique(rows[~self._is_verified[rows]])
         damaged = [int(i) for i in new if not _is_intact(self._rows[i])]
         if damaged:
@@ -101,11 +101,13 @@ class Record:
 def open_record(path: Path | str) -> Record:
     """Open a record for reading, also while a client still writes it.
 
-    Rows that were cut or torn at the end of the file are left out; a warning says how many whole
-    ones were.
+    Rows at the end of the file that are truncated or incomplete are left out, with a warning.
+
+    Args:
+        path: path of the record.
 
     Raises:
-        RecordError: this is not a record, or it was cut before its first row.
+        RecordError: the file is not a record, or it is truncated before its first row.
     """
     path = Path(path)
     header = read_header(path)
@@ -113,7 +115,12 @@ def open_record(path: Path | str) -> Record:
 
 
 def count_intact_rows(path: Path, header: Header) -> int:
-    """Return how many rows are there, without those at the end that are cut or torn."""
+    """Return the number of rows without incomplete ones at the end.
+
+    Args:
+        path: path of the record.
+        header: its header.
+    """
     n_whole = max(0, path.stat().st_size - header.data) // header.row.itemsize
     rows = _map_rows(path, header, n_whole)
     n_rows = n_whole
@@ -132,7 +139,11 @@ def count_intact_rows(path: Path, header: Header) -> int:
 
 
 def seal(rows: npt.NDArray[np.void]) -> memoryview:
-    """Set the checksum of each row and return the bytes of the rows, without a copy."""
+    """Set the checksum of each row, and return the bytes of the rows without a copy.
+
+    Args:
+        rows: shape ``(n_rows,)``, rows of the type of the record.
+    """
     content = rows.view(np.uint8).reshape(len(rows), rows.itemsize)
     for row, one in zip(rows, content, strict=True):
         row[CHECKSUM] = zlib.crc32(one[:-8].data)

@@ -1,9 +1,9 @@
 """Append observables to a record.
 
-Guarantee: a row whose number was returned has been given to the operating system. It survives a
-kill of the client at any moment. It survives a power cut if it is older than ``SYNC_SECONDS``;
-rows that the power cut tore are found by their checksum. On a full disk the record keeps every
-row before, and stays readable.
+A row whose number was returned has been passed to the operating system. It survives a kill of the
+client at any time, and a power cut if it is older than ``SYNC_SECONDS``; rows that a power cut has
+damaged are recognized by their checksums. On a full disk the record keeps all rows before, and
+remains readable.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ from mlobs_client.record.reader import count_intact_rows, seal
 logger = logging.getLogger(__name__)
 
 SYNC_SECONDS: Final = 30.0
-"""Rows older than this are on the disk, not only with the operating system."""
+"""Time after which rows are on the disk, not only in the memory of the operating system."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-class _Taken(RecordError):
-    """Somebody else writes this file, or it holds something else."""
+class _NameTaken(RecordError):
+    """Another client writes this file, or it has another content."""
 
 
 class RecordWriter:
-    """One record, open for appending; nobody else can append to it meanwhile.
+    """A record that is open for appending, by one process at a time.
 
-    A record that is there already is continued if it holds the same columns and was written
-    with the same attributes; what a kill tore at its end is removed.
+    An existing record is continued if it has the same columns and was written with the same
+    attributes; an incomplete row at its end is removed.
 
     Attributes:
-        path: the file.
+        path: path of the file.
 
     Args:
-        path: the file to create or to continue.
-        shapes: of each column, for one structure.
-        attributes: versions, models with their sha256, the client file: whatever tells where
-            the numbers come from. The date is added.
+        path: path of the file to create or to continue.
+        shapes: shape of each column for one structure, by its name.
+        attributes: origin of the numbers: versions, models with their sha256, the client file. The
+            date is added.
 
     Raises:
-        RecordError: somebody else writes it, it differs (the error names in what), or it cannot
-            be written.
+        RecordError: another process writes the file, it differs (the message says in what), or it
+            cannot be written.
     """
 
     def __init__(self, path: Path | str, shapes: Shapes, attributes: Attributes) -> None:
         self.path = path = Path(path)
         self._descriptor = _open_alone(path)
         try:
-            self._header = _begin(self._descriptor, path, row_type(shapes), attributes)
+            self._header = _open_header(self._descriptor, path, row_type(shapes), attributes)
             self._n_rows = count_intact_rows(path, self._header)
             self._truncate()
         except BaseException:
@@ -78,7 +78,8 @@ class RecordWriter:
         """Append one row for each structure.
 
         Args:
-            structures: all columns of the record by name, atomic units; other names are ignored.
+            structures: for each structure all columns of the record by name, in the shapes of the
+                record, Hartree atomic units; other names are ignored.
 
         Returns:
             The numbers of the new rows.
@@ -97,7 +98,7 @@ class RecordWriter:
         return range(first, self._n_rows)
 
     def close(self) -> None:
-        """Bring everything to the disk and let others write; a record without rows goes."""
+        """Write everything to the disk, and let other processes write; remove an empty record."""
         if self._n_rows:
             os.fsync(self._descriptor)
         else:
@@ -112,7 +113,7 @@ class RecordWriter:
 
     def _checked(self, name: str, values: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.generic]:
         if name not in values:
-            raise RecordError(f"{self.path}: needs {name!r} for every structure; it is missing")
+            raise RecordError(f"{self.path}: needs {name!r} of each structure, but it is missing")
         value, expected = np.asarray(values[name]), self._header.row[name].shape
         if value.shape != expected:
             raise RecordError(
@@ -147,17 +148,17 @@ class RecordWriter:
 def open_next_record(path: Path | str, shapes: Shapes, attributes: Attributes) -> RecordWriter:
     """Open ``path`` for appending, or the first of ``path-1``, ``path-2``, ... that is free.
 
-    A restarted client continues its record. Clients that share a client file write to records
-    of their own, and so does one with other models. Put the name of :attr:`RecordWriter.path`
-    into the extras beside the row number.
+    A restarted client continues its record. Clients that share a client file write to different
+    records, and so does a client with other models. Send the name of :attr:`RecordWriter.path` in
+    the extras, together with the row number.
 
     Args:
         path: the first choice, for example ``observables.h5`` (then ``observables-1.h5``).
-        shapes: as for :class:`RecordWriter`.
-        attributes: as for :class:`RecordWriter`.
+        shapes: shape of each column for one structure, by its name.
+        attributes: origin of the numbers, see :class:`RecordWriter`.
 
     Raises:
-        RecordError: no record can be written there at all.
+        RecordError: no record can be written in this folder.
     """
     path = Path(path)
     row_type(shapes)
@@ -166,7 +167,7 @@ def open_next_record(path: Path | str, shapes: Shapes, attributes: Attributes) -
     for candidate in _candidates(path):
         try:
             writer = RecordWriter(candidate, shapes, attributes)
-        except _Taken as error:
+        except _NameTaken as error:
             logger.info("%s; trying the next name", error)
             continue
         return writer
@@ -186,11 +187,15 @@ def _open_alone(path: Path) -> int:
         raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
     if not lock(descriptor, path):
         os.close(descriptor)
-        raise _Taken(f"{path}: another client is writing it; give each client its own record_file")
+        raise _NameTaken(
+            f"{path}: another client is writing it; give each client its own record_file"
+        )
     return descriptor
 
 
-def _begin(descriptor: int, path: Path, row: np.dtype[np.void], attributes: Attributes) -> Header:
+def _open_header(
+    descriptor: int, path: Path, row: np.dtype[np.void], attributes: Attributes
+) -> Header:
     if os.fstat(descriptor).st_size == 0:
         created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         content = make_header(row, {**attributes, "format": FORMAT, "created": created})
@@ -203,22 +208,22 @@ def _begin(descriptor: int, path: Path, row: np.dtype[np.void], attributes: Attr
     try:
         header = read_header(path)
     except RecordError as error:
-        raise _Taken(str(error)) from error
+        raise _NameTaken(str(error)) from error
     _check_same(path, header, row, attributes)
     return header
 
 
 def _check_same(path: Path, header: Header, row: np.dtype[np.void], attributes: Attributes) -> None:
     if header.row != row:
-        raise _Taken(
-            f"{path}: is there already and holds {_columns(header.row)}, not {_columns(row)}; "
-            "choose another name or move it away"
+        raise _NameTaken(
+            f"{path}: exists already with the columns {_columns(header.row)}, not "
+            f"{_columns(row)}; choose another name or move it away"
         )
     before = {k: v for k, v in header.attributes.items() if k not in ("format", "created")}
     for name in sorted(before.keys() | attributes.keys()):
         if before.get(name) != attributes.get(name):
-            raise _Taken(
-                f"{path}: is there already and was written with another {name!r} "
+            raise _NameTaken(
+                f"{path}: exists already and was written with another {name!r} "
                 f"({before.get(name)!r}, now {attributes.get(name)!r}); choose another name or "
                 "move it away"
             )

@@ -1,4 +1,4 @@
-"""Extra force terms: each an energy that is a function of observables."""
+"""Extra force terms; each is an energy that is a function of observables."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A fixed electric displacement: the open circuit, where a field is the closed one."""
+"""A fixed electric displacement, as in an open circuit; a fixed field is that of a closed one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class FixedDisplacement:
         U(D, R, h) = E_0(R, h) + \frac{V}{8\pi} |D - 4\pi P|^2
 
     Units are Hartree atomic units with the D of Gauss, :math:`D = E + 4\pi P`, which is that of SI
-    divided by :math:`\epsilon_0`: D is measured in units of a field, and without polarization D
-    is the field. The field that acts on the atoms, :math:`E = D - 4\pi P`, follows their dipole,
-    and the forces are those of :class:`UniformField` at this E.
+    divided by :math:`\epsilon_0`: D has the unit of a field, and without polarization it equals
+    the field. The field that acts on the atoms, :math:`E = D - 4\pi P`, follows their dipole, and
+    the forces are those of :class:`UniformField` at this E.
 
-    With ``second_order`` electrons screen too: :math:`P = (\mu + \alpha E)/V`, so that
+    With ``second_order`` the electrons screen as well: :math:`P = (\mu + \alpha E)/V`, so that
     :math:`E = (1 + 4\pi\alpha/V)^{-1} (D - 4\pi\mu/V)`, and
 
     .. math::
@@ -37,22 +37,22 @@ class FixedDisplacement:
 
     ``dipole`` and ``born_charges`` are then those in the field E, as in :class:`UniformField`.
 
-    P is that of the positions as they are. An ion that moves through the cell by a lattice vector
-    a has brought the charge N e from one side to the other: P changes by e N a/V, and E with it.
-    So other branches of the dipole are other states, with other forces; the branch is that of the
-    first structure, and positions have to stay unwrapped. Nothing is remembered here.
+    P is computed from the positions as they are. An ion that moves through the cell by a lattice
+    vector a has carried the charge N e from one side to the other: P changes by e N a/V, and E with
+    it. So other branches of the dipole are other states, with other forces. The branch is that of
+    the first structure, and positions have to stay unwrapped; the term has no memory.
 
-    Under strain two conditions differ. D is fixed as a vector, or (``reference_cell``) its flux
-    through the faces of the cell is: the free charge on the plates of a capacitor that is
-    deformed, D = (V_0/V) D_0 h_0^{-1} h with the lattice vectors as rows of h.
+    Two conditions differ under strain. Either the vector D is fixed, or (``reference_cell``) its
+    flux through the faces of the cell, which is the free charge on the plates of a capacitor that
+    is deformed: D = (V_0/V) D_0 h_0^{-1} h, with the lattice vectors as rows of h.
 
     Attributes:
         displacement: shape ``(3,)``, D in atomic units of a field, Eh/(e bohr).
-        second_order: whether the field polarizes the electrons.
-        reference_cell: shape ``(3, 3)``, bohr: fixes the flux that ``displacement`` has through
-            the faces of this cell; None fixes the vector.
-        is_fixed: along which Cartesian axes D is fixed; along the others E is zero. All of them
-            with a ``reference_cell``.
+        second_order: True if the field polarizes the electrons.
+        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; the flux that
+            ``displacement`` has through the faces of this cell is fixed. None fixes the vector.
+        is_fixed: for each Cartesian axis, True if D is fixed along it; E is zero along the others.
+            With a ``reference_cell`` all are True.
 
     Source:
         Stengel, Spaldin, Vanderbilt, Nature Physics 5, 304 (2009); for molecular dynamics Zhang and
@@ -69,7 +69,12 @@ class FixedDisplacement:
         return UniformField(self.displacement, self.second_order).needs
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Energy and derivatives for one structure, which has to be periodic.
+        """Return energy and derivatives for one structure, which has to be periodic.
+
+        Args:
+            structure: the structure, atomic units.
+            values: its ``dipole``, shape ``(3,)``, e bohr; with ``second_order`` also its
+                ``polarizability``, shape ``(3, 3)``, bohr^3.
 
         Raises:
             MissingObservable: Born charges in the field need the gradient of the polarizability.
@@ -91,7 +96,12 @@ class FixedDisplacement:
         )
 
     def field(self, structure: Structure, values: Values) -> Array:
-        """The field E that acts on the atoms, shape ``(3,)``, Eh/(e bohr)."""
+        """Return the field E that acts on the atoms, shape ``(3,)``, Eh/(e bohr).
+
+        Args:
+            structure: as for a call.
+            values: as for a call.
+        """
         per_volume = FOUR_PI / structure.volume
         field = self._displacement(structure) - per_volume * values["dipole"]
         axes = np.flatnonzero(self.is_fixed)

@@ -1,4 +1,4 @@
-"""A static, uniform electric field, and the guard of the multi-valued dipole it couples to."""
+"""A static, uniform electric field, and a check that positions stay unwrapped in it."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from mlobs_client.terms.term import Coupling
 
 @dataclass(frozen=True)
 class UniformField:
-    r"""The energy of a static, uniform field F.
+    r"""The energy of the cell in a static, uniform field F.
 
     .. math::
 
         E = E_0 - \mu \cdot F - \tfrac12 F \cdot \alpha F
 
-    The second part only with ``second_order``, and then in energy, forces and virial alike: an
-    energy with :math:`\alpha` and forces without its gradient would not be conserved. Only the
-    symmetric part of :math:`\alpha` has an energy, so only this part induces a dipole.
+    The last term is included with ``second_order`` only, and then in energy, forces and virial
+    alike: an energy with :math:`\alpha` and forces without its gradient would not be conserved.
+    Only the symmetric part of :math:`\alpha` contributes to the energy, so only this part induces a
+    dipole.
 
-    At second order ``dipole`` and ``born_charges`` become those in the field,
-    :math:`\mu + \alpha F` and its gradient. The dipoles of committee members stay those at zero
+    At second order, ``dipole`` and ``born_charges`` become those in the field,
+    :math:`\mu + \alpha F` and its gradient. The dipoles of committee members remain those at zero
     field.
 
-    Under strain two conditions differ. F is fixed as a vector; or (``reference_cell``) its voltages
-    :math:`F \cdot a_i` along the lattice vectors are, those of electrodes that move with the cell,
-    and F follows the cell. At fixed F an ion that has moved through the cell by a lattice vector
-    changes the virial, by the work on its quantum, as its way becomes longer under strain; at
-    fixed voltages it does not. The first is the "improper", the second the "proper" piezoelectric
-    response.
+    Two conditions differ under strain. Either the vector F is fixed, or (``reference_cell``) its
+    voltages :math:`F \cdot a_i` along the lattice vectors, as with electrodes that move with the
+    cell; then F follows the cell. At fixed F, an ion that has moved through the cell by a lattice
+    vector changes the virial by the work on its quantum, because its path becomes longer under
+    strain; at fixed voltages it does not. The first condition gives the "improper", the second the
+    "proper" piezoelectric response.
 
     Attributes:
         field: shape ``(3,)``, Eh/(e bohr).
-        second_order: whether the field polarizes the electrons.
-        reference_cell: shape ``(3, 3)``, bohr: fixes the voltages that ``field`` has along the
-            lattice vectors of this cell; None fixes the vector.
+        second_order: True if the field polarizes the electrons.
+        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; the voltages that
+            ``field`` has along them are fixed. None fixes the vector.
     """
 
     field: Array
@@ -53,7 +54,12 @@ class UniformField:
         return frozenset({"dipole", "polarizability"} if self.second_order else {"dipole"})
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Energy and derivatives for one structure.
+        """Return energy and derivatives for one structure.
+
+        Args:
+            structure: the structure, atomic units.
+            values: its ``dipole``, shape ``(3,)``, e bohr; with ``second_order`` also its
+                ``polarizability``, shape ``(3, 3)``, bohr^3.
 
         Raises:
             MissingObservable: Born charges in the field need the gradient of the polarizability.
@@ -78,7 +84,7 @@ class UniformField:
         return np.asarray(np.linalg.solve(structure.cell, self.reference_cell @ self.field))
 
     def _explicit(self, structure: Structure, dipole: Array) -> Gradient | None:
-        """What the change of the field with the cell adds."""
+        """Return the part of the gradient that is due to the change of the field with the cell."""
         if self.reference_cell is None:
             return None
         strain = dipole[:, None] * self._field(structure)
@@ -100,32 +106,32 @@ def _symmetric(tensor: Array, axes: tuple[int, int] = (0, 1)) -> Array:
 
 
 SAME_TRAJECTORY: Final = 1.0
-"""Bohr, root mean square over atoms: steps and beads of one trajectory are closer than this."""
+"""Largest root mean square distance of steps and beads of one trajectory, over atoms, bohr."""
 
 JUMP_TOLERANCE: Final = 0.25
-"""Of a lattice vector: how far from a whole lattice vector a jump of an atom may be."""
+"""Largest distance of a jump from a whole lattice vector, in lattice vectors."""
 
 
 class UnwrappedPositions:
     """Refuse structures whose atoms were wrapped back into the cell.
 
-    A multi-valued dipole jumps by e N a when atom N goes through the cell's wall and comes back on
-    the other side, and the energy of the field jumps with it. i-PI wraps unless the forcefield
-    says ``pbc='False'``; nothing on the wire tells.
+    A multi-valued dipole jumps by e N a when an atom of oxidation number N crosses a face of the
+    cell and comes back on the other side, and the energy in a field jumps with it. i-PI wraps
+    positions unless the forcefield has ``pbc='False'``; the protocol does not tell.
 
     This is a term without energy. It remembers the latest structure of each trajectory. A new
     structure belongs to the trajectory from which it differs by a small motion and whole lattice
     vectors of its atoms; if there are such lattice vectors, atoms were wrapped in between. Beads
-    of one ring polymer are neighbours just as two steps are, so their order does not matter, nor
-    that other clients saw some of them. Structures of other replicas are too far away to be
-    compared, and start a trajectory of their own.
+    of one ring polymer are as close as two steps, so neither their order matters nor that other
+    clients answered some of them. Structures of other replicas are too far away to be compared,
+    and start a trajectory of their own.
 
-    It cannot see that positions are wrapped before the first atom crosses a wall, which is also
-    when the first harm would be done.
+    The check cannot see that positions are wrapped before the first atom crosses a face, but until
+    then wrapping does no harm.
 
     Args:
-        memory: how many trajectories to remember; put as many as there are replicas behind one
-            client, or more.
+        memory: number of trajectories to remember, at least that of the replicas that this client
+            answers.
     """
 
     needs: frozenset[str] = frozenset()
@@ -134,7 +140,11 @@ class UnwrappedPositions:
         self._latest: deque[Array] = deque(maxlen=memory)  # fractional, last seen first
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Check one structure; no energy.
+        """Check one structure; the energy is zero.
+
+        Args:
+            structure: the structure, atomic units.
+            values: not used.
 
         Raises:
             EvaluationError: an atom jumped by about a lattice vector.
@@ -150,7 +160,7 @@ class UnwrappedPositions:
 
 
 def _continues(latest: Array, fractional: Array, structure: Structure) -> bool:
-    """Whether ``structure`` follows on ``latest``; an error if atoms jumped in between."""
+    """Return whether ``structure`` follows ``latest``; raise if atoms jumped in between."""
     if latest.shape != fractional.shape:
         return False
     change = fractional - latest

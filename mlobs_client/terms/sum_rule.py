@@ -1,4 +1,4 @@
-"""The acoustic sum rule of Born charges, restored where a model does not obey it exactly."""
+"""Restore the acoustic sum rule of Born charges, which few models obey exactly."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from mlobs_client.terms.term import Coupling
 logger = logging.getLogger(__name__)
 
 LARGE: Final = 0.01
-"""e per atom: what rounding does not do."""
+"""Correction that rounding alone does not explain, e per atom."""
 
 
 class AcousticSumRule:
-    r"""Take off what the Born charges add up to beyond the charge of the cell.
+    r"""Subtract from all Born charges the mean deviation from the acoustic sum rule.
 
     .. math::
 
         Z_I \to Z_I - \frac1n \Big(\sum_J Z_J - Q\, 1\Big)
 
-    When all n atoms move together, the dipole changes by the charge Q times the way. Models in
-    single precision, and those that know absolute positions, miss this a little; i-PI's
-    ``driven_dynamics`` then stops, or the field accelerates the centre of mass.
+    When all n atoms move together, the dipole changes by the charge Q times the displacement.
+    Models in single precision, and those that depend on absolute positions, violate this slightly;
+    i-PI's ``driven_dynamics`` then stops, or the field accelerates the centre of mass.
 
-    This is a term without energy. It says once, of its first structure, how much it has moved.
+    This is a term without energy. It logs the correction of its first structure.
 
     Args:
-        charge: Q in e, what the oxidation numbers add up to.
+        charge: Q, the sum of the oxidation numbers, e.
     """
 
     needs: frozenset[str] = frozenset()
@@ -41,7 +41,12 @@ class AcousticSumRule:
         self._has_spoken = False
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Change ``born_charges``, where they are evaluated; no energy."""
+        """Correct ``born_charges`` if they are evaluated; the energy is zero.
+
+        Args:
+            structure: the structure, atomic units.
+            values: its ``born_charges``, shape ``(n_atoms, 3, 3)``, e; or none.
+        """
         if "born_charges" not in values:
             return Coupling(0.0, {})
         born_charges = values["born_charges"]
@@ -54,7 +59,7 @@ class AcousticSumRule:
         self._has_spoken = True
         logger.log(
             logging.WARNING if moved > LARGE else logging.INFO,
-            "sum_rule: elements of the Born charges are moved by at most %.2g e to add up to %d e; "
+            "sum_rule: elements of the Born charges change by at most %.2g e to add up to %d e; "
             "later structures are treated alike",
             moved,
             self._charge,

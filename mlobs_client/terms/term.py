@@ -1,4 +1,4 @@
-"""What every term promises: an energy, and its derivative with respect to observables."""
+"""The interface of force terms: an energy and its derivatives with respect to observables."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from mlobs_client.structure import Array, Structure
 
 @dataclass(frozen=True)
 class Coupling:
-    """The energy of one term for one structure.
+    """The energy of one term for one structure, with its derivatives.
 
     Attributes:
-        energy: Eh.
-        cotangents: d(energy)/d(observable), in the shape of the observable, atomic units.
-        explicit: the part of the gradient that does not go through observables (a restraint on
-            positions, the volume in a constant-D enthalpy); None where there is none.
-        updated: observables that the term changes, for example the dipole induced by a field.
+        energy: energy, Eh.
+        cotangents: d(energy)/d(observable) by the name of the observable, each in the shape of the
+            observable, Hartree atomic units.
+        explicit: gradient at fixed observables (of a restraint on positions, or of the volume at
+            a fixed displacement); None if the energy depends on observables only.
+        updated: observables that the term changes, for example by the dipole that a field induces;
+            shapes and units of the table of quantities.
     """
 
     energy: float
@@ -29,11 +31,16 @@ class Coupling:
 
 
 class Term(Protocol):
-    """An energy that is a function of observables (and perhaps of the structure)."""
+    """An energy that is a function of observables, and possibly of the structure."""
 
     @property
     def needs(self) -> frozenset[str]:
-        """Observables that the term is a function of."""
+        """The names of the observables that the energy depends on."""
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Energy and derivatives for one structure."""
+        """Return energy and derivatives for one structure.
+
+        Args:
+            structure: the structure, atomic units.
+            values: its observables by name, Hartree atomic units, with all that the term needs.
+        """

@@ -1,1 +1,1 @@
-"""The i-PI side of a client: bytes on a socket to structures, replies to bytes."""
+"""The connection of a client to i-PI: it reads structures from a socket, and sends replies."""

@@ -1,4 +1,4 @@
-"""The loop that joins connection, transport and evaluation."""
+"""The loop of a client: it waits for requests of i-PI, evaluates them and sends the replies."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ from mlobs_client.wire.transport import Address, Transport, connect
 logger = logging.getLogger(__name__)
 
 Responder = Callable[[Evaluate], Sequence[Reply]]
+"""A function that makes one reply for each structure of a request."""
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(connection: Connection, transport: Transport, respond: Responder) -> None:
-    """Answer an i-PI server until it says EXIT.
+    """Answer an i-PI server until it sends EXIT.
+
+    Args:
+        connection: the state of the conversation.
+        transport: the connected socket.
+        respond: makes one reply for each structure of a request.
 
     Raises:
         ServerGone: the server disappeared without EXIT.
-        ProtocolError: a message or a reply broke the protocol.
-        StopRequested: somebody asked us to finish; no result that was asked for is withheld from a
-            server that reads.
+        ProtocolError: a message or a reply violates the protocol.
+        StopRequested: the client was asked to finish; it has sent all results that were requested
+            to a server that reads.
     """
     while True:
         event = connection.next_event()
@@ -44,19 +50,19 @@ def serve(connection: Connection, transport: Transport, respond: Responder) -> N
 
 
 def run_client(address: Address, patience: float, respond: Responder) -> signal.Signals | None:
-    """Connect to an i-PI server and answer it until it says EXIT.
+    """Connect to an i-PI server and answer it until it sends EXIT.
 
-    Have the models ready before: a server that accepts a client waits for its first word, and
-    all other clients wait with it.
+    Load the models before: a server that accepts a client waits for its first message, and all
+    other clients wait with it.
 
     SIGTERM and SIGINT end the client cleanly: results that are being computed are finished and
-    delivered, then the connection is closed, and i-PI goes on with its other clients. A server that
-    reads nothing for a second does not get them. A second signal acts as if there were no handler.
+    sent, then the connection is closed, and i-PI goes on with its other clients. If the server
+    reads nothing for a second, they are lost. A second signal acts as if there were no handler.
     Signals are handled in the main thread only.
 
     Args:
         address: where the server listens.
-        patience: seconds to wait for a server that is not up yet.
+        patience: time to wait for a server that has not started yet, s.
         respond: makes one reply for each structure of a request.
 
     Returns:
@@ -64,9 +70,9 @@ def run_client(address: Address, patience: float, respond: Responder) -> signal.
         exit with status ``128 + signal``.
 
     Raises:
-        TransportError: no server came up in time.
+        TransportError: no server started in time.
         ServerGone: the server disappeared without EXIT.
-        ProtocolError: a message or a reply broke the protocol.
+        ProtocolError: a message or a reply violates the protocol.
     """
     with _stop_on_signals() as stop:
         try:
@@ -76,7 +82,7 @@ def run_client(address: Address, patience: float, respond: Responder) -> signal.
         except StopRequested:
             logger.info("finished on %s", stop.signal.name if stop.signal else "request")
             return stop.signal
-    logger.info("the i-PI server at %s said EXIT", address)
+    logger.info("the i-PI server at %s sent EXIT", address)
     return None
 
 

@@ -1,7 +1,7 @@
-"""Observables to and from the JSON text that i-PI carries beside the forces.
+"""Write and read the JSON text with observables that i-PI carries beside the forces.
 
-Keys on the wire are those of :data:`mlobs_client.quantities.QUANTITIES`. Born charges change
-their order: i-PI wants ``BEC`` with shape ``(3 n_atoms, 3)``, one row for each displacement and
+The keys are those of :data:`mlobs_client.quantities.QUANTITIES`. The indices of Born charges are
+reordered: i-PI wants ``BEC`` with shape ``(3 n_atoms, 3)``, one row for each displacement and
 one column for each component of the dipole.
 
 Source:
@@ -32,27 +32,36 @@ def encode(values: Mapping[str, Value]) -> bytes:
     """Write observables as JSON.
 
     Args:
-        values: arrays and numbers by our names (atomic units), and texts. Names that are not in
-            the table of quantities, such as ``record_row``, are written as they are.
+        values: arrays and numbers by the name of the quantity, with its shape and its Hartree
+            atomic unit, and texts. Names that are not in the table of quantities, such as
+            ``record_row``, are written as they are.
 
     Returns:
-        UTF-8 text; float64 numbers come back exactly. Empty without values.
+        UTF-8 text, from which float64 numbers are read back exactly; empty without values.
 
     Raises:
-        LocalProtocolError: a key that i-PI keeps for itself, a key twice, NaN or infinity.
+        LocalProtocolError: a key is reserved by i-PI or occurs twice, or a number is NaN or
+            infinite.
     """
     fields: dict[str, object] = {}
     for name, value in values.items():
         key = QUANTITIES[name].wire_name if name in QUANTITIES else name
         if key in RESERVED or key in fields:
-            problem = "i-PI uses this key itself" if key in RESERVED else "this key is there twice"
+            problem = "i-PI uses this key itself" if key in RESERVED else "this key occurs twice"
             raise LocalProtocolError(f"extras cannot carry {name!r} as {key!r}: {problem}")
         fields[key] = _plain(name, value)
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY) if fields else b""
 
 
 def decode(text: bytes | str) -> dict[str, Array | str]:
-    """Read what :func:`encode` wrote; numbers become arrays (of shape ``()``), texts stay.
+    """Read a text of :func:`encode`.
+
+    Args:
+        text: JSON, UTF-8.
+
+    Returns:
+        By the name of the quantity: arrays with its shape in Hartree atomic units (a number is an
+        array of shape ``()``), and texts.
 
     Raises:
         RemoteProtocolError: the text is not a JSON object of numbers, arrays and texts.

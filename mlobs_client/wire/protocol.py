@@ -1,7 +1,7 @@
-"""The i-PI protocol without input and output: bytes in, events out, bytes out.
+"""The protocol of i-PI, without input and output: it turns bytes into events, replies into bytes.
 
-No socket and no clock, so every conversation can be tested byte by byte. The order of messages
-is the table :data:`TRANSITIONS`; the layout of messages is in :class:`Connection`.
+It uses neither a socket nor a clock, so every conversation can be tested byte by byte. The order of
+messages is the table :data:`TRANSITIONS`; their layout is in :class:`Connection`.
 
 Source:
     i-PI 3.3.1, ``ipi/interfaces/sockets.py`` (``Driver.initialize``, ``dispatch_send``,
@@ -22,15 +22,19 @@ from mlobs_client.errors import LocalProtocolError, RemoteProtocolError, ServerG
 from mlobs_client.structure import Array
 
 HEADER_LENGTH: Final = 12
-# Lengths beyond these are noise, not simulations; without limits a stray number would make
-# the client wait for ever for bytes that nobody will send.
+# Larger lengths are noise, not simulations; without limits a stray number would make the client
+# wait forever for bytes that never come.
 MAX_ATOMS: Final = 50_000_000
 MAX_DIGITS: Final = 18
 MAX_INIT_LENGTH: Final = 1 << 24
 
 
 def header(name: str) -> bytes:
-    """Return the 12 bytes that announce a message."""
+    """Return the 12 bytes with which a message starts.
+
+    Args:
+        name: ASCII name of the message.
+    """
     return name.ljust(HEADER_LENGTH).encode("ascii")
 
 
@@ -46,17 +50,17 @@ FORCEREADY: Final = header("FORCEREADY")
 
 
 class State(Enum):
-    """Where the conversation stands."""
+    """The state of the conversation."""
 
-    CONNECTED = auto()  # nothing said yet: i-PI must tell the request id first
+    CONNECTED = auto()  # no message yet: i-PI must send the request id first
     IDLE = auto()
-    EVALUATING = auto()  # the caller owes us send_results()
-    HAS_RESULTS = auto()  # we owe the server its forces
+    EVALUATING = auto()  # the caller has to call send_results()
+    HAS_RESULTS = auto()  # the server has not fetched them yet
     ENDED = auto()
 
 
-# (state, message from the server) -> next state. A pair that is absent is an error. While
-# EVALUATING, messages wait in the buffer.
+# (state, message from the server) -> next state. A pair that is missing is an error. While
+# EVALUATING, messages stay in the buffer.
 TRANSITIONS: Final[dict[tuple[State, bytes], State]] = {
     (State.CONNECTED, STATUS): State.CONNECTED,
     (State.CONNECTED, INIT): State.IDLE,
@@ -80,7 +84,7 @@ STATUS_REPLIES: Final = {
 
 
 class Need(Enum):
-    """The connection cannot go on without more bytes."""
+    """The connection needs more bytes."""
 
     DATA = auto()
 
@@ -92,9 +96,10 @@ class Evaluate:
     Attributes:
         cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
         positions: shape ``(n_structures, n_atoms, 3)``, bohr.
-        request_id: what INIT said; i-PI says it once per connection, so it is no bead index.
+        request_id: the number in INIT; i-PI sends it once per connection, so it is not a bead
+            index.
         init_text: the text of INIT, ``<parameters>`` of the forcefield.
-        batch_size: how many structures a request can hold.
+        batch_size: number of structures that a request can hold.
     """
 
     cells: Array
@@ -106,7 +111,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Exit:
-    """The server said EXIT: a clean end."""
+    """The server sent EXIT, which is a clean end."""
 
 
 Event = Need | Evaluate | Exit
@@ -114,12 +119,13 @@ Event = Need | Evaluate | Exit
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """What the server gets for one structure.
+    """The results for one structure.
 
     Attributes:
-        energy: Eh.
+        energy: energy, Eh.
         forces: shape ``(n_atoms, 3)``, Eh/bohr.
-        virial: shape ``(3, 3)``, Eh, -dE/d(strain) where rows become ``R (1 + strain)``.
+        virial: shape ``(3, 3)``, Eh, -dE/d(strain), where strain turns row vectors R into
+            R (1 + strain).
         extras: JSON text, UTF-8; see :mod:`mlobs_client.wire.extras`.
     """
 
@@ -132,8 +138,8 @@ class Reply:
 class Connection:
     """One conversation with an i-PI server, as a state machine.
 
-    Call :meth:`next_event` until it asks for data, send :meth:`data_to_send`, feed what the
-    server says to :meth:`receive_data`. STATUS, INIT and GETFORCE are answered inside.
+    Call :meth:`next_event` until it asks for data, send :meth:`data_to_send`, and pass the bytes
+    of the server to :meth:`receive_data`. STATUS, INIT and GETFORCE are answered inside.
     """
 
     def __init__(self) -> None:
@@ -153,11 +159,11 @@ class Connection:
 
     @property
     def owes_results(self) -> bool:
-        """Whether results are ready that the server has not fetched yet."""
+        """True if results are ready that the server has not fetched yet."""
         return self._state is State.HAS_RESULTS
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the server; no bytes mean that it closed its end."""
+        """Take bytes from the server; no bytes mean that it has closed its end."""
         if not data:
             self._server_closed = True
         self._incoming += data
@@ -169,10 +175,10 @@ class Connection:
         return data
 
     def next_event(self) -> Event:
-        """Work through the received bytes up to the next thing that the caller must do.
+        """Process the received bytes up to the next event that the caller must handle.
 
         Raises:
-            RemoteProtocolError: the server sent what the protocol does not allow.
+            RemoteProtocolError: the server sent a message that the protocol does not allow.
             ServerGone: the server closed its end without EXIT.
             LocalProtocolError: the last :class:`Evaluate` was not answered.
         """
@@ -194,15 +200,18 @@ class Connection:
         return Exit()
 
     def send_results(self, replies: Sequence[Reply]) -> None:
-        """Answer the last :class:`Evaluate`, one reply for each of its structures.
+        """Answer the last :class:`Evaluate`.
+
+        Args:
+            replies: one for each of its structures.
 
         Raises:
-            LocalProtocolError: nothing was asked, or a reply has a wrong shape, NaN or infinity.
+            LocalProtocolError: there was no request, or a reply has a wrong shape, NaN or infinity.
         """
         if self._state is not State.EVALUATING:
             raise LocalProtocolError(
-                f"results were given in state {self._state.name}, but the server asked for none; "
-                "call send_results once after each Evaluate"
+                f"send_results was called without a request, in state {self._state.name}; "
+                "call it once after each Evaluate"
             )
         n_structures, n_atoms = self._requested
         if len(replies) != n_structures:
@@ -229,7 +238,7 @@ class Connection:
         return name, body
 
     def _message_size(self, name: bytes) -> int | None:
-        """Return the length of the first message with its header, None while unknown."""
+        """Return the length of the first message with its header; None while it is not known."""
         if name == INIT:
             length = self._peek_int(HEADER_LENGTH + 4)
             if length is None:
@@ -244,7 +253,7 @@ class Connection:
     def _posdata_size(self) -> int | None:
         if self._incoming[20:28] == b"ipi_shm_":  # names of segments instead of a cell
             raise RemoteProtocolError(
-                "the server talks through shared memory, which this client does not; write "
+                "the server uses shared memory, which this client does not support; write "
                 "mode='unix' instead of mode='shm' in its <ffsocket>"
             )
         n_structures = self._batch_size
@@ -274,8 +283,8 @@ class Connection:
         at_count, at_cells = (144, 0) if n == 1 else (0, 4)
         n_atoms = int(struct.unpack_from("=i", body, at_count)[0])
         cells = np.frombuffer(body, np.float64, 18 * n, at_cells).reshape(n, 2, 3, 3)[:, 0]
-        # i-PI has the lattice vectors as columns, we have them as rows. Copies, because the
-        # numbers start at odd addresses.
+        # Lattice vectors are columns in i-PI and rows here. Copies, because the numbers start at
+        # odd addresses.
         cells = cells.transpose(0, 2, 1).copy()
         positions = np.frombuffer(body, np.float64, 3 * n_atoms * n, 4 + 144 * n)
         positions = positions.reshape(n, n_atoms, 3).copy()
@@ -288,8 +297,8 @@ class Connection:
     def _describe_end(self) -> str:
         where = f"in state {self._state.name}"
         if self._incoming:
-            begin = bytes(self._incoming[:HEADER_LENGTH]).decode("ascii", "replace").strip()
-            where = f"in the middle of {begin!r}"
+            start = bytes(self._incoming[:HEADER_LENGTH]).decode("ascii", "replace").strip()
+            where = f"in the middle of {start!r}"
         return (
             f"the i-PI server closed the connection without EXIT, {where}; "
             "the end of its own log says why"
@@ -309,13 +318,13 @@ def _describe_unexpected(state: State, name: bytes) -> str:
 
 
 def _read_batch_size(init_text: str) -> int:
-    """Find the announcement ``batch_size:N`` among the parameters in INIT."""
-    for parameter in reversed(init_text.split(",")):  # i-PI appends its own word
+    """Return N of ``batch_size:N`` among the parameters in INIT; 1 if it is missing."""
+    for parameter in reversed(init_text.split(",")):  # i-PI appends its own
         key, _, value = parameter.partition(":")
         if key.strip() != "batch_size":
             continue
         word = value.strip()
-        # Python reads no integers of thousands of digits
+        # Python does not read integers of thousands of digits
         if not word.isdecimal() or len(word) > MAX_DIGITS or not 1 <= int(word) <= MAX_ATOMS:
             raise RemoteProtocolError(
                 f"INIT announces batch_size {word[:40]!r}, not an integer from 1 to {MAX_ATOMS}; "
@@ -326,11 +335,11 @@ def _read_batch_size(init_text: str) -> int:
 
 
 def count_without_padding(cells: Array, positions: Array) -> int:
-    """Count structures up to the first of the trailing run of identical ones.
+    """Count the structures of a request without repeats of the last one at its end.
 
     Args:
-        cells: shape ``(n_structures, 3, 3)``.
-        positions: shape ``(n_structures, n_atoms, 3)``.
+        cells: shape ``(n_structures, 3, 3)``, bohr.
+        positions: shape ``(n_structures, n_atoms, 3)``, bohr.
     """
     if len(positions) == 1:
         return 1
@@ -348,7 +357,7 @@ def _check_finite(name: str, values: Array) -> None:
 
 
 def _pack(replies: Sequence[Reply], n_atoms: int, batch_size: int) -> list[bytes]:
-    """Lay out FORCEREADY; one structure is a batch of one, here the layouts agree."""
+    """Return the bytes of FORCEREADY; the layout of one structure is that of a batch of one."""
     energies = _stack("energy", [reply.energy for reply in replies], ())
     forces = _stack("forces", [reply.forces for reply in replies], (n_atoms, 3))
     virials = _stack("virial", [reply.virial for reply in replies], (3, 3))

@@ -1,10 +1,10 @@
-"""Where the relay of a run listens, and how a client is let in.
+"""Find the relay of a run, and authenticate clients at it.
 
 ``mlobs run --listen`` writes a file that only its owner can read, with a password. The relay sends
-a random challenge; the client answers with the ``<address>`` that it wants to serve and with a code
-that only who knows the password can make of both (HMAC, RFC 2104). So the password itself is never
-on the network, and an answer that somebody has overheard opens nothing. What follows is neither
-encrypted nor signed: i-PI's own protocol asks nobody who he is.
+a random challenge; the client answers with the ``<address>`` that it wants to serve, and with a
+code that cannot be computed from both without the password (HMAC, RFC 2104). So the password itself
+is never sent over the network, and an answer that somebody has recorded is worthless. The messages
+of i-PI that follow are neither encrypted nor signed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ NOT_YET: Final = "i-PI does not listen yet"
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Who listens where.
+    """The address of the relay of a run, and its password.
 
     Attributes:
         run: a random name, which no other run has.
-        host: an IPv4 address of the node of i-PI.
-        port: there.
-        password: of this run.
+        host: IPv4 address of the node of i-PI.
+        port: TCP port of the relay.
+        password: password of this run.
     """
 
     run: str
@@ -49,11 +49,20 @@ class Rendezvous:
 
     @classmethod
     def invent(cls, run: str, host: str, port: int) -> Self:
-        """Make one with a new password."""
+        """Choose a new password for a run.
+
+        Args:
+            run: name of the run.
+            host: IPv4 address of the node of i-PI.
+            port: TCP port of the relay.
+        """
         return cls(run, host, port, secrets.token_hex(32))
 
     def write(self, path: Path) -> None:
-        """Write the file at once as a whole, for its owner alone.
+        """Write the file as a whole, readable for its owner only.
+
+        Args:
+            path: path of the file.
 
         Raises:
             LaunchError: it cannot be written.
@@ -62,7 +71,11 @@ class Rendezvous:
             draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     def remove(self, path: Path) -> None:
-        """Remove the file, unless another run has written its own meanwhile."""
+        """Remove the file, unless another run has replaced it.
+
+        Args:
+            path: path of the file.
+        """
         with contextlib.suppress(OSError, RemoteProtocolError):
             if Rendezvous.read(path) == self:
                 path.unlink()
@@ -72,12 +85,12 @@ class Rendezvous:
         """Read the file.
 
         Args:
-            path: of the file.
-            run: the name that it must have, if any.
+            path: path of the file.
+            run: name that the run must have; if empty, any run is accepted.
 
         Raises:
-            OSError: it cannot be read, is not there (ENOENT), or is of another run (ENOENT, too).
-            RemoteProtocolError: something else is in it.
+            OSError: it cannot be read, or with ENOENT, it does not exist or is of another run.
+            RemoteProtocolError: it has another content.
         """
         try:
             found = cls(**orjson.loads(path.read_bytes()))
@@ -94,15 +107,15 @@ class Rendezvous:
         return found
 
     def greet(self, stream: socket.socket, address: str) -> None:
-        """Ask to be let in.
+        """Authenticate a client at the relay.
 
         Args:
-            stream: to the relay.
-            address: of the socket to be served.
+            stream: connection to the relay.
+            address: ``<address>`` of the socket to be served.
 
         Raises:
-            OSError: nobody answers, or with ECONNREFUSED, i-PI does not listen yet.
-            RemoteProtocolError: we are not let in.
+            OSError: the relay does not answer, or with ECONNREFUSED, i-PI does not listen yet.
+            RemoteProtocolError: the relay refuses this client.
         """
         proof = self._prove(receive_line(stream, RELAY_TIMEOUT), address)
         stream.sendall(orjson.dumps([self.run, address, proof]) + b"\n")
@@ -110,18 +123,18 @@ class Rendezvous:
         if answer == NOT_YET:
             raise ConnectionRefusedError(errno.ECONNREFUSED, NOT_YET)
         if answer != WELCOME:
-            raise RemoteProtocolError(f"the run {self.run} does not let us in: {answer}")
+            raise RemoteProtocolError(f"the run {self.run} refuses this client: {answer}")
 
     def admit(self, stream: socket.socket, patience: float) -> str:
-        """Challenge who wants to be let in; return the ``<address>`` that is asked for.
+        """Authenticate a client by a challenge; return the ``<address>`` that it wants to serve.
 
         Args:
-            stream: from the client.
-            patience: seconds for the whole greeting.
+            stream: connection to the client.
+            patience: time for the whole handshake, s.
 
         Raises:
-            OSError: nothing is said in time.
-            RemoteProtocolError: it is none of our clients.
+            OSError: the client does not answer in time.
+            RemoteProtocolError: it is not a client of this run.
         """
         challenge = secrets.token_hex(32)
         stream.settimeout(patience)
@@ -129,7 +142,7 @@ class Rendezvous:
         try:
             run, address, proof = orjson.loads(receive_line(stream, patience))
         except (orjson.JSONDecodeError, TypeError, ValueError):
-            raise RemoteProtocolError("this is no greeting of 'mlobs client --join'") from None
+            raise RemoteProtocolError("the answer is not that of 'mlobs client --join'") from None
         if run != self.run:
             raise RemoteProtocolError(f"this is the run {self.run}")
         expected = self._prove(challenge, str(address))
@@ -138,21 +151,21 @@ class Rendezvous:
         return str(address)
 
     def _prove(self, challenge: str, address: str) -> str:
-        """What only who knows the password can say to this challenge."""
+        """Return the code that cannot be computed from this challenge without the password."""
         message = orjson.dumps([challenge, self.run, address])
         return hmac.digest(self.password.encode(), message, "sha256").hex()
 
 
 def receive_line(stream: socket.socket, patience: float) -> str:
-    """Read up to the end of a line, and not a byte more: the rest is for others.
+    """Read a line, and not one byte beyond, since the rest is for other readers.
 
     Args:
-        stream: to read from.
-        patience: seconds for the whole line.
+        stream: connection to read from.
+        patience: time for the whole line, s.
 
     Raises:
-        OSError: the other end has gone, or takes too long.
-        RemoteProtocolError: the line is too long, or no text.
+        OSError: the other end has closed the connection, or takes too long.
+        RemoteProtocolError: the line is too long, or is not UTF-8 text.
     """
     deadline = time.monotonic() + patience
     line = bytearray()
@@ -167,4 +180,4 @@ def receive_line(stream: socket.socket, patience: float) -> str:
     try:
         return line[:-1].decode()
     except UnicodeDecodeError:
-        raise RemoteProtocolError("a line that is no text") from None
+        raise RemoteProtocolError("a line is not UTF-8 text") from None

@@ -1,4 +1,4 @@
-"""A request to finish, which wakes whoever waits for a server."""
+"""A request to finish, which interrupts waiting for the server."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import socket
 
 
 class StopRequested(Exception):
-    """No error: the client was asked to finish while it waited for the server."""
+    """The client was asked to finish while it waited for the server; this is not an error."""
 
 
 class Stop:
-    """A request to finish, which wakes whoever waits for the server.
+    """A request to finish, which interrupts waiting for the server.
 
     A flag alone is not enough: a signal that arrives just before the wait would be noticed only
-    after it. A byte in a socket of our own is seen by the wait itself.
+    after it. A byte in a socket of our own ends the wait itself.
 
     Attributes:
-        signal: the signal that asked, None as long as nobody did.
+        signal: the signal of the request; None as long as there was no request.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Stop:
         self._reader, self._writer = socket.socketpair()
 
     def request(self, signum: int = signal.SIGTERM) -> None:
-        """Ask the client to finish; may be called from a signal handler or another thread."""
+        """Ask the client to finish, also from a signal handler or from another thread."""
         self.signal = signal.Signals(signum)
         self._writer.send(b"!")
 
@@ -34,10 +34,13 @@ class Stop:
         return self._reader.fileno()
 
     def wait(self, seconds: float) -> None:
-        """Sleep.
+        """Sleep, unless the client is asked to finish.
+
+        Args:
+            seconds: time to sleep, s.
 
         Raises:
-            StopRequested: somebody asked to finish meanwhile.
+            StopRequested: the client was asked to finish.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)

@@ -1,4 +1,4 @@
-"""Bytes to and from a server: sockets of all kinds, patience, and a way to be interrupted."""
+"""Connect to a server, and send and receive bytes; a request to finish interrupts all waiting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RETRY_INTERVAL: Final = 0.1  # seconds between two attempts to connect
 CONNECT_TIMEOUT: Final = 5.0  # seconds that one attempt may take
 CLOSING_TIMEOUT: Final = 1.0  # seconds for the server to notice that a client ends, or to read
 CHUNK: Final = 1 << 18  # bytes taken from the socket at once
-# What an attempt says while the server is not up yet, or its queue of new clients is full.
+# Errors of an attempt while the server has not started yet, or its queue of new clients is full.
 NOT_UP_YET: Final = {
     errno.ENOENT,
     errno.ECONNREFUSED,
@@ -30,7 +30,7 @@ NOT_UP_YET: Final = {
     errno.ETIMEDOUT,
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
-    errno.ESTALE,  # of a file that was replaced meanwhile, on NFS
+    errno.ESTALE,  # on NFS, if the file was replaced meanwhile
 }
 
 
@@ -40,7 +40,7 @@ class UnixAddress:
 
     Attributes:
         name: ``<address>`` of the server; a name with a slash is a whole path.
-        prefix: what i-PI puts before the name (its ``-S`` option).
+        prefix: prefix that i-PI adds to the name (its option ``-S``).
     """
 
     name: str
@@ -56,7 +56,12 @@ class UnixAddress:
 
 @dataclass(frozen=True)
 class TcpAddress:
-    """A server on the network, ``mode='inet'``."""
+    """A server on the network, ``mode='inet'``.
+
+    Attributes:
+        host: name or IPv4 address of its machine.
+        port: its TCP port.
+    """
 
     host: str
     port: int
@@ -71,8 +76,8 @@ class RelayedAddress:
 
     Attributes:
         name: ``<address>`` of the server.
-        rendezvous: the file that says where the relay is.
-        run: name of the run that is meant; empty: whichever the file is of.
+        rendezvous: file with the address of the relay.
+        run: name of the run; if empty, any run is accepted.
     """
 
     name: str
@@ -87,7 +92,12 @@ Address = UnixAddress | TcpAddress | RelayedAddress
 
 
 class Transport:
-    """A connected stream socket; waits without spinning and can be interrupted."""
+    """A connected stream socket, whose waiting uses no CPU time and can be interrupted.
+
+    Args:
+        stream: the socket.
+        stop: interrupts waiting; None if nothing does.
+    """
 
     def __init__(self, stream: socket.socket, stop: Stop | None = None) -> None:
         self._stream = stream
@@ -103,9 +113,12 @@ class Transport:
     def receive(self, *, interruptible: bool = True) -> bytes:
         """Wait for bytes; return none once the server has closed or lost its end.
 
+        Args:
+            interruptible: True if a request to finish ends the waiting at once.
+
         Raises:
-            StopRequested: somebody asked to finish, and ``interruptible``, or the server has said
-                nothing for :data:`CLOSING_TIMEOUT` since.
+            StopRequested: the client was asked to finish; if not ``interruptible``, the server has
+                also sent nothing for :data:`CLOSING_TIMEOUT` since.
         """
         self._wait(self._readable, interruptible=interruptible)
         try:
@@ -115,13 +128,16 @@ class Transport:
             return b""
 
     def send(self, data: bytes) -> None:
-        """Send everything.
+        """Send all bytes.
 
-        A server that has gone is not noticed here but by :meth:`receive`: before it went it may
-        have said EXIT, which we have not read yet.
+        A server that has disappeared is noticed by :meth:`receive`, not here: it may have sent EXIT
+        before, which was not read yet.
+
+        Args:
+            data: the bytes.
 
         Raises:
-            StopRequested: somebody asked to finish, and the server has read nothing for
+            StopRequested: the client was asked to finish, and the server has read nothing for
                 :data:`CLOSING_TIMEOUT` since.
         """
         left = memoryview(data)
@@ -147,10 +163,10 @@ class Transport:
                 raise StopRequested
 
     def close(self) -> None:
-        """Close our end, and let the server see the end of what we said.
+        """Close our end after the server has read what was sent.
 
         A socket that is closed with unread bytes resets the connection. i-PI 3.3.1 does not catch
-        that while it reads forces: its polling thread dies, and it waits for ever.
+        that while it reads forces: its polling thread dies, and it waits forever.
         """
         self._readable.close()
         self._writable.close()
@@ -161,7 +177,7 @@ class Transport:
             while self._stream.recv(CHUNK) and time.monotonic() < deadline:
                 pass
         except OSError as error:
-            logger.debug("the server was gone before the farewell: %s", error)
+            logger.debug("the server was gone before the connection was closed: %s", error)
         self._stream.close()
 
     def __enter__(self) -> Self:
@@ -172,16 +188,16 @@ class Transport:
 
 
 def connect(address: Address, patience: float = 60.0, stop: Stop | None = None) -> Transport:
-    """Connect to a server, waiting for it if it is not up yet.
+    """Connect to a server, and wait for it if it has not started yet.
 
     Args:
-        address: where the server listens.
-        patience: seconds to wait for it.
-        stop: lets somebody else end the waiting.
+        address: address of the server.
+        patience: time to wait for it, s.
+        stop: interrupts the waiting; None if nothing does.
 
     Raises:
-        TransportError: the server did not come up in time, or the address can never work.
-        StopRequested: ``stop`` was used.
+        TransportError: the server did not start in time, or the address can never work.
+        StopRequested: the client was asked to finish.
     """
     deadline = time.monotonic() + patience
     waiting = False
@@ -220,7 +236,7 @@ def _open(address: Address, timeout: float) -> socket.socket:
         stream.settimeout(timeout)
         stream.connect(target)
         if stream.family == socket.AF_INET and stream.getsockname() == stream.getpeername():
-            # Without a server, the kernel may give us the very port that we try to reach.
+            # Without a server, the kernel may choose for us the very port that we try to reach.
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")
         stream.settimeout(None)
     except BaseException:
@@ -243,14 +259,18 @@ def _open_relayed(address: RelayedAddress, timeout: float) -> socket.socket:
 
 
 def keep_alive(stream: socket.socket) -> None:
-    """Send small messages at once, and notice within two minutes a host that lost its power."""
+    """Send small messages at once, and notice within two minutes that a host has lost its power.
+
+    Args:
+        stream: a connected TCP socket.
+    """
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     settings = {
         "TCP_KEEPIDLE": 60,
         "TCP_KEEPINTVL": 10,
         "TCP_KEEPCNT": 6,
-        "TCP_USER_TIMEOUT": 120_000,  # ms, of what was sent and is not confirmed
+        "TCP_USER_TIMEOUT": 120_000,  # ms, until sent bytes must be confirmed
     }
     for name, value in settings.items():
         if hasattr(socket, name):  # Linux has all of them

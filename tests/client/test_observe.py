@@ -133,7 +133,7 @@ def test_other_models_or_other_observables_are_refused_by_name(tmp_path: Path) -
     other = {"models": "def dipole-0.model"}
     with pytest.raises(RecordError, match=r"'models'.*abc.*def"):
         observe_trajectory(make_frames(), evaluators, WANTED, path, attributes=other)
-    with pytest.raises(RecordError, match=r"holds .*polarizability_gradient.*not .*born_charges"):
+    with pytest.raises(RecordError, match=r"columns .*polarizability_gradient.*not .*born_charges"):
         observe_trajectory(make_frames(), evaluators, ["born_charges"], path, attributes=origin)
 
 

@@ -25,7 +25,7 @@ def test_a_run_to_the_end_exits_zero_and_leaves_nothing_running(run: Run) -> Non
     assert run.wait() == 0, run.said
     assert "finished: all 6 steps are done" in run.said
     assert run.steps() == [0, 1, 2, 3, 4, 5, 6]
-    assert "said EXIT" in (run.folder / "client-1.log").read_text()
+    assert "sent EXIT" in (run.folder / "client-1.log").read_text()
     assert list(Path("/tmp").glob(f"*/{run.address}")) == []
 
 

@@ -38,7 +38,7 @@ def test_a_header_of_any_length_is_read_back_and_counts_rows(tmp_path: Path, len
 
 
 def test_a_description_of_more_than_a_mebibyte_is_refused() -> None:
-    with pytest.raises(RecordError, match="at most 1048576"):
+    with pytest.raises(RecordError, match="at most 1048576 are possible"):
         make_header(row_type({"step": ()}), {"client": "x" * 2000000})
 
 
