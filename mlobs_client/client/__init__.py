@@ -1,4 +1,4 @@
-"""The client: from its file to answers."""
+"""The client: it reads a client file, loads the models and replies to i-PI."""
 
 import lazy_loader
 

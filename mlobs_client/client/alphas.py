@@ -1,9 +1,9 @@
-"""Which alpha scales the spread of which committee of a client, and where it comes from.
+"""Find the alpha that scales the spread of each committee of a client.
 
-One of the client file wins over the card of the committee; without both it is 1. Energy, forces
-and virials of members have the same alpha, as with i-PI's ffcommittee, for the forces of a member
-must be the derivative of its energy: it is that of the energies, whose spread is shown, and that
-of the forces only where no energies were calibrated.
+An alpha of the client file takes precedence over that of the calibration card; without both it is
+1. Energy, forces and virials of members have the same alpha, as with i-PI's ffcommittee, since the
+forces of a member must be the derivative of its energy. It is the alpha of the energies, whose
+spread is shown, and that of the forces only if no energies were calibrated.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTable, list[Path]]]:
-    """The committees of a client: quantity, table of the client file, and model files.
+    """Yield each committee of a client: quantity, table of the client file, and model files.
 
     Args:
         config: the client file.
-        folder: where it lies.
+        folder: folder of the client file.
 
     Raises:
         ModelError: a model file is missing.
@@ -41,11 +41,11 @@ def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTa
 
 
 def read_alphas(config: ClientConfig, folder: Path) -> dict[str, Alpha]:
-    """Alpha of each committee of at least two members, by quantity.
+    """Read the alpha of each committee of at least two members, by quantity.
 
     Args:
         config: the client file.
-        folder: where it lies.
+        folder: folder of the client file.
 
     Raises:
         ConfigError: a card is damaged.
@@ -64,11 +64,11 @@ def read_alphas(config: ClientConfig, folder: Path) -> dict[str, Alpha]:
 
 
 def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
-    """Log once which alphas are in what is shown, and warn of spreads that were not calibrated.
+    """Log the alphas of the spreads that are used, and warn of spreads that are not calibrated.
 
     Args:
-        alphas: of a client.
-        wanted: observables that are sent, recorded or limited.
+        alphas: alphas of a client, by quantity.
+        wanted: names of the observables that are sent, recorded or limited.
     """
     for quantity, alpha in alphas.items():
         row = QUANTITIES[quantity]
@@ -83,7 +83,7 @@ def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
             )  # fmt: skip
         else:
             logger.warning(
-                "the spread of [%s] is not calibrated, alpha = 1; mlobs calibrate finds it from "
-                "labelled structures, or set alpha there",
+                "the spread of [%s] is not calibrated, alpha = 1; mlobs calibrate determines alpha "
+                "from labelled structures, or set it in this table",
                 row.table,
             )

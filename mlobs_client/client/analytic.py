@@ -1,4 +1,4 @@
-"""Models of a client file that are evaluated one by one: ASE calculators, analytic toys."""
+"""Models of a client file that are not networks: ASE calculators and analytic toys."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlobs_client.tables import Table
 
 
 class AseModel(Table):
-    """kind = "ase": any ASE calculator, by the import path of its class.
+    """kind = "ase": an ASE calculator; ``calculator`` is the import path of its class.
 
-    The module is imported, which runs its code: a client file is as good as a program. Nothing is
-    called but a subclass of ASE's calculators, with ``parameters``.
+    The module is imported, which runs its code: trust such a client file as you would a program.
+    The class must be a subclass of ASE's calculators; it is called with ``parameters``.
     """
 
     kind: Literal["ase"]
@@ -24,11 +24,14 @@ class AseModel(Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Observables that it gives at most; which, is known only when it is made."""
+        """Return the observables that it may give, of which the calculator itself has some."""
         return frozenset({"energy", "dipole", row.name})
 
     def evaluator(self, here: Here) -> Evaluator:
-        """The calculator.
+        """Return the calculator as an evaluator.
+
+        Args:
+            here: the client.
 
         Raises:
             ConfigError: there is no such class, or it does not take these parameters.
@@ -40,7 +43,7 @@ class AseModel(Table):
 
 
 class ToyModel(Table):
-    """kind = "toy": an analytic model with exact observables, by its name."""
+    """kind = "toy": an analytic model with exact observables; ``name`` selects it."""
 
     kind: Literal["toy"]
     name: str = ""
@@ -57,13 +60,16 @@ class ToyModel(Table):
         return self
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Observables that it gives."""
+        """Return the observables that it gives."""
         from mlobs_client.evaluate.toys import make_toy
 
         return make_toy(self.name, self.parameters).provides
 
     def evaluator(self, here: Here) -> Evaluator:
-        """The toy.
+        """Return the toy.
+
+        Args:
+            here: the client.
 
         Raises:
             ConfigError: there is no such toy, or it does not take these parameters.
@@ -74,10 +80,10 @@ class ToyModel(Table):
 
 
 class ToyDipole(WithIntegers, ToyModel):
-    """[dipole] with kind = "toy": of a toy, of formal charges without a network, or of both.
+    """[dipole] with kind = "toy": the dipole of a toy, of formal charges, or of both.
 
-    ``oxidation_numbers``: integers per species, or one per atom; e sum_I N_I R_I is the dipole,
-    or is added to that of the toy ``name``.
+    ``oxidation_numbers`` are integers N_I for each species or for each atom. The dipole is
+    e sum_I N_I R_I, plus that of the toy ``name`` if there is one.
     """
 
     @model_validator(mode="after")
@@ -92,11 +98,14 @@ class ToyDipole(WithIntegers, ToyModel):
         return self
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Observables that it gives."""
+        """Return the observables that it gives."""
         return super().gives(row) if self.name else frozenset({"dipole", "born_charges"})
 
     def evaluator(self, here: Here) -> Evaluator:
-        """The toy with formal charges, or these alone.
+        """Return the toy with formal charges added, or formal charges alone.
+
+        Args:
+            here: the client.
 
         Raises:
             ConfigError: there is no such toy, or it does not take these parameters.

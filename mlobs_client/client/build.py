@@ -1,4 +1,4 @@
-"""From a client file to evaluators and terms: its tables make them, one after the other."""
+"""Make the evaluators and terms of a client from the tables of its file."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ from mlobs_client.units import VOLT_PER_ANGSTROM
 logger = logging.getLogger(__name__)
 
 LARGE_FIELD: Final = 1.0
-"""V/angstrom; water dissociates at about a third of it."""
+"""Field above the breakdown field of most materials, V/angstrom; water dissociates at a third."""
 
 
 @dataclass(frozen=True)
 class ClientModels:
-    """What a client is made of.
+    """The structure, models and terms of a client.
 
     Attributes:
-        structure: species, their order, and periodicity, which i-PI does not send; its positions
-            serve for tests at start-up only.
-        evaluators: models, sharing graphs where they can.
-        terms: extra force terms over the shared predictions.
-        alphas: of the spreads of committees, by quantity.
+        structure: structure of the client file, which gives the species, their order and the
+            periodicity, since i-PI does not send them; its positions are used for tests at the
+            start only.
+        evaluators: evaluators of the models; they share neighbour lists where they can.
+        terms: extra force terms.
+        alphas: alphas of the spreads of committees, by quantity.
     """
 
     structure: Structure
@@ -58,8 +59,9 @@ def assemble(
 
     Args:
         config: the client file.
-        folder: where it lies; its paths are relative to this.
-        compile_after: seconds of use before networks are compiled; None waits until it pays.
+        folder: folder of the client file, to which its paths are relative.
+        compile_after: time of use after which networks are compiled, s; None waits until a
+            compilation saves time.
 
     Raises:
         ConfigError: the structure cannot be read, or settings do not fit it.
@@ -112,7 +114,11 @@ def terms_for(
 
 
 def model_files(config: ClientConfig, folder: Path) -> list[Path]:
-    """All model files that a client file names, each once.
+    """Return all model files that a client file names, each once.
+
+    Args:
+        config: the client file.
+        folder: folder of the client file.
 
     Raises:
         ModelError: one is missing.
@@ -122,9 +128,9 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
 
 
 def _restricted(evaluator: Evaluator, quantity: str, tables: Mapping[str, object]) -> Evaluator:
-    """Leave out what another table of the client file gives.
+    """Leave out observables that another table of the client file gives.
 
-    A potential keeps what no other table is for; others give their own quantity only.
+    A potential keeps those that have no table; the others give their own quantity only.
     """
     own = of_one_committee(QUANTITIES[quantity])
     if quantity != "energy":
@@ -173,9 +179,9 @@ def _terms(config: ClientConfig, reference: Structure, structure: Structure) -> 
 def _report_field(
     term: FixedDisplacement, evaluators: Sequence[Evaluator], structure: Structure
 ) -> None:
-    """Say which field a displacement begins with: that of another branch ruins a run."""
+    """Log the field at the start, since one from another branch of the dipole ruins a run."""
     if not term.needs <= frozenset[str]().union(*(one.provides for one in evaluators)):
-        return  # which is an error of its own
+        return  # which is another error
     (values,) = observe([structure], evaluators, term.needs)
     field = term.field(structure, values) / VOLT_PER_ANGSTROM
     said = "[displacement]: the field on the structure of the client file is %s V/angstrom"
@@ -183,8 +189,8 @@ def _report_field(
         logger.info(said, field.round(4).tolist())
         return
     logger.warning(
-        f"{said}, which few materials bear; make molecules whole that the boundary has split, or "
-        "choose a vector nearer to D = 4 pi P = %s V/angstrom",
+        f"{said}, above the breakdown field of most materials; make molecules whole that are split "
+        "by the boundary, or choose a vector closer to D = 4 pi P = %s V/angstrom",
         field.round(4).tolist(),
         (FOUR_PI * values["dipole"] / structure.volume / VOLT_PER_ANGSTROM).round(4).tolist(),
     )

@@ -1,4 +1,4 @@
-"""The client file: TOML to validated models.
+"""Read and validate the client file, a TOML file.
 
 Paths are relative to the client file, so that a folder can be moved as a whole.
 """
@@ -23,15 +23,15 @@ from mlobs_client.terms.field import UniformField
 Vector = tuple[float, float, float]
 
 NO_FORCES: Final = (
-    "neither [potential] nor [field] nor [displacement] is there, so i-PI would get no forces; add "
+    "there is neither [potential] nor [field] nor [displacement], so i-PI would get no forces; add "
     "one of them"
 )
 
 
 class Socket(Table):
-    """[socket]: where i-PI listens, as in ``<ffsocket>`` of the XML.
+    """[socket]: the address of i-PI, as in ``<ffsocket>`` of its input.
 
-    ``patience`` is how many seconds to wait for a server that is not up yet.
+    ``patience`` is the time to wait for a server that has not started yet, in seconds.
     """
 
     mode: Literal["unix", "inet"] = "unix"
@@ -41,10 +41,10 @@ class Socket(Table):
 
 
 class UniformFieldTable(Table):
-    """[field]: a static uniform field, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``).
+    """[field]: a static uniform field E, H = H0 - mu.E (- E.alpha.E/2 with ``second_order``).
 
-    With ``reduced``, ``vector`` is the field in the cell of ``structure``; while the cell changes,
-    the voltages E.a along its vectors are fixed, and E is not.
+    With ``reduced``, ``vector`` is the field in the cell of ``structure``; when the cell changes,
+    the voltages E.a along its vectors a stay fixed, and E does not.
     """
 
     vector: Vector
@@ -54,25 +54,25 @@ class UniformFieldTable(Table):
 
     @property
     def atomic_units(self) -> Array:
-        """Shape ``(3,)``, Eh/(e bohr)."""
+        """The vector, shape ``(3,)``, Eh/(e bohr)."""
         return np.array(self.vector) * units.factor(self.unit, units.FIELD_UNITS, "[field] unit")
 
     @property
     def needs(self) -> dict[str, frozenset[str]]:
-        """Observables that the term needs, by the setting that is the reason; "" is the table."""
+        """The observables that the term needs, by the setting that needs them; "" is the table."""
         second = {"second_order": frozenset({"polarizability"})} if self.second_order else {}
         return {"": frozenset({"dipole"}), **second}
 
     @property
     def needs_cell(self) -> str | None:
-        """The setting because of which the structure has to be periodic; None if it need not be."""
+        """The setting that needs a periodic structure; None if the structure may be a molecule."""
         return " reduced = true" if self.reduced else None
 
     def term(self, structure: Structure) -> UniformField | FixedDisplacement:
-        """The force term.
+        """Return the force term.
 
         Args:
-            structure: of the client file, whose cell is that of ``reduced``.
+            structure: structure of the client file, to whose cell ``reduced`` refers.
         """
         return UniformField(self.atomic_units, self.second_order, self._reference_cell(structure))
 
@@ -81,27 +81,31 @@ class UniformFieldTable(Table):
 
 
 class DisplacementTable(UniformFieldTable):
-    """[displacement]: a fixed electric displacement, H = H0 + V/(8 pi) |D - 4 pi P|^2.
+    """[displacement]: a fixed electric displacement D, H = H0 + V/(8 pi) |D - 4 pi P|^2.
 
     ``vector`` is D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of a field. With
-    ``reduced`` the flux of D through the faces of the cell is fixed, that of ``vector`` in the cell
-    of ``structure``. ``axes``: along which D is fixed; along the others E is zero.
+    ``reduced``, the flux of D through the faces of the cell is fixed to that of ``vector`` in the
+    cell of ``structure``. D is fixed along ``axes``; along the other axes E is zero.
     """
 
     axes: str = Field(default="xyz", pattern="^(x?y?z?)$", min_length=1)
 
     @property
     def is_fixed(self) -> tuple[bool, bool, bool]:
-        """Along which axes D is fixed."""
+        """For x, y and z, True if D is fixed along this axis."""
         return ("x" in self.axes, "y" in self.axes, "z" in self.axes)
 
     @property
     def needs_cell(self) -> str | None:
-        """Any displacement needs a volume."""
+        """The table itself, "", since any displacement needs a volume."""
         return ""
 
     def term(self, structure: Structure) -> FixedDisplacement:
-        """The force term."""
+        """Return the force term.
+
+        Args:
+            structure: structure of the client file, to whose cell ``reduced`` refers.
+        """
         cell = self._reference_cell(structure)
         return FixedDisplacement(self.atomic_units, self.second_order, cell, self.is_fixed)
 
@@ -116,13 +120,13 @@ class DisplacementTable(UniformFieldTable):
 
 
 class Observables(Table):
-    """[observables]: what goes into i-PI's extras and what into the record.
+    """[observables]: the observables that are sent to i-PI as extras, and those that are recorded.
 
     ``stride`` is the number of steps of i-PI between two evaluations of an observable: one number
-    for all of them, or numbers by name (1 for the others). What is recorded shares one number,
-    because a row has all columns. It takes effect where the client can count the steps of i-PI:
-    see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born charges add up to
-    the sum of the oxidation numbers, as ``driven_dynamics`` wants them.
+    for all of them, or numbers by name (1 for the others). All recorded observables share one
+    number, because a row has all columns. It takes effect if the client can count the steps of
+    i-PI, see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born charges add
+    up to the sum of the oxidation numbers, which ``driven_dynamics`` requires.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"every": "stride"}
@@ -135,7 +139,7 @@ class Observables(Table):
 
     @property
     def strides(self) -> dict[str, int]:
-        """Steps between two evaluations, of each observable in extras and record."""
+        """The number of steps between two evaluations, for each observable in extras and record."""
         names = dict.fromkeys((*self.extras, *self.record))
         if isinstance(self.stride, int):
             return dict.fromkeys(names, self.stride)
@@ -143,7 +147,7 @@ class Observables(Table):
 
     @property
     def record_stride(self) -> int:
-        """Steps between two rows of the record; 1 without a record."""
+        """The number of steps between two rows of the record; 1 without a record."""
         return self.strides[self.record[0]] if self.record else 1
 
     @model_validator(mode="after")
@@ -153,7 +157,7 @@ class Observables(Table):
                 raise ValueError(f"unknown observable {name!r}; {suggest(name, QUANTITIES)}")
         for name in self.extras:
             if name in IN_IPI:
-                raise ValueError(f"i-PI has the {name} anyway; remove it from extras")
+                raise ValueError(f"i-PI has the {name} already; remove it from extras")
         return self
 
     @model_validator(mode="after")
@@ -172,8 +176,8 @@ class Observables(Table):
         if len(set(different.values())) > 1:
             said = ", ".join(f"{name} = {stride}" for name, stride in different.items())
             raise ValueError(
-                f"a row of the record has all its columns, but their strides differ ({said}); give "
-                "them the same number, or move the small ones from record to extras"
+                f"a row of the record has all its columns, but their strides differ ({said}); set "
+                "the same number for all, or move the small ones from record to extras"
             )
         return self
 
@@ -181,16 +185,16 @@ class Observables(Table):
 Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
 Dipole = Annotated[MaceDipole | ToyDipole, Field(discriminator="kind")]
 Other = Annotated[AseModel | ToyModel, Field(discriminator="kind")]
-"""Models of observables without settings of their own."""
+"""Models of observables that have no settings of their own."""
 
 AnyModel = MacePotential | MaceDipole | MacePolarizability | AseModel | ToyModel
 
 
 class Limits(Table):
-    """[limits]: a structure beyond gets no answer, so the run ends before it is ruined.
+    """[limits]: a structure that exceeds them is refused, so the run ends before it is ruined.
 
-    ``force`` on an atom, eV/angstrom; ``energy_spread`` of the committee (with ``alpha`` in
-    it), eV.
+    ``force`` is the largest force on an atom, in eV/angstrom; ``energy_spread`` is the largest
+    spread of the committee, scaled by its ``alpha``, in eV.
     """
 
     force: float | None = Field(default=None, gt=0.0)
@@ -198,18 +202,18 @@ class Limits(Table):
 
 
 class ClientConfig(Table):
-    """A client file.
+    """The content of a client file.
 
-    ``structure`` is any file that i-PI or ASE reads (xyz, a RESTART, PDB, ...), with the atoms in
+    ``structure`` is a file that i-PI or ASE reads (xyz, a RESTART, PDB, ...), with the atoms in
     the order of i-PI's input: the socket carries neither species nor periodicity. ``virial =
     "none"`` accepts models without a strain derivative: i-PI then gets a zero virial, and pressures
-    mean nothing; a structure that is not periodic needs no such word. ``pbc`` overrides the
-    periodicity of the structure file. ``compile`` lets MACE networks be compiled in the background,
-    and compiled ones of earlier runs be used. ``batch`` is how many structures MACE networks
-    evaluate together at most; without it, this is estimated from their number of edges (``mlobs
+    mean nothing; without periodicity this is not needed. ``pbc`` overrides the periodicity of the
+    structure file. With ``compile``, MACE networks are compiled in the background, and those that
+    were compiled in earlier runs are used. ``batch`` is the largest number of structures that MACE
+    networks evaluate together; by default, it is estimated from their number of edges (``mlobs
     bench`` measures it).
 
-    Models have one table for each observable that :mod:`mlobs_client.quantities` has a table for.
+    There is one table of a model for each row of :mod:`mlobs_client.quantities` with a table.
     """
 
     model_config = ConfigDict(extra="allow")  # but nothing else: see _tables_are_known
@@ -241,7 +245,7 @@ class ClientConfig(Table):
 
     @property
     def models(self) -> dict[str, AnyModel]:
-        """The tables of models, by the name of the quantity that they are there for."""
+        """The tables of models, by the names of their quantities."""
         tables = {row.name: getattr(self, row.table, None) for row in predicted()}
         return {name: table for name, table in tables.items() if table is not None}
 
@@ -264,17 +268,17 @@ class ClientConfig(Table):
 
     @property
     def gives_forces(self) -> bool:
-        """Whether it can serve i-PI; ``mlobs observe`` needs no forces."""
+        """True if a table gives forces, which i-PI needs and ``mlobs observe`` does not."""
         return self.potential is not None or bool(self.terms)
 
     @property
     def coupling_table(self) -> str:
-        """How the file calls what acts on the dipole: [field], or [displacement]."""
+        """The name of the table that acts on the dipole, [field] or [displacement]; or empty."""
         return "".join(f"[{name}]" for name in self.terms)
 
     @property
     def coupling(self) -> UniformFieldTable | None:
-        """[field] or [displacement]: what acts on the dipole."""
+        """The table that acts on the dipole, [field] or [displacement]; None without."""
         return self.displacement or self.field
 
     @model_validator(mode="after")
@@ -283,7 +287,7 @@ class ClientConfig(Table):
         if induced and self.observables.sum_rule is not None:
             raise ValueError(
                 f"sum_rule = {self.observables.sum_rule!r} is for fields of i-PI's "
-                "driven_dynamics; with second_order the client changes the charges itself: remove "
+                "driven_dynamics; with second_order the client changes the charges too: remove "
                 "one of them"
             )
         return self
@@ -311,10 +315,10 @@ def load_config(path: Path | str) -> ClientConfig:
     """Read and validate a client file.
 
     Args:
-        path: of the TOML file.
+        path: path of the TOML file.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, or says something impossible.
+        ConfigError: the file is missing, is not TOML, or is not valid.
     """
     missing = "no such client file; 'mlobs init water-nvt' writes one to start from"
     return parse(read_toml(Path(path), missing), str(path))
@@ -325,10 +329,10 @@ def parse(content: dict[str, Any], where: str) -> ClientConfig:
 
     Args:
         content: tables as :mod:`tomllib` gives them.
-        where: the file's name, for errors.
+        where: name of the file, for messages.
 
     Raises:
-        ConfigError: one line for the first thing that is wrong.
+        ConfigError: the content is not valid; one line describes the first problem.
     """
     config = validate(ClientConfig, content, where)
     for name, table in config.terms.items():

@@ -1,6 +1,6 @@
-"""Judge whether a client can count the steps of i-PI by the structures that it answers.
+"""Decide whether a client can count the steps of i-PI by the structures that it answers.
 
-It can where i-PI evaluates all structures of a step exactly once and one client answers them.
+It can if i-PI evaluates all structures of a step exactly once and one client answers them.
 
 Source:
     i-PI 3.3.1, ``engine/properties.py`` (estimators that displace atoms), ``engine/simulation.py``.
@@ -15,7 +15,7 @@ from mlobs_client.ipi.input import IpiInput
 
 # One evaluation per step, counted with i-PI itself in tests/integration/test_strides.py.
 COUNTABLE: Final = frozenset({"nve", "nvt", "npt", "nst"})
-# Properties and trajectories that evaluate displaced structures besides: a test asks i-PI itself.
+# Properties and trajectories that also evaluate displaced structures; a test compares with i-PI.
 DISPLACING: Final = frozenset(
     {
         "displacedpath",
@@ -36,7 +36,7 @@ AFTERWARDS: Final = "leave stride out, and evaluate afterwards with 'mlobs obser
 
 
 class Obstacle(NamedTuple):
-    """Why steps cannot be counted, and what helps."""
+    """The reason why steps cannot be counted, and its remedy."""
 
     reason: str
     remedy: str
@@ -48,7 +48,7 @@ def find_obstacle(ipi: IpiInput, ff: Forcefield, n_clients: int) -> Obstacle | N
     Args:
         ipi: the input.
         ff: the forcefield that the client serves.
-        n_clients: how many clients serve it.
+        n_clients: number of clients that serve it.
 
     Returns:
         The first obstacle; None if steps can be counted.
@@ -58,7 +58,10 @@ def find_obstacle(ipi: IpiInput, ff: Forcefield, n_clients: int) -> Obstacle | N
 
 def _of_connection(ff: Forcefield, n_clients: int) -> Obstacle | None:
     if ff.kind != "ffsocket":
-        return Obstacle(f"<{ff.kind}> tells no steps", "use an <ffsocket> with one client")
+        return Obstacle(
+            f"steps are not counted behind <{ff.kind}>",
+            "use an <ffsocket> with one client",
+        )
     if n_clients != 1:
         return Obstacle(
             f"{n_clients} clients share the structures of a step",
@@ -90,7 +93,8 @@ def _of_forces(ipi: IpiInput, ff: Forcefield) -> Obstacle | None:
     forces = [force for force in ipi.forces if force.forcefield == ff.name]
     if len(forces) != 1 or forces[0].biases:
         return Obstacle(
-            f"the forcefield {ff.name!r} is not that of exactly one <force> in <forces>", AFTERWARDS
+            f"the forcefield {ff.name!r} does not belong to exactly one <force> in <forces>",
+            AFTERWARDS,
         )
     if forces[0].weight == 0.0:
         return Obstacle(

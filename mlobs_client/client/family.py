@@ -1,4 +1,4 @@
-"""The client that models are made for, and oxidation numbers, which several families have."""
+"""The client for which models are made, and the oxidation numbers of several model families."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ logger = logging.getLogger(__name__)
 
 
 class Here(NamedTuple):
-    """The client that models are made for.
+    """The client for which models are made.
 
     Attributes:
-        folder: where its file lies, whose paths are relative to this.
-        structure: of the file.
-        alphas: of the spreads of committees, by quantity.
-        compiles: whether networks are compiled.
-        compile_after: seconds of use before they are; None waits until it pays.
-        batch: structures that networks get at once; None lets them choose.
+        folder: folder of the client file, to which its paths are relative.
+        structure: structure of the client file.
+        alphas: alphas of the spreads of committees, by quantity.
+        compiles: True if networks are compiled.
+        compile_after: time of use after which networks are compiled, s; None waits until a
+            compilation saves time.
+        batch: number of structures that networks evaluate together; None lets them choose.
     """
 
     folder: Path
@@ -39,12 +40,16 @@ class Here(NamedTuple):
 
 
 class WithIntegers(Table):
-    """Oxidation numbers of a dipole: by species, or one per atom in the order of the structure."""
+    """Oxidation numbers of a dipole, for each species or for each atom of the structure."""
 
     oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
 
     def integers(self, structure: Structure) -> OxidationNumbers | None:
-        """The integers; None if there are none."""
+        """Return the oxidation numbers; None if there are none.
+
+        Args:
+            structure: structure of the client file.
+        """
         if self.oxidation_numbers is None or self.oxidation_numbers == "none":
             return None
         from mlobs_client.evaluate.oxidation import OxidationNumbers
@@ -66,7 +71,12 @@ class WithIntegers(Table):
 
 
 def say_charge(numbers: OxidationNumbers, structure: Structure) -> None:
-    """Warn of oxidation numbers that add up to a charge."""
+    """Warn of oxidation numbers that add up to a charge.
+
+    Args:
+        numbers: the oxidation numbers.
+        structure: structure of the client file.
+    """
     if charge := int(numbers.of(structure).sum()):
         logger.warning(
             "[dipole] oxidation_numbers add up to %+d e for this structure; if the cell is not "

@@ -1,4 +1,4 @@
-"""What a client refuses to answer: structures beyond [limits], which it keeps for a person."""
+"""Refuse structures whose forces or spreads exceed [limits], and keep them in a file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from mlobs_client.structure import Prediction, Structure, to_atoms
 from mlobs_client.units import ANGSTROM, EV
 
 REFUSED: Final = "refused.xyz"
-"""The file in which they are kept, beside the client file."""
+"""Name of the file with refused structures, in the folder of the client file."""
 
 
 def check_limits(predictions: Sequence[Prediction], limits: Limits) -> None:
-    """Refuse what is beyond.
+    """Compare predictions with the limits.
+
+    Args:
+        predictions: predictions for the structures of a request.
+        limits: [limits] of the client file.
 
     Raises:
         EvaluationError: a force or a spread is too large.
@@ -44,11 +48,11 @@ def check_limits(predictions: Sequence[Prediction], limits: Limits) -> None:
 
 
 def keep_refused(structures: Sequence[Structure], path: Path) -> str:
-    """Write the structures of a request that got no answer; say where.
+    """Write the structures of a request that was refused; return a text that names the file.
 
     Args:
-        structures: of the request, at most one for each bead.
-        path: of a file that ASE can write; what it had is replaced.
+        structures: structures of the request, at most one for each bead.
+        path: path of the file; an older one is replaced.
     """
     import ase.io
 
@@ -57,5 +61,5 @@ def keep_refused(structures: Sequence[Structure], path: Path) -> str:
         with replacing(path, writer=f"-{os.getpid()}") as draft:
             ase.io.write(draft, frames, format="extxyz")
     except RecordError as error:
-        return f"its structures could not be kept in {error}"
+        return f"its structures could not be written: {error}"
     return f"its structures are in {path}"

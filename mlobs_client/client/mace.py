@@ -1,4 +1,4 @@
-"""Models with kind = "mace" in a client file: committees of MACE networks, in one evaluator."""
+"""Models with kind = "mace" in a client file: committees of MACE networks in one evaluator."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 class MaceTable(Table):
     """Settings of all MACE committees: files, calibration, precision and device.
 
-    ``alpha`` scales the members about their mean, and so the spread (Imbalzano et al., J. Chem.
-    Phys. 154, 074102 (2021)). Without it, it is that of ``calibration.json`` beside the models,
-    which ``mlobs calibrate`` writes, or 1.
+    ``alpha`` scales the deviations of the members from their mean, and so the spread (Imbalzano et
+    al., J. Chem. Phys. 154, 074102 (2021)). If it is not given, it is read from
+    ``calibration.json`` in the folder of the models, which ``mlobs calibrate`` writes, or is 1.
     """
 
     kind: Literal["mace"]
@@ -42,7 +42,7 @@ class MaceTable(Table):
     device: str = "cpu"
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Observables that models of this quantity give at most."""
+        """Return the observables that models of this quantity may give."""
         return of_one_committee(row)
 
 
@@ -50,23 +50,26 @@ class MacePotential(MaceTable):
     """[potential] with kind = "mace": a committee of energy models."""
 
     def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
-        """The networks as a committee, with this alpha."""
+        """Make a committee of the networks, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import potential
 
         return potential(networks, alpha=alpha, setting=how)
 
 
 class MaceDipole(WithIntegers, MaceTable):
-    """[dipole] with kind = "mace": a committee of (multi-valued) dipole models.
+    """[dipole] with kind = "mace": a committee of models of the (multi-valued) dipole.
 
-    ``oxidation_numbers``: integers per species, or one per atom in the order of the structure.
-    A periodic structure needs them, or "none": no charge ever moves through the cell.
+    ``oxidation_numbers`` are integers for each species, or for each atom in the order of the
+    structure. A periodic structure needs them, or "none" if no charge ever moves through the cell.
     """
 
     unit: Literal["e*angstrom", "debye", "atomic_unit"] = "e*angstrom"
 
     def integers(self, structure: Structure) -> OxidationNumbers | None:
-        """The integers; None if there are none, and need be none.
+        """Return the oxidation numbers; None if there are none, and none are needed.
+
+        Args:
+            structure: structure of the client file.
 
         Raises:
             ConfigError: a periodic structure needs them.
@@ -95,7 +98,7 @@ class MaceDipole(WithIntegers, MaceTable):
         super().check_atoms(evaluator, structure)
 
     def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
-        """The networks as a committee, with this alpha."""
+        """Make a committee of the networks, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import dipole
 
         numbers = self.integers(here.structure)
@@ -108,7 +111,7 @@ class MacePolarizability(MaceTable):
     unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
 
     def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
-        """The networks as a committee, with this alpha."""
+        """Make a committee of the networks, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import polarizability
 
         return polarizability(networks, alpha=alpha, unit=self.unit, setting=how)
@@ -118,10 +121,10 @@ AnyMace = MacePotential | MaceDipole | MacePolarizability
 
 
 def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator]:
-    """All MACE models of a client in one evaluator, for they share graphs and backward pass.
+    """Make one evaluator of all MACE models of a client, which share graphs and backward pass.
 
     Args:
-        tables: of the client file, by quantity.
+        tables: tables of the client file, by quantity.
         here: the client.
 
     Raises:
@@ -153,7 +156,7 @@ def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator
 def _committees(
     tables: Mapping[str, AnyMace], here: Here, background: Background | None
 ) -> dict[str, Any]:
-    """The arguments of a ``MaceEvaluator``."""
+    """Return the arguments of a ``MaceEvaluator``."""
     from mlobs_client.evaluate.mace import evaluator as mace
 
     def alpha(quantity: str) -> float:
@@ -161,7 +164,9 @@ def _committees(
 
     found: dict[str, Any] = {}
     dipole, together = tables.get("dipole"), frozenset[str]()
-    if isinstance(dipole, MaceDipole) and _are_one(tables.get("energy"), dipole, here.folder):
+    if isinstance(dipole, MaceDipole) and _share_networks(
+        tables.get("energy"), dipole, here.folder
+    ):
         together = frozenset({"energy", "dipole"})
         found["potential_and_dipole"] = mace.potential_and_dipole(
             _networks(dipole, here.folder),
@@ -188,14 +193,14 @@ def _networks(table: MaceTable, folder: Path) -> Modules:
         same = by_content.setdefault(digest(path), path)
         if same is not path:
             raise ModelError(
-                f"models: {same} and {path} are the same network; a committee of copies would "
-                "be sure of everything: name it once"
+                f"models: {same} and {path} are the same network, and identical members have no "
+                "spread; name it once"
             )
     return {str(path): load(path) for path in by_content.values()}
 
 
-def _are_one(potential: MaceTable | None, dipole: MaceTable, folder: Path) -> bool:
-    """True if the same networks give energy and dipole."""
+def _share_networks(potential: MaceTable | None, dipole: MaceTable, folder: Path) -> bool:
+    """Return whether the same networks give energy and dipole."""
     from mlobs_client.evaluate.model_files import resolve
 
     if potential is None or resolve(potential.models, folder) != resolve(dipole.models, folder):
@@ -205,13 +210,13 @@ def _are_one(potential: MaceTable | None, dipole: MaceTable, folder: Path) -> bo
         if first != second:
             raise ConfigError(
                 f"[potential] and [dipole] name the same models, but with {name} = {first!r} and "
-                f"{second!r}; say the same in both"
+                f"{second!r}; write the same in both"
             )
     return True
 
 
 def _report_precision(table: MaceTable | None, here: Here, single: MaceEvaluator) -> None:
-    """Say what single precision does to the forces."""
+    """Log the change of the forces by single precision."""
     if table is None or table.dtype != "float32" or not logger.isEnabledFor(logging.INFO):
         return
     from mlobs_client.evaluate.mace import evaluator as mace
@@ -222,7 +227,7 @@ def _report_precision(table: MaceTable | None, here: Here, single: MaceEvaluator
     difference, largest_force = compare(double, single, here.structure)
     logger.info(
         "potential: single precision changes the forces on the structure of the client file by at "
-        "most %.2g meV/angstrom, of at most %.2g eV/angstrom",
+        "most %.2g meV/angstrom; the largest is %.2g eV/angstrom",
         1e3 * difference,
         largest_force,
     )

@@ -1,6 +1,6 @@
-"""What the tables of a client file need from its models, as far as the file itself tells.
+"""Check that the tables of a client file have the models that they need.
 
-Models are loaded for a minute, and a table that is missing is known before.
+Models take up to a minute to load; a missing table is found before.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ OBSERVABLES: Final = "[observables]"
 
 
 def check_needs(config: ClientConfig) -> None:
-    """Check that i-PI would get forces, and that there is a table for all that the others need.
+    """Check that a table gives forces, and that each table has the observables that it needs.
+
+    Args:
+        config: the client file.
 
     Raises:
-        ConfigError: there is nothing that gives forces.
-        MissingObservable: no table can give an observable that one needs.
+        ConfigError: no table gives forces.
+        MissingObservable: no table gives an observable that another needs.
     """
     if not config.gives_forces:
         raise ConfigError(NO_FORCES)
@@ -27,12 +30,15 @@ def check_needs(config: ClientConfig) -> None:
 
 
 def check_tables(config: ClientConfig) -> None:
-    """Check that there is a table for all that the others need.
+    """Check that each observable that a table needs is given by another.
 
-    Whether an ASE calculator gives a dipole is known only when it is made; nothing is said of that.
+    An ASE calculator is assumed to give a dipole, since this is known only when it is made.
+
+    Args:
+        config: the client file.
 
     Raises:
-        MissingObservable: no table can give an observable that one needs.
+        MissingObservable: no table gives an observable that another needs.
     """
     given = frozenset[str]().union(
         *(table.gives(QUANTITIES[name]) for name, table in config.models.items())
@@ -48,7 +54,7 @@ def check_tables(config: ClientConfig) -> None:
 
 
 def _needed(config: ClientConfig) -> dict[str, frozenset[str]]:
-    """Observables, by what needs them."""
+    """Return the observables that each table or setting needs."""
     of_models = frozenset[str]().union(*(of_one_committee(row) for row in predicted()))
     needed = {OBSERVABLES: of_models & set(config.observables.strides)}
     for name, term in config.terms.items():

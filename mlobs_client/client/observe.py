@@ -1,7 +1,7 @@
-"""Evaluate observables along a trajectory, after the simulation.
+"""Evaluate observables along a trajectory, after the run.
 
-The numbers are those that a client gives during the simulation, to the digits of the positions:
-i-PI prints 6 of them.
+The values are those that a client gives during the run, within the precision of the positions, of
+which i-PI prints 6 digits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mlobs_client.structure import Array, Structure, to_atoms
 from mlobs_client.terms.term import Term
 
 FRAME_COLUMNS: Final = ("step", "bead", "structure_checksum")
-"""Columns that tell which frame a row belongs to."""
+"""Columns that identify the frame of a row."""
 
 Periodicity = tuple[bool, bool, bool]
 
@@ -48,25 +48,25 @@ def observe_trajectory(
     attributes: Attributes | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write observables of every frame into a record; continue where a killed call stopped.
+    """Write observables of each frame into a record; continue where a killed call stopped.
 
     Args:
-        frames: of positions, all with the same atoms; all beads one after the other within a
-            step, as :func:`mlobs_client.ipi.iterate_beads` gives them.
-        evaluators: together they provide everything that is wanted.
+        frames: frames of positions, all with the same atoms; the beads of a step follow each other,
+            as from :func:`mlobs_client.ipi.iterate_beads`.
+        evaluators: evaluators that together provide everything that is wanted.
         wanted: names of observables; "positions" and "cell" are copied from the frames.
-        output: the record to write, or to continue.
-        terms: force terms that change observables, as in the simulation.
-        pbc: overrides that frames with a cell are periodic.
-        batch_size: how many frames to evaluate at once.
+        output: path of the record to write, or to continue.
+        terms: force terms that change observables, as in the run.
+        pbc: periodicity along each lattice vector; by default, frames with a cell are periodic.
+        batch_size: number of frames to evaluate at once.
         elsewhere: evaluates batches in other processes (:mod:`mlobs_client.client.workers`).
-        attributes: where the numbers come from (models with their sha256, the client file).
+        attributes: origin of the numbers (models with their sha256, the client file).
         progress: called with the number of frames done, after each batch.
 
     Raises:
         RecordError: there are no frames, or ``output`` was made from another trajectory or with
-            other models; the error names what differs.
-        MissingObservable: something wanted is given by no model.
+            other models; the message says what differs.
+        MissingObservable: no model gives something that is wanted.
     """
     stream = iter(frames)
     first = next(stream, None)
@@ -92,14 +92,14 @@ def observe_trajectory(
 
 
 def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
-    """Read what :func:`observe_trajectory` wrote, as ``[step, bead, ...]``.
+    """Read a record of :func:`observe_trajectory`.
 
     Args:
-        path: of the record.
-        names: columns to read; all but those that tell the place by default.
+        path: path of the record.
+        names: columns to read; by default all but those that identify the frame.
 
     Raises:
-        RecordError: this record was written by something else, or holds not one whole step.
+        RecordError: the record was written by another command, or has not one complete step.
     """
     record = open_record(path)
     steps, beads = record.read("step"), record.read("bead")
@@ -119,14 +119,14 @@ def export_extxyz(
 ) -> None:
     """Write frames with their observables as extended xyz, in eV and angstrom.
 
-    Names begin with ``mlobs_``, because ASE takes the plain ones for results of a calculator.
+    Names start with ``mlobs_``, because ASE takes the plain ones for results of a calculator.
     Tensors of atoms become rows of 9 or 27 numbers. The file appears when it is complete.
 
     Args:
-        record: as :func:`observe_trajectory` wrote it.
-        frames: the same as there.
-        output: the file to write.
-        pbc: overrides that frames with a cell are periodic.
+        record: a record of :func:`observe_trajectory`.
+        frames: the frames of this record.
+        output: path of the file to write.
+        pbc: periodicity along each lattice vector; by default, frames with a cell are periodic.
 
     Raises:
         RecordError: the frames are not those of the record, or the file cannot be written; the
@@ -154,7 +154,7 @@ def _structure(frame: Frame, pbc: Periodicity | None) -> Structure:
 
 def _row(frame: Frame, pbc: Periodicity | None, value: Mapping[str, Array]) -> dict[str, Any]:
     structure = _structure(frame, pbc)
-    place = _place(frame, structure)
+    place = {"step": frame.step, "bead": frame.bead, "structure_checksum": _checksum(structure)}
     return {**value, **place, "positions": structure.positions, "cell": structure.cell}
 
 
@@ -163,17 +163,13 @@ def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _place(frame: Frame, structure: Structure) -> dict[str, int]:
-    return {"step": frame.step, "bead": frame.bead, "structure_checksum": _checksum(structure)}
-
-
 def _checksum(structure: Structure) -> int:
     arrays = (structure.numbers, structure.positions, structure.cell)
     return zlib.crc32(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
 
 
 def _skip_done(frames: Iterator[Frame], record: Record, pbc: Periodicity | None) -> None:
-    """Take the frames that the record holds already, and check that they are the same."""
+    """Skip the frames that the record already has, and check that they are the same."""
     checksums = record.read("structure_checksum")
     n_skipped = 0
     for frame in islice(frames, len(checksums)):
@@ -181,8 +177,8 @@ def _skip_done(frames: Iterator[Frame], record: Record, pbc: Periodicity | None)
         n_skipped += 1
     if n_skipped < len(checksums):
         raise RecordError(
-            f"{record.path}: holds {len(checksums)} frames, but the trajectory has only "
-            f"{n_skipped}: it is another one; choose another output"
+            f"{record.path}: has {len(checksums)} frames, but the trajectory has only {n_skipped}; "
+            "choose another output for another trajectory"
         )
 
 

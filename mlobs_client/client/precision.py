@@ -1,4 +1,4 @@
-"""What single precision does to forces."""
+"""Measure the rounding errors of forces in single precision."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlobs_client.units import ANGSTROM, EV
 
 
 class Rounding(NamedTuple):
-    """Two precisions compared on one structure.
+    """The forces of two precisions on one structure, compared.
 
     Attributes:
-        difference: largest change of a component of the forces, eV/angstrom.
+        difference: largest difference of a component of the forces, eV/angstrom.
         largest_force: largest component of the forces, eV/angstrom.
     """
 
@@ -25,12 +25,12 @@ class Rounding(NamedTuple):
 
 
 def compare(double: Evaluator, single: Evaluator, structure: Structure) -> Rounding:
-    """Compare the forces of potentials.
+    """Compare the forces of a potential in double and single precision.
 
     Args:
-        double: in double precision.
-        single: the same in single precision.
-        structure: to evaluate.
+        double: the potential in double precision.
+        single: the same potential in single precision.
+        structure: the structure, atomic units.
 
     Raises:
         EvaluationError: the potentials give no finite numbers, or cannot treat the structure.

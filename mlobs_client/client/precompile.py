@@ -1,4 +1,4 @@
-"""Programs before they are needed."""
+"""Compile the networks before the run starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term
 
-POLL_INTERVAL: Final = 0.2  # seconds between two looks at a compilation
+POLL_INTERVAL: Final = 0.2  # seconds between two checks of a compilation
 
 
 def compile_ahead(
@@ -23,17 +23,17 @@ def compile_ahead(
     wanted: frozenset[str] = frozenset(),
     report: Callable[[], None] = lambda: None,
 ) -> frozenset[CompilationState]:
-    """Evaluate structures until every batch of them has its programs, or cannot have one.
+    """Evaluate structures until the networks are compiled for each batch, or cannot be compiled.
 
     Args:
-        structures: of one step.
-        evaluators: whose networks are compiled after no time of use.
+        structures: structures of one step.
+        evaluators: evaluators whose networks are compiled at their first use.
         terms: see :func:`mlobs_client.client.total_energy.predict`.
-        wanted: see there.
-        report: called whenever a compilation has to be waited for.
+        wanted: see :func:`mlobs_client.client.total_energy.predict`.
+        report: called at intervals while a compilation runs.
 
     Returns:
-        How it ended for the networks of all batches; the log says why, where it failed.
+        The final states of all networks for all batches; the log has the reason of a failure.
 
     Raises:
         EvaluationError: see :func:`mlobs_client.client.total_energy.predict`.

@@ -1,4 +1,4 @@
-"""Which observables are due at which step of i-PI."""
+"""Choose the observables that are due at a step of i-PI."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """Observables and how often each is evaluated.
+    """Observables with their strides.
 
     Attributes:
-        strides: steps between two evaluations, by the name of the observable.
+        strides: number of steps between two evaluations, by the name of the observable.
     """
 
     strides: Mapping[str, int]
 
     @property
     def depends_on_step(self) -> bool:
-        """Whether anything is left out at some steps."""
+        """True if an observable is not due at all steps."""
         return any(stride > 1 for stride in self.strides.values())
 
     def due(self, steps: Iterable[int] | None) -> frozenset[str]:
-        """Return the observables that are due: at step 0 and at each multiple of their stride.
+        """Return the observables that are due: those whose stride divides the step.
 
         Args:
-            steps: the steps that it may be; None where nothing is known. What is due at any of
-                them is due.
+            steps: the possible steps, of which any makes an observable due; None if the step is
+                not known, so that all are due.
         """
         if steps is None:
             return frozenset(self.strides)

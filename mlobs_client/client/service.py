@@ -1,4 +1,4 @@
-"""Which client file serves which forcefield of an input."""
+"""Find the client file that serves each forcefield of an input."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ClientFile:
     """A client file that was read.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         config: its content.
-        n_processes: how many clients are started with it.
+        n_processes: number of clients that are started with it.
     """
 
     path: Path
@@ -29,12 +29,12 @@ class ClientFile:
 
     @property
     def extras(self) -> frozenset[str]:
-        """Keys of the JSON that this client sends."""
+        """The keys of the extras that this client sends."""
         return frozenset(self.extras_strides)
 
     @property
     def extras_strides(self) -> dict[str, int]:
-        """Keys of the JSON that this client sends, with the steps between two of them."""
+        """The strides of the extras that this client sends, by their keys."""
         observables = self.config.observables
         row = dict.fromkeys(("record_row", "record"), observables.record_stride)
         sent = {QUANTITIES[n].wire_name: observables.strides[n] for n in observables.extras}
@@ -42,34 +42,49 @@ class ClientFile:
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether one of its models wants a GPU, any that is free."""
+        """True if one of its models runs on a GPU, on any that is free."""
         tables = self.config.models.values()
         return any(getattr(table, "device", "cpu") == "cuda" for table in tables)
 
     @property
     def depends_on_step(self) -> bool:
-        """Whether it evaluates less at some steps than at others."""
+        """True if it does not evaluate all observables at all steps."""
         return Schedule(self.config.observables.strides).depends_on_step
 
 
 Service = Mapping[str, ClientFile]
-"""Which client file serves a forcefield, by the name of the forcefield."""
+"""The client files that serve forcefields, by the name of the forcefield."""
 
 
 def listens(ff: Forcefield, socket: Socket, prefix: str) -> bool:
-    """Return whether a client with this [socket] reaches this forcefield."""
+    """Return whether a client reaches a forcefield.
+
+    Args:
+        ff: the forcefield.
+        socket: [socket] of the client file.
+        prefix: prefix that i-PI adds to the ``<address>`` of unix sockets.
+    """
     if ff.mode == "inet" or socket.mode == "inet":
         return ff.mode == socket.mode and ff.port == socket.port
     return prefix + ff.address == unix_path(socket.address)
 
 
 def unix_path(address: str) -> str:
-    """Return the socket file that a client opens; a name with a slash is a whole path."""
+    """Return the path of the socket that a client opens.
+
+    Args:
+        address: ``<address>`` of the socket; a name with a slash is a whole path.
+    """
     return address if "/" in address else PREFIX + address
 
 
 def find_service(ipi: IpiInput, clients: Sequence[ClientFile]) -> dict[str, ClientFile]:
-    """Find which client file serves which forcefield."""
+    """Find the client file that serves each forcefield, by the name of the forcefield.
+
+    Args:
+        ipi: the input.
+        clients: all client files of the run.
+    """
     service = {}
     embedded = [ff.name for ff in ipi.forcefields if ff.kind in ("ffdirect", "ffmpi")]
     for client in clients:

@@ -1,7 +1,7 @@
-"""The whole client but the wire: geometries in, replies for i-PI out.
+"""The client without its socket: it turns structures into replies for i-PI.
 
-The socket client, the plug-in for ``i-pi-driver-py`` and ``<ffdirect>``, and the tests all use
-the same :class:`ClientSession`, so they give the same numbers.
+The socket client, the plug-in for ``i-pi-driver-py`` and ``<ffdirect>``, and the tests use the same
+:class:`ClientSession`, so they give the same numbers.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ logger = logging.getLogger(__name__)
 
 
 class ClientSession:
-    """Replies to geometries, with the models, terms and record of one client.
+    """Replies to structures, with the models, terms and record of one client.
 
-    The structure of the client file is evaluated once at the start, so that whatever is wrong
-    with the models is said before i-PI sees this client.
+    The structure of the client file is evaluated once at the start, so that errors of the models
+    are found before the client connects to i-PI.
 
     Args:
         config: the client file.
-        assembly: what :func:`mlobs_client.client.build.assemble` made of it.
-        record_path: where the observables of ``[observables] record`` go.
-        attributes: of the record: where its numbers come from.
-        step: of i-PI, at the first request, for a client that answers all structures of all
-            steps; None where that is not known: all observables are then evaluated at every step.
+        assembly: its models, from :func:`mlobs_client.client.build.assemble`.
+        record_path: path of the record for the observables of ``[observables] record``.
+        attributes: attributes of the record, the origin of its numbers.
+        step: step of i-PI at the first request, for a client that answers all structures of all
+            steps; None if it is not known, so that all observables are evaluated at every step.
 
     Raises:
-        MissingObservable: something that the client file wants is given by no model.
-        EvaluationError: the models cannot treat the structure.
+        MissingObservable: no model gives an observable that the client file needs.
+        EvaluationError: the models cannot evaluate the structure.
         RecordError: the record cannot be written.
     """
 
@@ -94,17 +94,17 @@ class ClientSession:
 
     @classmethod
     def from_file(cls, path: Path | str, name: str = "", step: int | None = None) -> Self:
-        """Build everything that a client file describes.
+        """Load the models of a client file and open its record.
 
         Args:
-            path: of the client file.
-            name: if given, the record is called ``record_file-NAME``; clients without a name of
-                their own find a free one.
-            step: of i-PI, at the first request; see the class.
+            path: path of the client file.
+            name: if given, the record is called ``record_file-NAME``; otherwise the first free
+                name is used.
+            step: step of i-PI at the first request; None if it is not known.
 
         Raises:
-            ConfigError: the client file says something impossible.
-            MissingObservable: its tables need what no model of it gives.
+            ConfigError: the client file is not valid.
+            MissingObservable: a table needs an observable that no model gives.
             ModelError: a model file is missing, corrupt or for other species.
         """
         path = Path(path)
@@ -119,20 +119,23 @@ class ClientSession:
     def __call__(
         self, cells: Array, positions: Array, batch_size: int | None = None
     ) -> list[Reply]:
-        """Evaluate geometries.
+        """Evaluate structures.
 
         i-PI fills up batches with repeats of the last structure, and its own driver passes them
-        on: they are evaluated once and recorded once.
+        on: they are evaluated and recorded once.
 
         Args:
             cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
             positions: shape ``(n_structures, n_atoms, 3)``, bohr.
-            batch_size: how many structures a request can hold, if repeats are left out already.
+            batch_size: number of structures that a request can hold, if repeats were left out.
+
+        Returns:
+            A reply for each structure, Hartree atomic units.
 
         Raises:
-            ConfigError: i-PI sends another number of atoms than the client file describes.
-            EvaluationError: a model gave NaN, cannot treat a geometry, or [limits] forbid it; the
-                structures of the request are kept in ``refused.xyz``.
+            ConfigError: i-PI sends another number of atoms than the client file has.
+            EvaluationError: a model gave NaN or cannot evaluate a structure, or a prediction
+                exceeds [limits]; the structures of the request are written to ``refused.xyz``.
         """
         template = self._assembly.structure
         if positions.shape[1] != template.n_atoms:
@@ -164,7 +167,7 @@ class ClientSession:
         return replies + [replies[-1]] * (len(cells) - n_real)
 
     def _compare_periodicity(self, cell: Array, positions: Array) -> None:
-        """Say once where i-PI has a liquid or a solid, and the client file a molecule."""
+        """Warn once if i-PI has a liquid or a solid, but the client file a molecule."""
         if self._is_first and not any(self._assembly.structure.pbc) and fills_cell(positions, cell):
             logger.warning(
                 "the structure of the client file is not periodic, but its atoms fill the cell of "
@@ -211,7 +214,7 @@ class ClientSession:
         structures: Sequence[Structure],
         due: frozenset[str],
     ) -> Sequence[Mapping[str, int | str]]:
-        """Record before replying: a row whose number has reached i-PI is safe."""
+        """Append to the record before the reply, so that a row that i-PI knows is safe."""
         if self._record is None or not due.issuperset(self._recorded):
             return [{}] * len(predictions)
         rows = self._record.append(
@@ -228,7 +231,7 @@ class ClientSession:
         return Reply(prediction.energy, prediction.forces, virial, text)
 
     def close(self) -> None:
-        """Finish the record."""
+        """Close the record."""
         if self._record is not None:
             self._record.close()
 
@@ -240,12 +243,17 @@ class ClientSession:
 
 
 def check_virial(prediction: Prediction, structure: Structure, config: ClientConfig) -> None:
-    """Refuse models without a strain derivative where a virial may be needed.
+    """Refuse models without a strain derivative if a virial may be needed.
 
-    Without periodicity nothing needs it: i-PI gets zeros, as with ``virial = "none"``.
+    Without periodicity it is not needed: i-PI gets zeros, as with ``virial = "none"``.
+
+    Args:
+        prediction: prediction for the structure.
+        structure: structure of the client file.
+        config: the client file.
 
     Raises:
-        EvaluationError: there is no virial, and the client file does not say that none is needed.
+        EvaluationError: there is no virial, and the client file has no ``virial = "none"``.
     """
     if prediction.virial is not None or config.virial == "none":
         return
@@ -261,7 +269,12 @@ def check_virial(prediction: Prediction, structure: Structure, config: ClientCon
 
 
 def describe(config: ClientConfig, path: Path) -> dict[str, str | float]:
-    """Where the numbers of a client come from: its file, its models, their alphas and versions."""
+    """Return the origin of the numbers of a client: its file, models, alphas and versions.
+
+    Args:
+        config: the client file.
+        path: path of the client file.
+    """
     models = model_files(config, path.parent)
     alphas = read_alphas(config, path.parent)
     return {

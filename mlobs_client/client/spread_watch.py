@@ -1,7 +1,7 @@
-"""A warning where members differ by more than they ever did on the structures of a calibration.
+"""Warn of structures on which the spread exceeds all spreads of the calibration.
 
-There alpha was never tested: the structure is unlike those that the committee was calibrated on.
-Forces and virials are not compared: where energies are not calibrated, this is said at the start.
+Such a structure is unlike those of the calibration, for which alpha was determined. Forces and
+virials are not compared; if the energies are not calibrated, a warning says so at the start.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from mlobs_client.structure import Array
 logger = logging.getLogger(__name__)
 
 MARGIN: Final = 2.0
-"""Times the largest spread of the calibration. A run has more structures than a calibration, and
-the spread of few members is noisy: that of four would exceed the largest of twenty sooner or
-later, but twice of it in one of a million structures."""
+"""Factor of the largest spread of the calibration, from which a warning is logged. A run has more
+structures than a calibration, and the spread of few members is noisy: that of four members exceeds
+the largest of twenty structures sooner or later, but twice of it in one of a million structures."""
 
 
 class SpreadWatch:
     """Compares spreads with those of the calibrations, and warns once for each quantity.
 
     Attributes:
-        watched: alpha and card of the quantities that were not warned of yet.
+        watched: alpha and card of the quantities for which there was no warning yet.
 
     Args:
-        alphas: of a client; quantities without a card are not watched. A card of forces alone
-            does not tell how large spreads of energies may be: it is warned of here.
+        alphas: alphas of a client, by quantity. Quantities without a card are not watched. A card
+            of forces alone has no spreads of energies to compare with, which is a warning.
     """
 
     def __init__(self, alphas: Mapping[str, Alpha]) -> None:
@@ -50,7 +50,7 @@ class SpreadWatch:
                 )  # fmt: skip
 
     def needs(self, evaluated: frozenset[str]) -> frozenset[str]:
-        """Observables to evaluate as well: they cost nothing where the quantity is evaluated.
+        """Return observables to evaluate too, which cost nothing if their quantity is evaluated.
 
         Args:
             evaluated: observables that are evaluated anyway; the energy always is.
@@ -62,11 +62,12 @@ class SpreadWatch:
         )
 
     def check(self, observables: Mapping[str, Array], n_atoms: int) -> None:
-        """Warn where a spread is far beyond the largest one that was seen.
+        """Warn if a spread far exceeds the largest one of the calibration.
 
         Args:
-            observables: of one structure, atomic units, with alpha in them.
-            n_atoms: of the structure.
+            observables: observables of one structure by name, with their shapes and Hartree atomic
+                units; spreads and members are scaled by alpha.
+            n_atoms: number of atoms of the structure.
         """
         for quantity, (alpha, card) in list(self.watched.items()):
             row = QUANTITIES[quantity]
@@ -78,20 +79,20 @@ class SpreadWatch:
             if spread > MARGIN * card.largest_spread:
                 del self.watched[quantity]
                 logger.warning(
-                    "%s: the members differ by %.3g %s (alpha not in it, for %.0f atoms), where "
-                    "the largest spread of the calibration was %.3g: structures like this one were "
+                    "%s: the members differ by %.3g %s (without alpha, for %.0f atoms), but the "
+                    "largest spread of the calibration was %.3g: structures like this one were "
                     "not in %s, and the true error may be many times the spread that is shown",
                     quantity, spread, card.unit, card.n_atoms, card.largest_spread, card.data,
                 )  # fmt: skip
 
 
 def _shown(row: Quantity) -> str:
-    """The observable that has the spread of a quantity."""
+    """Return the observable that contains the spread of a quantity."""
     return row.spread or row.members
 
 
 def _pooled(row: Quantity, values: Array) -> float:
-    """Spread of one structure, as in :class:`mlobs_client.analysis.calibration.Errors`."""
+    """Return the spread of a structure, as :class:`mlobs_client.analysis.calibration.Errors`."""
     if row.spread:
         return float(values)
     members = symmetric_components(values) if row.is_symmetric else values

@@ -1,4 +1,4 @@
-"""Read one structure from a file, as i-PI would understand it."""
+"""Read one structure from a file, as i-PI would read it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from mlobs_client.units import ANGSTROM
 
 @dataclass(frozen=True)
 class StructureFile:
-    """What a file says.
+    """The content of a structure file.
 
     Attributes:
-        structure: in atomic units; periodic where the file has a cell, unless it says otherwise.
-        fixed: shape ``(n,)``, sorted: coordinates ``3 I + i`` that ASE would not move.
+        structure: the structure, atomic units; periodic if the file has a cell and does not
+            contradict.
+        fixed: shape ``(n,)``, sorted; indices ``3 I + i`` of coordinates that ASE would not move.
         constraints: names of ASE's other constraints.
     """
 
@@ -32,7 +33,11 @@ class StructureFile:
 
 
 def read_structure(config: ClientConfig, folder: Path) -> Structure:
-    """Read species, order and periodicity (and a sample of positions) of a client file.
+    """Read the structure of a client file.
+
+    Args:
+        config: the client file.
+        folder: folder of the client file.
 
     Raises:
         ConfigError: the file is missing or unreadable.
@@ -45,15 +50,15 @@ def read_structure_file(path: Path, pbc: Periodicity | None = None) -> Structure
     """Read the first structure of a file.
 
     Args:
-        path: xyz, a checkpoint of i-PI, PDB, or any other that ASE reads.
-        pbc: overrides what the file says.
+        path: path of an xyz file, a checkpoint of i-PI, a PDB, or any other that ASE reads.
+        pbc: periodicity along each lattice vector; None takes it from the file.
 
     Raises:
         ConfigError: the file is missing or unreadable.
         EvaluationError: its positions or its cell are impossible.
     """
     if not path.is_file():
-        what = "is a folder, and no file" if path.exists() else "does not exist"
+        what = "is a folder, not a file" if path.exists() else "does not exist"
         raise ConfigError(f"structure: {path} {what}; name the file with the atoms")
     content = read_content(path)
     periodic = pbc or content.pbc
@@ -73,13 +78,13 @@ def read_structure_file(path: Path, pbc: Periodicity | None = None) -> Structure
 def how_to_make_periodic(
     config: ClientConfig, folder: Path, structure: Structure, cell: Array | None = None
 ) -> str:
-    """Say how the structure of a client file becomes periodic.
+    """Return the change that makes the structure of a client file periodic, for a message.
 
     Args:
         config: the client file.
-        folder: where it lies.
-        structure: as it is read now.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows: that of i-PI, if it is known.
+        folder: folder of the client file.
+        structure: its structure as it is now.
+        cell: cell of i-PI, shape ``(3, 3)``, bohr, lattice vectors are rows; None if not known.
     """
     said = "write pbc = [true, true, true] at the top of the client file"
     if structure.volume > 0.0:
@@ -89,11 +94,11 @@ def how_to_make_periodic(
 
 
 def _how_to_write_cell(path: Path, cell: Array | None = None) -> str:
-    """Say how a structure file gets a cell.
+    """Return the change that gives a structure file a cell, for a message.
 
     Args:
-        path: of the file.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None where it is not known.
+        path: path of the file.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None if it is not known.
     """
     if path.suffix not in XYZ:
         return "write its lattice vectors there, or name a file that has a cell, such as a RESTART"
@@ -113,7 +118,7 @@ def _numbers(cell: Array | None, *, columns: bool = False) -> str:
 
 
 def _split(constraints: Sequence[Any]) -> tuple[Integers, tuple[str, ...]]:
-    """The coordinates that are fixed, and the names of what i-PI has no word for."""
+    """Return fixed coordinates, and the names of constraints that i-PI does not have."""
     fixed: set[int] = set()
     others = []
     for constraint in constraints:

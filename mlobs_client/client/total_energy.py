@@ -1,4 +1,4 @@
-"""Join evaluators and terms: one total energy, one pull back per evaluator."""
+"""Add the energies of evaluators and terms, with one pull back for each evaluator."""
 
 from __future__ import annotations
 
@@ -21,21 +21,24 @@ def predict(
     terms: Sequence[Term] = (),
     wanted: frozenset[str] = frozenset(),
 ) -> list[Prediction]:
-    """Evaluate everything that a client is made of.
+    """Evaluate total energy, forces, virial and observables.
 
-    The total energy is the energy of the evaluators (where one of them gives an energy) plus the
+    The total energy is the energy of the evaluators (if one of them gives an energy) plus the
     energies of the terms; forces and virial are its exact derivatives.
 
     Args:
-        structures: any number of structures, of any sizes.
-        evaluators: together they provide every observable; no observable twice.
+        structures: any number of structures, of any sizes, atomic units.
+        evaluators: evaluators that together provide each observable, none of them twice.
         terms: extra force terms.
-        wanted: observables to return beside energy, forces and virial; with "forces", these are
-            among the observables too.
+        wanted: observables to return in addition to energy, forces and virial; with "forces", these
+            are among the observables too.
+
+    Returns:
+        A prediction for each structure, Hartree atomic units.
 
     Raises:
-        MissingObservable: something wanted or needed by a term is provided by nobody.
-        EvaluationError: a model gave NaN or infinity, or cannot treat a structure.
+        MissingObservable: no evaluator provides an observable that is wanted or that a term needs.
+        EvaluationError: a model gave NaN or infinity, or cannot evaluate a structure.
     """
     needed = _needed(evaluators, terms, wanted)
     _check(evaluators, needed)
@@ -49,11 +52,19 @@ def predict(
 def total_energies(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator], terms: Sequence[Term]
 ) -> list[float]:
-    """The energies that :func:`predict` gives, without forces: in half of the time.
+    """Return the energies of :func:`predict` without forces, which takes half of the time.
+
+    Args:
+        structures: structures of any sizes, atomic units.
+        evaluators: see :func:`predict`.
+        terms: extra force terms.
+
+    Returns:
+        The total energy of each structure, Eh.
 
     Raises:
-        MissingObservable: something needed by a term is provided by nobody.
-        EvaluationError: a model gave NaN or infinity, or cannot treat a structure.
+        MissingObservable: no evaluator provides an observable that a term needs.
+        EvaluationError: a model gave NaN or infinity, or cannot evaluate a structure.
     """
     needed = _needed(evaluators, terms, frozenset())
     return [
@@ -69,12 +80,18 @@ def observe(
 ) -> list[dict[str, Array]]:
     """Evaluate observables without forces.
 
+    Args:
+        structures: structures of any sizes, atomic units.
+        evaluators: see :func:`predict`.
+        wanted: names of observables.
+
     Returns:
-        The wanted observables of each structure.
+        The wanted observables of each structure by name, with the shapes and Hartree atomic units
+        of :mod:`mlobs_client.quantities`.
 
     Raises:
-        MissingObservable: nobody provides something wanted.
-        ConfigError: two evaluators provide the same.
+        MissingObservable: no evaluator provides an observable that is wanted.
+        ConfigError: two evaluators provide the same observable.
     """
     _check(evaluators, wanted)
     return [
@@ -90,17 +107,21 @@ def observe_batch(
     terms: Sequence[Term],
     wanted: Sequence[str],
 ) -> list[dict[str, Array]]:
-    """Evaluate observables as the terms leave them.
+    """Evaluate observables, with the changes of them by the terms.
 
     Args:
-        structures: of any sizes.
-        evaluators: of the models.
-        terms: that may change observables, as a field of second order does.
+        structures: structures of any sizes, atomic units.
+        evaluators: see :func:`predict`.
+        terms: terms that may change observables, as a field of second order does.
         wanted: names of observables; ``positions`` and ``cell`` are left out.
 
+    Returns:
+        The observables of each structure by name, with the shapes and Hartree atomic units of
+        :mod:`mlobs_client.quantities`.
+
     Raises:
-        MissingObservable: nobody provides something wanted.
-        ConfigError: two evaluators provide the same.
+        MissingObservable: no evaluator provides an observable that is wanted.
+        ConfigError: two evaluators provide the same observable.
     """
     names = frozenset(wanted) - {"positions", "cell"}
     if terms or "forces" in names:  # only the terms know how they change observables
@@ -111,9 +132,13 @@ def observe_batch(
 def batches(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator]
 ) -> Iterator[Sequence[Structure]]:
-    """What is evaluated together.
+    """Yield batches of structures that are evaluated together.
 
-    Equal shares: a small rest would cost nearly as much time as a full batch.
+    Their sizes are equal, since a small rest would cost nearly as much time as a full batch.
+
+    Args:
+        structures: the structures.
+        evaluators: evaluators, which may prefer a batch size.
     """
     n = len(structures)
     wishes = [e.at_once(structures) for e in evaluators if n > 1 and isinstance(e, Batching)]
@@ -123,7 +148,7 @@ def batches(
 
 
 def _check(evaluators: Sequence[Evaluator], wanted: frozenset[str]) -> None:
-    """Everything must come from somebody, and from one only, or its force would count twice."""
+    """Check that exactly one evaluator provides each observable; two would count twice."""
     provided = frozenset[str]().union(*(evaluator.provides for evaluator in evaluators))
     if missing := wanted - provided:
         raise MissingObservable(
@@ -144,7 +169,7 @@ def _predict(
     needed: frozenset[str],
     wanted: frozenset[str],
 ) -> list[Prediction]:
-    """One batch: values, terms, one pull back."""
+    """Evaluate one batch: values, terms, and one pull back."""
     evaluations, values = _evaluate(structures, evaluators, needed, derivatives=True)
     couplings = [
         [term(structure, value) for term in terms]
@@ -164,7 +189,7 @@ def _evaluate(
     *,
     derivatives: bool,
 ) -> tuple[list[Evaluation], list[dict[str, Array]]]:
-    """The evaluation of each evaluator, and the merged values of each structure."""
+    """Return the evaluation of each evaluator, and the merged values of each structure."""
     evaluations = [
         evaluator(structures, wanted & evaluator.provides, derivatives=derivatives)
         for evaluator in evaluators

@@ -1,7 +1,7 @@
-"""Processes that evaluate the models of a client file, each with models of its own.
+"""Evaluate the models of a client file in several processes, each with its own models.
 
-A trajectory has many frames that know nothing of each other; MACE on a CPU is fastest with one
-thread for each of them.
+The frames of a trajectory are independent, and MACE on a CPU is fastest with one thread for each
+of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mlobs_client.errors import EvaluationError
 from mlobs_client.structure import Array, Structure
 
 WAITING: Final = 2
-"""Batches for each process that are read ahead: nobody waits, and memory does not grow."""
+"""Number of batches per process that are read ahead, so that no process waits; more cost memory."""
 
 Values = list[dict[str, Array]]
 EvaluateBatches = Callable[[Iterable[Sequence[Structure]]], Iterator[Values]]
@@ -30,12 +30,12 @@ EvaluateBatches = Callable[[Iterable[Sequence[Structure]]], Iterator[Values]]
 
 @contextlib.contextmanager
 def workers(client: Path, wanted: Sequence[str], n_processes: int) -> Iterator[EvaluateBatches]:
-    """Start processes; yields what evaluates batches, and gives the values in their order.
+    """Start processes; yield a function that evaluates batches and yields values in their order.
 
     Args:
-        client: the client file.
+        client: path of the client file.
         wanted: names of observables.
-        n_processes: how many.
+        n_processes: number of processes.
 
     Raises:
         EvaluationError: a process was killed, or a model cannot treat a structure.
@@ -60,7 +60,7 @@ def workers(client: Path, wanted: Sequence[str], n_processes: int) -> Iterator[E
         yield evaluate
     except BrokenProcessPool as error:
         raise EvaluationError(
-            f"one of the {n_processes} processes has died, perhaps for want of memory; go on with "
+            f"one of the {n_processes} processes has died, possibly out of memory; continue with "
             "fewer (--at-once), or a smaller --batch-size"
         ) from error
     finally:
@@ -68,12 +68,12 @@ def workers(client: Path, wanted: Sequence[str], n_processes: int) -> Iterator[E
 
 
 _observe: Callable[[Sequence[Structure]], Values]
-"""Of this process."""
+"""Evaluates a batch with the models of this process."""
 
 
 def _load(client: Path, wanted: tuple[str, ...]) -> None:
     global _observe
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that has started us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from mlobs_client.client import config
     from mlobs_client.client.build import assemble
@@ -88,7 +88,7 @@ def _load(client: Path, wanted: tuple[str, ...]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Nobody would end us, or take our results, when the one that has started us was killed."""
+    """End when the parent process is killed, since nothing else would end this process."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -60,8 +60,8 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
         ({"socket": {"mode": "pigeon"}}, "'unix' or 'inet'"),
         ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),
         ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
-        ({"observables": {"extras": ["positions"]}}, "i-PI has the positions anyway"),
-        ({"observables": {"extras": ["forces"]}}, "i-PI has the forces anyway"),
+        ({"observables": {"extras": ["positions"]}}, "i-PI has the positions already"),
+        ({"observables": {"extras": ["forces"]}}, "i-PI has the forces already"),
         (
             {"observables": {"every": 5}},
             "the setting 'every' is called 'stride' now in [observables]",
@@ -97,7 +97,7 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
         ),
         (
             {"observables": {"record": ["dipole", "born_charges"], "stride": {"born_charges": 9}}},
-            "(dipole = 1, born_charges = 9); give them the same number, or move the small ones",
+            "(dipole = 1, born_charges = 9); set the same number for all, or move the small ones",
         ),
         (
             {"dipole": {"kind": "mace", "models": ["x"], "oxidation_numbers": {"O": -1.5}}},

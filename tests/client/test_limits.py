@@ -74,7 +74,7 @@ def test_refused_structures_are_kept_as_others_read_them(tmp_path: Path) -> None
 def test_where_nothing_can_be_kept_that_is_said(tmp_path: Path) -> None:
     structure = Structure(np.array([8]), np.zeros((1, 3)), CELL)
     words = keep_refused([structure], tmp_path / "missing" / "refused.xyz")
-    assert words.startswith("its structures could not be kept in")
+    assert words.startswith("its structures could not be written: ")
 
 
 def test_a_client_refuses_a_structure_beyond_its_limits_and_keeps_it(tmp_path: Path) -> None:

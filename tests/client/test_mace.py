@@ -23,7 +23,9 @@ def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
 
 def test_two_precisions_of_the_same_networks_are_refused(tmp_path: Path) -> None:
     same = 'models = ["bundled:water/potential-[01]"]\ndtype = "float32"\n'
-    with pytest.raises(ConfigError, match=r"dtype = 'float64' and 'float32'; say the same in both"):
+    with pytest.raises(
+        ConfigError, match=r"dtype = 'float64' and 'float32'; write the same in both"
+    ):
         assembled(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}{NONE}')
 
 
@@ -79,7 +81,9 @@ def test_single_precision_says_what_it_does_to_the_forces(
     assembled(tmp_path, WATER)
     assert "single precision" not in caplog.text
     assembled(tmp_path, WATER + 'dtype = "float32"\n')
-    found = re.search(r"by at most (\S+) meV/angstrom, of at most (\S+) eV/angstrom", caplog.text)
+    found = re.search(
+        r"by at most (\S+) meV/angstrom; the largest is (\S+) eV/angstrom", caplog.text
+    )
     assert found is not None
     # float32 rounds at 6e-8; networks of this depth lose a factor of ten to a thousand
     assert 1e-8 < float(found[1]) / 1e3 / float(found[2]) < 1e-4

@@ -115,7 +115,7 @@ def test_a_longer_trajectory_continues_an_observation_and_a_done_one_changes_not
     [
         (lambda: make_frames(seed=2), r"frame 0 of the trajectory \(step 0, bead 0\)"),
         (lambda: (replace(f, cell=CELL + (f.step == 20)) for f in make_frames()), "frame 4 .*20"),
-        (lambda: make_frames(2), "holds 12 frames, but the trajectory has only 4"),
+        (lambda: make_frames(2), "has 12 frames, but the trajectory has only 4"),
     ],
 )
 def test_another_trajectory_is_refused(tmp_path: Path, frames, said: str) -> None:
