@@ -1,4 +1,4 @@
-"""Runs, and whole studies of several: their samples, demos and scans of a field."""
+"""Studies of one or several runs: samples of their observables, field scans and the demo."""
 
 import lazy_loader
 

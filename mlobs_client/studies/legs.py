@@ -1,4 +1,4 @@
-"""Which runs of a field scan are taken together: those in which only seeds differ."""
+"""Group the runs of a field scan, which differ in their seeds only."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_P
 logger = logging.getLogger(__name__)
 
 ALIKE_WITHIN: Final = 1e-5
-"""Of themselves: how far temperatures, cells and times of runs of one curve may be apart, which
-files give with few digits."""
+"""Largest relative difference of temperatures, cells and times of runs of one curve, which files
+give with few digits."""
 
 
 @dataclass(frozen=True)
 class Leg:
-    """The runs of one field and one number of beads.
+    """The runs with one field and one number of beads.
 
     Attributes:
-        field: along the direction of the scan, V/angstrom.
-        samples: one for each run.
+        field: field along the direction of the scan, V/angstrom.
+        samples: samples of each run.
     """
 
     field: float
@@ -40,10 +40,12 @@ class Leg:
 
     @cached_property
     def dipoles(self) -> list[Array]:
-        """Of each run, ``[t, i]``, e bohr, on one branch; in a cell that changes as written.
+        """The dipoles of each run, shape ``(t, 3)``, e bohr.
+
+        They are moved to one branch; in a cell that changes, they are those that were written.
 
         Raises:
-            RecordError: means that differ neither by nothing nor by whole quanta.
+            RecordError: mean dipoles differ neither by zero nor by whole quanta.
         """
         dipoles = [sample.dipoles for sample in self.samples]
         if self.samples[0].has_barostat:
@@ -56,34 +58,33 @@ class Leg:
 
     @property
     def dipoles_interval(self) -> float:
-        """Time between their samples, ps."""
+        """The time between samples of dipoles, ps."""
         return self.samples[0].duration / (len(self.samples[0].dipoles) - 1)
 
     @property
     def positions_interval(self) -> float:
-        """Time between samples of positions, ps."""
+        """The time between samples of positions, ps."""
         return self.samples[0].positions_spacing / PICOSECOND
 
     @property
     def volume(self) -> float:
-        """Mean along all runs, bohr^3."""
+        """The mean volume of the cell over all runs, bohr^3."""
         cells = np.concatenate([sample.positions.cells for sample in self.samples])
         return float(np.abs(np.linalg.det(cells)).mean())
 
 
 def find_legs(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Leg]]]:
-    """Sort runs by their beads and their field.
+    """Sort runs by their numbers of beads and their fields.
 
     Args:
-        samples: one for each run.
+        samples: samples of each run.
 
     Returns:
-        The direction of the scan, shape ``(3,)``, a unit vector whose first component that is not
-        zero is positive; and by numbers of beads, rising, the runs of each field, from negative
-        fields on.
+        The direction of the scan, a unit vector of shape ``(3,)`` whose first nonzero component is
+        positive; and by increasing number of beads, the runs of each field, with increasing field.
 
     Raises:
-        RecordError: fields are not along one line, or all are zero; or runs differ in more than
+        RecordError: the fields are not along one line, or all are zero; or runs differ in more than
             their field and their seed.
     """
     direction, strengths = along_one_line(
@@ -106,14 +107,14 @@ def find_legs(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Leg]]]:
 
 
 def _check_alike(legs: Sequence[Leg]) -> None:
-    """Only fields and seeds may differ along a curve, and between runs of one field only seeds."""
+    """Check that runs of a curve differ in fields and seeds only, and those of a field in seeds."""
     groups = [([sample for leg in legs for sample in leg.samples], _differ_in_liquid)]
     groups += [(list(leg.samples), _differ_in_spacing) for leg in legs]
     for (first, *others), differ in groups:
         for other in others:
             if what := differ(first, other):
                 raise RecordError(
-                    f"{first.name} and {other.name} cannot be taken together, they differ in their "
+                    f"{first.name} and {other.name} cannot be combined, they differ in their "
                     f"{what}; leave one of them out of the campaign, or repeat it like the others"
                 )
 

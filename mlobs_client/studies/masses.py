@@ -1,4 +1,4 @@
-"""Masses of the atoms of a run: of i-PI's own files, or of labels, held against the velocities."""
+"""Find the masses of the atoms of a run, and compare them with the velocities."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from mlobs_client.units import DALTON, KELVIN
 logger = logging.getLogger(__name__)
 
 SAME_MASS: Final = 0.02
-"""Relative: ratios from momenta are that good, tables differ by less, isotopes by more."""
+"""Relative difference of masses: ratios from momenta are that precise, tables differ by less, and
+isotopes by more."""
 
 NOTABLE: Final = 1.05
-"""Ratio of kinetic temperatures from which on it is said, where errors allow no smaller one."""
+"""Ratio of kinetic temperatures above which a significant difference is logged."""
 
 OTHER_ISOTOPE: Final = 1.5
-"""Ratio of kinetic temperatures that is more likely another isotope than a run that is short of
-its equilibrium: deuterium under the label H makes 2."""
+"""Ratio of kinetic temperatures above which another isotope is more likely than a run that is not
+equilibrated: deuterium with the label H gives 2."""
 
-SIGNIFICANT: Final = 5.0  # errors
+SIGNIFICANT: Final = 5.0  # standard errors
 
 
 @dataclass(frozen=True)
 class Masses:
-    """Masses and where they are from.
+    """Masses of the atoms of a run, and their source.
 
     Attributes:
-        labels: of the atoms.
+        labels: labels of the atoms.
         values: shape ``(n_atoms,)``, electron masses.
-        source: for a reader, "RESTART" for example.
-        is_guess: whether labels alone tell them.
+        source: their source in words, "RESTART" for example.
+        is_guess: True if they are known from the labels only.
     """
 
     labels: tuple[str, ...]
@@ -55,7 +56,7 @@ class Masses:
         return f"masses of {self.source}: {', '.join(listed)} u"
 
     def groups(self) -> dict[str, Array]:
-        """Atoms of one label and one mass, shape ``(n_atoms,)``, booleans, by the label."""
+        """Return the atoms of each label and mass, booleans of shape ``(n_atoms,)``."""
         labels = np.array(self.labels)
         found: dict[str, Array] = {}
         for label in dict.fromkeys(self.labels):
@@ -75,15 +76,15 @@ def find_masses(
     """Find the masses of a run.
 
     Args:
-        labels: of its atoms.
-        systems: what files beside the outputs say; the first one with masses counts.
-        given: by label, what the user says instead, dalton.
-        column: that a trajectory has beside the velocities, which counts before files; shape
+        labels: labels of its atoms.
+        systems: systems of files in the folder of the outputs; the first one with masses counts.
+        given: masses that the user sets, by label, dalton.
+        column: masses in the trajectory of the velocities, which take precedence over files, shape
             ``(n_atoms,)``, electron masses.
 
     Raises:
-        ConfigError: a given mass is not positive, or its label is not one of the run.
-        RecordError: two inputs say different masses, or masses that are none are left.
+        ConfigError: a given mass is not positive, or no atom of the run has its label.
+        RecordError: two inputs have different masses, or a mass is not a positive number.
     """
     masses = _of_files(labels, systems)
     if column is not None:
@@ -104,18 +105,18 @@ def find_masses(
 
 
 def check_masses(masses: Masses, velocities: Array, temperature: float | None, where: Path) -> None:
-    """Hold masses against the velocities of a run; a doubt is said in the log.
+    """Compare masses with the velocities of a run; small disagreements are logged.
 
     Args:
-        masses: of its atoms.
-        velocities: shape ``(t, n_atoms, 3)``, bohr/atu.
-        temperature: which the thermostats hold, Eh; None where there is none, or it is unknown.
-        where: the run, for what is said.
+        masses: masses of its atoms.
+        velocities: velocities of its atoms, shape ``(t, n_atoms, 3)``, bohr/atu.
+        temperature: kT of the thermostats, Eh; None if it is not known, or there are none.
+        where: the run, for messages.
 
     Raises:
-        RecordError: other ratios of masses hold the centre of mass at rest; or masses that only
-            labels tell make temperatures that differ as those of isotopes do, where no centre of
-            mass at rest shows that they are right.
+        RecordError: the centre of mass is at rest with other ratios of masses; or it is not at
+            rest, the masses are guessed from labels, and the kinetic temperatures of species differ
+            as with another isotope.
     """
     groups = masses.groups()
     ratios = masses_from_momentum([velocities], groups)
@@ -125,9 +126,9 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
     if masses.is_guess and len(groups) > 1 and len(sure) < len(found):
         name = next(name for name in found if name not in sure)
         logger.warning(
-            "%s: whether the %s are right is not judged by the velocities, for there is no error "
-            "bar of the kinetic temperature of %s (%s); for other isotopes keep RESTART of the run "
-            "beside its outputs, or give --mass LABEL=U",
+            "%s: the %s are not compared with the velocities, because the kinetic temperature of "
+            "%s has no error bar (%s); for other isotopes keep RESTART beside the outputs, or give "
+            "--mass LABEL=U",
             where,
             masses,
             name,
@@ -161,6 +162,10 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
 def common_masses(masses: Sequence[Masses], prefixes: Sequence[Path]) -> Masses:
     """Return the masses that all runs share.
 
+    Args:
+        masses: masses of each run.
+        prefixes: prefix of each run, for messages.
+
     Raises:
         RecordError: their atoms or masses differ.
     """
@@ -170,7 +175,7 @@ def common_masses(masses: Sequence[Masses], prefixes: Sequence[Path]) -> Masses:
         if not (same and np.allclose(other.values, first.values, rtol=SAME_MASS)):
             raise RecordError(
                 f"{prefixes[0]} has {first}, but {prefix} has {other}; only runs of the same atoms "
-                "can be taken together"
+                "can be combined"
             )
     return first
 
@@ -200,7 +205,7 @@ def _of_files(labels: tuple[str, ...], systems: Sequence[System]) -> Masses:
 
 
 def _of_column(others: Masses, column: Array) -> Masses:
-    """Take masses of a trajectory, and say where files have others."""
+    """Take the masses of a trajectory; log if files have others."""
     found = Masses(others.labels, column, "the trajectory itself", is_guess=False)
     if not others.is_guess and not np.allclose(column, others.values, rtol=SAME_MASS):
         logger.warning("%s, which are used, but %s; --mass LABEL=U sets them", found, others)
@@ -217,5 +222,5 @@ def _refuse_other_ratios(masses: Masses, ratios: Mapping[str, float] | None, whe
         listed = ", ".join(f"--mass {name}={mass:.4g}" for name, mass in found.items())
         raise RecordError(
             f"{where}: the centre of mass is at rest with masses in the ratio {listed}, and not "
-            f"with the {masses}; give these, or keep RESTART of the run beside its outputs"
+            f"with the {masses}; give these, or keep RESTART beside the outputs"
         )

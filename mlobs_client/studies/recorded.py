@@ -1,4 +1,4 @@
-"""Observables of a run from a record: of its own clients, or of ``mlobs observe`` afterwards."""
+"""Read observables of a run from the records of its clients, or of ``mlobs observe``."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from mlobs_client.studies.replica_exchange import ExchangedRun
 from mlobs_client.studies.runs import Run
 
 ROW, FILE = "record_row", "record"
-"""Extras in which i-PI repeats where a client has put an observable."""
+"""Extras with the row and the record in which a client has stored its observables."""
 
 
 def read_recorded(run: Run, path: Path, name: str) -> Joined:
-    """Read an observable of all beads, and that of each member where it is there.
+    """Read an observable of all beads, and that of each member if it was recorded.
 
     Args:
-        run: that the record is of.
-        path: what ``mlobs observe`` has written, or the record of the client of this run, which
-            needs the extras ``record_row`` of i-PI; or the folder of the records of several
-            clients, which need the extras ``record``, too.
-        name: of the observable, a row of :mod:`mlobs_client.quantities`.
+        run: the run to which the record belongs.
+        path: record of ``mlobs observe``; or that of the client of this run, which needs the extras
+            ``record_row`` of i-PI; or the folder with records of several clients, which also need
+            the extras ``record``.
+        name: name of the observable, a row of :mod:`mlobs_client.quantities`.
 
     Returns:
-        ``[step, bead, ...]``, atomic units.
+        Its values, shape ``(n_steps, n_beads, ...)``, Hartree atomic units.
 
     Raises:
         RecordError: the record lacks the observable, is that of another run, or cannot be joined.
     """
     if isinstance(run, ExchangedRun):
         raise RecordError(
-            f"{path}: observables of replica exchange in a record cannot be sorted by temperature; "
-            f"let i-PI write the extras {name!r} in the run"
+            f"{path}: recorded observables of replica exchange cannot be sorted by temperature; "
+            f"let i-PI write the extras {name!r} during the run"
         )
     records = _open(run, path)
     missing = [record for record in records if name not in record.names]
@@ -64,7 +64,7 @@ def _open(run: Run, path: Path) -> list[Record]:
 
 
 def _extras(run: Run, records: Sequence[Record]) -> list[Extras]:
-    """Which row is which step and bead, and what tells that the record is of this run."""
+    """Read the rows of steps and beads, and observables that identify the run."""
     found = [run.extras(ROW)]
     if len(records) > 1:
         found.append(run.extras(FILE))

@@ -1,8 +1,8 @@
-"""A run with replica exchange, as the series of its frames at one temperature.
+"""Sort the frames of a run with replica exchange by temperature.
 
 i-PI writes the outputs of each replica, whose temperature changes when ensembles are exchanged.
-``i-pi-remdsort`` counts lines of these files, which a continued run has too many of; here the
-pieces are joined first, and sorted by the steps afterwards.
+``i-pi-remdsort`` counts the lines of these files, of which a continued run has too many; here the
+pieces are joined first, and then sorted by their steps.
 
 Source:
     i-PI 3.3.1, ``ipi/engine/smotion/remd.py``; a line of ``remd_idx`` holds from the next step on.
@@ -34,22 +34,22 @@ REMEDY: Final = f"write {COLUMN}{{kelvin}} to <properties>, with the stride of t
 
 
 def open_run(prefix: Path, temperature: float | None = None) -> Run:
-    """Open a run, or what a run with replica exchange has at one temperature.
+    """Open a run, or the frames at one temperature of a run with replica exchange.
 
     Args:
-        prefix: of ``<output>``; also of a ``<system>`` where nothing is exchanged.
-        temperature: K; of replica exchange.
+        prefix: prefix of ``<output>``, or that of a ``<system>`` without replica exchange.
+        temperature: temperature of replica exchange, K.
 
     Raises:
-        ConfigError: this is one replica, whose temperature changes; or no replica, or more than
-            one, is at this temperature; or there is none to choose.
+        ConfigError: the prefix is that of a replica, whose temperature changes; no temperature is
+            given for replica exchange; or none or several of its temperatures are this one.
     """
     folder, name = prefix.parent, prefix.name
     if prefix.with_name(f"{name}.out").exists():
         run = Run(prefix)
         if _exchanges(run):
             raise ConfigError(
-                f"{prefix}: is one replica of replica exchange, whose temperature changes; give "
+                f"{prefix}: is a replica of replica exchange, whose temperature changes; give "
                 f"{prefix.with_name(name.split('_', 1)[-1])} with --temperature, by which the "
                 "frames of all replicas are sorted"
             )
@@ -78,10 +78,13 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
 
 
 def refuse_alignment(runs: Sequence[Run]) -> None:
-    """Refuse to move whole runs to one branch of the dipole where replicas are on their own.
+    """Refuse to move runs with replica exchange to one branch of the dipole.
+
+    Args:
+        runs: the runs.
 
     Raises:
-        ConfigError: a run is of replica exchange.
+        ConfigError: a run has replica exchange, so that each replica may be on its own branch.
     """
     for run in runs:
         if isinstance(run, ExchangedRun):
@@ -93,19 +96,19 @@ def refuse_alignment(runs: Sequence[Run]) -> None:
 
 
 def _number(run: Run) -> tuple[int, str]:
-    """Order of the replicas in the input, and of their names without it."""
+    """Return a sort key: the order of the replicas in the input, or that of their names."""
     return run.systems[0].number if run.systems else -1, run.prefix.name
 
 
 def _exchanges(run: Run) -> bool:
-    """Whether the temperature of the outputs of a system changes, or can."""
+    """Return whether the temperature of the outputs of a system changes, or can change."""
     held = run.properties.values.get(COLUMN, np.zeros(1))
     is_one = is_same_temperature(held, float(held.max())).all()
     return not is_one or any(one.ensemble is not None for one in run.systems)
 
 
 def _ladder(replicas: Sequence[Run]) -> dict[int, float]:
-    """Temperature of each ensemble, Eh, from the files of the run, or from where it began."""
+    """Return the temperature of each ensemble, Eh, from files of the run or from its first row."""
     found: dict[int, float] = {}
     for number, run in enumerate(replicas):
         if run.systems and run.systems[0].temperature is not None:
@@ -118,12 +121,12 @@ def _ladder(replicas: Sequence[Run]) -> dict[int, float]:
 
 @dataclass(frozen=True)
 class ExchangedRun(Run):
-    """The frames of all replicas at one temperature, with what a :class:`Run` gives.
+    """The frames of all replicas at one temperature, as a :class:`Run`.
 
     Attributes:
         temperature: kT, Eh.
-        ensemble: number of this temperature, as in ``remd_idx``.
-        replicas: in the order of their names.
+        ensemble: index of this temperature in ``remd_idx``, from 0.
+        replicas: the replicas, in the order of the input.
     """
 
     temperature: float
@@ -132,7 +135,7 @@ class ExchangedRun(Run):
 
     @cached_property
     def properties(self) -> Properties:
-        """At this temperature, step by step."""
+        """The properties at this temperature, Hartree atomic units."""
         read = [run.properties for run in self.replicas]
         steps = [one["step"].astype(np.int64) for one in read]
         names = [name for name in read[0].values if all(name in one.values for one in read)]
@@ -146,40 +149,44 @@ class ExchangedRun(Run):
 
     @property
     def has_properties(self) -> bool:
-        """Those of the replicas."""
+        """True, since each replica has properties."""
         return True
 
     @property
     def is_molecule(self) -> bool | None:
-        """That of the first replica; all have the same atoms."""
+        """True if vacuum surrounds the atoms of the first replica; all have the same atoms."""
         return self.replicas[0].is_molecule
 
     @cached_property
     def systems(self) -> list[System]:
-        """What the files say of the first replica, with the temperature of this ensemble."""
+        """The systems of the first replica, with the temperature of this ensemble."""
         return [replace(one, temperature=self.temperature) for one in self.replicas[0].systems]
 
     def extras(self, name: str) -> Extras:
-        """One observable of all beads at this temperature."""
+        """Read an observable of all beads at this temperature, shape ``(t, n_beads, ...)``."""
         read = [run.extras(name) for run in self.replicas]
         steps = [one.steps for one in read]
         values = {key: self._sort(steps, [e.values[key] for e in read]) for key in read[0].values}
         return Extras(_common(steps), values, {})
 
     def positions(self) -> Trajectory:
-        """Of all beads at this temperature, unwrapped."""
+        """Read unwrapped positions of all beads at this temperature, bohr."""
         return self._sort_trajectories([run.positions() for run in self.replicas])
 
     def velocities(self) -> Trajectory:
-        """Of the centroid at this temperature."""
+        """Read velocities of the centroids at this temperature, bohr/atu."""
         return self._sort_trajectories([run.velocities() for run in self.replicas])
 
     def has_extras(self, name: str) -> bool:
-        """Whether those of all replicas are there."""
+        """Return whether all replicas have extras of this name."""
         return all(run.has_extras(name) for run in self.replicas)
 
     def stretches(self, steps: Integers) -> list[slice]:
-        """Between exchanges; across one, neither positions nor velocities go on."""
+        """Return the samples between exchanges, at which positions and velocities jump.
+
+        Args:
+            steps: steps of the samples, shape ``(t,)``.
+        """
         ends = [0, *(np.flatnonzero(np.diff(self._owners(steps))) + 1).tolist(), len(steps)]
         return [slice(a, b) for a, b in pairwise(ends)]
 
@@ -196,17 +203,17 @@ class ExchangedRun(Run):
         return replace(read[0], steps=_common(steps), values=values, cells=cells)
 
     def _sort(self, steps: Sequence[Integers], values: Sequence[Array]) -> Array:
-        """Take each step that all replicas have from the one at this temperature."""
+        """Take each step that all replicas have from the replica at this temperature."""
         common = _common(steps)
         owners = self._owners(common)
         rows = [np.searchsorted(one, common) for one in steps]
         return np.array([values[r][rows[r][t]] for t, r in enumerate(owners)])
 
     def _owners(self, steps: Integers) -> Integers:
-        """Which replica is at this temperature, shape ``(t,)``.
+        """Return the index of the replica at this temperature, shape ``(t,)``.
 
         Raises:
-            RecordError: neither the properties nor the file of exchanges tell it.
+            RecordError: neither the properties nor the file of exchanges show it.
         """
         tables = [run.properties for run in self.replicas]
         told = all(
@@ -231,8 +238,8 @@ class ExchangedRun(Run):
         path = self.prefix.with_name(f"{self.prefix.name}.remd_idx")
         if not path.exists() or any(map(_went_back, self.replicas)):
             raise RecordError(
-                f"{self.prefix}: which replica is at {self.temperature / KELVIN:.5g} K is not "
-                f"known at all steps: the run was continued, or {path.name} is missing; {REMEDY}"
+                f"{self.prefix}: the replica at {self.temperature / KELVIN:.5g} K is not known at "
+                f"all steps: the run was continued, or {path.name} is missing; {REMEDY}"
             )
         lines = np.loadtxt(path, dtype=np.int64, ndmin=2)
         n_replicas = len(self.replicas)
@@ -249,7 +256,7 @@ def _common(steps: Sequence[Integers]) -> Integers:
 
 
 def _went_back(run: Run) -> bool:
-    """Whether steps were done again, so that exchanges of both histories are in one file."""
+    """Return whether steps were repeated, so that one file has the exchanges of both attempts."""
     text = run.prefix.with_name(f"{run.prefix.name}.out").read_text(encoding="utf-8")
     steps = [float(one) for one in re.findall(r"^\s*([0-9][0-9.e+]*)\s", text, re.MULTILINE)]
     return bool((np.diff(steps) <= 0.0).any())

@@ -19,30 +19,31 @@ from mlobs_client.studies.runs import Run
 from mlobs_client.units import PICOSECOND
 
 SAME_TIME: Final = 1e-3
-"""Of a time step: what times in a file are rounded by."""
+"""Rounding error of the times in a file, in time steps."""
 
 VELOCITIES: Final = {
     "v_centroid": "velocities of centroids",
     "velocities": "velocities of atoms",
 }
-"""What i-PI calls them, and a reader."""
+"""Names of the velocities in figures, by those of i-PI."""
 
 SHORTEST: Final = 8
-"""Samples of a stretch that has any correlation to show."""
+"""Number of samples that a stretch needs at least for a correlation function."""
 
 KEEP: Final = "run longer, or say --branches keep if all are on one branch"
 
 
 @dataclass(frozen=True)
 class Samples:
-    """One observable of several runs, after what was skipped, mean over beads.
+    """One observable of several runs without their skipped starts, averaged over beads.
 
     Attributes:
-        runs: whose they are.
-        steps: of each run, shape ``(t,)``, steps of i-PI.
-        values: of each run, shape ``(t, ...)``, atomic units.
-        members: of each run, shape ``(n_members, t, ...)``; None where a run has no committee.
-        n_beads: over which the mean is; the largest number of all runs.
+        runs: the runs.
+        steps: steps of i-PI of each run, shape ``(t,)``.
+        values: samples of each run, shape ``(t, ...)``, Hartree atomic units.
+        members: samples of committee members of each run, shape ``(n_members, t, ...)``, Hartree
+            atomic units; None if a run has no committee.
+        n_beads: number of beads of the average; the largest of all runs.
     """
 
     runs: tuple[Run, ...]
@@ -53,20 +54,20 @@ class Samples:
 
     @property
     def names(self) -> list[str]:
-        """Of the runs, for errors."""
+        """The prefixes of the runs, for messages."""
         return [str(run.prefix) for run in self.runs]
 
     @property
     def estimator(self) -> str:
-        """How beads were averaged, for the caption of a figure."""
+        """The average over beads in words, for the caption of a figure."""
         return f"mean over {self.n_beads} beads" if self.n_beads > 1 else "classical nuclei"
 
     @cached_property
     def spacing(self) -> float:
-        """Time between samples, the same in all runs, atu.
+        """The time between samples, the same in all runs, atu.
 
         Raises:
-            RecordError: samples are not evenly spaced, or not alike in all runs.
+            RecordError: samples are not evenly spaced, or their spacing differs between runs.
         """
         pairs = zip(self.runs, self.steps, strict=True)
         spacings = [run.spacing(steps) for run, steps in pairs]
@@ -74,25 +75,25 @@ class Samples:
 
     @cached_property
     def parts(self) -> list[list[slice]]:
-        """The samples of each run that follow each other in time, between exchanges of replicas.
+        """The stretches of each run: samples that follow each other, between exchanges of replicas.
 
-        Blocks lie within one of them.
+        Blocks lie within one stretch.
 
         Raises:
-            RecordError: none is long enough for anything.
+            RecordError: all stretches of a run are too short.
         """
         pairs = zip(self.runs, self.steps, strict=True)
         return [find_stretches(run, steps) for run, steps in pairs]
 
     @property
     def stretches(self) -> list[Array]:
-        """The values, cut into :attr:`parts`, each of shape ``(t, ...)``, atomic units."""
+        """The values in :attr:`parts`, each of shape ``(t, ...)``, Hartree atomic units."""
         pairs = zip(self.values, self.parts, strict=True)
         return [values[part] for values, parts in pairs for part in parts]
 
     @property
     def member_stretches(self) -> list[Array] | None:
-        """The same of members, each of shape ``(n_members, t, ...)``."""
+        """The values of members in :attr:`parts`, shape ``(n_members, t, ...)``, atomic units."""
         if self.members is None:
             return None
         pairs = zip(self.members, self.parts, strict=True)
@@ -100,7 +101,7 @@ class Samples:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What is left out in :attr:`parts`, for a reader."""
+        """A sentence on the stretches of each run, since short ones are left out."""
         for run, steps in zip(self.runs, self.steps, strict=True):
             lengths = [one.stop - one.start for one in run.stretches(steps)]
             if len(lengths) > 1:
@@ -111,7 +112,9 @@ class Samples:
 
     @cached_property
     def cells(self) -> list[Array]:
-        """Cells of each run since its first sample, shape ``(n, 3, 3)``, bohr, rows.
+        """The cells of each run from its first sample on, shape ``(n, 3, 3)``, bohr.
+
+        Lattice vectors are rows.
 
         Raises:
             RecordError: no trajectory of a run has a cell.
@@ -121,7 +124,7 @@ class Samples:
 
     @property
     def volume(self) -> float:
-        """Mean over all runs, bohr^3.
+        """The mean volume of all runs, bohr^3.
 
         Raises:
             RecordError: no trajectory of a run has a cell, or the volumes differ.
@@ -130,22 +133,32 @@ class Samples:
 
     @property
     def cell(self) -> Array:
-        """Mean over all runs, shape ``(3, 3)``, bohr, lattice vectors are rows."""
+        """The mean cell of all runs, shape ``(3, 3)``, bohr, lattice vectors are rows."""
         return np.asarray(np.concatenate(self.cells).mean(axis=0))
 
     def aligned(self) -> tuple[Samples, list[str]]:
-        """Dipoles of all runs on the branch of the longest, and which runs were moved, in words.
+        """Move dipoles of all runs to the branch of the longest.
+
+        Returns:
+            The moved dipoles, and a sentence for each run that was moved.
 
         Raises:
-            ConfigError: a run is of replica exchange.
-            RecordError: mean dipoles that differ neither by nothing nor by whole quanta.
+            ConfigError: a run has replica exchange.
+            RecordError: mean dipoles differ neither by zero nor by whole quanta.
         """
         refuse_alignment(self.runs)
         dipoles, away = align_runs(self.values, self.cell, self.names, KEEP)
         return replace(self, values=dipoles), list(say_moved(self.names, away))
 
     def aligned_to(self, rest: Samples) -> tuple[Samples, list[str]]:
-        """Dipoles on the branch of runs at rest, to whose mean they relax; see :meth:`aligned`."""
+        """Move dipoles to the branch of runs at rest, to whose mean they relax.
+
+        Args:
+            rest: dipoles of the runs at rest.
+
+        Returns:
+            As :meth:`aligned`.
+        """
         at_rest = np.concatenate(rest.values)
         dipoles, away = align_relaxed(self.values, at_rest, self.cell, self.names, KEEP)
         return replace(self, values=dipoles), list(say_moved(self.names, away))
@@ -153,11 +166,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class Velocities(Samples):
-    """Velocities of the centroids, ``[t, atom, i]``, bohr/atu.
+    """Velocities of the centroids, each of shape ``(t, n_atoms, 3)``, bohr/atu.
 
     Attributes:
-        masses: of the atoms, the same in all runs.
-        quantities: of i-PI that were read, ``v_centroid`` or ``velocities``.
+        masses: masses of the atoms, the same in all runs.
+        quantities: names of i-PI of what was read, ``v_centroid`` or ``velocities``.
     """
 
     masses: Masses = field(kw_only=True)
@@ -165,15 +178,20 @@ class Velocities(Samples):
 
     @property
     def estimator(self) -> str:
-        """Whose velocities these are, for the caption of a figure."""
+        """The kind of velocities in words, for the caption of a figure."""
         return ", ".join(VELOCITIES[quantity] for quantity in self.quantities)
 
 
 def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:
-    """The one value that all runs share.
+    """Return the value that all runs share.
+
+    Args:
+        values: value of each run.
+        what: the quantity in words, for messages.
+        names: names of the runs, for messages.
 
     Raises:
-        RecordError: they differ.
+        RecordError: the values differ.
     """
     if max(values) - min(values) > 1e-6 * abs(values[0]):
         raise RecordError(f"the {what} of {', '.join(names)} differ: {list(values)} (a.u.)")
@@ -181,13 +199,19 @@ def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:
 
 
 def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice:
-    """The samples after the first ``skip`` picoseconds, or after a fraction of them.
+    """Return the samples of a run without its skipped start.
+
+    Args:
+        run: the run.
+        steps: steps of its samples, shape ``(t,)``.
+        skip: time that is skipped, ps.
+        fraction: fraction of the samples that is skipped, if no time is.
 
     Raises:
-        RecordError: nothing is left.
+        RecordError: no samples are left.
     """
     first = round(fraction * len(steps))
-    if skip > 0.0:  # without, a run need not tell its time step
+    if skip > 0.0:  # else the time step is not needed
         times = run.times(steps)
         first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
     if first >= len(steps) - 1:
@@ -196,10 +220,14 @@ def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice
 
 
 def find_stretches(run: Run, steps: Integers) -> list[slice]:
-    """The samples that follow each other in time, without stretches too short for anything.
+    """Return the stretches of samples that follow each other, without those that are too short.
+
+    Args:
+        run: the run.
+        steps: steps of its samples, shape ``(t,)``.
 
     Raises:
-        RecordError: all are too short.
+        RecordError: all stretches are too short.
     """
     found = run.stretches(steps)
     if len(found) == 1:

@@ -27,18 +27,19 @@ class RunSet:
     """Independent runs of one system, by the prefixes of i-PI's outputs.
 
     Attributes:
-        prefixes: one for each run, such as ``run-1/simulation``.
-        skip: left out at the start of each run, ps.
-        temperature: K, held against that of the runs; it selects the frames of one temperature
-            from replica exchange. None for runs that are not at equilibrium.
-        fraction: of the samples of each run, left out at its start, too, where no time is.
-        records: one for each run, of ``mlobs observe`` or of the run's own clients, from which
-            observables are read; without, they are read from the extras of i-PI.
-        sources: where "velocities" or "dipole" are, one for each run, if not found by the prefix.
-        timestep: of runs whose properties do not tell it, atu.
+        prefixes: prefix of the outputs of each run, such as ``run-1/simulation``.
+        skip: time that is skipped at the start of each run, ps.
+        temperature: temperature, K, which is compared with that of the runs; it selects the frames
+            of one temperature from replica exchange. None for runs that are not at equilibrium.
+        fraction: fraction of the samples that is skipped at the start of each run, if no time is.
+        records: record of each run, from ``mlobs observe`` or from its own clients, from which
+            observables are read; by default they are read from the extras of i-PI.
+        sources: files or names of "velocities" or "dipole" of each run, if these are not found by
+            the prefix.
+        timestep: time step of runs whose properties do not show it, atu.
 
     Raises:
-        ConfigError: no run, or not one record or source for each run.
+        ConfigError: there is no run, or not one record or source for each run.
 
     Example:
         Mean dipole of the first run without its first 0.1 ps, and infrared absorption of both::
@@ -70,18 +71,18 @@ class RunSet:
     def __post_init__(self) -> None:
         n_runs = len(self.prefixes)
         if not n_runs:
-            raise ConfigError("a set of runs needs one prefix of i-PI's outputs at least")
+            raise ConfigError("a set of runs needs at least one prefix of i-PI's outputs")
         for what, given in (("records", self.records), ("sources", self.sources)):
             if given and len(given) != n_runs:
                 raise ConfigError(f"{len(given)} {what} for {n_runs} runs; give one for each run")
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The runs, opened.
+        """The runs.
 
         Raises:
-            ConfigError: a temperature that replica exchange does not have, or files that are named
-                for a run with replica exchange.
+            ConfigError: replica exchange does not have this temperature, or files are named for a
+                run with replica exchange.
         """
         runs = [open_run(Path(prefix), self.temperature) for prefix in self.prefixes]
         sources = self.sources or [{} for _ in runs]
@@ -101,7 +102,7 @@ class RunSet:
         return {path for run in self.runs for path in run.inputs}
 
     def dipoles(self) -> Samples:
-        """Dipoles of the cell, ``[t, i]``, e bohr, and those of the members.
+        """Read dipoles of the cell and of committee members, each of shape ``(t, 3)``, e bohr.
 
         Raises:
             RecordError: files are missing or damaged, or shorter than what is skipped.
@@ -123,14 +124,15 @@ class RunSet:
         )
 
     def polarizabilities(self) -> Samples:
-        """Polarizabilities, ``[t, i, k]``, bohr^3; see :meth:`observable`."""
+        """Read polarizabilities, shape ``(t, 3, 3)``, bohr^3; see :meth:`observable`."""
         return self.observable("polarizability")
 
     def observable(self, name: str) -> Samples:
-        """Any observable, from the records if there are some, else from the extras of i-PI.
+        """Read an observable from the records, or without them from the extras of i-PI.
 
         Args:
-            name: a row of :mod:`mlobs_client.quantities`, such as ``"born_charges"``.
+            name: a row of :mod:`mlobs_client.quantities`, such as ``"born_charges"``, which has its
+                shape and Hartree atomic unit.
 
         Raises:
             ConfigError: there is no such observable, or a run was at another temperature.
@@ -149,13 +151,17 @@ class RunSet:
         )
 
     def currents(self) -> Samples:
-        """Time derivative of the dipole, ``[t, i]``, e bohr/atu: Born charges times velocities.
+        """Multiply Born charges by velocities: time derivatives of the dipole.
 
-        Of path integrals, the mean over beads: each bead has charges and velocities of its own.
+        In path integrals each bead has its own charges and velocities, and the mean over beads is
+        taken.
+
+        Returns:
+            Currents, shape ``(t, 3)``, e bohr/atu.
 
         Raises:
             ConfigError: a run was at another temperature.
-            RecordError: as :meth:`observable`, or the velocities of beads are missing.
+            RecordError: files are missing or damaged, or shorter than what is skipped.
         """
         steps, currents, n_beads = [], [], 0
         for run, (at, values) in zip(self.runs, self._read("born_charges"), strict=True):
@@ -174,15 +180,15 @@ class RunSet:
         return self._select(steps, currents, None, n_beads)
 
     def velocities(self, masses: Mapping[str, float] | None = None) -> Velocities:
-        """Velocities of the centroids, ``[t, atom, i]``, bohr/atu, with the masses of the atoms.
+        """Read velocities of the centroids, ``(t, n_atoms, 3)``, bohr/atu, and masses of the atoms.
 
         Args:
-            masses: by label, in place of those of the runs, dalton.
+            masses: masses by label that replace those of the runs, dalton.
 
         Raises:
-            ConfigError: a given mass is impossible, or a run was at another temperature.
-            RecordError: files are missing, shorter than what is skipped, or do not allow the
-                masses; or the runs are of other atoms.
+            ConfigError: a given mass is not valid, or a run was at another temperature.
+            RecordError: files are missing or shorter than what is skipped; the velocities
+                contradict the masses; or the atoms of the runs differ.
         """
         read = [run.velocities() for run in self.runs]
         chosen = self._select([one.steps for one in read], [one.values for one in read], None, 1)
@@ -199,9 +205,9 @@ class RunSet:
         )
 
     def _read(self, name: str) -> list[tuple[Integers, Mapping[str, Array]]]:
-        """Steps, and values ``[step, bead, ...]`` of an observable and of its members."""
+        """Return steps, and values ``[step, bead, ...]`` of an observable and of its members."""
         if name not in QUANTITIES:
-            raise ConfigError(f"{name!r} is no observable; {suggest(name, QUANTITIES)}")
+            raise ConfigError(f"{name!r} is not an observable; {suggest(name, QUANTITIES)}")
         if not self.records:
             return [run.observable(name) for run in self.runs]
         joined = [
@@ -217,7 +223,7 @@ class RunSet:
         members: list[Array] | None,
         n_beads: int,
     ) -> Samples:
-        """Leave out what is skipped, and hold the temperature against that of the runs."""
+        """Leave out what is skipped, and compare the temperature with that of the runs."""
         left = [
             kept(run, one, self.skip, self.fraction)
             for run, one in zip(self.runs, steps, strict=True)

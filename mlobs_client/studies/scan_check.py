@@ -1,4 +1,4 @@
-"""What the analysis needs from the runs of a campaign, known before the first of them."""
+"""Check before a field scan that its runs will write what the analysis needs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from mlobs_client.studies.samples import read_field, read_temperature
 
 
 def check_scan(campaign: Campaign) -> None:
-    """Read the inputs and client files that all runs will have, and find what they lack.
+    """Check the inputs and client files that all runs will have.
+
+    Args:
+        campaign: the field scan.
 
     Raises:
-        ConfigError: an output that the analysis reads is not written, a run is in no field of known
-            strength, or as :meth:`Campaign.plan`.
-        RecordError: fields are not along one line, or all are zero.
+        ConfigError: an output that the analysis reads is missing, the field of a run is not known,
+            or the campaign is not valid.
+        RecordError: the fields are not along one line, or all are zero.
     """
     campaign.plan()
     fields = []
@@ -37,7 +40,10 @@ def check_scan(campaign: Campaign) -> None:
 
 
 def averages_nothing(campaign: Campaign) -> bool:
-    """Whether the first run writes no ``<properties>``, which 'mlobs campaign collect' averages.
+    """Return whether the first run writes no ``<properties>``, which could be averaged.
+
+    Args:
+        campaign: the field scan.
 
     Raises:
         ConfigError: its files cannot be read.
@@ -47,14 +53,14 @@ def averages_nothing(campaign: Campaign) -> bool:
 
 
 def _read(campaign: Campaign, run: CampaignRun) -> tuple[IpiInput, list[ClientFile]]:
-    """The input and the client files that a run will have."""
+    """Return the input and the client files that a run will have."""
     rendered = Rendered.of(campaign.template, campaign.values(run))
     clients = [rendered.read_client(file) for file in campaign.table.client_files]
     return rendered.read_input(), clients
 
 
 def _check_outputs(ipi: IpiInput) -> None:
-    """Refuse an input that does not write what the analysis reads."""
+    """Refuse an input without the outputs that the analysis reads."""
     if not any({"step", "time"} <= set(output.names) for output in ipi.properties):
         raise ConfigError(
             f"{ipi.path}: no <properties> has step and time; write for example <properties> "

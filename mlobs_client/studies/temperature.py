@@ -1,4 +1,4 @@
-"""The temperature that a user gives, held against the run."""
+"""Compare the temperature that a user gives with that of the run."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from mlobs_client.units import KELVIN
 logger = logging.getLogger(__name__)
 
 NOTABLE: Final = 0.05
-"""Relative: from which on a mean kinetic temperature is said to be another one."""
+"""Relative difference of a mean kinetic temperature, above which it is logged."""
 
 ANOTHER: Final = 0.5
-"""Relative: what no run at this temperature has, thermostat or not."""
+"""Relative difference that no run at this temperature has, with or without a thermostat."""
 
-SIGNIFICANT: Final = 5.0  # errors
+SIGNIFICANT: Final = 5.0  # standard errors
 
 
 def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
     """Compare a temperature with that of the ensemble, and with the mean kinetic one.
 
     Args:
-        run: its files, RESTART and inputs beside the outputs.
-        temperature: K.
-        since: the first step that counts.
+        run: the run, with RESTART and inputs in the folder of its outputs.
+        temperature: temperature, K.
+        since: first step of the mean.
 
     Raises:
-        ConfigError: the thermostat held another one, or the atoms cannot have moved at this one.
+        ConfigError: the ensemble had another temperature, or the mean kinetic temperature is far
+            from this one.
     """
     held = ensemble_temperature(run.systems)
     if held is not None and not is_same_temperature(held / KELVIN, temperature):
         raise ConfigError(
-            f"{run.prefix}: was run at {held / KELVIN:.5g} K, as {run.systems[0].path.name} says, "
+            f"{run.prefix}: was run at {held / KELVIN:.5g} K, as in {run.systems[0].path.name}, "
             f"not at {temperature:g} K; give --temperature {held / KELVIN:.5g}"
         )
     if run.has_properties and "temperature" in run.properties.values:
@@ -64,7 +65,7 @@ def _compare_kinetic(run: Run, temperature: float, since: int, *, is_held: bool)
             f"{temperature:g} K; give the --temperature of the run"
         )
     logger.warning(
-        "%s: the mean kinetic temperature is %s, not %g K; if the start is not at equilibrium, "
+        "%s: the mean kinetic temperature is %s, not %g K; if the start is not equilibrated, "
         "leave it out with --skip",
         run.prefix,
         kinetic,

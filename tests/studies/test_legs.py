@@ -1,4 +1,4 @@
-"""Runs of a field scan are taken together where only seeds differ, else refused."""
+"""Runs of a field scan are combined if only seeds differ, and refused otherwise."""
 
 from __future__ import annotations
 
@@ -63,4 +63,4 @@ def test_what_cannot_be_one_scan_is_refused() -> None:
         other = replace(draw_sample(0.3, 0.1, seed=7), **change)
         with pytest.raises(RecordError, match=message) as raised:
             find_legs([*others, other])
-        assert "beads=1_field=0.3_seed=7 cannot be taken together" in str(raised.value)
+        assert "beads=1_field=0.3_seed=7 cannot be combined" in str(raised.value)

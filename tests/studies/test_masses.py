@@ -250,7 +250,7 @@ def test_masses_that_a_short_run_cannot_judge_are_said_to_be_unjudged(
     velocities = velocities_of(["O", "H", "H"], [U["O"], U["D"], U["D"]])[:12]
     run = Run(write(tmp_path, ["O", "H", "H"], velocities))
     run.masses(run.velocities())
-    assert "H 1.008 u are right is not judged by the velocities" in caplog.text
+    assert "H 1.008 u are not compared with the velocities" in caplog.text
     caplog.clear()
     assert "H 2.014 u" in str(run.masses(run.velocities(), {"H": U["D"]}))
     assert not caplog.text

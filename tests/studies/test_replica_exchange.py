@@ -112,10 +112,10 @@ def test_what_is_no_single_temperature_is_refused_with_those_there_are(tmp_path:
     for kelvin in (None, 310.0):
         with pytest.raises(ConfigError, match=r"at 300, 330, 360 K.* one of these"):
             open_run(prefix, kelvin)
-    with pytest.raises(ConfigError, match=r"is one replica of .*; give .*/simulation with --temp"):
+    with pytest.raises(ConfigError, match=r"is a replica of .*; give .*/simulation with --temp"):
         open_run(prefix.with_name("r0_simulation"))
     (tmp_path / "input.xml").unlink()  # the column tells it, too
-    with pytest.raises(ConfigError, match="is one replica of replica exchange"):
+    with pytest.raises(ConfigError, match="is a replica of replica exchange"):
         open_run(prefix.with_name("r1_simulation"))
     assert set(open_run(prefix, 360.0).dipoles().mean[:, 0]) == {360.0}
 

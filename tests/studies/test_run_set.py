@@ -92,7 +92,7 @@ def test_any_observable_is_read_from_extras_as_the_mean_over_beads(tmp_path: Pat
     write_run(tmp_path / "simulation", np.zeros((60, 3)), LENGTH, polarizabilities=tensors)
     found = RunSet([tmp_path / "simulation"], skip=0.02).polarizabilities()
     np.testing.assert_allclose(found.values[0], tensors[10:], rtol=1e-10)
-    with pytest.raises(ConfigError, match="'dipol' is no observable; did you mean 'dipole'"):
+    with pytest.raises(ConfigError, match="'dipol' is not an observable; did you mean 'dipole'"):
         RunSet([tmp_path / "simulation"]).observable("dipol")
 
 

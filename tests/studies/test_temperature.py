@@ -65,7 +65,7 @@ def test_another_temperature_than_that_of_the_thermostat_is_refused_with_the_rig
         return ""
 
     refused = call(300.0)
-    assert "was run at 250 K, as input.xml says, not at 300 K" in refused
+    assert "was run at 250 K, as in input.xml, not at 300 K" in refused
     (given,) = re.findall(r"--temperature (\d+)", refused)
     assert "was run at" not in call(float(given))
 
