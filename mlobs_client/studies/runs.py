@@ -1,9 +1,9 @@
-"""Everything that one i-PI run wrote, by its output prefix.
+"""Read the outputs of a run of i-PI, which are found by their prefix.
 
 The names of files are those of the shipped inputs: ``PREFIX.out`` for properties,
 ``PREFIX.pos_0.xyz``, ... for positions of beads, ``PREFIX.vel.xyz`` for centroid velocities,
 ``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras. Properties, velocities and dipoles are also
-found under other names, by what the files hold, and in files that a user names
+found under other names by the content of the files, and in files that a user names
 (:class:`~mlobs_client.ipi.series.Source`).
 """
 
@@ -40,10 +40,11 @@ class Dipoles:
     """Dipoles of the cell along a run, averaged over beads.
 
     Attributes:
-        steps: shape ``(t,)``.
-        mean: of the committee, shape ``(t, 3)``, e bohr.
-        members: shape ``(n_members, t, 3)``, e bohr; None without committee.
-        n_beads: over which they are averaged.
+        steps: steps of i-PI, shape ``(t,)``.
+        mean: mean of the committee, shape ``(t, 3)``, e bohr.
+        members: dipoles of the members, shape ``(n_members, t, 3)``, e bohr; None without a
+            committee.
+        n_beads: number of beads of the average.
     """
 
     steps: Integers
@@ -53,7 +54,13 @@ class Dipoles:
 
     @classmethod
     def of(cls, steps: Integers, dipoles: Array, members: Array | None) -> Dipoles:
-        """From ``[step, bead, 3]`` and ``[step, bead, member, 3]``."""
+        """Average dipoles over beads.
+
+        Args:
+            steps: steps of i-PI, shape ``(t,)``.
+            dipoles: shape ``(t, n_beads, 3)``, e bohr.
+            members: shape ``(t, n_beads, n_members, 3)``, e bohr; None without a committee.
+        """
         mean = average_beads(dipoles.swapaxes(0, 1))
         n_beads = dipoles.shape[1]
         if members is None or members.shape[2] < 2:
@@ -68,8 +75,9 @@ class Run:
 
     Attributes:
         prefix: path with i-PI's output prefix, such as ``my-run/simulation``; a string will do.
-        sources: where "velocities" or "dipole" are, if not there by name or content.
-        given_timestep: atu, for a run whose properties do not tell it.
+        sources: files or names of "velocities" or "dipole", if these are not found by name or
+            content.
+        given_timestep: time step of a run whose properties do not show it, atu.
     """
 
     prefix: Path
@@ -82,7 +90,7 @@ class Run:
 
     @cached_property
     def properties(self) -> Properties:
-        """Of ``PREFIX.out``, or what else has the header of properties, atomic units."""
+        """The properties in ``PREFIX.out`` or in a file with such a header, atomic units."""
         path = self._path("out")
         remedy = f"properties belong in {path.name}"
         found = path if path.is_file() else self._find(("properties",), "out", remedy)
@@ -95,8 +103,9 @@ class Run:
 
     @property
     def timestep(self) -> float:
-        """Of the dynamics, atu, from the columns ``step`` and ``time``, else the given one; that
-        of the last piece of a run in which it was changed.
+        """The time step, atu, from the columns ``step`` and ``time``, or else the given one.
+
+        If it was changed during the run, it is that of the last piece.
 
         Raises:
             RecordError: these columns are missing, or there are fewer than two rows.
@@ -119,7 +128,11 @@ class Run:
         return find_pieces(steps, times)
 
     def times(self, steps: Integers) -> Array:
-        """Return the times of steps since the first row of the properties, atu, shape ``(t,)``."""
+        """Return the times of steps since the first row of the properties, atu, shape ``(t,)``.
+
+        Args:
+            steps: steps of i-PI, shape ``(t,)``.
+        """
         pieces = self._pieces
         knots = np.array([piece.first for piece in pieces])
         lengths = [(piece.last - piece.first) * piece.timestep for piece in pieces[:-1]]
@@ -130,12 +143,12 @@ class Run:
 
     @property
     def has_properties(self) -> bool:
-        """Whether there is a file of properties."""
+        """True if there is a file with properties."""
         return self._path("out").is_file() or bool(find_outputs(self.prefix, "properties"))
 
     @property
     def _trajectories(self) -> list[Path]:
-        """Files that may have a cell, positions before others."""
+        """The files that may have a cell, with positions before others."""
         files = self._path("*").parent.glob(f"{glob.escape(self.prefix.name)}.*xyz")
         ordered = sorted(files, key=lambda path: (".pos_0" not in path.name, path))
         return [*ordered, *(one.path for one in self.sources.values() if one.path)]
@@ -145,10 +158,10 @@ class Run:
         return read_cells(map(self.note, self._trajectories), self.prefix)
 
     def cells(self, since: int = 0) -> Array:
-        """Of the frames of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
+        """Return the cells of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
 
         Args:
-            since: the first step that counts. Where no frame is as late, the last one counts.
+            since: first step of the returned cells; if no frame is as late, the last is returned.
 
         Raises:
             RecordError: there is no trajectory with a cell.
@@ -163,7 +176,7 @@ class Run:
 
     @cached_property
     def volume(self) -> float:
-        """Of the cell, mean over all frames of a trajectory, bohr^3.
+        """The mean volume of the cell over all frames of a trajectory, bohr^3.
 
         Raises:
             RecordError: there is no trajectory with a cell.
@@ -171,9 +184,16 @@ class Run:
         return float(np.mean(np.abs(np.linalg.det(self.cells()))))
 
     def extras(self, name: str) -> Extras:
-        """One observable of all beads, ``[step, bead, ...]``, atomic units."""
+        """Read an observable of all beads, shape ``(t, n_beads, ...)``, Hartree atomic units.
+
+        Args:
+            name: key of the extras.
+
+        Raises:
+            RecordError: files are missing or damaged.
+        """
         of_dipoles = (
-            "; 'mlobs ir' takes those of other names, with --key, and files, with --dipoles"
+            "; 'mlobs ir' reads those of other names with --key, and other files with --dipoles"
         )
         remedy = f"i-PI writes it with <trajectory extra_type='{name}'> extras </trajectory>" + (
             of_dipoles if name == "dipole" else ""
@@ -181,7 +201,11 @@ class Run:
         return read_bead_extras(self._find((name,), name, remedy))
 
     def dipoles(self) -> Dipoles:
-        """From what ``sources`` name, else from the extras ``dipole`` and ``committee_dipole``."""
+        """Read dipoles from ``sources``, or from the extras ``dipole`` and ``committee_dipole``.
+
+        Raises:
+            RecordError: files are missing or damaged.
+        """
         if (source := self.sources.get("dipole")) is not None:
             remedy = "give another --key, or name the file with --dipoles"
             path = source.path or self._find((source.key, "raw"), source.key, remedy)
@@ -192,13 +216,14 @@ class Run:
         return Dipoles.of(steps, values["dipole"], values.get(QUANTITIES["dipole"].members))
 
     def observable(self, name: str) -> tuple[Integers, dict[str, Array]]:
-        """An observable from the extras of all beads, and that of each member where it is there.
+        """Read an observable from the extras of all beads, and that of each member if written.
 
         Args:
             name: a row of :mod:`mlobs_client.quantities`.
 
         Returns:
-            Steps, shape ``(t,)``, and by name ``[step, bead, ...]``, atomic units.
+            Steps, shape ``(t,)``, and by name values, shape ``(t, n_beads, ...)``, Hartree atomic
+            units.
 
         Raises:
             RecordError: extras are missing or damaged, or members were written at other steps.
@@ -218,11 +243,18 @@ class Run:
         return extras.steps, values
 
     def has_extras(self, name: str) -> bool:
-        """Whether i-PI has written extras of this name, for any bead."""
+        """Return whether i-PI has written extras of this name for any bead.
+
+        Args:
+            name: key of the extras.
+        """
         return any(self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}.{name}_*"))
 
     def fields(self, steps: Integers) -> Array:
-        """Field of ``driven_dynamics``, shape ``(t, 3)``, Eh/(e bohr), at steps of other outputs.
+        """Return the field of ``driven_dynamics``, shape ``(t, 3)``, Eh/(e bohr).
+
+        Args:
+            steps: steps of other outputs, shape ``(t,)``.
 
         Raises:
             RecordError: there is no column ``Efield``, or it was written at other steps.
@@ -238,22 +270,22 @@ class Run:
         if len(missing) and missing[0] > last:
             raise RecordError(
                 f"{self._path('out')}: ends at step {last}, but other outputs at {steps[-1]}: it "
-                "was cut; complete the run with 'mlobs run --resume'"
+                "is truncated; complete the run with 'mlobs run --resume'"
             )
         if len(missing):
-            begins = [", ".join(map(str, one[:3])) for one in (written, steps)]
+            starts = [", ".join(map(str, one[:3])) for one in (written, steps)]
             raise RecordError(
-                f"{self._path('out')}: has Efield at the steps {begins[0]} ..., but other outputs "
-                f"are at {begins[1]} ...; give <properties> and the dipole the same stride"
+                f"{self._path('out')}: has Efield at the steps {starts[0]} ..., but other outputs "
+                f"are at {starts[1]} ...; give <properties> and the dipole the same stride"
             )
         return np.asarray(self.properties["Efield"][np.searchsorted(written, steps)])
 
     def positions(self) -> Trajectory:
-        """Of all beads, ``[step, bead, atom, 3]``, bohr, unwrapped."""
+        """Read unwrapped positions of all beads, shape ``(t, n_beads, n_atoms, 3)``, bohr."""
         return read_beads(self._find(("positions",), "pos", "write them, with filename='pos'"))
 
     def velocities(self) -> Trajectory:
-        """Of the centroid, ``[step, atom, 3]``, bohr/atu."""
+        """Read velocities of the centroids, shape ``(t, n_atoms, 3)``, bohr/atu."""
         source = self.sources.get("velocities", Source(""))
         remedy = "name the file with --velocities"
         path = source.path or self._find(VELOCITY_OUTPUTS, "vel", remedy)
@@ -262,13 +294,13 @@ class Run:
         return found
 
     def bead_velocities(self, n_beads: int) -> Trajectory:
-        """Of all beads, ``[step, bead, atom, 3]``, bohr/atu.
+        """Read velocities of all beads, shape ``(t, n_beads, n_atoms, 3)``, bohr/atu.
 
         Args:
-            n_beads: that the run has; of one alone, the centroid is the bead.
+            n_beads: number of beads of the run; a single bead is the centroid.
 
         Raises:
-            RecordError: there are no velocities of so many beads.
+            RecordError: there are no velocities of this number of beads.
         """
         if n_beads == 1:
             found = self.velocities()
@@ -281,19 +313,19 @@ class Run:
 
     @cached_property
     def systems(self) -> list[System]:
-        """What RESTART, a checkpoint and inputs beside the outputs say, the surest first."""
+        """The systems of RESTART, a checkpoint and inputs beside the outputs, the safest first."""
         return find_systems(self.prefix)
 
     def masses(self, velocities: Trajectory, given: Mapping[str, float] | None = None) -> Masses:
-        """Masses of the atoms, of the trajectory, RESTART, a checkpoint, the input, or the labels.
+        """Find the masses of the atoms in the trajectory, RESTART, a checkpoint, input or labels.
 
         Args:
-            velocities: of this run, which the masses are held against.
-            given: by label, what the user says instead, dalton.
+            velocities: velocities of this run, with which the masses are compared.
+            given: masses that the user sets, by label, dalton.
 
         Raises:
-            ConfigError: a given mass is impossible.
-            RecordError: the velocities do not allow these masses.
+            ConfigError: a given mass is not valid.
+            RecordError: the velocities contradict these masses.
         """
         found = find_masses(velocities.labels, self.systems, given or {}, velocities.masses)
         temperature = kinetic_temperature(self.systems, velocities.quantity)
@@ -301,15 +333,18 @@ class Run:
         return found
 
     def stretches(self, steps: Integers) -> list[slice]:
-        """Which samples follow each other in time: all of them, in one stretch.
+        """Return the stretches of samples that follow each other in time: all samples, as one.
 
         Args:
-            steps: of the samples, shape ``(t,)``.
+            steps: steps of the samples, shape ``(t,)``.
         """
         return [slice(0, len(steps))]
 
     def spacing(self, steps: Integers) -> float:
-        """Time between samples, atu.
+        """Return the time between samples, atu.
+
+        Args:
+            steps: steps of the samples, shape ``(t,)``.
 
         Raises:
             RecordError: the samples are not evenly spaced, or the time step changes along them.
@@ -335,7 +370,7 @@ class Run:
         return self.note(find_output(self.prefix, holds, name, remedy))
 
     def note(self, path: Path) -> Path:
-        """Keep in mind that a file is read, or those of all beads are."""
+        """Add a file, or those of all its beads, to the files that were read; return its path."""
         self._read.update([path] if path.is_file() else find_bead_files(path).values())
         return path
 
