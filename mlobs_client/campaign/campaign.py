@@ -65,8 +65,8 @@ class Campaign:
         for file in (*template.copied, *template.texts):
             if re.fullmatch(LEFT_BY_A_RUN, file):
                 raise ConfigError(
-                    f"{template.folder / file} was left by a run, and every run would go on from "
-                    "it, or stop; remove it from the template"
+                    f"{template.folder / file} was left by a run, and every run would continue "
+                    "from it, or stop; remove it from the template"
                 )
         for file in (INPUT, *self.table.client_files):
             if file not in template.copied and file not in template.texts:

@@ -52,7 +52,7 @@ def run_to_completion(campaign_file: str, name: str, digest: str, before: object
     if run.folder.exists() and run.read_digest() != digest and not run.has_made_a_step():
         _remove(run.folder)
     if not run.folder.exists():
-        _begin(campaign, run, digest)
+        _start(campaign, run, digest)
     with _taken_over(run.folder) as lock:
         if run.is_done:
             return True
@@ -76,14 +76,14 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(removed, ignore_errors=True)
 
 
-def _begin(campaign: Campaign, run: CampaignRun, digest: str) -> None:
+def _start(campaign: Campaign, run: CampaignRun, digest: str) -> None:
     """Make the folder of a run, with the RESTART of the run that it continues from."""
     if campaign.digest(run) != digest:
         raise LaunchError(
             f"{campaign.template.folder} or {campaign.path} has changed since the campaign was "
-            f"started, and {run.name} has not begun; start the campaign again"
+            f"started, and {run.name} has not started; start the campaign again"
         )
-    others = run.describe_beginning(digest)
+    others = run.describe_start(digest)
     try:
         if run.after is not None:
             others[CHECKPOINT] = (run.folder.with_name(run.after) / "RESTART").read_bytes()

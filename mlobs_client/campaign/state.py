@@ -1,6 +1,6 @@
 """Read the state of a run from its folder.
 
-``run.json`` exists from the beginning, ``failed.json`` while the last attempt has failed, and
+``run.json`` exists from the start, ``failed.json`` while the last attempt has failed, and
 ``done.json`` when the run is done. Each is written as a whole or not at all.
 """
 
@@ -30,7 +30,7 @@ class RunState(Enum):
 
     PLANNED = "planned"
     WAITING = "waiting"  # for the end of the run that it starts from
-    STARTED = "started"  # it runs, or goes on when the campaign does
+    STARTED = "started"  # it runs, or continues when the campaign does
     FAILED = "failed"
     DONE = "done"
 
@@ -68,8 +68,8 @@ class CampaignRun:
             return RunState.WAITING
         return RunState.PLANNED
 
-    def describe_beginning(self, digest: str) -> dict[str, bytes]:
-        """Return the file that its folder has from the beginning."""
+    def describe_start(self, digest: str) -> dict[str, bytes]:
+        """Return the file that its folder has from the start."""
         content = {"name": self.name, "parameters": self.parameters, "after": self.after}
         return {BEGUN: _text({**content, "digest": digest}).encode()}
 
@@ -81,7 +81,7 @@ class CampaignRun:
         """Return whether the run has made a step, or may have: then its folder is not removed."""
         try:
             ipi = ipi_input.read(self.folder / "input.xml")
-        except (MlobsError, OSError):  # then i-PI could not begin
+        except (MlobsError, OSError):  # then i-PI could not start
             return False
         with contextlib.suppress(MlobsError, OSError):
             if ipi_input.read(self.folder / "RESTART").step > 0:
@@ -108,7 +108,7 @@ class CampaignRun:
         _write(self.folder / FAILED, {"name": self.name, "error": error})
 
     def clear_failure(self) -> None:
-        """Remove the reason of a failure when the next attempt begins."""
+        """Remove the reason of a failure when the next attempt starts."""
         (self.folder / FAILED).unlink(missing_ok=True)
 
     def mark_done(self, seconds: float) -> None:
@@ -131,7 +131,7 @@ class CampaignRun:
         """Return the progress of a run that has started; None if i-PI's files do not show it."""
         try:
             status = Progress(ipi_input.read(self.folder / "input.xml"), reads_old=True).read(0)
-        except (MlobsError, OSError):  # it has not begun, or cannot
+        except (MlobsError, OSError):  # it has not started, or cannot
             return None
         return None if status.step is None else status
 

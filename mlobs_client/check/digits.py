@@ -29,8 +29,8 @@ def check_restart(ipi: IpiInput) -> Iterator[Finding]:
     """Find a format that rounds the RESTART: every double must be read back unchanged."""
     if any(float(ipi.floatformat % number) != number for number in NEED_ALL):
         yield warning(
-            f"floatformat='{ipi.floatformat}' has not all digits: a RESTART is rounded, and what "
-            "goes on from it is another trajectory",
+            f"floatformat='{ipi.floatformat}' has not all digits: a RESTART is rounded, and a run "
+            "that continues from it follows another trajectory",
             REMEDY,
         )
 

@@ -39,7 +39,7 @@ ONE_ATOM: Final = "atom_"
 
 
 def find_faults(simulation: Any) -> Iterator[Fault]:
-    """Find errors in ``<output>`` that i-PI would report only after the run has begun.
+    """Find errors in ``<output>`` that i-PI would report only after the run has started.
 
     Args:
         simulation: an ``ipi.engine.simulation.Simulation``.

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 logger = logging.getLogger(__name__)
 
-MAX_COUNTS: Final = 1000  # structures that never move leave the count undecided for ever
+MAX_COUNTS: Final = 1000  # structures that never move leave the count undecided forever
 
 
 class _Count(NamedTuple):
@@ -62,7 +62,7 @@ class StepCounter:
         Args:
             n_different: number of its structures without the repeats at its end.
             n_per_step: number of structures of a step, which a request can hold at most.
-            repeats: True if it begins with the structure that ended the request before.
+            repeats: True if it starts with the structure that ended the request before.
 
         Returns:
             The steps to which the request may belong, nearly always one; None if it is not known.
@@ -87,10 +87,10 @@ class StepCounter:
 def _follow(count: _Count, n_different: int, n_per_step: int, repeats: bool) -> Iterator[_Count]:
     """Yield all counts to which a request can lead from this one."""
     left = n_per_step - count.n_answered
-    begins = count.n_answered == 0
-    if n_different <= left and (count.differ or begins) and not repeats:
+    starts = count.n_answered == 0
+    if n_different <= left and (count.differ or starts) and not repeats:
         yield _after(count, n_different, n_per_step, differ=True)
-    if n_different == 1 and not count.differ and begins is not repeats:
+    if n_different == 1 and not count.differ and starts is not repeats:
         for n in range(1, left + 1):
             yield _after(count, n, n_per_step, differ=False)
 

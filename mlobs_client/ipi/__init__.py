@@ -1,6 +1,6 @@
 """Readers of what i-PI writes: properties, trajectories and extras, in Hartree atomic units.
 
-A run that was killed and continued is read as one: what is torn is left out with a warning, and
+A run that was killed and continued is read as one: truncated data are left out with a warning, and
 where steps were done twice, the later ones count.
 """
 

@@ -130,14 +130,16 @@ def _read_blocks(path: Path) -> Iterator[_Block]:
                 if block is not None and line.lstrip().startswith("#"):
                     yield block
                 elif block is not None:  # i-PI was killed within a line and continued behind it
-                    logger.warning("%s: extras of step %d are cut and left out", path, block.step)
+                    logger.warning(
+                        "%s: extras of step %d are truncated and left out", path, block.step
+                    )
                 step = whole_number(head[3], f"{path}: Step")
                 block = _Block(head[2], step, head[1] == "_COMPONENT_RAW", [])
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as extras of i-PI: {error}") from error
     if block is not None:
         if block.lines and not block.lines[-1].endswith("\n"):
-            logger.warning("%s: the last line is cut and left out", path)
+            logger.warning("%s: the last line is truncated and left out", path)
             block.lines.pop()
         yield block
 
@@ -209,7 +211,9 @@ def _stack(steps: list[int], contents: list[dict[str, Array | str]], path: Path)
     whole = [i for i, content in enumerate(contents) if _shape_of(content) == usual]
     if len(whole) < len(contents):
         logger.warning(
-            "%s: the extras of %d steps are cut and left out", path, len(contents) - len(whole)
+            "%s: the extras of %d steps are truncated and left out",
+            path,
+            len(contents) - len(whole),
         )
     kept = [contents[i] for i in whole]
     texts = {name for name, value in kept[0].items() if isinstance(value, str)}

@@ -87,12 +87,12 @@ def _scan(path: Path, file: BinaryIO) -> Iterator[FrameLocation]:
         count = file.readline()
         if (lost := _find_comment([*body, count], mark)) is not None:
             # i-PI was killed within this frame and continued behind it: its next comment is here
-            logger.warning("%s:%d: this frame is cut and left out", path, line)
+            logger.warning("%s:%d: this frame is truncated and left out", path, line)
             file.seek(offset + len(comment) + sum(map(len, body[:lost])))
             offset, line = file.tell(), line + 1 + lost
             continue
         if len(body) < n_atoms or not _is_whole(comment, body):
-            logger.warning("%s:%d: the last frame is cut and left out", path, line)
+            logger.warning("%s:%d: the last frame is truncated and left out", path, line)
             return
         where = f"{path}:{line}"
         step, bead = _number(_STEP, comment, where), _number(_BEAD, comment, where)

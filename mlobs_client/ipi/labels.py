@@ -16,7 +16,7 @@ import numpy as np
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import DALTON
 
-# Z is between H and D. X and L are no atoms: the latter is the photon of a cavity.
+# Z is between H and D. X and L are not atoms: the latter is the photon of a cavity.
 _OTHER_NAMES: Final = {"D": "H", "T": "H", "Z": "H", "L": "X"}
 
 

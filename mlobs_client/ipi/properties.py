@@ -130,9 +130,9 @@ def _pieces(paths: Sequence[Path]) -> Iterator[tuple[Path, int, list[str]]]:
     for path in paths:
         lines = _read_lines(path)
         first = [i for i, line in enumerate(lines) if (m := _COLUMN.match(line)) and m[1] == "1"]
-        begins = [0, *first[1:], len(lines)]
-        for begin, end in pairwise(begins):
-            yield path, begin + 1, lines[begin:end]
+        starts = [0, *first[1:], len(lines)]
+        for start, end in pairwise(starts):
+            yield path, start + 1, lines[start:end]
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -141,7 +141,7 @@ def _read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as properties of i-PI: {error}") from error
     if lines and not lines[-1].endswith("\n"):
-        logger.warning("%s: the last line is cut and left out", path)
+        logger.warning("%s: the last line is truncated and left out", path)
         lines.pop()
     return lines
 
@@ -179,7 +179,7 @@ def _read_table(
         if not fields or line.startswith("#"):
             continue
         if len(fields) > n_columns:  # i-PI was killed within a line and continued behind it
-            logger.warning("%s:%d: the beginning of this line is cut and left out", path, number)
+            logger.warning("%s:%d: a truncated line before this one is left out", path, number)
             fields = fields[-n_columns:]
         if len(fields) < n_columns:
             raise RecordError(f"{path}:{number}: has {len(fields)} numbers instead of {n_columns}")

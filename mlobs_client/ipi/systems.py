@@ -226,21 +226,21 @@ def _read(paths: Iterable[Path], prefix: Path) -> Iterator[System]:
         try:
             yield from (one for one in read_systems(path) if one.prefix == prefix.name)
         except ConfigError as error:
-            logger.warning("%s tells nothing of the run: %s", path.name, error)
+            logger.warning("%s is not used for the run: %s", path.name, error)
 
 
 def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -> System:
-    begin, own = attribute_of(output, "prefix", "i-pi"), attribute_of(tag, "prefix", "")
+    prefix, own = attribute_of(output, "prefix", "i-pi"), attribute_of(tag, "prefix", "")
     temperature = quantity_of(tag.find("ensemble/temperature"))
     return System(
         path,
-        f"{own}_{begin}" if own else begin,
+        f"{own}_{prefix}" if own else prefix,
         count_beads(tag),
         None if temperature is None else temperature.in_atomic_units("temperature", str(path)),
         frozenset(attribute_of(one, "mode", "nve") for one in tag.iter("dynamics")),
         number,
         None,
-        tuple(f"{begin}.{name}" if begin else name for name in checkpoint_names(output)),
+        tuple(f"{prefix}.{name}" if prefix else name for name in checkpoint_names(output)),
         tag,
     )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 _CELL: Final = re.compile(r"CELL[(\[{](abcABC|H|GENH)[)\]}]:\s*((?:[-+0-9.Ee]+\s+)+)")
-_UNIT: Final = re.compile(r"\b(?!CELL\b)(\w+)\{([^}]*)\}")  # CELL{H} is no unit
+_UNIT: Final = re.compile(r"\b(?!CELL\b)(\w+)\{([^}]*)\}")  # CELL{H} is not a unit
 _PROPERTIES: Final = re.compile(r'Properties="?([^"\s]+)')
 
 

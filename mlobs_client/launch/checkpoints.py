@@ -1,6 +1,6 @@
 """Find the files that a run can continue from: i-PI's RESTART, and those of ``<checkpoint>``.
 
-Files of an earlier run with the same names are renamed when a new run begins.
+Files of an earlier run with the same names are renamed when a new run starts.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Ch
         return Checkpoint(path, step)
     if unusable and not is_early:
         raise ConfigError(
-            f"nothing to go on from: {', '.join(path.name for path in unusable)} in "
-            f"{ipi.path.parent.resolve()} cannot be read; remove that to begin anew"
+            f"nothing to continue from: {', '.join(path.name for path in unusable)} in "
+            f"{ipi.path.parent.resolve()} cannot be read; remove that to start anew"
         )
     return None
 

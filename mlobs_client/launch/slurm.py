@@ -103,7 +103,7 @@ def script(job: Job, folder: Path, command: Sequence[str]) -> str:
         f"--time={job.time}",
         f"--signal=B:USR1@{WARNING}",
         "--requeue",
-        *(["--no-kill"] if job.nodes > 1 else []),  # the others go on when a node has failed
+        *(["--no-kill"] if job.nodes > 1 else []),  # the others continue when a node has failed
         "--open-mode=append",
         "--output=%x-%j.out",
         *(_checked(option) for option in job.options),

@@ -254,7 +254,7 @@ class Supervision:
         limit = self._options.max_temperature
         if status.temperature is not None and not status.temperature <= limit:
             self._stop_server()
-            if (restart := self._restart) is not None:  # nobody shall go on from it
+            if (restart := self._restart) is not None:  # no run shall continue from it
                 restart.replace(restart.with_name(BLOWN_UP))
             set_aside(self._ipi, "from after the explosion", beyond=self._last_cool)
             raise LaunchError(

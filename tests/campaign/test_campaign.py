@@ -22,7 +22,7 @@ def edit(path: Path, old: str, new: str) -> Path:
 def begin(campaign: Campaign, name: str) -> Path:
     run = campaign.runs[name]
     campaign.template.write(
-        campaign.values(run), run.folder, run.describe_beginning(campaign.plan()[name])
+        campaign.values(run), run.folder, run.describe_start(campaign.plan()[name])
     )
     return run.folder
 
@@ -229,7 +229,7 @@ def test_a_thousand_runs_are_planned_within_five_seconds(tmp_path: Path) -> None
     for name in list(campaign.runs)[::2]:  # half of them have begun
         run = campaign.runs[name]
         run.folder.mkdir(parents=True)
-        for file, content in run.describe_beginning(campaign.digest(run)).items():
+        for file, content in run.describe_start(campaign.digest(run)).items():
             (run.folder / file).write_bytes(content)
     started = time.monotonic()
     again = load(path)

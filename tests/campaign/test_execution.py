@@ -74,9 +74,7 @@ def test_what_parsl_says_and_keeps_is_in_a_hidden_folder(
     campaign = load(path)
     for one in campaign.runs.values():
         one.folder.mkdir(parents=True)
-        (one.folder / "run.json").write_bytes(
-            one.describe_beginning(campaign.digest(one))["run.json"]
-        )
+        (one.folder / "run.json").write_bytes(one.describe_start(campaign.digest(one))["run.json"])
         (one.folder / "done.json").write_text("{}")
     assert run(campaign) == {}
     assert capfd.readouterr() == ("", "")

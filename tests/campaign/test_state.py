@@ -17,7 +17,7 @@ def run(tmp_path: Path) -> CampaignRun:
 
 def begin(run: CampaignRun) -> None:
     run.folder.mkdir()
-    for name, content in run.describe_beginning("digest").items():
+    for name, content in run.describe_start("digest").items():
         (run.folder / name).write_bytes(content)
 
 

@@ -28,7 +28,7 @@ def invoke(*words: str | Path) -> Result:
 
 def begin(campaign: Campaign, name: str = FIRST) -> Path:
     run = campaign.runs[name]
-    others = run.describe_beginning(campaign.digest(run))
+    others = run.describe_start(campaign.digest(run))
     campaign.template.write(campaign.values(run), run.folder, others)
     return run.folder
 

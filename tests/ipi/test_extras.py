@@ -102,7 +102,7 @@ def test_cut_extras_are_left_out_with_a_warning(tmp_path: Path, caplog) -> None:
         with caplog.at_level(logging.WARNING):
             assert read_extras(path).steps.tolist() == [0, 1]
         # without its first line, the last block cannot be told from a line that was cut
-        assert "cut and left out" in caplog.text
+        assert "truncated and left out" in caplog.text
 
 
 def test_a_run_that_continued_behind_a_cut_is_read(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_file_cut_at_any_byte_gives_the_whole_frames_before(tmp_path: Path, ca
             whole = len(find_frames(path))
         assert whole == (length + 1) // len(frames[0])  # a last newline may be missing
         torn_atoms = length - whole * len(frames[0]) > len("3\n" + HEADS["xyz"].format(0))
-        assert ("cut and left out" in caplog.text) >= torn_atoms
+        assert ("truncated and left out" in caplog.text) >= torn_atoms
 
 
 @pytest.mark.parametrize("comment", ["# CELL{H}: 9 0 0 0 9 0 0 0 9 positions{angstrom}", ""])

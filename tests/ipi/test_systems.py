@@ -194,8 +194,8 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_count(
     (tmp_path / "broken.xml").write_text("<simulation>")
     write(tmp_path / "warm.xml", system().replace("300", "warm"))
     assert [one.path.name for one in find_systems(tmp_path / "run")] == ["input.xml"]
-    assert "broken.xml tells nothing of the run" in caplog.text
-    assert "warm.xml tells nothing of the run" in caplog.text
+    assert "broken.xml is not used for the run" in caplog.text
+    assert "warm.xml is not used for the run" in caplog.text
 
 
 def test_the_temperature_is_known_where_thermostats_agree_and_checkpoints_count_first(

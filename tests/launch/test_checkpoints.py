@@ -69,7 +69,7 @@ def test_a_file_that_a_kill_has_cut_is_left_out(
 def test_where_all_are_cut_nobody_begins_anew_without_a_word(ipi: IpiInput) -> None:
     cut = write(ipi, "RESTART", 60)
     cut.write_text(cut.read_text()[:-30])
-    with pytest.raises(ConfigError, match=r"RESTART in .* cannot be read; remove that to begin"):
+    with pytest.raises(ConfigError, match=r"RESTART in .* cannot be read; remove that to start"):
         find_newest(ipi)
 
 
