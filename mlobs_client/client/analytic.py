@@ -24,7 +24,7 @@ class AseModel(Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Return the observables that it may give, of which the calculator itself has some."""
+        """Return all observables that it may give; a calculator gives some of them."""
         return frozenset({"energy", "dipole", row.name})
 
     def evaluator(self, here: Here) -> Evaluator:

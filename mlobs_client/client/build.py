@@ -30,7 +30,7 @@ from mlobs_client.units import VOLT_PER_ANGSTROM
 logger = logging.getLogger(__name__)
 
 LARGE_FIELD: Final = 1.0
-"""Field above the breakdown field of most materials, V/angstrom; water dissociates at a third."""
+"""A field above the breakdown field of most materials, V/angstrom; water dissociates at 0.3."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mlobs_client.units import ANGSTROM, EV
 
 
 class Rounding(NamedTuple):
-    """The forces of two precisions on one structure, compared.
+    """A comparison of the forces on one structure in two precisions.
 
     Attributes:
         difference: largest difference of a component of the forces, eV/angstrom.

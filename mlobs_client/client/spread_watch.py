@@ -19,9 +19,9 @@ from mlobs_client.structure import Array
 logger = logging.getLogger(__name__)
 
 MARGIN: Final = 2.0
-"""Factor of the largest spread of the calibration, from which a warning is logged. A run has more
-structures than a calibration, and the spread of few members is noisy: that of four members exceeds
-the largest of twenty structures sooner or later, but twice of it in one of a million structures."""
+"""A warning is logged if a spread exceeds the largest one of the calibration by this factor. A run
+has more structures than a calibration, and the spread of few members is noisy: that of four members
+exceeds the largest of twenty sooner or later, but twice of it in one of a million structures."""
 
 
 class SpreadWatch:

@@ -1,4 +1,4 @@
-"""Group the runs of a field scan, which differ in their seeds only."""
+"""Group the runs of a field scan that differ in their seeds only."""
 
 from __future__ import annotations
 

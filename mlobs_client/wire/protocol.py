@@ -169,7 +169,7 @@ class Connection:
         self._incoming += data
 
     def data_to_send(self) -> bytes:
-        """Return, once, the bytes that must go to the server now."""
+        """Return the bytes to send to the server, and forget them."""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data

@@ -82,7 +82,7 @@ class Rendezvous:
 
     @classmethod
     def read(cls, path: Path, run: str = "") -> Self:
-        """Read the file.
+        """Read address and password from the file.
 
         Args:
             path: path of the file.
