@@ -318,7 +318,7 @@ def load_config(path: Path | str) -> ClientConfig:
         path: path of the TOML file.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, or is not valid.
+        ConfigError: the file is missing, is not TOML, or says something impossible.
     """
     missing = "no such client file; 'mlobs init water-nvt' writes one to start from"
     return parse(read_toml(Path(path), missing), str(path))

@@ -121,7 +121,7 @@ def observe_batch(
 
     Raises:
         MissingObservable: no evaluator provides an observable that is wanted.
-        ConfigError: two evaluators provide the same observable.
+        ConfigError: two evaluators provide the same.
     """
     names = frozenset(wanted) - {"positions", "cell"}
     if terms or "forces" in names:  # only the terms know how they change observables

@@ -2,7 +2,7 @@
 
 The server does what a test tells it, one exchange after the other::
 
-    server = ScriptedServer(MemoryClient(respond), batch_size=4)
+    server = ScriptedServer(MemoryClient(answer), batch_size=4)
     results = server.evaluate(cells, positions)
     server.exit()
 
@@ -64,14 +64,14 @@ class MemoryClient:
         ended: whether the client has seen EXIT.
 
     Args:
-        respond: as for :func:`mlobs_client.wire.client.serve`.
+        answer: as for :func:`mlobs_client.wire.client.serve`.
         cuts: lengths of the pieces in which the client gets the server's bytes; the rest comes
             as the server sends it.
     """
 
-    def __init__(self, respond: Responder, cuts: Iterable[int] = ()) -> None:
+    def __init__(self, answer: Responder, cuts: Iterable[int] = ()) -> None:
         self.ended = False
-        self._respond = respond
+        self._answer = answer
         self._cuts = iter(cuts)
         self._connection = Connection()
         self._pending = b""
@@ -95,7 +95,7 @@ class MemoryClient:
     def _work(self) -> None:
         while (event := self._connection.next_event()) is not Need.DATA:
             if isinstance(event, Evaluate):
-                self._connection.send_results(self._respond(event))
+                self._connection.send_results(self._answer(event))
             if isinstance(event, Exit):
                 self.ended = True
                 return
