@@ -62,7 +62,7 @@ IN_SENTENCES = {
     *("ipi", "evaluate.networks", "evaluate.compile", "evaluate.mace", "bench", "learn", "check"),
     *("launch", "campaign", "cli.__init__", "cli.bench", "cli.campaign", "cli.launch", "cli.run"),
     *("client", "record", "terms", "wire", "studies.__init__", "studies.conserved_figure"),
-    *("studies.demo", "studies.demo_results", "studies.legs", "studies.masses"),
+    *("studies.demo", "studies.demo_results", "studies.field_runs", "studies.masses"),
     *("studies.recorded", "studies.replica_exchange", "studies.run_samples", "studies.run_set"),
     *("studies.scan_check", "studies.temperature"),
 }

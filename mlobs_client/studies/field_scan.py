@@ -39,7 +39,7 @@ from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array
-from mlobs_client.studies.legs import Leg, find_legs
+from mlobs_client.studies.field_runs import FieldRuns, group_by_field
 from mlobs_client.studies.samples import Sample
 from mlobs_client.units import ANGSTROM, VOLT_PER_ANGSTROM
 
@@ -158,25 +158,28 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Scan]:
         RecordError: the runs cannot be of one scan, or are all too short; where only some fields
             have runs that are too short, these are left out and named in the log.
     """
-    direction, groups = find_legs(samples)
+    direction, groups = group_by_field(samples)
     curves = [
-        _analyse_curve(n_beads, legs, direction, settings) for n_beads, legs in groups.items()
+        _analyse_curve(n_beads, by_field, direction, settings)
+        for n_beads, by_field in groups.items()
     ]
     if not any(curve.points for curve in curves):
         raise RecordError("no field has runs that can be analysed, see the warnings; run longer")
     return [curve for curve in curves if curve.points]
 
 
-def _analyse_curve(n_beads: int, legs: Sequence[Leg], direction: Array, settings: Settings) -> Scan:
+def _analyse_curve(
+    n_beads: int, by_field: Sequence[FieldRuns], direction: Array, settings: Settings
+) -> Scan:
     curve = Scan(n_beads, (), None, None, None)
     points, kept = [], []
-    for leg in legs:
-        names = ", ".join(sample.name for sample in leg.samples)
-        what = f"{curve.label}: {leg.field:g} V/angstrom is left out ({names})"
-        point = _attempt(what, partial(_analyse_point, leg, direction, settings))
+    for runs in by_field:
+        names = ", ".join(sample.name for sample in runs.samples)
+        what = f"{curve.label}: {runs.field:g} V/angstrom is left out ({names})"
+        point = _attempt(what, partial(_analyse_point, runs, direction, settings))
         if point is not None:
             points.append(point)
-            kept.append(leg)
+            kept.append(runs)
     if not points:
         return curve
     return replace(
@@ -195,22 +198,22 @@ def _analyse_curve(n_beads: int, legs: Sequence[Leg], direction: Array, settings
     )
 
 
-def _polarize(legs: Sequence[Leg], direction: Array) -> PolarizationCurve:
-    strengths: Array = np.array([leg.field for leg in legs]) * VOLT_PER_ANGSTROM
+def _polarize(by_field: Sequence[FieldRuns], direction: Array) -> PolarizationCurve:
+    strengths: Array = np.array([runs.field for runs in by_field]) * VOLT_PER_ANGSTROM
     return polarization_against_field(
         strengths[:, None] * direction,
-        [leg.dipoles for leg in legs],
-        np.array([leg.volume for leg in legs]),
-        interval=legs[0].dipoles_interval,
+        [runs.dipoles for runs in by_field],
+        np.array([runs.volume for runs in by_field]),
+        interval=by_field[0].dipoles_interval,
     )
 
 
-def _respond(legs: Sequence[Leg], direction: Array) -> Estimate:
-    for leg in legs:
-        if leg.field == 0.0:
-            temperature = leg.samples[0].temperature
+def _respond(by_field: Sequence[FieldRuns], direction: Array) -> Estimate:
+    for runs in by_field:
+        if runs.field == 0.0:
+            temperature = runs.samples[0].temperature
             return susceptibility_from_fluctuations(
-                leg.dipoles, leg.volume, temperature, direction, leg.dipoles_interval
+                runs.dipoles, runs.volume, temperature, direction, runs.dipoles_interval
             )
     raise RecordError("no run is at zero field")
 
@@ -224,19 +227,19 @@ def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
     return find_onset(fields, [point.displacements.rate for point in points], fraction)
 
 
-def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
-    samples = leg.samples
+def _analyse_point(runs: FieldRuns, direction: Array, settings: Settings) -> Point:
+    samples = runs.samples
     oxygens = samples[0].positions.numbers == OXYGEN
     lengths, axes = zip(*map(_measure_molecules, samples), strict=True)
     displacements, velocities = _measure_diffusion(samples, oxygens, settings)
-    interval = leg.positions_interval
+    interval = runs.positions_interval
     return Point(
-        field=leg.field,
+        field=runs.field,
         n_runs=len(samples),
         duration=sum(sample.duration for sample in samples),
         polarization=_attempt(
-            f"no polarization at {leg.field:g} V/angstrom",
-            lambda: mean_polarization(leg.dipoles, direction, leg.volume, leg.dipoles_interval),
+            f"no polarization at {runs.field:g} V/angstrom",
+            lambda: mean_polarization(runs.dipoles, direction, runs.volume, runs.dipoles_interval),
         ),
         bond_length=mean([one.mean(axis=(1, 2)) for one in lengths], "angstrom", interval),
         bonds=histogram(
@@ -251,7 +254,7 @@ def _analyse_point(leg: Leg, direction: Array, settings: Settings) -> Point:
         orientation=orientation(axes, direction, settings.n_blocks, interval=interval),
         displacements=displacements,
         velocities=velocities,
-        corrected=_correct(displacements.coefficient, leg, settings.viscosity),
+        corrected=_correct(displacements.coefficient, runs, settings.viscosity),
     )
 
 
@@ -287,11 +290,11 @@ def _measure_diffusion(
     return displacements, velocities
 
 
-def _correct(coefficient: Estimate, leg: Leg, viscosity: float | None) -> Estimate | None:
-    if viscosity is None or leg.field != 0.0:
+def _correct(coefficient: Estimate, runs: FieldRuns, viscosity: float | None) -> Estimate | None:
+    if viscosity is None or runs.field != 0.0:
         return None
-    cells = np.concatenate([sample.positions.cells for sample in leg.samples])
-    return correct_for_size(coefficient, leg.samples[0].temperature, viscosity, cells.mean(axis=0))
+    cells = np.concatenate([sample.positions.cells for sample in runs.samples])
+    return correct_for_size(coefficient, runs.samples[0].temperature, viscosity, cells.mean(axis=0))
 
 
 def _attempt(what: str, make: Callable[[], T]) -> T | None:

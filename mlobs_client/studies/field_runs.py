@@ -27,7 +27,7 @@ give with few digits."""
 
 
 @dataclass(frozen=True)
-class Leg:
+class FieldRuns:
     """The runs with one field and one number of beads.
 
     Attributes:
@@ -73,7 +73,7 @@ class Leg:
         return float(np.abs(np.linalg.det(cells)).mean())
 
 
-def find_legs(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Leg]]]:
+def group_by_field(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[FieldRuns]]]:
     """Sort runs by their numbers of beads and their fields.
 
     Args:
@@ -94,22 +94,22 @@ def find_legs(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Leg]]]:
     groups = {}
     for n_beads in sorted({sample.n_beads for sample in samples}):
         of_beads = np.array([sample.n_beads == n_beads for sample in samples])
-        legs = [
-            Leg(
+        by_field = [
+            FieldRuns(
                 float(field),
                 tuple(samples[i] for i in np.flatnonzero(of_beads & (fields == field))),
             )
             for field in np.unique(fields[of_beads])
         ]
-        _check_alike(legs)
-        groups[n_beads] = legs
+        _check_alike(by_field)
+        groups[n_beads] = by_field
     return direction, groups
 
 
-def _check_alike(legs: Sequence[Leg]) -> None:
+def _check_alike(by_field: Sequence[FieldRuns]) -> None:
     """Check that runs of a curve differ in fields and seeds only, and those of a field in seeds."""
-    groups = [([sample for leg in legs for sample in leg.samples], _differ_in_liquid)]
-    groups += [(list(leg.samples), _differ_in_spacing) for leg in legs]
+    groups = [([sample for runs in by_field for sample in runs.samples], _differ_in_liquid)]
+    groups += [(list(runs.samples), _differ_in_spacing) for runs in by_field]
     for (first, *others), differ in groups:
         for other in others:
             if what := differ(first, other):
