@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from mlobs_client.client.family import Here, WithIntegers, say_charge
+from mlobs_client.client.family import ClientContext, OxidationTable, warn_of_charge
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.quantities import Quantity
 from mlobs_client.tables import Table
@@ -27,11 +27,11 @@ class AseModel(Table):
         """Return all observables that it may give; a calculator gives some of them."""
         return frozenset({"energy", "dipole", row.name})
 
-    def evaluator(self, here: Here) -> Evaluator:
+    def evaluator(self, context: ClientContext) -> Evaluator:
         """Return the calculator as an evaluator.
 
         Args:
-            here: the client.
+            context: the client.
 
         Raises:
             ConfigError: there is no such class, or it does not take these parameters.
@@ -65,11 +65,11 @@ class ToyModel(Table):
 
         return make_toy(self.name, self.parameters).provides
 
-    def evaluator(self, here: Here) -> Evaluator:
+    def evaluator(self, context: ClientContext) -> Evaluator:
         """Return the toy.
 
         Args:
-            here: the client.
+            context: the client.
 
         Raises:
             ConfigError: there is no such toy, or it does not take these parameters.
@@ -79,7 +79,7 @@ class ToyModel(Table):
         return make_toy(self.name, self.parameters)
 
 
-class ToyDipole(WithIntegers, ToyModel):
+class ToyDipole(OxidationTable, ToyModel):
     """[dipole] with kind = "toy": the dipole of a toy, of formal charges, or of both.
 
     ``oxidation_numbers`` are integers N_I for each species or for each atom. The dipole is
@@ -101,21 +101,21 @@ class ToyDipole(WithIntegers, ToyModel):
         """Return the observables that it gives."""
         return super().gives(row) if self.name else frozenset({"dipole", "born_charges"})
 
-    def evaluator(self, here: Here) -> Evaluator:
+    def evaluator(self, context: ClientContext) -> Evaluator:
         """Return the toy with formal charges added, or formal charges alone.
 
         Args:
-            here: the client.
+            context: the client.
 
         Raises:
             ConfigError: there is no such toy, or it does not take these parameters.
         """
-        numbers = self.integers(here.structure)
+        numbers = self.integers(context.structure)
         if numbers is None:
-            return super().evaluator(here)
+            return super().evaluator(context)
         from mlobs_client.evaluate.formal_charges import FormalCharges, WithFormalCharges
 
-        say_charge(numbers, here.structure)
+        warn_of_charge(numbers, context.structure)
         if not self.name:
             return FormalCharges(numbers)
-        return WithFormalCharges(super().evaluator(here), numbers)
+        return WithFormalCharges(super().evaluator(context), numbers)

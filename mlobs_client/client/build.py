@@ -12,7 +12,7 @@ import numpy as np
 
 from mlobs_client.client.alphas import committees, read_alphas
 from mlobs_client.client.config import ClientConfig
-from mlobs_client.client.family import Here, WithIntegers
+from mlobs_client.client.family import ClientContext, OxidationTable
 from mlobs_client.client.mace import MaceTable, mace_evaluators
 from mlobs_client.client.structure_file import how_to_make_periodic, read_structure
 from mlobs_client.client.total_energy import observe
@@ -70,19 +70,19 @@ def assemble(
     folder = Path(folder)
     structure = read_structure(config, folder)
     alphas = read_alphas(config, folder)
-    here = Here(folder, structure, alphas, config.compile, compile_after, config.batch)
+    context = ClientContext(folder, structure, alphas, config.compile, compile_after, config.batch)
     tables = config.models
     together = {name: table for name, table in tables.items() if isinstance(table, MaceTable)}
-    evaluators = mace_evaluators(together, here)
+    evaluators = mace_evaluators(together, context)
     for name, table in tables.items():
         if not isinstance(table, MaceTable):
-            evaluators.append(_restricted(table.evaluator(here), name, tables))
+            evaluators.append(_restricted(table.evaluator(context), name, tables))
     _check_periodic(config, folder, structure)
     terms = _terms(config, structure, structure)
     for term in terms:
         if isinstance(term, FixedDisplacement):
             _report_field(term, evaluators, structure)
-    return ClientModels(structure, tuple(evaluators), terms, here.alphas)
+    return ClientModels(structure, tuple(evaluators), terms, context.alphas)
 
 
 def terms_for(
@@ -148,7 +148,7 @@ def _check_periodic(config: ClientConfig, folder: Path, structure: Structure) ->
             )
 
 
-def _check_order(table: WithIntegers, known: Structure, structure: Structure) -> None:
+def _check_order(table: OxidationTable, known: Structure, structure: Structure) -> None:
     """Refuse oxidation numbers by atom where an atom has another species than in the client file.
 
     Of another number of atoms, the numbers say so themselves.

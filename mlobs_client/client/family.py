@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Here(NamedTuple):
+class ClientContext(NamedTuple):
     """The client for which models are made.
 
     Attributes:
@@ -39,7 +39,7 @@ class Here(NamedTuple):
     batch: int | None = None
 
 
-class WithIntegers(Table):
+class OxidationTable(Table):
     """Oxidation numbers of a dipole, for each species or for each atom of the structure."""
 
     oxidation_numbers: dict[str, int] | tuple[int, ...] | Literal["none"] | None = None
@@ -67,10 +67,10 @@ class WithIntegers(Table):
             ConfigError: a species, or an atom, has no oxidation number, but needs one.
         """
         if (numbers := self.integers(structure)) is not None:
-            say_charge(numbers, structure)
+            warn_of_charge(numbers, structure)
 
 
-def say_charge(numbers: OxidationNumbers, structure: Structure) -> None:
+def warn_of_charge(numbers: OxidationNumbers, structure: Structure) -> None:
     """Warn of oxidation numbers that add up to a charge.
 
     Args:

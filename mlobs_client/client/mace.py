@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mlobs_client.client.family import Here, WithIntegers
+from mlobs_client.client.family import ClientContext, OxidationTable
 from mlobs_client.client.precision import compare
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.evaluation import Evaluator, Precision
@@ -49,14 +49,16 @@ class MaceTable(Table):
 class MacePotential(MaceTable):
     """[potential] with kind = "mace": a committee of energy models."""
 
-    def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
+    def committee(
+        self, networks: Modules, alpha: float, how: Setting, context: ClientContext
+    ) -> Committee:
         """Make a committee of the networks, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import potential
 
         return potential(networks, alpha=alpha, setting=how)
 
 
-class MaceDipole(WithIntegers, MaceTable):
+class MaceDipole(OxidationTable, MaceTable):
     """[dipole] with kind = "mace": a committee of models of the (multi-valued) dipole.
 
     ``oxidation_numbers`` are integers for each species, or for each atom in the order of the
@@ -97,11 +99,13 @@ class MaceDipole(WithIntegers, MaceTable):
         check_single_valued(evaluator, structure, self.integers(structure))
         super().check_atoms(evaluator, structure)
 
-    def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
+    def committee(
+        self, networks: Modules, alpha: float, how: Setting, context: ClientContext
+    ) -> Committee:
         """Make a committee of the networks, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import dipole
 
-        numbers = self.integers(here.structure)
+        numbers = self.integers(context.structure)
         return dipole(networks, alpha=alpha, unit=self.unit, oxidation_numbers=numbers, setting=how)
 
 
@@ -110,7 +114,9 @@ class MacePolarizability(MaceTable):
 
     unit: Literal["angstrom^3", "atomic_unit"] = "angstrom^3"
 
-    def committee(self, networks: Modules, alpha: float, how: Setting, here: Here) -> Committee:
+    def committee(
+        self, networks: Modules, alpha: float, how: Setting, context: ClientContext
+    ) -> Committee:
         """Make a committee of the networks, with this alpha."""
         from mlobs_client.evaluate.mace.evaluator import polarizability
 
@@ -120,12 +126,12 @@ class MacePolarizability(MaceTable):
 AnyMace = MacePotential | MaceDipole | MacePolarizability
 
 
-def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator]:
+def mace_evaluators(tables: Mapping[str, AnyMace], context: ClientContext) -> list[Evaluator]:
     """Make one evaluator of all MACE models of a client, which share graphs and backward pass.
 
     Args:
         tables: tables of the client file, by quantity.
-        here: the client.
+        context: the client.
 
     Raises:
         ConfigError: settings do not fit the structure, or each other.
@@ -139,48 +145,48 @@ def mace_evaluators(tables: Mapping[str, AnyMace], here: Here) -> list[Evaluator
     from mlobs_client.evaluate.memory import keep_freed_memory
     from mlobs_client.evaluate.model_files import require_trust, resolve
 
-    paths = [path for table in tables.values() for path in resolve(table.models, here.folder)]
+    paths = [path for table in tables.values() for path in resolve(table.models, context.folder)]
     require_trust(list(dict.fromkeys(paths)))  # all that are not, before any is loaded
     keep_freed_memory()
-    background = Background(patience=math.inf) if here.compiles else None
-    evaluator = MaceEvaluator(**_committees(tables, here, background), batch=here.batch)
-    evaluator.check_species(here.structure)
-    _report_precision(tables.get("energy"), here, evaluator)
+    background = Background(patience=math.inf) if context.compiles else None
+    evaluator = MaceEvaluator(**_committees(tables, context, background), batch=context.batch)
+    evaluator.check_species(context.structure)
+    _report_precision(tables.get("energy"), context, evaluator)
     if isinstance(dipole := tables.get("dipole"), MaceDipole):
-        dipole.check_atoms(evaluator, here.structure)
+        dipole.check_atoms(evaluator, context.structure)
     if background is not None:  # not before: tests at the start need no programs
-        background.patience = PATIENCE if here.compile_after is None else here.compile_after
+        background.patience = PATIENCE if context.compile_after is None else context.compile_after
     return [evaluator]
 
 
 def _committees(
-    tables: Mapping[str, AnyMace], here: Here, background: Background | None
+    tables: Mapping[str, AnyMace], context: ClientContext, background: Background | None
 ) -> dict[str, Any]:
     """Return the arguments of a ``MaceEvaluator``."""
     from mlobs_client.evaluate.mace import evaluator as mace
 
     def alpha(quantity: str) -> float:
-        return here.alphas[quantity].value if quantity in here.alphas else 1.0
+        return context.alphas[quantity].value if quantity in context.alphas else 1.0
 
     found: dict[str, Any] = {}
     dipole, together = tables.get("dipole"), frozenset[str]()
     if isinstance(dipole, MaceDipole) and _share_networks(
-        tables.get("energy"), dipole, here.folder
+        tables.get("energy"), dipole, context.folder
     ):
         together = frozenset({"energy", "dipole"})
         found["potential_and_dipole"] = mace.potential_and_dipole(
-            _networks(dipole, here.folder),
+            _networks(dipole, context.folder),
             alpha=alpha("energy"),
             dipole_alpha=alpha("dipole"),
             unit=dipole.unit,
-            oxidation_numbers=dipole.integers(here.structure),
+            oxidation_numbers=dipole.integers(context.structure),
             setting=mace.Setting(dipole.dtype, dipole.device, background),
         )
     for quantity, table in tables.items():
         if quantity not in together:
             how = mace.Setting(table.dtype, table.device, background)
-            networks = _networks(table, here.folder)
-            made = table.committee(networks, alpha(quantity), how, here)
+            networks = _networks(table, context.folder)
+            made = table.committee(networks, alpha(quantity), how, context)
             found[QUANTITIES[quantity].table] = made
     return found
 
@@ -215,7 +221,9 @@ def _share_networks(potential: MaceTable | None, dipole: MaceTable, folder: Path
     return True
 
 
-def _report_precision(table: MaceTable | None, here: Here, single: MaceEvaluator) -> None:
+def _report_precision(
+    table: MaceTable | None, context: ClientContext, single: MaceEvaluator
+) -> None:
     """Log the change of the forces by single precision."""
     if table is None or table.dtype != "float32" or not logger.isEnabledFor(logging.INFO):
         return
@@ -223,8 +231,8 @@ def _report_precision(table: MaceTable | None, here: Here, single: MaceEvaluator
     from mlobs_client.evaluate.model_files import quiet_third_parties
 
     with quiet_third_parties():
-        double = mace.MaceEvaluator(mace.potential(_networks(table, here.folder)))
-    difference, largest_force = compare(double, single, here.structure)
+        double = mace.MaceEvaluator(mace.potential(_networks(table, context.folder)))
+    difference, largest_force = compare(double, single, context.structure)
     logger.info(
         "potential: single precision changes the forces on the structure of the client file by at "
         "most %.2g meV/angstrom; the largest is %.2g eV/angstrom",
