@@ -1,4 +1,4 @@
-"""A client as an ASE calculator: the numbers that i-PI gets, in the units of ASE."""
+"""A client as an ASE calculator, with the values that i-PI gets in the units of ASE."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mlobs_client.units import EV
 Results = dict[str, float | Array]
 
 FROM_ENERGY: Final = frozenset({"energy", "free_energy", "forces", "stress"})
-"""Properties that come from the energy with all terms; as observables some would be without."""
+"""Properties of the total energy, with all terms; as observables, some would be without terms."""
 
 
 def calculator(
@@ -36,32 +36,32 @@ def calculator(
 ) -> ClientCalculator:
     """Make an ASE calculator from a client file.
 
-    Energy and forces are those that i-PI gets, with [field] and [displacement]. Its properties are
-    ``energy`` and ``free_energy``, which are the same, in eV, ``forces`` in eV/angstrom, and, where
-    the atoms are periodic in all directions and the models have a strain derivative, ``stress`` in
-    eV/angstrom^3 with the sign and the order of ASE.
+    Energy and forces are those that i-PI gets, with [field] and [displacement]. The properties are
+    ``energy`` and ``free_energy``, which are equal, in eV; ``forces``, shape ``(n_atoms, 3)``, in
+    eV/angstrom; and if the atoms are periodic in all directions and the models have a strain
+    derivative, ``stress``, shape ``(6,)``, in eV/angstrom^3 with the sign and the order of ASE.
 
-    Observables have the names of :mod:`mlobs_client.quantities` and are in eV, angstrom and e
-    (dipole: e angstrom). Those of [observables], those that a term needs, and the members and the
-    spreads of their committees are in ``calc.results`` after each evaluation, at whatever stride.
-    Any other that the models give is evaluated when it is asked for, as by
-    ``calc.get_property("born_charges", atoms)``. Members are spread out by alpha; they and the
-    spread are those at zero field.
+    Observables have the names and shapes of :mod:`mlobs_client.quantities`, in eV, angstrom and e
+    (dipole: e angstrom). Those of [observables], those that a term needs, and the members and
+    spreads of their committees are in ``calc.results`` after each evaluation, for any stride. Other
+    observables of the models are evaluated on request, for example by
+    ``calc.get_property("born_charges", atoms)``. The deviations of members from their mean are
+    scaled by alpha; members and spreads are those at zero field.
 
-    Species, their number, the cell and the periodicity are those of the atoms. Of the structure in
-    the client file remain oxidation numbers by atom and the cell of ``reduced``. Beyond [limits]
-    there is an error and no result. The atoms must not be wrapped between two evaluations in a
-    field, unless ``calc.reset()`` forgets the first. Nothing is recorded, and ``threads`` has no
-    effect: set OMP_NUM_THREADS.
+    Species, number of atoms, cell and periodicity are those of the atoms. Oxidation numbers by atom
+    and the cell of ``reduced`` are those of the structure in the client file. A result that exceeds
+    [limits] is an error. The atoms must not be wrapped between two evaluations in a field, unless
+    ``calc.reset()`` is called. Nothing is recorded, and ``threads`` has no effect: set
+    OMP_NUM_THREADS.
 
     Args:
         client: path of the client file, or its content.
-        folder: to which paths of the client file are relative; that of the file by default, and of
-            a content the working directory.
+        folder: folder to which paths of the client file are relative; by default, that of the file,
+            or the working directory for a content.
 
     Raises:
-        ConfigError: the client file is missing, or says something impossible.
-        MissingObservable: its tables need what no model of it gives.
+        ConfigError: the client file is missing or not valid.
+        MissingObservable: a table needs an observable that no model gives.
         ModelError: a model file is missing, not trusted, corrupt or for other species.
 
     Example:
@@ -88,13 +88,13 @@ def calculator(
 
 
 class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
-    """See :func:`calculator`.
+    """The calculator of :func:`calculator`.
 
-    Copies share the models. Pickles hold the client file and the results, and load the models anew.
+    Copies share the models. A pickle has the client file and results; it loads the models again.
 
     Args:
         config: the client file.
-        folder: where it lies.
+        folder: folder of the client file.
     """
 
     name = "mlobs"
@@ -126,14 +126,19 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         return type(self), (self._config, self._folder), state
 
     def reset(self) -> None:
-        """Forget all results, and in a field the positions: atoms may have been wrapped since."""
+        """Forget all results, and in a field also the positions, so that atoms may be wrapped."""
         super().reset()
         self._terms = {}
 
     def get_property(
         self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
     ) -> Any:
-        """Return a property in the units of ASE, evaluated only if it is not known.
+        """Return a property in the units of ASE; evaluate it if it is not known.
+
+        Args:
+            name: name of the property.
+            atoms: the atoms; by default those of the last evaluation.
+            allow_calculation: if False, an unknown property is None.
 
         Raises:
             PropertyNotImplementedError: no model of this client gives it.
@@ -147,17 +152,18 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         properties: Iterable[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Evaluate what is asked for and not known yet; ASE calls it.
+        """Evaluate properties that are not known yet; ASE calls this method.
 
         Args:
-            atoms: the atoms; those of the last evaluation by default.
+            atoms: the atoms; by default those of the last evaluation.
             properties: names of ``implemented_properties``.
-            system_changes: what has changed since the last evaluation, by ASE's names; if nothing,
-                the results that are known stay.
+            system_changes: ASE's names of what has changed since the last evaluation; without
+                changes, known results are kept.
 
         Raises:
             ConfigError: a setting of the client file does not fit these atoms.
-            EvaluationError: a model gave NaN or cannot treat the atoms, or [limits] forbid them.
+            EvaluationError: a model gave NaN or cannot evaluate the atoms, or [limits] are
+                exceeded.
             PropertyNotImplementedError: no model gives a property, or there is no stress for
                 these atoms.
         """
@@ -171,12 +177,12 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             self.results.update(self._evaluate(Structure(*from_atoms(self.atoms)), missing))
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError(
-                "there is a stress only of atoms that are periodic in all directions (their pbc is "
-                f"{self.atoms.pbc.tolist()}), by models that have a strain derivative"
+                "a stress needs atoms that are periodic in all directions (their pbc is "
+                f"{self.atoms.pbc.tolist()}) and models that have a strain derivative"
             )
 
     def export_properties(self) -> Properties:
-        """Return the results that ASE has a name for."""
+        """Return the results for which ASE has a name."""
         return Properties({k: value for k, value in self.results.items() if k in all_outputs})
 
     def _evaluate(self, structure: Structure, names: frozenset[str]) -> Results:
@@ -205,14 +211,14 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         return self._terms[kind]
 
     def _with_members(self, names: frozenset[str]) -> frozenset[str]:
-        """These observables, and the members and spreads that come with them for nothing."""
+        """Return these observables, with members and spreads, which cost no time."""
         rows = (QUANTITIES[name] for name in names)
         members = frozenset(name for row in rows for name in (row.members, row.spread))
         return (names | members & self._given) - FROM_ENERGY
 
 
 def _named(config: ClientConfig) -> frozenset[str]:
-    """What is evaluated always: energy, what the client file names, and what its terms need."""
+    """Return observables of each evaluation: those that the client file names or its terms need."""
     of_terms = (names for term in config.terms.values() for names in term.needs.values())
     energy = {"energy"} if config.potential is not None else set[str]()
     limited = {"energy_spread"} if config.limits.energy_spread is not None else set[str]()
@@ -221,7 +227,7 @@ def _named(config: ClientConfig) -> frozenset[str]:
 
 
 def _kind(structure: Structure) -> tuple[bytes, tuple[bool, bool, bool]]:
-    """What terms and oxidation numbers depend on."""
+    """Return the properties of a structure on which terms and oxidation numbers depend."""
     return structure.numbers.tobytes(), structure.pbc
 
 

@@ -93,8 +93,8 @@ def terms_for(
     The cell of ``reduced`` remains that of the client file.
 
     Args:
-        structure: any; its species, their order and its periodicity matter.
-        assembly: of the client file.
+        structure: any structure, with these species and this periodicity.
+        assembly: models of the client file.
         config: the client file.
 
     Raises:
@@ -149,9 +149,9 @@ def _check_periodic(config: ClientConfig, folder: Path, structure: Structure) ->
 
 
 def _check_order(table: OxidationTable, known: Structure, structure: Structure) -> None:
-    """Refuse oxidation numbers by atom where an atom has another species than in the client file.
+    """Refuse oxidation numbers by atom if an atom has another species than in the client file.
 
-    Of another number of atoms, the numbers say so themselves.
+    Another number of atoms is an error of the oxidation numbers.
     """
     by_atom = isinstance(table.oxidation_numbers, tuple) and known.n_atoms == structure.n_atoms
     if by_atom and (known.numbers != structure.numbers).any():
@@ -166,7 +166,7 @@ def _check_order(table: OxidationTable, known: Structure, structure: Structure) 
 
 
 def _terms(config: ClientConfig, reference: Structure, structure: Structure) -> tuple[Term, ...]:
-    """The terms of a structure; the cell of ``reduced`` is that of the reference."""
+    """Make the terms of a structure; the cell of ``reduced`` is that of the reference."""
     terms: list[Term] = [table.term(reference) for table in config.terms.values()]
     if terms:
         terms.append(UnwrappedPositions())

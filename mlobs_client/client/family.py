@@ -60,8 +60,8 @@ class OxidationTable(Table):
         """Check that the dipole has a meaning for these species and this periodicity.
 
         Args:
-            evaluator: of the dipole.
-            structure: of the client file, or another one.
+            evaluator: evaluator of the dipole.
+            structure: structure of the client file, or another one.
 
         Raises:
             ConfigError: a species, or an atom, has no oxidation number, but needs one.

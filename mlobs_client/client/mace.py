@@ -90,9 +90,13 @@ class MaceDipole(OxidationTable, MaceTable):
 
         A dipole that jumps by anything but its quanta has none in a field or a spectrum.
 
+        Args:
+            evaluator: evaluator of the dipole.
+            structure: structure of the client file, or another one.
+
         Raises:
             ConfigError: a species, or an atom, has no oxidation number, but needs one.
-            ModelError: the models notice when atoms are moved by lattice vectors.
+            ModelError: predictions change when atoms are moved by lattice vectors.
         """
         from mlobs_client.evaluate.oxidation import check_single_valued
 
