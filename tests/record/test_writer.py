@@ -156,10 +156,10 @@ def test_rows_that_were_acknowledged_survive_a_kill_at_any_moment(tmp_path: Path
         command = [sys.executable, "-c", KILLED, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
-            client.stdout.readline()
+            first = client.stdout.readline()
             time.sleep(rng.uniform(0.0, 0.1))
             client.send_signal(signal.SIGKILL)
-            last = int(client.stdout.read().split()[-1])
+            last = int((first + client.stdout.read()).split()[-1])
         record = open_record(path)
         assert len(record) > last
         assert record.find_corrupt_rows() == []

@@ -1,4 +1,4 @@
-r"""How much a quantity fluctuates along correlated runs, with the errors of these variances.
+r"""Estimate how much a quantity fluctuates along correlated runs, with errors of the variances.
 
 The mean is known from the same samples only, which takes the variance of that mean,
 :math:`S_{ij}(0)/n`, off the covariances at all lags; it is added again. The errors are those of
