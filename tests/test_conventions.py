@@ -59,7 +59,8 @@ OPEN = {
 }  # fmt: skip
 """Modules that are public as a whole."""
 IN_SENTENCES = {
-    *("ipi", "evaluate.networks", "evaluate.compile", "evaluate.mace", "bench", "learn", "check"),
+    *("ipi", "evaluate", "evaluate.toys", "evaluate.networks", "evaluate.compile"),
+    *("evaluate.mace", "bench", "learn", "check"),
     *("launch", "campaign", "cli.__init__", "cli.bench", "cli.campaign", "cli.launch", "cli.run"),
     *("client", "record", "terms", "wire", "studies.__init__", "studies.conserved_figure"),
     *("studies.demo", "studies.demo_results", "studies.field_runs", "studies.masses"),

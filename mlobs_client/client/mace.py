@@ -146,12 +146,12 @@ def mace_evaluators(tables: Mapping[str, AnyMace], context: ClientContext) -> li
         return []
     from mlobs_client.evaluate.compile.background import PATIENCE, Background
     from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
-    from mlobs_client.evaluate.memory import keep_freed_memory
+    from mlobs_client.evaluate.memory import disable_malloc_trim
     from mlobs_client.evaluate.model_files import require_trust, resolve
 
     paths = [path for table in tables.values() for path in resolve(table.models, context.folder)]
     require_trust(list(dict.fromkeys(paths)))  # all that are not, before any is loaded
-    keep_freed_memory()
+    disable_malloc_trim()
     background = Background(patience=math.inf) if context.compiles else None
     evaluator = MaceEvaluator(**_committees(tables, context, background), batch=context.batch)
     evaluator.check_species(context.structure)

@@ -141,8 +141,9 @@ def batches(
         evaluators: evaluators, which may prefer a batch size.
     """
     n = len(structures)
-    wishes = [e.at_once(structures) for e in evaluators if n > 1 and isinstance(e, Batching)]
-    n_batches = -(-n // min(wishes, default=n)) if n else 0
+    batching = [one for one in evaluators if n > 1 and isinstance(one, Batching)]
+    size = min((one.preferred_batch_size(structures) for one in batching), default=n)
+    n_batches = -(-n // size) if n else 0
     for k in range(n_batches):
         yield structures[k * n // n_batches : (k + 1) * n // n_batches]
 

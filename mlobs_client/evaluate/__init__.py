@@ -1,4 +1,7 @@
-"""Structures in, values and their gradients out. Torch is imported in this folder only."""
+"""Evaluate models: structures in, observables and their gradients out.
+
+Only this room and ``learn`` import torch.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Any ASE calculator as an evaluator: the border of eV and angstrom."""
+"""Use any ASE calculator as an evaluator; eV and angstrom are converted here."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Jacobian = Mapping[str, tuple[Array, Array | None]]
 
 
 class AseEvaluator:
-    """Energy, forces and strain derivative of an ASE calculator, and observables if it has some.
+    """Energy, forces and strain derivative of an ASE calculator, and observables if it has any.
 
-    Where the calculator distinguishes them, the energy is the *free energy* of the electrons:
-    it is the one whose derivative the forces are. The strain derivative is there if the
-    calculator gives a stress for the structure. Properties that are called like an observable of
+    Where the calculator distinguishes them, the energy is the *free energy* of the electrons,
+    because the forces are its derivative. There is a strain derivative if the calculator gives a
+    stress for the structure. Properties named like an observable of
     :func:`mlobs_client.quantities.predicted`, such as the dipole, have no derivative.
 
     Args:
-        calculator: any ASE calculator; the evaluator keeps its own atoms for it.
+        calculator: any ASE calculator; the evaluator makes its own atoms for it.
 
     Raises:
         ConfigError: the calculator has no energy or no forces.
@@ -56,16 +56,16 @@ class AseEvaluator:
     def from_import_path(cls, path: str, parameters: Mapping[str, Any]) -> Self:
         """Make the calculator from its import path, as in a client file.
 
-        Its module is imported, which is code that runs; nothing is called before it is known to
-        be a class of calculators.
+        Its module is imported, which runs code; nothing is called before it is known to be a
+        class of calculators.
 
         Args:
-            path: for example ``"ase.calculators.lj.LennardJones"``.
-            parameters: of its constructor, in ASE's units (eV, angstrom).
+            path: import path, for example ``"ase.calculators.lj.LennardJones"``.
+            parameters: parameters of its constructor, in ASE's units (eV, angstrom).
 
         Raises:
-            ConfigError: there is no such class, it is no subclass of ASE's calculators, or it does
-                not take these parameters.
+            ConfigError: there is no such class, it is not a subclass of ASE's calculators, or it
+                does not take these parameters.
             ModelError: the parameters name models that are not trusted.
         """
         kind = _find_class(path)
@@ -124,29 +124,29 @@ class AseEvaluator:
 def _find_class(path: str) -> type[BaseCalculator]:
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        target = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module is code, which raises anything
         raise ConfigError(
             f"calculator = {path!r} cannot be imported ({type(error).__name__}: {error}); write "
             'module and class, as in "ase.calculators.lj.LennardJones", and install the package '
             "that has it"
         ) from error
-    if inspect.isclass(found) and issubclass(found, BaseCalculator):
-        return found
-    what = f"a {type(found).__name__}, and only a subclass of ASE's calculators is called"
-    if inspect.isclass(found):
+    if inspect.isclass(target) and issubclass(target, BaseCalculator):
+        return target
+    what = f"a {type(target).__name__}, and only a subclass of ASE's calculators is called"
+    if inspect.isclass(target):
         what = "a class, but not a subclass of ASE's calculators"
     raise ConfigError(
-        f"calculator = {path!r} is not an ASE calculator: it is {what}; {_advice(found)}"
+        f"calculator = {path!r} is not an ASE calculator: it is {what}; {_advice(target)}"
     )
 
 
-def _advice(found: object) -> str:
-    """Which class to write in place of what was found."""
-    if inspect.isclass(found) or not callable(found):
+def _advice(target: object) -> str:
+    """Return which class to write in place of what was found."""
+    if inspect.isclass(target) or not callable(target):
         return 'write module and class, as in "ase.calculators.lj.LennardJones"'
     try:
-        promised = get_type_hints(found).get("return")
+        promised = get_type_hints(target).get("return")
     except Exception:  # names that are imported for type checkers only, or no annotations at all
         promised = None
     for kind in get_args(promised) or (promised,):
@@ -162,7 +162,10 @@ def _advice(found: object) -> str:
 
 
 def _warn_of_unknown(calculator: BaseCalculator, path: str, parameters: Mapping[str, Any]) -> None:
-    """Many ASE calculators swallow what they do not know; no table says so for sure."""
+    """Warn of unknown parameters: many ASE calculators ignore them without an error.
+
+    The defaults of a calculator are no complete list, so this is only a warning.
+    """
     defaults = getattr(calculator, "default_parameters", {})
     known = {*defaults, *inspect.signature(type(calculator)).parameters}
     for name in parameters:

@@ -1,7 +1,7 @@
 """The calibration card of committees: ``calibration.json`` beside their model files.
 
-A committee is known by the sha256 of all its members, so that no other one takes its alpha. Every
-quantity has the data that it was calibrated on, for they need not be in one file.
+A committee is identified by the sha256 of all its members, so that no other one takes its alpha.
+Every quantity names the data that it was calibrated on, as these need not be in one file.
 """
 
 from __future__ import annotations
@@ -72,15 +72,15 @@ class _Card(Table):
 
 
 def card_file(models: Sequence[Path]) -> Path:
-    """Where the card of a committee is: beside its first member."""
+    """Return the path of the card of a committee, beside its first member."""
     return models[0].with_name(FILE)
 
 
 def read_card(models: Sequence[Path | str]) -> dict[str, CalibratedQuantity]:
-    """What is known of a committee, by quantity; nothing for one that was not calibrated.
+    """Read the calibrations of a committee, by quantity; none if it was not calibrated.
 
     Args:
-        models: files of its members.
+        models: model files of its members.
 
     Raises:
         ConfigError: the card is damaged.
@@ -95,23 +95,23 @@ def read_card(models: Sequence[Path | str]) -> dict[str, CalibratedQuantity]:
 
 
 def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuantity]) -> Path:
-    """Add quantities to the card of a committee, or replace them; what else it has stays.
+    """Add quantities to the card of a committee, or replace them; all others stay.
 
     Args:
-        models: files of its members.
-        quantities: by name.
+        models: model files of its members.
+        quantities: calibrations by the name of the quantity.
 
     Returns:
-        The file.
+        The path of the card.
 
     Raises:
-        ConfigError: the card that is there is damaged.
+        ConfigError: the present card is damaged.
         ModelError: it cannot be written.
     """
     path = card_file(models)
     members = {model.name: digest(model) for model in models}
     try:
-        # of two that calibrate in one folder, none loses what the other writes
+        # of two processes that calibrate in one folder, neither loses what the other writes
         with in_turn(path.with_name(f"{path.name}.lock")):
             all_known = {**read_card(models), **quantities}
             known = _read(path).committees
@@ -132,13 +132,13 @@ def _read(path: Path) -> _Card:
 
 @dataclass(frozen=True)
 class Alpha:
-    """The factor of one spread.
+    """The calibration factor alpha of one spread.
 
     Attributes:
-        value: of alpha.
-        is_set: whether the client file says it.
-        card: what is known of the spread; None if it was not calibrated.
-        of: the quantity that the card is of: forces serve for energies that were not calibrated.
+        value: the factor.
+        is_set: True if the client file sets it.
+        card: calibration of the spread; None if it was not calibrated.
+        of: quantity of the card: that of forces serves for energies that were not calibrated.
     """
 
     value: float

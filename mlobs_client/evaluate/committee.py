@@ -1,4 +1,4 @@
-"""Several models as one: their mean drives, their spread tells how much to trust it."""
+"""Evaluate committees: the mean of their members, the members, and their spread."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Model(Protocol):
     """One or more trained models of one quantity, or of several (``Committee.columns``).
 
     Attributes:
-        n_members: how many.
-        cutoff: bohr.
-        species: atomic numbers that it was made for.
-        device: where it lives, as torch calls it.
+        n_members: number of members.
+        cutoff: cutoff of the neighbours, bohr.
+        species: atomic numbers that it was trained for.
+        device: device of its weights, in torch's terms.
     """
 
     n_members: int
@@ -55,22 +55,25 @@ class Model(Protocol):
     device: str
 
     def __call__(self, graph: Graph) -> Output:
-        """Values of shape ``(n_structures, n_members, *shape)``; of what belongs to atoms,
-        ``(n_atoms, n_members, *axes)``, all structures one after the other."""
+        """Return values of shape ``(n_structures, n_members, *shape)``, atomic units.
+
+        Quantities of atoms have shape ``(n_atoms, n_members, *axes)``, the structures one after
+        the other.
+        """
 
 
 @dataclass(frozen=True)
 class Committee:
-    """Models of the same, trained on the same data with other seeds or splits.
+    """Models of one quantity, trained on the same data with different seeds or splits.
 
     Attributes:
-        models: at least one.
-        alphas: by quantity: by how much the members are spread out about their mean, see
-            :class:`mlobs_client.evaluate.members.CalibratedMembers`; 1 for those that are not
-            named.
+        models: at least one model.
+        alphas: factor of the deviations from the mean, by quantity, see
+            :class:`mlobs_client.evaluate.members.CalibratedMembers`; 1 for quantities that are
+            not named.
         common: a known part that is added to every member.
-        columns: of models that predict several quantities: where each of them stands in the last
-            axis; empty for those of one quantity.
+        columns: for models that predict several quantities, the position of each of them in the
+            last axis; empty for models of one quantity.
     """
 
     models: tuple[Model, ...]
@@ -79,7 +82,7 @@ class Committee:
     columns: Mapping[str, int | slice] = field(default_factory=dict)
 
     def __call__(self, graph: Graph) -> Members:
-        """What each member predicts."""
+        """Return the predictions of the members."""
         common = None if self.common is None else self.common(graph)
         return Members([model(graph) for model in self.models], common)
 
@@ -88,10 +91,10 @@ class Committee:
         return sum(model.n_members for model in self.models)
 
     def provides(self, quantity: str) -> frozenset[str]:
-        """Names of all observables that these models give.
+        """Return the names of all observables that these models give.
 
         Args:
-            quantity: that they predict; of no meaning where ``columns`` name several.
+            quantity: the quantity that they predict; ignored if ``columns`` name several.
         """
         return _provided(tuple(self.columns) or (quantity,), self.n_members > 1)
 
@@ -105,20 +108,20 @@ def _provided(quantities: tuple[str, ...], have_spread: bool) -> frozenset[str]:
 
 
 class CommitteeEvaluation:
-    """What committees say about fixed structures, and the way back (an ``Evaluation``).
+    """Predictions of committees for fixed structures, with their pull back (an ``Evaluation``).
 
     Means, members and spread can all be pulled back: a term may be a function of any of them.
-    Members and their derivatives have alpha in them, energy, forces and virials the same one, so
+    Members and their derivatives contain alpha; energy, forces and virials have the same one, so
     that forces of members are derivatives of their energies; see
     :class:`mlobs_client.evaluate.members.CalibratedMembers`.
     Under ``torch.no_grad`` there are values only.
 
     Attributes:
-        values: the wanted observables of each structure.
+        values: the wanted observables of each structure, atomic units.
 
     Args:
-        graph: of all structures.
-        committees: by what they predict.
+        graph: graph of all structures.
+        committees: committees by the quantity that they predict.
         wanted: names of observables.
     """
 
@@ -139,7 +142,7 @@ class CommitteeEvaluation:
         ]
 
     def _add(self, quantity: str, committee: Committee) -> None:
-        """Means, members and spread of what one committee predicts."""
+        """Add the mean, the members and the spread of each quantity of one committee."""
         members = committee(self._graph)
         parts: dict[str, Members | Part] = {quantity: members}
         if committee.columns:
@@ -156,10 +159,11 @@ class CommitteeEvaluation:
 
     @torch.no_grad()
     def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
-        """Gradient of ``sum_x cotangent_x . x`` for each structure, in one backward pass.
+        """Return the gradient of ``sum_x cotangent_x . x`` of each structure, in one backward pass.
 
         Args:
-            cotangents: for each structure and observable, atomic units; absent ones are zero.
+            cotangents: for each structure and observable, in its shape, atomic units; absent ones
+                are zero.
 
         Raises:
             MissingObservable: an observable has no derivative, or none was recorded.
@@ -184,10 +188,12 @@ class CommitteeEvaluation:
         ]
 
     def _stack(self, name: str, cotangents: Sequence[Values]) -> torch.Tensor:
-        """Cotangents of one observable for all structures; zero where it is absent."""
+        """Return cotangents of one observable for all structures; zero where it is absent."""
         statistic = self._statistics.get(name)
         if statistic is None:
-            raise MissingObservable(f"{name} has no derivative here, so no force can come from it")
+            raise MissingObservable(
+                f"{name} has no derivative in these models, so no force can come from it"
+            )
         if not self._recording:
             raise MissingObservable(f"{name} was evaluated with derivatives=False")
         row, weights = QUANTITIES[name], np.zeros(statistic.values.shape)
@@ -197,7 +203,7 @@ class CommitteeEvaluation:
         return torch.from_numpy(weights).to(statistic.values.device)
 
     def _value(self, name: str) -> list[Array]:
-        """One observable of every structure."""
+        """Return one observable of every structure."""
         row = QUANTITIES[name]
         if row.derivative is None:
             values = self._statistics[name].values
@@ -207,34 +213,34 @@ class CommitteeEvaluation:
         return [_turned(row, array[place]) for place in self._places(row)]
 
     def _places(self, row: Quantity) -> Sequence[int | slice]:
-        """Where each structure stands along the first axis."""
+        """Return the position of each structure along the first axis."""
         if row.per == "atom":
             return [slice(start, end) for start, end in pairwise(self._graph.starts)]
         return range(self._graph.n_structures)
 
     def _derivative(self, row: Quantity, claim: Claim) -> torch.Tensor:
-        """An observable that is a derivative; the axis of atoms or structures is the first one."""
-        found = self._jacobian(claim.of)
-        values = found.positions if claim.by == "positions" else found.strain
+        """Return an observable that is a derivative; atoms or structures are the first axis."""
+        derivative = self._jacobian(claim.of)
+        values = derivative.positions if claim.by == "positions" else derivative.strain
         values = values.transpose(0, 1)  # [I, c, j] or [s, c, i, j], c counts members or components
         sizes = row.axes if not row.members_of else (-1, *row.axes)
         values = values.reshape(len(values), *sizes)
         return values if claim.sign > 0 else -values
 
     def _jacobian(self, name: str) -> Derivative:
-        """All derivatives of one observable, kept for the pull back."""
+        """Return all derivatives of one observable, which are kept for the pull back."""
         if name not in self._jacobians:
             row = QUANTITIES[name]
             if row.members_of:
                 self._differentiate_members(row)
             else:
                 mean = Mean(self._members[name])
-                found = jacobian(mean, self._graph, is_symmetric=row.is_symmetric)
-                self._jacobians[name] = found
+                symmetric = row.is_symmetric
+                self._jacobians[name] = jacobian(mean, self._graph, is_symmetric=symmetric)
         return self._jacobians[name]
 
     def _differentiate_members(self, row: Quantity) -> None:
-        """One pass for each member of a number, and the derivative of their mean for nothing."""
+        """Differentiate a scalar of each member in one pass; their mean then costs nothing."""
         members = self._members[row.members_of]
         shape, device = members.values.shape, members.values.device
         each = torch.eye(shape[1], dtype=torch.float64, device=device)
@@ -248,7 +254,7 @@ class CommitteeEvaluation:
 
 
 def _turned(row: Quantity, values: Array) -> Array:
-    """Members before atoms, as in the table, or back: networks have atoms first."""
+    """Swap the axes of atoms and members: networks have atoms first, the table members."""
     return values.swapaxes(0, 1) if row.members_of and row.per == "atom" else values
 
 
@@ -258,7 +264,8 @@ def _to_numpy(values: torch.Tensor) -> Array:
 
 
 SKIN: Final = 0.5 * ANGSTROM
-"""bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`."""
+"""Default skin of neighbour lists, bohr, see
+:class:`mlobs_client.evaluate.graph.GraphBuilder`."""
 
 
 class CommitteeEvaluator:
@@ -266,14 +273,16 @@ class CommitteeEvaluator:
 
     Attributes:
         provides: names of the observables that the committees give.
-        used: the committees that the last evaluation needed.
+        used: committees that the last evaluation needed.
 
     Args:
-        committees: by what they predict.
-        skin: bohr, see :class:`mlobs_client.evaluate.graph.GraphBuilder`.
-        max_edges: of one batch, about, those of every network counted; by default so many that on a
-            CPU more would not be faster, and on a GPU as many as will most likely fit.
-        batch: structures of one batch at most, in place of ``max_edges``.
+        committees: committees by the quantity that they predict.
+        skin: skin of neighbour lists, bohr, see
+            :class:`mlobs_client.evaluate.graph.GraphBuilder`.
+        max_edges: approximate number of edges of one batch, summed over all networks; by default
+            so many that on a CPU more would not be faster, and on a GPU as many as will most
+            likely fit.
+        batch: largest number of structures of a batch, in place of ``max_edges``.
 
     Raises:
         ConfigError: the committees live on different devices.
@@ -305,7 +314,7 @@ class CommitteeEvaluator:
         self._max_edges = max_edges or (30_000 if device == "cpu" else 500_000)
         self._n_networks = sum(model.n_members for model in models)
         self._batch = batch
-        self._at_once: dict[int, int] = {}
+        self._batch_sizes: dict[int, int] = {}
         self.used: tuple[Committee, ...] = ()
 
     def __call__(
@@ -314,13 +323,13 @@ class CommitteeEvaluator:
         """Evaluate the ``wanted`` observables of all structures as one graph.
 
         Args:
-            structures: of any sizes and cells.
+            structures: structures of any sizes and cells.
             wanted: names from ``provides``.
-            derivatives: False promises that nothing is pulled back; it saves time and memory.
+            derivatives: False promises that nothing will be pulled back; it saves time and memory.
 
         Raises:
-            EvaluationError: a species is unknown to the models, atoms lie on each other, or the
-                cell is too low for the cutoff along a vector that is not periodic.
+            EvaluationError: a species is unknown to the models, two atoms are at the same place, or
+                the cell is lower than the cutoff along a vector that is not periodic.
         """
         for structure in structures:
             self.check_species(structure)
@@ -335,25 +344,25 @@ class CommitteeEvaluator:
         with torch.set_grad_enabled(record):
             return CommitteeEvaluation(self._build(structures), needed, wanted)
 
-    def at_once(self, structures: Sequence[Structure]) -> int:
-        """How many of these structures are best evaluated together.
+    def preferred_batch_size(self, structures: Sequence[Structure]) -> int:
+        """Return how many of these structures are best evaluated together.
 
-        It is found once for each number of atoms, as the size of batches should not vary with
-        time: every size is compiled anew.
+        The number is computed once for each number of atoms, as the size of batches should not
+        vary with time: a program is compiled for every size.
         """
         if self._batch is not None:
             return self._batch
         n_atoms = structures[0].n_atoms
-        if n_atoms not in self._at_once:
+        if n_atoms not in self._batch_sizes:
             n_edges = max(1, self._build.count_edges(structures[0]) * self._n_networks)
-            self._at_once[n_atoms] = max(1, round(self._max_edges / n_edges))
-        return self._at_once[n_atoms]
+            self._batch_sizes[n_atoms] = max(1, round(self._max_edges / n_edges))
+        return self._batch_sizes[n_atoms]
 
     def check_species(self, structure: Structure) -> None:
-        """Refuse species that a committee has never seen.
+        """Refuse species that a committee was not trained for.
 
         Raises:
-            EvaluationError: names the species and the committee.
+            EvaluationError: there is one; the error names the species and the committee.
         """
         key = structure.numbers.tobytes()
         if key in self._accepted:
@@ -367,10 +376,10 @@ class CommitteeEvaluator:
         self._accepted.add(key)
 
     def _check_cell(self, structure: Structure) -> None:
-        """Refuse a cell that the user most likely forgot to call periodic.
+        """Refuse a cell that the user most likely forgot to declare periodic.
 
-        i-PI always has a cell. Where it is lower than the reach of an atom and not periodic, atoms
-        would have no neighbours beyond its walls, and a liquid would turn into a cluster.
+        i-PI always has a cell. If it is lower than the cutoff and not periodic, atoms would have
+        no neighbours beyond its walls, and a liquid would turn into a cluster.
         """
         if all(structure.pbc) or structure.volume < 1e-6:
             return
@@ -379,11 +388,11 @@ class CommitteeEvaluator:
             raise EvaluationError(
                 f"the cell is {heights[k] / ANGSTROM:.2f} angstrom high along lattice vector "
                 f"{k + 1}, which is not periodic, and the cutoff of the models is "
-                f"{self._cutoff / ANGSTROM:.2f} angstrom; say pbc = [true, true, true] in "
+                f"{self._cutoff / ANGSTROM:.2f} angstrom; write pbc = [true, true, true] in "
                 "the client file, or make the cell larger"
             )
 
 
 def symbols(numbers: Iterable[int]) -> str:
-    """Chemical symbols, to be read."""
+    """Return chemical symbols, for messages."""
     return ", ".join(chemical_symbols[number] for number in numbers)

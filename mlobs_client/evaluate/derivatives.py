@@ -1,8 +1,9 @@
-"""Derivatives of whatever was computed on a graph, with respect to positions and strain.
+"""Derivatives of functions of a graph with respect to positions and strain.
 
-Models are functions of edge vectors v and, where there are charges, of positions R. Networks go
-back to these two only (compiled programs further). The rest is geometry: an edge pulls at its two
-ends, and under a strain, R -> R (1 + strain), all lengths change alike,
+Models are functions of edge vectors v and, where there are charges, of positions R. The backward
+pass of a network ends at these two (that of a compiled program goes on to positions and strain).
+The rest is geometry: an edge acts on the atoms at its two ends, and under a strain,
+R -> R (1 + strain), edge vectors and positions change alike,
 
 .. math::
 
@@ -13,7 +14,7 @@ ends, and under a strain, R -> R (1 + strain), all lengths change alike,
     \\frac{dE}{d\\epsilon_{ij}} = \\sum_e v_{ei} \\frac{\\partial E}{\\partial v_{ej}}
         + \\sum_I R_{Ii} \\frac{\\partial E}{\\partial R_{Ij}},
 
-so that forces and virial cost one backward pass, and the virial of a charge in a field is right.
+so that forces and virial cost one backward pass, and a charge in a field has the right virial.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ import torch
 from mlobs_client.evaluate.graph import Graph
 
 _FEW: Final = 200
-"""Edges of a structure, up to which a product of matrices takes longer to start than to finish."""
+"""Number of edges of a structure below which the overhead of a matrix product dominates."""
 
 
 class Derivative(NamedTuple):
     """Derivatives of one or more scalars of every structure, Hartree atomic units.
 
     Attributes:
-        positions: shape ``(*n, n_atoms, 3)``.
+        positions: shape ``(*n, n_atoms, 3)``, per bohr.
         strain: shape ``(*n, n_structures, 3, 3)``.
     """
 
@@ -43,29 +44,30 @@ class Derivative(NamedTuple):
 
 
 class Output(Protocol):
-    """Numbers of every structure that were computed on a graph, and the way back."""
+    """Numbers of every structure that were computed on a graph, with their pull back."""
 
     @property
     def values(self) -> torch.Tensor:
         """Shape ``(n_structures, *shape)``, float64, atomic units."""
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``; as often as wanted.
+        """Return the derivative of ``sum(weights * values)``; it can be called repeatedly.
 
         Args:
-            weights: in the shape of the values.
+            weights: weights in the shape of the values.
 
         Raises:
-            RuntimeError: nothing was recorded, for gradients were switched off.
+            RuntimeError: nothing was recorded, because gradients were switched off.
         """
 
 
 class Recorded(NamedTuple):
-    """What torch has recorded (an ``Output``).
+    """Values recorded by torch (an ``Output``).
 
     Attributes:
-        values: functions of ``graph.vectors`` and ``graph.positions``.
-        graph: that they were computed on.
+        values: functions of ``graph.vectors`` and ``graph.positions``, shape
+            ``(n_structures, *shape)``, atomic units.
+        graph: the graph on which they were computed.
     """
 
     values: torch.Tensor
@@ -73,17 +75,17 @@ class Recorded(NamedTuple):
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
         inputs = (self.graph.vectors, self.graph.positions)
-        found = torch.autograd.grad(
+        recorded = torch.autograd.grad(
             [self.values],
-            [given for given in inputs if given.requires_grad],
+            [tensor for tensor in inputs if tensor.requires_grad],
             [weights],
             retain_graph=True,
             allow_unused=True,
         )
-        gradients = iter(found)
+        gradients = iter(recorded)
         # Atoms without neighbours depend on no vector, and most models on no absolute position.
         by_vectors, by_positions = (
-            next(gradients) if given.requires_grad else None for given in inputs
+            next(gradients) if tensor.requires_grad else None for tensor in inputs
         )
         total = no_derivative(self.graph)
         if by_vectors is not None:
@@ -94,11 +96,11 @@ class Recorded(NamedTuple):
 
 
 def through_edges(graph: Graph, by_vectors: torch.Tensor) -> Derivative:
-    """Derivative of what depends on edge vectors.
+    """Return the derivative of a function of edge vectors.
 
     Args:
-        graph: of the edges.
-        by_vectors: shape ``(n_edges, 3)``, derivative with respect to its vectors.
+        graph: graph of the edges.
+        by_vectors: shape ``(n_edges, 3)``, derivative with respect to the edge vectors, per bohr.
     """
     senders, receivers = graph.edges.unsqueeze(2).expand(-1, -1, 3)
     positions = by_vectors.new_zeros(graph.positions.shape)
@@ -109,63 +111,64 @@ def through_edges(graph: Graph, by_vectors: torch.Tensor) -> Derivative:
 
 
 def through_positions(graph: Graph, by_positions: torch.Tensor) -> Derivative:
-    """Derivative of what depends on absolute positions.
+    """Return the derivative of a function of absolute positions.
 
     Args:
-        graph: of the atoms.
-        by_positions: shape ``(n_atoms, 3)``.
+        graph: graph of the atoms.
+        by_positions: shape ``(n_atoms, 3)``, derivative with respect to positions, per bohr.
     """
     strain = _virial(graph.positions.detach(), by_positions, graph.starts)
     return Derivative(by_positions, strain)
 
 
-def _virial(lengths: torch.Tensor, gradient: torch.Tensor, starts: Sequence[int]) -> torch.Tensor:
-    """Sum ``lengths_i gradient_j`` over the parts of each structure, shape (n_structures, 3, 3)."""
+def _virial(vectors: torch.Tensor, gradient: torch.Tensor, starts: Sequence[int]) -> torch.Tensor:
+    """Sum ``vectors_i gradient_j`` over the parts of each structure, shape (n_structures, 3, 3)."""
     n_structures = len(starts) - 1
     if n_structures == 1:
-        return (lengths.T @ gradient).unsqueeze(0)
-    if len(lengths) < _FEW * n_structures:
+        return (vectors.T @ gradient).unsqueeze(0)
+    if len(vectors) < _FEW * n_structures:
         sizes = torch.tensor(
-            [end - start for start, end in pairwise(starts)], device=lengths.device
+            [end - start for start, end in pairwise(starts)], device=vectors.device
         )
-        products = (lengths.unsqueeze(2) * gradient.unsqueeze(1)).flatten(1)
+        products = (vectors.unsqueeze(2) * gradient.unsqueeze(1)).flatten(1)
         sums = torch.segment_reduce(products, "sum", lengths=sizes, axis=0)
         return sums.reshape(n_structures, 3, 3)
-    parts = [lengths[start:end].T @ gradient[start:end] for start, end in pairwise(starts)]
+    parts = [vectors[start:end].T @ gradient[start:end] for start, end in pairwise(starts)]
     return torch.stack(parts)
 
 
 def jacobian(output: Output, graph: Graph, *, is_symmetric: bool = False) -> Derivative:
-    """Derivatives of every component of a vector or a tensor.
+    """Return the derivatives of every component of a vector or a tensor.
 
     Args:
-        output: with values of shape ``(n_structures, *shape)``.
-        graph: that it was computed on.
-        is_symmetric: the shape is ``(3, 3)``, and of two equal components one is differentiated.
+        output: output with values of shape ``(n_structures, *shape)``.
+        graph: the graph on which it was computed.
+        is_symmetric: True if the shape is ``(3, 3)`` and only one of two equal components has to
+            be differentiated.
 
     Returns:
         One derivative for each component, along the first axis (row-major).
     """
     shape = output.values.shape[1:]
     components = torch.eye(shape.numel(), dtype=torch.float64, device=output.values.device)
-    kept = list(range(len(components)))
+    chosen = list(range(len(components)))
     if is_symmetric:
-        kept = [int(i * 3 + k) for i in range(3) for k in range(i, 3)]
-    weights = components[kept].reshape(-1, 1, *shape)
-    found = stack([output.pull_back(weight.expand(output.values.shape)) for weight in weights])
+        chosen = [int(i * 3 + k) for i in range(3) for k in range(i, 3)]
+    weights = components[chosen].reshape(-1, 1, *shape)
+    rows = stack([output.pull_back(weight.expand(output.values.shape)) for weight in weights])
     if not is_symmetric:
-        return found
-    mirrored = [kept.index(min(i, k) * 3 + max(i, k)) for i in range(3) for k in range(3)]
-    return Derivative(*(part[mirrored] for part in found))
+        return rows
+    mirrored = [chosen.index(min(i, k) * 3 + max(i, k)) for i in range(3) for k in range(3)]
+    return Derivative(*(part[mirrored] for part in rows))
 
 
 def contract(jacobian: Derivative, weights: torch.Tensor, graph: Graph) -> Derivative:
-    """Derivative of ``sum(weight * output)`` from the jacobian of the output.
+    """Return the derivative of ``sum(weight * output)`` from the Jacobian of the output.
 
     Args:
-        jacobian: of all components of the output, along the first axis.
-        weights: in the shape of the output, ``(n_structures, *shape)``.
-        graph: that the output was computed on.
+        jacobian: derivatives of all components of the output, along the first axis.
+        weights: weights in the shape of the output, ``(n_structures, *shape)``.
+        graph: the graph on which the output was computed.
     """
     weights = weights.reshape(graph.n_structures, -1)  # [s, c]
     return Derivative(
@@ -175,13 +178,13 @@ def contract(jacobian: Derivative, weights: torch.Tensor, graph: Graph) -> Deriv
 
 
 def no_derivative(graph: Graph) -> Derivative:
-    """The derivative of a constant."""
+    """Return the derivative of a constant."""
     zeros = graph.positions.new_zeros
     return Derivative(zeros(graph.positions.shape), zeros((graph.n_structures, 3, 3)))
 
 
 def add(derivatives: Sequence[Derivative]) -> Derivative:
-    """Derivative of a sum; at least one."""
+    """Return the derivative of a sum of one or more terms."""
     (positions, strain), *others = derivatives
     for other in others:
         positions, strain = positions + other.positions, strain + other.strain

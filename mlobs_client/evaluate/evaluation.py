@@ -1,9 +1,9 @@
-"""What every evaluator promises: values at fixed structures, and one way back.
+"""The interface of evaluators: values at fixed structures, and one pull back to forces.
 
-An evaluator gives the *values* of its observables first. Terms look at the values and answer
-with the derivative of their energy with respect to each observable (the cotangent). One *pull
-back* then turns the cotangents of all terms into forces and virial: for a network, one backward
-pass, whatever the number of terms. Formally it is a vector-Jacobian product.
+An evaluator gives the *values* of its observables first. Terms take the values and return the
+derivative of their energy with respect to each observable (the cotangent). One *pull back* then
+turns the cotangents of all terms into forces and virial: for a network this is one backward pass,
+whatever the number of terms. Formally it is a vector-Jacobian product.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from mlobs_client.errors import MissingObservable
 from mlobs_client.structure import Array, Structure
 
 Values = Mapping[str, Array]
-"""Observables of one structure by name, atomic units."""
+"""Observables of one structure by their names, atomic units."""
 
 
 @dataclass(frozen=True)
 class Gradient:
-    """Derivatives of one energy-like scalar of one structure.
+    """Derivatives of an energy of one structure.
 
     Attributes:
-        positions: shape ``(n_atoms, 3)``, d/dR, Eh/bohr.
-        strain: shape ``(3, 3)``, d/d(strain), Eh, where R -> R (1 + strain) and likewise the
-            lattice vectors; None where the evaluator has no strain derivative.
+        positions: shape ``(n_atoms, 3)``, dE/dR, Eh/bohr.
+        strain: shape ``(3, 3)``, dE/d(strain), Eh, where R -> R (1 + strain), and likewise the
+            lattice vectors; None if the evaluator has no strain derivative.
     """
 
     positions: Array
@@ -43,38 +43,41 @@ class Gradient:
 
 
 class Evaluation(Protocol):
-    """Values of one evaluator at fixed structures."""
+    """Values that an evaluator gives at fixed structures, with their pull back."""
 
     @property
     def values(self) -> Sequence[Values]:
-        """The observables of each structure."""
+        """Observables of each structure, atomic units."""
 
     def pull_back(self, cotangents: Sequence[Values]) -> list[Gradient]:
-        """Gradient of ``sum_x cotangent_x . x`` for each structure.
+        """Return the gradient of ``sum_x cotangent_x . x`` for each structure.
 
         Args:
-            cotangents: for each structure, d(total energy)/d(observable) with the shape of the
-                observable; observables that are absent have the cotangent zero.
+            cotangents: for each structure, d(total energy)/d(observable) in atomic units, with the
+                shape of the observable; absent observables have a cotangent of zero.
 
         Raises:
-            MissingObservable: an observable has no derivative here.
+            MissingObservable: an observable has no derivative in this evaluation.
         """
 
 
 class Evaluator(Protocol):
-    """One family of models: structures to values and gradients."""
+    """A family of models, which maps structures to values and gradients."""
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the observables that it can give."""
+        """Names of the observables that the evaluator can give."""
 
     def __call__(
         self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
     ) -> Evaluation:
-        """Evaluate the ``wanted`` observables (a subset of ``provides``).
+        """Evaluate observables of structures.
 
-        ``derivatives=False`` promises that nothing will be pulled back, which saves a network
-        time and memory.
+        Args:
+            structures: structures of any sizes and cells.
+            wanted: names of observables, a subset of ``provides``.
+            derivatives: False promises that nothing will be pulled back, which saves a network
+                time and memory.
 
         Raises:
             EvaluationError: a structure has species or a cell that the models cannot treat.
@@ -83,19 +86,24 @@ class Evaluator(Protocol):
 
 @runtime_checkable
 class Batching(Protocol):
-    """An evaluator that has an opinion on how many structures to give it at once.
+    """An evaluator with a preferred batch size.
 
-    On a CPU one large batch is slower than several small ones, for its arrays do not fit into the
-    cache; and what is kept for the way back takes memory.
+    On a CPU one large batch is slower than several small ones, because its arrays do not fit into
+    the cache; and all that is recorded for the backward pass takes memory.
     """
 
-    def at_once(self, structures: Sequence[Structure]) -> int:
-        """How many of these structures are best evaluated together, at least one."""
+    def preferred_batch_size(self, structures: Sequence[Structure]) -> int:
+        """Return how many of these structures are best evaluated together, at least one."""
 
 
 @dataclass(frozen=True)
 class Restricted:
-    """An evaluator of which only some observables are used."""
+    """An evaluator restricted to some of its observables.
+
+    Attributes:
+        evaluator: the full evaluator.
+        provides: names of the observables that are used.
+    """
 
     evaluator: Evaluator
     provides: frozenset[str]
@@ -108,12 +116,13 @@ class Restricted:
 
 @dataclass(frozen=True)
 class TabulatedEvaluation:
-    """An evaluation whose Jacobians are known numbers (analytic models, ASE calculators).
+    """An evaluation with tabulated Jacobians, for analytic models and ASE calculators.
 
     Attributes:
-        values: the observables of each structure.
+        values: observables of each structure, atomic units.
         jacobians: for each structure and observable, the derivatives with respect to the
-            positions, shape ``(*shape, n_atoms, 3)``, and the strain, ``(*shape, 3, 3)`` or None.
+            positions, shape ``(*shape, n_atoms, 3)``, in its unit per bohr, and to the strain,
+            shape ``(*shape, 3, 3)``, in its unit, or None.
     """
 
     values: Sequence[Values]
@@ -143,7 +152,7 @@ def _contract(cotangent: Values, jacobian: Mapping[str, tuple[Array, Array | Non
         )
         total = gradient if total is None else total + gradient
     if total is None:
-        raise MissingObservable("nothing to differentiate: no cotangent was given")
+        raise MissingObservable("there is nothing to differentiate: no cotangent was given")
     return total
 
 

@@ -1,4 +1,4 @@
-"""A dipole of formal charges, without a network: alone, or beside that of a toy."""
+"""The dipole of formal charges, without a network: alone, or added to that of a toy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FormalCharges:
     r"""The dipole :math:`e \sum_I N_I R_I`, and Born charges :math:`N_I`.
 
     Args:
-        numbers: N.
+        numbers: the oxidation numbers N.
     """
 
     provides = frozenset({"dipole", "born_charges"})
@@ -43,11 +43,11 @@ class FormalCharges:
 
 
 class WithFormalCharges:
-    """The dipole of an evaluator, and that of formal charges beside it.
+    """The sum of the dipole of an evaluator and that of formal charges.
 
     Args:
-        evaluator: analytic, with a dipole.
-        numbers: N.
+        evaluator: an analytic evaluator with a dipole.
+        numbers: the oxidation numbers N.
 
     Raises:
         ConfigError: the evaluator has no dipole.
@@ -70,7 +70,7 @@ class WithFormalCharges:
 
 
 class _Sum:
-    """Evaluations of the same observables, added up (an ``Evaluation``)."""
+    """The sum of evaluations of the same observables (an ``Evaluation``)."""
 
     def __init__(self, parts: Sequence[Evaluation]) -> None:
         self._parts = parts

@@ -1,7 +1,7 @@
-"""Structures as one graph of neighbours.
+"""Join structures to one graph of neighbours.
 
-Exact at every step: the pairs within the cutoff, no more and no less, with vectors from the
-present positions.
+A graph is exact at every step: it has all pairs within the cutoff and no others, with vectors from
+the present positions.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
 SAME_PLACE: Final = 1e-6
-"""Bohr; nearer, the direction of an edge is rounding noise."""
+"""Distance below which the direction of an edge is rounding noise, bohr."""
 
 
 MOST_COMPOSITIONS: Final = 64
-"""Batches of other atoms that are remembered: those of one step, and not those of a data set."""
+"""Number of different batches of species to remember: enough for one step, not for a data set."""
 
 
 class Edges(NamedTuple):
-    """Pairs within a cutoff, those of each structure together; tensors on one device.
+    """Pairs within a cutoff, sorted by structure; tensors on one device.
 
     Attributes:
-        ends: shape ``(2, n_edges)``, atoms (sender, receiver); every pair in both directions.
-        vectors: shape ``(n_edges, 3)``, bohr, float64, from the sender to that image of the
+        ends: shape ``(2, n_edges)``, atoms (sender, receiver); each pair in both directions.
+        vectors: shape ``(n_edges, 3)``, bohr, float64, from the sender to the image of the
             receiver that is its neighbour.
-        starts: the edge at which each structure begins, and the end.
+        starts: the first edge of each structure, and the number of edges.
     """
 
     ends: torch.Tensor
@@ -42,31 +42,31 @@ class Edges(NamedTuple):
     starts: tuple[int, ...]
 
     def within(self, cutoff: float) -> Edges:
-        """Those of a smaller cutoff (bohr); differentiable."""
-        kept = (self.vectors.detach().square().sum(1) < cutoff**2).nonzero().squeeze(1)
-        starts = torch.tensor(self.starts, device=kept.device)
-        new_starts = tuple(torch.searchsorted(kept, starts).tolist())
-        return Edges(self.ends[:, kept], self.vectors[kept], new_starts)
+        """Return the edges within a smaller cutoff (bohr); differentiable."""
+        inside = (self.vectors.detach().square().sum(1) < cutoff**2).nonzero().squeeze(1)
+        starts = torch.tensor(self.starts, device=inside.device)
+        new_starts = tuple(torch.searchsorted(inside, starts).tolist())
+        return Edges(self.ends[:, inside], self.vectors[inside], new_starts)
 
 
 @dataclass(frozen=True)
 class Graph:
     """All structures of one evaluation as one graph; tensors on one device.
 
-    ``vectors`` and ``positions`` are what models are functions of, and what derivatives are taken
-    with respect to: neighbours enter through ``vectors``, absolute (unwrapped) positions only
-    where a charge is multiplied with them. Compiled programs find the edges by themselves, among
-    the pairs of the neighbour list; so edges are made when they are asked for.
+    Models are functions of ``vectors`` and ``positions``, and derivatives are taken with respect
+    to these: neighbours enter through ``vectors``, absolute (unwrapped) positions only where a
+    charge is multiplied by them. Compiled programs find the edges themselves, among the pairs of
+    the neighbour list; so edges are computed only on request.
 
     Attributes:
-        numbers: shape ``(n_atoms,)``, atomic numbers, the structures one after the other.
+        numbers: shape ``(n_atoms,)``, atomic numbers of all structures, one after the other.
         positions: shape ``(n_atoms, 3)``, bohr, float64.
         cells: shape ``(n_structures, 3, 3)``, bohr, float64.
-        structure_of: shape ``(n_atoms,)``, the structure that an atom belongs to.
-        starts: the atom at which each structure begins, and the end.
-        neighbours: a list that is complete for the cutoff.
-        cutoff: bohr.
-        find_edges: makes the edges.
+        structure_of: shape ``(n_atoms,)``, index of the structure of each atom.
+        starts: the first atom of each structure, and the number of atoms.
+        neighbours: a neighbour list that is complete for the cutoff.
+        cutoff: the cutoff, bohr.
+        find_edges: function that computes the edges.
     """
 
     numbers: torch.Tensor
@@ -84,21 +84,21 @@ class Graph:
 
     @property
     def edges(self) -> torch.Tensor:
-        """See :class:`Edges`."""
+        """Sender and receiver of each edge, shape ``(2, n_edges)``."""
         return self._edges.ends
 
     @property
     def vectors(self) -> torch.Tensor:
-        """See :class:`Edges`."""
+        """Vectors of the edges, shape ``(n_edges, 3)``, bohr."""
         return self._edges.vectors
 
     @property
     def edge_starts(self) -> tuple[int, ...]:
-        """The edge at which each structure begins, and the end."""
+        """The first edge of each structure, and the number of edges."""
         return self._edges.starts
 
     def within(self, cutoff: float) -> Graph:
-        """The same atoms with the edges of a smaller cutoff (bohr); differentiable."""
+        """Return the same atoms with the edges of a smaller cutoff (bohr); differentiable."""
         if cutoff == self.cutoff:
             return self
         find = partial(self._edges.within, cutoff)
@@ -109,7 +109,7 @@ class Graph:
         return len(self.starts) - 1
 
     def sum_over_atoms(self, values: torch.Tensor) -> torch.Tensor:
-        """Sum ``(n_atoms, *shape)`` over the atoms of each structure."""
+        """Sum values of shape ``(n_atoms, *shape)`` over the atoms of each structure."""
         if self.n_structures == 1:
             return values.sum(0, keepdim=True)
         total = values.new_zeros((self.n_structures, *values.shape[1:]))
@@ -117,13 +117,15 @@ class Graph:
 
 
 class GraphBuilder:
-    """Makes graphs, and keeps the neighbour lists of the structures that it has seen.
+    """Build graphs, and keep the neighbour lists of recent structures.
 
     Args:
-        cutoff: bohr.
-        skin: bohr; a larger one makes lists live longer, and every step dearer.
-        capacity: see :class:`mlobs_client.evaluate.neighbours.NeighbourLists`.
-        device: where the tensors of the graphs live.
+        cutoff: cutoff of the edges, bohr.
+        skin: skin of the neighbour lists, bohr; with a larger one, lists live longer and every
+            step costs more.
+        capacity: number of lists to keep, see
+            :class:`mlobs_client.evaluate.neighbours.NeighbourLists`.
+        device: device of the tensors.
     """
 
     def __init__(
@@ -140,10 +142,10 @@ class GraphBuilder:
         self._compositions: dict[tuple[bytes, ...], _Composition] = {}
 
     def __call__(self, structures: Sequence[Structure]) -> Graph:
-        """Join the structures, of any sizes and in their order, into one graph.
+        """Join structures of any sizes to one graph, in their order.
 
         Raises:
-            EvaluationError: a cell has no neighbour list.
+            EvaluationError: no neighbours can be found in a cell.
         """
         batch = Batch.of(structures)
         neighbours = self._neighbours(batch)
@@ -161,18 +163,18 @@ class GraphBuilder:
 
     @property
     def n_built(self) -> int:
-        """How many neighbour lists have been made so far."""
+        """Number of neighbour lists that have been built so far."""
         return self._neighbours.n_built
 
     def count_edges(self, structure: Structure) -> int:
-        """How many edges a structure has in a graph."""
+        """Return the number of edges of a structure."""
         return len(self([structure]).vectors)
 
     def _tensor(self, values: Array | Integers) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)
 
     def _compose(self, structures: Sequence[Structure]) -> _Composition:
-        """Atomic numbers, and the structure of each atom; the same tensors as long as possible."""
+        """Return atomic numbers and the structure of each atom, as the same tensors if possible."""
         key = tuple(structure.numbers.tobytes() for structure in structures)
         if key not in self._compositions:
             if len(self._compositions) >= MOST_COMPOSITIONS:
@@ -184,7 +186,7 @@ class GraphBuilder:
         return self._compositions[key]
 
     def _find_edges(self, batch: Batch, neighbours: NeighbourList) -> Edges:
-        """The pairs within the cutoff.
+        """Return the pairs within the cutoff.
 
         Raises:
             EvaluationError: two atoms are at the same place.
@@ -197,16 +199,16 @@ class GraphBuilder:
             raise EvaluationError(
                 f"atoms {i - start} and {j - start} (counted from 0) are at the same place"
             )
-        kept = np.flatnonzero(squares < self._cutoff**2)
+        inside = np.flatnonzero(squares < self._cutoff**2)
         return Edges(
-            self._tensor(neighbours.pairs.take(kept, axis=1)),
-            self._tensor(vectors.take(kept, axis=0)),
-            tuple(np.searchsorted(kept, neighbours.starts).tolist()),
+            self._tensor(neighbours.pairs.take(inside, axis=1)),
+            self._tensor(vectors.take(inside, axis=0)),
+            tuple(np.searchsorted(inside, neighbours.starts).tolist()),
         )
 
 
 class _Composition(NamedTuple):
-    """What a graph has from the species and sizes of its structures alone."""
+    """The tensors of a graph that depend only on species and sizes of its structures."""
 
     numbers: torch.Tensor
     structure_of: torch.Tensor

@@ -1,4 +1,4 @@
-"""A value with its exact first derivatives: what every analytic model is written in."""
+"""Values with their exact first derivatives, the building blocks of analytic models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mlobs_client.structure import Array
 
 @dataclass(frozen=True)
 class Jet:
-    """One observable of one structure.
+    """One observable of one structure with its derivatives, Hartree atomic units.
 
     Attributes:
-        value: in the shape of the observable, atomic units.
-        by_positions: d(value)/dR, shape ``(*shape, n_atoms, 3)``; None where no force can come
-            from this observable, because its own derivative is not given.
-        by_strain: d(value)/d(strain), shape ``(*shape, 3, 3)``; None where it has no meaning.
+        value: value in the shape of the observable.
+        by_positions: d(value)/dR, shape ``(*shape, n_atoms, 3)``, per bohr; None if it is not
+            given, so that no force can come from this observable.
+        by_strain: d(value)/d(strain), shape ``(*shape, 3, 3)``; None if it has no meaning.
     """
 
     value: Array
@@ -28,7 +28,12 @@ class Jet:
 
 
 def tabulate(jets: Sequence[Mapping[str, Jet]], wanted: frozenset[str]) -> TabulatedEvaluation:
-    """Turn the jets of some structures into an evaluation of the ``wanted`` observables."""
+    """Turn the jets of structures into an evaluation of the ``wanted`` observables.
+
+    Args:
+        jets: for each structure, its jets by the names of the observables.
+        wanted: names of observables.
+    """
     return TabulatedEvaluation(
         values=[{name: jet[name].value for name in wanted} for jet in jets],
         jacobians=[
@@ -43,11 +48,11 @@ def tabulate(jets: Sequence[Mapping[str, Jet]], wanted: frozenset[str]) -> Tabul
 
 
 def strain_derivative(vectors: Array, by_vectors: Array) -> Array:
-    """Chain rule for a function of vectors that all follow the strain, v -> v (1 + strain).
+    """Apply the chain rule to a function of vectors that follow the strain, v -> v (1 + strain).
 
     Args:
         vectors: shape ``(n, 3)``, bohr.
-        by_vectors: d(value)/d(vectors), shape ``(*shape, n, 3)``.
+        by_vectors: d(value)/d(vectors), shape ``(*shape, n, 3)``, per bohr.
 
     Returns:
         d(value)/d(strain), shape ``(*shape, 3, 3)``.
@@ -56,7 +61,7 @@ def strain_derivative(vectors: Array, by_vectors: Array) -> Array:
 
 
 def fixed_charges(charges: Array, positions: Array) -> dict[str, Jet]:
-    """The dipole of charges that stay on their atoms, and the Born charges, which are these.
+    """Return the dipole of fixed charges of the atoms, and the Born charges, which equal them.
 
     Args:
         charges: shape ``(n_atoms,)``, e.

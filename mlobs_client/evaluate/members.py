@@ -1,6 +1,6 @@
-"""What the members of a committee predict, its statistics, and the way back through them.
+"""Predictions of the members of a committee, their statistics, and the pull back of these.
 
-Each is a function of all members on one graph. Its derivative goes back in two parts, first to
+Each statistic is a function of all members on one graph. It is pulled back in two parts, first to
 weights of the members, so that several statistics of them need one backward pass.
 """
 
@@ -16,11 +16,12 @@ from mlobs_client.evaluate.derivatives import Derivative, Output, add
 
 
 class Statistic(Protocol):
-    """A function of what members predict.
+    """A function of the predictions of members.
 
     Attributes:
-        members: it is a function of them.
-        values: shape ``(n_structures, *shape)``; for the members themselves with their axis.
+        members: the members of which it is a function.
+        values: shape ``(n_structures, *shape)``, atomic units; the members themselves have shape
+            ``(n_structures, n_members, *shape)``.
     """
 
     members: Members
@@ -29,19 +30,20 @@ class Statistic(Protocol):
     def values(self) -> torch.Tensor: ...
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """Weights of the members that give the derivative of ``sum(weights * values)``."""
+        """Return weights of the members that give the derivative of ``sum(weights * values)``."""
 
 
 class Members:
-    """What all members of a committee predict on one graph (a ``Statistic``).
+    """The predictions of all members of a committee on one graph (a ``Statistic``).
 
     Attributes:
-        members: these.
-        values: shape ``(n_structures, n_members, *shape)``.
+        members: the object itself.
+        values: shape ``(n_structures, n_members, *shape)``, atomic units.
 
     Args:
-        outputs: of the models, each of one or more members.
-        common: what is added to every member, with values of shape ``(n_structures, *shape)``.
+        outputs: outputs of the models, each with one or more members.
+        common: output that is added to every member, with values of shape
+            ``(n_structures, *shape)``.
     """
 
     def __init__(self, outputs: Sequence[Output], common: Output | None) -> None:
@@ -54,20 +56,20 @@ class Members:
             self.values = self.values + common.values.unsqueeze(1)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``."""
+        """Return the derivative of ``sum(weights * values)``."""
         if len(self._outputs) == 1 and self._common is None:
             return self._outputs[0].pull_back(weights)
-        found, start = [], 0
+        derivatives, start = [], 0
         for output in self._outputs:
             end = start + output.values.shape[1]
-            found.append(output.pull_back(weights[:, start:end]))
+            derivatives.append(output.pull_back(weights[:, start:end]))
             start = end
         if self._common is not None:
-            found.append(self._common.pull_back(weights.sum(1)))
-        return add(found)
+            derivatives.append(self._common.pull_back(weights.sum(1)))
+        return add(derivatives)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """The weights themselves."""
+        """Return the weights themselves."""
         return weights
 
 
@@ -75,8 +77,8 @@ class Part:
     """One quantity of several that members predict together (a ``Statistic``).
 
     Args:
-        members: of all quantities.
-        columns: of the last axis of their values.
+        members: predictions of all quantities.
+        columns: columns of the quantity in the last axis of their values.
     """
 
     def __init__(self, members: Members, columns: int | slice) -> None:
@@ -85,13 +87,13 @@ class Part:
         self._columns = columns
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """The weights in their columns, and zero in those of the other quantities."""
+        """Return the weights in their columns, and zero in those of the other quantities."""
         of_all = torch.zeros_like(self.members.values)
         of_all[..., self._columns] = weights
         return of_all
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``."""
+        """Return the derivative of ``sum(weights * values)``."""
         return self.members.pull_back(self.on_members(weights))
 
 
@@ -99,7 +101,7 @@ class Mean:
     """The mean over the members (a ``Statistic``).
 
     Args:
-        of_each: what each of them predicts.
+        of_each: predictions of the members.
     """
 
     def __init__(self, of_each: EachMember) -> None:
@@ -109,26 +111,26 @@ class Mean:
         self._of_each = of_each
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """The same share for every member."""
+        """Return the same share for every member."""
         shape = self._of_each.values.shape
         if shape[1] == 1:
             return self._of_each.on_members(weights.unsqueeze(1))
         return self._of_each.on_members((weights / shape[1]).unsqueeze(1).expand(shape))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``."""
+        """Return the derivative of ``sum(weights * values)``."""
         return self.members.pull_back(self.on_members(weights))
 
 
 class CalibratedMembers:
     """Members with their spread scaled, ``mean + alpha (x_m - mean)`` (a ``Statistic``).
 
-    Their mean is that of the members as they are, and their standard deviation is the calibrated
-    spread. All that is sent of members is this, as i-PI's ``ffcommittee`` writes it.
+    The scaling keeps the mean of the members, and makes their standard deviation the calibrated
+    spread. Members are always sent in this form, as i-PI's ``ffcommittee`` writes them.
 
     Args:
-        of_each: what each of the members predicts.
-        alpha: what makes the spread agree with errors on labelled structures, see
+        of_each: predictions of the members.
+        alpha: factor that makes the spread agree with errors on labelled structures, see
             :mod:`mlobs_client.analysis.calibration`.
 
     Source:
@@ -142,11 +144,11 @@ class CalibratedMembers:
         self.values = spread_out(of_each.values, alpha, dim=1)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """The map is symmetric, so the weights go back as the values came."""
+        """Return weights that are scaled like the values, because the map is symmetric."""
         return self._of_each.on_members(spread_out(weights, self._alpha, dim=1))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``."""
+        """Return the derivative of ``sum(weights * values)``."""
         return self.members.pull_back(self.on_members(weights))
 
 
@@ -158,9 +160,9 @@ def spread_out(of_each: torch.Tensor, alpha: float, dim: int) -> torch.Tensor:
     """Scale the deviations from the mean along the axis of the members.
 
     Args:
-        of_each: one value, or derivative, of each member.
-        alpha: by how much.
-        dim: the axis of the members.
+        of_each: a value, or a derivative, of each member.
+        alpha: factor of the deviations.
+        dim: axis of the members.
     """
     mean = of_each.mean(dim=dim, keepdim=True)
     return mean + alpha * (of_each - mean)
@@ -170,7 +172,7 @@ class Spread:
     """Standard deviation over the members, ``std(ddof=1)`` (a ``Statistic``).
 
     Args:
-        of_each: what each of at least two members predicts.
+        of_each: predictions of at least two members.
     """
 
     def __init__(self, of_each: EachMember) -> None:
@@ -182,7 +184,7 @@ class Spread:
         return self._of_each.values.std(dim=1, correction=1)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """By the chain rule; zero where all members agree."""
+        """Apply the chain rule; the weights are zero where all members agree."""
         values = self._of_each.values
         deviation = values - values.mean(dim=1, keepdim=True)
         slope = deviation / (values.shape[1] - 1)

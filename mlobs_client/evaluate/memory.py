@@ -1,4 +1,4 @@
-"""Memory that is needed again at every step stays with the process."""
+"""Keep freed memory in the process, because every step needs it again."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _MMAP_THRESHOLD: Final = -3
 _LARGE: Final = (1 << 30, 1 << 25)  # bytes; some versions take no more than the second
 
 
-def keep_freed_memory() -> bool:
+def disable_malloc_trim() -> bool:
     """Tell glibc not to return freed blocks to the system.
 
-    It would do so with all large ones, several times a step, and every page of them would have to
-    be asked for, and zeroed, again: for 192 atoms this took a quarter of the time of a step. What
-    the process holds is what it needed at its largest step.
+    By default it returns all large ones, several times per step, and the system has to map and
+    zero every page of them again: for 192 atoms this took a quarter of the time of a step. The
+    process then holds as much memory as its largest step needed.
 
     Returns:
-        Whether the C library understood; others than glibc have no such setting.
+        True if the C library accepted the settings; only glibc has them.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""What can be said of a model file without loading it, which could run any code."""
+"""Describe model files without loading them, because loading could run any code."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Final
 from mlobs_client.errors import ModelError
 
 MOST: Final = 20
-"""Names that are printed; a file can hold thousands."""
+"""Number of names to print; a file can hold thousands."""
 
 USUAL: Final = ("torch", "e3nn", "mace")
-"""Packages that networks are made of."""
+"""Packages whose classes networks usually consist of."""
 
 _TENSOR: Final = re.compile(r"[^/]*/data/\d+")
 
 
 def describe_file(path: Path, sha256: str) -> str:
-    """One line on a file that torch wrote: size, sha256, names, and what loading it would use.
+    """Describe a file of torch in one line: its size, sha256, names, and what loading would use.
 
     Args:
-        path: of any file; what is no archive is said to be none.
-        sha256: of its content.
+        path: path of any file; the line says if it is not an archive.
+        sha256: hash of its content.
 
     Raises:
         ModelError: it cannot be read.
@@ -47,7 +47,7 @@ def describe_file(path: Path, sha256: str) -> str:
 
 
 def _uses(path: Path) -> str:
-    """The functions and classes that the pickle names; it is read, not run."""
+    """Return the functions and classes that the pickle names, without running it."""
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
     try:

@@ -1,8 +1,8 @@
-"""Model files: which ones a name means, whether they are trusted, and how they are read.
+"""Find model files by their names, check that they are trusted, and read them.
 
-A MACE ``*.model`` file is a pickle, and a pickle can run any code when it is read. So every file
-is known by its sha256: those that we ship, those that our training wrote here and those that the
-user has trusted are read, and no others.
+A MACE ``*.model`` file is a pickle, and a pickle can run any code when it is loaded. So files are
+identified by their sha256, and only those are loaded that come with this package, that our training
+wrote here, or that the user has trusted.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ def resolve(patterns: Sequence[str], folder: Path) -> list[Path]:
 
     Args:
         patterns: paths or globs relative to ``folder``, or ``bundled:water/potential-*`` for
-            what comes with this package.
-        folder: where the client file lies.
+            files of this package.
+        folder: folder of the client file.
 
     Returns:
-        Files in the order of the patterns, sorted within each, none twice.
+        Paths in the order of the patterns, sorted within each, without repetition.
 
     Raises:
-        ModelError: a pattern matches no file, or is no pattern.
+        ModelError: a pattern matches no file, or is not valid.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for pattern in patterns:
         try:
             matches = _match(pattern, folder)
         except (ValueError, RuntimeError, OSError) as error:  # "a/***/b", "~nobody/x", too long
             raise ModelError(
-                f"models: {pattern!r} is no path and no pattern ({error}); name *.model files"
+                f"models: {pattern!r} is neither a path nor a pattern ({error}); name *.model files"
             ) from error
         if not matches:
             raise ModelError(f"models: {pattern!r} matches no file{_remedy(pattern, folder)}")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        files.update(dict.fromkeys(matches))
+    return list(files)
 
 
 def is_bundled(path: Path) -> bool:
-    """Whether a file comes with this package."""
+    """Return True if a file comes with this package."""
     return path.resolve().is_relative_to(_bundled_folder().resolve())
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file, hexadecimal.
+    """Return the sha256 of a file, hexadecimal.
 
     Raises:
         ModelError: it cannot be read.
@@ -73,13 +73,13 @@ def _digest(content: bytes) -> str:
 
 
 def trust(path: Path | str) -> str:
-    """Remember a file, by its content, as one that may be loaded.
+    """Add a file, by its content, to the list of those that may be loaded.
 
     Returns:
-        The sha256 under which it is now known.
+        The sha256 of the file.
 
     Raises:
-        ModelError: the file cannot be read, or nothing can be remembered.
+        ModelError: the file cannot be read, or the list cannot be written.
     """
     path = Path(path)
     known = digest(path)
@@ -89,7 +89,7 @@ def trust(path: Path | str) -> str:
 
 
 def untrusted(paths: Iterable[Path]) -> dict[Path, str]:
-    """Which of these files will not be loaded, with their sha256.
+    """Return the files that are not trusted, with their sha256.
 
     Raises:
         ModelError: a file or the list of trusted models cannot be read.
@@ -98,10 +98,10 @@ def untrusted(paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def require_trust(paths: Iterable[Path]) -> None:
-    """Stop at files that nobody has trusted, all of them in one line.
+    """Refuse files that are not trusted, all of them in one line.
 
     Raises:
-        ModelError: there are some, or a file or the list of trusted models cannot be read.
+        ModelError: a file is not trusted, or a file or the list of trusted models cannot be read.
     """
     if unknown := untrusted(paths):
         raise _refusal(unknown)
@@ -111,13 +111,13 @@ def load(path: Path | str) -> torch.nn.Module:
     """Read one model, if its file is trusted.
 
     Args:
-        path: of a pickled network, such as MACE writes.
+        path: path of a pickled network, such as MACE writes.
 
     Raises:
         ModelError: the file is missing, is not trusted, or does not contain a network.
     """
     path = Path(path)
-    content = _read(path)  # once: what is loaded is what was looked at
+    content = _read(path)  # once, so that what is loaded is what was checked
     if not _is_trusted(known := _digest(content)):
         raise _refusal({path: known})
     with quiet_third_parties():
@@ -128,7 +128,7 @@ def load(path: Path | str) -> torch.nn.Module:
             model = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
         except Exception as error:  # a pickle can raise anything
             raise ModelError(
-                f"{path}: not a model, or a damaged file: {_in_short(error)}; "
+                f"{path}: is not a model, or is damaged: {_in_short(error)}; "
                 "copy it again, or give a *.model file that MACE wrote"
             ) from error
     if not isinstance(model, torch.nn.Module):
@@ -152,7 +152,7 @@ def _refusal(unknown: Mapping[Path, str]) -> ModelError:
 
 @contextlib.contextmanager
 def quiet_third_parties() -> Iterator[None]:
-    """Silence what MACE, e3nn and torch say when they are imported, read from or written to files.
+    """Silence MACE, e3nn and torch while they are imported, read from files or written to them.
 
     MACE prints that cuequivariance is absent; e3nn reads its constants in an old way; torch
     deprecates TorchScript, which e3nn is made of.
@@ -164,7 +164,7 @@ def quiet_third_parties() -> Iterator[None]:
 
 
 def _in_short(error: Exception) -> str:
-    """Its kind and first sentence: torch says a paragraph of a file that is cut."""
+    """Return type and first sentence of an error: torch writes a paragraph on a truncated file."""
     first = str(error).strip().split("\n")[0].split(". ")[0]
     return f"{type(error).__name__}: {first}"
 
@@ -176,7 +176,7 @@ def _match(pattern: str, folder: Path) -> list[Path]:
     path = Path(pattern).expanduser()
     if (folder / path).is_file():
         return [folder / path]
-    if not path.name:  # the folder, or the root of all
+    if not path.name:  # the folder itself, or the root of the file system
         return []
     if path.is_absolute():
         folder, path = Path(path.anchor), path.relative_to(path.anchor)
@@ -197,8 +197,8 @@ def _bundled_folder() -> Path:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device would be read for ever
-            raise ModelError(f"{path}: is no file; name a *.model file")
+        if path.exists() and not path.is_file():  # reading a pipe or a device would never end
+            raise ModelError(f"{path}: is not a file; name a *.model file")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(

@@ -1,7 +1,7 @@
-"""Neighbour lists that live for many steps.
+"""Neighbour lists that serve for many steps.
 
-A list that holds all pairs closer than ``cutoff + skin`` stays complete for ``cutoff`` until the
-atoms have moved too far; only then it is made anew.
+A list of all pairs closer than ``cutoff + skin`` stays complete for ``cutoff`` until the atoms have
+moved too far; only then it is rebuilt.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mlobs_client.structure import Array, Integers, Structure
 
 
 class Batch(NamedTuple):
-    """What neighbour lists depend on, of several structures.
+    """Positions, cells and periodicity of several structures.
 
     Attributes:
-        positions: shape ``(n_atoms, 3)``, bohr, the structures one after the other.
-        cells: shape ``(n_structures, 3, 3)``, bohr.
-        pbc: of each structure.
-        starts: the atom at which each structure begins, and the end.
+        positions: shape ``(n_atoms, 3)``, bohr, of all structures, one after the other.
+        cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
+        pbc: periodicity of each structure along its lattice vectors.
+        starts: the first atom of each structure, and the number of atoms.
     """
 
     positions: Array
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
         )
 
     def split(self) -> Iterator[Batch]:
-        """The structures one by one."""
+        """Yield the structures one by one."""
         for s, (start, end) in enumerate(pairwise(self.starts)):
             positions = self.positions[start:end]
             yield Batch(positions, self.cells[s : s + 1], self.pbc[s : s + 1], (0, end - start))
@@ -57,14 +57,14 @@ class NeighbourList:
     """All pairs of each structure of a batch that are closer than ``reach`` (bohr).
 
     Attributes:
-        reference: the batch that it was made for.
+        reference: the batch for which it was built.
         pairs: shape ``(2, n_pairs)``, sender and receiver.
         images: shape ``(n_pairs, 3)``, lattice vectors to add to the receiver, whole numbers.
         shifts: shape ``(n_pairs, 3)``, bohr, the same in the cells of the reference.
-        inverses: shape ``(n_structures, 3, 3)``, 1/bohr, of these cells; nothing across directions
-            that are not periodic.
-        starts: the pair at which each structure begins, and the end.
-        reach: bohr.
+        inverses: shape ``(n_structures, 3, 3)``, 1/bohr, pseudo-inverses of the periodic lattice
+            vectors of these cells.
+        starts: the first pair of each structure, and the number of pairs.
+        reach: largest distance of a pair, bohr.
     """
 
     reference: Batch
@@ -77,7 +77,11 @@ class NeighbourList:
 
     @classmethod
     def of(cls, batch: Batch, reach: float) -> NeighbourList:
-        """Search the pairs of a single structure."""
+        """Search the pairs of a batch of one structure.
+
+        Raises:
+            EvaluationError: the cell does not fit the periodicity, or no neighbours can be found.
+        """
         (cell,), (pbc,) = batch.cells, batch.pbc
         periodic = np.array(pbc)
         lattice = cell * periodic[:, None]
@@ -86,7 +90,7 @@ class NeighbourList:
                 f"the cell {cell.tolist()} bohr has no lattice vectors for the "
                 f"periodicity {pbc}; correct the cell or pbc of the structure"
             )
-        # Of lattice vectors that are not periodic, the search needs a direction, no length.
+        # of lattice vectors that are not periodic, the search needs only the directions
         try:
             senders, receivers, images = matscipy.neighbours.neighbour_list(
                 "ijS",
@@ -103,7 +107,7 @@ class NeighbourList:
                 "simulation has most likely blown up: look at its last frames and its time step"
             ) from error
         pairs = np.stack([senders, receivers]).astype(np.int64)
-        # A copy: whoever reads positions from a socket may use the same memory for the next ones.
+        # a copy, because a reader of a socket may reuse the memory for the next positions
         reference = batch._replace(positions=batch.positions.copy(), cells=batch.cells.copy())
         images = images.astype(np.float64)
         inverses = np.linalg.pinv(lattice)[None]
@@ -111,7 +115,7 @@ class NeighbourList:
 
     @classmethod
     def joined(cls, lists: Sequence[NeighbourList]) -> NeighbourList:
-        """One list for structures that have one each."""
+        """Join the lists of single structures to one."""
         references = [one.reference for one in lists]
         sizes = [len(reference.positions) for reference in references]
         starts = tuple(accumulate(sizes, initial=0))
@@ -133,7 +137,7 @@ class NeighbourList:
         )
 
     def vectors(self, batch: Batch) -> Array:
-        """Shape ``(n_pairs, 3)``, from senders to images of receivers, at present positions."""
+        """Return vectors from senders to images of receivers, shape ``(n_pairs, 3)``, bohr."""
         senders, receivers = self.pairs
         vectors: Array = batch.positions.take(receivers, axis=0)
         vectors -= batch.positions.take(senders, axis=0)
@@ -148,10 +152,10 @@ class NeighbourList:
         return vectors
 
     def is_complete_for(self, batch: Batch, cutoff: float) -> bool:
-        r"""Whether no pair within ``cutoff`` can be missing.
+        r"""Return True if no pair within ``cutoff`` can be missing.
 
         The periodic lattice vectors h follow from those of the reference, h0, by a homogeneous
-        deformation, h = h0 F; what the atoms do beyond it is R = R0 F + u. A pair vector is then
+        deformation, h = h0 F; atoms move by u in addition, R = R0 F + u. A pair vector is then
         d = d0 F + u_J - u_I, so that |d0| <= (|d| + 2 max|u|) / sigma_min(F). All pairs with
         |d0| <= reach are known; hence none within the cutoff is missing as long as
         cutoff + 2 max|u| <= sigma_min(F) reach, and sigma_min(F) >= 1 - |F - 1|. Displacing all
@@ -179,41 +183,41 @@ class NeighbourList:
 
 
 class NeighbourLists:
-    """The lists of all structures that were seen lately.
+    """Neighbour lists of recent structures.
 
-    A client is not told which bead it gets, and beads may come one by one, together, or in
-    another order. So a list belongs to no bead: any list that is provably complete for a
-    structure serves it. Structures that came together are looked up together, as one list.
+    i-PI does not tell a client which bead it sends, and beads may come one by one, together, or
+    in another order. So a list belongs to no bead: any list that is provably complete for a
+    structure serves it. Structures that come together are looked up together, as one list.
 
     Attributes:
-        n_built: how many lists have been made so far.
+        n_built: number of lists that have been built so far.
 
     Args:
-        cutoff: bohr, for which lists must be complete.
-        reach: bohr, for which they are made.
-        capacity: how many lists are kept at first; more, if there are more beads.
+        cutoff: distance for which lists must be complete, bohr.
+        reach: distance for which lists are built, bohr.
+        capacity: number of lists to keep at first; it grows if there are more beads.
     """
 
     def __init__(self, cutoff: float, reach: float, capacity: int) -> None:
         self.n_built = 0
         self._cutoff = cutoff
         self._reach = reach
-        self._of_one = _Kept(capacity)
-        self._of_several = _Kept(capacity=8)
+        self._of_one = _LruLists(capacity)
+        self._of_several = _LruLists(capacity=8)
 
     def __call__(self, batch: Batch) -> NeighbourList:
-        """A list that is complete for all structures of the batch.
+        """Return a list that is complete for all structures of the batch.
 
         Raises:
-            EvaluationError: a cell has no neighbour list.
+            EvaluationError: no neighbours can be found in a cell.
         """
         if len(batch.cells) == 1:
             return self._of_one.find(batch, self._cutoff) or self._build(batch)
-        found = self._of_several.find(batch, self._cutoff)
-        if found is None:
-            found = NeighbourList.joined([self(one) for one in batch.split()])
-            self._of_several.add(found)
-        return found
+        joined = self._of_several.find(batch, self._cutoff)
+        if joined is None:
+            joined = NeighbourList.joined([self(single) for single in batch.split()])
+            self._of_several.add(joined)
+        return joined
 
     def _build(self, batch: Batch) -> NeighbourList:
         neighbours = NeighbourList.of(batch, self._reach)
@@ -222,64 +226,64 @@ class NeighbourLists:
         return neighbours
 
 
-class _Kept:
-    """Lists in the order in which they serve, as long as the beads keep theirs.
+class _LruLists:
+    """The least recently used lists are evicted; the capacity grows if this was too early.
 
-    They are tried beginning after the one that served last, which finds the right one at once. A
-    list that was looked at in vain three times more often than there are lists is out of date.
+    The search starts after the list that served last, so that beads in a fixed order find theirs at
+    once. A list that has failed three times more often than there are lists is out of date.
 
-    More beads than lists would rebuild every list at every step. So one of those that had to go is
-    kept as a witness: if it is asked for again, there is place for too few.
+    With more beads than lists, every list would be rebuilt at every step. So an evicted list is
+    kept apart: if it is needed again, the capacity is too small.
 
     Args:
-        capacity: so many are kept, and twice as many whenever these turn out to be too few.
+        capacity: number of lists to keep at first; it doubles when it turns out to be too small.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._lists: deque[_Entry] = deque()  # the one that served last stands last
-        self._witness: _Entry | None = None
+        self._lists: deque[_Entry] = deque()  # the list that served last is the last one
+        self._last_evicted: _Entry | None = None
 
     def __len__(self) -> int:
         return len(self._lists)
 
     def find(self, batch: Batch, cutoff: float) -> NeighbourList | None:
-        """A list that is complete for all structures of the batch."""
+        """Return a list that is complete for all structures of the batch; None without one."""
         for place, entry in enumerate(self._lists):
             if entry.serves(batch, cutoff):
                 self._lists.rotate(-place - 1)
                 self._drop_old()
                 return entry.neighbours
-        witness = self._witness
-        if witness is None or not witness.serves(batch, cutoff):
+        evicted = self._last_evicted
+        if evicted is None or not evicted.serves(batch, cutoff):
             return None
-        self._witness = None
+        self._last_evicted = None
         self._capacity *= 2
-        self._lists.append(witness)
-        return witness.neighbours
+        self._lists.append(evicted)
+        return evicted.neighbours
 
     def add(self, neighbours: NeighbourList) -> None:
-        """Keep one more, as the one that served last."""
+        """Keep one more list, as the one that served last."""
         if len(self._lists) >= self._capacity:
-            oldest = max(self._lists, key=lambda entry: entry.n_vain)
+            oldest = max(self._lists, key=lambda entry: entry.n_failed)
             self._lists.remove(oldest)
-            if self._witness is None or self._witness.n_vain > 16 * self._capacity:
-                self._witness = replace(oldest, n_vain=0)
+            if self._last_evicted is None or self._last_evicted.n_failed > 16 * self._capacity:
+                self._last_evicted = replace(oldest, n_failed=0)
         self._lists.append(_Entry(neighbours))
 
     def _drop_old(self) -> None:
         most = 3 * len(self._lists)
-        if any(entry.n_vain > most for entry in self._lists):
-            self._lists = deque(entry for entry in self._lists if entry.n_vain <= most)
+        if any(entry.n_failed > most for entry in self._lists):
+            self._lists = deque(entry for entry in self._lists if entry.n_failed <= most)
 
 
 @dataclass(eq=False)
 class _Entry:
     neighbours: NeighbourList
-    n_vain: int = 0
+    n_failed: int = 0
 
     def serves(self, batch: Batch, cutoff: float) -> bool:
-        """Whether the list is complete for the batch; counts how often it was not."""
+        """Return True if the list is complete for the batch, and count how often it was not."""
         complete = self.neighbours.is_complete_for(batch, cutoff)
-        self.n_vain = 0 if complete else self.n_vain + 1
+        self.n_failed = 0 if complete else self.n_failed + 1
         return complete

@@ -1,14 +1,14 @@
 """The multi-valued part of a dipole, and the test that nothing else is multi-valued.
 
 In a periodic system the dipole of a cell is known up to quanta e a (a: lattice vectors). A learned
-dipole can be a function of neighbours only, and so single-valued. What makes the sum of both
-right for unwrapped positions is one integer per atom,
+dipole is a function of neighbours only, and so single-valued. One integer per atom makes the sum of
+both parts right for unwrapped positions,
 
 .. math::  \\mu(R) = \\mu_{\\text{learned}}(R) + e \\sum_I N_I R_I,
 
-so that moving atom I by a changes the dipole by e N_I a, and no force at all. Where the N_I do
-not add up to zero (a charged cell), the dipole depends on the origin of the positions, as the
-dipole of every charged body does; its derivatives do not.
+so that moving atom I by a changes the dipole by e N_I a, and no force. If the N_I do not add up to
+zero (a charged cell), the dipole depends on the origin of the positions, like that of every charged
+body; its derivatives do not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MovingCharges(NamedTuple):
 
     Attributes:
         charges: shape ``(n_atoms,)``, e.
-        graph: of the atoms.
+        graph: graph of the atoms.
     """
 
     charges: torch.Tensor
@@ -45,16 +45,16 @@ class MovingCharges(NamedTuple):
         return self.graph.sum_over_atoms(self.charges.unsqueeze(1) * self.graph.positions)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Derivative of ``sum(weights * values)``."""
+        """Return the derivative of ``sum(weights * values)``."""
         of_atoms = self.charges.unsqueeze(1) * weights[self.graph.structure_of]
         return through_positions(self.graph, of_atoms)
 
 
 class OxidationNumbers:
-    """Integers by species, or one for each atom.
+    """Oxidation numbers by species, or one for each atom.
 
     Args:
-        numbers: such as ``{"O": -2, "H": 1}``, or one for each atom in the order of the atoms.
+        numbers: integers by species, such as ``{"O": -2, "H": 1}``, or one for each atom.
 
     Raises:
         ConfigError: a number is not an integer, or a species does not exist.
@@ -72,7 +72,7 @@ class OxidationNumbers:
             self._of_atom = np.array(checked, dtype=np.int64)
 
     def of(self, structure: Structure) -> Integers:
-        """One number for each atom, shape ``(n_atoms,)``.
+        """Return the number of each atom, shape ``(n_atoms,)``.
 
         Raises:
             ConfigError: a species, or an atom, has no number.
@@ -80,7 +80,7 @@ class OxidationNumbers:
         return self._of(structure.numbers, n_structures=1)
 
     def __call__(self, graph: Graph) -> MovingCharges:
-        """Their part of the dipole of every structure."""
+        """Return the dipole of these charges for every structure."""
         integers = self._of(graph.numbers.cpu().numpy(), graph.n_structures)
         return MovingCharges(torch.from_numpy(integers).to(graph.positions), graph)
 
@@ -125,23 +125,23 @@ def check_single_valued(
     oxidation_numbers: OxidationNumbers | None = None,
     tolerance: float = 1e-6,
 ) -> None:
-    """Refuse models that notice when atoms are moved by lattice vectors.
+    """Refuse models whose predictions change when atoms are moved by lattice vectors.
 
     One atom of each species is moved, up to three at once, in directions that are not coplanar, so
-    that the charges of one do not hide those of another; where something is wrong, one after the
+    that the charges of one do not hide those of another; if something is wrong, one after the
     other. The dipole may only change by e N a; the energy, and the gradients of energy and
-    dipole, not at all. A learned charge q would do wrong by q a, with a of many bohr: far above
-    the tolerance. Rounding stays below it, in float32 too (3e-8 has been seen): networks get
-    differences of positions that were taken in float64, of which the last digit may change.
+    dipole, must not change. A learned charge q would change the dipole by q a, with a of many bohr:
+    far above the tolerance. Rounding errors stay below it, also in float32 (3e-8 has been seen):
+    networks get differences of positions that were taken in float64, whose last digit may change.
 
     Args:
-        evaluator: with or without energy and dipole.
-        structure: any; nothing is tested where it is not periodic.
-        oxidation_numbers: N; zero if None.
-        tolerance: in atomic units, of any number.
+        evaluator: evaluator with or without energy and dipole.
+        structure: any structure; nothing is tested along directions that are not periodic.
+        oxidation_numbers: the oxidation numbers N; None for zero.
+        tolerance: largest change of any number, atomic units.
 
     Raises:
-        ModelError: something else changed; says by how much, and what to do.
+        ModelError: something else changes; the error says by how much, and what to do.
     """
     wanted = evaluator.provides & {"energy", "dipole"}
     directions = np.flatnonzero(structure.pbc)
@@ -153,7 +153,7 @@ def check_single_valued(
     before = _observe(evaluator, structure, wanted)
 
     def find_wrong(images: Mapping[int, Integers]) -> tuple[str, float] | None:
-        """What is not as it should be after atoms went to these images, and by how much."""
+        """Return the name and error of a number that is wrong after atoms move to these images."""
         shifts = np.zeros_like(structure.positions)
         for atom, image in images.items():
             shifts[atom] = image @ structure.cell
@@ -189,23 +189,23 @@ def check_single_valued(
 def _observe(
     evaluator: Evaluator, structure: Structure, wanted: frozenset[str]
 ) -> dict[str, Array]:
-    """Values, and the forces that come from them."""
+    """Return the values, and the forces that come from them."""
     weights = {"energy": np.ones(()), "dipole": np.array([0.6, -0.3, 0.7])}
     evaluation = evaluator([structure], wanted)
-    found = dict(evaluation.values[0])
+    observed = dict(evaluation.values[0])
     for name in sorted(wanted):
         (gradient,) = evaluation.pull_back([{name: weights[name]}])
-        found[f"forces from the {name}"] = gradient.positions
-    return found
+        observed[f"forces from the {name}"] = gradient.positions
+    return observed
 
 
 def _explain(name: str, error: float, move: str) -> str:
     remedy = "the model is not periodic"
     if "dipole" in name:
         remedy = (
-            "it contains charge x position with charges that are not integers, so fields would do "
-            "work on an image; use a model without charges (AtomicDipolesMACE) and "
-            "oxidation_numbers, or make the structure non-periodic"
+            "it contains charge x position with charges that are not integers, so a field would do "
+            "work on an atom that moves to its image; use a model without charges "
+            "(AtomicDipolesMACE) and oxidation_numbers, or make the structure non-periodic"
         )
     return (
         f"moving {move} changes the {name} by {error:.2g} atomic units more than it may: {remedy}"

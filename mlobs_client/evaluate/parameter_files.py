@@ -1,9 +1,9 @@
-"""Files that parameters of a calculator name, and whether loading them can run code.
+"""Find files that the parameters of a calculator name, and that could run code when loaded.
 
-What a calculator makes of a name, only the calculator knows: a path, a pattern, with ``~`` for the
-home folder or for a folder of that name. So all that a name can mean is looked at, also what is
-packed, and all files of a folder. Folders around the one in which all this happens are left out:
-they name where to work.
+Only the calculator knows how it reads a name: as a path or a pattern, with ``~`` for the home
+folder or for a folder of that name. So all possible meanings of a name are checked, also compressed
+files, and all files of a folder. The working folder and its parents are left out: calculators name
+them as the place to work in.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ import numpy as np
 from mlobs_client.errors import ModelError
 
 MOST: Final = 10_000
-"""Files of a folder that are looked at."""
+"""Largest number of files of a folder that are checked."""
 
 _NUMPY: Final = b"\x93NUMPY"
 
 
 def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Path]:
-    """Files that parameters name, at any depth, and that can run code when they are loaded.
+    """Yield files that parameters name, at any depth, and that can run code when loaded.
 
     Args:
-        parameters: texts, and mappings and sequences of such; all else names no file.
-        folder: to which names are relative.
+        parameters: strings, and mappings and sequences of these; nothing else names a file.
+        folder: folder to which names are relative.
 
     Raises:
-        ModelError: a folder is named that has too many files to look at.
+        ModelError: a named folder has too many files to check.
     """
     if isinstance(parameters, str):
         yield from [path for path in _named(parameters, folder) if can_run_code(path)]
@@ -52,9 +52,9 @@ def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Pat
 
 
 def can_run_code(path: Path) -> bool:
-    """Whether this looks like what torch, numpy or pickle writes: loading it can run any code.
+    """Return True for files like those of torch, numpy or pickle: loading them can run any code.
 
-    It may be packed. One that cannot be read may be all that.
+    The file may be compressed. One that cannot be read counts as dangerous.
     """
     try:
         if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):  # torch reads both
@@ -71,7 +71,7 @@ def can_run_code(path: Path) -> bool:
 
 
 def _unpack_zlib(path: Path) -> io.BufferedIOBase:
-    """Whole; what only begins as zlib does is left as it is."""
+    """Unpack a whole file; one that only starts like zlib is left as it is."""
     content = path.read_bytes()
     with contextlib.suppress(zlib.error):
         content = zlib.decompressobj().decompress(content)
@@ -85,20 +85,20 @@ _PACKED: Final[Mapping[bytes, Callable[[Path], io.BufferedIOBase]]] = {
     b"\x5d\x00\x00": lzma.open,
     **{bytes((0x78, level)): _unpack_zlib for level in (0x01, 0x5E, 0x9C, 0xDA)},
 }  # fmt: skip
-"""By how files begin, how to open them; joblib writes the last ones, of zlib."""
+"""Functions that open compressed files, by their first bytes; joblib writes those of zlib."""
 
 
 class _Reader(pickle._Unpickler):
-    """Reads a pickle as far as it can be read without code: a call needs a name of a function.
+    """Read a pickle as far as possible without code: a call needs the name of a function.
 
-    The one in Python: that in C takes gigabytes for what a plain text would mean to it.
+    This is the reader in Python: that in C takes gigabytes of memory for some plain texts.
     """
 
     def find_class(self, module: str, name: str, /) -> Any:
         words = [*module.split("."), *name.split(".")]
         if all(word.isidentifier() for word in words):
             raise _RunsCodeError
-        raise pickle.UnpicklingError  # a text, such as "clear" and "units metal" of LAMMPS
+        raise pickle.UnpicklingError  # a plain text, such as "clear" and "units metal" of LAMMPS
 
     def persistent_load(self, pid: Any, /) -> NoReturn:
         raise _RunsCodeError
@@ -109,7 +109,7 @@ class _RunsCodeError(Exception):
 
 
 def _is_pickle(file: io.BufferedIOBase) -> bool:
-    """Of any protocol: the first ones are plain text, and need neither a mark nor an end."""
+    """Return True for a pickle of any protocol; the first ones are plain text without a mark."""
     protocol = file.read(1)
     if protocol == pickle.PROTO:
         return True
@@ -118,13 +118,13 @@ def _is_pickle(file: io.BufferedIOBase) -> bool:
         _Reader(file).load()
     except _RunsCodeError:
         return True
-    except Exception:  # what is no pickle raises anything
+    except Exception:  # a file that is not a pickle raises anything
         return False
     return True
 
 
 def _has_objects(file: io.BufferedIOBase) -> bool:
-    """Whether an array of numpy holds objects, which are pickled."""
+    """Return True if an array of numpy holds objects, which are pickled, or is damaged."""
     try:
         np.load(file, allow_pickle=False)
     except Exception:  # objects, or damaged
@@ -133,19 +133,19 @@ def _has_objects(file: io.BufferedIOBase) -> bool:
 
 
 def _named(text: str, folder: Path) -> list[Path]:
-    """All files that a text can mean: as it stands, as a pattern, and with its ``~`` expanded.
+    """Return all files that a text can mean: as it is, as a pattern, and with ``~`` expanded.
 
-    Of a folder, all files in it. With the functions of strings, for pathlib refuses names
+    A folder means all files in it. Functions of strings are used, because pathlib refuses names
     ("~nobody/x", "***") that others open.
     """
     names = {text, os.path.expanduser(text)}  # noqa: PTH111 (see above)
-    found = {
+    matches = {
         match
         for name in names
         for recursive in (False, True)
         for match in glob.glob(name, root_dir=folder, recursive=recursive)  # noqa: PTH207
     }
-    paths = [folder / name for name in sorted(names | found)]
+    paths = [folder / name for name in sorted(names | matches)]
     files = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
     folders = [path for path in paths if os.path.isdir(path)]  # noqa: PTH112
     inside = [file for path in folders if not _is_around(path, folder) for file in _files_in(path)]
@@ -157,19 +157,19 @@ def _is_around(path: Path, folder: Path) -> bool:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """All of them, at any depth, also behind links to folders."""
-    found: list[Path] = []
+    """Return all files of a folder, at any depth, also behind links to folders."""
+    files: list[Path] = []
     seen = set()
     for root, inner, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
-        if place in seen:  # a link that leads back
+        if place in seen:  # a link to a parent
             inner.clear()
             continue
         seen.add(place)
-        found += [path for name in sorted(names) if (path := Path(root, name)).is_file()]
-        if len(found) > MOST:
+        files += [path for name in sorted(names) if (path := Path(root, name)).is_file()]
+        if len(files) > MOST:
             raise ModelError(
                 f"{folder}: parameters name this folder, and with more than {MOST} files it is too "
                 "large to look for those that can run code; name a folder in it"
             )
-    return found
+    return files

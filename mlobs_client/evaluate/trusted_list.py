@@ -1,7 +1,7 @@
-"""The user's list of trusted models: their sha256, and where each file was.
+"""The user's list of trusted models, with their sha256 and paths.
 
-Whoever can write it can have code run, so it belongs to its user alone: a list that others may
-write is not read.
+Whoever can write the list can run code as its user, so it belongs to the user alone: a list that
+others can write is not read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _List(Table):
 
 
 def trust_file() -> Path:
-    """Where the list is: ``mlobs/trusted_models.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``.
+    """Return ``mlobs/trusted_models.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``.
 
     Raises:
         ModelError: the user has no home folder.
@@ -42,7 +42,7 @@ def trust_file() -> Path:
 
 
 def trusted() -> frozenset[str]:
-    """The sha256 of all models that the user trusts.
+    """Return the sha256 of all models that the user trusts.
 
     Raises:
         ModelError: the list cannot be read, is damaged, or can be written by others.
@@ -51,14 +51,14 @@ def trusted() -> frozenset[str]:
 
 
 def add(sha256: str, path: Path) -> None:
-    """Trust one model; what else is in the list stays.
+    """Add one model to the list.
 
     Args:
-        sha256: hexadecimal.
-        path: where the file is now, for whoever reads the list.
+        sha256: hash of the file, hexadecimal.
+        path: present path of the file, for people who read the list.
 
     Raises:
-        ModelError: the name cannot be printed, or the list cannot be read or written.
+        ModelError: the path cannot be printed, or the list cannot be read or written.
     """
     name = str(path.resolve())
     if not name.isprintable():
@@ -69,7 +69,7 @@ def add(sha256: str, path: Path) -> None:
     file = trust_file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # of two trainings that end together, both are remembered
+        # if two trainings end together, neither loses the entry of the other
         with in_turn(file.with_name(f"{file.name}.lock")):
             models = {**_read(file).models, sha256: name}
             write_json(file, _List(models=models).model_dump(mode="json"), mode=0o600)
@@ -96,7 +96,6 @@ def _read(file: Path) -> _List:
             f"content, and run: chmod 600 {file}"
         )
     try:
-        found = validate(_List, read_json(file, ANEW), str(file))
+        return validate(_List, read_json(file, ANEW), str(file))
     except ConfigError as error:
         raise ModelError(f"{error}; {ANEW}") from error
-    return found

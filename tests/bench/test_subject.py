@@ -24,7 +24,7 @@ def test_the_estimate_is_what_a_client_evaluates_together(subject: Subject) -> N
 
 def test_the_batch_is_that_of_the_case(subject: Subject) -> None:
     (evaluator,) = (assembly := subject.assemble("float32", batch=3)).evaluators
-    assert evaluator.at_once([assembly.structure] * 8) == 3  # type: ignore[attr-defined]
+    assert evaluator.preferred_batch_size([assembly.structure] * 8) == 3  # type: ignore[attr-defined]
 
 
 def test_other_species_are_refused(subject: Subject) -> None:

@@ -33,7 +33,7 @@ def test_the_batch_of_the_client_file_reaches_the_networks(tmp_path: Path) -> No
     assembly = assembled(tmp_path, "batch = 3\n" + WATER)
     (evaluator,) = assembly.evaluators
     assert isinstance(evaluator, MaceEvaluator)
-    assert evaluator.at_once([assembly.structure] * 8) == 3
+    assert evaluator.preferred_batch_size([assembly.structure] * 8) == 3
 
 
 def test_species_that_the_models_do_not_know_are_named(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_missing_models_are_named_with_those_that_are_there(tmp_path: Path) -> N
 def test_a_corrupt_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.model").write_bytes(b"\x80\x04 not a pickle")
     trust(tmp_path / "broken.model")
-    with pytest.raises(ModelError, match=r"broken\.model: not a model, or a damaged file"):
+    with pytest.raises(ModelError, match=r"broken\.model: is not a model, or is damaged"):
         assembled(tmp_path, WATER.replace("bundled:water/potential-[01]", "broken.model"))
 
 

@@ -260,14 +260,14 @@ def test_observables_alone_are_asked_for_without_derivatives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "at_once", "expected"), [(7, 3, [2, 2, 3]), (8, 4, [4, 4]), (3, 9, [3]), (1, 2, [1])]
+    ("n", "batch_size", "expected"), [(7, 3, [2, 2, 3]), (8, 4, [4, 4]), (3, 9, [3]), (1, 2, [1])]
 )
-def test_batches_are_equal_shares_in_order(n: int, at_once: int, expected: list[int]) -> None:
+def test_batches_are_equal_shares_in_order(n: int, batch_size: int, expected: list[int]) -> None:
     sizes = []
 
     class Small(Part):
-        def at_once(self, given: Sequence[Structure]) -> int:
-            return at_once
+        def preferred_batch_size(self, given: Sequence[Structure]) -> int:
+            return batch_size
 
         def __call__(self, given: Sequence[Structure], *rest, derivatives=True) -> Evaluation:
             sizes.append(len(given))

@@ -75,7 +75,9 @@ def test_a_pattern_without_files_is_refused_with_the_folder(tmp_path) -> None:
     ["", ".", "..", "/", "//", "~no-such-user/x", "a/***/b", "**x/", "a\0b", 5000 * "x", "\n"],
 )
 def test_what_is_no_path_and_no_pattern_is_refused_by_its_name(pattern: str, tmp_path) -> None:
-    with pytest.raises(ModelError, match=r"matches no file|is no path and no pattern") as caught:
+    with pytest.raises(
+        ModelError, match=r"matches no file|is neither a path nor a pattern"
+    ) as caught:
         resolve([pattern], tmp_path)
     assert repr(pattern) in str(caught.value)
 
@@ -152,7 +154,7 @@ def test_a_damaged_file_is_named(model_file) -> None:
     content = model_file.read_bytes()
     model_file.write_bytes(content[: len(content) // 2])
     trust(model_file)
-    with pytest.raises(ModelError, match=r"mine\.model: not a model, or a damaged file"):
+    with pytest.raises(ModelError, match=r"mine\.model: is not a model, or is damaged"):
         load(model_file)
 
 
@@ -200,5 +202,5 @@ def test_pipes_devices_and_folders_are_no_model_files(tmp_path: Path) -> None:
     """A pipe would be waited for, and a device read, for ever."""
     os.mkfifo(tmp_path / "pipe.model")
     for path in (tmp_path / "pipe.model", Path("/dev/zero"), tmp_path):
-        with pytest.raises(ModelError, match=f"^{path}: is no file; name a"):
+        with pytest.raises(ModelError, match=f"^{path}: is not a file; name a"):
             trust(path)

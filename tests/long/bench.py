@@ -93,7 +93,7 @@ from mlobs_client.client import config
 from mlobs_client.client.build import assemble
 from mlobs_client.evaluate.compile.programs import Program
 from mlobs_client.client.total_energy import predict
-from mlobs_client.evaluate.memory import keep_freed_memory
+from mlobs_client.evaluate.memory import disable_malloc_trim
 from dataclasses import replace
 __DRIVER_NAME__ = "bare"
 __DRIVER_CLASS__ = "Bare"
@@ -119,7 +119,7 @@ def work_for(n_structures):
 class Bare(Dummy_driver):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        keep_freed_memory()
+        disable_malloc_trim()
         self._work = work_for(BEADS)
     def compute(self, cell, pos):
         n = len(pos) if isinstance(pos, list) else 1

@@ -26,7 +26,7 @@ from mlobs_client.evaluate.compile.background import lock, remove_files
 from mlobs_client.evaluate.compile.geometry import Geometry
 from mlobs_client.evaluate.compile.programs import Program, differing
 from mlobs_client.evaluate.compile.trace import trace
-from mlobs_client.evaluate.memory import keep_freed_memory
+from mlobs_client.evaluate.memory import disable_malloc_trim
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
@@ -42,7 +42,7 @@ REPEATS: Final = 9
 def compile_and_keep(request: store.Request, key: str) -> None:
     """Compile all members in a loop, and stacked if that may be faster; store the faster one."""
     torch.set_num_threads(request.threads)
-    keep_freed_memory()  # as the clients do, who are what is measured for
+    disable_malloc_trim()  # as in a client, for which the programs are timed
     names = differing(request.networks)
     geometry = _example(request)
     ways = [False]

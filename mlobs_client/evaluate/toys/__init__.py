@@ -1,8 +1,8 @@
-"""Analytic models with exact observables and derivatives: numpy only.
+"""Analytic models with exact observables and derivatives, in numpy only.
 
-They stand in for networks wherever a right answer must be known: tests, first steps with i-PI,
-checks of an analysis. Everything in them is in Hartree atomic units, their parameters too
-(bohr, Eh, e), so no conversion can hide an error.
+They replace networks wherever the exact answer must be known: in tests, first steps with i-PI, and
+checks of an analysis. All quantities and parameters are in Hartree atomic units (bohr, Eh, e), so
+that no conversion can hide an error.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def make_toy(name: str, parameters: Mapping[str, Any]) -> Evaluator:
     """Make a toy from a client file.
 
     Args:
-        name: from :data:`TOYS`.
-        parameters: of its constructor, Hartree atomic units.
+        name: a name of :data:`TOYS`.
+        parameters: parameters of its constructor, Hartree atomic units.
 
     Raises:
         ConfigError: there is no such toy, it has no such parameter, or one is missing or

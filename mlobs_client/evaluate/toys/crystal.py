@@ -1,4 +1,4 @@
-"""A harmonic crystal with linear dipole and polarizability: everything about it is known."""
+"""A harmonic crystal with linear dipole and polarizability, which is solved exactly."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from mlobs_client.structure import Array, Structure
 
 
 class HarmonicCrystal:
-    r"""Springs between atoms and sites, with constant Born charges and Raman tensors.
+    r"""A harmonic crystal with constant Born charges and Raman tensors.
 
     .. math::
 
         E = \tfrac12 u H u, \qquad \mu = \mu_0 + Z u, \qquad \alpha = \alpha_0 + G u,
 
-    with the displacements :math:`u` of the atoms from their sites. All Hartree atomic units.
+    with the displacements :math:`u` of the atoms from their sites, in Hartree atomic units.
     Born charges need not be integers: this dipole is single-valued under periodic boundaries.
 
     Args:
         sites: shape ``(n_atoms, 3)``, bohr.
         hessian: shape ``(3 n_atoms, 3 n_atoms)``, Eh/bohr^2, symmetric.
-        born_charges: shape ``(n_atoms, 3, 3)``, e, [I,i,j] = d dipole_i/d R_Ij. Without it there
-            is no dipole.
-        dipole: shape ``(3,)``, e bohr, at the sites.
-        polarizability: shape ``(3, 3)``, bohr^3, at the sites.
+        born_charges: shape ``(n_atoms, 3, 3)``, e, [I,i,j] = d dipole_i/d R_Ij; None for a
+            crystal without dipole.
+        dipole: mu_0, shape ``(3,)``, e bohr.
+        polarizability: alpha_0, shape ``(3, 3)``, bohr^3.
         polarizability_gradient: shape ``(n_atoms, 3, 3, 3)``, bohr^2,
-            [I,i,k,j] = d alpha_ik/d R_Ij. Without it there is no polarizability.
-        reference_cell: shape ``(3, 3)``, bohr; makes the sites follow the cell, which gives the
-            energy a strain derivative; None pins them in space.
+            [I,i,k,j] = d alpha_ik/d R_Ij; None for a crystal without polarizability.
+        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
+            the cell, and the energy has a strain derivative; None pins them in space.
 
     Raises:
         ConfigError: wrong shapes, or a Hessian that is not symmetric.
@@ -93,35 +93,36 @@ class HarmonicCrystal:
         return Jet(value, by_positions, self._sites.strain_derivative(u, by_positions))
 
     def angular_frequencies(self, masses: npt.ArrayLike) -> Array:
-        """Return the frequencies of the modes in rad/atu, ascending.
+        """Return the frequencies of the modes, shape ``(3 n_atoms,)``, rad/atu, in ascending order.
 
         Args:
             masses: shape ``(n_atoms,)``, electron masses.
 
         Raises:
-            EvaluationError: a mode is not bound.
+            EvaluationError: a mode is unstable.
         """
         weights = np.repeat(1.0 / np.sqrt(np.asarray(masses, dtype=np.float64)), 3)
         squared = np.linalg.eigvalsh(self._hessian * np.outer(weights, weights))
         if squared[0] <= 0.0:
             raise EvaluationError(
                 f"the lowest mode has the squared frequency {squared[0]:.3g}, so this crystal is "
-                "not bound; its hessian must be positive definite"
+                "unstable; its hessian must be positive definite"
             )
         return np.sqrt(squared)
 
     def free_energy(
         self, masses: npt.ArrayLike, thermal_energy: float, n_beads: int | None = None
     ) -> float:
-        r"""Return the exact free energy in Eh, of this crystal and of its ring polymers.
+        r"""Return the exact free energy of this crystal, or of its ring polymers, Eh.
 
         A ring polymer of harmonic modes is harmonic, with the squared frequencies
         :math:`\omega^2 + (2 P k_B T \sin(\pi k/P))^2`.
 
         Args:
             masses: shape ``(n_atoms,)``, electron masses.
-            thermal_energy: k_B T in Eh.
-            n_beads: of the ring polymer; 1 is the classical result, None the quantum one.
+            thermal_energy: k_B T, Eh.
+            n_beads: number of beads of the ring polymer; 1 gives the classical result, None the
+                quantum one.
         """
         omega = self.angular_frequencies(masses)
         if n_beads is None:
@@ -134,9 +135,12 @@ class HarmonicCrystal:
 
 
 def random_crystal(structure: Structure, seed: int = 0) -> HarmonicCrystal:
-    """Make a crystal about ``structure`` with random, non-symmetric tensors, for tests.
+    """Make a crystal with random tensors that are not symmetric, for tests.
 
-    Its sites follow the cell if the structure has one, so the energy has a strain derivative.
+    Args:
+        structure: positions of the sites. If it has a cell, the sites follow the cell, and the
+            energy has a strain derivative.
+        seed: seed of the random numbers.
     """
     random = np.random.default_rng(seed)
     n_atoms = structure.n_atoms

@@ -1,4 +1,4 @@
-"""A Morse molecule with a dipole that saturates: the smallest anharmonic infrared spectrum."""
+"""A Morse molecule with a dipole that saturates, for anharmonic infrared spectra."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mlobs_client.units import ANGSTROM, EV
 
 
 class MorseMolecule:
-    r"""Two atoms at the distance :math:`r`, in Hartree atomic units.
+    r"""A diatomic molecule of bond length :math:`r`, in Hartree atomic units.
 
     .. math::
 
         E = D\,(1 - e^{-a(r - r_0)})^2, \qquad \mu = q\,(R_2 - R_1)\, e^{-r/s}
 
-    The defaults are the OH bond whose exact levels the tests compare with.
+    The defaults are those of an OH bond.
 
     Args:
-        depth: D, Eh.
+        depth: well depth D, Eh.
         exponent: a, 1/bohr.
-        bond_length: r_0, bohr.
+        bond_length: equilibrium bond length r_0, bohr.
         charge: q, e.
-        screening_length: s, bohr.
+        screening_length: decay length s of the dipole, bohr.
     """
 
     provides = frozenset({"energy", "dipole", "born_charges"})

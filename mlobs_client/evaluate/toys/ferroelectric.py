@@ -1,4 +1,4 @@
-"""An ionic crystal that is polarized one way or the other, and whose dipole is multi-valued."""
+"""A ferroelectric ionic crystal with two polarizations and a multi-valued dipole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlobs_client.structure import Array, Structure
 
 
 class FerroelectricCrystal:
-    r"""Ions about their sites; some have a double well along one direction.
+    r"""An ionic crystal in which some ions have a double well along one direction.
 
     .. math::
 
@@ -25,25 +25,25 @@ class FerroelectricCrystal:
         \mu &= \sum_I N_I R_I + (Z_I - N_I)\, u_I
 
     with the displacements :math:`u_I` from the sites. An ion that moves by a lattice vector
-    :math:`a` changes the dipole by :math:`N_I a`; one that moves about its site by Z times the way.
-    From one minimum to the other the dipole changes by :math:`2 s_0 \sum Z_I \hat n`, which is no
-    quantum. A field E along n turns all over where :math:`Z E > 8 B / (3 \sqrt 3 s_0)`. All
-    Hartree atomic units.
+    :math:`a` changes the dipole by :math:`N_I a`; a displacement about its site by :math:`u`
+    changes it by :math:`Z_I u`. From one minimum to the other the dipole changes by
+    :math:`2 s_0 \sum Z_I \hat n`, which is not a quantum. A field E along n reverses the
+    polarization if :math:`Z E > 8 B / (3 \sqrt 3 s_0)`. All quantities are in Hartree atomic units.
 
     Args:
         sites: shape ``(n_atoms, 3)``, bohr.
         charges: N, shape ``(n_atoms,)``, integers, e.
         polar: indices of the atoms with a double well.
-        minimum: s_0, bohr.
+        minimum: distance s_0 of the minima from the site, bohr.
         barrier: B, Eh.
         spring_constant: K, Eh/bohr^2.
-        direction: n, of any length.
-        born_charges: Z, shape ``(n_atoms,)``, e; the integers if absent.
-        reference_cell: shape ``(3, 3)``, bohr; makes the sites follow the cell, which gives the
-            energy a strain derivative; None pins them in space.
+        direction: n, shape ``(3,)``, of any length.
+        born_charges: Z, shape ``(n_atoms,)``, e; by default the integers.
+        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
+            the cell, and the energy has a strain derivative; None pins them in space.
 
     Raises:
-        ConfigError: wrong shapes, charges that are not integers, or no such atom.
+        ConfigError: shapes are wrong, charges are not integers, or there is no such atom.
     """
 
     provides = frozenset({"energy", "dipole", "born_charges"})
@@ -68,7 +68,8 @@ class FerroelectricCrystal:
         self._polar = np.isin(np.arange(n_atoms), polar)
         if np.count_nonzero(self._polar) != np.size(polar):
             raise ConfigError(
-                f"polar = {np.asarray(polar).tolist()}: must name different ones of {n_atoms} atoms"
+                f"polar = {np.asarray(polar).tolist()}: must be indices of different atoms, from 0 "
+                f"to {n_atoms - 1}"
             )
         along = array("direction", direction, (3,))
         self._direction = along / np.linalg.norm(along)

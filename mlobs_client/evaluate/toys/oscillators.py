@@ -1,4 +1,4 @@
-"""Integer charges in anharmonic wells: the simplest multi-valued dipole."""
+"""Integer charges in anharmonic wells, with the simplest multi-valued dipole."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class ChargedOscillators:
         \mu &= \sum_I N_I R_I \\
         \alpha &= \sum_I \alpha_0 + \alpha_1 u_I + \tfrac12 \alpha_2 |u_I|^2
 
-    with the displacements :math:`u_I` from the sites. The dipole knows the positions only: an
-    atom that moves by a lattice vector :math:`a` changes it by :math:`N_I a`, and nothing else.
-    All Hartree atomic units.
+    with the displacements :math:`u_I` from the sites. The dipole depends on the positions only: an
+    atom that moves by a lattice vector :math:`a` changes it by :math:`N_I a`, and no other
+    observable. All quantities are in Hartree atomic units.
 
     Args:
         sites: shape ``(n_atoms, 3)``, bohr.
         charges: shape ``(n_atoms,)``, integers, e.
-        spring_constant: K, Eh/bohr^2, a number or a symmetric (3, 3) matrix.
+        spring_constant: K, Eh/bohr^2, a number or a symmetric matrix of shape ``(3, 3)``.
         cubic: c, Eh/bohr^3.
-        quartic: q, Eh/bohr^4; keep it large enough that the wells stay bound.
+        quartic: q, Eh/bohr^4; it must be large enough for bound wells.
         polarizability: alpha_0, shape ``(3, 3)``, bohr^3.
         polarizability_slope: alpha_1, shape ``(3, 3, 3)``, bohr^2, last axis is the displacement.
         polarizability_curvature: alpha_2, shape ``(3, 3)``, bohr.
-        reference_cell: shape ``(3, 3)``, bohr; makes the sites follow the cell, which gives the
-            energy a strain derivative; None pins them in space.
+        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
+            the cell, and the energy has a strain derivative; None pins them in space.
 
     Raises:
-        ConfigError: wrong shapes, or charges that are not integers.
+        ConfigError: shapes are wrong, or charges are not integers.
     """
 
     provides = frozenset(

@@ -1,4 +1,4 @@
-"""Ions in an elastic lattice: the simplest crystal that a field deforms."""
+"""Ions in an elastic lattice, the simplest crystal that a field deforms."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class PiezoelectricCrystal:
     with the displacements u of the atoms from the sites, which follow the cell h, the strain
     :math:`\eta = \tfrac12 (F F^T - 1)`, :math:`F = h_0^{-1} h`, and its traceless part
     :math:`\eta'`. The dipole of the sites grows with the cell, which is the piezoelectric effect;
-    springs that soften when the cell grows (g < 0) add electrostriction. All Hartree atomic units.
+    springs that soften when the cell grows (g < 0) add electrostriction. All quantities are in
+    Hartree atomic units.
 
     Args:
         sites: shape ``(n_atoms, 3)``, bohr, in the reference cell.
@@ -37,7 +38,7 @@ class PiezoelectricCrystal:
         softening: g; 1 + g tr(eta) has to stay positive.
 
     Raises:
-        ConfigError: wrong shapes, or charges that are not integers.
+        ConfigError: shapes are wrong, or charges are not integers.
     """
 
     provides = frozenset({"energy", "dipole", "born_charges"})
@@ -65,7 +66,7 @@ class PiezoelectricCrystal:
         return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def free_energy(self, cell: Array, thermal_energy: float, field: Array) -> float:
-        r"""The exact classical free energy of the ions in a field, at a fixed cell.
+        r"""Return the exact classical free energy of the ions in a field, at a fixed cell, Eh.
 
         .. math::
 
@@ -76,8 +77,8 @@ class PiezoelectricCrystal:
         exp(-(F + p V)/kT).
 
         Args:
-            cell: shape ``(3, 3)``, bohr.
-            thermal_energy: k_B T in Eh; 0 gives the minimum of the energy in the field.
+            cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+            thermal_energy: k_B T, Eh; 0 gives the minimum of the energy in the field.
             field: shape ``(3,)``, Eh/(e bohr).
         """
         deformation = self._deformation(cell)
@@ -113,7 +114,7 @@ class PiezoelectricCrystal:
         return 1.0 + self._softening * float(np.trace(_strain(deformation)))
 
     def _elastic(self, deformation: Array) -> tuple[float, Array]:
-        """Elastic energy, and its derivative by eta."""
+        """Return the elastic energy, and its derivative with respect to eta."""
         bulk, shear = self._moduli
         volume = abs(float(np.linalg.det(self._reference)))
         strain = _strain(deformation)

@@ -1,4 +1,4 @@
-"""Where the wells of a model crystal are, and how far the atoms are from them."""
+"""Sites of the atoms of a model crystal, and displacements from them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from mlobs_client.structure import Array, Structure
 
 
 class Sites:
-    """One site per atom, pinned in space or fixed to the lattice.
+    """The sites of all atoms, pinned in space or fixed to the lattice.
 
-    In a periodic structure an atom belongs to the nearest image of its site, so that energy and
-    forces are the same after it moved by a lattice vector.
+    In a periodic structure an atom belongs to the nearest image of its site, so that a move by a
+    lattice vector changes neither energy nor forces.
 
     Args:
         positions: shape ``(n_atoms, 3)``, bohr.
-        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows: the cell in which
-            ``positions`` are meant; in another cell the sites keep their fractional coordinates.
+        reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; the cell to which
+            ``positions`` refer. In another cell the sites keep their fractional coordinates.
             None pins the sites in space; then there is no strain derivative.
 
     Raises:
-        ConfigError: wrong shapes, or a reference cell without volume.
+        ConfigError: shapes are wrong, or the reference cell has no volume.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Sites:
             if abs(np.linalg.det(cell)) < 1e-6:
                 raise ConfigError(
                     f"reference_cell {cell.tolist()} bohr has no volume; give three lattice "
-                    "vectors, or leave it away to pin the sites in space"
+                    "vectors, or leave it out to pin the sites in space"
                 )
             self._fractional = self.positions @ np.linalg.inv(cell)
 
@@ -44,7 +44,8 @@ class Sites:
         """Return positions minus sites, shape ``(n_atoms, 3)``, bohr.
 
         Raises:
-            EvaluationError: another number of atoms than of sites, or no cell to fix sites to.
+            EvaluationError: the numbers of atoms and sites differ, or sites that are fixed to a
+                lattice have no cell.
         """
         if structure.n_atoms != len(self.positions):
             raise EvaluationError(
@@ -56,7 +57,7 @@ class Sites:
             if structure.volume < 1e-6:
                 raise EvaluationError(
                     "the sites are fixed to a lattice, but the structure has no cell; give it "
-                    "one, or leave reference_cell away"
+                    "one, or leave out reference_cell"
                 )
             sites = self._fractional @ structure.cell
         displacements = structure.positions - sites
@@ -66,17 +67,25 @@ class Sites:
         return displacements
 
     def strain_derivative(self, displacements: Array, by_positions: Array) -> Array | None:
-        """Chain rule for a function of the displacements; None for pinned sites."""
+        """Apply the chain rule to a function of the displacements; None for pinned sites.
+
+        Args:
+            displacements: shape ``(n_atoms, 3)``, bohr.
+            by_positions: d(value)/dR, shape ``(*shape, n_atoms, 3)``, per bohr.
+
+        Returns:
+            d(value)/d(strain), shape ``(*shape, 3, 3)``.
+        """
         if self._fractional is None:
             return None
         return strain_derivative(displacements, by_positions)
 
 
 def array(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Read a parameter as an array; sizes -1 are free.
+    """Read a parameter as an array; a size of -1 may have any value.
 
     Raises:
-        ConfigError: it is not numbers of this shape.
+        ConfigError: it does not consist of finite numbers of this shape.
     """
     try:
         result = np.array(value, dtype=np.float64)
@@ -93,10 +102,10 @@ def array(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
 
 
 def integer_charges(value: npt.ArrayLike, n_atoms: int) -> Array:
-    """Read charges whose dipole jumps by quanta, shape ``(n_atoms,)``, e.
+    """Read charges whose dipole jumps by whole quanta, shape ``(n_atoms,)``, e.
 
     Raises:
-        ConfigError: they are not integers, or not one for each atom.
+        ConfigError: they are not integers, or their number is not that of the atoms.
     """
     charges = array("charges", value, (n_atoms,))
     if not np.array_equal(charges, np.round(charges)):

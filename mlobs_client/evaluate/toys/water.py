@@ -1,4 +1,4 @@
-"""q-TIP4P/F water: a molecule or a cluster, with a dipole and a simple polarizability."""
+"""The q-TIP4P/F model of water molecules and clusters, with a simple polarizability."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANGLE_CONSTANT: Final = 87.85 * _KCAL_PER_MOL
 LJ_DEPTH: Final = 0.1852 * _KCAL_PER_MOL
 LJ_DIAMETER: Final = 3.1589 * ANGSTROM
 M_CHARGE: Final = -1.1128
-M_WEIGHT: Final = 0.73612  # of the oxygen in the position of the charge M
+M_WEIGHT: Final = 0.73612  # weight of the oxygen in the position of the charge M
 
 _SITES: Final = np.array(
     [[M_WEIGHT, (1 - M_WEIGHT) / 2, (1 - M_WEIGHT) / 2], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
@@ -32,16 +32,16 @@ _SITES: Final = np.array(
 _SITE_CHARGES: Final = np.array([M_CHARGE, -M_CHARGE / 2, -M_CHARGE / 2])
 _ATOM_CHARGES: Final = _SITE_CHARGES @ _SITES
 
-# Bond polarizabilities: of the size of a water molecule's, not fitted to anything.
+# bond polarizabilities of about the size of those of a water molecule, not fitted
 _BOND_MEAN: Final = (4.9, 3.0)  # bohr^3 at the equilibrium bond length, and its slope, bohr^2
 _BOND_ANISOTROPY: Final = (2.0, 4.0)
 
 
 class Qtip4pf:
-    """q-TIP4P/F water without periodic images; atoms in the order O H H, O H H, ...
+    """q-TIP4P/F water without periodic images; the order of the atoms is O H H, O H H, ...
 
-    Without boundaries energies and dipoles are smooth at all distances, so that every
-    derivative is exact. The polarizability is a sum over O-H bonds of tensors linear in the bond
+    Without a cutoff, energies and dipoles are smooth at all distances, so that every derivative is
+    exact. The polarizability is a sum over O-H bonds of tensors linear in the bond
     length; it serves to test derivatives, not to compare with Raman spectra.
 
     Source:
@@ -151,7 +151,7 @@ def _coulomb(molecules: Array) -> tuple[float, Array]:
 
 
 def _bond_polarizability(molecules: Array) -> tuple[Array, Array]:
-    """Sum of ``mean(r) 1 + anisotropy(r) (n n - 1/3)`` over bonds of length r, direction n."""
+    """Sum ``mean(r) 1 + anisotropy(r) (n n - 1/3)`` over bonds of length r, direction n."""
     alpha = np.zeros((3, 3))
     gradient = np.zeros((*molecules.shape[:2], 3, 3, 3))  # [molecule, atom, i, k, j]
     one = np.eye(3)

@@ -1,6 +1,6 @@
-"""Particles in one-dimensional landscapes pinned in space: wells and barriers of the textbooks.
+"""Particles in one-dimensional potentials pinned in space: the wells and barriers of textbooks.
 
-Each particle feels a profile along one axis and harmonic walls along the two others.
+Each particle moves in a profile along one axis and in harmonic wells along the two others.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV, INVERSE_CM
 
 Profile = Callable[[Array], tuple[Array, Array]]
-"""Coordinates (bohr) to energies (Eh) and their derivatives (Eh/bohr)."""
+"""A function of coordinates (bohr) that gives energies (Eh) and their derivatives (Eh/bohr)."""
 
 
 class ExternalPotential:
-    """The same profile and the same walls for every atom; all Hartree atomic units.
+    """An external potential that is the same for every atom, in Hartree atomic units.
 
     The dipole is charge times position. The energy has no strain derivative, because the
-    landscape does not follow the cell.
+    potential does not follow the cell.
 
     Args:
-        profile: along ``axis``.
+        profile: potential along ``axis``.
         axis: 0, 1 or 2 for x, y or z.
         wall_constant: force constant along the two other axes, Eh/bohr^2.
-        charge: of each atom, e.
+        charge: charge of each atom, e.
 
     Raises:
         ConfigError: there is no such axis.
@@ -69,9 +69,16 @@ def double_well(
     wall_constant: float = 0.5517,
     charge: float = 1.0,
 ) -> ExternalPotential:
-    """Quartic double well with minima at +-``minimum`` (bohr), ``barrier`` (Eh) above them.
+    """Make a quartic double well, whose energy is zero at the top of the barrier.
 
-    The energy is zero on top of the barrier. The defaults are i-PI's driver ``doublewell_1D``.
+    The defaults are those of i-PI's driver ``doublewell_1D``.
+
+    Args:
+        minimum: distance of the minima from the barrier, bohr.
+        barrier: height of the barrier above the minima, Eh.
+        axis: 0, 1 or 2 for x, y or z.
+        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        charge: charge of each atom, e.
 
     Source:
         Craig and Manolopoulos, J. Chem. Phys. 122, 084106 (2005), as quoted in i-PI.
@@ -91,10 +98,18 @@ def eckart(
     wall_constant: float = 0.5517,
     charge: float = 1.0,
 ) -> ExternalPotential:
-    """Symmetric Eckart barrier, height / cosh(x / width)^2, in Eh and bohr."""
+    """Make a symmetric Eckart barrier, height / cosh(x / width)^2.
+
+    Args:
+        height: height of the barrier, Eh.
+        width: width of the barrier, bohr.
+        axis: 0, 1 or 2 for x, y or z.
+        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        charge: charge of each atom, e.
+    """
 
     def profile(x: Array) -> tuple[Array, Array]:
-        # 1/cosh overflows for particles that flew away; written with a decaying exponential
+        # a decaying exponential does not overflow far away, as cosh does
         decay = np.exp(-2.0 * np.abs(x) / width)
         energy = 4.0 * height * decay / (1.0 + decay) ** 2
         return energy, -2.0 / width * np.tanh(x / width) * energy
@@ -110,15 +125,15 @@ def morse_wall(
     wall_constant: float = EV / ANGSTROM**2,
     charge: float = 1.0,
 ) -> ExternalPotential:
-    """Quartic expansion of a Morse well along z, as in i-PI's driver ``MorseHarmonic``.
+    """Make a quartic expansion of a Morse well along z, as in i-PI's driver ``MorseHarmonic``.
 
     Args:
-        depth: of the Morse well, Eh.
-        exponent: 1/bohr.
-        centre: of the well, bohr.
-        axis: of the well.
-        wall_constant: along the other axes, Eh/bohr^2.
-        charge: of each atom, e.
+        depth: depth of the Morse well, Eh.
+        exponent: exponent of the Morse well, 1/bohr.
+        centre: centre of the well, bohr.
+        axis: 0, 1 or 2 for x, y or z.
+        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        charge: charge of each atom, e.
     """
 
     def profile(x: Array) -> tuple[Array, Array]:
@@ -129,5 +144,5 @@ def morse_wall(
 
 
 def quartic_morse(x: Array) -> tuple[Array, Array]:
-    """Return (1 - exp(-x))^2 up to x^4 and its derivative."""
+    """Return (1 - exp(-x))^2 up to the order x^4, and its derivative."""
     return x**2 - x**3 + 7.0 / 12.0 * x**4, 2.0 * x - 3.0 * x**2 + 7.0 / 3.0 * x**3

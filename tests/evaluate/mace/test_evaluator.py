@@ -553,18 +553,18 @@ def test_large_structures_are_evaluated_one_by_one_and_the_size_of_batches_stays
     evaluator = MaceEvaluator(mace.potential({"it": network("potential")}), max_edges=100)
     grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3) * 3.0
     dense = Structure(np.full(27, 8), grid, 9.0 * np.eye(3))
-    assert evaluator.at_once([dense] * 4) == 1
+    assert evaluator.preferred_batch_size([dense] * 4) == 1
     pair = Structure(np.array([8, 1]), grid[:2], 90.0 * np.eye(3))
-    assert evaluator.at_once([pair] * 4) == 50
+    assert evaluator.preferred_batch_size([pair] * 4) == 50
     apart = replace(pair, positions=20.0 * pair.positions)
-    assert evaluator.at_once([apart] * 4) == 50
+    assert evaluator.preferred_batch_size([apart] * 4) == 50
 
 
 def test_a_given_batch_overrides_the_estimate_from_edges(network) -> None:
     potential = mace.potential({"it": network("potential")})
     evaluator = MaceEvaluator(potential, max_edges=1, batch=3)
     pair = Structure(np.array([8, 1]), np.array([[0.0, 0, 0], [1.8, 0, 0]]), 20.0 * np.eye(3))
-    assert evaluator.at_once([pair] * 4) == 3
+    assert evaluator.preferred_batch_size([pair] * 4) == 3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

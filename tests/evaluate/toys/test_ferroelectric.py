@@ -66,5 +66,7 @@ def test_the_state_against_the_field_is_there_up_to_the_coercive_field() -> None
 def test_impossible_parameters_are_refused() -> None:
     with pytest.raises(ConfigError, match="charges must be integers"):
         FerroelectricCrystal(SITES, [4.5, -4.5], [0])
-    with pytest.raises(ConfigError, match=r"polar = \[2\]: must name different ones of 2 atoms"):
+    with pytest.raises(
+        ConfigError, match=r"polar = \[2\]: must be indices of different atoms, from 0 to 1"
+    ):
         FerroelectricCrystal(SITES, [4, -4], [2])
