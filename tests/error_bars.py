@@ -256,7 +256,7 @@ def _langevin_liquid(n_samples: int, way: str, random: np.random.Generator) -> R
     else:
         made = diffusion_from_velocities([velocities], masses, 1.0, every, 10)
     if way == "power of time":
-        return _told(made.exponent, 1.0)
+        return _told(made.msd_exponent, 1.0)
     # sum of exp(-lag/memory) over all lags, by the trapezoidal rule
     exact = (0.5 + 1.0 / np.expm1(1.0 / MEMORY)) * (1.0 - 1.0 / N_PARTICLES) * BOHR2_PER_TIME
     return _told(made.coefficient, exact)

@@ -60,7 +60,8 @@ OPEN = {
 """Modules that are public as a whole."""
 IN_SENTENCES = {
     *("ipi", "evaluate", "evaluate.toys", "evaluate.networks", "evaluate.compile"),
-    *("evaluate.mace", "bench", "learn", "check"),
+    *("evaluate.mace", "analysis.vibrations", "analysis.transport", "analysis.liquids"),
+    *("bench", "learn", "check"),
     *("launch", "campaign", "cli.__init__", "cli.bench", "cli.campaign", "cli.launch", "cli.run"),
     *("client", "record", "terms", "wire", "studies.__init__", "studies.conserved_figure"),
     *("studies.demo", "studies.demo_results", "studies.field_runs", "studies.masses"),

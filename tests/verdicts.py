@@ -19,7 +19,7 @@ from error_bars import SEED, relaxation
 from error_bars_distributions import coefficients
 
 from mlobs_client.analysis import volume as volumes
-from mlobs_client.analysis.liquids.freezing import find_onset
+from mlobs_client.analysis.liquids.freezing import arrest_field
 from mlobs_client.analysis.response.branches_of_runs import align_runs
 from mlobs_client.errors import MlobsError, RecordError
 from mlobs_client.ipi.properties import Properties
@@ -145,10 +145,10 @@ def _branches(n_independent: float, rng: np.random.Generator) -> bool:
 def _onset(n_blocks: int, rng: np.random.Generator) -> bool:
     """A decision where the diffusion is just at the limit."""
     try:
-        found = find_onset(np.array([0.0, 0.1]), coefficients(0.1, n_blocks, rng), 0.1)
+        found = arrest_field(np.array([0.0, 0.1]), coefficients(0.1, n_blocks, rng), 0.1)
     except RecordError:  # the noise hides the diffusion without a field, too: nothing is decided
         return False
-    return found.verdicts[1] != "undecided"
+    return found.phases[1] != "undecided"
 
 
 VERDICTS: Final[Mapping[str, tuple[Verdict, float]]] = {

@@ -1,7 +1,7 @@
-"""Arrays in, small frozen results out: correlation functions, spectra, responses, with errors.
+"""Analyse trajectories: spectra, responses, transport and liquids, with errors.
 
-Arrays are in Hartree atomic units; results are in the units of their readers (cm^-1,
-V/angstrom, ...) and say which.
+The functions take arrays and return small frozen results. Arrays are in Hartree atomic units;
+results are in the units of the field (cm^-1, V/angstrom, ...), which they name.
 """
 
 import lazy_loader

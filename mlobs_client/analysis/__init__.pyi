@@ -13,7 +13,7 @@ from .liquids.distributions import (
     mode,
     radial_distribution,
 )
-from .liquids.freezing import Onset, find_onset
+from .liquids.freezing import ArrestField, arrest_field
 from .liquids.orientation import Orientation, find_bisectors, orientation
 from .reliability import Reliability, reliability
 from .response.dielectric import (
@@ -50,6 +50,7 @@ from .vibrations.timestep import PeakShift, correct_timestep, peak_shifts
 from .vibrations.vdos import vdos
 
 __all__ = [
+    "ArrestField",
     "Calibration",
     "Covariance",
     "Coverage",
@@ -57,7 +58,6 @@ __all__ = [
     "Diffusion",
     "Errors",
     "FieldEnsemble",
-    "Onset",
     "Orientation",
     "OxidationNumber",
     "PeakShift",
@@ -68,6 +68,7 @@ __all__ = [
     "Reweighted",
     "SpectrumSettings",
     "Winding",
+    "arrest_field",
     "average_beads",
     "calibrate",
     "correct_for_size",
@@ -82,7 +83,6 @@ __all__ = [
     "diffusion_from_velocities",
     "find_bisectors",
     "find_bonds",
-    "find_onset",
     "highest",
     "histogram",
     "infrared",

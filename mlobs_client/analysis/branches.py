@@ -1,8 +1,8 @@
 """Branches of the dipoles of periodic cells.
 
-The dipole of a periodic cell is defined up to a quantum, e times a lattice vector. A series that
-is wrapped (computed from positions inside the cell, or from Berry phases) jumps by quanta; one
-from unwrapped positions does not, and must then be left as it is.
+The dipole of a periodic cell is defined up to a quantum, e times a lattice vector. A series from
+wrapped positions, or from Berry phases, jumps by quanta. A series from unwrapped positions does
+not, and must not be changed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from mlobs_client.results.estimate import check_series
 from mlobs_client.structure import Array
 
 LARGEST_STEP: Final = 0.25
-"""Largest change, in quanta, between neighbours that still tells on which branch they are: the
-other choice would be three times as far."""
+"""Largest change between neighbours at which their branch is still certain, in quanta; any other
+branch would be at least three times as far away."""
 
 
 def unwrap_dipole(
     dipoles: Array, cell: Array, remedy: str = "write the dipole more often"
 ) -> Array:
-    """Take jumps by e x lattice vectors out of a series of dipoles.
+    """Remove jumps by e x lattice vectors from a series of dipoles.
 
     Args:
         dipoles: shape ``(t, 3)``, e bohr.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; the same at all times.
-        remedy: what the error advises.
+        remedy: advice for the error message.
 
     Returns:
-        Shape ``(t, 3)``, on the branch of the first sample.
+        Dipoles on the branch of the first sample, shape ``(t, 3)``, e bohr.
 
     Raises:
         RecordError: a step between samples is too large to tell a jump from motion.
@@ -47,18 +47,19 @@ def unwrap_dipole(
 
 
 def average_beads(dipoles: Array, cell: Array | None = None) -> Array:
-    """Mean dipole over the beads of a path integral: the Kubo-transformed estimator.
+    """Average dipoles over the beads of a path integral, the Kubo-transformed estimator.
 
     Args:
         dipoles: shape ``(n_beads, t, 3)``, e bohr.
-        cell: shape ``(3, 3)``, bohr, rows; if given, all beads are first brought to the branch
-            of bead 0.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; if given, all beads are first moved
+            to the branch of bead 0.
 
     Returns:
-        Shape ``(t, 3)``, e bohr.
+        Mean dipoles, shape ``(t, 3)``, e bohr.
 
     Raises:
-        RecordError: wrong shape, not finite, or beads too far apart to tell their branch.
+        RecordError: the shape is wrong, a number is not finite, or beads are too far apart to
+            tell their branch.
     """
     checked = check_series(dipoles, "dipoles of beads", least=1)
     if checked.ndim != 3 or checked.shape[-1] != 3:
@@ -72,7 +73,19 @@ def average_beads(dipoles: Array, cell: Array | None = None) -> Array:
 
 
 def on_one_branch(series: Sequence[list[Array]], strength: Array, cell: Array) -> list[list[Array]]:
-    """Shift all runs by quanta next to their neighbours, from the weakest field outwards."""
+    """Shift runs by quanta to the branch of their neighbours, from the weakest field outwards.
+
+    Args:
+        series: for each field, its runs of shape ``(t, 3)``, e bohr.
+        strength: signed strength of each field, in rising order, shape ``(n_fields,)``.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+
+    Returns:
+        The runs of each field, e bohr.
+
+    Raises:
+        RecordError: neighbouring fields are too far apart to tell the branch.
+    """
     start = int(np.argmin(np.abs(strength)))
     steps = [(start, start)]
     steps += [(i, i - 1) for i in range(start + 1, len(series))]
@@ -96,14 +109,18 @@ def on_one_branch(series: Sequence[list[Array]], strength: Array, cell: Array) -
 
 
 def in_quanta(dipoles: Array, cell: Array) -> Array:
-    """Components along the lattice vectors: of dipoles in quanta, of positions in fractions.
+    """Return components along the lattice vectors, in quanta.
 
     Args:
-        dipoles: shape ``(..., 3)``, e bohr.
+        dipoles: shape ``(..., 3)``, e bohr; for positions in bohr, the components are fractional
+            coordinates.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
 
+    Returns:
+        Shape ``(..., 3)``, the last axis counts lattice vectors.
+
     Raises:
-        RecordError: wrong shapes, or a cell without volume.
+        RecordError: shapes are wrong, or the cell has no volume.
     """
     cell = np.asarray(cell, dtype=np.float64)
     if cell.shape != (3, 3) or not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-6:
@@ -117,15 +134,15 @@ def in_quanta(dipoles: Array, cell: Array) -> Array:
 
 
 def check_resolved(remainders: Array, what: str, remedy: str) -> None:
-    """Refuse steps that may be jumps of the branch or motion.
+    """Refuse steps that may be either jumps of branch or motion.
 
     Args:
-        remainders: steps less whole quanta, shape ``(..., 3)``, quanta.
-        what: lies between two of them, for the error.
-        remedy: what the error advises.
+        remainders: steps minus whole quanta, shape ``(..., 3)``, quanta.
+        what: name of the elements between which the steps are, for the error.
+        remedy: advice for the error.
 
     Raises:
-        RecordError: one is larger than :data:`LARGEST_STEP`.
+        RecordError: a remainder is larger than :data:`LARGEST_STEP`.
     """
     if remainders.size == 0 or np.abs(remainders).max() <= LARGEST_STEP:
         return

@@ -1,18 +1,18 @@
-r"""Calibration of a committee: by how much its spread has to be scaled to tell its errors.
+r"""Calibrate committees: find the factor by which their spread predicts their errors.
 
-With members :math:`x_m`, their mean, their variance :math:`s^2` (with :math:`M - 1`), and errors
-:math:`e` of the mean, the truth is taken for one more draw with :math:`\alpha` times the width of
-the members. The mean of M members has a width of its own, so
+Let M members have the variance :math:`s^2` (with :math:`M - 1`), and let their mean have the errors
+:math:`e`. The true value is assumed to be one more sample of a distribution that is
+:math:`\alpha` times as wide as that of the members. The mean of M members fluctuates, too, so
 
 .. math::  \langle e^2 \rangle = (\alpha^2 + 1/M) \langle s^2 \rangle,
 
-and :math:`e / \sqrt{\alpha^2 + 1/M}\, s` follows Student's t with M - 1 degrees of freedom. The
-mean of the ratios is then
-:math:`\langle e^2/s^2 \rangle = (\alpha^2 + 1/M)\,(M - 1)/(M - 3)`, which has no variance for
-M <= 5: alpha is always from the ratio of means, and from six members the other is told beside it.
+and :math:`e / \sqrt{\alpha^2 + 1/M}\, s` follows Student's t distribution with M - 1 degrees of
+freedom. The mean of the ratios is then :math:`\langle e^2/s^2 \rangle = (\alpha^2 + 1/M)\,(M -
+1)/(M - 3)`, which has an infinite variance for M <= 5. So alpha is always estimated from the ratio
+of means; for six members or more, the mean of ratios is given in addition.
 
 Source:
-    Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), without their limit of many members.
+    Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), without the limit of many members.
 """
 
 from __future__ import annotations
@@ -27,29 +27,32 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.structure import Array, Integers
 
 FEWEST_MEMBERS: Final = 3
-"""The spread of two is below a tenth of the true width in 8 % of all cases, and nothing is left to
-judge a bin by."""
+"""Smallest number of members: the spread of two is below a tenth of the true width in 8 % of all
+cases, and leaving one out, as a reliability diagram does, leaves no spread."""
 
 MEAN_OF_RATIOS_FROM: Final = 6
-"""Members from which the mean of ratios has a variance."""
+"""Smallest number of members for which the variance of the ratios is finite."""
 
 FEWEST_FRAMES: Final = 5
+"""Smallest number of labelled structures."""
+
 N_BOOTSTRAP: Final = 2000
+"""Number of bootstrap samples."""
 
 
 @dataclass(frozen=True)
 class Errors:
     """Errors of the mean of a committee and the deviations of its members from it.
 
-    A row is an atom, or a structure; its components are on an equal footing, so that a rotation
-    changes no sum of squares over them.
+    A row is an atom or a structure. Its components have equal weights, so that a rotation does not
+    change the sum of their squares.
 
     Attributes:
-        quantity: such as ``"forces"``.
-        unit: of all numbers.
-        errors: shape ``(n_rows, n_components)``, label less mean.
-        deviations: shape ``(n_members, n_rows, n_components)``, members less mean.
-        frames: shape ``(n_rows,)``, the labelled structure that a row belongs to, counted from 0.
+        quantity: name of the quantity, such as ``"forces"``.
+        unit: unit of all numbers.
+        errors: label minus mean, shape ``(n_rows, n_components)``, in ``unit``.
+        deviations: members minus mean, shape ``(n_members, n_rows, n_components)``, in ``unit``.
+        frames: index of the labelled structure of each row, from 0, shape ``(n_rows,)``.
     """
 
     quantity: str
@@ -68,22 +71,22 @@ class Errors:
 
     @property
     def variances(self) -> Array:
-        """Of the members, with ``n_members - 1``, shape ``(n_rows, n_components)``."""
+        """Variances over the members (ddof=1), ``(n_rows, n_components)``, in ``unit`` squared."""
         return np.asarray((self.deviations**2).sum(axis=0) / (self.n_members - 1))
 
     @property
     def row_spreads(self) -> Array:
-        """Spread of each row, pooled over its components, shape ``(n_rows,)``."""
+        """Spread of each row, pooled over its components, shape ``(n_rows,)``, in ``unit``."""
         return np.asarray(np.sqrt(self.variances.mean(axis=1)))
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many errors are within a multiple of the calibrated spread, as fractions.
+    """Fractions of errors that lie within a multiple of the calibrated spread.
 
     Attributes:
-        observed: of all components of all rows.
-        expected: by Student's t with ``n_members - 1`` degrees of freedom.
+        observed: fraction of the components of all rows.
+        expected: fraction according to Student's t with ``n_members - 1`` degrees of freedom.
     """
 
     observed: float
@@ -92,22 +95,24 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What labelled structures say about the spread of a committee.
+    """The calibration of the spread of a committee on labelled structures.
 
     Attributes:
-        alpha: the factor of the spread, from the ratio of means.
-        error: of alpha, standard error by bootstrap over the structures, and not less than that of
-            normal errors.
-        mean_of_ratios: alpha and its error from the mean of ratios; None below six members.
-        n_members: of the committee.
-        n_frames: labelled structures.
-        rms_error: of the mean.
-        rms_spread: of the members, not calibrated.
-        smallest_spread: of a row, pooled over its components, not calibrated.
-        largest_spread: the same.
-        coverage: within one and within two calibrated spreads.
-        rank_correlation: of Spearman, of the errors and spreads of rows; None for fewer than three
-            rows, or where all are equal.
+        alpha: factor of the spread, from the ratio of means.
+        error: standard error of alpha, by bootstrap over the structures, and at least that for
+            normally distributed errors.
+        mean_of_ratios: alpha and its error from the mean of ratios; None for fewer than six
+            members.
+        n_members: number of members.
+        n_frames: number of labelled structures.
+        rms_error: root mean square error of the mean, in the unit of the data.
+        rms_spread: root mean square spread before calibration, in the unit of the data.
+        smallest_spread: smallest spread of a row before calibration, pooled over its components,
+            in the unit of the data.
+        largest_spread: largest spread of a row, likewise.
+        coverage: fractions of errors within one and within two calibrated spreads.
+        rank_correlation: rank correlation (Spearman) of the errors and spreads of rows; None for
+            fewer than three rows, or if all are equal.
     """
 
     alpha: float
@@ -124,27 +129,27 @@ class Calibration:
 
 
 def calibrate(data: Errors, seed: int = 0) -> Calibration:
-    """Estimate alpha, and judge the calibrated spread.
+    """Estimate alpha, and assess the calibrated spread.
 
     Args:
-        data: of at least three members and five structures that are independent of each other and
-            of the training.
-        seed: of the bootstrap.
+        data: errors of at least three members on at least five structures, which are independent
+            of each other and of the training.
+        seed: seed of the bootstrap.
 
     Raises:
-        ConfigError: too few members or structures, members that all agree, or errors that are no
-            larger than the width of the mean of the members.
+        ConfigError: there are too few members or structures, all members agree, or the errors are
+            smaller than the standard error of the mean of the members.
     """
     _check(data)
     variances, squares = data.variances, data.errors**2
     sums = [_by_frame(data, values.mean(axis=1)) for values in (squares, variances)]
     weights = bootstrap_weights(data.n_frames, seed)
     width = 1.0 / data.n_members
-    found = _alpha(sums[0].sum() / sums[1].sum() - width, data)
+    alpha = _alpha(sums[0].sum() / sums[1].sum() - width, data)
     resampled = np.sqrt(np.maximum((weights @ sums[0]) / (weights @ sums[1]) - width, 0.0))
     return Calibration(
-        alpha=found,
-        error=max(standard_error(resampled, data.n_frames), _least_error(data, found)),
+        alpha=alpha,
+        error=max(standard_error(resampled, data.n_frames), _least_error(data, alpha)),
         mean_of_ratios=_mean_of_ratios(data, weights),
         n_members=data.n_members,
         n_frames=data.n_frames,
@@ -152,18 +157,18 @@ def calibrate(data: Errors, seed: int = 0) -> Calibration:
         rms_spread=float(np.sqrt(variances.mean())),
         smallest_spread=float(data.row_spreads.min()),
         largest_spread=float(data.row_spreads.max()),
-        coverage=(coverage(data, found, 1.0), coverage(data, found, 2.0)),
+        coverage=(coverage(data, alpha, 1.0), coverage(data, alpha, 2.0)),
         rank_correlation=_rank_correlation(np.sqrt(squares.mean(axis=1)), data.row_spreads),
     )
 
 
 def coverage(data: Errors, alpha: float, multiple: float) -> Coverage:
-    """How many errors are within ``multiple * alpha * spread``.
+    """Return the fractions of errors within ``multiple * alpha * spread``.
 
     Args:
         data: errors and deviations.
-        alpha: of the spread.
-        multiple: of the calibrated spread.
+        alpha: factor of the spread.
+        multiple: number of calibrated spreads.
     """
     inside = np.abs(data.errors) <= multiple * alpha * np.sqrt(data.variances)
     n_members = data.n_members
@@ -175,8 +180,8 @@ def coverage(data: Errors, alpha: float, multiple: float) -> Coverage:
 def _check(data: Errors) -> None:
     if data.n_members < FEWEST_MEMBERS:
         raise ConfigError(
-            f"{data.quantity}: {data.n_members} members cannot be calibrated, for their spread "
-            f"says next to nothing; give at least {FEWEST_MEMBERS} models"
+            f"{data.quantity}: {data.n_members} members cannot be calibrated, as their spread "
+            f"is too uncertain; give at least {FEWEST_MEMBERS} models"
         )
     if data.n_frames < FEWEST_FRAMES:
         raise ConfigError(
@@ -185,8 +190,8 @@ def _check(data: Errors) -> None:
         )
     if not data.variances.any():
         raise ConfigError(
-            f"{data.quantity}: all members agree, so no factor makes errors of their spread; give "
-            "models that were trained with different seeds or splits"
+            f"{data.quantity}: all members agree, so their spread is zero; give models that were "
+            "trained with different seeds or splits"
         )
 
 
@@ -201,11 +206,12 @@ def _alpha(squared: float, data: Errors) -> float:
 
 
 def _least_error(data: Errors, alpha: float) -> float:
-    """Standard error of alpha if errors and deviations were normal.
+    """Return the standard error of alpha for normally distributed errors and deviations.
 
-    A few structures may look alike by luck, and their bootstrap certain. How many numbers of a
-    structure are independent, n, is seen from the deviations: the part r of a member in the sum of
-    squares of a structure, times M, has the variance (2 M - 4)/((M - 1) n + 2).
+    The errors of a few structures may agree by chance, which makes the bootstrap too certain. The
+    number n of independent components of a structure follows from the deviations: the share of a
+    member in the sum of squares of a structure, times M, has the variance
+    (2 M - 4)/((M - 1) n + 2).
     """
     n_members, n_frames = data.n_members, data.n_frames
     own = np.array([_by_frame(data, squares.mean(axis=1)) for squares in data.deviations**2])
@@ -218,7 +224,7 @@ def _least_error(data: Errors, alpha: float) -> float:
 
 
 def _mean_of_ratios(data: Errors, weights: Array) -> tuple[float, float] | None:
-    """Where members agree exactly, as by symmetry, there is no ratio."""
+    """Return alpha from the mean of ratios, which leaves out components without any spread."""
     if data.n_members < MEAN_OF_RATIOS_FROM:
         return None
     variances = data.variances
@@ -226,10 +232,10 @@ def _mean_of_ratios(data: Errors, weights: Array) -> tuple[float, float] | None:
     ratios = np.divide(data.errors**2, variances, out=np.zeros_like(variances), where=differ)
     sums, counts = (_by_frame(data, values.sum(axis=1)) for values in (ratios, 1.0 * differ))
     factor, width = (data.n_members - 3) / (data.n_members - 1), 1.0 / data.n_members
-    found = factor * sums.sum() / counts.sum() - width
+    squared = factor * sums.sum() / counts.sum() - width
     resampled = factor * (weights @ sums) / np.maximum(weights @ counts, 1.0) - width
     error = standard_error(np.sqrt(np.maximum(resampled, 0.0)), data.n_frames)
-    return float(np.sqrt(max(found, 0.0))), error
+    return float(np.sqrt(max(squared, 0.0))), error
 
 
 def _by_frame(data: Errors, values: Array) -> Array:
@@ -237,13 +243,13 @@ def _by_frame(data: Errors, values: Array) -> Array:
 
 
 def bootstrap_weights(n_frames: int, seed: int) -> Array:
-    """How often each structure was drawn, shape ``(n_bootstrap, n_frames)``.
+    """Return how often each structure is drawn, shape ``(n_bootstrap, n_frames)``.
 
-    Structures are drawn and not atoms: the errors within one belong together.
+    Structures are drawn instead of atoms, because the errors within a structure are correlated.
 
     Args:
-        n_frames: structures.
-        seed: of the drawing.
+        n_frames: number of structures.
+        seed: seed of the random numbers.
     """
     random = np.random.default_rng(seed)
     drawn = random.multinomial(n_frames, np.full(n_frames, 1.0 / n_frames), size=N_BOOTSTRAP)
@@ -251,13 +257,11 @@ def bootstrap_weights(n_frames: int, seed: int) -> Array:
 
 
 def standard_error(resampled: Array, n_frames: int) -> float:
-    """Standard error of a bootstrap.
-
-    It takes the samples for all there is, which makes few of them look certain; this is corrected.
+    """Return the standard error of a bootstrap, corrected for the number of structures.
 
     Args:
-        resampled: the estimate from each drawing.
-        n_frames: structures that were drawn from.
+        resampled: the estimate from each bootstrap sample, shape ``(n_bootstrap,)``.
+        n_frames: number of structures.
     """
     return float(resampled.std() * np.sqrt(n_frames / (n_frames - 1)))
 

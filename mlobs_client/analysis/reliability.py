@@ -1,4 +1,4 @@
-"""Reliability diagrams: errors against spreads, in bins that no noise of the spread chooses."""
+"""Reliability diagrams: errors against spreads, in bins that the noise of spreads does not bias."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mlobs_client.analysis.calibration import Errors, bootstrap_weights, standar
 from mlobs_client.structure import Array
 
 MOST_BINS: Final = 10
+"""Largest number of bins."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Reliability:
     """A reliability diagram: errors against calibrated spreads, by bins of rows.
 
     Attributes:
-        spreads: shape ``(n_bins,)``, root mean square of alpha times the spread.
-        errors: shape ``(n_bins,)``, root mean square of the errors of the mean.
-        uncertainties: shape ``(n_bins,)``, of ``errors``, by bootstrap over the structures.
-        slope: error over spread of a perfect committee, sqrt(1 + 1/(M alpha^2)): the mean has an
-            error of its own.
+        spreads: root mean square of the calibrated spread, shape ``(n_bins,)``, in the unit of the
+            data.
+        errors: root mean square of the errors of the mean, shape ``(n_bins,)``, same unit.
+        uncertainties: standard errors of ``errors``, by bootstrap over the structures, shape
+            ``(n_bins,)``, same unit.
+        slope: ratio of error and spread of a perfect committee, sqrt(1 + 1/(M alpha^2)); it exceeds
+            1 because the mean of M members fluctuates.
     """
 
     spreads: Array
@@ -34,16 +37,15 @@ class Reliability:
 def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:
     """Bin errors by spread, so that a perfect committee lies on a straight line.
 
-    The spread of few members is noisy, and rows that are sorted by it are sorted by its noise as
-    well: the slope of a perfect committee of five would be 0.74. So each row goes to a bin by the
-    spread of all members but one, pooled over its components, and the spread within a bin is
-    measured by the one that was left out, which knows nothing of that noise; every member is left
-    out once.
+    The spread of few members is noisy, and sorting rows by it also sorts them by its noise: the
+    slope of a perfect committee of five would be 0.74. So rows are sorted by the spread of all
+    members but one, pooled over components, and the spread within a bin is measured by the member
+    that was left out, whose noise is independent. Every member is left out once.
 
     Args:
         data: errors and deviations.
-        alpha: of the spread.
-        seed: of the bootstrap.
+        alpha: factor of the spread.
+        seed: seed of the bootstrap.
     """
     n_members, n_rows = data.n_members, len(data.errors)
     squares = (data.errors**2).mean(axis=1)
@@ -61,15 +63,15 @@ def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:
 
     of_errors = sums(np.broadcast_to(squares, others.shape))
     of_spreads, counts = sums(left_out), sums(np.ones_like(others))
-    kept = counts.sum(axis=0) > 0
+    filled = counts.sum(axis=0) > 0
     weights = bootstrap_weights(data.n_frames, seed)
-    # a sample may have none of the rows of a small bin
+    # a bootstrap sample may have no row of a small bin
     resampled = np.sqrt((weights @ of_errors) / np.maximum(weights @ counts, 1.0))
     uncertainties = np.array([standard_error(r, data.n_frames) for r in resampled.T])
-    total = counts.sum(axis=0)[kept]
+    total = counts.sum(axis=0)[filled]
     return Reliability(
-        spreads=alpha * np.sqrt(of_spreads.sum(axis=0)[kept] / total),
-        errors=np.sqrt(of_errors.sum(axis=0)[kept] / total),
-        uncertainties=uncertainties[kept],
+        spreads=alpha * np.sqrt(of_spreads.sum(axis=0)[filled] / total),
+        errors=np.sqrt(of_errors.sum(axis=0)[filled] / total),
+        uncertainties=uncertainties[filled],
         slope=float(np.sqrt(1.0 + 1.0 / (n_members * alpha**2))),
     )

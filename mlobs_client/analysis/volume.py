@@ -1,4 +1,4 @@
-"""The mean volume of runs of one system, whether their cells are fixed or fluctuate."""
+"""The mean volume of runs of one system, with fixed or fluctuating cells."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from mlobs_client.structure import Array
 logger = logging.getLogger(__name__)
 
 PRINTED: Final = 1e-5
-"""Relative: the digits in which i-PI prints a cell."""
+"""Relative rounding error of the cells that i-PI prints."""
 
 DIFFERENT: Final = 4.0
-"""Errors between two mean volumes that chance does not make; where runs are too short to have any,
-widths of their fluctuations, for the mean of such a run is hardly surer than one of its samples."""
+"""Difference of two mean volumes that is significant, in standard errors. If runs are too short for
+errors, it is in widths of their fluctuations, as the mean of such a run is hardly more certain than
+one of its samples."""
 
 
 def common_volume(cells: Sequence[Array], names: Sequence[str]) -> float:
     """Return the mean volume over all samples of several runs, bohr^3.
 
-    Means of fluctuating cells may differ by four of their errors; those of runs that are too short
-    to have one, by four widths of their fluctuations, and this is said in the log.
+    Means of fluctuating cells may differ by four standard errors; if runs are too short for errors,
+    by four widths of their fluctuations, with a warning in the log.
 
     Args:
-        cells: of each run, after its equilibration, shape ``(t, 3, 3)``, bohr.
-        names: of the runs, for errors.
+        cells: for each run, the cells after equilibration, shape ``(t, 3, 3)``, bohr.
+        names: names of the runs, for error messages.
 
     Raises:
-        RecordError: runs are at different volumes.
+        RecordError: runs have different volumes.
     """
-    volumes = [np.abs(np.linalg.det(one)) for one in cells]
+    volumes = [np.abs(np.linalg.det(run)) for run in cells]
     ranked = sorted(zip(volumes, names, strict=True), key=lambda item: float(item[0].mean()))
     for smaller, larger in combinations(ranked, 2):
         _compare(smaller, larger)
@@ -44,12 +45,12 @@ def common_volume(cells: Sequence[Array], names: Sequence[str]) -> float:
 
 
 def _compare(small: tuple[Array, str], large: tuple[Array, str]) -> None:
-    means = [one.mean() for one, _ in (small, large)]
-    errors = np.array([_error(one) for one, _ in (small, large)])
-    widths = [one.std() for one, _ in (small, large)]
+    means = [volumes.mean() for volumes, _ in (small, large)]
+    errors = np.array([_error(volumes) for volumes, _ in (small, large)])
+    widths = [volumes.std() for volumes, _ in (small, large)]
     is_known = not np.isnan(errors).any()
     allowed = DIFFERENT * np.hypot(*(errors if is_known else widths))
-    said = "; ".join(
+    described = "; ".join(
         f"{name}: {average:.6g} bohr^3, " + (f"± {error:.2g}" if is_known else f"width {width:.2g}")
         for (_, name), average, error, width in zip(
             (small, large), means, errors, widths, strict=True
@@ -57,18 +58,18 @@ def _compare(small: tuple[Array, str], large: tuple[Array, str]) -> None:
     )
     if means[1] - means[0] > max(allowed, PRINTED * means[1]):
         raise RecordError(
-            f"the mean volumes differ ({said}): only runs of one system at one pressure and "
+            f"the mean volumes differ ({described}): only runs of one system at one pressure and "
             "temperature can be taken together; leave one out, or skip more with --skip"
         )
     if not is_known:
         logger.warning(
             "the runs are too short for errors of their volumes, which are taken as equal (%s)",
-            said,
+            described,
         )
 
 
 def _error(volumes: Array) -> float:
-    """Of the mean; nothing for a fixed cell, NaN where the run is too short."""
+    """Return the error of the mean: zero for a fixed cell, NaN for a run that is too short."""
     if np.ptp(volumes) <= PRINTED * volumes.mean():
         return 0.0
     return mean(volumes).error if len(volumes) >= 4 else float("nan")

@@ -33,7 +33,7 @@ SHOWN = {
     "O-O peak": "O-O peak\nÅ",
     "O-O peak height": "height",
     "D from displacements": "D (MSD)\nÅ²/ps",
-    "power of time of displacements": "MSD ~ t^x\nx",
+    "MSD exponent alpha": "MSD\nalpha",
     "D from velocities": "D (VACF)\nÅ²/ps",
     "D over D at zero field": "D/D(0)",
 }

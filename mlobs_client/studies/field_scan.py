@@ -20,7 +20,7 @@ from mlobs_client.analysis.liquids.distributions import (
     mode,
     radial_distribution,
 )
-from mlobs_client.analysis.liquids.freezing import FRACTION, Onset, find_onset
+from mlobs_client.analysis.liquids.freezing import FRACTION, ArrestField, arrest_field
 from mlobs_client.analysis.liquids.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.response.polarization import (
     PolarizationCurve,
@@ -61,7 +61,8 @@ class Settings:
         window: lags from which the diffusion is read, ps; a quarter to half of a block without.
         viscosity: mPa s, at zero field, for the correction of the diffusion for the size of the
             cell; without, there is none.
-        fraction: of the diffusion at zero field, below which the liquid counts as frozen.
+        fraction: fraction of the diffusion coefficient at zero field below which diffusion counts
+            as arrested.
     """
 
     n_blocks: int = 4
@@ -114,15 +115,15 @@ class Scan:
             than 3 fields.
         susceptibility: linear response, from the fluctuations at zero field; None where these are
             unknown.
-        onset: from which strength on the diffusion is small, with the same points in the same
-            order; None where there is none at zero field.
+        onset: field above which diffusion is arrested, with the same points in the same order; None
+            if there is no diffusion at zero field.
     """
 
     n_beads: int
     points: tuple[Point, ...]
     polarization: PolarizationCurve | None
     susceptibility: Estimate | None
-    onset: Onset | None
+    onset: ArrestField | None
 
     @property
     def label(self) -> str:
@@ -142,7 +143,7 @@ class Scan:
                 "O-O peak": mode(point.pairs),
                 "O-O peak height": highest(point.pairs),
                 "D from displacements": point.displacements.coefficient,
-                "power of time of displacements": point.displacements.exponent,
+                "MSD exponent alpha": point.displacements.msd_exponent,
                 "D from velocities": point.velocities.coefficient,
                 "D of an infinite cell": point.corrected,
                 "D over D at zero field": ratios[i],
@@ -192,7 +193,7 @@ def _analyse_curve(
             f"{curve.label}: no linear response", lambda: _respond(kept, direction)
         ),
         onset=_attempt(
-            f"{curve.label}: no onset",
+            f"{curve.label}: no onset of arrest",
             lambda: _find_onset(points, settings.fraction),
         ),
     )
@@ -218,13 +219,13 @@ def _respond(by_field: Sequence[FieldRuns], direction: Array) -> Estimate:
     raise RecordError("no run is at zero field")
 
 
-def _find_onset(points: Sequence[Point], fraction: float) -> Onset:
+def _find_onset(points: Sequence[Point], fraction: float) -> ArrestField:
     for point in points:
         reason = point.displacements.coefficient.no_error
         if point.field == 0.0 and reason:
             raise RecordError(f"without a field, {reason}; run longer, or choose longer lags")
     fields = np.array([point.field for point in points])
-    return find_onset(fields, [point.displacements.rate for point in points], fraction)
+    return arrest_field(fields, [point.displacements.rate for point in points], fraction)
 
 
 def _analyse_point(runs: FieldRuns, direction: Array, settings: Settings) -> Point:

@@ -72,7 +72,7 @@ def test_fields_of_both_signs_keep_their_signs_and_their_rows(
     (curve,) = analyse(samples, Settings(n_blocks=8, window=(0.05, 0.2)))
     assert [point.field for point in curve.points] == list(fields)
     assert curve.onset is not None
-    assert curve.onset.verdicts == ("frozen", "liquid", "liquid")
+    assert curve.onset.phases == ("arrested", "liquid", "liquid")
     full = N_MOLECULES * MOMENT / float(np.linalg.det(CELL)) / MICROCOULOMB_PER_CM2
     for row, field in zip(curve.rows, fields, strict=True):
         polarization, cosine = row["polarization"], row["P1"]
@@ -124,7 +124,7 @@ def test_both_diffusion_coefficients_are_those_of_the_steps(curves: list[Scan]) 
     for curve in curves:
         for row, exact in zip(curve.rows, DIFFUSION, strict=True):
             displacements, velocities = row["D from displacements"], row["D from velocities"]
-            power = row["power of time of displacements"]
+            power = row["MSD exponent alpha"]
             error = displacements.error
             if exact == 0.001:  # shaken by hydrogens, which move the center of mass
                 error = 0.2 * exact if displacements.no_error else error
@@ -147,7 +147,7 @@ def test_the_size_of_the_cell_is_corrected_at_zero_field_only(curves: list[Scan]
 
 def test_freezing_is_seen_where_the_steps_get_small(curves: list[Scan]) -> None:
     for curve in curves:
-        assert curve.onset.verdicts == ("liquid", "liquid", "frozen")
+        assert curve.onset.phases == ("liquid", "liquid", "arrested")
 
 
 def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) -> None:
@@ -158,8 +158,11 @@ def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) ->
         sample.positions.values[:] += flight.repeat(3, axis=3).reshape(400, 1, -1, 3)
     (curve,) = analyse(samples, Settings())
     assert curve.onset is None
-    assert "without a field, from 0.25 to 0.5 ps displacements grow as t^2.0" in caplog.text
-    assert curve.points[0].displacements.exponent.value == pytest.approx(2.0, abs=0.1)
+    assert (
+        "without a field, from 0.25 to 0.5 ps the mean squared displacement grows as t^2.0"
+        in caplog.text
+    )
+    assert curve.points[0].displacements.msd_exponent.value == pytest.approx(2.0, abs=0.1)
     assert np.isnan(curve.rows[0]["D from displacements"].error)
 
 
@@ -184,7 +187,7 @@ def test_a_run_that_has_just_begun_is_left_out_by_its_name(
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:
     (curve,) = analyse([draw_sample(0.1, 0.2), draw_sample(0.2, 0.2)], Settings())
     assert (curve.polarization, curve.susceptibility, curve.onset) == (None, None, None)
-    for what in ("no line through polarizations", "no linear response", "no onset"):
+    for what in ("no line through polarizations", "no linear response", "no onset of arrest"):
         assert f"classical: {what}: " in caplog.text
 
 

@@ -48,7 +48,7 @@ def test_the_scan_has_a_row_for_each_field_and_a_column_for_each_error(
     assert [row["D of an infinite cell (angstrom^2/ps)"] for row in rows] == [""] * 6
     summary = json.loads(files[3].read_text())["summary"]["classical"]
     assert summary["susceptibility from fluctuations at zero field"]["error"] > 0.0
-    assert summary["onset"].startswith("D below 0.1 of its value at zero field")
+    assert summary["onset"].startswith("diffusion is arrested (D below 0.1 of")
     assert summary["lags of the diffusion (ps)"]["0.3"] == pytest.approx([0.07, 0.15])
 
 

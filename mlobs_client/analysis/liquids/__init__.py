@@ -1,1 +1,1 @@
-"""Structure of liquids."""
+"""Structure, orientation and arrest of liquids."""

@@ -1,6 +1,6 @@
-"""Distributions of distances: bonds within molecules, and pairs of one species.
+"""Distributions of bond lengths and of distances between atoms of one species.
 
-All beads of a path integral count: a distance is a function of positions.
+All beads of a path integral contribute, because a distance is a function of positions.
 """
 
 from __future__ import annotations
@@ -20,23 +20,30 @@ from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
 LONGEST_BOND: Final = 1.5 * ANGSTROM
-"""Beyond, a hydrogen belongs to no oxygen."""
+"""Longest distance of a hydrogen from the oxygen to which it belongs, bohr."""
 
 
 def highest(curve: Curve) -> Estimate:
-    """Height of the highest bin; noise makes it too high where bins are few samples wide."""
-    found = bootstrap(curve.blocks, lambda blocks: float(blocks.mean(axis=0).max()), curve.unit)
-    return found.without_error(curve.no_error)
+    """Return the height of the highest bin; noise makes it too high if bins hold few samples.
+
+    Args:
+        curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
+
+    Returns:
+        The height, in the unit of the curve.
+    """
+    height = bootstrap(curve.blocks, lambda blocks: float(blocks.mean(axis=0).max()), curve.unit)
+    return height.without_error(curve.no_error)
 
 
 def mode(curve: Curve) -> Estimate:
-    """Where a distribution is highest: a parabola through the highest bin and its neighbours.
+    """Return the mode of a distribution, by a parabola through the highest bin and its neighbours.
 
     Args:
-        curve: over equal bins, as :func:`histogram` and :func:`radial_distribution` give it.
+        curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
 
     Returns:
-        In the unit of x.
+        The position of the maximum, in the unit of x.
     """
 
     def find(blocks: Array) -> float:
@@ -52,42 +59,43 @@ def mode(curve: Curve) -> Estimate:
 
 @dataclass(frozen=True)
 class Bonds:
-    """Which atoms are bonded, and across which boundary of the cell.
+    """Bonds between atoms, also across the boundaries of the cell.
 
     Attributes:
-        pairs: shape ``(n_bonds, 2)``, center and neighbour.
-        images: shape ``(n_bonds, 3)``, lattice vectors to add to the neighbour, whole numbers; the
-            same along an unwrapped trajectory.
+        pairs: indices of centre and neighbour, shape ``(n_bonds, 2)``.
+        images: lattice vectors to add to the neighbour, shape ``(n_bonds, 3)``, whole numbers;
+            constant along an unwrapped trajectory.
     """
 
     pairs: Integers
     images: Integers
 
     def vectors(self, positions: Array, cells: Array) -> Array:
-        """From the centers to their neighbours.
+        """Return the vectors from the centres to their neighbours.
 
         Args:
-            positions: ``[t, b, I, i]``, bohr, unwrapped.
-            cells: ``[t, i, i]``, bohr, lattice vectors are rows.
+            positions: unwrapped positions, shape ``(t, n_beads, n_atoms, 3)``, bohr.
+            cells: shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
 
         Returns:
-            ``[t, b, bond, i]``, bohr.
+            Shape ``(t, n_beads, n_bonds, 3)``, bohr.
         """
         shifts = np.einsum("nk,tki->tni", self.images, cells)[:, None]
-        centers, neighbours = self.pairs.T
-        return np.asarray(positions[:, :, neighbours] + shifts - positions[:, :, centers])
+        centres, neighbours = self.pairs.T
+        return np.asarray(positions[:, :, neighbours] + shifts - positions[:, :, centres])
 
 
 def find_bonds(structure: Structure, center: int = 8, neighbour: int = 1) -> Bonds:
-    """Bond each atom of one species to the nearest of another.
+    """Bond each atom of one species to the nearest atom of another species.
 
     Args:
-        structure: usually the first frame of a trajectory.
-        center: atomic number.
-        neighbour: atomic number; these have one bond each.
+        structure: structure whose bonds are found, usually the first frame of a trajectory.
+        center: atomic number of the centres, such as oxygen.
+        neighbour: atomic number of the atoms with one bond each, such as hydrogen.
 
     Raises:
-        RecordError: there are none, or one is farther than :data:`LONGEST_BOND` from all centers.
+        RecordError: there are no such atoms, or one is farther than :data:`LONGEST_BOND` from all
+            centres.
     """
     i, j, distances, images = matscipy.neighbours.neighbour_list(
         "ijdS",
@@ -120,22 +128,22 @@ def histogram(
     interval: float | None = None,
     name: str = "length",
 ) -> Curve:
-    """Probability density of numbers along runs.
+    """Return the probability density of numbers along runs.
 
     Args:
-        runs: each of shape ``(t, ...)``, in ``unit``.
-        edges: of equal bins, shape ``(n_bins + 1,)``, in ``unit``; what is outside of them is
-            missing in the integral.
-        n_blocks: for the errors, at least this many.
-        unit: of the numbers.
-        interval: between samples, ps, for what is said where there are no errors.
-        name: of the numbers, for a reader.
+        runs: numbers along each run, shape ``(t, ...)``, in ``unit``.
+        edges: edges of equal bins, shape ``(n_bins + 1,)``, in ``unit``; numbers outside of them
+            are missing in the integral.
+        n_blocks: smallest number of blocks for the errors.
+        unit: unit of the numbers.
+        interval: time between samples, ps, for the message if there are no errors.
+        name: name of the numbers.
 
     Returns:
-        Density over the centers of the bins, per ``unit``.
+        Density over the centres of the bins, per ``unit``.
 
     Raises:
-        RecordError: too few samples, or not finite.
+        RecordError: there are too few samples, or numbers are not finite.
     """
     checked = [check_series(run, "samples", least=4) for run in runs]
     means = [run.reshape(len(run), -1).mean(axis=1) for run in checked]
@@ -154,24 +162,28 @@ def radial_distribution(
     reach: float | None = None,
     interval: float | None = None,
 ) -> Curve:
-    r"""Radial distribution function of the atoms of one species, between atoms of one bead.
+    r"""Return the radial distribution function of one species, between atoms of the same bead.
 
     .. math:: g(r) = \frac{V}{N (N - 1)}
         \Big\langle \sum_{I \neq J} \frac{\delta(r - r_{IJ})}{4 \pi r^2} \Big\rangle
 
-    It is 1 where positions are independent, for any number of atoms.
+    It is 1 for independent positions, for any number of atoms.
 
     Args:
-        runs: each ``[t, b, I, i]``, bohr, of this species only.
-        cells: of each run, ``[t, i, i]``, bohr, lattice vectors are rows.
-        n_blocks: for the errors, at least this many.
-        bin_width: bohr.
-        reach: the longest distance, bohr; half of the smallest distance between two opposite faces
-            of a cell, if it is not given, and never more.
-        interval: between samples, ps, for what is said where there are no errors.
+        runs: positions of this species along each run, shape ``(t, n_beads, n_atoms, 3)``, bohr.
+        cells: cells along each run, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
+        n_blocks: smallest number of blocks for the errors.
+        bin_width: width of the bins, bohr.
+        reach: the longest distance, bohr; by default, and at most, half of the smallest distance
+            between opposite faces of a cell.
+        interval: time between samples, ps, for the message if there are no errors.
+
+    Returns:
+        g(r) without a unit, over distances in angstrom.
 
     Raises:
-        RecordError: fewer than two atoms, too few samples, or a cell smaller than two bins.
+        RecordError: there are fewer than two atoms, or too few samples, or the cell is smaller than
+            two bins.
     """
     n_atoms = runs[0].shape[2]
     if n_atoms < 2:
@@ -180,8 +192,8 @@ def radial_distribution(
     n_bins = int(min(half, reach or half) / bin_width)
     if n_bins < 2:
         raise RecordError(
-            f"the cell reaches to {half / ANGSTROM:.2f} angstrom only, and bins are "
-            f"{bin_width / ANGSTROM:.2f} angstrom wide; take narrower ones"
+            f"distances in this cell reach {half / ANGSTROM:.2f} angstrom only, and bins are "
+            f"{bin_width / ANGSTROM:.2f} angstrom wide; choose narrower ones"
         )
     edges: Array = np.linspace(0.0, n_bins * bin_width, n_bins + 1)
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
@@ -197,7 +209,7 @@ def radial_distribution(
 
 
 def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:
-    """``[t, bin]``: ordered pairs times the volume of the cell, mean over beads."""
+    """Return ordered pairs times the volume, averaged over beads, shape ``(t, n_bins)``, bohr^3."""
     counts = np.zeros((len(positions), len(edges) - 1))
     for t, (beads, cell) in enumerate(zip(positions, cells, strict=True)):
         for frame in beads:
@@ -210,14 +222,14 @@ def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:
 
 
 def _heights(cell: Array) -> Array:
-    """Distances between opposite faces: inverse lengths of the reciprocal vectors."""
+    """Return distances between opposite faces, the inverse lengths of reciprocal vectors."""
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
 def _distribution(
     quantity: str, unit: str, x_name: str, x_unit: str, edges: Array, blocks: Array, reason: str
 ) -> Curve:
-    centers = np.asarray(0.5 * (edges[1:] + edges[:-1]))
+    centres = np.asarray(0.5 * (edges[1:] + edges[:-1]))
     return Curve(
-        quantity, unit, x_name, x_unit, centers, blocks, rows="blocks or runs", no_error=reason
+        quantity, unit, x_name, x_unit, centres, blocks, rows="blocks or runs", no_error=reason
     )

@@ -1,7 +1,7 @@
-"""From which field on a liquid stops to flow.
+"""Field above which diffusion is arrested.
 
-One criterion, stated plainly: the diffusion coefficient falls below a fraction of its value at zero
-field. It says nothing of why: a glass, a crystal and a run that is too short look alike.
+Diffusion counts as arrested if its coefficient falls below a fraction of that at zero field. The
+criterion does not tell the reason: a glass, a crystal and a run that is too short look alike.
 """
 
 from __future__ import annotations
@@ -17,72 +17,75 @@ from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array
 
 FRACTION: Final = 0.1
-"""Of the diffusion at zero field: below, the liquid counts as frozen."""
+"""Fraction of the diffusion coefficient at zero field below which diffusion counts as arrested."""
 
 
 @dataclass(frozen=True)
-class Onset:
-    """Where the diffusion falls below a fraction of its value at zero field.
+class ArrestField:
+    """The field at which the diffusion coefficient falls below a fraction of that at zero field.
 
     Attributes:
-        fraction: of the value at zero field.
-        field: shape ``(n_fields,)``, V/angstrom, signed, in the order in which they were given.
-        ratio: of the diffusion coefficient to that at zero field, in the same order.
-        verdicts: in the same order, ``liquid``, ``frozen`` or, without 95 % confidence (Student's
-            t for the number of blocks) or without an error, ``undecided``.
+        fraction: fraction of the coefficient at zero field.
+        field: signed fields in the given order, shape ``(n_fields,)``, V/angstrom.
+        ratio: for each field, the ratio of its diffusion coefficient and that at zero field.
+        phases: for each field, ``liquid``, ``arrested``, or ``undecided`` if the ratio has no error
+            or there is no confidence of 95 % (Student's t for the number of blocks).
     """
 
     fraction: float
     field: Array
     ratio: tuple[Estimate, ...]
-    verdicts: tuple[str, ...]
+    phases: tuple[str, ...]
 
     @property
     def last_liquid(self) -> float | None:
-        """The highest strength below the onset; None if there is none that is certain."""
-        below = self.first_frozen
+        """The highest strength with certain diffusion, V/angstrom; None without one."""
+        arrested = self.first_arrested
         fields = [
             strength
-            for strength, verdict in zip(np.abs(self.field), self.verdicts, strict=True)
-            if verdict == "liquid" and (below is None or strength < below)
+            for strength, phase in zip(np.abs(self.field), self.phases, strict=True)
+            if phase == "liquid" and (arrested is None or strength < arrested)
         ]
         return float(max(fields)) if fields else None
 
     @property
-    def first_frozen(self) -> float | None:
-        """The lowest strength beyond the onset; None if there is none that is certain."""
-        frozen = np.array(self.verdicts) == "frozen"
-        return float(np.abs(self.field[frozen]).min()) if frozen.any() else None
+    def first_arrested(self) -> float | None:
+        """The lowest strength with certain arrest, V/angstrom; None without one."""
+        arrested = np.array(self.phases) == "arrested"
+        return float(np.abs(self.field[arrested]).min()) if arrested.any() else None
 
     def __str__(self) -> str:
-        below, beyond = self.last_liquid, self.first_frozen
-        if beyond is None:
-            end = f"at no field up to {np.abs(self.field).max():g} V/angstrom with certainty"
+        below, above = self.last_liquid, self.first_arrested
+        if above is None:
+            where = f"at no field up to {np.abs(self.field).max():g} V/angstrom with certainty"
         elif below is None:
-            end = f"from {beyond:g} V/angstrom on, and perhaps before"
+            where = f"at {above:g} V/angstrom, and perhaps at weaker fields"
         else:
-            end = f"from a field between {below:g} and {beyond:g} V/angstrom on"
-        return f"D below {self.fraction:g} of its value at zero field: {end}"
+            where = f"above a field between {below:g} and {above:g} V/angstrom"
+        criterion = f"D below {self.fraction:g} of its value at zero field"
+        return f"diffusion is arrested ({criterion}) {where}"
 
 
-def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float = FRACTION) -> Onset:
-    """Compare diffusion coefficients with the one at zero field.
+def arrest_field(
+    field: Array, coefficients: Sequence[Estimate], fraction: float = FRACTION
+) -> ArrestField:
+    """Find the field above which diffusion is arrested.
 
     Args:
-        field: signed, shape ``(n_fields,)``, V/angstrom, among them 0.
-        coefficients: one for each field.
-        fraction: between 0 and 1.
+        field: signed fields, one of which is zero, shape ``(n_fields,)``, V/angstrom.
+        coefficients: diffusion coefficient at each field, all of one unit.
+        fraction: fraction of the coefficient at zero field, between 0 and 1.
 
     Raises:
-        ConfigError: an impossible fraction.
-        RecordError: no zero field, or no diffusion there with 95 % confidence.
+        ConfigError: the fraction is impossible.
+        RecordError: there is no zero field, or no diffusion at it with a confidence of 95 %.
     """
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"fraction = {fraction}: must be between 0 and 1")
     field = np.asarray(field, dtype=np.float64)
     if len(field) != len(coefficients) or not (field == 0.0).any():
         raise RecordError(
-            f"an onset needs one diffusion coefficient for each field, and one at zero field; got "
+            f"give one diffusion coefficient for each field, and one at zero field; got "
             f"{len(coefficients)} at the fields {field.tolist()} V/angstrom"
         )
     at_zero = int(np.flatnonzero(field == 0.0)[0])
@@ -92,23 +95,23 @@ def find_onset(field: Array, coefficients: Sequence[Estimate], fraction: float =
             f"the diffusion at zero field, {zero}, is not above zero with 95 % confidence; run "
             "longer"
         )
-    ratios = [_divide(one, zero) for one in coefficients]
+    ratios = [_divide(coefficient, zero) for coefficient in coefficients]
     ratios[at_zero] = Estimate(1.0, 0.0, "1", zero.n_independent)
-    verdicts = tuple(_judge(ratio, fraction) for ratio in ratios)
-    return Onset(fraction, field, tuple(ratios), verdicts)
+    phases = tuple(_phase(ratio, fraction) for ratio in ratios)
+    return ArrestField(fraction, field, tuple(ratios), phases)
 
 
-def _divide(one: Estimate, other: Estimate) -> Estimate:
-    """Of independent estimates, to first order in their errors."""
-    ratio = one.value / other.value
-    error = float(np.hypot(one.error, ratio * other.error)) / other.value
-    n_independent = min(one.n_independent, other.n_independent)
+def _divide(numerator: Estimate, denominator: Estimate) -> Estimate:
+    """Divide independent estimates, to first order in their errors."""
+    ratio = numerator.value / denominator.value
+    error = float(np.hypot(numerator.error, ratio * denominator.error)) / denominator.value
+    n_independent = min(numerator.n_independent, denominator.n_independent)
     source = "errors of both diffusion coefficients"
-    found = Estimate(ratio, error, "1", n_independent, error_from=source)
-    return found.without_error(one.no_error)
+    quotient = Estimate(ratio, error, "1", n_independent, error_from=source)
+    return quotient.without_error(numerator.no_error)
 
 
-def _judge(ratio: Estimate, fraction: float) -> str:
+def _phase(ratio: Estimate, fraction: float) -> str:
     if not ratio.is_beyond(fraction):
         return "undecided"
-    return "liquid" if ratio.value > fraction else "frozen"
+    return "liquid" if ratio.value > fraction else "arrested"

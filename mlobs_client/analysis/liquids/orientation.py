@@ -1,4 +1,4 @@
-"""How molecules are turned to a direction, usually that of a field."""
+"""Orientation of molecules with respect to a direction, usually that of a field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Orientation:
         first: P1, the mean of cos(theta): 0 without order, 1 if all are parallel.
         second: P2, the mean of (3 cos(theta)^2 - 1)/2: 0 without order, 1 if all are parallel or
             antiparallel.
-        distribution: of cos(theta), 1/2 everywhere without order.
+        distribution: probability density of cos(theta), which is 1/2 without order.
     """
 
     first: Estimate
@@ -32,23 +32,24 @@ class Orientation:
 
 
 def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
-    """Directions of molecules with two equal bonds; of water, nearly those of their dipoles.
+    """Return the bisectors of molecules with two bonds; those of water are close to its dipoles.
 
     Args:
-        bonds: two for each center.
-        vectors: ``[t, b, bond, i]``, from the centers to their neighbours.
+        bonds: two bonds for each centre.
+        vectors: vectors from the centres to their neighbours, shape ``(t, n_beads, n_bonds, 3)``,
+            of any unit.
 
     Returns:
-        Unit vectors ``[t, b, molecule, i]``, in the order of the centers.
+        Unit vectors in the order of the centres, shape ``(t, n_beads, n_molecules, 3)``.
 
     Raises:
-        RecordError: a center has not two bonds.
+        RecordError: a centre does not have two bonds.
     """
-    centers, counts = np.unique(bonds.pairs[:, 0], return_counts=True)
+    centres, counts = np.unique(bonds.pairs[:, 0], return_counts=True)
     if (counts != 2).any():
         wrong = int(np.argmax(counts != 2))
         raise RecordError(
-            f"atom {centers[wrong]} has {counts[wrong]} bonds in the first frame, a bisector needs "
+            f"atom {centres[wrong]} has {counts[wrong]} bonds in the first frame, a bisector needs "
             "two; start from whole molecules"
         )
     order = np.argsort(bonds.pairs[:, 0], kind="stable")
@@ -64,17 +65,17 @@ def orientation(
     n_bins: int = 40,
     interval: float | None = None,
 ) -> Orientation:
-    """Moments and distribution of the angle between molecules and a direction.
+    """Return moments and distribution of the angle between molecules and a direction.
 
     Args:
-        axes: unit vectors of each run, ``[t, b, molecule, i]``.
-        direction: unit vector.
-        n_blocks: for the errors of the distribution, at least this many.
-        n_bins: of the distribution.
-        interval: between samples, ps, for what estimates say where they have no error.
+        axes: unit vectors along each run, shape ``(t, n_beads, n_molecules, 3)``.
+        direction: unit vector, shape ``(3,)``.
+        n_blocks: smallest number of blocks for the errors of the distribution.
+        n_bins: number of bins of the distribution.
+        interval: time between samples, ps, for the message if there are no errors.
 
     Raises:
-        RecordError: too few samples, or not finite.
+        RecordError: there are too few samples, or numbers are not finite.
     """
     cosines = [run @ direction for run in axes]
     per_sample = [run.reshape(len(run), -1) for run in cosines]

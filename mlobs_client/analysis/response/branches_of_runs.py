@@ -1,8 +1,8 @@
-"""Dipoles of independent runs of one system, brought to one branch.
+"""Move the dipoles of independent runs of one system to one branch.
 
-A run from unwrapped positions stays on one branch, but another run, from other images of its atoms
-or of another start, may be on another: its mean then differs by quanta, e times lattice vectors,
-which would count as fluctuations of the dipole.
+A run from unwrapped positions stays on one branch, but another run that starts from other images of
+the atoms may be on another one: its mean then differs by quanta, e times lattice vectors, which
+would count as fluctuations of the dipole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array, Integers
 
 SURE: Final = 3.0
-"""Errors between means that differ."""
+"""Difference of two means that is significant, in standard errors."""
 
 
 def align_runs(
@@ -29,22 +29,22 @@ def align_runs(
     remedy: str = "run longer",
     expected: Array | None = None,
 ) -> tuple[list[Array], Integers]:
-    """Move runs by whole quanta to the branch of the longest one.
+    """Move runs by whole quanta to the branch of the longest run.
 
     Args:
-        dipoles: of each run, shape ``(t, 3)``, e bohr, without jumps in time.
+        dipoles: dipoles of each run, shape ``(t, 3)``, e bohr, without jumps in time.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        names: of the runs, for errors.
-        remedy: what errors advise.
-        expected: shape ``(n_runs, 3)``, e bohr, by how much their means differ on one branch, such
-            as by the response to a field; not at all by default.
+        names: names of the runs, for error messages.
+        remedy: advice for error messages.
+        expected: expected differences of the means on one branch, such as the response to a field,
+            shape ``(n_runs, 3)``, e bohr; zero by default.
 
     Returns:
-        The dipoles, and by how many quanta each run was away, shape ``(n_runs, 3)``.
+        The moved dipoles, and the quanta by which each run was displaced, shape ``(n_runs, 3)``.
 
     Raises:
-        RecordError: means that differ neither by nothing nor by whole quanta, or that are not
-            known well enough to tell; too short, or not finite.
+        RecordError: means differ neither by zero nor by whole quanta, or are too uncertain to tell;
+            runs are too short, or numbers are not finite.
     """
     series = [
         check_series(run, f"dipoles of {n}", 4) for run, n in zip(dipoles, names, strict=True)
@@ -53,15 +53,15 @@ def align_runs(
     quanta = [in_quanta(run - e, cell) for run, e in zip(series, apart_anyway, strict=True)]
     reference = int(np.argmax([len(run) for run in series]))
     away = np.zeros((len(series), 3), dtype=np.int64)
-    for place, of_run in enumerate(quanta):
+    for i, of_run in enumerate(quanta):
         apart = of_run.mean(axis=0) - quanta[reference].mean(axis=0)
-        away[place] = np.rint(apart)
-        for along in range(3 if place != reference else 0):
+        away[i] = np.rint(apart)
+        for along in range(3 if i != reference else 0):
             columns = of_run[:, along], quanta[reference][:, along]
             error = _error(*columns, float(apart[along]))
             if reason := _doubt(float(apart[along]), error):
                 raise RecordError(
-                    f"the mean dipoles of {names[place]} and {names[reference]} differ by "
+                    f"the mean dipoles of {names[i]} and {names[reference]} differ by "
                     f"{apart[along]:.2f} ± {error:.2f} quanta (e x lattice vector {along}): "
                     f"{reason}; {remedy}"
                 )
@@ -69,15 +69,15 @@ def align_runs(
 
 
 def say_moved(names: Sequence[str], away: Integers) -> list[str]:
-    """A sentence for each run that was moved.
+    """Return a sentence for each run that was moved.
 
     Args:
-        names: of the runs.
-        away: shape ``(n_runs, 3)``, by how many quanta each was away.
+        names: names of the runs.
+        away: quanta by which each run was displaced, shape ``(n_runs, 3)``.
     """
     return [
         f"{name}: the mean dipole is {quanta} quanta (e x lattice vectors) from that of the other "
-        "runs; moved by these to the same branch"
+        "runs; the run was moved by these to the same branch"
         for name, quanta in zip(names, away.tolist(), strict=True)
         if any(quanta)
     ]
@@ -86,20 +86,20 @@ def say_moved(names: Sequence[str], away: Integers) -> list[str]:
 def align_relaxed(
     dipoles: Sequence[Array], rest: Array, cell: Array, names: Sequence[str], remedy: str
 ) -> tuple[list[Array], Integers]:
-    """Move runs that relax to a state by whole quanta, until they end next to its mean dipole.
+    """Move runs that relax to a state by whole quanta to the branch of its mean dipole.
 
     Args:
-        dipoles: of each run, shape ``(t, 3)``, e bohr; its last quarter counts as relaxed.
-        rest: shape ``(t, 3)``, e bohr, in this state.
+        dipoles: dipoles of each run, shape ``(t, 3)``, e bohr; the last quarter counts as relaxed.
+        rest: dipoles in the relaxed state, shape ``(t, 3)``, e bohr.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        names: of the runs, for errors.
-        remedy: what errors advise.
+        names: names of the runs, for error messages.
+        remedy: advice for error messages.
 
     Returns:
-        As :func:`align_runs`.
+        The same as :func:`align_runs`.
 
     Raises:
-        RecordError: as :func:`align_runs`.
+        RecordError: for the reasons of :func:`align_runs`.
     """
     away = np.zeros((len(dipoles), 3), dtype=np.int64)
     for i, (run, name) in enumerate(zip(dipoles, names, strict=True)):
@@ -111,10 +111,10 @@ def align_relaxed(
 
 
 def _error(first: Array, second: Array, apart: float) -> float:
-    """Of the difference of two means.
+    """Return the error of the difference of two means.
 
-    Runs that are too short to know their errors may still move as far as they have moved, and as
-    they are from each other.
+    For runs that are too short for errors, it combines the widths of their fluctuations and the
+    distance of their means from whole quanta.
     """
     known = float(np.hypot(mean(first).error, mean(second).error))
     if np.isfinite(known):
@@ -123,10 +123,10 @@ def _error(first: Array, second: Array, apart: float) -> float:
 
 
 def _doubt(apart: float, error: float) -> str:
-    """Why a difference of means does not tell by how many quanta; empty if it does."""
+    """Return why a difference of means gives no number of quanta; empty if it gives one."""
     whole = np.rint(apart)
     if whole and SURE * error > 1.0 - LARGEST_STEP:
-        return "one branch or two, this is too uncertain to tell"
+        return "this is too uncertain to tell whether they are on one branch"
     if abs(apart - whole) > max(LARGEST_STEP, 0.0 if whole else SURE * error):
-        return "neither zero nor whole quanta, so they are no runs of one state"
+        return "this is neither zero nor whole quanta, so they are not runs of one state"
     return ""

@@ -1,12 +1,12 @@
 r"""The frequency-dependent dielectric function, from fluctuations and from a response.
 
-A field that is uniform in the cell, as that of the enthalpy H - mu.E, is the macroscopic field:
-there are no depolarization fields ("tin-foil" boundaries), and with P = mu/V
+A uniform field in the cell, as in the electric enthalpy H - mu.E, is the macroscopic field: there
+is no depolarization field ("tin-foil" boundaries), and with P = mu/V
 
 .. math:: P = \epsilon_0 (\epsilon - \epsilon_\infty) E .
 
-Signs are those of :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsilon''`, and
-:math:`\epsilon'' > 0` absorbs. Two ways lead over the relaxation function
+The sign convention is :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsilon''`, and
+:math:`\epsilon'' > 0` is absorption. Two methods use the relaxation function
 
 .. math::
 
@@ -15,18 +15,18 @@ Signs are those of :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \epsi
     \qquad
     \epsilon(\omega) = \epsilon_\infty - \int_0^\infty \dot\Phi(t)\, e^{i \omega t}\, dt,
 
-on the left from equilibrium without a field, on the right after a static field E has been
-switched off at t = 0 (a step is the cleanest pulse that a client has: run in the field, and go on
-without it from several of its checkpoints). A third way, without relaxation function, is
+with the first expression in equilibrium without a field, and the second one after a static field E
+is switched off at t = 0 (run in the field, and continue without it from several checkpoints). A
+third method, without a relaxation function, is
 :mod:`~mlobs_client.analysis.response.pulses`; the static tensor alone is in
-:mod:`~mlobs_client.analysis.response.permittivity`. All agree for a response that is linear: the
-field has to be weak.
+:mod:`~mlobs_client.analysis.response.permittivity`. All agree in linear response: the field
+has to be weak.
 
 Quantum nuclei: the mean over beads from RPMD or TRPMD approximates the Kubo-transformed
-correlation, which obeys this classical formula exactly, as the response of the centroid does. The
-same numbers from classical dynamics are the classical limit (the ``harmonic`` correction of
-:mod:`~mlobs_client.analysis.vibrations.infrared`); no other correction keeps fluctuations and
-response equal.
+correlation function, which obeys this classical formula exactly, as does the response of the
+centroid. Classical dynamics gives the classical limit (the ``harmonic`` correction of
+:mod:`~mlobs_client.analysis.vibrations.infrared`); with any other correction, fluctuations and
+response would disagree.
 """
 
 from __future__ import annotations
@@ -70,12 +70,13 @@ from mlobs_client.units import (
 
 @dataclass(frozen=True)
 class DielectricFunction:
-    """The dielectric function, its real and its imaginary part.
+    """The real and the imaginary part of the dielectric function.
 
     Attributes:
-        real: epsilon', with one curve for each block, run, or pair of runs.
+        real: epsilon', without a unit, over wavenumbers in cm^-1, with one row for each block, run,
+            or pair of runs.
         imaginary: epsilon'', likewise; positive where power is absorbed.
-        fluctuations: what the fluctuations themselves say of :attr:`static`; None for a response.
+        fluctuations: static value from the size of the fluctuations; None for a response.
     """
 
     real: Curve
@@ -92,18 +93,17 @@ class DielectricFunction:
         other_windows: NDArray[np.complex128],
         rows: str,
     ) -> DielectricFunction:
-        """From complex numbers at wavenumbers in cm^-1; fewer than three curves have no errors.
+        """Make both parts from complex numbers; fewer than three rows give no errors.
 
         Args:
             wavenumber: shape ``(k,)``, cm^-1.
-            blocks: shape ``(n_blocks, k)``.
-            resolution: cm^-1.
-            details: of both parts.
-            other_windows: shape ``(2, k)``, as a :class:`~mlobs_client.results.curve.Curve` has
-                them.
-            rows: what the rows of ``blocks`` are: blocks, runs or pairs.
+            blocks: epsilon from each block, shape ``(n_blocks, k)``, without a unit.
+            resolution: full width at half maximum of a sharp line, cm^-1.
+            details: details of both curves.
+            other_windows: epsilon with other windows, shape ``(2, k)``, see
+                :class:`~mlobs_client.results.curve.Curve`.
+            rows: name of the rows of ``blocks``: blocks, runs or pairs.
         """
-
         is_few = len(blocks) < FEWEST_RUNS
         reason = f"{len(blocks)} curves, needs {FEWEST_RUNS}" if is_few else ""
 
@@ -119,17 +119,17 @@ class DielectricFunction:
 
     @property
     def static(self) -> Estimate:
-        """epsilon' at zero frequency.
+        """The static value, epsilon' at zero frequency.
 
-        From fluctuations, it is their size, whose error needs no blocks; from a response, the
-        first point of the curve.
+        For fluctuations, it follows from their size, whose error needs no blocks; for a response,
+        it is the first point of the curve.
 
         Raises:
-            MissingObservable: the curve begins above, as that from a pulse does.
+            MissingObservable: the curve starts above zero, as one from a pulse does.
         """
         if self.real.x[0] > 0.0:
             raise MissingObservable(
-                f"this dielectric function begins at {self.real.x[0]:.4g} cm^-1 and has "
+                f"this dielectric function starts at {self.real.x[0]:.4g} cm^-1 and has "
                 "no static value; take that from fluctuations"
             )
         return self.fluctuations or mean_of_independent(self.real.blocks[:, 0], what="runs")
@@ -145,25 +145,26 @@ def dielectric_from_fluctuations(
     direction: Array | None = None,
     electronic: float = 1.0,
 ) -> DielectricFunction:
-    """Dielectric function from the autocorrelation of the dipole without a field.
+    """Determine the dielectric function from dipole fluctuations without a field.
 
-    What relaxes more slowly than the resolution allows is shown as if it took that long; the
-    static value is right all the same. Without an error of the static value there is none at all.
-    Between bands epsilon'' may be negative, within its error.
+    A process slower than the resolution appears at the resolution; the static value is right all
+    the same. If the static value has no error, the function has none either. Between bands
+    epsilon'' may be negative, within its error.
 
     Args:
-        dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs on one branch;
-            for path integrals the mean over beads.
-        timestep: between samples, atu.
-        volume: of the cell, bohr^3.
-        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        settings: resolution, blocks, window.
-        direction: shape ``(3,)``; the response along it, in place of the mean over x, y and z.
-        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+        dipoles: dipole of the whole cell, shape ``(t, 3)``, e bohr, or several such runs on one
+            branch; for path integrals, the mean over beads.
+        timestep: time between samples, atu.
+        volume: volume of the cell, bohr^3.
+        temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        settings: resolution, number of blocks, and window.
+        direction: direction of the response, shape ``(3,)``; None for the mean over x, y and z.
+        electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: wrong shapes, not finite, or too short for the resolution.
+        ConfigError: a parameter is impossible.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
+            resolution.
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")
@@ -174,8 +175,8 @@ def dielectric_from_fluctuations(
         runs = [run @ unit[:, None] for run in runs]
     static = covariance(runs, timestep / PICOSECOND).mean * scale
     scale /= runs[0].shape[1]
-    # the triangle of a biased one, with blocks of length T, would leave (eps(0) - 1)/(omega T) of
-    # what is slow at all frequencies: more than there is between the bands of a liquid
+    # a biased autocorrelation of blocks of length T would spread (eps(0) - 1)/(omega T) of slow
+    # processes over all frequencies, which is more than there is between the bands of a liquid
     density = SpectralDensity.of(runs, timestep, settings, biased=False)
     details = {
         **density.details,
@@ -206,27 +207,27 @@ def dielectric_from_relaxation(
     settings: SpectrumSettings | None = None,
     electronic: float = 1.0,
 ) -> DielectricFunction:
-    """Dielectric function along a field, from what happens after it has been switched off.
+    """Determine the dielectric function along a field from the relaxation after its removal.
 
-    Each run is one of the samples that give the error. There have to be as many runs from +E as
-    from -E: then the error of ``rest``, which all of them share, and what is quadratic in the
-    field, cancel in the mean.
+    The error is from the scatter of the runs. There have to be as many runs from +E as from -E:
+    then the error of ``rest``, which all of them share, and the quadratic response cancel in the
+    mean.
 
     Args:
-        dipoles: several runs of shape ``(t, 3)``, e bohr; sample 0 is in equilibrium with the
-            field, which is absent from then on.
-        fields: in which each run began, shape ``(n_runs, 3)``, Eh/(e bohr), all along one line
-            and of one strength, with as many of each sign.
+        dipoles: dipoles of several runs, shape ``(t, 3)``, e bohr; sample 0 is in equilibrium with
+            the field, which is absent from then on.
+        fields: field in which each run started, shape ``(n_runs, 3)``, Eh/(e bohr), all along one
+            line and of one strength, with as many of each sign.
         rest: mean dipole without a field, shape ``(3,)``, e bohr, on the same branch.
-        timestep: between samples, atu.
-        volume: of the cell, bohr^3.
+        timestep: time between samples, atu.
+        volume: volume of the cell, bohr^3.
         settings: resolution and window; the number of blocks is that of the runs.
-        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
+        electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: fewer than two runs, fields that do not fit, wrong shapes, not finite, or
-            too short for the resolution.
+        ConfigError: a parameter is impossible.
+        RecordError: there are fewer than two runs, fields or shapes are wrong, numbers are not
+            finite, or runs are too short for the resolution.
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")
@@ -270,19 +271,20 @@ def dielectric_from_relaxation(
 
 
 def kramers_kronig(imaginary: Array) -> Array:
-    r"""Real part of a causal response from its imaginary part.
+    r"""Return the real part of a causal response from its imaginary part.
 
     .. math:: \chi'(\omega) = \frac{2}{\pi} P\!\!\int_0^\infty
               \frac{\omega' \chi''(\omega')}{\omega'^2 - \omega^2}\, d\omega'
 
     Args:
-        imaginary: shape ``(..., k)``, at equal steps of the frequency from 0 on; zero beyond.
+        imaginary: imaginary part at equal steps of the frequency from 0 on, shape ``(..., k)``; it
+            is assumed to be zero beyond.
 
     Returns:
-        Shape ``(..., k)``.
+        The real part at the same frequencies, shape ``(..., k)``, in the same unit.
     """
     n_points = imaginary.shape[-1]
-    # zeros keep the periodic images, which a discrete transform adds, away
+    # padding with zeros separates the periodic images of the discrete transform
     odd = np.zeros((*imaginary.shape[:-1], 16 * (n_points - 1)))
     odd[..., :n_points] = imaginary
     odd[..., 1 - n_points :] = -imaginary[..., :0:-1]
@@ -298,17 +300,18 @@ def _respond(
     details: Mapping[str, str | float],
     rows: str,
 ) -> DielectricFunction:
-    """From transforms of the relaxation function over all times, atu.
+    """Return the dielectric function from transforms of the relaxation function, atu.
 
-    They have shape ``(n_blocks, k)``, and ``(2, k)`` for the means with other windows.
+    ``transforms`` has shape ``(n_blocks, k)``; ``other_windows`` has shape ``(2, k)``, their means
+    with other windows.
     """
-    check_positive("epsilon_infinity", electronic, "")
+    check_positive("epsilon_inf", electronic, "")
 
     def epsilon(transform: Array) -> NDArray[np.complex128]:
         imaginary = 0.5 * INVERSE_CM * wavenumber * transform
         return np.asarray(electronic + kramers_kronig(imaginary) + 1j * imaginary)
 
-    more = {**details, "epsilon_infinity": electronic}
+    more = {**details, "epsilon_inf": electronic}
     return DielectricFunction.of(
         wavenumber, epsilon(transforms), resolution, more, epsilon(other_windows), rows
     )
@@ -328,7 +331,7 @@ def _unit_vector(direction: Array) -> Array:
 
 
 def _fields(fields: Array, n_runs: int) -> tuple[Array, float]:
-    """Signed unit vector of each run's field, and the strength that all have."""
+    """Return the signed unit vector of the field of each run, and their common strength."""
     checked = check_series(fields, "fields", least=2)
     if checked.shape != (n_runs, 3):
         raise RecordError(
@@ -336,14 +339,16 @@ def _fields(fields: Array, n_runs: int) -> tuple[Array, float]:
         )
     norms = np.linalg.norm(checked, axis=1)
     if norms[0] == 0.0:
-        raise RecordError("fields[0] is zero: nothing relaxes without a field before")
+        raise RecordError(
+            "fields[0] is zero: a run relaxes only from a field; leave out runs without one"
+        )
     signed = checked / norms[0]
     if not np.allclose(np.abs(signed @ signed[0]), 1.0, atol=1e-6) or not np.allclose(
         norms, norms[0], rtol=1e-6
     ):
         raise RecordError(
-            f"the fields {checked.tolist()} Eh/(e bohr) are not +E or -E of one vector; treat runs "
-            "from other fields by themselves"
+            f"the fields {checked.tolist()} Eh/(e bohr) are not +E and -E of one vector; analyse "
+            "runs from other fields separately"
         )
     n_alike = int((signed @ signed[0] > 0.0).sum())
     if 2 * n_alike != n_runs:

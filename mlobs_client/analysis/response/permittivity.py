@@ -29,10 +29,10 @@ class Permittivity:
 
     Attributes:
         tensor: shape ``(3, 3)``, symmetric, without a unit.
-        errors: shape ``(3, 3)``, one sigma; NaN where the runs are too short.
-        no_error: why the elements have no errors, which need longer runs than the mean of three;
-            empty where they have.
-        mean: a third of the trace: of a liquid, the dielectric constant.
+        errors: standard errors, shape ``(3, 3)``, without a unit; NaN if the runs are too short.
+        no_error: reason if the elements have no errors, which need longer runs than the mean of
+            three; empty otherwise.
+        mean: a third of the trace; the dielectric constant of a liquid.
     """
 
     tensor: Array
@@ -41,7 +41,11 @@ class Permittivity:
     mean: Estimate
 
     def as_tensor(self, name: str) -> Tensor:
-        """The tensor as a part of a result."""
+        """Return the tensor as a part of a result.
+
+        Args:
+            name: name of the tensor in the result.
+        """
         error_from = self.no_error or self.mean.error_from
         return Tensor(name, "1", self.tensor, self.errors, error_from)
 
@@ -54,54 +58,54 @@ def permittivity_from_fluctuations(
     electronic: float = 1.0,
     interval: float | None = None,
 ) -> Permittivity:
-    r"""Static dielectric tensor from the fluctuations of the dipole without a field.
+    r"""Determine the static dielectric tensor from dipole fluctuations without a field.
 
     .. math:: \epsilon_{ik} = \epsilon_\infty \delta_{ik}
               + \frac{\langle \mu_i \mu_k \rangle - \langle \mu_i \rangle \langle \mu_k \rangle}
                      {V k_B T \epsilon_0}
 
-    The mean is that of all runs: all must be on one branch. That it is known from the same samples
-    only is corrected, see :mod:`~mlobs_client.analysis.response.fluctuations`: without, a run of T
-    would give fluctuations too small by :math:`2 \tau / T`.
+    The mean dipole is that of all runs, which must be on one branch. It is estimated from the same
+    samples, which is corrected, see :mod:`~mlobs_client.analysis.response.fluctuations`: otherwise
+    the fluctuations from a run of length T would be too small by a fraction :math:`2 \tau / T`.
 
     Args:
-        dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for path
-            integrals the mean over beads.
-        volume: of the cell, bohr^3.
-        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
-        interval: between samples, ps, for what the mean says where it has no error.
+        dipoles: dipole of the whole cell, shape ``(t, 3)``, e bohr, or several such runs; for path
+            integrals, the mean over beads.
+        volume: volume of the cell, bohr^3.
+        temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
+        interval: time between samples, ps, for the message if there is no error.
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: wrong shapes, too short, or not finite.
+        ConfigError: a parameter is impossible.
+        RecordError: shapes are wrong, runs are too short, or numbers are not finite.
     """
     scale = per_covariance(volume, temperature)
-    check_positive("epsilon_infinity", electronic, "")
-    found = covariance(as_runs(dipoles, ("t", "3"), "dipoles"), interval)
-    mean = found.mean * scale
+    check_positive("epsilon_inf", electronic, "")
+    fluctuations = covariance(as_runs(dipoles, ("t", "3"), "dipoles"), interval)
+    mean = fluctuations.mean * scale
     return Permittivity(
-        electronic * np.eye(3) + scale * found.tensor,
-        scale * found.errors,
-        found.no_error,
+        electronic * np.eye(3) + scale * fluctuations.tensor,
+        scale * fluctuations.errors,
+        fluctuations.no_error,
         replace(mean, value=electronic + mean.value),
     )
 
 
 def per_covariance(volume: float, temperature: float) -> float:
-    r"""Return what a covariance of dipoles is multiplied with for the susceptibility.
+    r"""Return the factor that turns a covariance of dipoles into a susceptibility.
 
     .. math:: \frac{1}{V k_B T \epsilon_0}
 
     Args:
-        volume: of the cell, bohr^3.
+        volume: volume of the cell, bohr^3.
         temperature: kT, Eh.
 
     Returns:
-        1/(e bohr)^2; with the covariance, no unit is left.
+        The factor, 1/(e bohr)^2.
 
     Raises:
-        ConfigError: an impossible volume or temperature.
+        ConfigError: the volume or the temperature is impossible.
     """
     check_positive("volume", volume, "bohr^3")
     check_temperature(temperature)

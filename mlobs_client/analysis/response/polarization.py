@@ -1,8 +1,6 @@
-"""Dipoles of periodic cells: their branches, and the response of the polarization to a field.
+"""Response of the polarization to a static field.
 
-The dipole of a periodic cell is defined up to a quantum, e times a lattice vector. A series that
-is wrapped (computed from positions inside the cell, or from Berry phases) jumps by quanta; one
-from unwrapped positions does not, and must then be left as it is.
+For the branches of dipoles see :mod:`~mlobs_client.analysis.branches`.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 ON_LINE: Final = 1e-6
-"""How far fields may be from one line, of the strongest."""
+"""Largest distance of fields from one line, relative to the strongest field."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,19 @@ class PolarizationCurve:
     """Mean polarization along a static field against its strength.
 
     Attributes:
-        field: shape ``(n_fields,)``, V/angstrom, along ``direction``, signed, increasing.
-        polarization: one per field, uC/cm^2, along ``direction``.
-        direction: unit vector, see :func:`along_one_line`.
-        slope: of the line fitted, uC/cm^2 per V/angstrom.
-        intercept: polarization at zero field, of the line fitted.
-        susceptibility: the slope over epsilon_0, without a unit. The field of an electric
-            enthalpy H - mu.E is the macroscopic one, so the relative permittivity is 1 + this;
-            a model of the dipole at zero field leaves out the electrons' own response.
-        chi_squared: of the line, per degree of freedom: much above 1, the response is not linear.
-        paired: the polarization is its change against a run without a field that began at the same
-            state; it is zero at zero field by symmetry, and the line goes through the origin.
+        field: signed fields along ``direction``, in rising order, shape ``(n_fields,)``,
+            V/angstrom.
+        polarization: polarization along ``direction`` in each field, uC/cm^2.
+        direction: unit vector, shape ``(3,)``, see :func:`along_one_line`.
+        slope: slope of the fitted line, uC/cm^2 per V/angstrom.
+        intercept: polarization at zero field according to the fitted line, uC/cm^2.
+        susceptibility: slope over epsilon_0, without a unit. The field of an electric enthalpy
+            H - mu.E is the macroscopic one, so the relative permittivity is 1 + susceptibility. A
+            model of the dipole at zero field does not contain the electronic response.
+        chi_squared: chi squared of the line per degree of freedom; if it is much larger than 1, the
+            response is not linear.
+        paired: True if the polarization is the difference from a run without a field that started
+            at the same state; the line then goes through the origin.
     """
 
     field: Array
@@ -58,10 +58,10 @@ class PolarizationCurve:
     paired: bool = False
 
     def parts(self, label: str) -> tuple[Curve, Points]:
-        """The line and the points, as parts of a result.
+        """Return the line and the points, as parts of a result.
 
         Args:
-            label: name in the legend of a figure.
+            label: label in the legend of a figure.
         """
         names = ("change of polarization" if self.paired else "polarization", "uC/cm^2")
         axis = ("electric field", "V/angstrom")
@@ -80,7 +80,7 @@ class PolarizationCurve:
         )
 
     def numbers(self, label: str) -> dict[str, Estimate]:
-        """Slope, intercept and susceptibility, with the label in their names."""
+        """Return slope, intercept and susceptibility by their names, which contain the label."""
         return {
             f"slope, {label}": self.slope,
             f"intercept, {label}": self.intercept,
@@ -97,27 +97,27 @@ def polarization_against_field(
     interval: float | None = None,
     paired: bool = False,
 ) -> PolarizationCurve:
-    """Mean polarization of runs at several static fields, and the line through them.
+    """Determine the mean polarization at several static fields, and fit a line.
 
     Args:
-        fields: shape ``(n_fields, 3)``, Eh/(e bohr), all along one line; 3 or more that differ.
-        dipoles: for each field, shape ``(t, 3)``, e bohr, after equilibration, or several such
-            runs.
-        volume: of the cell, bohr^3; where a barostat changes it, the mean of each field, shape
+        fields: at least 3 fields along one line, shape ``(n_fields, 3)``, Eh/(e bohr).
+        dipoles: for each field, the dipole after equilibration, shape ``(t, 3)``, e bohr, or
+            several such runs.
+        volume: volume of the cell, bohr^3; with a barostat, the mean volume in each field, shape
             ``(n_fields,)``.
-        cell: shape ``(3, 3)``, bohr, rows; if given, jumps in time are taken out, and the means
-            are brought to one branch, from the leg of the weakest field outwards. Leave it out
-            where the dipoles are on one branch already.
-        interval: between samples, ps, for what estimates say where they have no error.
-        paired: dipoles are changes against runs without a field that began at the same states.
-            Such a response is not stationary: each pair of runs is one sample, and three or more
-            give an error. Without a field there is no polarization, by symmetry (an isotropic
-            liquid), and the line goes through the origin. Pairs of all fields that began at one
-            state stand at one place of their lists.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; if given, jumps in time are removed,
+            and the means are moved to one branch, from the runs of the weakest field outwards.
+            Leave it out if the dipoles are on one branch already.
+        interval: time between samples, ps, for the message if there is no error.
+        paired: True if dipoles are differences from runs without a field that started at the same
+            states. Such a response is not stationary: each pair of runs is one sample, and three or
+            more give an error. Without a field there is no polarization by symmetry (of an
+            isotropic liquid), and the line goes through the origin. For all fields, the list of
+            runs must have the pairs from one state at the same position.
 
     Raises:
-        RecordError: fields that are not on one line, fewer than 3, runs that do not fit them, too
-            short, not finite, or on branches that cannot be told.
+        RecordError: fields are fewer than 3 or not on one line, or runs do not match them, are too
+            short, are not finite, or have branches that cannot be determined.
     """
     fields = check_series(fields, "fields", least=3)
     if fields.ndim != 2 or fields.shape[1] != 3 or len(dipoles) != len(fields):
@@ -161,20 +161,21 @@ def polarization_against_field(
 def mean_polarization(
     dipoles: Runs, direction: Array, volume: float, interval: float | None = None
 ) -> Estimate:
-    """Mean polarization of the runs in one field.
+    """Return the mean polarization of the runs in one field.
 
     Args:
-        dipoles: shape ``(t, 3)``, e bohr, after equilibration, or several such runs, on one branch.
-        direction: a unit vector.
-        volume: of the cell, bohr^3.
-        interval: between samples, ps, for what the estimate says where it has no error.
+        dipoles: dipole after equilibration, shape ``(t, 3)``, e bohr, or several such runs, on one
+            branch.
+        direction: unit vector, shape ``(3,)``.
+        volume: volume of the cell, bohr^3.
+        interval: time between samples, ps, for the message if there is no error.
 
     Returns:
-        Along the direction, uC/cm^2.
+        The component along the direction, uC/cm^2.
 
     Raises:
-        ConfigError: an impossible volume.
-        RecordError: too short, or not finite.
+        ConfigError: the volume is impossible.
+        RecordError: runs are too short, or numbers are not finite.
     """
     check_positive("volume", volume, "bohr^3")
     runs = as_runs(dipoles, ("t", "3"), "dipoles")
@@ -188,30 +189,31 @@ def susceptibility_from_fluctuations(
     direction: Array,
     interval: float | None = None,
 ) -> Estimate:
-    r"""Linear response of the polarization, from how the dipole fluctuates without a field.
+    r"""Determine the linear susceptibility from dipole fluctuations without a field.
 
     .. math:: \chi = \frac{\langle \mu_d^2 \rangle - \langle \mu_d \rangle^2}{\epsilon_0 V k T}
 
-    Exact for classical nuclei, and for path integrals with the mean over beads, on which a static
-    field acts. It is what the slope of :func:`polarization_against_field` is at zero field. For the
-    whole tensor there is
+    The formula is exact for classical nuclei, and for path integrals with the mean over beads, to
+    which a static field couples. It corresponds to the slope of :func:`polarization_against_field`
+    at zero field. The whole tensor is that of
     :func:`~mlobs_client.analysis.response.permittivity.permittivity_from_fluctuations`.
 
     Args:
-        dipoles: shape ``(t, 3)``, e bohr, at zero field, after equilibration, or several such
+        dipoles: dipole at zero field after equilibration, shape ``(t, 3)``, e bohr, or several such
             runs, on one branch.
-        volume: of the cell, bohr^3.
+        volume: volume of the cell, bohr^3.
         temperature: kT, Eh.
-        direction: d, a unit vector, that of the field of a curve.
-        interval: between samples, ps, for what the estimate says where it has no error.
+        direction: the unit vector d, shape ``(3,)``, such as that of the field of a curve.
+        interval: time between samples, ps, for the message if there is no error.
 
     Returns:
-        Without a unit, as :attr:`PolarizationCurve.susceptibility`. One component alone has a
-        skewed distribution: fewer than 30 independent samples give no error.
+        The susceptibility without a unit, as :attr:`PolarizationCurve.susceptibility`. The
+        distribution of a single component is skewed, so that fewer than 30 independent samples give
+        no error.
 
     Raises:
-        ConfigError: an impossible volume or temperature.
-        RecordError: fewer than 10 samples in a run, or not finite.
+        ConfigError: the volume or the temperature is impossible.
+        RecordError: a run has fewer than 10 samples, or numbers are not finite.
     """
     scale = per_covariance(volume, temperature)
     along = [run @ direction for run in as_runs(dipoles, ("t", "3"), "dipoles")]
@@ -219,12 +221,12 @@ def susceptibility_from_fluctuations(
 
 
 def _polarizations(runs: Sequence[Array], direction: Array, volume: float) -> list[Array]:
-    """Of each run, uC/cm^2."""
+    """Return the polarization along each run, uC/cm^2."""
     return [run @ direction / volume / MICROCOULOMB_PER_CM2 for run in runs]
 
 
 def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:
-    """Mean change, with the scatter between pairs of runs."""
+    """Return the mean change, with the error from the scatter between pairs of runs."""
     means = np.array([run.mean() for run in runs])
     if len(means) < FEWEST_RUNS:
         pairs = "1 pair" if len(means) == 1 else f"{len(means)} pairs"
@@ -234,15 +236,14 @@ def _mean_of_pairs(runs: Sequence[Array], unit: str = "uC/cm^2") -> Estimate:
 
 
 def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
-    """A line through points whose errors weigh them, unless one of them has none.
+    """Fit a line to points, weighted by their errors unless a point has none.
 
-    Together the points have many degrees of freedom: their errors enter as they were before they
-    were widened.
+    Together the points have many degrees of freedom, so their errors are used without widening.
     """
     values = np.array([one.value for one in estimates])
     errors = np.array([one.before_widening for one in estimates])
-    known = errors if (errors > 0.0).all() else None
-    line = fit_line(field, values, known, units=("V/angstrom", "uC/cm^2"))
+    weighting = errors if (errors > 0.0).all() else None
+    line = fit_line(field, values, weighting, units=("V/angstrom", "uC/cm^2"))
     reason = _lacking(estimates)
     return replace(
         line,
@@ -252,9 +253,9 @@ def _fit_free(field: Array, estimates: Sequence[Estimate]) -> LinearFit:
 
 
 def _fit_pairs(field: Array, polarizations: Sequence[Sequence[Array]]) -> LinearFit:
-    """A line through the origin for each state from which the runs of all fields began.
+    """Fit a line through the origin for each state from which the runs of all fields started.
 
-    Its slopes are independent, though at each state all fields share the run without one.
+    The slopes are independent, though at each state all fields share the run without a field.
 
     Raises:
         RecordError: fields have different numbers of pairs.
@@ -274,23 +275,26 @@ def _fit_pairs(field: Array, polarizations: Sequence[Sequence[Array]]) -> Linear
 
 
 def _lacking(estimates: Sequence[Estimate]) -> str:
-    """Why a line through points has no error; nothing if all points have one."""
+    """Return why a line through points has no error; empty if all points have one."""
     n_lacking = sum(bool(one.no_error) for one in estimates)
     return f"{n_lacking} of {len(estimates)} points have none" if n_lacking else ""
 
 
 def along_one_line(fields: Array, names: Sequence[str] | None = None) -> tuple[Array, Array]:
-    """Direction of the line that fields are on, and the signed strength of all along it.
+    """Return the direction of the line of the fields, and their signed strengths along it.
 
-    The first component of the direction that is not zero is positive. So it is the same for any
-    fields on this line, and along an axis strengths have the signs that were written.
+    The first nonzero component of the direction is positive. So the direction is the same for any
+    fields on the line, and strengths along an axis have the sign of that component.
 
     Args:
         fields: shape ``(n_fields, 3)``, Eh/(e bohr).
-        names: how an error calls them; "field 0", ... without.
+        names: names of the fields in error messages; by default "field 0", ...
+
+    Returns:
+        The unit vector, shape ``(3,)``, and the strengths, shape ``(n_fields,)``, Eh/(e bohr).
 
     Raises:
-        RecordError: all are zero, or they are not on one line.
+        RecordError: all fields are zero, or they are not on one line.
     """
     norms = np.linalg.norm(fields, axis=1)
     strongest = int(np.argmax(norms))

@@ -1,15 +1,15 @@
-r"""The dielectric function from the response to a pulse of a field.
+r"""The dielectric function from the response to a pulse of an electric field.
 
-A pulse of any shape along one line, as i-PI's ``driven_dynamics`` makes it; signs are those of
-:mod:`~mlobs_client.analysis.response.dielectric`:
+The pulse may have any shape along one line, as in i-PI's ``driven_dynamics``; the sign convention
+is that of :mod:`~mlobs_client.analysis.response.dielectric`:
 
 .. math:: \epsilon(\omega) = \epsilon_\infty
           + \frac{\int (\mu(t) - \mu_0(t)) \cdot \hat E\, e^{i \omega t}\, dt}
                  {V \epsilon_0 \int E(t)\, e^{i \omega t}\, dt}
 
-with the dipole :math:`\mu_0` of the same motion without the pulse. Two runs that begin at one
-state, one in E(t) and one in -E(t), do without it: half of the difference of their dipoles is free
-of the thermal motion, and of all even orders in the field. The noise that is left is that of the
+with the dipole :math:`\mu_0` of the same motion without the pulse. It is not needed for two runs
+that start at one state, one in E(t) and one in -E(t): half of the difference of their dipoles
+contains neither the thermal motion nor even orders in the field. The remaining noise is that of the
 response, not of the dipole.
 """
 
@@ -43,30 +43,36 @@ from mlobs_client.units import (
 )
 
 ABSENT: Final = 1e-3
-"""A pulse below this part of its maximum has not begun, or is over."""
+"""Fraction of its maximum below which a pulse has not started, or is over."""
+
 SAME: Final = 1e-2
-"""Two runs whose dipoles differ before the pulse by less than this part of their largest
-difference begin at one state: rounding of networks in single precision stays far below."""
+"""Fraction of the largest difference of two dipoles below which they are equal before the pulse, so
+that the runs start at one state; rounding of networks in single precision stays far below."""
+
 WEAKEST: Final = 0.1
-"""Amplitude of a pulse, of its largest, at which a response is still divided by it."""
+"""Smallest amplitude of a pulse, as a fraction of the largest, by which a response is divided."""
+
 LONGEST: Final = 0.02
-"""Sigma of a pulse, of the longest lag: the window is one of the response to the pulse, not of that
-to each moment of it, which is wrong by up to twice as much where a line is at the end of a band."""
+"""Largest sigma of a pulse, as a fraction of the longest lag. The window starts at the centre of
+the pulse instead of at each time of it, which is wrong by up to twice this fraction for a line at
+the end of the band."""
 
 CLOCK: Final = (
-    "times of i-PI go on from a RESTART, so that a <peak> may be over; they begin at 0 with <file "
-    "mode='chk'> in a new input"
+    "after a RESTART the time of i-PI continues, so that a <peak> may be over; it starts at 0 with "
+    "<file mode='chk'> in a new input"
 )
 
 
 @dataclass(frozen=True)
 class PulseResponse:
-    """A pulse, and what is linear in it.
+    """A pulse, and the response of the dipole to odd order.
 
     Attributes:
         direction: unit vector of the field, shape ``(3,)``.
-        field: along it, shape ``(t,)``, Eh/(e bohr); its largest sample is positive.
-        dipoles: along it, half of the difference of each pair, shape ``(n_pairs, t)``, e bohr.
+        field: field along the direction, shape ``(t,)``, Eh/(e bohr); its largest sample is
+            positive.
+        dipoles: half of the difference of the dipoles of each pair, along the direction, shape
+            ``(n_pairs, t)``, e bohr.
     """
 
     direction: Array
@@ -77,17 +83,17 @@ class PulseResponse:
     def of(cls, dipoles: Runs, fields: Runs, names: Sequence[str] | None = None) -> PulseResponse:
         """Find the pairs among runs in any order.
 
-        A run in +E and one in -E are a pair if they begin with one dipole.
+        A run in +E and one in -E are a pair if their dipoles are equal at the start.
 
         Args:
-            dipoles: of each run, shape ``(t, 3)``, e bohr.
-            fields: in each run, shape ``(t, 3)``, Eh/(e bohr): one pulse along one line, or its
-                opposite. What runs have beyond the shortest is left out.
-            names: how an error calls the runs; "run 1", ... without.
+            dipoles: dipoles of each run, shape ``(t, 3)``, e bohr.
+            fields: field in each run, shape ``(t, 3)``, Eh/(e bohr): one pulse along one line, or
+                its opposite. All runs are cut to the length of the shortest.
+            names: names of the runs in error messages; by default "run 1", ...
 
         Raises:
-            RecordError: fewer than two pairs, runs without partner, pulses that differ, have not
-                begun, or do not end, wrong shapes, or not finite.
+            RecordError: there are fewer than two pairs, a run has no partner, pulses differ, start
+                too early or end too late, shapes are wrong, or numbers are not finite.
         """
         runs = as_runs(dipoles, ("t", "3"), "dipoles")
         pulses = as_runs(fields, ("t", "3"), "fields")
@@ -98,21 +104,21 @@ class PulseResponse:
             )
         names = names or [f"run {k}" for k in range(1, len(runs) + 1)]
         shortest = min(map(len, runs))
-        fields_at_once = np.stack([pulse[:shortest] for pulse in pulses])
-        direction, along, signs = _common_pulse(fields_at_once, names)
+        stacked = np.stack([pulse[:shortest] for pulse in pulses])
+        direction, along, signs = _common_pulse(stacked, names)
         _check_ends(along)
-        begin = int(np.argmax(np.abs(along) > SAME * np.abs(along).max()))
-        pairs = _pairs(np.stack([run[:shortest] for run in runs]), signs, begin, names)
+        start = int(np.argmax(np.abs(along) > SAME * np.abs(along).max()))
+        pairs = _pairs(np.stack([run[:shortest] for run in runs]), signs, start, names)
         return cls(direction, along, 0.5 * pairs @ direction)
 
     @property
     def centre(self) -> float:
-        """Mean time of the intensity, in samples."""
+        """Mean time of the intensity of the pulse, in samples."""
         return float(np.average(np.arange(len(self.field)), weights=self.field**2))
 
     @property
     def duration(self) -> float:
-        """Sigma of the envelope, if that is a Gaussian, in samples."""
+        """Sigma of the envelope of the pulse, if it is a Gaussian, in samples."""
         deviations = np.arange(len(self.field)) - self.centre
         return float(np.sqrt(2.0 * np.average(deviations**2, weights=self.field**2)))
 
@@ -127,40 +133,41 @@ def dielectric_from_pulse(
     electronic: float = 1.0,
     names: Sequence[str] | None = None,
 ) -> DielectricFunction:
-    """Dielectric function along a field, from pairs of runs in a pulse E(t) and in -E(t).
+    """Determine the dielectric function along a field from pairs of runs in pulses E(t) and -E(t).
 
-    Both runs of a pair begin at the same checkpoint, with its momenta; half of the difference of
-    their dipoles is what the field does. The pairs are the samples that give the error.
+    Both runs of a pair start at the same checkpoint, with its momenta; half of the difference of
+    their dipoles is the response to the field. The error is from the scatter of the pairs.
 
-    The lag window is applied from the centre of the pulse on. The curve has the wavenumbers at
-    which the pulse has more than :data:`WEAKEST` of its largest amplitude, and begins at the
-    resolution: what takes longer than the longest lag is not seen.
+    The lag window starts at the centre of the pulse. The curve extends over the wavenumbers at
+    which the pulse has more than :data:`WEAKEST` of its largest amplitude, and starts at the
+    resolution, because processes slower than the longest lag are not resolved.
 
     Args:
-        dipoles: four runs or more of shape ``(t, 3)``, e bohr, in any order; for path integrals
-            the mean over beads.
-        fields: of the same shapes, Eh/(e bohr), at the same times; one pulse, and its opposite.
-        timestep: between samples, atu.
-        volume: of the cell, bohr^3.
+        dipoles: dipoles of at least four runs in any order, shape ``(t, 3)``, e bohr; for path
+            integrals, the mean over beads.
+        fields: fields at the same times, shape ``(t, 3)``, Eh/(e bohr); one pulse, and its
+            opposite.
+        timestep: time between samples, atu.
+        volume: volume of the cell, bohr^3.
         settings: resolution and window; the number of blocks is that of the pairs.
-        electronic: epsilon_infinity, what the electrons add at once; 1 leaves them out.
-        names: how an error calls the runs; "run 1", ... without.
+        electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
+        names: names of the runs in error messages; by default "run 1", ...
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: what :meth:`PulseResponse.of` refuses, a pulse that is too long for the
-            resolution or too short for the samples, or runs that are too short.
+        ConfigError: a parameter is impossible.
+        RecordError: runs are refused by :meth:`PulseResponse.of` or are too short, or the pulse is
+            too long for the resolution or too short for the interval of the samples.
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")
     check_positive("volume", volume, "bohr^3")
-    check_positive("epsilon_infinity", electronic, "")
+    check_positive("epsilon_inf", electronic, "")
     pulse = PulseResponse.of(dipoles, fields, names)
     width = settings.resolution * INVERSE_CM
     max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
     _check_duration(pulse, max_lag, timestep)
-    left = len(pulse.field) - int(np.ceil(pulse.centre))
-    check_length(left, max_lag, settings.resolution, "the shortest run after the pulse's centre")
+    n_after = len(pulse.field) - int(np.ceil(pulse.centre))
+    check_length(n_after, max_lag, settings.resolution, "the shortest run after the pulse's centre")
     n_points = correlation.points_for_line_width(width, timestep)
     moments, spectrum = _transforms(pulse, settings.window, max_lag, n_points)
     wavenumber = np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points)
@@ -174,7 +181,7 @@ def dielectric_from_pulse(
 
     others = np.full((2, n_points), np.nan, dtype=np.complex128)
     for row, lag in zip(others, (max_lag // 2, 2 * max_lag), strict=True):
-        if lag < left:
+        if lag < n_after:
             row[:] = _transforms(pulse, settings.window, lag, n_points)[0].mean(axis=0)
     return DielectricFunction.of(
         wavenumber[band],
@@ -188,7 +195,7 @@ def dielectric_from_pulse(
             "highest field (V/angstrom)": float(np.abs(pulse.field).max()) / VOLT_PER_ANGSTROM,
             "duration, sigma (fs)": pulse.duration * timestep / FEMTOSECOND,
             "volume (angstrom^3)": volume / ANGSTROM**3,
-            "epsilon_infinity": electronic,
+            "epsilon_inf": electronic,
         },
         epsilon(others),
         "pairs",
@@ -198,23 +205,23 @@ def dielectric_from_pulse(
 def _transforms(
     pulse: PulseResponse, name: str, max_lag: int, n_points: int
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """Of the response under the window, [pair, k], and of the pulse without one, [k]."""
+    """Transform the response with the window, [pair, k], and the pulse without one, [k]."""
     centre = pulse.centre  # lies between two samples
     lags = np.abs(np.arange(len(pulse.field)) - centre)
     window = correlation.lag_window(name, max_lag)
     weights = np.interp(lags, np.arange(max_lag + 1), window, right=0.0)
-    kept = slice(max(0, int(centre) - max_lag), int(centre) + max_lag + 2)
+    used = slice(max(0, int(centre) - max_lag), int(centre) + max_lag + 2)
     n_padded = 2 * (n_points - 1)
-    # e^{-i omega t} of the library, so conjugate
-    moments = np.conj(np.fft.rfft((weights * pulse.dipoles)[:, kept], n_padded))
-    return moments, np.conj(np.fft.rfft(pulse.field[kept], n_padded))
+    # numpy transforms with e^{-i omega t}, hence the complex conjugate
+    moments = np.conj(np.fft.rfft((weights * pulse.dipoles)[:, used], n_padded))
+    return moments, np.conj(np.fft.rfft(pulse.field[used], n_padded))
 
 
 def _common_pulse(pulses: Array, names: Sequence[str]) -> tuple[Array, Array, Integers]:
-    """Direction, field along it, and the sign of each run, from [run, t, i]."""
+    """Return the direction, the field along it, and the sign of each run, from [run, t, i]."""
     for pulse, name in zip(pulses, names, strict=True):
         if not pulse.any():
-            raise RecordError(f"{name} has no pulse, its field is zero at all times; {CLOCK}")
+            raise RecordError(f"{name} has no pulse: its field is zero at all times; {CLOCK}")
     first = pulses[0]
     strengths = np.linalg.norm(first, axis=1)
     top = int(np.argmax(strengths))
@@ -233,22 +240,22 @@ def _common_pulse(pulses: Array, names: Sequence[str]) -> tuple[Array, Array, In
 
 
 def _check_ends(field: Array) -> None:
-    """Two samples at each end: a carrier may be zero at one of them."""
+    """Refuse a pulse in the two samples at either end: its carrier may be zero in one of them."""
     highest = float(np.abs(field).max())
     for end, what, remedy in (
-        (field[:2], "has begun before the first sample", "let <peak> be later than 4 <sigma>"),
-        (field[-2:], "is not over at the last sample", "run longer, and give it a <sigma>"),
+        (field[:2], "starts before the first sample", "set <peak> later than 4 <sigma>"),
+        (field[-2:], "is not over at the last sample", "run longer, and set its <sigma>"),
     ):
         part = float(np.abs(end).max()) / highest
         if part > ABSENT:
             raise RecordError(
                 f"the pulse {what}: it has {part:.3g} of its maximum there, and at most {ABSENT:g} "
-                f"is right; {remedy}; {CLOCK}"
+                f"is allowed; {remedy}; {CLOCK}"
             )
 
 
-def _pairs(runs: Array, signs: Integers, begin: int, names: Sequence[str]) -> Array:
-    """Differences (run in +E) - (run in -E) of pairs, [pair, t, i], from [run, t, i]."""
+def _pairs(runs: Array, signs: Integers, start: int, names: Sequence[str]) -> Array:
+    """Return differences (run in +E) - (run in -E) of pairs, [pair, t, i], from [run, t, i]."""
     up, down = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
     if len(up) != len(down):
         raise RecordError(
@@ -256,43 +263,43 @@ def _pairs(runs: Array, signs: Integers, begin: int, names: Sequence[str]) -> Ar
             "opposite field from the same checkpoint"
         )
     if len(up) < 2:
-        raise RecordError(f"{len(up)} pair of runs: an error needs at least 2")
+        raise RecordError(f"{len(up)} pair of runs: an error needs at least 2; run more pairs")
     distances = np.linalg.norm(runs[up, None, 0] - runs[None, down, 0], axis=2)
     partners = down[linear_sum_assignment(distances)[1]]
     differences: Array = runs[up] - runs[partners]
     sizes = np.linalg.norm(differences, axis=2)  # [pair, t]
     for a, b, size in zip(up, partners, sizes, strict=True):
-        before, largest = float(size[: begin + 1].max()), float(size.max())
+        before, largest = float(size[: start + 1].max()), float(size.max())
         if before > SAME * largest:
             raise RecordError(
                 f"{names[a]} has no partner among those in the opposite field: the dipole that "
                 f"fits best, of {names[b]}, differs by {before:.3g} e bohr before the pulse, and "
-                f"by at most {largest:.3g} later; begin both at the same checkpoint, with its "
+                f"by at most {largest:.3g} later; start both at the same checkpoint, with its "
                 "momenta"
             )
     return differences
 
 
 def _check_duration(pulse: PulseResponse, max_lag: int, timestep: float) -> None:
-    """A window about the centre of a pulse is one of the response only if the pulse is short."""
+    """Refuse long pulses, as a window about the centre is right for short ones only."""
     longest = LONGEST * max_lag
     if pulse.duration > longest:
         raise RecordError(
-            f"the pulse has a sigma of {pulse.duration * timestep / FEMTOSECOND:.3g} fs, the "
-            f"resolution at most {longest * timestep / FEMTOSECOND:.3g} fs, {LONGEST:g} of the "
-            "longest lag; make the pulse shorter, or ask for a finer resolution"
+            f"the pulse has a sigma of {pulse.duration * timestep / FEMTOSECOND:.3g} fs, and the "
+            f"resolution allows at most {longest * timestep / FEMTOSECOND:.3g} fs, {LONGEST:g} of "
+            "the longest lag; make the pulse shorter, or ask for a finer resolution"
         )
 
 
 def _band(wavenumber: Array, amplitude: Array, resolution: float, timestep: float) -> slice:
-    """Where the quotient has a meaning: about the maximum of the pulse."""
+    """Return the band about the maximum of the pulse in which the quotient is meaningful."""
     top = int(np.argmax(amplitude))
     if amplitude[-1] > 0.1 * WEAKEST * amplitude[top]:
         raise RecordError(
             f"samples {timestep / FEMTOSECOND:.3g} fs apart end at {wavenumber[-1]:.4g} cm^-1, "
             f"where the pulse has {amplitude[-1] / amplitude[top]:.2g} of its largest amplitude, "
-            f"and at most {0.1 * WEAKEST:g} is right; write dipole and Efield more often, or give "
-            "the pulse a longer sigma"
+            f"and at most {0.1 * WEAKEST:g} is allowed; write dipole and Efield more often, or "
+            "give the pulse a longer sigma"
         )
     weak = np.flatnonzero(amplitude < WEAKEST * amplitude[top])
     below, above = weak[weak < top], weak[weak > top]

@@ -1,23 +1,24 @@
-r"""Averages in a field from runs in other fields.
+r"""Averages in a field from runs at other fields.
 
-A sample from a run in the field E counts in the field E' with the weight
+A sample from a run in the field E is averaged in the field E' with the weight
 
 .. math:: w = \exp \frac{\Delta \cdot \mu_E + \tfrac12 \Delta \cdot \alpha \Delta}{k_B T},
     \qquad \Delta = E' - E,
 
-where :math:`\mu_E` is the dipole in the field of the run. The energy of a field of first order is
-:math:`-\mu \cdot E`: there is no polarizability in it, and :math:`\mu_E = \mu`. With second order
-(``second_order = true`` of a client file) it is :math:`-\mu \cdot E - \tfrac12 E \cdot \alpha E`,
-and clients write :math:`\mu_E = \mu + \alpha E`. With path integrals both are means over the beads:
-the Boltzmann factor of a ring polymer has the mean energy of its beads. The runs are canonical, at
-one temperature and in one cell, and their energies contain the field in no other way: neither a
-fixed displacement nor fixed voltages in a cell that changes.
+where :math:`\mu_E` is the dipole in the field of the run. To first order, the energy in a field is
+:math:`-\mu \cdot E`, without a polarizability, and :math:`\mu_E = \mu`. To second order
+(``second_order = true`` in a client file) it is :math:`-\mu \cdot E - \tfrac12 E \cdot \alpha E`,
+and clients write :math:`\mu_E = \mu + \alpha E`. For path integrals both are means over the beads,
+because the Boltzmann factor of a ring polymer contains the mean energy of its beads. The runs must
+be canonical, at one temperature and in one cell, and the field must not enter their energies in any
+other way: neither as a fixed displacement nor as a fixed voltage in a cell that changes.
 
-How many samples are left of ``n`` is Kish's :math:`(\sum w)^2 / \sum w^2`, over the statistical
-inefficiency. But a run that has missed the samples with large weights does not know it: its weights
-look even. So the judge is what Gaussian work leaves, :math:`n e^{-\mathrm{var}(\ln w)}`, which
-needs no tail. Averages that rest on too few are refused; of work with shorter tails than a
-Gaussian, such as that of a dipole with two states, so are some that would be right.
+The effective number of ``n`` samples is that of Kish, :math:`(\sum w)^2 / \sum w^2`, over the
+statistical inefficiency. But if a run has missed the samples with large weights, its weights look
+even, and this number is too large. So the criterion is the effective number for Gaussian work,
+:math:`n e^{-\mathrm{var}(\ln w)}`, which needs no tail. Averages of too few effective samples are
+refused; if the work has shorter tails than a Gaussian, such as that of a dipole with two states, so
+are some averages that would be right.
 """
 
 from __future__ import annotations
@@ -35,29 +36,30 @@ from mlobs_client.results.zero_frequency import count_independent
 from mlobs_client.structure import Array, Integers
 
 LEAST: Final = 100.0
-"""Effective samples below which nothing is said. With 100, runs that are accepted at the very limit
-are off by a quarter of an error on average; with 50, by a half."""
+"""Smallest number of effective samples of an average. With 100, runs that are accepted at the very
+limit have a bias of a quarter of an error; with 50, of a half."""
 
 N_BLOCKS: Final = 20
-"""Of a run, for its error, where they are long enough."""
+"""Number of blocks of a run for its error, if they are long enough."""
 
 PER_BLOCK: Final = 2.5
-"""Independent samples that a block has at least: five correlation times."""
+"""Smallest number of independent samples of a block, five correlation times."""
 
 PER_DEGREE: Final = 25.0
-"""Effective samples for one degree of freedom of the error. It rests on the few samples with the
-largest weights: the kurtosis of weighted dipoles gives one degree for 10 to 20. More is for runs
-near the limit, of which those are accepted that look better than they are."""
+"""Number of effective samples for each degree of freedom of the error. The error depends on the few
+samples with the largest weights: the kurtosis of weighted dipoles gives one degree of freedom for
+10 to 20. The number is larger, because near the limit runs with underestimated errors are accepted
+more often."""
 
 
 @dataclass(frozen=True)
 class Reweighted:
-    """An average in a field that was not, or not alone, simulated.
+    """An average in a field from runs at other fields.
 
     Attributes:
-        estimate: value with its error; ``n_independent`` is how many effective samples it rests
-            on: after weights, and after the correlation in time.
-        kish: share of the samples that the weights leave, at most 1.
+        estimate: value with its error; ``n_independent`` is the number of effective samples, in
+            view of the weights and of the correlation in time.
+        kish: effective fraction of the samples according to their weights, at most 1.
     """
 
     estimate: Estimate
@@ -75,27 +77,28 @@ def reweight(
     polarizabilities: Array | None = None,
     interval: float | None = None,
 ) -> Reweighted:
-    """Average of an observable in another field, from one run.
+    """Average an observable in another field, from one run.
 
-    The error is that of a jackknife over blocks. Where the weights leave more samples than Gaussian
-    work would, the tail was missed, and the error grows as if it had been seen. The bias of the
+    The error is that of a jackknife over blocks. If the effective number of samples exceeds that
+    for Gaussian work, the tail was missed, and the error is widened accordingly. The bias of the
     ratio of means is below a tenth of the error.
 
     Args:
-        observable: shape ``(t,)``, in ``unit``, as it is in the other field; for path integrals
+        observable: observable in the other field, shape ``(t,)``, in ``unit``; for path integrals,
             its estimator.
-        dipoles: shape ``(t, 3)``, e bohr, in the field of the run, on one branch; for path
-            integrals the mean over beads.
-        change: shape ``(3,)``, the other field minus that of the run, Eh/(e bohr).
-        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        unit: of the observable.
-        least: how many effective samples must be left.
-        polarizabilities: shape ``(t, 3, 3)``, bohr^3, where the field is of second order.
-        interval: between samples, ps; for the length that a refused run should have.
+        dipoles: dipole in the field of the run, shape ``(t, 3)``, e bohr, on one branch; for path
+            integrals, the mean over beads.
+        change: the other field minus that of the run, shape ``(3,)``, Eh/(e bohr).
+        temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        unit: unit of the observable.
+        least: smallest number of effective samples.
+        polarizabilities: polarizability along the run, shape ``(t, 3, 3)``, bohr^3, for energies
+            of second order in the field; None for first order.
+        interval: time between samples, ps, for the length that an error advises.
 
     Raises:
-        ConfigError: an impossible temperature.
-        RecordError: wrong shapes, not finite, a run of fewer than
+        ConfigError: the temperature is impossible.
+        RecordError: shapes are wrong, numbers are not finite, the run has fewer than
             :data:`~mlobs_client.results.estimate.FEWEST` independent samples, or fewer than
             ``least`` effective ones.
     """
@@ -108,7 +111,7 @@ def reweight(
         work = work + 0.5 * symmetric(polarizabilities, run) @ change @ change / temperature
     weights = softmax(work)
     average = float(weights @ values)
-    # to first order a ratio of means is the mean of these
+    # to first order, the ratio of means is the mean of these
     shifts = len(values) * weights * (values - average)
     n = independent(work, shifts, squares(work))
     refuse_short("the run", n, len(values), interval)
@@ -118,17 +121,23 @@ def reweight(
     blocks = blocks_of(len(values), count_blocks(n))
     sums = np.array([np.bincount(blocks, x) for x in (weights, weights * values)])
     without, of_observable = sums.sum(axis=1, keepdims=True) - sums
-    left = min(expected, seen)
-    error = jackknife_error(of_observable / without, left) * max(1.0, seen / expected) ** 0.5
+    n_effective = min(expected, seen)
+    widening = max(1.0, seen / expected) ** 0.5
+    error = jackknife_error(of_observable / without, n_effective) * widening
     source = f"jackknife over {len(without)} blocks"
-    return Reweighted(Estimate(average, error, unit, left, error_from=source), share)
+    return Reweighted(Estimate(average, error, unit, n_effective, error_from=source), share)
 
 
 def of_each_sample(observable: Array, run: Array) -> Array:
     """Return the observable as floats after checking that there is one number for each dipole.
 
+    Args:
+        observable: shape ``(t,)``, any unit.
+        run: dipoles, shape ``(t, 3)``, e bohr.
+
     Raises:
-        RecordError: another shape, not finite, or fewer samples than blocks.
+        RecordError: the shape is wrong, numbers are not finite, or there are fewer samples than
+            blocks.
     """
     values = check_series(observable, "observable", least=N_BLOCKS)
     if values.shape != (len(run),):
@@ -140,14 +149,17 @@ def of_each_sample(observable: Array, run: Array) -> Array:
 
 
 def symmetric(polarizabilities: Array, run: Array) -> Array:
-    """Return the part of the polarizabilities that has an energy in a field.
+    """Return the symmetric part of the polarizabilities, which alone has an energy in a field.
 
     Args:
         polarizabilities: shape ``(t, 3, 3)``, bohr^3.
-        run: shape ``(t, 3)``, the dipoles.
+        run: dipoles, shape ``(t, 3)``, e bohr.
+
+    Returns:
+        Shape ``(t, 3, 3)``, bohr^3.
 
     Raises:
-        RecordError: another shape, or not finite.
+        RecordError: the shape is wrong, or numbers are not finite.
     """
     tensors = check_series(polarizabilities, "polarizabilities")
     if tensors.shape != (len(run), 3, 3):
@@ -159,9 +171,9 @@ def symmetric(polarizabilities: Array, run: Array) -> Array:
 
 
 def independent(*series: Array) -> float:
-    """Return how many independent samples the slowest of several series holds, at most all.
+    """Return the smallest number of independent samples of several series, at most their length.
 
-    Of a vibration more than all samples count for its mean, but not for one with weights.
+    For the mean of a vibration it may exceed the length, but not for a weighted mean.
     """
     return min(float(len(series[0])), *(count_independent(one) for one in series))
 
@@ -172,10 +184,10 @@ def refuse_short(
     """Refuse a run that has hardly decorrelated, as neither its mean nor its error is known.
 
     Args:
-        which: run, for the error.
-        n_independent: samples of its work and observable.
-        n_samples: that it has.
-        interval: between samples, ps.
+        which: name of the run, for the error.
+        n_independent: number of independent samples of its work and observable.
+        n_samples: number of its samples.
+        interval: time between samples, ps.
 
     Raises:
         RecordError: fewer than :data:`~mlobs_client.results.estimate.FEWEST` are independent.
@@ -186,7 +198,7 @@ def refuse_short(
 
 
 def squares(work: Array) -> Array:
-    """Return the squares of deviations from the mean, shape ``(t,)``.
+    """Return the squared deviations from the mean, shape ``(t,)``.
 
     Weights depend on the amplitude of a vibration, which changes slowly.
     """
@@ -194,21 +206,21 @@ def squares(work: Array) -> Array:
 
 
 def count_blocks(n_independent: float) -> int:
-    """Return into how many blocks samples are divided: none shorter than :data:`PER_BLOCK`."""
+    """Return the number of blocks, of at least :data:`PER_BLOCK` independent samples each."""
     return min(N_BLOCKS, int(n_independent / PER_BLOCK))
 
 
 def blocks_of(n_samples: int, n_blocks: int) -> Integers:
-    """Return the block of each sample, shape ``(n_samples,)``: equally long, in their order."""
+    """Return the index of the block of each sample, shape ``(n_samples,)``, in their order."""
     return np.arange(n_samples) * n_blocks // n_samples
 
 
 def jackknife_error(without: Array, n_effective: float) -> float:
-    """Standard error from averages without one block each, widened by Student's t.
+    """Return the standard error of a jackknife, widened by Student's t.
 
     Args:
-        without: shape ``(n_blocks,)``.
-        n_effective: samples on which the average rests.
+        without: averages that leave out one block each, shape ``(n_blocks,)``.
+        n_effective: number of effective samples.
     """
     last = len(without) - 1.0
     freedom = min(n_effective / PER_DEGREE, last)
@@ -216,25 +228,25 @@ def jackknife_error(without: Array, n_effective: float) -> float:
 
 
 def kish(weights: Array) -> float:
-    """Share of the samples that weights, which add up to 1, leave."""
+    """Return the effective fraction of samples for weights that add up to 1, shape ``(n,)``."""
     return float(1.0 / np.sum(weights**2) / len(weights))
 
 
 def refuse_below(least: float, expected: float, seen: float, change: Array) -> None:
-    """Refuse an average that rests on too few samples.
+    """Refuse an average with too few effective samples.
 
-    The weights themselves may leave half as many. Runs that came by the tail more often than
-    others have fewer, and to refuse these would select averages that are too small.
+    According to the weights themselves, half as many suffice: runs that visit the tail more often
+    have fewer, and refusing those would select averages that are too small.
 
     Args:
-        least: how many effective samples must be left.
-        expected: are left by Gaussian work.
-        seen: are left by the weights.
-        change: of the field, Eh/(e bohr).
+        least: smallest number of effective samples.
+        expected: effective number for Gaussian work.
+        seen: effective number according to the weights.
+        change: change of the field, shape ``(3,)``, Eh/(e bohr).
 
     Raises:
         ConfigError: ``least`` is not positive.
-        RecordError: fewer are left.
+        RecordError: there are fewer effective samples.
     """
     if not (np.isfinite(least) and least > 0.0):
         raise ConfigError(f"least = {least}: must be a positive number of effective samples")

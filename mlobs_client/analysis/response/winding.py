@@ -1,9 +1,9 @@
-r"""Charge carried around a closed path: how far the dipole winds, and what it says of an atom.
+r"""Charge transported along a closed path, and oxidation numbers.
 
-Where a path ends in the structure where it began, the dipole has changed by whole quanta, e times
-lattice vectors. If one atom alone has moved, by a lattice vector, the integer is its oxidation
-number; if several have changed places, it is the charge that has gone around. Both need no
-partition of the electrons, and a path on which the system stays an insulator.
+If a path ends in the structure in which it started, the dipole has changed by whole quanta, e times
+lattice vectors. If one atom alone has moved by a lattice vector, the integer is its oxidation
+number; if several have exchanged places, it is the transported charge. Neither needs a partition of
+the electrons, but the system must be an insulator along the whole path.
 
 Source:
     Jiang, Levchenko, Rappe, PRL 108, 166403 (2012).
@@ -24,11 +24,11 @@ from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
 
 TOLERANCE: Final = 0.05
-"""How far a number of quanta may be from an integer: far from one half, and above the noise of
-labels and of ends that meet within :data:`CLOSED`."""
+"""Largest deviation of quanta from an integer: far from one half, and above the noise of labels and
+of ends that agree within :data:`CLOSED`."""
 
 CLOSED: Final = 0.01 * ANGSTROM
-"""How far an atom may be from where it has to be at the end of a path, bohr."""
+"""Largest distance of an atom from its expected position at the end of a path, bohr."""
 
 MORE_IMAGES: Final = "put more images on the path"
 
@@ -38,9 +38,10 @@ class Winding:
     """The dipole along a closed path.
 
     Attributes:
-        quanta: shape ``(t, 3)``, from the start, in e x lattice vectors, without jumps.
-        turns: shape ``(3,)``, the integers at the end: charge times how often it has gone around
-            along each lattice vector.
+        quanta: change of the dipole from the start, without jumps, shape ``(t, 3)``, quanta (e x
+            lattice vector).
+        turns: integers at the end, shape ``(3,)``, the charge that has crossed the cell along each
+            lattice vector, e.
     """
 
     quanta: Array
@@ -49,15 +50,15 @@ class Winding:
 
 @dataclass(frozen=True)
 class OxidationNumber:
-    """What the path of one atom into its periodic image says.
+    """The oxidation number of an atom, from its path to a periodic image.
 
     Attributes:
-        atom: which one, counted from 0.
+        atom: index of the atom, from 0.
         value: the oxidation number.
-        before_rounding: the same as the labels have it.
-        images: shape ``(3,)``, by how many lattice vectors of each kind the atom has moved.
-        along: shape ``(t,)``, the dipole from the start of the path in quanta, e times that
-            lattice vector: from 0 to the oxidation number.
+        before_rounding: the number before rounding to an integer.
+        images: displacement of the atom, shape ``(3,)``, lattice vectors.
+        along: change of the dipole along the path in quanta, e times the displacement, shape
+            ``(t,)``: from 0 to the oxidation number.
     """
 
     atom: int
@@ -68,15 +69,15 @@ class OxidationNumber:
 
 
 def curve_along_path(along: Array, label: str, quantum: str = "e a") -> Curve:
-    """The dipole along a path as a curve, against the fraction of the path.
+    """Return the dipole along a path as a curve against the fraction of the path.
 
     Args:
-        along: shape ``(t,)``, the dipole from the start of the path, in quanta.
-        label: name in the legend of a figure.
-        quantum: what one quantum is.
+        along: change of the dipole from the start of the path, shape ``(t,)``, quanta.
+        label: label in the legend of a figure.
+        quantum: unit that one quantum is.
 
     Raises:
-        RecordError: fewer than two images.
+        RecordError: there are fewer than two images.
     """
     fraction = np.linspace(0.0, 1.0, len(along))
     return Curve.of_one_series(
@@ -85,17 +86,18 @@ def curve_along_path(along: Array, label: str, quantum: str = "e a") -> Curve:
 
 
 def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:
-    """Follow the dipole along a closed path, whatever the branch of each label.
+    """Follow the dipole along a closed path, for labels on any branches.
 
     Args:
-        dipoles: shape ``(t, 3)``, e bohr, in the order of the path; the last structure is the
-            first again, up to lattice vectors and the order of equal atoms.
+        dipoles: dipoles in the order of the path, shape ``(t, 3)``, e bohr; the last structure is
+            the first one, up to lattice vectors and permutations of equal atoms.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        tolerance: how far the number of quanta may be from integers.
+        tolerance: largest deviation from integers, quanta.
 
     Raises:
-        RecordError: a step is too large to tell a jump of branch from motion, or the change is
-            not one of whole quanta: the path is not closed, or the system was a metal on it.
+        ConfigError: the tolerance is impossible.
+        RecordError: a step is too large to tell a jump of branch from motion, or the change is not
+            a whole number of quanta: the path is not closed, or the system was a metal on it.
     """
     _check_tolerance(tolerance)
     continuous = unwrap_dipole(dipoles, cell, remedy=MORE_IMAGES)
@@ -105,7 +107,7 @@ def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:
         raise RecordError(
             f"the dipole changes by {_vector(quanta[-1])} quanta (e x lattice vectors) along the "
             f"path: these are not integers within {tolerance:g}; the path is not closed, or the "
-            "labels are not of one insulating state (or not in the unit that you say)"
+            "labels are not of one insulating state, or not in the given unit"
         )
     return Winding(quanta, turns.astype(np.int64))
 
@@ -119,26 +121,27 @@ def oxidation_number(
     tolerance: float = TOLERANCE,
     closed: float = CLOSED,
 ) -> OxidationNumber:
-    """Return the oxidation number of an atom from its path into a periodic image of itself.
+    """Return the oxidation number of an atom from its path to a periodic image of itself.
 
     Args:
-        positions: shape ``(t, n_atoms, 3)``, bohr, wrapped or not; the others may move as they
-            like, but return.
+        positions: positions along the path, wrapped or not, shape ``(t, n_atoms, 3)``, bohr; all
+            other atoms may move, but must return.
         dipoles: shape ``(t, 3)``, e bohr, each on any branch.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; the same along the path.
-        atom: which one has moved, counted from 0.
-        tolerance: how far the number may be from an integer.
-        closed: how far atoms may be from where they have to be at the end, bohr.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; constant along the path.
+        atom: index of the atom that moves, from 0.
+        tolerance: largest deviation of the number from an integer.
+        closed: largest distance of an atom from its expected position at the end, bohr.
 
     Raises:
-        ConfigError: there is no such atom.
-        RecordError: the path is not closed or ends where it began, has too few images, or the
-            change of the dipole is not an integer times e times the lattice vector by which the
-            atom has moved.
+        ConfigError: there is no such atom, or the tolerance is impossible.
+        RecordError: the path is not closed, ends where it started, or has too few images, or the
+            change of the dipole is not an integer times e times the displacement of the atom.
     """
     images = find_images(positions, cell, atom, closed)
     if len(dipoles) != len(positions):
-        raise RecordError(f"{len(positions)} images on the path have {len(dipoles)} dipoles")
+        raise RecordError(
+            f"the path has {len(positions)} images, but {len(dipoles)} dipoles; give one for each"
+        )
     _check_tolerance(tolerance)
     continuous = unwrap_dipole(dipoles, cell, remedy=MORE_IMAGES)
     quanta = in_quanta(continuous - continuous[0], cell)
@@ -148,8 +151,8 @@ def oxidation_number(
     if np.abs(across).max() > tolerance:
         raise RecordError(
             f"the dipole changes by {_vector(quanta[-1])} quanta (e x lattice vectors) while atom "
-            f"{atom} moves by {moved} lattice vectors: this is no multiple of the other; something "
-            "else carries charge along this path"
+            f"{atom} moves by {moved} lattice vectors: the first is no multiple of the second; "
+            "other atoms carry charge along this path"
         )
     number = int(np.rint(along[-1]))
     if abs(along[-1] - number) > tolerance:
@@ -162,21 +165,20 @@ def oxidation_number(
 
 
 def find_images(positions: Array, cell: Array, atom: int, closed: float = CLOSED) -> Integers:
-    """Return by how many lattice vectors of each kind an atom has moved along a closed path.
+    """Return the displacement of an atom along a closed path, in lattice vectors.
 
     Args:
-        positions: shape ``(t, n_atoms, 3)``, bohr, wrapped or not.
+        positions: positions along the path, wrapped or not, shape ``(t, n_atoms, 3)``, bohr.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        atom: counted from 0.
-        closed: how far atoms may be from where they have to be at the end, bohr.
+        atom: index of the atom, from 0.
+        closed: largest distance of an atom from its expected position at the end, bohr.
 
     Returns:
-        Shape ``(3,)``, not all zero.
+        Integers, shape ``(3,)``, not all zero.
 
     Raises:
         ConfigError: there is no such atom.
-        RecordError: the path is not closed, or ends where it began, or its steps are too large to
-            follow.
+        RecordError: the path is not closed, ends where it started, or has too large steps.
     """
     checked = check_series(positions, "positions of the path")
     if checked.ndim != 3 or checked.shape[-1] != 3:
@@ -192,7 +194,7 @@ def find_images(positions: Array, cell: Array, atom: int, closed: float = CLOSED
         t, which, _ = np.unravel_index(int(np.abs(steps).argmax()), steps.shape)
         raise RecordError(
             f"atom {which} moves by {_vector(steps[t, which])} lattice vectors from image {t} to "
-            f"{t + 1}: which way it goes cannot be told; {MORE_IMAGES}"
+            f"{t + 1}: its direction cannot be determined; {MORE_IMAGES}"
         )
     moved = steps.sum(axis=0)  # [I, lattice vector]
     _check_closed(moved, cell, atom, closed)
@@ -201,27 +203,27 @@ def find_images(positions: Array, cell: Array, atom: int, closed: float = CLOSED
 
 def _check_closed(moved: Array, cell: Array, atom: int, closed: float) -> None:
     images = np.rint(moved[atom])
-    left = moved.copy()
-    left[atom] -= images
-    distances = np.linalg.norm(left @ cell, axis=1)
+    remainders = moved.copy()
+    remainders[atom] -= images
+    distances = np.linalg.norm(remainders @ cell, axis=1)
     if distances[atom] > closed:
         raise RecordError(
             f"the path is not closed: atom {atom} moves by {_vector(moved[atom])} lattice vectors, "
-            f"which is {distances[atom] / ANGSTROM:.3g} angstrom from an image of where it began"
+            f"which is {distances[atom] / ANGSTROM:.3g} angstrom from an image of where it started"
         )
     if not images.any():
         others = np.flatnonzero(np.rint(moved).any(axis=1))
         hint = f"; atom {others[0]} does" if len(others) else ", as no atom does"
         raise RecordError(
-            f"atom {atom} ends where it began, so it carries no charge through the cell and has no "
-            f"oxidation number on this path; it has to end in another image of itself{hint}"
+            f"atom {atom} ends where it started, so it carries no charge through the cell and has "
+            f"no oxidation number on this path; it has to end at another image of itself{hint}"
         )
     worst = int(np.argmax(distances))
     if distances[worst] > closed:
         raise RecordError(
             f"the path is not closed: atom {worst} ends {distances[worst] / ANGSTROM:.3g} angstrom "
-            f"from where it began ({_vector(moved[worst])} lattice vectors); all but atom {atom} "
-            "have to return, and not in another image"
+            f"from where it started ({_vector(moved[worst])} lattice vectors); all but atom {atom} "
+            "have to return, and not to another image"
         )
 
 
@@ -231,5 +233,5 @@ def _check_tolerance(tolerance: float) -> None:
 
 
 def _vector(values: Array | Integers, decimals: int = 3) -> str:
-    # adding zero takes the sign of what is rounded to zero
+    # adding zero removes the sign of a negative zero
     return "(" + ", ".join(f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values) + ")"

@@ -1,1 +1,1 @@
-"""Transport."""
+"""Transport coefficients."""

@@ -1,12 +1,12 @@
-"""Self-diffusion, from how far atoms get and from how long they keep their velocity.
+"""Self-diffusion from mean squared displacements (Einstein) and from velocities (Green-Kubo).
 
-Both methods measure the same: the slope of the mean squared displacement at a lag is six times the
-integral of the velocity autocorrelation up to that lag. Path integrals: give the centroids.
+Both methods measure the same coefficient: the slope of the mean squared displacement at a lag is
+six times the integral of the velocity autocorrelation function up to that lag. For path integrals,
+use the centroids.
 
-D is that of the frame in which the centre of mass of all atoms rests. In the frame of an endless
-liquid D is larger by :math:`1/(1 - m/M)`, with m the mass of one molecule and M that of all: 1.6 %
-for 64 molecules. The correction for the size of the cell, :func:`correct_for_size`, is for D as it
-is here.
+D refers to the frame in which the centre of mass of all atoms is at rest. In an infinite liquid D
+is larger by :math:`1/(1 - m/M)`, with the mass m of one molecule and M of all molecules: 1.6 % for
+64 molecules. The finite-size correction, :func:`correct_for_size`, applies to D as it is here.
 """
 
 from __future__ import annotations
@@ -29,58 +29,60 @@ from mlobs_client.units import ANGSTROM, MILLIPASCAL_SECOND, PICOSECOND
 
 UNIT: Final = "angstrom^2/ps"
 CUBIC: Final = 2.837297
-"""Of the lattice sum for a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""
+"""Lattice sum of a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""
+
 DIFFUSIVE_WITHIN: Final = 0.2
-"""How far the power of time of displacements may be from 1, where that is certain."""
+"""Largest significant deviation of the MSD exponent alpha from 1 at which motion is diffusive."""
 
 CUBIC_WITHIN: Final = 0.05
-"""How much lengths may differ, and how large cosines of angles may be, in a nearly cubic cell."""
+"""Largest relative difference of lengths, and largest cosine of an angle, of a nearly cubic
+cell."""
 
 
 @dataclass(frozen=True)
 class Diffusion:
-    """A diffusion coefficient with the curve that it was read from.
+    """A diffusion coefficient with the curve from which it was determined.
 
     Attributes:
-        rate: D with the centre of mass at rest, as read between the lags of the window, whether or
-            not the motion is diffusive there, angstrom^2/ps; its error is from the scatter of the
-            blocks.
-        curve: against the lag, ps: mean squared displacement, angstrom^2, or integral of the
-            velocity autocorrelation up to each lag, angstrom^2/ps.
-        window: first and last lag that were used, ps.
-        exponent: power of time with which the mean squared displacement grows there.
+        rate: D with the centre of mass at rest, between the lags of the window, angstrom^2/ps, also
+            if the motion is not diffusive there; its error is from the scatter of the blocks.
+        curve: mean squared displacement, angstrom^2, or integral of the velocity autocorrelation
+            function up to each lag, angstrom^2/ps, against the lag, ps.
+        window: first and last lag of the fit, ps.
+        msd_exponent: exponent alpha with which the mean squared displacement grows in the window,
+            as t^alpha.
     """
 
     rate: Estimate
     curve: Curve
     window: tuple[float, float]
-    exponent: Estimate
+    msd_exponent: Estimate
 
     @property
     def coefficient(self) -> Estimate:
-        """The rate, as a diffusion coefficient: without an error where it is none."""
-        exponent = self.exponent
+        """The rate as a diffusion coefficient; it has no error if the motion is not diffusive."""
+        exponent = self.msd_exponent
         if exponent.no_error:
             return self.rate.without_error(exponent.no_error)
         if abs(exponent.value - 1.0) <= DIFFUSIVE_WITHIN or not exponent.is_beyond(1.0):
             return self.rate
         first, last = self.window
         return self.rate.without_error(
-            f"from {first:.3g} to {last:.3g} ps displacements grow as t^{exponent.text}, not t: "
-            "no diffusion yet"
+            f"from {first:.3g} to {last:.3g} ps the mean squared displacement grows as "
+            f"t^{exponent.text}, not as t: the motion is not diffusive yet"
         )
 
 
 @dataclass(frozen=True)
 class _Method:
-    """How a block becomes a curve over lags, and how D is read off the curve.
+    """A method that computes a curve over lags from a block, and D from the curve.
 
     Attributes:
-        quantity: of the curve, for a reader.
-        unit: of the curve.
-        curve: from a block ``[t, I, i]`` and the longest lag, in samples.
-        read: D from lags and values.
-        rate: what is constant where atoms diffuse, from lags and values.
+        quantity: name of the curve.
+        unit: unit of the curve.
+        curve: function of a block ``[t, I, i]`` and the longest lag in samples; gives the curve.
+        read: function of lags and values; gives D, angstrom^2/ps.
+        rate: function of lags and values; gives a number that is constant for diffusive motion.
     """
 
     quantity: str
@@ -98,20 +100,21 @@ def diffusion_from_displacements(
     n_blocks: int = 4,
     window: tuple[float, float] | None = None,
 ) -> Diffusion:
-    """D from the slope of the mean squared displacement, Einstein's way.
+    """Determine D from the slope of the mean squared displacement (Einstein relation).
 
     Args:
-        runs: unwrapped positions of all atoms, each ``[t, I, i]``, bohr, evenly spaced.
-        masses: shape ``(n_atoms,)``; the center of mass of all atoms is held.
-        timestep: between samples, atu.
-        chosen: of which atoms, booleans of shape ``(n_atoms,)``.
-        n_blocks: for the error, at least this many.
-        window: lags between which the line is fitted, ps; from a quarter to half of a block, if it
-            is not given.
+        runs: unwrapped positions of all atoms, evenly spaced in time, each of shape
+            ``(t, n_atoms, 3)``, bohr.
+        masses: shape ``(n_atoms,)``, electron masses; the motion of the centre of mass is removed.
+        timestep: time between samples, atu.
+        chosen: mask of the atoms whose D is determined, shape ``(n_atoms,)``.
+        n_blocks: smallest number of blocks for the error.
+        window: lags between which the line is fitted, ps; by default from a quarter to half of a
+            block.
 
     Raises:
-        ConfigError: a window of fewer than three samples.
-        RecordError: wrong shapes, not finite, or too short, also for the window.
+        ConfigError: the window has fewer than three samples.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short.
     """
 
     def displacement(block: Array, max_lag: int) -> Array:
@@ -132,21 +135,21 @@ def diffusion_from_velocities(
     n_blocks: int = 4,
     window: tuple[float, float] | None = None,
 ) -> Diffusion:
-    """D from the integral of the velocity autocorrelation, the way of Green and Kubo.
+    """Determine D from the integral of the velocity autocorrelation function (Green-Kubo relation).
 
     Args:
-        runs: velocities of all atoms, each ``[t, I, i]``, bohr/atu, evenly spaced, and often
-            enough to follow them.
-        masses: shape ``(n_atoms,)``; the center of mass of all atoms is held.
-        timestep: between samples, atu.
-        chosen: of which atoms, booleans of shape ``(n_atoms,)``.
-        n_blocks: for the error, at least this many.
-        window: lags between which the integral up to each is averaged, ps; from a quarter to half
-            of a block, if it is not given.
+        runs: velocities of all atoms, evenly spaced in time, at intervals that resolve the
+            vibrations, each of shape ``(t, n_atoms, 3)``, bohr/atu.
+        masses: shape ``(n_atoms,)``, electron masses; the motion of the centre of mass is removed.
+        timestep: time between samples, atu.
+        chosen: mask of the atoms whose D is determined, shape ``(n_atoms,)``.
+        n_blocks: smallest number of blocks for the error.
+        window: lags between which the integral up to each lag is averaged, ps; by default from a
+            quarter to half of a block.
 
     Raises:
-        ConfigError: a window of fewer than three samples.
-        RecordError: wrong shapes, not finite, or too short, also for the window.
+        ConfigError: the window has fewer than three samples.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short.
     """
 
     def integral(block: Array, max_lag: int) -> Array:
@@ -163,19 +166,21 @@ def diffusion_from_velocities(
 
 
 def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
-    """Mean over atoms and over all starts, by FFT.
+    """Return the mean squared displacement, averaged over atoms and starting times, by FFT.
 
     Args:
-        positions: ``[t, I, i]``, unwrapped.
+        positions: unwrapped positions, shape ``(t, n_atoms, 3)``.
         max_lag: the longest lag, in samples.
 
     Returns:
         Shape ``(max_lag + 1,)``, in the square of the unit of ``positions``.
 
     Raises:
-        RecordError: not more samples than ``max_lag``, or not finite.
+        RecordError: there are not more than ``max_lag`` samples, or numbers are not finite.
     """
-    centered = positions - positions.mean(axis=0)  # keeps differences of squares exact
+    centered = positions - positions.mean(
+        axis=0
+    )  # small numbers, whose differences of squares are precise
     products = autocorrelation(centered, max_lag, biased=False)
     squares = np.sum(centered**2, axis=(1, 2))  # [t]
     lags = np.arange(max_lag + 1)
@@ -188,18 +193,18 @@ def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
 def correct_for_size(
     coefficient: Estimate, temperature: float, viscosity: float, cell: Array
 ) -> Estimate:
-    r"""D of an infinite system, by the correction of Yeh and Hummer.
+    r"""Correct D of a periodic cubic cell to that of an infinite system.
 
     .. math:: D_0 = D + \frac{2.837297\, k T}{6 \pi \eta L}
 
     Args:
-        coefficient: angstrom^2/ps, of a periodic cell.
+        coefficient: D in the periodic cell, angstrom^2/ps.
         temperature: kT, Eh.
-        viscosity: eta, mPa s; 0.85 of water at 300 K. It does not depend on the size.
-        cell: shape ``(3, 3)``, bohr, rows.
+        viscosity: eta, mPa s, such as 0.85 for water at 300 K; it hardly depends on the cell size.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
 
     Raises:
-        ConfigError: a viscosity that is not positive, or a cell that is not nearly cubic.
+        ConfigError: the viscosity is not positive, or the cell is not nearly cubic.
 
     Source:
         Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004).
@@ -210,7 +215,7 @@ def correct_for_size(
     cosines = directions @ directions.T - np.eye(3)
     if np.ptp(lengths) > CUBIC_WITHIN * lengths.min() or np.abs(cosines).max() > CUBIC_WITHIN:
         raise ConfigError(
-            f"the correction for the size of the cell is for cubic cells; this one has the lengths "
+            f"the finite-size correction holds for cubic cells; this one has the lengths "
             f"{np.round(lengths / ANGSTROM, 2).tolist()} angstrom and angles whose cosines reach "
             f"{np.abs(cosines).max():.2f}: leave the viscosity out, and compare several sizes"
         )
@@ -233,8 +238,8 @@ def _diffusion(
     blocks = split_blocks(as_runs(runs, ("t", "n_atoms", "3"), "atoms"), n_blocks)
     if blocks[0].shape[1] != len(masses) or not chosen.any():
         raise RecordError(
-            f"{blocks[0].shape[1]} atoms along the run, {len(masses)} masses, {chosen.sum()} atoms "
-            "of which the diffusion is wanted: these do not fit"
+            f"the runs have {blocks[0].shape[1]} atoms, with {len(masses)} masses, and "
+            f"{chosen.sum()} atoms are chosen; give one mass for each atom, and choose at least one"
         )
     spacing = timestep / PICOSECOND
     first, last = _find_window(window, spacing, len(blocks[0]))
@@ -245,9 +250,9 @@ def _diffusion(
     used = slice(first, last + 1)
     values = [method.read(lags[used], curve[used]) for curve in curves]
     exponent = _exponent(lags[used], curves[:, used], method.rate)
-    found = mean_of_independent(np.array(values), UNIT)
-    curve = Curve(method.quantity, method.unit, "lag", "ps", lags, curves, no_error=found.no_error)
-    return Diffusion(found, curve, (float(lags[first]), float(lags[last])), exponent)
+    rate = mean_of_independent(np.array(values), UNIT)
+    curve = Curve(method.quantity, method.unit, "lag", "ps", lags, curves, no_error=rate.no_error)
+    return Diffusion(rate, curve, (float(lags[first]), float(lags[last])), exponent)
 
 
 def _slope(lags: Array, values: Array) -> float:
@@ -255,10 +260,10 @@ def _slope(lags: Array, values: Array) -> float:
 
 
 def _exponent(lags: Array, curves: Array, rate: Callable[[Array, Array], float]) -> Estimate:
-    """Power of time of the mean squared displacement, from how fast it grows in either half.
+    """Return the MSD exponent alpha, from the growth rates in both halves of the window.
 
-    The rate is constant where atoms diffuse, also if they have flown before, which shifts the
-    line but does not tilt it.
+    The rate is constant for diffusive motion, also after ballistic motion at short lags, which
+    shifts the line but does not change its slope.
     """
     middle = len(lags) // 2
     early, late = slice(0, middle + 1), slice(middle, None)
@@ -270,9 +275,9 @@ def _exponent(lags: Array, curves: Array, rate: Callable[[Array, Array], float])
             return float("nan")
         return 1.0 + float(np.log(rates[1] / rates[0]) / np.log(times[1] / times[0]))
 
-    found = jackknife(curves, exponent)
-    unknown = not np.isfinite(found.value + found.error)
-    return found.without_error("displacements shrink within their noise" if unknown else "")
+    estimate = jackknife(curves, exponent)
+    is_unknown = not np.isfinite(estimate.value + estimate.error)
+    return estimate.without_error("displacements shrink within their noise" if is_unknown else "")
 
 
 def _find_window(
@@ -289,7 +294,7 @@ def _find_window(
     if not 0 <= first < last - 1:
         raise ConfigError(
             f"the window from {window[0]} to {window[1]} ps needs three samples or more, which are "
-            f"every {spacing:.3g} ps; choose a wider one"
+            f"{spacing:.3g} ps apart; choose a wider one"
         )
     if last > n_samples - 1:
         raise RecordError(
@@ -300,6 +305,6 @@ def _find_window(
 
 
 def _hold_center(values: Array, masses: Array) -> Array:
-    """Take the motion of the center of mass out: i-PI leaves it to thermostats and to rounding."""
-    center = np.einsum("tIi,I->ti", values, masses) / masses.sum()
-    return np.asarray(values - center[:, None])
+    """Subtract the motion of the centre of mass, which thermostats and rounding cause."""
+    centre = np.einsum("tIi,I->ti", values, masses) / masses.sum()
+    return np.asarray(values - centre[:, None])

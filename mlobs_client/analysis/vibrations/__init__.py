@@ -1,1 +1,1 @@
-"""Spectra of vibrations."""
+"""Vibrational spectra and densities of states."""

@@ -1,4 +1,4 @@
-"""Bands of a spectrum, and how strong each of them is."""
+"""Bands of a spectrum and their intensities."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mlobs_client.results.estimate import Estimate
 
 @dataclass(frozen=True)
 class Band:
-    """What is around one clear maximum.
+    """The band around one clear maximum.
 
     Attributes:
-        wavenumber: of the maximum, cm^-1.
-        low: end towards the maximum below, where the spectrum is lowest, cm^-1.
-        high: end towards the maximum above.
-        area: integral between the ends.
+        wavenumber: position of the maximum, cm^-1.
+        low: lower end, at the minimum towards the previous maximum, cm^-1.
+        high: upper end, at the minimum towards the next maximum, cm^-1.
+        area: integral between the ends, in the unit of the spectrum times cm^-1.
     """
 
     wavenumber: float
@@ -33,10 +33,10 @@ class Band:
 
 
 def find_bands(spectrum: Curve) -> list[Band]:
-    """Split a spectrum between its clear maxima, where it is lowest, and integrate the parts.
+    """Split a spectrum at the minima between its clear maxima, and integrate the parts.
 
     Args:
-        spectrum: or a part of it; of two or more blocks.
+        spectrum: a spectrum over wavenumbers in cm^-1, or a part of it, with at least two blocks.
     """
     tops = list(maxima(spectrum))
     x = spectrum.x

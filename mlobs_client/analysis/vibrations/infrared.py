@@ -1,6 +1,6 @@
 """Infrared absorption n(w) alpha(w) from the dipole of the cell.
 
-Path integrals: give the dipole averaged over the beads
+For path integrals, use the dipole averaged over the beads
 (:func:`~mlobs_client.analysis.branches.average_beads`), from RPMD, TRPMD or CMD. Its
 autocorrelation function approximates the Kubo-transformed one, which has the symmetries of a
 classical one; the correction is then ``harmonic``, and no other (:func:`check_correction`).
@@ -31,7 +31,7 @@ from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, SPEED_OF_LIGHT
 
 MOLAR: Final = Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
-"""bohr^2 -> cm^2 of a mole, in km/mol per cm^-1."""
+"""Factor from a cross section in bohr^2 to a molar absorption in km/mol per cm^-1."""
 
 CORRECTIONS: Final[dict[str, Callable[[Array], Array]]] = {
     "harmonic": lambda x: 1.0 / exprel(-x),
@@ -39,7 +39,7 @@ CORRECTIONS: Final[dict[str, Callable[[Array], Array]]] = {
     "schofield": lambda x: np.exp(np.minimum(0.5 * x, 300.0)),  # no overflow far above any line
     "none": lambda x: np.ones_like(x),
 }
-"""Q(x), with x = beta hbar omega, in ``C_quantum(omega) = Q C_classical(omega)``."""
+"""Quantum corrections Q(x) of ``C_quantum(omega) = Q C_classical(omega)``, x = beta hbar omega."""
 
 
 def infrared(
@@ -53,38 +53,43 @@ def infrared(
     members: Runs | None = None,
     cell: Array | None = None,
 ) -> Curve:
-    r"""Infrared absorption n(w) alpha(w) in cm^-1 from the cell dipole.
+    r"""Determine the infrared absorption n(w) alpha(w) from the dipole of the cell.
 
     The dipole is differentiated by forward differences, which removes its mean (the line at zero
-    wavenumber) and weighs by the square of the frequency at once; the response of the difference,
-    :math:`(2/\Delta t) \sin(\omega \Delta t / 2)`, is divided out exactly. See
+    wavenumber) and multiplies its spectrum by the squared frequency; the response of the
+    difference, :math:`(2/\Delta t) \sin(\omega \Delta t / 2)`, is divided out exactly. See
     :func:`infrared_from_currents` for the formula and the corrections.
 
     Args:
-        dipoles: shape ``(t, 3)``, e bohr, of the whole cell, or several such runs; for a
-            committee its mean dipole; for path integrals the mean over beads.
-        timestep: between samples, atu; lines above ``pi / timestep`` would be folded down.
-        volume: of the cell, bohr^3; None for a molecule in vacuum, of which there is no n alpha:
-            then the spectrum is that of the molar absorption, whose integral over a band is the
+        dipoles: dipole of the whole cell, shape ``(t, 3)``, e bohr, or several such runs; for a
+            committee, its mean dipole; for path integrals, the mean over beads.
+        timestep: time between samples, atu; lines above ``pi / timestep`` would be aliased.
+        volume: volume of the cell, bohr^3; None for a molecule in vacuum, for which n alpha is not
+            defined: the spectrum is then the molar absorption, whose integral over a band is the
             intensity in km/mol.
-        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        settings: resolution, blocks, window.
-        correction: one of :data:`CORRECTIONS`.
-        members: dipoles of each member, shape ``(n_members, t, 3)``, or one such per run.
-        cell: shape ``(3, 3)``, bohr, rows; if given, jumps by e x lattice vectors are taken out
-            with :func:`~mlobs_client.analysis.branches.unwrap_dipole`. Leave it out where
-            the dipole is on one branch, as from unwrapped positions.
+        temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        settings: resolution, number of blocks, and window.
+        correction: a name of :data:`CORRECTIONS`.
+        members: dipoles of each member, shape ``(n_members, t, 3)``, e bohr, or one such array per
+            run.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; if given, jumps by e x lattice
+            vectors are removed by :func:`~mlobs_client.analysis.branches.unwrap_dipole`. Leave it
+            out if the dipole is on one branch, as from unwrapped positions.
+
+    Returns:
+        The absorption over wavenumbers, both in cm^-1; km/mol per cm^-1 for a molecule in vacuum.
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: wrong shapes, not finite, a jump that cannot be resolved, or too short.
+        ConfigError: a parameter is impossible.
+        RecordError: shapes are wrong, numbers are not finite, a jump cannot be resolved, or runs
+            are too short.
     """
     check_positive("timestep", timestep, "atu")
     runs = [_differentiate(run, timestep, cell) for run in as_runs(dipoles, ("t", "3"), "dipoles")]
     member_runs = None
     if members is not None:
         member_runs = [
-            np.stack([_differentiate(one, timestep, cell) for one in run])
+            np.stack([_differentiate(member, timestep, cell) for member in run])
             for run in as_runs(members, ("n_members", "t", "3"), "members")
         ]
     seen = infrared_from_currents(
@@ -110,7 +115,7 @@ def infrared_from_currents(
     correction: str = "harmonic",
     members: Runs | None = None,
 ) -> Curve:
-    r"""Infrared absorption n(w) alpha(w) from the dipole's time derivative, J = d mu/dt.
+    r"""Determine the infrared absorption from the time derivative of the dipole, J = d mu/dt.
 
     By the fluctuation-dissipation theorem, in SI units and per wavenumber,
 
@@ -133,36 +138,41 @@ def infrared_from_currents(
     ``none``      1                        ``(1 - exp(-x)) / x``
     ============= ======================== =======================================
 
-    ``harmonic`` is the only one that fulfils the fluctuation-dissipation theorem, is exact for
-    Kubo-transformed correlation functions (path integrals), and is also what remains of the
-    response in the classical limit. With it the intensity obeys the sum rule
+    ``harmonic`` is the only one that fulfils the fluctuation-dissipation theorem. It is exact for
+    Kubo-transformed correlation functions (path integrals), and gives the response in the
+    classical limit. With it the intensity obeys the sum rule
     :math:`\int_0^\infty n \alpha\, d\omega = (\pi / 2 c \epsilon_0 V) \sum_I q_I^2 / m_I` for
     particles of fixed charge.
 
-    A molecule has a cross section, alpha V, and n = 1. Of a mole of them, and integrated over a
-    band, :math:`A = N_A V \int \alpha\, d\tilde\nu` is
+    For a molecule in vacuum n = 1, and the cross section is alpha V. Per mole, and integrated over
+    a band, :math:`A = N_A V \int \alpha\, d\tilde\nu` is
     :math:`\frac{N_A}{12 \epsilon_0 c^2} |d\mu/dQ|^2` for a harmonic normal coordinate Q: 42.256
     km/mol for 1 (debye/angstrom)^2/u.
 
     Args:
-        currents: shape ``(t, 3)``, e bohr/atu, or several such runs; for example
-            ``einsum("Iij,Ij->i", born_charges, velocities)``.
-        timestep: between samples, atu.
-        volume: of the cell, bohr^3; None for a molecule in vacuum, of which there is no n alpha:
-            then the spectrum is that of the molar absorption, whose integral over a band is the
+        currents: time derivative of the dipole, shape ``(t, 3)``, e bohr/atu, or several such runs;
+            for example ``einsum("Iij,Ij->i", born_charges, velocities)``.
+        timestep: time between samples, atu.
+        volume: volume of the cell, bohr^3; None for a molecule in vacuum, for which n alpha is not
+            defined: the spectrum is then the molar absorption, whose integral over a band is the
             intensity in km/mol.
-        temperature: Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
-        settings: resolution, blocks, window.
-        correction: one of :data:`CORRECTIONS`.
-        members: currents of each member, shape ``(n_members, t, 3)``, or one such per run.
+        temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
+        settings: resolution, number of blocks, and window.
+        correction: a name of :data:`CORRECTIONS`.
+        members: currents of each member, shape ``(n_members, t, 3)``, e bohr/atu, or one such array
+            per run.
+
+    Returns:
+        The absorption over wavenumbers, both in cm^-1; km/mol per cm^-1 for a molecule in vacuum.
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: wrong shapes, not finite, or too short for the resolution.
+        ConfigError: a parameter is impossible.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
+            resolution.
 
     Source:
-        Ramirez, Lopez-Ciudad, Kumar, Marx, JCP 121, 3973 (2004): the corrections, and why the
-        harmonic one is consistent.
+        Ramirez, Lopez-Ciudad, Kumar, Marx, J. Chem. Phys. 121, 3973 (2004), for the corrections and
+        the consistency of the harmonic one.
     """
     settings = settings or SpectrumSettings()
     if volume is not None:
@@ -198,31 +208,34 @@ def infrared_from_currents(
 
 
 def check_correction(name: str, n_beads: int) -> None:
-    """Refuse to correct the dipole of path integrals as if nuclei were classical.
+    """Refuse classical corrections for path integrals.
 
     Args:
-        name: one of :data:`CORRECTIONS`.
-        n_beads: over which the dipole was averaged.
+        name: a name of :data:`CORRECTIONS`.
+        n_beads: number of beads over which the dipole was averaged.
 
     Raises:
-        ConfigError: another one than ``harmonic``, for two beads or more.
+        ConfigError: the correction is not ``harmonic``, and there are two beads or more.
     """
     if n_beads > 1 and name != "harmonic":
         raise ConfigError(
             f"correction = {name!r} for {n_beads} beads: the mean over beads approximates the "
-            "Kubo-transformed correlation function, for which harmonic is exact; take that one"
+            "Kubo-transformed correlation function, for which only harmonic is exact; choose that"
         )
 
 
 def quantum_correction(name: str, x: Array) -> Array:
-    """The factor Q from a classical spectral density to a quantum one.
+    """Return the factor Q from a classical to a quantum spectral density.
 
     Args:
-        name: one of :data:`CORRECTIONS`.
-        x: beta hbar omega.
+        name: a name of :data:`CORRECTIONS`.
+        x: beta hbar omega, shape ``(k,)``, without a unit.
+
+    Returns:
+        Shape ``(k,)``, without a unit.
 
     Raises:
-        ConfigError: unknown name.
+        ConfigError: the name is unknown.
     """
     if name not in CORRECTIONS:
         raise ConfigError(f"correction = {name!r}: unknown; use one of {', '.join(CORRECTIONS)}")
@@ -232,7 +245,7 @@ def quantum_correction(name: str, x: Array) -> Array:
 def _members(
     member_runs: Sequence[Array], runs: Sequence[Array], timestep: float, settings: SpectrumSettings
 ) -> Array:
-    """Spectral density of each member, mean over blocks: [m, k]."""
+    """Return the spectral density of each member, averaged over blocks, [m, k]."""
     counts = {len(run) for run in member_runs}
     lengths = [run.shape[1] for run in member_runs]
     if len(counts) != 1 or lengths != [len(run) for run in runs]:
@@ -243,7 +256,7 @@ def _members(
         )
     (n_members,) = counts
     if n_members < 2:
-        raise RecordError("members: 1 member, a spread needs at least 2")
+        raise RecordError("members: there is 1 member, but a spread needs at least 2")
     spectra = []
     for m in range(n_members):
         of_one = [run[m] for run in member_runs]

@@ -1,4 +1,4 @@
-"""Which coordinates move, and what their velocities say of masses and temperatures."""
+"""Degrees of freedom, temperatures and masses, from velocities."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from mlobs_client.structure import Array
 from mlobs_client.units import KELVIN
 
 AT_REST: Final = 1e-2
-"""Momentum of all atoms over the root of the sum of their squares: 1 where it is thermal, and the
-rounding of the files, some 1e-6, where it is held at zero."""
+"""Total momentum over the root of the sum of squared momenta below which the centre of mass is at
+rest: the ratio is 1 for thermal motion, and about 1e-6, the rounding of the files, at rest."""
 
 DEPENDENT: Final = 1e-3
-"""Smallest over largest singular value of the summed velocities of the species: what is below is
-the rounding of the files."""
+"""Ratio of the smallest and the largest singular value of the summed velocities of the species
+below which they are linearly dependent; it allows for the rounding of the files."""
 
 LEAST_SHARE: Final = 1e-2
-"""Of the largest momentum of a species: what carries less does not tell its mass."""
+"""Fraction of the largest momentum of a species below which another one does not determine its
+mass."""
 
 
 @dataclass(frozen=True)
 class Freedom:
-    """Coordinates of the atoms that move.
+    """The coordinates that move.
 
     Attributes:
-        moves: shape ``(n_atoms, 3)``, whether a coordinate has a velocity at any time.
-        center_at_rest: shape ``(3,)``, along which axes the centre of mass has none.
+        moves: mask of the coordinates with a velocity at any time, shape ``(n_atoms, 3)``.
+        center_at_rest: mask of the axes along which the centre of mass is at rest, shape ``(3,)``.
     """
 
     moves: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
@@ -39,7 +40,7 @@ class Freedom:
 
     @property
     def count(self) -> int:
-        """Degrees of freedom."""
+        """Number of degrees of freedom."""
         return int(self.moves.sum() - self.center_at_rest.sum())
 
     def __str__(self) -> str:
@@ -51,16 +52,16 @@ class Freedom:
 
 
 def find_freedom(runs: Sequence[Array], masses: Array) -> Freedom:
-    """Find which coordinates move, and whether the centre of mass does.
+    """Find the coordinates that move, and the axes along which the centre of mass is at rest.
 
     Args:
-        runs: velocities, each of shape ``(t, n_atoms, 3)``, bohr/atu.
+        runs: velocities along each run, shape ``(t, n_atoms, 3)``, bohr/atu.
         masses: shape ``(n_atoms,)``, electron masses.
     """
     moves = np.any([np.any(run != 0.0, axis=0) for run in runs], axis=0)
     momenta = [run * masses[:, None] for run in runs]
-    total = sum((one.sum(axis=1) ** 2).sum(axis=0) for one in momenta)
-    parts = sum((one**2).sum(axis=(0, 1)) for one in momenta)
+    total = sum((run.sum(axis=1) ** 2).sum(axis=0) for run in momenta)
+    parts = sum((run**2).sum(axis=(0, 1)) for run in momenta)
     at_rest = (total < AT_REST**2 * parts) & (moves.sum(axis=0) > 1)
     return Freedom(moves, np.asarray(at_rest))
 
@@ -68,17 +69,18 @@ def find_freedom(runs: Sequence[Array], masses: Array) -> Freedom:
 def kinetic_temperatures(
     runs: Sequence[Array], masses: Array, groups: Mapping[str, Array]
 ) -> dict[str, Estimate]:
-    r"""Temperature that the velocities of each group of atoms show, K.
+    r"""Return the kinetic temperature of each group of atoms, K.
 
     With the centre of mass at rest, :math:`\langle m_I v_I^2 \rangle = 3 kT (1 - m_I / M)`.
 
     Args:
-        runs: velocities, each of shape ``(t, n_atoms, 3)``, bohr/atu.
+        runs: velocities along each run, shape ``(t, n_atoms, 3)``, bohr/atu.
         masses: shape ``(n_atoms,)``, electron masses.
-        groups: which atoms, shape ``(n_atoms,)``, booleans; groups that do not move are left out.
+        groups: mask of the atoms of each group, shape ``(n_atoms,)``; groups that do not move are
+            left out.
 
     Raises:
-        RecordError: fewer than 4 samples.
+        RecordError: there are fewer than 4 samples.
     """
     freedom = find_freedom(runs, masses)
     moving = freedom.moves * masses[:, None]
@@ -97,18 +99,18 @@ def kinetic_temperatures(
 def masses_from_momentum(
     runs: Sequence[Array], groups: Mapping[str, Array]
 ) -> dict[str, float] | None:
-    """Ratios of masses with which the centre of mass is at rest.
+    """Return the ratios of masses for which the centre of mass is at rest.
 
-    Where i-PI holds it, the sums of the velocities of the species depend on each other, and the
-    masses are the factors: exactly, whatever the temperatures are.
+    If i-PI fixes the centre of mass, the summed velocities of the species are linearly dependent,
+    with the masses as coefficients, exactly and at any temperatures.
 
     Args:
-        runs: velocities, each of shape ``(t, n_atoms, 3)``, bohr/atu.
-        groups: which atoms are of one mass, shape ``(n_atoms,)``, booleans.
+        runs: velocities along each run, shape ``(t, n_atoms, 3)``, bohr/atu.
+        groups: masks of atoms of equal mass, shape ``(n_atoms,)``.
 
     Returns:
-        Of each group that tells it, in the unit of the first; None where the centre of mass moves
-        with any masses, or where there are not two groups.
+        The mass of each group for which it can be determined, relative to the first; None if the
+        centre of mass moves for any masses, or if there are fewer than two groups.
     """
     summed = {
         name: np.concatenate([run[:, atoms].sum(axis=1).ravel() for run in runs])
@@ -120,10 +122,14 @@ def masses_from_momentum(
         return None
     columns = np.stack([summed[name] / norms[name] for name in names], axis=1)
     _, values, vectors = np.linalg.svd(columns, full_matrices=False)
-    momenta = vectors[-1] * np.sign(vectors[-1].sum())  # relative, of each group
-    told = momenta > LEAST_SHARE * np.abs(momenta).max()
-    if values[-1] > DEPENDENT * values[0] or (momenta < -LEAST_SHARE).any() or told.sum() < 2:
+    momenta = vectors[-1] * np.sign(vectors[-1].sum())  # relative momentum of each group
+    significant = momenta > LEAST_SHARE * np.abs(momenta).max()
+    if (
+        values[-1] > DEPENDENT * values[0]
+        or (momenta < -LEAST_SHARE).any()
+        or significant.sum() < 2
+    ):
         return None
-    found = {n: p / norms[n] for n, p, ok in zip(names, momenta, told, strict=True) if ok}
-    first = next(iter(found.values()))
-    return {name: value / first for name, value in found.items()}
+    masses = {n: p / norms[n] for n, p, ok in zip(names, momenta, significant, strict=True) if ok}
+    first = next(iter(masses.values()))
+    return {name: mass / first for name, mass in masses.items()}

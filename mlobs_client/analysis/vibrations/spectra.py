@@ -1,4 +1,4 @@
-"""How trajectories become spectra, and checks of what they are made from.
+"""Settings of spectra, and checks of the data from which they are computed.
 
 A spectrum is a :class:`~mlobs_client.results.curve.Curve` over wavenumbers.
 """
@@ -18,21 +18,21 @@ from mlobs_client.structure import Array
 from mlobs_client.units import KELVIN
 
 Runs = Array | Sequence[Array]
-"""One run, or a sequence of independent runs (they may differ in length)."""
+"""One run, or a sequence of independent runs, which may differ in length."""
 
 
 @dataclass(frozen=True)
 class SpectrumSettings:
-    """How a trajectory becomes a spectrum.
+    """Settings for the computation of a spectrum from a trajectory.
 
     Attributes:
-        resolution: full width in cm^-1 that a sharp line gets; sets the longest lag. A finer one
-            needs longer blocks and gives larger errors.
-        n_blocks: how many blocks give the error, all runs together.
-        window: one of :data:`~mlobs_client.results.correlation.WINDOWS`.
+        resolution: full width at half maximum of a sharp line, cm^-1; it determines the longest
+            lag. A finer resolution needs longer blocks and gives larger errors.
+        n_blocks: number of blocks for the error, of all runs together.
+        window: lag window, a name of :data:`~mlobs_client.results.correlation.WINDOWS`.
 
     Raises:
-        ConfigError: values that are impossible.
+        ConfigError: a value is impossible.
     """
 
     resolution: float = 10.0
@@ -62,22 +62,23 @@ def spectrum(
     rows: str = "blocks",
     no_error: str = "",
 ) -> Curve:
-    """A curve over wavenumbers.
+    """Make a curve over wavenumbers.
 
     Args:
-        quantity: the name of y, for a reader.
-        wavenumber: shape ``(k,)``, cm^-1, in equal steps unless a time step was corrected for.
-        blocks: shape ``(n_blocks, k)``, y from each block of the trajectory.
-        unit: of y.
-        resolution: full width at half maximum, in cm^-1, that a sharp line has here.
-        members: shape ``(n_members, k)``, y with each member of a committee.
-        other_windows: shape ``(2, k)``, y with a window half as long and with one twice as long.
-        details: how it was made, for a reader.
-        rows: what the rows of ``blocks`` are.
-        no_error: why there are no errors, for a reader.
+        quantity: name of y.
+        wavenumber: shape ``(k,)``, cm^-1, in equal steps unless corrected for the time step.
+        blocks: y from each block of the trajectory, shape ``(n_blocks, k)``, in ``unit``.
+        unit: unit of y.
+        resolution: full width at half maximum of a sharp line, cm^-1.
+        members: y from each member of a committee, shape ``(n_members, k)``, in ``unit``.
+        other_windows: y with a window half as long and with one twice as long, shape ``(2, k)``, in
+            ``unit``.
+        details: settings of the computation, for captions and files.
+        rows: name of the rows of ``blocks``.
+        no_error: reason if there are no errors.
 
     Raises:
-        RecordError: shapes that do not fit.
+        RecordError: shapes do not match.
     """
     return Curve(
         quantity, unit, "wavenumber", "cm^-1", wavenumber, blocks, members, resolution,
@@ -86,15 +87,15 @@ def spectrum(
 
 
 def as_runs(data: Runs, axes: tuple[str, ...], what: str) -> list[Array]:
-    """Return one run or several as a list, checked.
+    """Return one run or several runs as a list after checking them.
 
     Args:
-        data: one array with as many axes as ``axes``, or a sequence of such.
-        axes: what they are, the last of length 3, for the error.
-        what: how to call the data in the error.
+        data: one array with as many axes as ``axes``, or a sequence of such arrays, of any unit.
+        axes: names of the axes for the error, of which the last has length 3.
+        what: name of the data in the error.
 
     Raises:
-        RecordError: no run, wrong shape, NaN or infinity.
+        RecordError: there is no run, a shape is wrong, or a number is not finite.
     """
     n_axes = len(axes)
     runs = [data] if isinstance(data, np.ndarray) and data.ndim == n_axes else list(data)
@@ -110,21 +111,26 @@ def as_runs(data: Runs, axes: tuple[str, ...], what: str) -> list[Array]:
 def check_positive(name: str, value: float, unit: str) -> None:
     """Refuse a parameter that is not a positive, finite number.
 
+    Args:
+        name: name of the parameter, for the error.
+        value: its value, in ``unit``.
+        unit: its unit, for the error.
+
     Raises:
-        ConfigError: with the name, the value and the unit.
+        ConfigError: it is not.
     """
     if not (np.isfinite(value) and value > 0.0):
         raise ConfigError(f"{name} = {value} {unit}: must be a positive, finite number")
 
 
 def check_temperature(temperature: float) -> None:
-    """Refuse a temperature that is impossible, or in kelvin.
+    """Refuse a temperature that is impossible, or most likely in kelvin.
 
     Args:
-        temperature: Eh.
+        temperature: kT, Eh.
 
     Raises:
-        ConfigError: with the value, and what to multiply it with.
+        ConfigError: it is not positive, or larger than 0.1 Eh.
     """
     check_positive("temperature", temperature, "Eh")
     if temperature > 0.1:

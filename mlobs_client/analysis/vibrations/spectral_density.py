@@ -1,7 +1,7 @@
-r"""From runs to spectral densities: blocks, autocorrelation, window, transform.
+r"""Spectral densities of runs, from blocks, autocorrelation functions, windows and transforms.
 
-Each density is made three times: as asked for, with a window half as long, and with one twice as
-long from half as many blocks. What depends on the window shows in the differences.
+Each density is computed three times: with the given window, with one half as long, and with one
+twice as long from half as many blocks. The differences show the bias of the window.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ from mlobs_client.units import INVERSE_CM
 
 LEFT: Final = "correlation left at the longest lag"
 NOISE: Final = "noise of the correlation left"
-"""Names in the details of a spectrum, relative to lag 0."""
+"""Names in the details of a spectrum, for numbers relative to lag 0."""
+
 LAST_LAGS: Final = 0.1
-"""Part of the lags, at their end, in which the correlation that is left is measured: one lag alone
+"""Last fraction of the lags in which the remaining correlation is measured, because a single lag
 may be a zero of an oscillation."""
 
 
 @dataclass(frozen=True)
 class SpectralDensity:
-    r"""Transforms of the autocorrelations of a signal, with no physics yet.
+    r"""Transforms of the autocorrelation functions of a signal.
 
     Attributes:
         wavenumber: shape ``(k,)``, cm^-1.
-        blocks: shape ``(n_blocks, k)``, :math:`\int C(t) \cos(\omega t)\, dt` over all t, in the
-            unit of the signal squared times atu.
-        resolution: full width at half maximum that a sharp line has, cm^-1.
-        at_zero_lag: mean square of the signal in each block, shape ``(n_blocks,)``.
-        details: how it was made.
-        other_windows: shape ``(2, k)``, the mean over blocks with a window half as long and with
-            one twice as long; NaN where the runs are too short for it, or nobody has tried.
+        blocks: :math:`\int C(t) \cos(\omega t)\, dt` over all t for each block, shape
+            ``(n_blocks, k)``, in the unit of the signal squared times atu.
+        resolution: full width at half maximum of a sharp line, cm^-1.
+        at_zero_lag: mean square of the signal in each block, shape ``(n_blocks,)``, in the unit of
+            the signal squared.
+        details: settings of the computation.
+        other_windows: mean over blocks with a window half as long and with one twice as long, shape
+            ``(2, k)``, in the unit of ``blocks``; NaN if the runs are too short, or if it was not
+            computed.
     """
 
     wavenumber: Array
@@ -58,18 +61,19 @@ class SpectralDensity:
         *,
         biased: bool = True,
     ) -> SpectralDensity:
-        """Cut runs into blocks, correlate, window and transform, with three windows.
+        """Cut runs into blocks, correlate, window and transform them, with three windows.
 
         Args:
-            runs: each of shape ``(t, ...)``.
-            timestep: between samples, atu.
-            settings: resolution, blocks, window.
-            weights: of the components of the signal, shape ``(...)``.
-            biased: see :func:`~mlobs_client.results.correlation.autocorrelation`.
+            runs: signal along each run, shape ``(t, ...)``, of any unit.
+            timestep: time between samples, atu.
+            settings: resolution, number of blocks, and window.
+            weights: weights of the components of the signal, shape ``(...)``.
+            biased: normalization of the autocorrelation, see
+                :func:`~mlobs_client.results.correlation.autocorrelation`.
 
         Raises:
-            ConfigError: an impossible parameter.
-            RecordError: too short for the resolution, or not finite.
+            ConfigError: a parameter is impossible.
+            RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         density = cls.of_one_window(runs, timestep, settings, weights, biased=biased)
         n_points, width = len(density.wavenumber), settings.resolution
@@ -95,26 +99,27 @@ class SpectralDensity:
         biased: bool = True,
         n_points: int | None = None,
     ) -> SpectralDensity:
-        """As :meth:`of`, with the window asked for alone.
+        """Compute the same as :meth:`of`, with the given window only.
 
         Args:
-            runs: each of shape ``(t, ...)``.
-            timestep: between samples, atu.
-            settings: resolution, blocks, window.
-            weights: of the components of the signal, shape ``(...)``.
-            biased: see :func:`~mlobs_client.results.correlation.autocorrelation`.
-            n_points: of the result; ten to a line width if absent.
+            runs: signal along each run, shape ``(t, ...)``, of any unit.
+            timestep: time between samples, atu.
+            settings: resolution, number of blocks, and window.
+            weights: weights of the components of the signal, shape ``(...)``.
+            biased: normalization of the autocorrelation, see
+                :func:`~mlobs_client.results.correlation.autocorrelation`.
+            n_points: number of wavenumbers; by default ten for each line width.
 
         Raises:
-            ConfigError: an impossible parameter.
-            RecordError: too short for the resolution, or not finite.
+            ConfigError: a parameter is impossible.
+            RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         blocks = correlation.split_blocks(runs, settings.n_blocks)
         length = len(blocks[0])
         width = settings.resolution * INVERSE_CM
         needed = correlation.longest_lag_needed(settings.window, width, timestep, biased=biased)
         check_length(length, needed, settings.resolution, f"each of {settings.n_blocks} blocks")
-        cut = length if biased else None  # by a triangle
+        cut = length if biased else None  # a biased autocorrelation is cut by a triangle
         max_lag = correlation.lag_for_line_width(settings.window, width, timestep, cut)
         lagged = np.stack(
             [correlation.autocorrelation(b, max_lag, weights, biased=biased) for b in blocks]
@@ -140,13 +145,13 @@ class SpectralDensity:
         )
 
     def restore_mean(self, timestep: float, duration: float) -> SpectralDensity:
-        """Add what the mean of the same samples has taken from the correlation at every lag.
+        """Add the bias of the correlation at every lag from the subtraction of a sample mean.
 
-        That is the variance of the mean, S(0)/duration, where S(0) itself was made smaller by it.
+        It is the variance of the mean, S(0)/duration, where S(0) itself is reduced by it.
 
         Args:
-            timestep: between samples, atu.
-            duration: of all the samples that have the mean in common, atu.
+            timestep: time between samples, atu.
+            duration: total time of the samples from which the mean was estimated, atu.
         """
 
         def restored(transforms: Array, n_windows: float) -> Array:
@@ -167,7 +172,7 @@ class SpectralDensity:
 def _allow(
     runs: Sequence[Array], timestep: float, settings: SpectrumSettings, *, biased: bool
 ) -> bool:
-    """Whether the runs are long enough for a spectrum, and its window is."""
+    """Return True if the runs are long enough for the window, and the window has enough lags."""
     width = settings.resolution * INVERSE_CM
     needed = correlation.longest_lag_needed(settings.window, width, timestep, biased=biased)
     length = len(correlation.split_blocks(runs, settings.n_blocks)[0])
@@ -175,18 +180,18 @@ def _allow(
 
 
 def correlation_left(lagged: Array) -> dict[str, float]:
-    """How much correlation is left where the window ends, for the details of a spectrum.
+    """Return the correlation at the end of the window, for the details of a spectrum.
 
     Args:
-        lagged: autocorrelation without bias, of each block, shape ``(n_blocks, n_lags)``.
+        lagged: unbiased autocorrelation of each block, shape ``(n_blocks, n_lags)``, of any unit.
 
     Returns:
         Root mean square of the mean over blocks in the last tenth of the lags, and of its standard
-        error there, both relative to lag 0. Where the first is not larger than the second, no
-        correlation is seen; that is no proof that none is there.
+        error there, both relative to lag 0. If the first is not larger than the second, no
+        correlation is detected, though there may be some.
     """
     n_blocks, n_lags = lagged.shape
-    at_zero = float(lagged[:, 0].mean()) or 1.0  # nothing is left of a signal that is zero
+    at_zero = float(lagged[:, 0].mean()) or 1.0  # a signal of zero has no correlation
     end = lagged[:, -max(1, round(LAST_LAGS * n_lags)) :] / at_zero
     error = end.std(axis=0, ddof=1) / np.sqrt(n_blocks)
     return {
@@ -199,13 +204,13 @@ def check_length(length: int, max_lag: int, resolution: float, what: str) -> Non
     """Refuse series that are shorter than the longest lag.
 
     Args:
-        length: samples of the series.
-        max_lag: that the resolution asks for, in samples.
-        resolution: cm^-1.
-        what: how to call the series in the error.
+        length: number of samples of the series.
+        max_lag: longest lag for the resolution, in samples.
+        resolution: full width at half maximum of a sharp line, cm^-1.
+        what: name of the series in the error.
 
     Raises:
-        RecordError: says which resolution they allow.
+        RecordError: the series is too short; the error names the resolution that it allows.
     """
     if length > max_lag:
         return

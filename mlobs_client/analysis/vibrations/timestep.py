@@ -1,15 +1,15 @@
-r"""What the time step of the integrator does to wavenumbers, and how to take it back.
+r"""Shifts of wavenumbers by the time step of the integrator, and their correction.
 
-Velocity Verlet moves a harmonic oscillator of angular frequency :math:`\omega` exactly, but at
+In velocity Verlet, a harmonic oscillator of angular frequency :math:`\omega` oscillates at
 
 .. math:: \omega_\mathrm{seen} = \frac{2}{\Delta t} \arcsin \frac{\omega \Delta t}{2}
           \approx \omega \left( 1 + \frac{(\omega \Delta t)^2}{24} \right),
 
-which is 19 cm^-1 too high at 3700 cm^-1 and 0.5 fs. The same holds for what i-PI makes of it: a
-thermostat between the half steps (OBABO, BAOAB) leaves it as it is for weak friction; the
+which is 19 cm^-1 too high at 3700 cm^-1 and 0.5 fs. The same holds for the integrators of i-PI: a
+thermostat between the half steps (OBABO, BAOAB) does not change the shift for weak friction; the
 centroid of a ring polymer, whose free motion is exact, moves by velocity Verlet under the physical
-force. With multiple time steps it is the step at which the stiff force is evaluated that counts,
-the innermost. Anharmonic modes are moved as harmonic ones of their frequency, to first order.
+force. With multiple time steps, the relevant step is that of the stiff force, the innermost. To
+first order, anharmonic modes are shifted like harmonic ones of the same frequency.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ from mlobs_client.structure import Array
 from mlobs_client.units import FEMTOSECOND, INVERSE_CM
 
 PROMINENT: Final = 0.05
-"""Of the highest point; a peak that stands out by less is not looked at."""
+"""Smallest prominence of a clear maximum, as a fraction of the highest point."""
+
 CLEAR: Final = 6.0
-"""Errors by which a peak stands out: some hundreds of points of noise span five to six."""
+"""Smallest prominence of a clear maximum, in errors: some hundreds of points of noise span five to
+six."""
+
 STEEPEST: Final = np.pi / 3.0
-"""Phase, half of the seen frequency times the time step, up to which a spectrum is corrected: near
-a quarter of a period no motion is stable."""
+"""Largest phase, half of the simulated frequency times the time step, up to which a spectrum is
+corrected: near a quarter of a period the integrator is unstable."""
 
 
 @dataclass(frozen=True)
 class PeakShift:
-    """A maximum of a spectrum.
+    """The shift of a maximum of a spectrum.
 
     Attributes:
-        wavenumber: at which it is seen, cm^-1.
-        shift: how much of that is the time step's, cm^-1; positive.
+        wavenumber: position in the simulated spectrum, cm^-1.
+        shift: shift by the time step, cm^-1; positive.
     """
 
     wavenumber: float
@@ -49,14 +52,17 @@ class PeakShift:
 
 
 def true_wavenumber(seen: Array, timestep: float) -> Array:
-    """Of a harmonic oscillator that velocity Verlet shows at another wavenumber.
+    """Return the wavenumbers of harmonic oscillators from those in velocity Verlet.
 
     Args:
-        seen: cm^-1.
-        timestep: of the integrator, the innermost, atu.
+        seen: wavenumbers in the simulation, shape ``(k,)``, cm^-1.
+        timestep: innermost time step of the integrator, atu.
+
+    Returns:
+        Wavenumbers for a time step of zero, shape ``(k,)``, cm^-1.
 
     Raises:
-        ConfigError: a time step that is not positive.
+        ConfigError: the time step is not positive.
     """
     check_positive("timestep", timestep, "atu")
     half = 0.5 * timestep * INVERSE_CM
@@ -64,18 +70,18 @@ def true_wavenumber(seen: Array, timestep: float) -> Array:
 
 
 def peak_shifts(spectrum: Curve, timestep: float) -> list[PeakShift]:
-    """How far the time step has moved each clear maximum of a spectrum.
+    """Return the shifts of all clear maxima of a spectrum by the time step.
 
-    Clear is what stands out by six errors, and by 5 % of the highest maximum. The position is
-    that of a parabola through three points;
-    :meth:`~mlobs_client.results.curve.Curve.peak` has one with an error.
+    A maximum is clear if its prominence is at least six errors, and 5 % of the highest maximum. Its
+    position is that of a parabola through three points;
+    :meth:`~mlobs_client.results.curve.Curve.peak` gives one with an error.
 
     Args:
-        spectrum: as simulated.
-        timestep: of the integrator, the innermost, atu.
+        spectrum: the simulated spectrum, over wavenumbers in cm^-1.
+        timestep: innermost time step of the integrator, atu.
 
     Raises:
-        ConfigError: a time step that is not positive.
+        ConfigError: the time step is not positive.
     """
     seen = np.fromiter(maxima(spectrum), dtype=np.float64)
     shifts = seen - true_wavenumber(seen, timestep)
@@ -83,21 +89,22 @@ def peak_shifts(spectrum: Curve, timestep: float) -> list[PeakShift]:
 
 
 def correct_timestep(spectrum: Curve, timestep: float) -> Curve:
-    """Give a spectrum the wavenumbers that it would have with a time step of zero.
+    """Correct the wavenumbers of a spectrum to a time step of zero.
 
-    The intensity is per wavenumber: what the axis is compressed by, it grows by, so that integrals
-    stay. A quantum correction other than ``harmonic`` has been made at the seen wavenumbers.
+    The intensity is per wavenumber, so it grows as the axis is compressed, and integrals are
+    conserved. A quantum correction other than ``harmonic`` was applied at the simulated
+    wavenumbers.
 
     Args:
-        spectrum: as simulated.
-        timestep: of the integrator, the innermost, atu.
+        spectrum: the simulated spectrum, over wavenumbers in cm^-1.
+        timestep: innermost time step of the integrator, atu.
 
     Returns:
-        The same points at lower wavenumbers, in steps that are no longer equal; without those
-        beyond two thirds of what the integrator can show.
+        The same points at lower wavenumbers, which are no longer equidistant, without those beyond
+        two thirds of the highest wavenumber that the integrator can represent.
 
     Raises:
-        ConfigError: a time step that is not positive.
+        ConfigError: the time step is not positive.
     """
     check_positive("timestep", timestep, "atu")
     highest = STEEPEST / (0.5 * timestep * INVERSE_CM)
@@ -111,7 +118,7 @@ def correct_timestep(spectrum: Curve, timestep: float) -> Curve:
 
 
 def maxima(spectrum: Curve) -> Iterator[float]:
-    """Wavenumbers of the clear maxima of a spectrum, see :func:`peak_shifts`, cm^-1."""
+    """Yield the wavenumbers of the clear maxima of a spectrum, cm^-1, see :func:`peak_shifts`."""
     intensity = spectrum.mean
     clear = np.maximum(CLEAR * spectrum.error, PROMINENT * float(intensity.max()))
     for top in find_peaks(intensity, prominence=clear)[0]:

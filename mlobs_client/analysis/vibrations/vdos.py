@@ -1,6 +1,6 @@
 """Vibrational density of states from velocities.
 
-Path integrals: give the velocities of the centroid, from RPMD, TRPMD or CMD.
+For path integrals, use the velocities of the centroid, from RPMD, TRPMD or CMD.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def vdos(
     settings: SpectrumSettings | None = None,
     degrees_of_freedom: float | None = None,
 ) -> Curve:
-    r"""Vibrational density of states from the mass-weighted velocity autocorrelation.
+    r"""Determine the vibrational density of states from mass-weighted velocities.
 
     .. math::
 
@@ -41,15 +41,19 @@ def vdos(
     Args:
         velocities: shape ``(t, n_atoms, 3)``, bohr/atu, or several such runs.
         masses: shape ``(n_atoms,)``, electron masses.
-        timestep: between samples, atu.
-        settings: resolution, blocks, window.
-        degrees_of_freedom: what the integral up to the Nyquist wavenumber is; if absent, those
-            that move: ``3 n_atoms``, without fixed coordinates, without those of a centre of mass
-            at rest (:func:`~mlobs_client.analysis.vibrations.kinetics.find_freedom`).
+        timestep: time between samples, atu.
+        settings: resolution, number of blocks, and window.
+        degrees_of_freedom: integral up to the Nyquist wavenumber; by default the number of
+            coordinates that move: ``3 n_atoms``, minus fixed coordinates, minus those of a centre
+            of mass at rest (:func:`~mlobs_client.analysis.vibrations.kinetics.find_freedom`).
+
+    Returns:
+        States per cm^-1, over wavenumbers in cm^-1.
 
     Raises:
-        ConfigError: an impossible parameter.
-        RecordError: wrong shapes, not finite, or too short for the resolution.
+        ConfigError: a parameter is impossible.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
+            resolution.
     """
     settings = settings or SpectrumSettings()
     masses = _check_masses(masses)
@@ -67,7 +71,7 @@ def vdos(
     density = SpectralDensity.of(runs, timestep, settings, weights)
     total = float(density.at_zero_lag.mean())
     if total == 0.0:
-        raise RecordError("velocities are zero throughout; is this the right file?")
+        raise RecordError("all velocities are zero; give the file of a run in which atoms move")
     return spectrum(
         quantity="vibrational density of states",
         wavenumber=density.wavenumber,
@@ -80,10 +84,10 @@ def vdos(
 
 
 def _per_kinetic_energy(blocks: Array, relative: Array) -> Array:
-    """Take from each block what its kinetic energy adds to it, relative to that of all blocks.
+    """Remove from each block the fluctuation of its kinetic energy, relative to the mean.
 
-    A density of states is a ratio, whose denominator fluctuates along: to first order, this leaves
-    the fluctuations of the ratio, about the same mean.
+    A density of states is a ratio with a fluctuating denominator: to first order, only the
+    fluctuations of the ratio remain, about the same mean.
     """
     return np.asarray(blocks - np.outer(relative - 1.0, blocks.mean(axis=0)))
 

@@ -49,5 +49,5 @@ def test_means_between_two_branches_are_refused_with_their_runs() -> None:
 
 def test_means_that_are_too_uncertain_to_tell_two_branches_are_refused() -> None:
     runs = [liquid(60, 0), liquid(60, 1) + CELL[1]]
-    with pytest.raises(RecordError, match=r"one branch or two, .*; run longer"):
+    with pytest.raises(RecordError, match=r"they are on one branch; run longer"):
         align_runs(runs, CELL, ["a", "b"])

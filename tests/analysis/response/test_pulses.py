@@ -192,7 +192,7 @@ def test_what_is_no_pair_of_pulses_is_refused() -> None:
         function_of(dipoles[:2], fields[:2])
     with pytest.raises(RecordError, match=r"run 3 has no partner .* of run 4, .* same checkpoint"):
         function_of(replaced(dipoles, 3, dipoles[3] + [0.0, 0.1, 0.0]), fields)
-    with pytest.raises(RecordError, match=r"run 1 has no pulse, .* RESTART"):
+    with pytest.raises(RecordError, match=r"run 1 has no pulse: .* RESTART"):
         function_of(dipoles, replaced(fields, 0, np.zeros_like(fields[0])))
     with pytest.raises(RecordError, match="run 5 has no pulse"):
         function_of([*dipoles, dipoles[0]], [*fields, np.zeros_like(fields[0])])
@@ -210,9 +210,9 @@ def test_a_pair_with_other_momenta_is_no_pair() -> None:
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        (gaussian(2.0, 2.0), r"has begun before the first sample: it has 0\.\d+ of its maximum"),
+        (gaussian(2.0, 2.0), r"starts before the first sample: it has 0\.\d+ of its maximum"),
         (gaussian(2.0, 998.0), "is not over at the last sample"),
-        (gaussian(20.0, 100.0), r"sigma of 20 fs, the resolution at most 17 fs"),
+        (gaussian(20.0, 100.0), r"sigma of 20 fs, and the resolution allows at most 17 fs"),
         (gaussian(0.4), r"samples 1 fs apart end at 1\.668e\+04 cm\^-1, where the pulse has"),
         (gaussian(2.0, 500.0), r"after the pulse's centre has 499 samples, but 852 are needed"),
     ],

@@ -75,9 +75,9 @@ def test_particles_that_have_flown_first_diffuse_with_a_power_of_one() -> None:
         x, v = brownian(4000, seed)
         found = diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, 8, WINDOW)
         other = diffusion_from_velocities([v], MASSES, TIMESTEP, EVERY, 8, WINDOW)
-        exponents += [found.exponent.value, other.exponent.value]
+        exponents += [found.msd_exponent.value, other.msd_exponent.value]
         assert not found.coefficient.no_error
-        assert found.exponent.error < 0.3
+        assert found.msd_exponent.error < 0.3
     # 8 independent ones of width 0.1; a fit of powers gives 1.08: 2 D (t - tau) has an offset
     assert np.mean(exponents) == pytest.approx(1.0, abs=0.12)
 
@@ -87,16 +87,17 @@ def test_a_flight_is_no_diffusion_and_has_no_error() -> None:
     early = diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, 4, (0.0, 0.06))
     # the rate of 2 D (t - tau (1 - exp(-t/tau))) is 1 - exp(-t/tau), here at 0.1 and 0.25 tau
     expected = 1.0 + np.log((1 - np.exp(-0.25)) / (1 - np.exp(-0.1))) / np.log(2.5)
-    assert early.exponent.value == pytest.approx(expected, abs=0.04)
+    assert early.msd_exponent.value == pytest.approx(expected, abs=0.04)
     assert re.search(
-        r"no error: from 0 to 0.06 ps displacements grow as t\^1\.9.*, not t: no diffusion yet",
+        r"no error: from 0 to 0.06 ps the mean squared displacement grows as t\^1\.9.*, not as t: "
+        r"the motion is not diffusive yet",
         str(early.coefficient),
     )
     running = diffusion_from_velocities([v], MASSES, TIMESTEP, EVERY, 4, (0.0, 0.06))
     assert np.isnan(running.coefficient.error)
     straight = np.arange(4000)[:, None, None] * np.random.default_rng(0).normal(size=(24, 3))
     flight = diffusion_from_displacements([straight], MASSES, TIMESTEP, EVERY, 4, WINDOW)
-    assert flight.exponent.value == pytest.approx(2.0, abs=1e-6)
+    assert flight.msd_exponent.value == pytest.approx(2.0, abs=1e-6)
 
 
 def test_the_displacement_by_fft_is_the_sum_over_all_starts() -> None:
@@ -148,7 +149,7 @@ def test_the_correction_for_the_size_is_that_of_yeh_and_hummer() -> None:
     "cell", [np.diag([10.0, 10.0, 11.0]), np.array([[10.0, 0, 0], [1.0, 10.0, 0], [0, 0, 10.0]])]
 )
 def test_a_cell_that_is_not_cubic_has_no_such_correction(cell: Array) -> None:
-    with pytest.raises(ConfigError, match="is for cubic cells"):
+    with pytest.raises(ConfigError, match="holds for cubic cells"):
         correct_for_size(Estimate(0.2, 0.01, "angstrom^2/ps", 4), KT, 0.85, cell)
 
 
@@ -160,7 +161,7 @@ def test_impossible_input_is_refused() -> None:
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, window=(0.1, 2.0))
     with pytest.raises(ConfigError, match=r"from 0.2 to 0.1 ps needs three samples or more"):
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, window=(0.2, 0.1))
-    with pytest.raises(RecordError, match="24 atoms along the run, 3 masses"):
+    with pytest.raises(RecordError, match="24 atoms, with 3 masses"):
         diffusion_from_displacements([x], MASSES[:3], TIMESTEP, EVERY)
     with pytest.raises(ConfigError, match="viscosity"):
         correct_for_size(Estimate(0.2, 0.01, "angstrom^2/ps", 4), KT, 0.0, np.eye(3))

@@ -221,7 +221,7 @@ def test_impossible_input_is_refused() -> None:
         infrared(dipole, -2.0, VOLUME, TEMPERATURE, settings=SETTINGS)
     with pytest.raises(RecordError, match="are needed for a resolution of 30"):
         spectrum(dipole[:500])
-    with pytest.raises(RecordError, match=r"members: 1 member"):
+    with pytest.raises(RecordError, match=r"members: there is 1 member"):
         spectrum(dipole, members=dipole[None])
     with pytest.raises(RecordError, match="same members and samples"):
         spectrum(dipole, members=np.stack([dipole, dipole])[:, :-1])

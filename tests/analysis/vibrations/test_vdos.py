@@ -101,7 +101,7 @@ def test_impossible_input_is_refused() -> None:
         vdos(velocities, np.ones(3), TIMESTEP, SETTINGS)
     with pytest.raises(RecordError, match="masses must be positive"):
         vdos(velocities, np.array([16.0, -1.0]), TIMESTEP, SETTINGS)
-    with pytest.raises(RecordError, match="zero throughout"):
+    with pytest.raises(RecordError, match="all velocities are zero"):
         vdos(np.zeros_like(velocities), MASSES, TIMESTEP, SETTINGS)
     with pytest.raises(ConfigError, match=r"timestep = -1.0"):
         vdos(velocities, MASSES, -1.0, SETTINGS)
