@@ -1,8 +1,8 @@
-"""Machine-learned observables next to any i-PI simulation.
+"""Machine-learned observables for any i-PI simulation.
 
-The way of the data is the way of the folders::
+Data pass through the rooms of the package in this order::
 
-    wire -> structure -> evaluate -> terms -> wire (extras) and record -> outputs -> analysis
+    wire -> evaluate -> terms -> wire (extras) and record -> ipi (outputs) -> analysis -> results
 
 Importing the package loads neither torch nor ase; evaluators are imported where they are built.
 """

@@ -1,4 +1,4 @@
-"""``python -m mlobs_client`` is ``mlobs``."""
+"""Run ``mlobs`` as ``python -m mlobs_client``."""
 
 from mlobs_client.cli import main
 

@@ -1,32 +1,32 @@
-"""Every error that mlobs raises on purpose.
+"""All errors that mlobs raises deliberately.
 
 ::
 
     MlobsError
-    ├── ConfigError            a TOML file, an XML file or a command line says something impossible
+    ├── ConfigError            a setting in TOML, XML or a command line is impossible
     ├── ModelError             a model file is missing, corrupt, untrusted or for other species
     ├── MissingObservable      a formula needs a quantity that no model gives
     ├── EvaluationError        a model gave NaN, a wrong shape, or cannot treat this structure
-    ├── TransportError         the server is not there, went away or cannot be reached
-    │   └── ServerGone         it was there, and disappeared without EXIT
-    ├── ProtocolError          a message broke the i-PI protocol
-    │   ├── RemoteProtocolError   the server's message
-    │   └── LocalProtocolError    ours
+    ├── TransportError         the server does not exist, disappeared or cannot be reached
+    │   └── ServerGone         the server disappeared without EXIT
+    ├── ProtocolError          a message violated the i-PI protocol
+    │   ├── RemoteProtocolError   the message came from the other side
+    │   └── LocalProtocolError    the message was ours
     ├── RecordError            a record, a trajectory or an output file cannot be read or written
     └── LaunchError            a process that we started failed
 
-A message names what was wrong, the value, what would be right, and where to change it.
+A message says what is wrong, quotes the value, and says what would be right and where to change it.
 """
 
 from __future__ import annotations
 
 
 class MlobsError(Exception):
-    """Base of all errors that mlobs raises on purpose; its text is one clear line."""
+    """The base of all errors that mlobs raises deliberately; its text is one clear line."""
 
 
 class ConfigError(MlobsError):
-    """A TOML file, an XML file or a command line says something impossible."""
+    """A setting in TOML, XML or a command line is impossible."""
 
 
 class ModelError(MlobsError):
@@ -42,23 +42,23 @@ class EvaluationError(MlobsError):
 
 
 class TransportError(MlobsError):
-    """The server is not there, went away or cannot be reached."""
+    """The server does not exist, disappeared or cannot be reached."""
 
 
 class ServerGone(TransportError):
-    """The server was there, and disappeared without saying EXIT."""
+    """The server disappeared without sending EXIT."""
 
 
 class ProtocolError(MlobsError):
-    """A message broke the i-PI protocol."""
+    """A message violated the i-PI protocol."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The server sent what the protocol does not allow."""
+    """The other side sent a message that the protocol does not allow."""
 
 
 class LocalProtocolError(ProtocolError):
-    """We tried to send what the protocol does not allow."""
+    """We tried to send a message that the protocol does not allow."""
 
 
 class RecordError(MlobsError):

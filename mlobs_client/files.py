@@ -1,4 +1,4 @@
-"""Files that are written whole, or the one before stays: JSON, and tables as CSV or for pandas."""
+"""Write files atomically, so that an interrupted write leaves the previous file: JSON and CSV."""
 
 from __future__ import annotations
 
@@ -20,49 +20,59 @@ if TYPE_CHECKING:
 def replacing(
     path: Path, mode: int = 0o666, *, writer: str = "", error: type[MlobsError] = RecordError
 ) -> Iterator[Path]:
-    """Write a file, or replace it, at once: a reader finds all of it, or the one before.
+    """Write or replace a file atomically: a reader finds the new file or the previous one.
 
     Args:
-        path: of the file.
-        mode: who may read and write it, less what the umask forbids.
-        writer: tells apart processes that may write the same file at the same time.
-        error: raised where it cannot be written; its text names the file and the reason.
+        path: path of the file.
+        mode: permissions, minus those that the umask forbids.
+        writer: distinguishes processes that may write the same file at the same time.
+        error: error to raise if it cannot be written; its text names the file and the reason.
 
     Yields:
-        Where to write. That file takes the place of ``path`` when the block has ended, and is
-        removed if the block fails.
+        A path to write to. That file replaces ``path`` at the end of the block, and is removed if
+        the block fails.
     """
     draft = path.with_name(f"{path.name}{writer}.partial")
     try:
-        if mode != 0o666:  # one that was left behind may be anybody's
+        if mode != 0o666:  # a remaining draft may have other permissions
             draft.unlink(missing_ok=True)
             draft.touch(mode, exist_ok=False)
         yield draft
         draft.replace(path)
     except OSError as reason:
         raise error(
-            f"{path}: cannot be written: {reason.strerror or reason}; mend that and give the same "
-            "line again, which goes on from what is there"
+            f"{path}: cannot be written: {reason.strerror or reason}; correct that, and give the "
+            "same command again, which continues from the present files"
         ) from reason
     finally:
-        with contextlib.suppress(OSError):  # of a full disk: room for others
+        with contextlib.suppress(OSError):  # on a full disk, this makes room for other files
             draft.unlink()
 
 
 def write_json(path: Path, content: Mapping[str, Any], mode: int = 0o666) -> None:
-    """Write a table as JSON; arguments as for :func:`replacing`.
+    """Write a mapping as JSON, atomically.
+
+    Args:
+        path: path of the file.
+        content: the mapping.
+        mode: permissions, minus those that the umask forbids.
 
     Raises:
-        ModelError: it cannot be written.
+        ModelError: the file cannot be written.
     """
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode(), mode)
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write bytes; arguments as for :func:`replacing`.
+    """Write bytes atomically.
+
+    Args:
+        path: path of the file.
+        content: the bytes.
+        mode: permissions, minus those that the umask forbids.
 
     Raises:
-        ModelError: it cannot be written.
+        ModelError: the file cannot be written.
     """
     with replacing(path, mode, error=ModelError) as draft:
         draft.write_bytes(content)
@@ -71,33 +81,33 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
 def read_json(
     path: Path, remedy: str = "put it back, or train into another folder"
 ) -> dict[str, Any]:
-    """Read what :func:`write_json` has written.
+    """Read a file of :func:`write_json`.
 
     Args:
-        path: of the file.
-        remedy: what to do about one that is damaged.
+        path: path of the file.
+        remedy: advice for the error about a damaged file.
 
     Raises:
-        ModelError: it is damaged, or cannot be read.
+        ModelError: the file is damaged, or cannot be read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
-            raise ValueError("it is no table")
+            raise ValueError("it is not a mapping")
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); {remedy}") from error
     return content
 
 
 def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -> None:
-    """Write a table, or replace it, at once: a header line, and nothing for what is not known.
+    """Write a table with a line of headers, atomically.
 
     Args:
-        path: of the file.
-        columns: by their headers, all of one length; None and NaN are not known.
+        path: path of the file.
+        columns: columns of one length by their headers; None and NaN become empty cells.
 
     Raises:
-        RecordError: it cannot be written.
+        RecordError: the file cannot be written.
     """
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

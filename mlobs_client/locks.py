@@ -1,7 +1,7 @@
-"""Locks of files, such as the log of a folder in which somebody works.
+"""Locks of files, such as the log of a folder in which a process works.
 
-The kernel gives a lock up when the last process that holds the open file is gone, however it ended.
-Children inherit the descriptor if we let them, which no lock of a library allows.
+The kernel releases a lock when the last process that holds the open file has ended, for any reason.
+Children can inherit the descriptor, which no library for locks allows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATIENCE: Final = 30.0  # s
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file; return False where somebody else has its lock.
+    """Lock an open file; return False if another process holds its lock.
 
     Raises:
         OSError: this file system has no locks.
@@ -38,7 +38,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def lock(descriptor: int, path: Path) -> bool:
-    """The same; where the file system has no locks, warn and return True."""
+    """Lock an open file like :func:`try_lock`; warn and return True if the system has no locks."""
     try:
         return try_lock(descriptor)
     except OSError as error:
@@ -48,10 +48,10 @@ def lock(descriptor: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[int | None]:
-    """Lock a file, which is made if it is not there; nothing is written into it.
+    """Lock a file, which is created if it does not exist; nothing is written into it.
 
     Yields:
-        The descriptor of the lock, for children that may outlive us; None where somebody else has
+        The descriptor of the lock, for children that may outlive us; None if another process holds
         the lock.
 
     Raises:
@@ -67,14 +67,14 @@ def hold(path: Path) -> Iterator[int | None]:
 
 @contextlib.contextmanager
 def in_turn(path: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the lock of a file; wait for others who have it.
+    """Hold the lock of a file, after waiting for other processes.
 
     Args:
-        path: of the file, which is made if it is not there.
-        patience: seconds to wait.
+        path: path of the file, which is created if it does not exist.
+        patience: longest time to wait, s.
 
     Raises:
-        LaunchError: others have it for longer, or the file cannot be written.
+        LaunchError: another process holds it for longer, or the file cannot be written.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -88,7 +88,7 @@ def in_turn(path: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def is_held(log: Path) -> bool:
-    """Return whether somebody has the lock of a log; nobody has that of one that is not there."""
+    """Return True if a process holds the lock of a log; False if there is no such file."""
     if not log.exists():
         return False
     with hold(log) as descriptor:
@@ -96,14 +96,14 @@ def is_held(log: Path) -> bool:
 
 
 def find_holders(log: Path) -> dict[int, int]:
-    """Find the processes that have the lock of a log, and for each the one that has taken it.
+    """Return the processes that hold the lock of a log, and for each the process that took it.
 
-    A child that has inherited the lock has not taken it. Only Linux tells, and only of processes
-    that we may see: nothing is found of those of other machines, and a taker who cannot be seen is
-    0 or -1.
+    A child inherits a lock without taking it. Only Linux gives this information, and only for
+    visible processes: those on other machines are missing, and the process that took the lock is 0
+    or -1 if it is invisible.
 
     Raises:
-        LaunchError: the log is gone.
+        LaunchError: the log does not exist.
     """
     try:
         wanted = log.stat()
@@ -112,7 +112,7 @@ def find_holders(log: Path) -> dict[int, int]:
     holders = {}
     for process in Path("/proc").glob("[0-9]*"):
         for file in _open_files(process):
-            with contextlib.suppress(OSError):  # it was closed meanwhile
+            with contextlib.suppress(OSError):  # the file was closed meanwhile
                 if not os.path.samestat(file.stat(), wanted):
                     continue
                 info = (process / "fdinfo" / file.name).read_text()
@@ -124,5 +124,5 @@ def find_holders(log: Path) -> dict[int, int]:
 def _open_files(process: Path) -> list[Path]:
     try:
         return list((process / "fd").iterdir())
-    except OSError:  # it has ended, or is of another user
+    except OSError:  # the process has ended, or belongs to another user
         return []

@@ -1,15 +1,15 @@
-"""THE table of observables: what each is called, its shape, unit and meaning.
+"""The table of all observables: names, shapes, units and meanings.
 
-All else that depends on an observable is read from its row: the names of its members in a
-committee, the column of a record, the key in extras, which derivatives are compared with
-differences, the unit and the components in a report of training, and the table of a client file.
+Everything that depends on an observable is derived from its row: the names of its members in a
+committee, the column of a record, the key in extras, the derivatives that are compared with finite
+differences, unit and components in a report of training, and the table of a client file.
 
-``wire_name`` is the key in the JSON extras of i-PI; where it differs from ours, other programs
-already read that key. Large quantities go to the record, small ones may travel in the extras.
+``wire_name`` is the key in the JSON extras of i-PI; it differs from our name if other programs
+already read that key. Large quantities are written to the record, small ones may be in the extras.
 
-Members are sent as i-PI's ffcommittee writes them, mean + alpha (member - mean), with the
-calibration ``alpha`` of their quantity, so that their standard deviation is the calibrated spread.
-An ffcommittee that reads them has an alpha of its own, which comes on top: leave it at 1.
+Members are sent as by i-PI's ffcommittee, mean + alpha (member - mean), with the calibration factor
+``alpha`` of their quantity, so that their standard deviation is the calibrated spread. An
+ffcommittee that reads them would apply its own alpha in addition: leave that at 1.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _SIZES: Final[dict[Per, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Derivative:
-    """The claim of an observable to be the derivative of another.
+    """The relation of an observable to another one, whose derivative it is.
 
     Attributes:
-        of: the name of another observable of the same model.
-        by: of R, whose Cartesian axis is the last one and whose atom is the first one behind the
-            members, or of the strain, whose two axes are the last ones.
-        sign: -1 for forces and virials.
+        of: name of the other observable, of the same model.
+        by: variable of the derivative: positions, with the atom as the first axis after that of
+            members, and the Cartesian axis as the last one; or strain, with the last two axes.
+        sign: sign of the derivative, -1 for forces and virials.
     """
 
     of: str
@@ -55,20 +55,21 @@ class Quantity:
     """One row of the table.
 
     Attributes:
-        name: our name.
-        unit: Hartree atomic units, written out; :data:`mlobs_client.units.USER_UNITS` has the same
-            for users.
-        meaning: with sign and index order.
+        name: our name of the quantity.
+        unit: Hartree atomic unit; :data:`mlobs_client.units.USER_UNITS` has that of users.
+        meaning: meaning with sign and index order.
         wire_name: key in the extras of i-PI.
-        per: what there is one value of it for.
-        axes: sizes of one value.
-        is_symmetric: whether its last two axes can be exchanged.
-        derivative: what it is the derivative of, if it is one.
-        table: of its models in a client file; empty for what comes along with another observable.
-        label: where data sets have it, if nothing else is said; empty if that has to be said.
-        members: the name of the same of each member of a committee; empty if there is no such row.
-        spread: the name of the standard deviation over the members; of single numbers only.
-        members_of: what this is of each member; their axis is then the first one.
+        per: the object that has one value: the structure, an atom, a bead or a grid point.
+        axes: shape of one value.
+        is_symmetric: True if the last two axes can be exchanged.
+        derivative: relation to the observable whose derivative it is, if any.
+        table: name of the table of its models in a client file; empty if it accompanies another
+            observable.
+        label: default key in data sets; empty if the user has to give one.
+        members: name of the row of committee members; empty if there is none.
+        spread: name of the row of the standard deviation over members; for scalars only.
+        members_of: name of the quantity if this is the row of its members, whose axis is the first
+            one.
     """
 
     name: str
@@ -87,23 +88,23 @@ class Quantity:
 
     @property
     def shape(self) -> tuple[int | str, ...]:
-        """Sizes, with ``"n_members"``, ``"n_atoms"``, ... as symbols."""
+        """Shape, with symbols such as ``"n_members"`` and ``"n_atoms"``."""
         of_members = ("n_members",) if self.members_of else ()
         return (*of_members, *_SIZES[self.per], *self.axes)
 
     @property
     def large(self) -> bool:
-        """True for what is too large for text extras at every step."""
+        """True if it is too large for text extras at every step."""
         return self.per != "structure"
 
     @property
     def to_users(self) -> UserUnit:
-        """The unit that users and ASE have, and its factor."""
+        """The unit of users and of ASE, and its factor."""
         return USER_UNITS[self.unit]
 
     @property
     def components(self) -> dict[str, int]:
-        """Where the components of one value stand, flattened, by name; a symmetric one once."""
+        """Index of each component of a flattened value, by name; symmetric components once."""
         if not self.axes:
             return {self.name: 0}
         names = ("xyz" if size == 3 else map(str, range(size)) for size in self.axes)
@@ -115,20 +116,20 @@ class Quantity:
 
 
 _COMMITTEE_KEYS: Final = {"energy": "committee_pot"}
-"""Where i-PI's ffcommittee has another key than ``committee_`` and that of the quantity."""
+"""Keys of i-PI's ffcommittee that are not ``committee_`` with the key of the quantity."""
 
 
 def rows_of(row: Quantity) -> Iterator[Quantity]:
-    """A row, and those that follow from it: of its members, and of their spread."""
+    """Yield a row, and the rows of its members and of their spread."""
     yield row
     if row.members:
-        said = row.name.replace("_", " ")
-        meaning = f"{said} of each member, spread out by alpha about the mean"
+        name = row.name.replace("_", " ")
+        meaning = f"{name} of each member, with the deviations from the mean scaled by alpha"
         key = _COMMITTEE_KEYS.get(row.name, f"committee_{row.wire_name}")
-        one = (row.per, row.axes, row.is_symmetric)
-        yield Quantity(row.members, row.unit, meaning, key, *one, members_of=row.name)
+        shape = (row.per, row.axes, row.is_symmetric)
+        yield Quantity(row.members, row.unit, meaning, key, *shape, members_of=row.name)
     if row.spread:
-        meaning = f"std(ddof=1) of {row.members}: alpha is in it"
+        meaning = f"standard deviation (ddof=1) over {row.members}, which contain alpha"
         yield Quantity(row.spread, row.unit, meaning, row.spread)
 
 
@@ -139,7 +140,7 @@ _ROWS: Final = (
     ),
     Quantity(
         "forces", "Eh/bohr",
-        "-dE/dR with all that the client file has, also a field: what i-PI gets", "forces",
+        "-dE/dR with all terms of the client file, as sent to i-PI", "forces",
         per="atom", axes=(3,), label="forces",
     ),
     Quantity(
@@ -153,7 +154,7 @@ _ROWS: Final = (
         derivative=Derivative("committee_energies", "strain", -1), members_of="virials",
     ),
     Quantity(
-        "dipole", "e bohr", "of the cell, modulo e x lattice vector", "dipole", axes=(3,),
+        "dipole", "e bohr", "dipole of the cell, modulo e x lattice vector", "dipole", axes=(3,),
         table="dipole", label="dipole", members="committee_dipoles",
     ),
     Quantity(
@@ -171,13 +172,15 @@ _ROWS: Final = (
         derivative=Derivative("polarizability"),
     ),
     Quantity(
-        "positions", "bohr", "unwrapped, in full precision", "positions", per="atom", axes=(3,)
+        "positions", "bohr", "unwrapped positions in full precision", "positions", per="atom",
+        axes=(3,),
     ),
 )  # fmt: skip
 
 QUANTITIES: Final[dict[str, Quantity]] = {
-    row.name: row for given in _ROWS for row in rows_of(given)
+    row.name: row for first in _ROWS for row in rows_of(first)
 }
+"""All observables by their names."""
 
 OF_DATA_SETS: Final = (
     Quantity(
@@ -188,56 +191,57 @@ OF_DATA_SETS: Final = (
         label="stress",
     ),
 )  # fmt: skip
-"""Labels of data sets that a client has under no name."""
+"""Labels of data sets that are not observables of a client."""
 
 IN_IPI: Final = frozenset({"energy", "forces", "positions"})
-"""What i-PI has anyway, so that no client sends it in extras."""
+"""Quantities that i-PI has anyway, so that no client sends them in extras."""
 
 
 def sent_as(key: str) -> Quantity | None:
-    """The observable with this key in extras, if there is one."""
+    """Return the observable with this key in extras, if there is one."""
     return next((row for row in QUANTITIES.values() if row.wire_name == key), None)
 
 
 def predicted() -> Iterator[Quantity]:
-    """The rows that models predict: those that have a table in a client file."""
+    """Yield the rows that models predict, which have a table in a client file."""
     return (row for row in QUANTITIES.values() if row.table)
 
 
 def labelled(name: str) -> Quantity:
-    """The row that data sets call by this name, an observable or not."""
+    """Return the row with this name in data sets, which need not be an observable."""
     return next((row for row in OF_DATA_SETS if row.name == name), None) or QUANTITIES[name]
 
 
 def of_members() -> dict[str, Quantity]:
-    """The rows of members, by what they are of each member."""
+    """Return the rows of members, by the name of their quantity."""
     return {row.members_of: row for row in QUANTITIES.values() if row.members_of}
 
 
 def derivatives_of(name: str) -> frozenset[str]:
-    """Names of the observables that are derivatives of an observable."""
+    """Return the names of the observables that are derivatives of an observable."""
     rows = QUANTITIES.values()
     return frozenset(row.name for row in rows if row.derivative and row.derivative.of == name)
 
 
 def spread_by_alpha(row: Quantity) -> frozenset[str]:
-    """Names of the observables that have the alpha of a quantity in them."""
+    """Return the names of the observables that contain the alpha of a quantity."""
     return frozenset({row.members, row.spread} - {""}) | derivatives_of(row.members)
 
 
 def of_one_committee(row: Quantity) -> frozenset[str]:
-    """Names of all observables that a committee for one quantity gives."""
+    """Return the names of all observables that a committee for one quantity gives."""
     return frozenset({row.name}) | spread_by_alpha(row) | derivatives_of(row.name)
 
 
 def symmetric_components(tensors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Six components of symmetric tensors whose squares add up to those of all nine.
+    """Return six components of symmetric tensors whose squares add up to those of all nine.
 
     Args:
-        tensors: shape ``(..., 3, 3)``; of others, the symmetric part is taken.
+        tensors: shape ``(..., 3, 3)``, any unit; the antisymmetric part is ignored.
 
     Returns:
-        Shape ``(..., 6)``: xx, yy, zz, sqrt(2) yz, sqrt(2) xz, sqrt(2) xy.
+        Components in the same unit, shape ``(..., 6)``: xx, yy, zz, sqrt(2) yz, sqrt(2) xz, sqrt(2)
+        xy.
     """
     diagonal = np.diagonal(tensors, axis1=-2, axis2=-1)
     rows, columns = [1, 0, 0], [2, 2, 1]

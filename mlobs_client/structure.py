@@ -1,7 +1,7 @@
-"""Structure, Prediction: what goes into an evaluation and what comes out.
+"""Structures and predictions, the inputs and outputs of evaluations.
 
-Both are frozen and checked once, here; everybody behind may rely on shapes and finiteness.
-Lattice vectors are **rows** of ``cell``; i-PI's columns are turned at the border of ``wire``.
+Both are frozen, and checked once, here; all other code may rely on shapes and finite numbers.
+Lattice vectors are **rows** of ``cell``; ``wire`` transposes the columns of i-PI.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 Array = npt.NDArray[np.float64]
+"""Array of float64."""
+
 Integers = npt.NDArray[np.int64]
+"""Array of int64."""
 
 VACUUM: Final = 4.0 * ANGSTROM
-"""bohr; less between an atom and its image, and the structure is hardly a molecule."""
+"""Smallest distance between an isolated molecule and its images, bohr."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class Structure:
         numbers: shape ``(n_atoms,)``, atomic numbers.
         positions: shape ``(n_atoms, 3)``, bohr, unwrapped.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        pbc: along which lattice vectors the structure repeats.
+        pbc: periodicity along each lattice vector.
 
     Raises:
-        EvaluationError: wrong shapes, NaN or infinity, or a periodic cell without volume.
+        EvaluationError: shapes are wrong, a number is not finite, or a periodic cell has no volume.
     """
 
     numbers: Integers
@@ -66,8 +69,8 @@ class Structure:
 
     @property
     def volume(self) -> float:
-        """Volume of the cell in bohr^3."""
-        # as numbers of Python, in a sixth of the time of numpy's determinant
+        """Volume of the cell, bohr^3."""
+        # with floats of Python, in a sixth of the time of the determinant of numpy
         (ax, ay, az), (bx, by, bz), (cx, cy, cz) = self.cell.tolist()
         volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz)
         return float(abs(volume + az * (bx * cy - by * cx)))
@@ -75,17 +78,17 @@ class Structure:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the client knows about one structure.
+    """The prediction of a client for one structure.
 
     Attributes:
-        energy: Eh, with all terms.
-        forces: shape ``(n_atoms, 3)``, Eh/bohr, minus the gradient of ``energy``.
-        virial: shape ``(3, 3)``, Eh, -dE/d(strain) = -V sigma; None where no model
-            has a strain derivative.
-        observables: by the names of :mod:`mlobs_client.quantities`, in atomic units.
+        energy: energy with all terms, Eh.
+        forces: minus the gradient of ``energy``, shape ``(n_atoms, 3)``, Eh/bohr.
+        virial: -dE/d(strain) = -V sigma, shape ``(3, 3)``, Eh; None if a model has no strain
+            derivative.
+        observables: observables by the names of :mod:`mlobs_client.quantities`, atomic units.
 
     Raises:
-        EvaluationError: wrong shapes, NaN or infinity.
+        EvaluationError: shapes are wrong, or a number is not finite.
     """
 
     energy: float
@@ -112,14 +115,21 @@ class Prediction:
 def to_atoms(
     numbers: Integers, positions: Array, cell: Array, pbc: tuple[bool, bool, bool]
 ) -> Atoms:
-    """Make ASE's atoms, in angstrom, from what a :class:`Structure` has, in bohr."""
-    from ase import Atoms  # slow: only for those who need it
+    """Make atoms of ASE, in angstrom.
+
+    Args:
+        numbers: atomic numbers, shape ``(n_atoms,)``.
+        positions: shape ``(n_atoms, 3)``, bohr.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
+        pbc: periodicity along each lattice vector.
+    """
+    from ase import Atoms  # a slow import, which not all users need
 
     return Atoms(numbers, positions / ANGSTROM, cell=cell / ANGSTROM, pbc=pbc)
 
 
 def from_atoms(atoms: Atoms) -> tuple[Integers, Array, Array, tuple[bool, bool, bool]]:
-    """Return numbers, positions, cell and periodicity, as a :class:`Structure` takes them."""
+    """Return numbers, positions and cell in bohr, and periodicity, as for :class:`Structure`."""
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
     first, second, third = (bool(periodic) for periodic in atoms.pbc)
     cell = atoms.cell.array * ANGSTROM
@@ -127,11 +137,11 @@ def from_atoms(atoms: Atoms) -> tuple[Integers, Array, Array, tuple[bool, bool, 
 
 
 def fills_cell(positions: Array, cell: Array) -> bool:
-    """Return whether less than ``VACUUM`` is left between atoms and their images along any vector.
+    """Return True if atoms and their images along any vector are closer than ``VACUUM``.
 
     Args:
         positions: shape ``(n_atoms, 3)``, bohr.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; False if it has no volume.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; without a volume, False is returned.
     """
     if abs(np.linalg.det(cell)) < 1e-6:
         return False
@@ -142,7 +152,7 @@ def fills_cell(positions: Array, cell: Array) -> bool:
 
 
 def _check_finite(name: str, value: npt.NDArray[np.float64]) -> None:
-    # the sum is a quick look; it may overflow, where all numbers are finite
+    # the sum is a fast test; it may overflow though all numbers are finite
     if not math.isfinite(value.sum()) and not np.isfinite(value).all():
         raise EvaluationError(_describe_not_finite(name, value))
 

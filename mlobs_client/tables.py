@@ -1,7 +1,7 @@
-"""TOML to validated models.
+"""Read TOML files and validate their settings.
 
-An unknown key is an error that suggests the nearest known one; a value out of range names the
-place and what would be right.
+For an unknown setting, the error suggests the most similar known one; for a value out of range, it
+names the setting and the values that would be right.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from mlobs_client.errors import ConfigError
 
-BRANCHES: Final = frozenset({"int", "float", "str"})  # of unions of plain values
+BRANCHES: Final = frozenset({"int", "float", "str"})  # branches of unions of plain values
 
 
 class Table(BaseModel):
-    """A TOML table: nothing unknown, nothing changed afterwards, no NaN.
+    """A TOML table without unknown settings and without NaN, which cannot be changed.
 
-    ``RENAMED`` holds old names of settings, each with the new one; their use is an error.
+    ``RENAMED`` maps old names of settings to new ones; the use of an old name is an error.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -45,8 +45,8 @@ def read_toml(path: Path, missing: str) -> dict[str, Any]:
     """Read any TOML file.
 
     Args:
-        path: of the file.
-        missing: what to say after its name where it is not there.
+        path: path of the file.
+        missing: message after its name if it does not exist.
 
     Raises:
         ConfigError: the file is missing or is not TOML.
@@ -60,10 +60,14 @@ def read_toml(path: Path, missing: str) -> dict[str, Any]:
 
 
 def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
-    """Read what is, or will be, the content of a TOML file.
+    """Parse the content of a TOML file.
+
+    Args:
+        content: present or future content of the file.
+        path: path of the file, for the error.
 
     Raises:
-        ConfigError: it is not TOML.
+        ConfigError: the content is not TOML.
     """
     try:
         return tomllib.loads(content.decode("utf-8"))
@@ -75,12 +79,12 @@ def validate(model: type[Model], content: dict[str, Any], where: str) -> Model:
     """Validate the content of a file.
 
     Args:
-        model: what it must be.
-        content: tables as :mod:`tomllib` gives them.
-        where: the file's name, for errors.
+        model: class of the settings.
+        content: tables from :mod:`tomllib`.
+        where: name of the file, for the error.
 
     Raises:
-        ConfigError: one line for the first thing that is wrong.
+        ConfigError: a setting is wrong; the error describes the first one in one line.
     """
     try:
         return model.model_validate(content)
@@ -89,7 +93,7 @@ def validate(model: type[Model], content: dict[str, Any], where: str) -> Model:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Say which known name may have been meant, or all of them."""
+    """Return a sentence with the known name that may have been meant, or with all of them."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
@@ -98,14 +102,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _explain(error: pydantic.ValidationError, model: type[BaseModel]) -> str:
-    # A misspelt key makes two errors, "unknown" and "missing"; the first of them teaches more.
-    # Of the kinds that a setting may have, the user meant the one that fits the furthest.
+    # a misspelt setting causes two errors, "unknown" and "missing"; the first one is more helpful;
+    # among the kinds of a table, the user most likely meant the one whose error lies deepest
     first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", -len(e["loc"])))
     unknown = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()
     tables = first["loc"][: len(first["loc"]) - len(unknown)]
     branches = BRANCHES | set(_kinds(model))
     path = [str(part) for part in tables if part not in branches and "[" not in str(part)]
-    path += [str(part) for part in unknown]  # also where it is called like a branch
+    path += [str(part) for part in unknown]  # also if its name is that of a branch
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path[-1]!r}{_inside(path[:-1])}; {_suggest_setting(path, model)}"
     if first["type"] == "union_tag_not_found":
@@ -121,12 +125,12 @@ def _explain(error: pydantic.ValidationError, model: type[BaseModel]) -> str:
 
 
 def _kinds(model: type[BaseModel], field: str | None = None) -> list[str]:
-    """The values of ``kind``: pydantic puts which one it tried into the path of an error."""
+    """Return the values of ``kind``, which pydantic adds to the path of an error."""
     fields = model.model_fields
     annotations = [_annotation(model, field)] if field else [f.annotation for f in fields.values()]
-    tables = [table for one in annotations for table in _tables(one)]
-    found = [table.model_fields["kind"] for table in tables if "kind" in table.model_fields]
-    return [kind for one in found for kind in get_args(one.annotation)]
+    tables = [table for annotation in annotations for table in _tables(annotation)]
+    kinds = [table.model_fields["kind"] for table in tables if "kind" in table.model_fields]
+    return [value for kind in kinds for value in get_args(kind.annotation)]
 
 
 def _inside(path: list[str]) -> str:
@@ -136,15 +140,15 @@ def _inside(path: list[str]) -> str:
 def _suggest_setting(path: list[str], model: type[BaseModel]) -> str:
     if path[1:] and path[-1] in model.model_fields:
         return (
-            f"{path[-1]!r} is a setting of the whole file: move it above the first [table], for "
-            f"what stands below [{path[0]}] belongs to it"
+            f"{path[-1]!r} is a setting of the whole file: move it above the first [table], as all "
+            f"settings below [{path[0]}] belong to that table"
         )
     tables = _tables(_annotation(model, path[0])) if path[1:] else [model]
     return suggest(path[-1], {name for table in tables for name in table.model_fields})
 
 
 def _annotation(model: type[BaseModel], name: str) -> Any:
-    """The type of a setting, or of the tables that have no setting of their own."""
+    """Return the type of a setting, or of tables that are not declared by name."""
     field = model.model_fields.get(name)
     return field.annotation if field else get_type_hints(model)["__pydantic_extra__"]
 

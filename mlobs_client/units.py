@@ -1,10 +1,10 @@
-"""The only conversion factors of the project (CODATA, from scipy).
+"""All conversion factors of the project (CODATA, from scipy).
 
-A factor is named after what it is in atomic units: ``length * ANGSTROM`` turns a length in
+A factor is the value of its unit in atomic units: ``length * ANGSTROM`` turns a length in
 angstrom into bohr, ``length / ANGSTROM`` turns bohr into angstrom.
 
-Conversion happens at three borders only: ``evaluate`` (models think in eV and angstrom),
-results of ``analysis``, and the command line with its files.
+Units are converted in three places only: in ``evaluate`` (models use eV and angstrom), in results
+of ``analysis``, and in the command line with its files.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ DALTON: Final = _codata("atomic mass constant") / _codata("electron mass")
 DEBYE: Final = 1e-21 / 299792458.0 / _codata("atomic unit of electric dipole mom.")
 VOLT_PER_ANGSTROM: Final = 1e10 / _codata("atomic unit of electric field")
 INVERSE_CM: Final = 100.0 * _codata("inverse meter-hartree relationship")
-"""Wavenumber in cm^-1 -> energy in Eh, which is also the angular frequency in rad/atu."""
+"""Energy of a wavenumber of 1 cm^-1 in Eh, which is also its angular frequency in rad/atu."""
 
 SPEED_OF_LIGHT: Final = _codata("inverse fine-structure constant")
-"""In bohr/atu."""
+"""Speed of light, bohr/atu."""
 INVERSE_EPSILON_0: Final = 4.0 * math.pi
 """One over the vacuum permittivity, in atomic units."""
 
@@ -44,7 +44,7 @@ MICROCOULOMB_PER_CM2: Final = 1e-2 * _codata("Bohr radius") ** 2 / _codata("atom
 MILLIPASCAL_SECOND: Final = (
     1e-3 * _codata("Bohr radius") ** 3 / _codata("Hartree energy") / _codata("atomic unit of time")
 )
-"""Of a viscosity, Eh atu/bohr^3."""
+"""Unit of viscosity, Eh atu/bohr^3."""
 
 FIELD_UNITS: Final = {
     "V/angstrom": VOLT_PER_ANGSTROM,
@@ -64,12 +64,12 @@ POLARIZABILITY_UNITS: Final = {"angstrom^3": ANGSTROM**3, "atomic_unit": 1.0}
 
 
 class UserUnit(NamedTuple):
-    """A unit as users and ASE have it.
+    """A unit of users and of ASE.
 
     Attributes:
-        name: written out.
-        factor: in atomic units.
-        others: units that files may have instead, by the names that a user writes.
+        name: name of the unit.
+        factor: its value in atomic units.
+        others: values of other units that files may have, by the names that users write.
     """
 
     name: str
@@ -87,16 +87,16 @@ USER_UNITS: Final[Mapping[str, UserUnit]] = {
     "bohr^2": UserUnit("angstrom^2", ANGSTROM**2),
     "bohr^3": UserUnit("angstrom^3", ANGSTROM**3, POLARIZABILITY_UNITS),
 }
-"""By what they are called in atomic units."""
+"""Units of users, by the name of the atomic unit."""
 
 
 def factor(unit: str, known: Mapping[str, float], where: str) -> float:
     """Return the factor that turns ``unit`` into atomic units.
 
     Args:
-        unit: a name from ``known``.
-        known: one of the tables above.
-        where: what the user has to change, for the error.
+        unit: a name of ``known``.
+        known: factors by the names of units, such as :data:`FIELD_UNITS`.
+        where: the setting that the user has to change, for the error.
 
     Raises:
         ConfigError: ``unit`` is not in the table.

@@ -60,8 +60,13 @@ OPEN = {
 """Modules that are public as a whole."""
 IN_SENTENCES = {
     *("ipi", "evaluate", "evaluate.toys", "evaluate.networks", "evaluate.compile"),
-    *("evaluate.mace", "analysis.vibrations", "analysis.transport", "analysis.liquids"),
-    *("bench", "learn", "check"),
+    *("evaluate.mace", "results", "analysis", "analysis.liquids", "analysis.vibrations"),
+    *("analysis.transport", "plot", "testing"),
+    *("analysis.response.branches_of_runs", "analysis.response.dielectric"),
+    *("analysis.response.field_ensemble", "analysis.response.permittivity"),
+    *("analysis.response.polarization", "analysis.response.pulses"),
+    *("analysis.response.reweighting", "analysis.response.winding"),
+    *("", "bench", "learn", "check"),  # the room without a name is the ground
     *("launch", "campaign", "cli.__init__", "cli.bench", "cli.campaign", "cli.launch", "cli.run"),
     *("client", "record", "terms", "wire", "studies.__init__", "studies.conserved_figure"),
     *("studies.demo", "studies.demo_results", "studies.field_runs", "studies.masses"),

@@ -77,7 +77,7 @@ def on_one_branch(series: Sequence[list[Array]], strength: Array, cell: Array) -
 
     Args:
         series: for each field, its runs of shape ``(t, 3)``, e bohr.
-        strength: signed strength of each field, in rising order, shape ``(n_fields,)``.
+        strength: signed strength of each field, in rising order, shape ``(n_fields,)``, any unit.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
 
     Returns:

@@ -71,7 +71,7 @@ class Errors:
 
     @property
     def variances(self) -> Array:
-        """Variances over the members (ddof=1), ``(n_rows, n_components)``, in ``unit`` squared."""
+        """Variances (ddof=1), shape ``(n_rows, n_components)``, in the square of ``unit``."""
         return np.asarray((self.deviations**2).sum(axis=0) / (self.n_members - 1))
 
     @property
@@ -260,7 +260,7 @@ def standard_error(resampled: Array, n_frames: int) -> float:
     """Return the standard error of a bootstrap, corrected for the number of structures.
 
     Args:
-        resampled: the estimate from each bootstrap sample, shape ``(n_bootstrap,)``.
+        resampled: the estimate from each bootstrap sample, shape ``(n_bootstrap,)``, any unit.
         n_frames: number of structures.
     """
     return float(resampled.std() * np.sqrt(n_frames / (n_frames - 1)))

@@ -35,8 +35,8 @@ class Derivative(NamedTuple):
     """Derivatives of one or more scalars of every structure, Hartree atomic units.
 
     Attributes:
-        positions: shape ``(*n, n_atoms, 3)``, per bohr.
-        strain: shape ``(*n, n_structures, 3, 3)``.
+        positions: shape ``(*n, n_atoms, 3)``, in the unit of the scalars per bohr.
+        strain: shape ``(*n, n_structures, 3, 3)``, in the unit of the scalars.
     """
 
     positions: torch.Tensor

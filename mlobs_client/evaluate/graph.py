@@ -31,7 +31,7 @@ class Edges(NamedTuple):
     """Pairs within a cutoff, sorted by structure; tensors on one device.
 
     Attributes:
-        ends: shape ``(2, n_edges)``, atoms (sender, receiver); each pair in both directions.
+        ends: indices of sender and receiver, shape ``(2, n_edges)``; each pair in both directions.
         vectors: shape ``(n_edges, 3)``, bohr, float64, from the sender to the image of the
             receiver that is its neighbour.
         starts: the first edge of each structure, and the number of edges.

@@ -16,10 +16,11 @@ class Jet:
     """One observable of one structure with its derivatives, Hartree atomic units.
 
     Attributes:
-        value: value in the shape of the observable.
+        value: value in the shape and the atomic unit of the observable.
         by_positions: d(value)/dR, shape ``(*shape, n_atoms, 3)``, per bohr; None if it is not
             given, so that no force can come from this observable.
-        by_strain: d(value)/d(strain), shape ``(*shape, 3, 3)``; None if it has no meaning.
+        by_strain: d(value)/d(strain), shape ``(*shape, 3, 3)``, in the same unit; None if it has no
+            meaning.
     """
 
     value: Array

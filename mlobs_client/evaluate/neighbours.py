@@ -58,7 +58,7 @@ class NeighbourList:
 
     Attributes:
         reference: the batch for which it was built.
-        pairs: shape ``(2, n_pairs)``, sender and receiver.
+        pairs: indices of sender and receiver, shape ``(2, n_pairs)``.
         images: shape ``(n_pairs, 3)``, lattice vectors to add to the receiver, whole numbers.
         shifts: shape ``(n_pairs, 3)``, bohr, the same in the cells of the reference.
         inverses: shape ``(n_structures, 3, 3)``, 1/bohr, pseudo-inverses of the periodic lattice

@@ -1,10 +1,11 @@
-"""Training of committees: multi-valued dipoles, polarizabilities, energies with dipoles.
+"""Train committees for energies, multi-valued dipoles and polarizabilities.
 
-``labels`` reads what is to be learned, ``branches`` knows that a dipole is known up to quanta,
-``bond_charges`` gives the first prediction that labels are sorted by; ``networks``, ``batches``,
-``objective`` and ``fit`` train one member, ``training`` a committee that survives a kill,
-``files`` writes them whole, and ``accuracy`` says how good it is. All of it is in the units of
-model files: e, angstrom, eV.
+``labels`` reads labelled structures, ``branches`` moves dipoles by quanta, and ``bond_charges``
+makes the first prediction that determines their branches. ``networks``, ``batches``, ``objective``
+and ``fit`` train one member, ``training`` trains a committee and continues after a kill, ``files``
+writes it atomically, and ``accuracy`` compares it with labels. All numbers are in the units of
+model
+files: e, angstrom, eV.
 """
 
 import lazy_loader

@@ -37,9 +37,9 @@ class Compared:
 
     Attributes:
         name: name of the quantity; energies are per atom.
-        reference: labels, shape ``(n_rows, n_components)``; dipoles without their integer part, on
-            the branch nearest to the mean of the committee.
-        members: predictions, shape ``(n_members, n_rows, n_components)``.
+        reference: labels, shape ``(n_rows, n_components)``, in ``unit``; dipoles without their
+            integer part, on the branch nearest to the mean of the committee.
+        members: predictions, shape ``(n_members, n_rows, n_components)``, in ``unit``.
         classes: class of each row: the composition of its structure, or its species.
         parts: for tensors, the result of :func:`mlobs_client.learn.tensor_parts.tensor_parts`.
     """
@@ -66,7 +66,10 @@ class Compared:
 
     @property
     def curves(self) -> dict[str, tuple[Array, Array]]:
-        """Reference and mean of the committee, by class if there are several, else by component."""
+        """Reference and mean of the committee, by class if there are several, else by component.
+
+        Both have shape ``(n,)``, in ``unit``.
+        """
         if len({*self.classes}) > 1 or self.reference.shape[1] == 1:
             return {
                 one: (self.reference[kept].ravel(), self.mean[kept].ravel())
@@ -82,7 +85,7 @@ class Compared:
 
     @property
     def mean(self) -> Array:
-        """Mean of the committee, shape ``(n_rows, n_components)``."""
+        """Mean of the committee, shape ``(n_rows, n_components)``, in ``unit``."""
         return np.asarray(self.members.mean(axis=0))
 
     def as_json(self) -> dict[str, Any]:

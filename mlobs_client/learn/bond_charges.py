@@ -106,6 +106,9 @@ def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> 
         structure: the structure.
         species: atomic numbers of all structures.
         cutoff: cutoff, angstrom.
+
+    Returns:
+        Shape ``(n_atoms, 3, 3, n_features)``, without a unit.
     """
     pairs = Pairs.of(structure, cutoff)
     radial = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
@@ -113,11 +116,11 @@ def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> 
     outer = pairs.vectors[:, :, None] * pairs.vectors[:, None]
     changes = values * np.eye(3)[:, :, None] + slopes * outer[:, :, :, None]
     kinds = list(_kinds(structure, pairs, species))
-    found = np.zeros((structure.n_atoms, 3, 3, len(kinds), len(REACHES)))
+    sums = np.zeros((structure.n_atoms, 3, 3, len(kinds), len(REACHES)))
     for k, kept in enumerate(kinds):
-        np.add.at(found[:, :, :, k], pairs.receivers[kept], changes[kept])
-        np.add.at(found[:, :, :, k], pairs.senders[kept], -changes[kept])
-    return found.reshape(structure.n_atoms, 3, 3, -1)
+        np.add.at(sums[:, :, :, k], pairs.receivers[kept], changes[kept])
+        np.add.at(sums[:, :, :, k], pairs.senders[kept], -changes[kept])
+    return sums.reshape(structure.n_atoms, 3, 3, -1)
 
 
 def _kinds(

@@ -27,13 +27,15 @@ OUTLYING: Final = 8.0
 """Length of an outlying residual, in units of the median length."""
 
 N_BINS: Final = 20
+"""Number of bins of the histogram of residuals."""
 
 
 class Quanta:
     """The quanta of the dipole of one structure.
 
     Args:
-        cell: shape ``(3, 3)``, lattice vectors are rows; dipoles are in e times their unit.
+        cell: shape ``(3, 3)``, lattice vectors are rows, usually in angstrom; dipoles are in e
+            times the same unit.
         pbc: periodicity along each lattice vector; other directions have no quanta.
 
     Raises:
@@ -48,11 +50,11 @@ class Quanta:
                 f"the cell {cell.tolist()} has no lattice vectors for the periodicity "
                 f"{tuple(pbc)}; correct the cell or pbc of the structure"
             )
-        # Directions without periodicity get vectors across all others: nothing is projected.
+        # directions without periodicity get orthogonal vectors, so that nothing is projected
         self._cell = complete_cell(lattice)
         self._reduced, self._operation = minkowski_reduce(self._cell, self._periodic)
         self._inverse = np.linalg.inv(self._reduced)
-        # In a reduced cell the nearest lattice vector is the rounded one, or next to it.
+        # in a reduced cell, the nearest lattice vector is the rounded one or a neighbour of it
         steps = product(*((0, -1, 1) if periodic else (0,) for periodic in self._periodic))
         self._steps = np.array(list(steps), dtype=np.int64)
 
@@ -72,32 +74,69 @@ class Quanta:
         return bool(self._periodic.any())
 
     def nearest(self, vectors: npt.ArrayLike) -> Integers:
-        """Return the lattice vectors, as integers, that are nearest to vectors ``(..., 3)``."""
+        """Return the integer coordinates of the lattice vectors that are nearest to vectors.
+
+        Args:
+            vectors: shape ``(..., 3)``, in the unit of the quanta.
+
+        Returns:
+            Shape ``(..., 3)``, one integer for each lattice vector.
+        """
         vectors = np.asarray(vectors, dtype=np.float64)
         rounded = np.round(vectors @ self._inverse) * self._periodic
         rests = vectors - rounded @ self._reduced
         around = rests[..., None, :] - self._steps @ self._reduced
         lengths = np.linalg.norm(around, axis=-1)
-        lengths[..., 1:] += 1e-9 * np.abs(self._reduced).max()  # of two that are equal, the first
+        lengths[..., 1:] += (
+            1e-9 * np.abs(self._reduced).max()
+        )  # of two equal ones, the first counts
         best = rounded.astype(np.int64) + self._steps[lengths.argmin(axis=-1)]
         return np.asarray(best @ self._operation, dtype=np.int64)
 
     def shifts(self, vectors: npt.ArrayLike) -> Array:
-        """Return the lattice vectors nearest to vectors ``(..., 3)``."""
+        """Return the lattice vectors that are nearest to vectors.
+
+        Args:
+            vectors: shape ``(..., 3)``, in the unit of the quanta.
+
+        Returns:
+            Shape ``(..., 3)``, same unit.
+        """
         return np.asarray(self.nearest(vectors) @ self._cell)
 
     def fold(self, vectors: npt.ArrayLike) -> Array:
-        """Return the smallest representatives of vectors ``(..., 3)``."""
+        """Return the smallest representatives of vectors modulo quanta.
+
+        Args:
+            vectors: shape ``(..., 3)``, in the unit of the quanta.
+
+        Returns:
+            Shape ``(..., 3)``, same unit.
+        """
         vectors = np.asarray(vectors, dtype=np.float64)
         return np.asarray(vectors - self.shifts(vectors))
 
     def fractions(self, vectors: npt.ArrayLike) -> Array:
-        """Return vectors in quanta along each lattice vector; zero where there are none."""
+        """Return vectors in quanta along each lattice vector; zero where there are no quanta.
+
+        Args:
+            vectors: shape ``(..., 3)``, in the unit of the quanta.
+
+        Returns:
+            Shape ``(..., 3)``, quanta.
+        """
         fractions = np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(self._cell)
         return np.asarray(fractions * self._periodic)
 
     def reduced_fractions(self, vectors: npt.ArrayLike) -> Array:
-        """Return vectors in quanta along the shortest vectors that span the same lattice."""
+        """Return vectors in quanta along the shortest vectors that span the same lattice.
+
+        Args:
+            vectors: shape ``(..., 3)``, in the unit of the quanta.
+
+        Returns:
+            Shape ``(..., 3)``, quanta.
+        """
         fractions = np.asarray(vectors, dtype=np.float64) @ self._inverse
         return np.asarray(fractions * self._periodic)
 
@@ -125,7 +164,7 @@ class BranchReport:
         n_periodic: number of structures whose dipole has quanta.
         moves: number of labels that were moved by each combination of quanta, except zero.
         edges: edges of the bins of the histogram, shape ``(n_bins + 1,)``, quanta.
-        histogram: counts of residuals along each lattice vector, shape ``(3, n_bins)``.
+        histogram: number of residuals along each lattice vector, shape ``(3, n_bins)``.
         unexplained: labels to inspect; they are not left out.
     """
 
@@ -140,7 +179,7 @@ class BranchReport:
         return sum(self.moves.values())
 
     def as_json(self) -> dict[str, object]:
-        """Return all results."""
+        """Return all results for JSON."""
         return {
             "n_periodic": self.n_periodic,
             "n_moved": self.n_moved,

@@ -45,10 +45,11 @@ class DataSet:
         quanta: quanta of each structure; none if branches are kept as they are.
         targets: targets of the network for each structure, by the names of labels: the dipole
             without its integer part, on the branch nearest to the first prediction; the energy
-            minus that of free atoms; Born charges minus oxidation numbers.
+            minus that of free atoms; Born charges minus oxidation numbers. They are in e, angstrom
+            and eV, with the shapes of :mod:`mlobs_client.quantities`.
         scales: sizes of the targets, see :class:`mlobs_client.learn.objective.Objective`.
-        test: indices of structures that are held out from all members.
-        rest: indices of the other structures.
+        test: indices of structures that are held out from all members, shape ``(n_test,)``.
+        rest: indices of the other structures, shape ``(n_rest,)``.
         free_atoms: energies of free atoms, shape ``(n_species,)``, eV; None without energies.
         first: first prediction of the dipole; None without dipoles.
         order: order of the indices of Born charges; None without them.
@@ -109,7 +110,10 @@ class DataSet:
         }
 
     def split(self, seed: int) -> tuple[Integers, Integers]:
-        """Return the training and validation structures of a member, without held-out ones."""
+        """Return the indices of the training and the validation structures of a member.
+
+        Both have shape ``(n,)``, and contain no held-out structures.
+        """
         order = np.random.default_rng([seed, 7]).permutation(self.rest)
         n_valid = max(1, round(VALID_FRACTION * len(order)))
         return order[n_valid:], order[:n_valid]

@@ -49,9 +49,9 @@ class LabelledStructure:
     Attributes:
         index: index in its file, from 0.
         structure: the structure, atomic units.
-        labels: labels by the names of :func:`mlobs_client.quantities.labelled`, in e, angstrom and
-            eV. The dipole is on any branch, symmetric tensors are symmetric, Born charges add up to
-            zero; virials are -dE/d(strain) = -V stress.
+        labels: labels by the names of :func:`mlobs_client.quantities.labelled`, with the shapes of
+            that table, in e, angstrom and eV. The dipole is on any branch, symmetric tensors are
+            symmetric, Born charges add up to zero; virials are -dE/d(strain) = -V stress.
         oxidation_numbers: shape ``(n_atoms,)``; None if no dipole is learned.
     """
 

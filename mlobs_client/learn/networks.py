@@ -177,7 +177,13 @@ def scale_outputs(network: torch.nn.Module, factor: float) -> None:
 def to_float64(
     network: torch.nn.Module, architecture: Architecture, energies: Array | None = None
 ) -> torch.nn.Module:
-    """Return a network in double precision with the same weights, on the CPU."""
+    """Return a network in double precision with the same weights, on the CPU.
+
+    Args:
+        network: a network in any precision.
+        architecture: its architecture.
+        energies: energies of the free atoms, shape ``(n_species,)``, eV; zero if None.
+    """
     exact = build(architecture, torch.float64, energies)
     weights = dict(network.named_parameters())
     with torch.no_grad():
@@ -193,7 +199,7 @@ def fit_free_atoms(counts: Array, energies: Array) -> Array:
     between structures of such compositions have a meaning.
 
     Args:
-        counts: shape ``(n_structures, n_species)``.
+        counts: number of atoms of each species, shape ``(n_structures, n_species)``.
         energies: shape ``(n_structures,)``, eV.
     """
     return np.asarray(np.linalg.lstsq(counts, energies, rcond=None)[0])

@@ -27,11 +27,11 @@ def tensor_parts(errors: Array, labels: Array, trend: Array) -> dict[str, dict[s
     traceless, five numbers, of which the mean square is a fifth of the sum over the nine elements.
 
     Args:
-        errors: symmetric tensors, shape ``(n, 3, 3)``.
+        errors: symmetric tensors, shape ``(n, 3, 3)``, any unit.
         labels: symmetric tensors, shape ``(n_labels, 3, 3)``, in the same unit, whose deviation is
             the reference; they may belong to other structures.
         trend: regressors of the isotropic part, such as the volume, and 1 for its mean, shape
-            ``(n_labels, k)``; see :func:`composition_and_volume`.
+            ``(n_labels, k)``, any units; see :func:`composition_and_volume`.
 
     Returns:
         ``rmse``, ``standard_deviation`` of the labels (of the anisotropic part about its mean) and

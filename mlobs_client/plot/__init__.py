@@ -1,7 +1,8 @@
-"""Figures, styled once, with the numbers beside them.
+"""Draw figures in one style, and write them with their numbers.
 
-Each function takes results of :mod:`mlobs_client.analysis` and returns a :class:`Plot`: a figure
-together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON of one stem.
+:func:`draw` draws any :class:`~mlobs_client.results.result.Result`, and :func:`write` writes figure
+and result. Other functions return a :class:`Plot`, a figure with its numbers, and :func:`save`
+writes both: PNG and PDF, CSV and JSON of one stem.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Draw results: curves with bands of one standard error and of the committee, and points."""
+"""Draw results: curves with bands for one standard error and for the committee, and points."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ from mlobs_client.results.curve import ESTIMATOR, NOT_AVERAGED, NOTE, Curve
 from mlobs_client.results.result import Points, Result
 
 LONGEST: Final = 26
-"""Characters of a label of which two fit beside each other."""
+"""Number of characters of a label of which two fit beside each other."""
+
 FAINT: Final = 0.35
-"""Opacity of a curve with a window bias."""
+"""Opacity of a curve where it has a window bias."""
+
 SHORT: Final = {
     "conserved quantity from its start": r"$\Delta E_\mathrm{conserved}$",
     "dielectric function, imaginary": r"$\epsilon''(\omega)$",
@@ -41,6 +43,7 @@ SHORT: Final = {
     "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
     "vibrational density of states": "VDOS",
 }
+"""Labels of axes, by the first words of the quantity."""
 
 Panel = list[Curve | Points]
 
@@ -49,15 +52,16 @@ def write(result: Result, stem: Path | str, **options: Any) -> tuple[Path, ...]:
     """Draw a result, and write the figure and the numbers.
 
     Args:
-        result: what to draw and to write.
+        result: the result to draw and to write.
         stem: path without an ending.
-        options: of :func:`draw`.
+        options: options of :func:`draw`.
 
     Returns:
-        ``.png``, ``.pdf``, and the files of :meth:`~mlobs_client.results.result.Result.write`.
+        The paths of ``.png``, ``.pdf``, and the files of
+        :meth:`~mlobs_client.results.result.Result.write`.
 
     Raises:
-        ConfigError: as :func:`draw`.
+        ConfigError: for the reasons of :func:`draw`.
         RecordError: a file cannot be written.
     """
     return (*save_figure(draw(result, **options), stem), *result.write(stem))
@@ -72,22 +76,23 @@ def draw(
 ) -> Figure:
     """Draw the curves and points of a result, one panel for each quantity.
 
-    Curves have bands of one standard error and of the committee, and are faint where they depend
-    on the window; points have bars, and are open where they have no error. The same label has
-    the same colour in all panels.
+    Curves have bands for one standard error and for the committee, and are faint where they depend
+    on the window; points have bars, and are open if they have no error. The same label has the same
+    colour in all panels.
 
     Args:
-        result: with curves or points.
-        marks: values of x to mark at the top, by label, for example measured ones.
-        logarithmic: whether equal factors of x are equally wide.
-        integers: whether there is a line at each integer of y.
+        result: a result with curves or points.
+        marks: values of x to mark at the top, by label, for example measured ones, in the unit of
+            x.
+        logarithmic: True for a logarithmic x axis.
+        integers: True for a line at each integer of y.
 
     Returns:
-        A figure of matplotlib that pyplot does not know.
+        A figure of matplotlib that is not registered in pyplot.
 
     Raises:
-        ConfigError: nothing to draw, different units in one panel, or a logarithmic axis that
-            begins at zero or below.
+        ConfigError: there is nothing to draw, units in one panel differ, or a logarithmic axis
+            starts at zero or below.
     """
     panels = _panels(result, logarithmic=logarithmic)
     labels = list(dict.fromkeys(_label(one) for panel in panels for one in panel))
@@ -108,7 +113,7 @@ def draw(
 
 
 def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """One entry for each label, wherever it is drawn, and what bands and bars are."""
+    """Add one entry for each label, in whichever panel it is, and explain bands and bars."""
     first = all_axes[0].get_legend_handles_labels()[1]
     elsewhere = {
         label: handle
@@ -123,23 +128,23 @@ def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel
 
 
 def _panels(result: Result, *, logarithmic: bool) -> list[Panel]:
-    """What shares an axis: the parts of a quantity (of a species) and the whole."""
-    found: dict[tuple[str, str], Panel] = {}
+    """Group curves and points that share an axis: a quantity, and its parts such as species."""
+    panels: dict[tuple[str, str], Panel] = {}
     every: Panel = [*result.curves, *result.points]
     for one in every:
-        found.setdefault((_short(one.quantity), one.x_name), []).append(one)
-    if not found:
+        panels.setdefault((_short(one.quantity), one.x_name), []).append(one)
+    if not panels:
         raise ConfigError(f"{result.title}: no curve and no points were given to draw")
-    for panel in found.values():
+    for panel in panels.values():
         if len({(one.unit, one.x_unit) for one in panel}) > 1:
             units = {_label(one): one.unit for one in panel}
             raise ConfigError(f"curves of different units cannot share an axis: {units}")
         lowest = min(float(one.x.min()) for one in panel)
         if logarithmic and lowest <= 0.0:
             raise ConfigError(
-                f"a logarithmic axis cannot begin at {lowest:g} {panel[0].x_unit}; begin above zero"
+                f"a logarithmic axis cannot start at {lowest:g} {panel[0].x_unit}; start above zero"
             )
-    return list(found.values())
+    return list(panels.values())
 
 
 def _draw_panel(
@@ -149,7 +154,7 @@ def _draw_panel(
     heights = [float(np.max(np.abs(one.mean) + np.nan_to_num(one.error))) for one in curves]
     highest = max(heights, default=0.0)
     power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
-    if len(curves) < len(panel):  # points are read off the axis
+    if len(curves) < len(panel):  # a power of ten would make points hard to read
         power = 0
     marked = {_label(one) for one in panel if isinstance(one, Points)}
     for one in panel:
@@ -157,9 +162,9 @@ def _draw_panel(
         color = COLORS[i % len(COLORS)]
         if isinstance(one, Curve):
             lacks = one.no_error not in ("", NOT_AVERAGED)
-            said = f"{_label(one)} (no error)" if lacks else _label(one)
+            label = f"{_label(one)} (no error)" if lacks else _label(one)
             dashes = DASHES[i % len(DASHES)]
-            _draw_curve(axes, one, 10.0**-power, color, dashes, None if said in marked else said)
+            _draw_curve(axes, one, 10.0**-power, color, dashes, None if label in marked else label)
         else:
             draw_points(axes, one.x, one.y, color, MARKERS[i % len(MARKERS)], _label(one))
     if len(curves) == len(panel):
@@ -175,7 +180,7 @@ def _draw_panel(
 
 
 def _draw_curve(
-    axes: Axes, one: Curve, scale: float, color: str, dashes: str, said: str | None
+    axes: Axes, one: Curve, scale: float, color: str, dashes: str, label: str | None
 ) -> None:
     x, y, error = one.x, scale * one.mean, scale * one.error
     if one.spread is not None:
@@ -186,13 +191,13 @@ def _draw_curve(
     if marked is None:
         marked = np.zeros(len(x), dtype=bool)
     style: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 0.9}
-    axes.plot(x, np.where(marked, np.nan, y), label=said, **style)
-    # up to the points beside them, so that no gap is left
+    axes.plot(x, np.where(marked, np.nan, y), label=label, **style)
+    # extended to the neighbouring points, so that there is no gap
     axes.plot(x, np.where(binary_dilation(marked), y, np.nan), alpha=FAINT, **style)
 
 
 def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
-    """Short lines from the top of the axes, labelled in the legend."""
+    """Draw short lines from the top of the axes, with labels in the legend."""
     for i, (label, values) in enumerate(marks.items()):
         top = axes.get_xaxis_transform()  # x in data, y from 0 to 1
         color = COLORS[-1 - i % len(COLORS)]
@@ -200,22 +205,24 @@ def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
 
 
 def _explain(panels: Sequence[Panel]) -> list[Artist]:
-    """What bands, bars and faint lines are, and the estimator of path integrals."""
+    """Return entries of the legend for bands, bars and faint lines, and for the estimator."""
     every = [one for panel in panels for one in panel]
     curves = [one for one in every if isinstance(one, Curve)]
-    said: list[Artist] = []
+    entries: list[Artist] = []
     if sources := ", ".join(dict.fromkeys(one.error_from for one in curves if not one.no_error)):
         error = f"±1 standard error,\n{sources}"
-        said.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
+        entries.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
     if any(one.members is not None for one in curves):
-        said.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
+        entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for one in curves):
-        said.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
+        entries.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
     if estimates := [one for points in every if isinstance(points, Points) for one in points.y]:
-        said += explain_points(estimates)
+        entries += explain_points(estimates)
     notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
-    said += [Line2D([], [], linestyle="none", label=one) for one in dict.fromkeys(notes) if one]
-    return said
+    entries += [
+        Line2D([], [], linestyle="none", label=note) for note in dict.fromkeys(notes) if note
+    ]
+    return entries
 
 
 def _label(one: Curve | Points) -> str:
@@ -227,7 +234,7 @@ def _x_label(one: Curve | Points) -> str:
 
 
 def _short(quantity: str) -> str:
-    """What fits beside an axis; parts (of a species) share the axis of the whole."""
+    """Return a short label of an axis; parts of a quantity, such as species, share its axis."""
     for name, short in SHORT.items():
         if quantity.startswith(name):
             return short

@@ -1,4 +1,4 @@
-"""What all figures have in common: their style, and the numbers beside them."""
+"""The common style of all figures, and their numbers in files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array
 
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Of Okabe and Ito: told apart with every kind of colour vision."""
+"""Colours of Okabe and Ito, which are distinct for every kind of colour vision."""
 
 DASHES: Final = ("-", "--", "-.", ":")
-"""Told apart in print without colours."""
+"""Line styles that are distinct in print without colours."""
 
 MARKERS: Final = "osD^v"
-"""Told apart where points of two curves are close."""
+"""Markers that are distinct where points of two curves are close."""
 
 STYLE: Final[dict[str, object]] = {
     "figure.figsize": (3.37, 2.3),  # inch: one column of a journal; legends add to the height
@@ -53,10 +53,11 @@ STYLE: Final[dict[str, object]] = {
     "axes.autolimit_mode": "data",
     "pdf.fonttype": 42,
 }
+"""Settings of matplotlib for all figures."""
 
 UNITS: Final = {
     "cm^-1": r"cm$^{-1}$",
-    "1/cm^-1": "cm",
+    "1/cm^-1": r"states per cm$^{-1}$",
     "km/mol/cm^-1": r"km$\,$mol$^{-1}\,$cm",
     "uC/cm^2": r"µC$\,$cm$^{-2}$",
     "V/angstrom": r"V$\,$Å$^{-1}$",
@@ -68,6 +69,7 @@ UNITS: Final = {
     "e": "$e$",
     "meV/atom": r"meV$\,$atom$^{-1}$",
 }
+"""Units as axes show them."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Plot:
     """A figure and the numbers in it.
 
     Attributes:
-        figure: of matplotlib; not known to pyplot.
-        columns: all of one length, by headers with units; column ``curve`` names the curve.
-        summary: what the figure says in a few numbers, for JSON.
+        figure: figure of matplotlib that is not registered in pyplot.
+        columns: columns of one length, by headers with units; ``curve`` has the name of the curve.
+        summary: the main numbers of the figure, for JSON.
     """
 
     figure: Figure
@@ -86,14 +88,14 @@ class Plot:
 
 
 def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
-    """Write the figure and its numbers, each file whole, or the one before it stays.
+    """Write the figure and its numbers; a file is replaced as a whole or not at all.
 
     Args:
-        plot: what to write.
+        plot: the figure and its numbers.
         stem: path without an ending; ``.png``, ``.pdf``, ``.csv`` and ``.json`` are added.
 
     Returns:
-        The four files.
+        The paths of the four files.
 
     Raises:
         RecordError: a file cannot be written.
@@ -111,11 +113,14 @@ def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
 
 
 def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, ...]:
-    """Write a figure as ``.png`` and ``.pdf``, each file whole, or the one before it stays.
+    """Write a figure as ``.png`` and ``.pdf``; a file is replaced as a whole or not at all.
 
     Args:
-        figure: of matplotlib.
+        figure: figure of matplotlib.
         stem: path without an ending.
+
+    Returns:
+        The paths of both files.
 
     Raises:
         RecordError: a file cannot be written.
@@ -138,7 +143,12 @@ def _draw(figure: Figure, kind: str, **options: Any) -> bytes:
 
 
 def new_figure(n_panels: int = 1, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """An empty figure of one column, with panels one above the other."""
+    """Make an empty figure of one column, with panels one above the other.
+
+    Args:
+        n_panels: number of panels.
+        share_x: True if all panels have the same x axis.
+    """
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure()
         figure.set_figheight(figure.get_figheight() * (0.3 + 0.7 * n_panels))
@@ -155,7 +165,15 @@ def add_legend(
     title: str | None = None,
     n_columns: int = 2,
 ) -> None:
-    """Above the axes, where it hides nothing."""
+    """Add a legend above the axes, where it hides nothing.
+
+    Args:
+        figure: figure, which becomes higher by the legend.
+        axes: axes whose labels are listed.
+        extra: further entries.
+        title: title of the legend.
+        n_columns: number of columns.
+    """
     handles = [*axes.get_legend_handles_labels()[0], *extra]
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure.legend(handles=handles, loc="outside upper center", ncols=n_columns, title=title)
@@ -164,12 +182,12 @@ def add_legend(
 
 
 def pretty(unit: str) -> str:
-    """A unit as an axis shows it."""
+    """Return a unit as an axis shows it."""
     return UNITS.get(unit, unit)
 
 
 def with_error(estimate: Estimate) -> str:
-    """Value ± error without the unit, with a proper minus sign; says where there is no error."""
+    """Return value ± error without the unit; the value with a note if there is no error."""
     return estimate.text.replace("-", "−") + (" (no error)" if estimate.no_error else "")
 
 
@@ -181,15 +199,15 @@ def draw_points(
     marker: str,
     label: str | None = None,
 ) -> None:
-    """Points with error bars; open and without a bar where there is no error.
+    """Draw points with error bars; points without an error are open and have no bar.
 
     Args:
-        axes: to draw in.
-        x: one for each point.
-        estimates: their y.
-        color: of marks and bars.
-        marker: of matplotlib.
-        label: in the legend.
+        axes: axes to draw in.
+        x: shape ``(n,)``, in the unit of the axis.
+        estimates: y of each point, in the unit of the axis.
+        color: colour of markers and bars.
+        marker: marker of matplotlib.
+        label: label in the legend; None for none.
     """
     lacking = np.array([bool(one.no_error) for one in estimates], dtype=bool)
     values = np.array([one.value for one in estimates])
@@ -211,7 +229,7 @@ def draw_points(
 
 
 def explain_points(estimates: Iterable[Estimate]) -> list[Line2D]:
-    """Lines of the legend for the bars, and for open points, where there are any."""
+    """Return entries of the legend for bars and for open points, if there are any."""
     lacking = [bool(one.no_error) for one in estimates]
     lines = []
     if not all(lacking):
@@ -225,7 +243,13 @@ def explain_points(estimates: Iterable[Estimate]) -> list[Line2D]:
 
 
 def extend(columns: dict[str, list[str | float]], label: str, *values: Array) -> None:
-    """Append the points of one curve."""
+    """Append the points of one curve to the columns of a table.
+
+    Args:
+        columns: columns by their headers; the first one has the labels of curves.
+        label: label of the curve.
+        values: its numbers for the other columns, shape ``(n,)`` each.
+    """
     for column, added in zip(
         columns.values(), ([label] * len(values[0]), *(v.tolist() for v in values)), strict=True
     ):
@@ -233,7 +257,7 @@ def extend(columns: dict[str, list[str | float]], label: str, *values: Array) ->
 
 
 def _without_nan(value: object) -> object:
-    """JSON has no NaN: null says "unknown"."""
+    """Replace NaN, which JSON does not have, by null."""
     if isinstance(value, Mapping):
         return {str(key): _without_nan(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

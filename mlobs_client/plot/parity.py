@@ -1,4 +1,4 @@
-"""Predictions against references."""
+"""Parity plots of predictions against references."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ def plot_parity(points: Mapping[str, tuple[Array, Array]], quantity: str, unit: 
     """Draw predictions against references, with the root mean square error of each label.
 
     Args:
-        points: reference and prediction, each of shape ``(n,)``, by label: a component, a species.
-        quantity: such as ``"dipole"``, for the axes.
-        unit: of all numbers.
+        points: reference and prediction, each of shape ``(n,)``, in ``unit``, by label, such as a
+            component or a species.
+        quantity: name of the quantity on the axes, such as ``"dipole"``.
+        unit: unit of all numbers.
 
     Raises:
-        ConfigError: no points.
+        ConfigError: there are no points.
     """
     if not any(len(reference) for reference, _ in points.values()):
         raise ConfigError("no prediction was given to plot")

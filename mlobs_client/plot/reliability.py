@@ -13,20 +13,20 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import COLORS, Plot, add_legend, extend, new_figure, pretty
 
 Diagram = tuple[Calibration, Reliability, str]
-"""What was found for one quantity, its bins, and its unit."""
+"""Calibration of one quantity, its reliability diagram, and its unit."""
 
 
 def plot_reliability(diagrams: Mapping[str, Diagram]) -> Plot:
     """Draw root mean square errors of bins against their spreads, one panel for each quantity.
 
-    A perfect committee is on the line, which is a little above the diagonal: the mean of few
-    members has an error of its own.
+    A perfect committee lies on the line, which is slightly above the diagonal because the mean of
+    few members fluctuates.
 
     Args:
-        diagrams: by quantity.
+        diagrams: diagrams by the name of the quantity.
 
     Raises:
-        ConfigError: nothing to draw.
+        ConfigError: there is nothing to draw.
     """
     if not diagrams:
         raise ConfigError("no calibrated quantity was given to plot")
@@ -53,11 +53,11 @@ def plot_reliability(diagrams: Mapping[str, Diagram]) -> Plot:
     add_legend(figure, panels[0], [])
     summary = {
         quantity: {
-            **asdict(found),
-            "errors from": f"bootstrap over {found.n_frames} structures",
+            **asdict(calibration),
+            "errors from": f"bootstrap over {calibration.n_frames} structures",
             "unit": unit,
             "slope": bins.slope,
         }
-        for quantity, (found, bins, unit) in diagrams.items()
+        for quantity, (calibration, bins, unit) in diagrams.items()
     }
     return Plot(figure, columns, summary)

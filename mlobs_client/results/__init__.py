@@ -1,4 +1,4 @@
-"""What comes out: values with errors, and the statistics that make them."""
+"""Results: values, curves and tensors with errors, and the statistics behind them."""
 
 import lazy_loader
 

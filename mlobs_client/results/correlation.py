@@ -1,11 +1,11 @@
-r"""Autocorrelation functions, the windows that cut them, and their transform.
+r"""Autocorrelation functions, lag windows, and transforms to spectral densities.
 
-A spectral density is the transform of an autocorrelation function,
+A spectral density is the cosine transform of an autocorrelation function,
 
 .. math:: S(\omega) = \int_{-\infty}^{\infty} C(t) \cos(\omega t)\, dt,\qquad
           \int_0^\infty S\, d\omega = \pi\, C(0),
 
-cut smoothly at a longest lag: the window decides the resolution.
+which is cut off smoothly at a longest lag: the window determines the resolution.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from mlobs_client.results.estimate import check_series
 from mlobs_client.structure import Array
 
 WINDOWS: Final = ("parzen", "hann", "blackman", "bartlett", "boxcar")
-"""``parzen`` and ``bartlett`` have transforms without negative parts: a spectrum from a biased
-autocorrelation stays positive. ``boxcar`` cuts hard: narrow lines with strong ripples."""
+"""Names of lag windows. ``parzen`` and ``bartlett`` have transforms without negative parts, so that
+a spectrum from a biased autocorrelation stays positive. ``boxcar`` cuts off abruptly, which gives
+narrow lines with strong ripples."""
 
 SHORTEST_LAG: Final = 4
-"""Samples of an autocorrelation function from which a spectrum can be made."""
+"""Smallest number of samples of an autocorrelation function for a spectrum."""
 
 _COMPONENTS_AT_ONCE: Final = 48  # bounds the memory of the transforms of many atoms
 
@@ -36,26 +37,27 @@ _COMPONENTS_AT_ONCE: Final = 48  # bounds the memory of the transforms of many a
 def autocorrelation(
     signal: Array, max_lag: int, weights: Array | None = None, *, biased: bool = True
 ) -> Array:
-    r"""Autocorrelation of a signal with many components, by zero-padded FFT.
+    r"""Return the autocorrelation of a signal with many components, by zero-padded FFT.
 
     .. math:: C_n = \frac{1}{M} \sum_c w_c \sum_{t} x_c(t)\, x_c(t + n)
 
-    with :math:`M` the number of samples (biased: transforms to a spectrum that is never
-    negative) or of terms (unbiased: right on average, noisy at long lags). The mean is not
-    removed.
+    where :math:`M` is the number of samples (biased: the spectrum is never negative) or of terms
+    (unbiased: correct on average, but noisy at long lags). The mean is not subtracted.
 
     Args:
-        signal: shape ``(t, ...)``.
+        signal: shape ``(t, ...)``, any unit.
         max_lag: the longest lag, in samples; less than the number of samples.
-        weights: one per component, shape ``(...)``; 1 if absent.
-        biased: which of the two normalisations.
+        weights: weights of the components, shape ``(...)``, any unit; 1 by default.
+        biased: True to divide by the number of samples, False by the number of terms.
 
     Returns:
-        Shape ``(max_lag + 1,)``, from lag 0 on.
+        The autocorrelation from lag 0 on, shape ``(max_lag + 1,)``, in the unit of the signal
+        squared times that of the weights.
 
     Raises:
         ConfigError: ``max_lag`` is negative.
-        RecordError: not more samples than ``max_lag``, not finite, or weights of another shape.
+        RecordError: there are not more than ``max_lag`` samples, numbers are not finite, or weights
+            have another shape.
     """
     if max_lag < 0:
         raise ConfigError(f"max_lag = {max_lag}: must be 0 or more samples")
@@ -80,17 +82,17 @@ def autocorrelation(
 
 
 def lag_window(name: str, max_lag: int) -> Array:
-    """Weights that take an autocorrelation function smoothly to zero.
+    """Return weights that take an autocorrelation function smoothly to zero.
 
     Args:
-        name: one of :data:`WINDOWS`.
+        name: a name of :data:`WINDOWS`.
         max_lag: the longest lag, in samples.
 
     Returns:
-        Shape ``(max_lag + 1,)``, 1 at lag 0.
+        The weights, shape ``(max_lag + 1,)``, 1 at lag 0.
 
     Raises:
-        ConfigError: unknown name, or no lag.
+        ConfigError: the name is unknown, or there is no lag.
     """
     if name not in WINDOWS:
         raise ConfigError(f"window = {name!r}: unknown; use one of {', '.join(WINDOWS)}")
@@ -101,14 +103,14 @@ def lag_window(name: str, max_lag: int) -> Array:
 
 
 def line_width(weights: Array, timestep: float) -> float:
-    """Full width at half maximum that a window gives to an infinitely sharp line.
+    """Return the full width at half maximum of an infinitely sharp line under a window.
 
     Args:
-        weights: of the lags from 0 on, shape ``(n_lags,)``.
-        timestep: between samples.
+        weights: weights of the lags from 0 on, shape ``(n_lags,)``, without a unit.
+        timestep: time between samples.
 
     Returns:
-        Angular frequency, in radian per unit of ``timestep``.
+        An angular frequency, radian per unit of ``timestep``.
     """
     lags = np.arange(len(weights))
     doubled = np.where(lags == 0, 1.0, 2.0) * weights
@@ -116,23 +118,24 @@ def line_width(weights: Array, timestep: float) -> float:
     def above_half(phase: float) -> float:
         return float(doubled @ np.cos(phase * lags)) / float(doubled.sum()) - 0.5
 
-    # each window falls below one half before one period over the longest lag
+    # the transform of each window falls below one half within one period over the longest lag
     return 2.0 * float(optimize.brentq(above_half, 0.0, 2.0 * np.pi / (len(lags) - 1))) / timestep
 
 
 def effective_window(name: str, max_lag: int, n_samples: int | None = None) -> Array:
-    """The lag window, times the triangle that a biased autocorrelation has by itself.
+    """Return the lag window times the triangle that a biased autocorrelation implies.
 
     Args:
-        name: one of :data:`WINDOWS`.
+        name: a name of :data:`WINDOWS`.
         max_lag: the longest lag, in samples.
-        n_samples: of a biased autocorrelation; None for an unbiased one, which has no triangle.
+        n_samples: number of samples of a biased autocorrelation; None for an unbiased one, which
+            has no triangle.
 
     Returns:
-        Shape ``(max_lag + 1,)``, 1 at lag 0.
+        The weights, shape ``(max_lag + 1,)``, 1 at lag 0.
 
     Raises:
-        ConfigError: unknown name, or no lag.
+        ConfigError: the name is unknown, or there is no lag.
     """
     window = lag_window(name, max_lag)
     return window if n_samples is None else window * (1.0 - np.arange(max_lag + 1) / n_samples)
@@ -140,23 +143,23 @@ def effective_window(name: str, max_lag: int, n_samples: int | None = None) -> A
 
 @cache
 def _width_times_lag(name: str, biased: bool) -> float:
-    """The narrower limit of a biased one: its longest lag is the whole series."""
+    """Return line width times lag; for a biased autocorrelation, the lag is the whole series."""
     n_lags = 1000
     return line_width(effective_window(name, n_lags, n_lags if biased else None), 1.0) * n_lags
 
 
 def longest_lag_needed(name: str, width: float, timestep: float, *, biased: bool = False) -> int:
-    """Return the lag, in samples, without which no window is as narrow as ``width``.
+    """Return the shortest longest lag, in samples, that gives a sharp line this width.
 
     Args:
-        name: one of :data:`WINDOWS`.
+        name: a name of :data:`WINDOWS`.
         width: full width at half maximum, radian per unit of ``timestep``.
-        timestep: between samples.
-        biased: whether lines are also widened by the triangle of a biased autocorrelation of a
-            series that is just that long.
+        timestep: time between samples.
+        biased: True to include the widening by the triangle of a biased autocorrelation of a series
+            of just that length.
 
     Raises:
-        ConfigError: unknown window, or a width or time step that is not positive.
+        ConfigError: the window is unknown, or the width or time step is not positive.
     """
     lag_window(name, 1)
     for what, value in (("timestep", timestep), ("line width", width)):
@@ -170,18 +173,18 @@ def lag_for_line_width(
 ) -> int:
     """Return the longest lag, in samples, that gives a sharp line this width.
 
-    The triangle of a biased autocorrelation widens lines; a longer lag makes up for it.
+    The triangle of a biased autocorrelation widens lines; a longer lag compensates for it.
 
     Args:
-        name: one of :data:`WINDOWS`.
+        name: a name of :data:`WINDOWS`.
         width: full width at half maximum, radian per unit of ``timestep``.
-        timestep: between samples.
-        n_samples: of a biased autocorrelation, more than :func:`longest_lag_needed`; None for an
-            unbiased one.
+        timestep: time between samples.
+        n_samples: number of samples of a biased autocorrelation, more than
+            :func:`longest_lag_needed`; None for an unbiased one.
 
     Raises:
-        ConfigError: as :func:`longest_lag_needed`, or a width so large that fewer than
-            :data:`SHORTEST_LAG` samples are left.
+        ConfigError: for the reasons of :func:`longest_lag_needed`, or if the width is so large that
+            fewer than :data:`SHORTEST_LAG` samples are left.
     """
     shortest = longest_lag_needed(name, width, timestep)
     if shortest < SHORTEST_LAG:
@@ -200,28 +203,29 @@ def lag_for_line_width(
 
 
 def points_for_line_width(width: float, timestep: float) -> int:
-    """Return how many frequencies show a line of this width with ten points.
+    """Return the number of frequencies that gives ten points for each line width.
 
     Args:
         width: full width at half maximum, radian per unit of ``timestep``.
-        timestep: between samples.
+        timestep: time between samples.
     """
     return 1 + int(np.ceil(10.0 * np.pi / (timestep * width)))
 
 
 def cosine_transform(correlation: Array, timestep: float, n_points: int) -> Array:
-    r"""Transform an even function of time, known from lag 0 on, to angular frequencies.
+    r"""Transform an even function of time, given from lag 0 on, to angular frequencies.
 
-    Zero padded: more points are an interpolation, not more resolution. The trapezoidal rule over
-    the result gives :math:`\pi C(0)` exactly.
+    The function is padded with zeros: more points interpolate, but do not increase the resolution.
+    The trapezoidal rule over the result gives :math:`\pi C(0)` exactly.
 
     Args:
-        correlation: shape ``(..., n_lags)``, already windowed.
-        timestep: between samples.
-        n_points: of the result, at least ``n_lags``.
+        correlation: windowed autocorrelation, shape ``(..., n_lags)``, any unit.
+        timestep: time between samples.
+        n_points: number of frequencies, at least ``n_lags``.
 
     Returns:
-        Shape ``(..., n_points)`` at ``k pi / ((n_points - 1) timestep)``, k = 0, 1, ...
+        Shape ``(..., n_points)``, in the unit of the correlation times that of ``timestep``, at the
+        angular frequencies ``k pi / ((n_points - 1) timestep)``, k = 0, 1, ...
     """
     missing = n_points - correlation.shape[-1]
     padding = [(0, 0)] * (correlation.ndim - 1) + [(0, missing)]
@@ -231,18 +235,18 @@ def cosine_transform(correlation: Array, timestep: float, n_points: int) -> Arra
 def split_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
     """Cut independent runs into at least ``n_blocks`` blocks of one length, as long as possible.
 
-    No block reaches over the end of a run; what is left over is dropped from its front.
+    Blocks do not extend over the ends of runs; surplus samples are dropped from the start of a run.
 
     Args:
-        runs: each of shape ``(t, ...)``; lengths may differ.
-        n_blocks: 2 or more.
+        runs: samples of each run, shape ``(t, ...)``, any unit; lengths may differ.
+        n_blocks: smallest number of blocks, 2 or more.
 
     Returns:
-        Blocks of shape ``(length, ...)``, views of the runs.
+        The blocks, shape ``(length, ...)``, which are views of the runs.
 
     Raises:
-        ConfigError: fewer than two blocks.
-        RecordError: too few samples.
+        ConfigError: there would be fewer than two blocks.
+        RecordError: there are too few samples.
     """
     if n_blocks < 2:
         raise ConfigError(f"n_blocks = {n_blocks}: an error needs at least 2 blocks")
@@ -258,6 +262,6 @@ def split_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
     blocks: list[Array] = []
     for run in runs:
         count = len(run) // length
-        kept = run[len(run) - count * length :]
-        blocks.extend(kept.reshape(count, length, *run.shape[1:]))
+        last = run[len(run) - count * length :]
+        blocks.extend(last.reshape(count, length, *run.shape[1:]))
     return blocks

@@ -1,7 +1,7 @@
-"""Curves with their two errors, and what is read off them.
+"""Curves with their two errors, and their peaks and integrals.
 
-Two errors are kept apart: the *statistical* one, from the scatter of blocks, runs or pairs of runs,
-and the *spread over a committee* of models, which does not shrink with the length of the run.
+There are two separate errors: the *statistical* one, from the scatter of blocks, runs or pairs of
+runs, and the *spread over a committee* of models, which does not shrink with the length of the run.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from mlobs_client.results.statistics import jackknife
 from mlobs_client.structure import Array
 
 ARRAYS: Final = ("blocks", "members", "other_windows")
-"""What a curve has for each point of x, along the last axis."""
+"""Names of the arrays that have the points of x along the last axis."""
 
 ESTIMATOR: Final = "estimator"
-"""The detail of curves and points that says how beads were averaged."""
+"""Name of the detail that says how beads were averaged."""
+
 NOTE: Final = "note"
-"""Another detail that a reader of the figure needs."""
+"""Name of the detail that is shown in the legend of a figure."""
+
 NOT_AVERAGED: Final = "one series, no average"
-"""Why a curve has no error that is no average: the dipole along a path, a line through points."""
+"""Reason why a curve that is not an average has no error, such as a line through points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,24 +39,25 @@ class Curve:
     """One quantity as a function of another, with its errors.
 
     Attributes:
-        quantity: the name of y, for a reader.
-        unit: of y; ``"1"`` where it has none.
-        x_name: of the other quantity, for a reader, such as ``"wavenumber"``.
-        x_unit: of x; ``"1"`` where it has none.
-        x: shape ``(k,)``, rising, in ``x_unit``.
-        blocks: shape ``(n_blocks, k)``, y from each block of the trajectory, in ``unit``.
-        members: shape ``(n_members, k)``, y from each member of a committee; None without one.
-        resolution: full width at half maximum of a sharp line, in ``x_unit``; None where nothing
-            was smoothed.
-        other_windows: shape ``(2, k)``, y from a window half as long and from one twice as long;
-            NaN where the runs are too short. None where no other window was tried.
-        rows: what the rows of ``blocks`` are, for a reader: blocks, runs, pairs of runs.
-        no_error: why there are no errors, for a reader; empty where there are.
-        details: how the curve was made, for a reader: estimator, temperature, window.
-        label: name in the legend of a figure, such as ``"classical"``.
+        quantity: name of y.
+        unit: unit of y; ``"1"`` if it has none.
+        x_name: name of x, such as ``"wavenumber"``.
+        x_unit: unit of x; ``"1"`` if it has none.
+        x: rising values of x, shape ``(k,)``, in ``x_unit``.
+        blocks: y from each block of the trajectory, shape ``(n_blocks, k)``, in ``unit``.
+        members: y from each member of a committee, shape ``(n_members, k)``, in ``unit``; None
+            without a committee.
+        resolution: full width at half maximum of a sharp line, in ``x_unit``; None if the curve was
+            not smoothed.
+        other_windows: y from a window half as long and from one twice as long, shape ``(2, k)``, in
+            ``unit``; NaN if the runs are too short, None if no other window was used.
+        rows: name of the rows of ``blocks``: blocks, runs, or pairs of runs.
+        no_error: reason if there are no errors; empty otherwise.
+        details: settings of the computation, such as estimator, temperature and window.
+        label: label in the legend of a figure, such as ``"classical"``.
 
     Raises:
-        RecordError: shapes that do not fit, x that does not rise, or one row of blocks without a
+        RecordError: shapes do not match, x does not rise, or there is one row of blocks without a
             reason in ``no_error``.
     """
 
@@ -86,26 +89,26 @@ class Curve:
         if len(self.blocks) < 2 and not self.no_error:
             raise RecordError(
                 f"{self.quantity}: {len(self.blocks)} rows of blocks have no scatter; give more, "
-                "or say in no_error why there is no error"
+                "or a reason in no_error"
             )
 
     @classmethod
     def of_one_series(
         cls, quantity: str, unit: str, x_name: str, x_unit: str, x: Array, y: Array, label: str = ""
     ) -> Curve:
-        """A curve that is no average and has no error, such as the dipole along a path.
+        """Make a curve that is not an average and has no error, such as the dipole along a path.
 
         Args:
-            quantity: the name of y, for a reader.
-            unit: of y.
-            x_name: of the other quantity, for a reader.
-            x_unit: of x.
-            x: shape ``(k,)``, rising, in ``x_unit``.
+            quantity: name of y.
+            unit: unit of y.
+            x_name: name of x.
+            x_unit: unit of x.
+            x: rising values, shape ``(k,)``, in ``x_unit``.
             y: shape ``(k,)``, in ``unit``.
-            label: name in the legend of a figure.
+            label: label in the legend of a figure.
 
         Raises:
-            RecordError: shapes that do not fit, or x that does not rise.
+            RecordError: shapes do not match, or x does not rise.
         """
         y = np.asarray(y, dtype=np.float64)[None]
         return cls(quantity, unit, x_name, x_unit, x, y, no_error=NOT_AVERAGED, label=label)
@@ -117,10 +120,10 @@ class Curve:
 
     @property
     def error(self) -> Array:
-        """Standard error of the mean over blocks, shape ``(k,)``; NaN where there is none.
+        """Standard error of the mean over blocks, shape ``(k,)``, in ``unit``; NaN without one.
 
-        Widened by Student's t, so that one error holds 68 % of repetitions also for few blocks.
-        It says nothing about what depends on the window: see :attr:`window_bias`.
+        It is widened by Student's t, so that one error contains the true value in 68 % of cases,
+        also for few blocks. It does not include the bias of the window, see :attr:`window_bias`.
         """
         if self.no_error:
             return np.full(len(self.x), np.nan)
@@ -129,21 +132,21 @@ class Curve:
 
     @property
     def error_from(self) -> str:
-        """The scatter that made :attr:`error`, for a reader."""
+        """Source of :attr:`error`, such as "scatter of 10 blocks"."""
         return f"scatter of {len(self.blocks)} {self.rows}"
 
     @property
     def spread(self) -> Array | None:
-        """Standard deviation (ddof=1) over the members, shape ``(k,)``; None without members."""
+        """Standard deviation (ddof=1) over the members, shape ``(k,)``, in ``unit``, or None."""
         return None if self.members is None else np.asarray(self.members.std(axis=0, ddof=1))
 
     @property
     def window_shift(self) -> Array | None:
-        """How much of y is the window's, as far as other windows show it, shape ``(k,)``.
+        """Bias of the window according to other windows, shape ``(k,)``, in ``unit``, or None.
 
-        The larger of two: what the mean over one resolution moves by with a window twice as long
-        (single points of a longer window are noise), and a third of what has moved from a window
-        half as long (bias falls with the square of the length). None without other windows.
+        It is the larger of two shifts: that to a window twice as long, averaged over one resolution
+        (single points of a longer window are noisy), and a third of that from a window half as long
+        (the bias falls with the square of the length). It is None without other windows.
         """
         if self.other_windows is None or self.resolution is None or len(self.x) < 2:
             return None
@@ -154,14 +157,14 @@ class Curve:
 
     @property
     def window_bias(self) -> NDArray[np.bool_] | None:
-        """Where the window shapes the curve more than its error says, shape ``(k,)``.
+        """Mask of points where the bias of the window exceeds the error, shape ``(k,)``, or None.
 
-        Marked is what moves by more than its error with a window twice as long, what has moved by
-        more than 2.5 errors from one half as long (0.8 of one is left then; with less, noise marks
-        so many that the errors of the others are a tenth too large), and everything below the
-        resolution. So are lines that are sharper than the resolution: their height is one at this
-        resolution. Noise alone marks about one point in twenty. None without other windows, or
-        without errors.
+        It contains points that shift by more than their error with a window twice as long, points
+        that have shifted by more than 2.5 errors from one half as long (a bias of 0.8 errors then
+        remains; for a smaller limit, noise would select so many points that the errors of the
+        others are a tenth too large), and all points below the resolution. Lines that are sharper
+        than the resolution are included, because their height depends on it. Noise alone selects
+        about one point in twenty. The mask is None without other windows, or without errors.
         """
         shift = self.window_shift
         if self.other_windows is None or self.resolution is None or shift is None or self.no_error:
@@ -171,26 +174,34 @@ class Curve:
         return np.asarray(below | (shift > self.error) | (moved > 2.5 * self.error))
 
     def between(self, low: float, high: float) -> Curve:
-        """The part between two values of x.
+        """Return the part between two values of x.
+
+        Args:
+            low: lower end, in ``x_unit``.
+            high: upper end, in ``x_unit``.
 
         Raises:
-            ConfigError: fewer than three points are left.
+            ConfigError: the part has fewer than three points.
         """
-        kept = (self.x >= low) & (self.x <= high)
-        if np.count_nonzero(kept) < 3:
+        inside = (self.x >= low) & (self.x <= high)
+        if np.count_nonzero(inside) < 3:
             raise ConfigError(
                 f"fewer than three points lie between {low:g} and {high:g} {self.x_unit}; "
                 f"{self.quantity} reaches from {self.x[0]:g} to {self.x[-1]:g} in steps of "
                 f"{self.x[1] - self.x[0]:g}"
             )
-        return self._with(self.x[kept], lambda array: array[:, kept])
+        return self._with(self.x[inside], lambda array: array[:, inside])
 
     def scaled(self, factor: Array | float) -> Curve:
-        """The same with every y multiplied by a number, or by one for each x, shape ``(k,)``."""
+        """Return the curve with y multiplied by a factor.
+
+        Args:
+            factor: one number, or one for each x, shape ``(k,)``, without a unit.
+        """
         return self._with(self.x, lambda array: array * factor)
 
     def _with(self, x: Array, change: Callable[[Array], Array]) -> Curve:
-        """The same with another x, and every array changed."""
+        """Return the curve with other values of x, and every array changed."""
         return replace(
             self,
             x=x,
@@ -200,39 +211,43 @@ class Curve:
         )
 
     def peak(self, low: float, high: float) -> Estimate:
-        """Position of the band between two positive values of x, with a jackknife error.
+        """Return the position of the band between two positive values of x, with a jackknife error.
 
-        A parabola through the logarithm of the upper half of the band, against the logarithm of
-        x: noise on a broad band, which moves its highest point about, moves this by as much as
-        the error says. The velocity spectrum and the absorption of a damped oscillator are
-        symmetric there about its frequency, however broad. For a composed band it is the middle
-        of the upper half rather than the highest point. The error is statistical; see
-        :meth:`member_peaks` for that of the models.
+        It is the vertex of a parabola through the logarithm of the upper half of the band against
+        the logarithm of x: it is less sensitive to noise on a broad band than the highest point,
+        and its error is realistic. In these variables, the velocity spectrum and the absorption of
+        a damped oscillator are symmetric about its frequency for any width. For overlapping bands
+        it is the middle of the upper half rather than the highest point. The error is statistical;
+        see :meth:`member_peaks` for that of the models.
 
         Args:
-            low: on one side of the band, in ``x_unit``.
-            high: on the other side.
+            low: lower end of the range, in ``x_unit``.
+            high: upper end of the range, in ``x_unit``.
 
         Raises:
-            ConfigError: the range holds fewer than three points.
-            RecordError: no maximum inside the range.
+            ConfigError: the range has fewer than three points.
+            RecordError: there is no maximum inside the range.
         """
         part = self._above_zero(low, high)
         upper = part._upper_half(part.mean)
         x = part.x[upper]
-        found = jackknife(part.blocks[:, upper], lambda y: part._vertex(x, y), self.x_unit)
-        return found.without_error(self.no_error)
+        position = jackknife(part.blocks[:, upper], lambda y: part._vertex(x, y), self.x_unit)
+        return position.without_error(self.no_error)
 
     def member_peaks(self, low: float, high: float) -> Array:
-        """Position of the band, as :meth:`peak` has it, for each member of the committee.
+        """Return the position of the band for each member of the committee, see :meth:`peak`.
+
+        Args:
+            low: lower end of the range, in ``x_unit``.
+            high: upper end of the range, in ``x_unit``.
 
         Returns:
-            Shape ``(n_members,)``, in ``x_unit``.
+            The positions, shape ``(n_members,)``, in ``x_unit``.
 
         Raises:
             MissingObservable: the curve has no members.
-            ConfigError: the range holds fewer than three points.
-            RecordError: no maximum inside the range.
+            ConfigError: the range has fewer than three points.
+            RecordError: there is no maximum inside the range.
         """
         part = self._above_zero(low, high)
         if part.members is None:
@@ -243,29 +258,32 @@ class Curve:
         return np.array([part._vertex(part.x[half], member[half]) for member, half in halves])
 
     def integral(self, low: float, high: float) -> Estimate:
-        """Integral over x between two values, with its statistical error.
+        """Return the integral over x between two values, with its statistical error.
 
         Args:
-            low: in ``x_unit``.
-            high: in ``x_unit``.
+            low: lower end of the range, in ``x_unit``.
+            high: upper end of the range, in ``x_unit``.
+
+        Returns:
+            The integral, in ``unit`` times ``x_unit``.
 
         Raises:
-            ConfigError: the range holds fewer than three points.
+            ConfigError: the range has fewer than three points.
         """
         part = self.between(low, high)
         unit = product(self.unit, self.x_unit)
-        found = jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.x)), unit)
-        return found.without_error(self.no_error)
+        area = jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.x)), unit)
+        return area.without_error(self.no_error)
 
     def _above_zero(self, low: float, high: float) -> Curve:
-        """The part between two values, of which logarithms exist."""
+        """Return the part between two values where x is positive and has a logarithm."""
         part = self.between(low, high)
         return (
             part if part.x[0] > 0.0 else part.between(part.x[part.x > 0.0].min(initial=high), high)
         )
 
     def _upper_half(self, y: Array) -> slice:
-        """From the first to the last point above half of the highest."""
+        """Return the slice from the first to the last point above half of the maximum."""
         top = int(np.argmax(y))
         if top in (0, len(y) - 1):
             raise RecordError(
@@ -276,8 +294,11 @@ class Curve:
         return slice(min(int(above[0]), top - 1), max(int(above[-1]), top + 1) + 1)
 
     def _vertex(self, x: Array, y: Array) -> float:
-        """Of a parabola through the logarithm: the noise of spectra is relative, and lines are more
-        like Gaussians than like parabolas, so that the ends of the range do not hold the vertex."""
+        """Return the vertex of a parabola through the logarithm of y against that of x.
+
+        The noise of spectra is proportional to y, and the shape of lines is closer to a Gaussian
+        than to a parabola, so that in the logarithm the ends of the range do not bias the vertex.
+        """
         middle = float(x.mean())
         logarithm = np.log(np.maximum(y, 0.1 * y.max()))
         curvature, slope, _ = np.polyfit(np.log(x / middle), logarithm, 2)
@@ -290,10 +311,10 @@ class Curve:
 
 
 def product(unit: str, other: str) -> str:
-    """The unit of a product, where a divisor cancels: ``km/mol/cm^-1`` times ``cm^-1``."""
+    """Return the unit of a product; a divisor may cancel: ``km/mol/cm^-1`` times ``cm^-1``."""
     if unit == f"1/{other}":
         return "1"
     if unit.endswith(f"/{other}"):
         return unit.removesuffix(f"/{other}")
-    words = [one for one in (unit, other) if one != "1"]
-    return " ".join(words) or "1"
+    factors = [name for name in (unit, other) if name != "1"]
+    return " ".join(factors) or "1"

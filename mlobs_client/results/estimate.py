@@ -1,8 +1,8 @@
-"""Numbers with errors, and when a number has none.
+"""Numbers with errors, or with the reason why they have none.
 
-An error is one standard error, widened such that it covers the true value in 68 % of all cases,
-also where it rests on few samples (Student's t). A series that holds too few independent samples
-does not know its own error: then the value stands alone, and why stands in place of the error.
+An error is one standard error, widened such that it contains the true value in 68 % of all cases,
+also for few samples (Student's t). A series with too few independent samples gives no reliable
+error: then the value has a reason in place of the error.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 
 FEWEST: Final = 20
-"""Independent samples of a correlated series below which its error is not printed."""
+"""Smallest number of independent samples of a correlated series for an error."""
 
 FEWEST_RUNS: Final = 3
-"""Independent runs whose scatter gives an error, however short they are."""
+"""Smallest number of independent runs of any length whose scatter gives an error."""
 
 ONE_SIGMA: Final = float(stats.norm.cdf(1.0))
+"""Cumulative probability of a normal distribution at one standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Estimate:
     """A number with its standard error.
 
     Attributes:
-        value: in ``unit``.
-        error: one sigma, in ``unit``; of the mean, not of one sample; NaN where there is none.
-        unit: written as for a reader, ``"1"`` where there is none.
-        n_independent: how many independent samples (or blocks) it rests on.
-        no_error: why there is no error, for a reader; empty where there is one.
-        freedom: degrees of freedom that the error rests on; None for one less than the number of
-            independent samples, as with blocks.
-        error_from: what the error was made of, for a reader: "scatter of 5 runs".
+        value: the number, in ``unit``.
+        error: standard error of the number, in ``unit``; NaN if there is none.
+        unit: name of the unit, ``"1"`` if there is none.
+        n_independent: number of independent samples, or of blocks.
+        no_error: reason if there is no error; empty otherwise.
+        freedom: degrees of freedom of the error; None for one less than the number of independent
+            samples, as for blocks.
+        error_from: source of the error, such as "scatter of 5 runs".
     """
 
     value: float
@@ -49,11 +50,11 @@ class Estimate:
     error_from: str = ""
 
     def without_error(self, reason: str) -> Estimate:
-        """The value alone, with the reason for a reader; unchanged if there is no reason."""
+        """Return the value without its error for a reason; unchanged if the reason is empty."""
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
     def as_json(self) -> dict[str, float | str | None]:
-        """All of it; the error is null where there is none, and why is said; else, what made it."""
+        """Return all numbers for JSON, with the source of the error, or null and the reason."""
         content: dict[str, float | str | None] = {
             "value": self.value,
             "error": None if self.no_error else self.error,
@@ -65,17 +66,17 @@ class Estimate:
         return {**content, "error_from": self.error_from} if self.error_from else content
 
     def is_beyond(self, value: float) -> bool:
-        """Whether the true value differs from another one, with 95 % confidence.
+        """Return True if the true value differs from another one with a confidence of 95 %.
 
-        Of few blocks or runs this takes more than two errors (Student's t). Never where there is
-        no error.
+        For few blocks or runs this takes more than two errors (Student's t). Without an error, it
+        is False.
         """
         errors = float(stats.t.ppf(0.975, self._freedom)) / student(self._freedom)
         return bool(abs(self.value - value) > errors * self.error)
 
     @property
     def before_widening(self) -> float:
-        """The error as it was before Student's t: its square is right on average."""
+        """The error without the factor of Student's t, whose square is right on average."""
         return self.error / student(self._freedom)
 
     @property
@@ -84,7 +85,7 @@ class Estimate:
 
     @property
     def text(self) -> str:
-        """Value ± error, without unit; the value alone where there is no error."""
+        """Value ± error, without the unit; the value alone if there is no error."""
         if self.no_error:
             return f"{self.value:.5g}"
         if not (np.isfinite(self.error) and self.error > 0):
@@ -98,15 +99,15 @@ class Estimate:
         return f"{self.text}{unit}{reason}"
 
     def __mul__(self, factor: float) -> Estimate:
-        """Scale value and error; the unit stays, so give the result its own with ``replace``."""
+        """Scale value and error; the unit stays, and can be changed with ``replace``."""
         return replace(self, value=self.value * factor, error=self.error * abs(factor))
 
 
 def student(freedom: float) -> float:
-    """By how much a standard error has to be widened to hold 68.3 % of all cases.
+    """Return the factor by which a standard error contains 68.3 % of all cases.
 
     Args:
-        freedom: degrees of freedom that the standard error rests on; 1 at least.
+        freedom: degrees of freedom of the standard error; at least 1.
     """
     return float(stats.t.ppf(ONE_SIGMA, max(freedom, 1.0)))
 
@@ -114,13 +115,13 @@ def student(freedom: float) -> float:
 def too_few(
     n_independent: float, n_samples: int, interval: float | None = None, least: float = FEWEST
 ) -> str:
-    """Return why a correlated series has no error; nothing if it has one.
+    """Return why a correlated series has no error; empty if it has one.
 
     Args:
-        n_independent: samples that count.
-        n_samples: that there are.
-        interval: between samples, ps; without it, what is needed is said in samples.
-        least: independent samples that are needed.
+        n_independent: number of independent samples.
+        n_samples: number of all samples.
+        interval: time between samples, ps; None to give the needed length in samples.
+        least: smallest number of independent samples for an error.
     """
     if n_independent >= least:
         return ""
@@ -131,15 +132,15 @@ def too_few(
 
 
 def check_series(values: Array, what: str, least: int = 2) -> Array:
-    """Return ``values`` as floats after checking that there are enough and all are finite.
+    """Return values as floats after checking that there are enough and that all are finite.
 
     Args:
-        values: the first axis is time.
-        what: how to call them in the error.
-        least: the smallest number of samples that makes sense.
+        values: shape ``(t, ...)``, any unit.
+        what: name of the values in the error.
+        least: smallest number of samples.
 
     Raises:
-        RecordError: fewer than ``least`` samples, NaN or infinity.
+        RecordError: there are fewer than ``least`` samples, or a number is not finite.
     """
     checked = np.asarray(values, dtype=np.float64)
     if checked.ndim == 0 or len(checked) < least:
@@ -148,7 +149,7 @@ def check_series(values: Array, what: str, least: int = 2) -> Array:
     if not np.isfinite(checked).all():
         index = [int(i) for i in np.argwhere(~np.isfinite(checked))[0]]
         raise RecordError(
-            f"{what}{index} is {checked[tuple(index)]}, not a finite number; find the step in the "
-            "trajectory and cut it off before"
+            f"{what}{index} is {checked[tuple(index)]}, not a finite number; find that step in the "
+            "trajectory, and cut the trajectory off before it"
         )
     return checked

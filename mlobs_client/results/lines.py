@@ -23,10 +23,10 @@ class LinearFit:
     """A straight line ``intercept + slope x`` with errors.
 
     Attributes:
-        slope: change of y per unit of x.
-        intercept: y at x = 0.
-        chi_squared: per degree of freedom; about 1 where a line describes the data within
-            their errors; NaN where no errors were given.
+        slope: change of y per unit of x, in the unit of y over that of x.
+        intercept: y at x = 0, in the unit of y.
+        chi_squared: chi squared per degree of freedom; about 1 if a line describes the data within
+            their errors; NaN if no errors were given.
     """
 
     slope: Estimate
@@ -40,15 +40,16 @@ def fit_line(
     """Fit a straight line by least squares.
 
     Args:
-        x: shape ``(n,)``.
-        y: shape ``(n,)``.
-        errors: standard errors of ``y``, shape ``(n,)``, all positive; they weigh the points and
-            give the errors of the line. Without, the scatter about the line gives them.
-        units: of ``x`` and of ``y``.
+        x: shape ``(n,)``, in the first unit.
+        y: shape ``(n,)``, in the second unit.
+        errors: positive standard errors of ``y``, shape ``(n,)``, in its unit; they give the
+            weights of the points, and the errors of the line. If None, these follow from the
+            scatter.
+        units: units of ``x`` and of ``y``.
 
     Raises:
-        RecordError: fewer than 3 points (2 with errors), lengths that differ, no spread in ``x``,
-            errors that are not positive, or not finite.
+        RecordError: there are fewer than 3 points (2 with errors), lengths differ, all ``x`` are
+            equal, errors are not positive, or numbers are not finite.
     """
     x = check_series(x, "x", least=2 if errors is not None else 3)
     y = check_series(y, "y")
@@ -76,18 +77,18 @@ def fit_line(
 
 
 def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> Estimate:
-    """Slope of a series against time, with an error that knows that neighbours are correlated.
+    """Return the slope of a series against time, with an error that allows for correlations.
 
-    Meant for the conserved quantity. The error is that of a least-squares line through noise with
-    the spectral density of the residuals at zero frequency.
+    It is meant for the conserved quantity. The error is that of a least-squares line through noise
+    with the spectral density of the residuals at zero frequency.
 
     Args:
-        times: shape ``(t,)``, in equal steps.
-        values: shape ``(t,)``.
-        units: of the times and of the values.
+        times: equidistant times, shape ``(t,)``, in the first unit.
+        values: shape ``(t,)``, in the second unit.
+        units: units of the times and of the values.
 
     Raises:
-        RecordError: fewer than 4 samples, lengths that differ, or not finite.
+        RecordError: there are fewer than 4 samples, lengths differ, or numbers are not finite.
     """
     check_series(times, "times", least=4)
     fit = fit_line(times, values, units=units)
@@ -97,14 +98,14 @@ def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> E
     freedom = min(n_independent - 2.0, FREEDOM * WINDOW)
     error = np.sqrt(zero_frequency_density(residuals, n_fitted=2)) / spread * student(freedom)
     interval = abs(float(times[-1] - times[0])) / (len(times) - 1) if units[0] == "ps" else None
-    found = replace(
+    slope = replace(
         fit.slope,
         error=float(error),
         n_independent=n_independent,
         freedom=freedom,
         error_from="spectral density of the residuals at zero frequency",
     )
-    return found.without_error(too_few(n_independent, len(residuals), interval))
+    return slope.without_error(too_few(n_independent, len(residuals), interval))
 
 
 def _fit_weighted(

@@ -1,7 +1,7 @@
-"""What an analysis found: curves, points, numbers and tensors, written and read without loss.
+"""Results of analyses: curves, points, numbers and tensors, written and read without loss.
 
-One result is three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit, and
-``STEM.csv`` is a table of the curves and points for people and for other programs.
+A result is written to three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit,
+and ``STEM.csv`` is a table of the curves and points for people and for other programs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FORMAT: Final = "mlobs result 1"
+"""Name and version of the file format."""
+
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
 """Packages whose versions a result names."""
 
@@ -38,16 +40,16 @@ class Points:
     """Estimates of one quantity at several values of another, such as averages in fields.
 
     Attributes:
-        quantity: the name of y, for a reader.
-        x_name: of the other quantity, for a reader, such as ``"field"``.
-        x_unit: of x; ``"1"`` where it has none.
+        quantity: name of y.
+        x_name: name of x, such as ``"field"``.
+        x_unit: unit of x; ``"1"`` if it has none.
         x: shape ``(n,)``, in ``x_unit``.
-        y: n estimates, all of one unit.
-        label: name in the legend of a figure.
-        details: how the points were made, for a reader.
+        y: n estimates of one unit.
+        label: label in the legend of a figure.
+        details: settings of the computation, such as the estimator.
 
     Raises:
-        RecordError: no points, as many x as y are not given, or their units differ.
+        RecordError: there are no points, the numbers of x and y differ, or the units of y differ.
     """
 
     quantity: str
@@ -68,7 +70,7 @@ class Points:
 
     @property
     def unit(self) -> str:
-        """Of y."""
+        """Unit of y."""
         return self.y[0].unit
 
     @property
@@ -78,12 +80,12 @@ class Points:
 
     @property
     def error(self) -> Array:
-        """Their standard errors, shape ``(n,)``, in ``unit``; NaN where there is none."""
+        """Standard errors of the values, shape ``(n,)``, in ``unit``; NaN without one."""
         return np.array([one.error for one in self.y])
 
     @property
     def error_from(self) -> str:
-        """What made the errors, or why some have none, for a reader."""
+        """Sources of the errors, or reasons why there are none."""
         return "; ".join(dict.fromkeys(one.no_error or one.error_from for one in self.y))
 
 
@@ -92,14 +94,14 @@ class Tensor:
     """A tensor with the errors of its elements.
 
     Attributes:
-        name: for a reader.
-        unit: of the elements; ``"1"`` where they have none.
-        values: any shape.
-        errors: same shape, standard errors; NaN where there is none.
-        error_from: what the errors were made of, for a reader, or why there are none.
+        name: name of the tensor.
+        unit: unit of the elements; ``"1"`` if they have none.
+        values: elements, any shape, in ``unit``.
+        errors: standard errors, same shape, in ``unit``; NaN if there is none.
+        error_from: source of the errors, or the reason why there are none.
 
     Raises:
-        RecordError: values and errors of different shapes.
+        RecordError: values and errors have different shapes.
     """
 
     name: str
@@ -118,12 +120,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a result comes from.
+    """The origin of a result.
 
     Attributes:
-        command: the words of the command line; empty for a result of a script.
-        versions: of Python and of the packages that made it, by name.
-        inputs: sha256 of the files that it was made from, by path.
+        command: words of the command line; empty for a result of a script.
+        versions: versions of Python and of the packages, by name.
+        inputs: sha256 of the input files, by path.
     """
 
     command: tuple[str, ...] = ()
@@ -132,7 +134,11 @@ class Provenance:
 
     @classmethod
     def of(cls, inputs: Iterable[Path | str] = (), command: Sequence[str] = ()) -> Provenance:
-        """Look up versions, and hash the files.
+        """Look up versions, and hash the input files.
+
+        Args:
+            inputs: paths of the input files.
+            command: words of the command line.
 
         Raises:
             OSError: a file cannot be read.
@@ -148,22 +154,22 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What an analysis found.
+    """The result of an analysis.
 
     Attributes:
-        title: for a reader.
-        curves: in the order in which they are drawn.
-        points: likewise.
-        numbers: by their names.
-        tensors: with their names.
-        provenance: where all of it comes from.
+        title: title of the result.
+        curves: curves in the order in which they are drawn.
+        points: points in the order in which they are drawn.
+        numbers: estimates by their names.
+        tensors: tensors with their names.
+        provenance: origin of the result.
 
     Example:
         >>> import tempfile
         >>> from mlobs_client.results import Estimate, Result
-        >>> found = Result("density", numbers={"density": Estimate(0.997, 0.002, "g/cm^3", 40)})
+        >>> result = Result("density", numbers={"density": Estimate(0.997, 0.002, "g/cm^3", 40)})
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     json, hdf5, table = found.write(f"{folder}/water")
+        ...     json, hdf5, table = result.write(f"{folder}/water")
         ...     print(Result.read(hdf5).numbers["density"])
         0.9970 ± 0.0020 g/cm^3
     """
@@ -176,13 +182,13 @@ class Result:
     provenance: Provenance = field(default_factory=Provenance)
 
     def write(self, stem: Path | str) -> tuple[Path, ...]:
-        """Write the result, each file whole, or the one before it stays.
+        """Write the result; a file is replaced as a whole or not at all.
 
         Args:
             stem: path without an ending; ``.json``, ``.h5`` and ``.csv`` are added.
 
         Returns:
-            The three files.
+            The paths of the three files.
 
         Raises:
             RecordError: a file cannot be written.
@@ -199,7 +205,10 @@ class Result:
 
     @classmethod
     def read(cls, path: Path | str) -> Result:
-        """Read ``.json`` or ``.h5`` as :meth:`write` has written it.
+        """Read a result from ``.json`` or ``.h5``.
+
+        Args:
+            path: path of a file of :meth:`write`.
 
         Raises:
             RecordError: the file is missing or damaged, or holds no result.
@@ -224,14 +233,14 @@ class Result:
 
     @property
     def columns(self) -> dict[str, list[str | float]]:
-        """Curves and points, or else the numbers, as one table by headers; NaN where not known."""
-        given: list[Curve | Points] = [*self.curves, *self.points]
-        rows = [row for one in given for row in _rows(one)] or [
-            {"quantity": name, "unit": one.unit, "value": one.value, "error": one.error}
-            for name, one in self.numbers.items()
+        """Columns of a table of curves and points, or else of numbers; NaN if unknown."""
+        parts: list[Curve | Points] = [*self.curves, *self.points]
+        rows = [row for part in parts for row in _rows(part)] or [
+            {"quantity": name, "unit": number.unit, "value": number.value, "error": number.error}
+            for name, number in self.numbers.items()
         ]
         known = {name for row in rows for name in row}
-        headers = (*_NAMES, *dict.fromkeys(map(_x_header, given)), *_VALUES)
+        headers = (*_NAMES, *dict.fromkeys(map(_x_header, parts)), *_VALUES)
         chosen = [header for header in headers if header in known]
         return {header: [row.get(header, math.nan) for row in rows] for header in chosen}
 
@@ -252,7 +261,7 @@ def _rows(one: Curve | Points) -> list[dict[str, str | float]]:
 
 
 def _more(one: Curve | Points) -> dict[str, Array]:
-    """Columns that only curves, or only points have."""
+    """Return the columns that only curves or only points have."""
     if isinstance(one, Points):
         counts = [estimate.n_independent for estimate in one.y]
         return {"independent samples": np.array(counts, dtype=np.float64)}
@@ -266,7 +275,7 @@ def _more(one: Curve | Points) -> dict[str, Array]:
 def _as_json(result: Result) -> bytes:
     content = _encode(result, lambda array, _: _plain(np.asarray(array, np.float64).tolist()), "")
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    # of names that are not UTF-8, as JSON has them
+    # names of files that are not UTF-8 become escapes of JSON
     return f"{text}\n".encode(errors="backslashreplace")
 
 
@@ -275,7 +284,7 @@ def _from_json(path: Path) -> Result:
 
 
 def _as_hdf5(result: Result) -> bytes:
-    """Arrays as data sets, all else as JSON in the data set ``result``, which names them."""
+    """Encode arrays as data sets, and all else as JSON in the data set ``result``."""
     import h5py
 
     memory = io.BytesIO()
@@ -297,7 +306,7 @@ def _from_hdf5(path: Path) -> Result:
 
 
 def _encode(value: Any, keep: Callable[[Array, str], Any], where: str) -> Any:
-    """Tables, lists and plain values; arrays as ``keep`` has them; what is None is left out."""
+    """Encode as mappings, lists and plain values, with arrays by ``keep``, and without None."""
     if isinstance(value, np.ndarray):
         return keep(value, where)
     if isinstance(value, Result | Curve | Points | Tensor | Provenance | Estimate):
@@ -313,7 +322,7 @@ def _encode(value: Any, keep: Callable[[Array, str], Any], where: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has neither NaN, which is null here, nor infinity, which is a table."""
+    """Replace NaN by null and infinity by a mapping, because JSON has neither."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if not isinstance(value, float) or math.isfinite(value):
@@ -322,7 +331,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """What :func:`_plain` has made of one value."""
+    """Undo :func:`_plain` for one value."""
     if value is None:
         return math.nan
     return float(value["float"]) if isinstance(value, dict) else value

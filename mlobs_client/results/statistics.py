@@ -1,9 +1,9 @@
-"""Values with honest errors: means of correlated series, and of blocks.
+"""Means of correlated series and of independent numbers, with reliable errors.
 
 Time series of a simulation are correlated. The variance of their mean is their spectral density at
-zero frequency over the number of samples, whatever they contain: a vibration, which averages out
-better than independent samples do, a relaxation, or one on top of the other. Of ``n`` samples
-``n / g`` count, with the statistical inefficiency ``g = 1 + 2 tau``.
+zero frequency over the number of samples. This holds for a relaxation, for a vibration, whose mean
+is known better than that of independent samples, and for their sum. The number of independent
+samples is ``n / g``, with the statistical inefficiency ``g = 1 + 2 tau``.
 
 Errors are standard errors (one sigma), widened by Student's t; a series of fewer than
 :data:`~mlobs_client.results.estimate.FEWEST` independent samples has none.
@@ -40,35 +40,37 @@ from mlobs_client.results.zero_frequency import (
 from mlobs_client.structure import Array, Integers
 
 MOST_SHORT: Final = 0.1
-"""Share of the samples in runs that are too short, up to which the others speak for them."""
+"""Largest fraction of samples in short runs at which the error of the long runs applies to all."""
 
 OF_SERIES: Final = "spectral density of the series at zero frequency"
+"""Source of the error of a mean."""
 
 LONG: Final = 5.0
-"""Correlation times that a block of one run has to last to count as independent."""
+"""Smallest length of independent blocks of one run, in correlation times."""
 
 
 def mean(
     series: Array | Sequence[Array], unit: str = "1", interval: float | None = None
 ) -> Estimate:
-    """Mean of a correlated, stationary series, or of several independent ones.
+    """Return the mean of a correlated, stationary series, or of several independent ones.
 
-    The error is that of the spectral density at zero frequency. Where series are too short for it,
-    and hold more than a tenth of all samples, the scatter of three or more series gives the error;
-    one or two have none. It does so, too, where they scatter more than their errors allow.
+    The error follows from the spectral density at zero frequency. If series with more than a tenth
+    of all samples are too short for it, the error follows from the scatter of three or more series;
+    for one or two there is none. The scatter is also used if it is larger than the errors allow.
 
     Args:
-        series: shape ``(t,)``, after equilibration; or one such for each independent run.
-        unit: of the series.
-        interval: between samples, ps, for what the estimate says where it has no error.
+        series: shape ``(t,)``, in ``unit``, after equilibration, or one such for each independent
+            run.
+        unit: unit of the series.
+        interval: time between samples, ps, for the message if there is no error.
 
     Raises:
-        RecordError: fewer than 4 samples, or not finite.
+        RecordError: there are fewer than 4 samples, or numbers are not finite.
     """
-    given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
-    if not given:
-        raise RecordError("series: no run was given")
-    runs = [check_series(run, "series", least=4) for run in given]
+    unchecked = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
+    if not unchecked:
+        raise RecordError("series: no run was given; give at least one")
+    runs = [check_series(run, "series", least=4) for run in unchecked]
     lengths = np.array([len(run) for run in runs], dtype=np.float64)
     counts = np.array([count_independent(run) for run in runs])
     value, is_long = float(np.mean(np.concatenate(runs))), counts >= FEWEST
@@ -84,38 +86,38 @@ def mean(
     n_independent = float(counts[is_long].sum())
     freedom = min(n_independent - 1.0, FREEDOM * WINDOW * len(long_runs))
     error = float(np.sqrt(zero_frequency_density(long_runs) / lengths.sum())) * student(freedom)
-    found = Estimate(value, error, unit, n_independent, freedom=freedom, error_from=OF_SERIES)
-    return _mean_of_runs(runs, unit) if _disagree(long_runs, found) else found
+    estimate = Estimate(value, error, unit, n_independent, freedom=freedom, error_from=OF_SERIES)
+    return _mean_of_runs(runs, unit) if _disagree(long_runs, estimate) else estimate
 
 
 def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") -> Estimate:
-    """Mean of independent numbers, such as blocks, with the error from their scatter.
+    """Return the mean of independent numbers, such as blocks, with the error from their scatter.
 
-    Two of them have none.
+    Two numbers give no error.
 
     Args:
-        values: shape ``(n,)``.
-        unit: of them.
-        what: they are of, for a reader.
+        values: shape ``(n,)``, in ``unit``.
+        unit: unit of the numbers.
+        what: name of their origin, such as "blocks".
 
     Raises:
-        RecordError: fewer than two, or not finite.
+        RecordError: there are fewer than two, or numbers are not finite.
     """
     checked = check_series(values, "blocks")
     error = float(stats.sem(checked)) * student(len(checked) - 1)
     source = f"scatter of {len(checked)} {what}"
-    found = Estimate(float(checked.mean()), error, unit, len(checked), error_from=source)
-    enough = len(checked) >= FEWEST_RUNS
-    return found if enough else found.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}")
+    estimate = Estimate(float(checked.mean()), error, unit, len(checked), error_from=source)
+    is_few = len(checked) < FEWEST_RUNS
+    return estimate.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}" if is_few else "")
 
 
 def widen_skewed(mean: Estimate) -> Estimate:
-    r"""Widen the error of a mean of squares of Gaussians, which are skewed.
+    r"""Widen the error of a mean of squares of Gaussian variables, which are skewed.
 
-    Where the squares come out small by chance, so does their scatter, from which the error is. To
-    first order in :math:`1/n` the squared deviation over the squared error is
-    :math:`1 + 2 \gamma^2/n` on average, and the squares of Gaussians have the skewness
-    :math:`\gamma^2/n = 4 \,(\mathrm{error}/\mathrm{mean})^2`.
+    If the squares are small by chance, so is their scatter, which gives the error. To first order
+    in :math:`1/n` the squared deviation over the squared error is :math:`1 + 2 \gamma^2/n` on
+    average, and the squares of Gaussians have the skewness :math:`\gamma^2/n = 4
+    \,(\mathrm{error}/\mathrm{mean})^2`.
 
     Source:
         Hall, The Bootstrap and Edgeworth Expansion (1992), section 2.6.
@@ -125,13 +127,12 @@ def widen_skewed(mean: Estimate) -> Estimate:
 
 
 def too_short(runs: Sequence[Array], length: int, interval: float | None = None) -> str:
-    """Return why blocks do not count as independent; nothing if they do.
+    """Return why blocks are not independent; empty if they are.
 
     Args:
-        runs: what the blocks are cut from, each of shape ``(t, ...)``; the slowest component
-            decides.
-        length: of a block, samples.
-        interval: between samples, ps.
+        runs: samples of each run, shape ``(t, ...)``, any unit; the slowest component decides.
+        length: length of a block, samples.
+        interval: time between samples, ps; None to give the needed length in samples.
     """
     components = [column for run in runs for column in run.reshape(len(run), -1).T]
     time = max(map(_correlation_time, components))
@@ -148,18 +149,19 @@ def independent_blocks(
     memory: Sequence[Array],
     interval: float | None = None,
 ) -> tuple[list[Array], str]:
-    """Cut runs into blocks that are independent, and say why errors are missing.
+    """Cut runs into independent blocks, or return why there are no errors.
 
-    Blocks of one run count where they are long enough; otherwise whole runs do, three or more.
+    If blocks are too short to be independent, three or more whole runs replace them.
 
     Args:
-        runs: each of shape ``(t, ...)``.
-        n_blocks: that are wanted.
-        memory: of each run, what tells how long it remembers, shape ``(t,)`` or ``(t, k)``.
-        interval: between samples, ps.
+        runs: samples of each run, shape ``(t, ...)``, any unit.
+        n_blocks: smallest number of blocks.
+        memory: series of each run that give the correlation time, shape ``(t,)`` or ``(t, k)``, any
+            unit.
+        interval: time between samples, ps; None to give lengths in samples.
 
     Returns:
-        The blocks, and the reason; an empty one where they have errors.
+        The blocks, and the reason why they give no errors; empty if they do.
     """
     blocks = split_blocks(runs, n_blocks)
     reason = too_short(memory, len(blocks[0]), interval)
@@ -171,16 +173,16 @@ def independent_blocks(
 def jackknife(
     blocks: Array, statistic: Callable[[Array], float], unit: str = "1", what: str = "blocks"
 ) -> Estimate:
-    """Value and error of a function of the mean over blocks, leaving out one block at a time.
+    """Return value and jackknife error of a function of the mean over blocks.
 
     Args:
-        blocks: shape ``(n_blocks, ...)``.
-        statistic: from the mean over blocks, shape ``(...)``, to a number; smooth.
-        unit: of the number.
-        what: the blocks are, for a reader.
+        blocks: shape ``(n_blocks, ...)``, any unit.
+        statistic: smooth function of the mean over blocks, shape ``(...)``, that returns a number.
+        unit: unit of the number.
+        what: name of the blocks, such as "runs".
 
     Raises:
-        RecordError: fewer than two blocks, or not finite.
+        RecordError: there are fewer than two blocks, or numbers are not finite.
     """
     checked = check_series(blocks, "blocks")
     n_blocks = len(checked)
@@ -199,21 +201,21 @@ def bootstrap(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Value and error of a function of blocks, drawing blocks with replacement.
+    """Return value and error of a function of blocks, by drawing blocks with replacement.
 
-    For statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is cheaper.
-    Drawn blocks scatter about their mean with the variance over n, not over n - 1: the error is
-    larger than their scatter by sqrt(n/(n - 1)), which makes that of a mean its standard error.
+    It serves for statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is
+    cheaper. The scatter of means of drawn blocks contains the variance over n, not over n - 1, so
+    it is multiplied by sqrt(n/(n - 1)), which gives the standard error for a mean.
 
     Args:
-        blocks: shape ``(n_blocks, ...)``.
-        statistic: from drawn blocks, shape ``(n_blocks, ...)``, to a number.
-        unit: of the number.
-        n_resamples: how often to draw.
-        seed: of the random numbers; the same seed gives the same error.
+        blocks: shape ``(n_blocks, ...)``, any unit.
+        statistic: function of drawn blocks, shape ``(n_blocks, ...)``, that returns a number.
+        unit: unit of the number.
+        n_resamples: number of bootstrap samples.
+        seed: seed of the random numbers; the same seed gives the same error.
 
     Raises:
-        RecordError: fewer than two blocks, or not finite.
+        RecordError: there are fewer than two blocks, or numbers are not finite.
     """
     checked = check_series(blocks, "blocks")
 
@@ -235,7 +237,7 @@ def bootstrap(
 
 
 def import_pymbar() -> ModuleType:
-    """Import pymbar late, and without what it says at import (that JAX is absent)."""
+    """Import pymbar late, without its message at import (that JAX is absent)."""
     logger = logging.getLogger("pymbar")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -247,7 +249,7 @@ def import_pymbar() -> ModuleType:
 
 
 def _correlation_time(series: Array) -> float:
-    """In samples; nothing for a constant series."""
+    """Return the correlation time in samples; zero for a constant series."""
     variance = float(np.var(series))
     if np.sqrt(variance) <= ROUNDING * np.abs(series).max():
         return 0.0
@@ -255,9 +257,9 @@ def _correlation_time(series: Array) -> float:
 
 
 def _disagree(runs: Sequence[Array], mean: Estimate) -> bool:
-    """Whether three or more runs scatter by more than their errors allow in one of 1000 cases.
+    """Return True if three or more runs scatter by more than chance allows in one of 1000 cases.
 
-    Each is then in a state of its own, and only their scatter tells how far the mean is off.
+    Each run is then in a state of its own, and only their scatter gives the error of the mean.
     """
     if len(runs) < FEWEST_RUNS:
         return False
@@ -267,7 +269,7 @@ def _disagree(runs: Sequence[Array], mean: Estimate) -> bool:
 
 
 def _mean_of_runs(runs: Sequence[Array], unit: str) -> Estimate:
-    """Of runs that are too short to know their own errors, from their scatter."""
+    """Return the mean of runs that are too short for errors, with an error from their scatter."""
     weights = np.array([len(run) for run in runs], dtype=np.float64)
     weights /= weights.sum()
     means = np.array([run.mean() for run in runs])

@@ -1,4 +1,4 @@
-"""Spectral density of a series at zero frequency: what the variance of its mean is made of."""
+"""Spectral density of a series at zero frequency, which determines the variance of its mean."""
 
 from __future__ import annotations
 
@@ -12,76 +12,78 @@ from mlobs_client.results.estimate import FEWEST, check_series
 from mlobs_client.structure import Array
 
 WINDOW: Final = 10
-"""The longest lag of the autocorrelation is the length of the series over this."""
+"""Length of the series over the longest lag of its autocorrelation."""
 
 LOST: Final = 0.75
-"""Area of the Parzen window, from minus to plus the longest lag, over that lag: the share of the
-spectral density at zero frequency that a fitted mean takes away, per lag over length."""
+"""Area of the Parzen window, from minus to plus the longest lag, over that lag. Times the longest
+lag over the length of the series, it is the fraction of the spectral density at zero frequency that
+is lost by the subtraction of a mean."""
 
 FREEDOM: Final = 3.7
-"""Degrees of freedom of a density through a Parzen window, per length over longest lag (Priestley,
-Spectral Analysis and Time Series, table 6.1)."""
+"""Degrees of freedom of a density with a Parzen window, for each unit of length over longest lag
+(Priestley, Spectral Analysis and Time Series, table 6.1)."""
 
 N_COARSE: Final = 50
-"""Blocks whose means show what relaxes more slowly than the window."""
+"""Number of blocks whose means show relaxations that are slower than the window."""
 
 SLOWEST: Final = 0.97
-"""Highest correlation between neighbouring blocks that is believed: 30 blocks are then one."""
+"""Upper limit of the correlation between neighbouring blocks, at which 30 blocks count as one."""
 
 TRUSTED: Final = 2.5
-"""Of the slowest part, how often it has relaxed is known to a third only: an error goes without
-where this number of times what was found is too few, and not where chance makes it so."""
+"""Factor on the number of relaxations of the slowest part, which is known to a third only: there is
+no error only if this multiple of the number is too small, not if it is small by chance."""
 
 ROUNDING: Final = 1e-14
-"""Of the largest value: what scatters less is constant."""
+"""Fraction of the largest value below which scatter is rounding, and a series constant."""
 
 LEAST_DENSITY: Final = 1e-6
-"""Of the variance: a vibration without any noise has a density of zero, and no last digit."""
+"""Smallest density as a fraction of the variance: that of a vibration without noise is zero."""
 
 
 def zero_frequency_density(series: Array | Sequence[Array], n_fitted: int = 1) -> float:
-    r"""Spectral density at zero frequency, :math:`\sum_k C_k` over all lags.
+    r"""Return the spectral density at zero frequency, :math:`\sum_k C_k` over all lags.
 
-    The variance of the mean is this over the number of samples. What relaxes more slowly than the
-    window (a tenth of the series) is seen too small; means of blocks, made white by their first
-    autocorrelation, tell by how much.
+    The variance of the mean is the density over the number of samples. The density of relaxations
+    slower than the window (a tenth of the series) would be too small; it is corrected by the means
+    of blocks, after prewhitening with their first autocorrelation.
 
     Args:
-        series: shape ``(t,)``, or one such for each independent run; its mean is taken off.
-        n_fitted: numbers that were fitted to the series and taken off: 1 for the mean, 2 for a
-            line. Each takes low frequencies away, which is corrected.
+        series: shape ``(t,)``, any unit, or one such for each independent run; the mean of each is
+            subtracted.
+        n_fitted: number of parameters that were fitted to the series and subtracted: 1 for the
+            mean, 2 for a line. Each removes low frequencies, which is corrected.
 
     Returns:
-        In the square of the unit of the series; zero for a constant one.
+        The density, in the square of the unit of the series; zero for a constant one.
 
     Raises:
-        RecordError: fewer than 4 samples, or not finite.
+        RecordError: there are fewer than 4 samples, or numbers are not finite.
     """
-    given = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
-    runs = [check_series(run, "series", least=4) for run in given]
+    unchecked = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
+    runs = [check_series(run, "series", least=4) for run in unchecked]
     lengths = [len(run) for run in runs]
     densities = [_windowed_density(run, n_fitted) for run in runs]
-    # of each run noisy, and by chance below 1: at least 1 in the mean only
+    # corrections of single runs are noisy and may be below 1 by chance; their mean may not
     corrections = [_correct_slow(_block_means(run), n_fitted) for run in runs]
     correction = max(1.0, float(np.average(corrections, weights=lengths)))
     return float(np.average(densities, weights=lengths)) * correction
 
 
 def statistical_inefficiency(series: Array) -> float:
-    """Return g = 1 + 2 tau, the number of samples that count as one.
+    """Return g = 1 + 2 tau, the number of samples for each independent one.
 
-    It is below 1 for a vibration, whose mean is known better than that of independent samples.
-    In series of fewer than 50 independent samples it is too small, by a third at 20, as the window
-    of a tenth of the series cuts the correlation; their errors know that.
+    It is below 1 for a vibration, whose mean is known better than that of independent samples. In
+    series of fewer than 50 independent samples it is too small, by a third at 20, because the
+    window of a tenth of the series cuts the correlation off; errors are corrected for it.
 
     Args:
-        series: shape ``(t,)``; the estimate needs a series of many correlation times.
+        series: shape ``(t,)``, any unit; it should last for many correlation times.
 
     Returns:
         A positive number; 1 for a constant series.
 
     Raises:
-        RecordError: fewer than 4 samples, or not finite.
+        RecordError: there are fewer than 4 samples, or numbers are not finite.
     """
     checked = check_series(series, "series", least=4)
     variance = float(np.var(checked, ddof=1))
@@ -91,17 +93,17 @@ def statistical_inefficiency(series: Array) -> float:
 
 
 def count_independent(series: Array) -> float:
-    """Return how many independent samples a series holds: n/g, or that of its slowest part.
+    """Return the number of independent samples of a series: n/g, or that of its slowest part.
 
-    A slow relaxation below a fast vibration has little of the variance, and yet decides the error
-    of the mean. Means of blocks, from which the vibration is gone, tell how often it has relaxed;
-    where that is too rarely, it is what counts, without what the window hides.
+    A slow relaxation below a fast vibration contributes little to the variance, but dominates the
+    error of the mean. The means of blocks, in which the vibration is averaged out, give the number
+    of its relaxations; if that is too small, it is the result, corrected for the window.
 
     Args:
-        series: shape ``(t,)``.
+        series: shape ``(t,)``, any unit.
 
     Raises:
-        RecordError: fewer than 4 samples, or not finite.
+        RecordError: there are fewer than 4 samples, or numbers are not finite.
     """
     count = len(series) / statistical_inefficiency(series)
     means = _block_means(check_series(series, "series", least=4))
@@ -113,7 +115,7 @@ def count_independent(series: Array) -> float:
 
 
 def _windowed_density(series: Array, n_fitted: int) -> float:
-    """Spectral density at zero frequency through a Parzen window of a tenth of the series."""
+    """Return the density at zero frequency with a Parzen window of a tenth of the series."""
     max_lag = max(1, len(series) // WINDOW)
     lagged = autocorrelation(series - series.mean(), max_lag)
     weights = lag_window("parzen", max_lag)
@@ -122,7 +124,7 @@ def _windowed_density(series: Array, n_fitted: int) -> float:
 
 
 def _correct_slow(means: Array, n_fitted: int) -> float:
-    """By how much the window makes the density of these means too small.
+    """Return the factor by which the window makes the density of these means too small.
 
     Source:
         Andrews and Monahan, Econometrica 60, 953 (1992).
@@ -138,6 +140,6 @@ def _correct_slow(means: Array, n_fitted: int) -> float:
 
 
 def _block_means(series: Array) -> Array:
-    """Of about :data:`N_COARSE` blocks; what is left over is dropped from the front."""
+    """Return means of about :data:`N_COARSE` blocks; surplus samples at the start are dropped."""
     length = max(1, len(series) // N_COARSE)
     return np.asarray(series[len(series) % length :].reshape(-1, length).mean(axis=1))

@@ -89,10 +89,10 @@ def plot_field_scan(curves: Sequence[Scan]) -> Plot:
             _draw_points(axes, curve, name, color, marker)
         _draw_points(diffusion, curve, "D from velocities", color, "<>^v"[i % 4])
         diffusion.plot([], [], color=color, marker=marker, linestyle="none", label=curve.label)
-    polarization.set_ylabel(f"P / {pretty('uC/cm^2')}")
+    polarization.set_ylabel(f"$P$ / {pretty('uC/cm^2')}")
     length.set_ylabel(r"$\langle r_\mathrm{OH} \rangle$ / Å")
     cosine.set_ylabel(r"$\langle \cos\theta \rangle$")
-    diffusion.set_ylabel(f"D / {pretty('angstrom^2/ps')}")
+    diffusion.set_ylabel(f"$D$ / {pretty('angstrom^2/ps')}")
     diffusion.set_xlabel(f"electric field / {pretty('V/angstrom')}")
     every = [one for curve in curves for row in curve.rows for name in DRAWN if (one := row[name])]
     add_legend(figure, diffusion, explain_points(every), n_columns=max(2, len(curves)))

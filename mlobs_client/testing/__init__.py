@@ -1,4 +1,4 @@
-"""For tests of clients, evaluators and terms."""
+"""Test clients, evaluators and terms, also those of your own."""
 
 import lazy_loader
 

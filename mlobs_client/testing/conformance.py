@@ -1,4 +1,4 @@
-"""Is every derivative the derivative of what it claims? Finite differences give the answer.
+"""Compare all derivatives of evaluators and terms with finite differences.
 
 :func:`check_evaluator`, :func:`check_term` and :func:`check_translations` work for any evaluator
 and term; they return a report that ``mlobs check`` prints and tests assert::
@@ -6,8 +6,8 @@ and term; they return a report that ``mlobs check`` prints and tests assert::
     report = check_evaluator(evaluator, structure)
     assert report.passed, str(report)
 
-Models in double precision pass at a relative 1e-6, what the differences themselves are good for.
-Models in single precision need larger steps and tolerances, for example 0.05 and 0.01.
+Models in double precision pass at a relative error of 1e-6, the accuracy of the differences. Models
+in single precision need larger steps and tolerances, for example 0.05 and 0.01.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from mlobs_client.testing.differences import Differences, differentiate, displac
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison.
+    """One comparison, in Hartree atomic units.
 
     Attributes:
-        what: for example ``"forces"``.
-        error: largest absolute error of an element, atomic units.
-        scale: largest absolute value among the right elements.
-        allowed: how large ``error`` may be.
+        what: name of the compared quantity, for example ``"forces"``.
+        error: largest absolute error of an element.
+        scale: largest absolute value of the reference elements.
+        allowed: largest acceptable ``error``.
     """
 
     what: str
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def relative(self) -> float:
-        """Error over scale; the error itself where the right value is zero."""
+        """Error over scale; the error itself if the reference is zero."""
         return self.error / self.scale if self.scale > 0.0 else self.error
 
     def __str__(self) -> str:
@@ -61,7 +61,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All comparisons of one check; its text has one line for each."""
+    """All comparisons of one check; as a string, it has one line for each.
+
+    Attributes:
+        rows: the comparisons.
+    """
 
     rows: tuple[Row, ...]
 
@@ -74,7 +78,7 @@ class Report:
 
 
 MULTIVALUED: Final = frozenset({"dipole", QUANTITIES["dipole"].members})
-"""Observables that are known up to quanta: e times lattice vectors."""
+"""Observables that are defined up to quanta, e times lattice vectors."""
 
 
 def check_evaluator(
@@ -89,19 +93,21 @@ def check_evaluator(
     """Compare every derivative of an evaluator with finite differences of its observables.
 
     For each observable x with a derivative, a random cotangent w is pulled back and compared with
-    the differences of w.x, by positions and (where it is given) by strain. Observables that are
-    derivatives themselves, such as the Born charges, are compared with differences of theirs.
+    differences of w.x with respect to positions and, if there is a strain derivative, to strain.
+    Observables that are derivatives themselves, such as Born charges, are compared with
+    differences of the observable from which they derive.
 
     Args:
-        evaluator: to check.
-        structure: where; away from symmetric places, which hide errors.
-        step: bohr; a tenth of it for the strain.
-        tolerance: allowed error relative to the largest element; rounding is allowed on top.
-        n_sampled: differentiate by this many random atoms only; None is all.
-        seed: of the cotangents and of the sample.
+        evaluator: evaluator to check.
+        structure: structure at which derivatives are compared; it should not be symmetric, as
+            symmetry hides errors.
+        step: step of positions, bohr; the step of strain is a tenth of this number.
+        tolerance: acceptable error relative to the largest element, in addition to rounding.
+        n_sampled: number of random atoms to differentiate with respect to; None for all.
+        seed: seed of the cotangents and of the sample.
 
     Raises:
-        MissingObservable: nothing that the evaluator provides can be differentiated.
+        MissingObservable: the evaluator provides no observable with a derivative.
     """
     values = evaluator([structure], evaluator.provides).values[0]
     pulled = _pull_back_each(evaluator, structure, values, seed)
@@ -123,12 +129,13 @@ def check_evaluator(
         if gradient.strain is not None:
             known["strain"] = (gradient.strain, differences.by_strain)
         for by, (claimed, numeric) in known.items():
-            right = np.asarray(np.tensordot(weight, numeric[x], np.ndim(weight)), dtype=np.float64)
+            contracted = np.tensordot(weight, numeric[x], np.ndim(weight))
+            expected = np.asarray(contracted, dtype=np.float64)
             what = f"d({x})/d({by})"
-            rows.append(_compare(what, claimed, right, tolerance, differences.rounding(x)))
+            rows.append(_compare(what, claimed, expected, tolerance, differences.rounding(x)))
     for name, claim in claims.items():
-        claimed, right = _claimed(name, claim, values, differences, atoms)
-        rows.append(_compare(name, claimed, right, tolerance, differences.rounding(claim.of)))
+        claimed, expected = _claimed(name, claim, values, differences, atoms)
+        rows.append(_compare(name, claimed, expected, tolerance, differences.rounding(claim.of)))
     return Report(tuple(rows))
 
 
@@ -144,34 +151,36 @@ def check_term(
 ) -> Report:
     """Compare forces, virial and cotangents of a term with finite differences of its energy.
 
-    The forces are those of the evaluators and the term together, as in a run.
+    Forces are those of the evaluators and the term together, as in a run.
 
     Args:
-        term: to check.
-        evaluators: that give what the term needs.
-        structure: where; away from symmetric places, which hide errors.
-        step: bohr; a tenth of it for the strain; relative to the largest element for observables.
-        tolerance: allowed error relative to the largest element; rounding is allowed on top.
-        n_sampled: compare forces on this many random atoms only; None is all.
-        seed: of the sample.
+        term: term to check.
+        evaluators: evaluators that give the observables of the term.
+        structure: structure at which derivatives are compared; it should not be symmetric, as
+            symmetry hides errors.
+        step: step of positions, bohr; the step of strain is a tenth of this number, and that of
+            observables is this number relative to their largest element.
+        tolerance: acceptable error relative to the largest element, in addition to rounding.
+        n_sampled: number of random atoms whose forces are compared; None for all.
+        seed: seed of the sample.
 
     Raises:
         MissingObservable: the evaluators do not give what the term needs.
     """
 
     def energies(displaced: Sequence[Structure]) -> list[Values]:
-        found = total_energies(displaced, evaluators, [term])
-        return [{"energy": np.asarray(energy)} for energy in found]
+        totals = total_energies(displaced, evaluators, [term])
+        return [{"energy": np.asarray(energy)} for energy in totals]
 
     atoms = sample(structure, n_sampled, seed)
     differences = Differences(energies, structure, atoms, step)
     noise = differences.rounding("energy")
     prediction = predict([structure], evaluators, [term])[0]
-    right = -differences.by_positions["energy"]
-    rows = [_compare("forces", prediction.forces[atoms], right, tolerance, noise)]
+    expected = -differences.by_positions["energy"]
+    rows = [_compare("forces", prediction.forces[atoms], expected, tolerance, noise)]
     if prediction.virial is not None:
-        right = -differences.by_strain["energy"]
-        rows.append(_compare("virial", prediction.virial, right, tolerance, noise))
+        expected = -differences.by_strain["energy"]
+        rows.append(_compare("virial", prediction.virial, expected, tolerance, noise))
     values = observe([structure], evaluators, term.needs)
     rows += _check_cotangents(term, structure, values[0], step, tolerance)
     return Report(tuple(rows))
@@ -185,37 +194,38 @@ def check_translations(
     n_sampled: int | None = None,
     seed: int = 0,
 ) -> Report:
-    """Move single atoms by lattice vectors: nothing may change but the dipole, by its quanta.
+    """Move single atoms by lattice vectors, and check that only the dipole changes, by quanta.
 
-    A model whose dipole changes by anything else than an integer times the lattice vector has no
-    meaning in a field under periodic boundaries.
+    A model whose dipole changes by anything but an integer times e times the lattice vector has no
+    meaning in a field under periodic boundary conditions.
 
     Args:
-        evaluator: to check.
-        structure: periodic along at least one lattice vector.
-        tolerance: allowed change relative to the largest element; for the dipole, of a quantum.
-        n_sampled: move this many random atoms; None is all.
-        seed: of the sample.
+        evaluator: evaluator to check.
+        structure: structure that is periodic along at least one lattice vector.
+        tolerance: acceptable change relative to the largest element; for the dipole, relative to a
+            quantum.
+        n_sampled: number of random atoms to move; None for all.
+        seed: seed of the sample.
 
     Raises:
-        MissingObservable: the structure repeats along no lattice vector.
+        MissingObservable: the structure is not periodic.
     """
     vectors = structure.cell[list(structure.pbc)]
     if len(vectors) == 0:
         raise MissingObservable("the structure is not periodic, so no lattice vector can be tried")
-    at_home = _values_and_forces(evaluator, structure)
-    largest = dict.fromkeys(sorted(at_home), 0.0)
+    before = _values_and_forces(evaluator, structure)
+    largest = dict.fromkeys(sorted(before), 0.0)
     for atom in sample(structure, n_sampled, seed):
         for vector in vectors:
             moved = _values_and_forces(evaluator, displace(structure, int(atom), vector))
-            for name in at_home:
-                change = moved[name] - at_home[name]
+            for name in before:
+                change = moved[name] - before[name]
                 if name in MULTIVALUED:
                     change = _without_quanta(change, vector)
                 largest[name] = max(largest[name], float(np.max(np.abs(change))))
     rows = []
     for name, error in largest.items():
-        scale = float(np.max(np.abs(at_home[name])))
+        scale = float(np.max(np.abs(before[name])))
         what = f"{name} after a lattice translation"
         if name in MULTIVALUED:
             scale, what = float(np.max(np.linalg.norm(vectors, axis=1))), f"{what}, modulo quanta"
@@ -239,7 +249,7 @@ def _without_quanta(change: Array, vector: Array) -> Array:
 def _pull_back_each(
     evaluator: Evaluator, structure: Structure, values: Values, seed: int
 ) -> dict[str, tuple[Array, Gradient]]:
-    """Random cotangent and its gradient, for each observable that has a derivative."""
+    """Return a random cotangent and its gradient for each observable with a derivative."""
     random = np.random.default_rng(seed)
     pulled = {}
     for name in sorted(evaluator.provides):
@@ -255,13 +265,13 @@ def _pull_back_each(
 def _claimed(
     name: str, claim: Derivative, values: Values, differences: Differences, atoms: Integers
 ) -> tuple[Array, Array]:
-    """An observable that claims to be a derivative, and what it should be."""
+    """Return an observable that is a derivative, and the value from differences."""
     if claim.by == "strain":
         return values[name], claim.sign * differences.by_strain[claim.of]
-    right = claim.sign * differences.by_positions[claim.of]  # [..., I, j]
+    expected = claim.sign * differences.by_positions[claim.of]  # [..., I, j]
     if QUANTITIES[name].members_of:  # [m, I, ..., j]
-        return values[name][:, atoms], np.moveaxis(right, -2, 1)
-    return values[name][atoms], np.moveaxis(right, -2, 0)
+        return values[name][:, atoms], np.moveaxis(expected, -2, 1)
+    return values[name][atoms], np.moveaxis(expected, -2, 0)
 
 
 def _check_cotangents(
@@ -271,22 +281,22 @@ def _check_cotangents(
     for name in sorted(coupling.cotangents):
         value = values[name]
         h = step * max(float(np.max(np.abs(value))), 1.0)
-        right = np.zeros(np.shape(value))
-        for index in np.ndindex(right.shape):
-            direction = np.zeros(right.shape)
+        expected = np.zeros(np.shape(value))
+        for index in np.ndindex(expected.shape):
+            direction = np.zeros(expected.shape)
             direction[index] = 1.0
 
             def energy(amount: float, name: str = name, direction: Array = direction) -> Values:
                 changed = {**values, name: values[name] + amount * direction}
                 return {"energy": np.asarray(term(structure, changed).energy)}
 
-            right[index] = differentiate(energy, h)["energy"]
+            expected[index] = differentiate(energy, h)["energy"]
         noise = rounding(np.asarray(coupling.energy), h)
         claimed = coupling.cotangents[name]
-        yield _compare(f"cotangent of {name}", claimed, right, tolerance, noise)
+        yield _compare(f"cotangent of {name}", claimed, expected, tolerance, noise)
 
 
-def _compare(what: str, claimed: Array, right: Array, tolerance: float, noise: float) -> Row:
-    scale = float(np.max(np.abs(right)))
-    error = float(np.max(np.abs(claimed - right)))
+def _compare(what: str, claimed: Array, expected: Array, tolerance: float, noise: float) -> Row:
+    scale = float(np.max(np.abs(expected)))
+    error = float(np.max(np.abs(claimed - expected)))
     return Row(what, error, scale, tolerance * scale + noise)

@@ -1,7 +1,7 @@
-"""Derivatives by finite differences, to compare exact ones with.
+"""Derivatives by finite differences, as references for exact ones.
 
 Differences are central and of fourth order, [8 (f(h) - f(-h)) - (f(2h) - f(-2h))] / 12h with an
-error of h^4/30 times the fifth derivative: with h = 0.01 bohr a relative 1e-6 or better.
+error of h^4/30 times the fifth derivative: with h = 0.01 bohr a relative error of 1e-6 or less.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from mlobs_client.evaluate.evaluation import Values
 from mlobs_client.structure import Array, Integers, Structure
 
 _WEIGHTS: Final = {1.0: 8.0 / 12.0, -1.0: -8.0 / 12.0, 2.0: -1.0 / 12.0, -2.0: 1.0 / 12.0}
-"""Offset in steps -> weight."""
+"""Weights of the differences, by the offset in steps."""
 
 _STRAIN_STEP: Final = 0.1
-"""Of the step in bohr: atoms 10 bohr from the origin then move by one step."""
+"""Step of strain for a step of positions of 1 bohr: atoms 10 bohr from the origin move by one
+step."""
 
 
 class Differences:
-    """Derivatives of observables of one structure; the axes of derivatives come last.
+    """Derivatives of observables of one structure; the axes of derivatives are the last ones.
 
     Args:
-        observe: gives the observables of each of some structures.
-        structure: where to differentiate.
-        atoms: indices of the atoms to differentiate by.
-        step: bohr.
+        observe: function that returns the observables of structures, atomic units.
+        structure: structure at which to differentiate.
+        atoms: indices of the atoms to differentiate with respect to, shape ``(n_sampled,)``.
+        step: step of positions, bohr.
     """
 
     def __init__(
@@ -48,18 +49,18 @@ class Differences:
 
     @cached_property
     def by_positions(self) -> dict[str, Array]:
-        """Shapes ``(*shape, len(atoms), 3)``."""
+        """Derivatives with respect to positions, ``(*shape, n_sampled, 3)``, per bohr, by name."""
         moves = [partial(_move, self._structure, atom, j) for atom in self._atoms for j in range(3)]
         return self._differentiate(moves, self._step, (len(self._atoms), 3))
 
     @cached_property
     def by_strain(self) -> dict[str, Array]:
-        """Shapes ``(*shape, 3, 3)``."""
+        """Derivatives with respect to strain, shape ``(*shape, 3, 3)``, by name."""
         moves = [partial(_strain, self._structure, a, b) for a in range(3) for b in range(3)]
         return self._differentiate(moves, self._step * _STRAIN_STEP, (3, 3))
 
     def rounding(self, name: str) -> float:
-        """How far off rounding alone may bring a derivative of this observable."""
+        """Return a bound of the rounding error of the derivatives of an observable."""
         (values,) = self._observe([self._structure])
         return rounding(values[name], self._step * _STRAIN_STEP)
 
@@ -78,12 +79,12 @@ class Differences:
 
 
 def differentiate(function: Callable[[float], Values], step: float) -> dict[str, Array]:
-    """Return the derivative of each value of ``function`` at zero."""
+    """Return the derivative of each value of ``function`` at zero, per unit of ``step``."""
     return _slope([function(offset * step) for offset in _WEIGHTS], step)
 
 
 def _slope(values: Sequence[Values], step: float) -> dict[str, Array]:
-    """The derivative of each value, from those at the offsets."""
+    """Return the derivative of each value, from the values at the offsets."""
     total: dict[str, Array] = {}
     for weight, at_offset in zip(_WEIGHTS.values(), values, strict=True):
         for name, value in at_offset.items():
@@ -92,12 +93,12 @@ def _slope(values: Sequence[Values], step: float) -> dict[str, Array]:
 
 
 def rounding(value: Array, step: float) -> float:
-    """How far off rounding alone may bring a derivative of this value."""
+    """Return a bound of the rounding error of a derivative of a value of any shape."""
     return float(100.0 * np.finfo(np.float64).eps * np.max(np.abs(value)) / step)
 
 
 def sample(structure: Structure, n_sampled: int | None, seed: int) -> Integers:
-    """Draw atoms without repetition; all atoms if ``n_sampled`` is None."""
+    """Draw indices of atoms without repetition; all atoms if ``n_sampled`` is None."""
     n_atoms = structure.n_atoms
     if n_sampled is None or n_sampled >= n_atoms:
         return np.arange(n_atoms)
@@ -105,7 +106,7 @@ def sample(structure: Structure, n_sampled: int | None, seed: int) -> Integers:
 
 
 def displace(structure: Structure, atom: int, vector: Array) -> Structure:
-    """Move one atom by a vector in bohr."""
+    """Return the structure with one atom moved by a vector, shape ``(3,)``, bohr."""
     positions = structure.positions.copy()
     positions[atom] += vector
     return replace(structure, positions=positions)

@@ -1,6 +1,6 @@
-"""A scripted i-PI server: test a client byte by byte in memory, or over a real socket.
+"""A scripted i-PI server, to test a client byte by byte in memory, or over a real socket.
 
-The server does what a test tells it, one exchange after the other::
+A test calls for one exchange after the other::
 
     server = ScriptedServer(MemoryClient(answer), batch_size=4)
     results = server.evaluate(cells, positions)
@@ -58,15 +58,15 @@ class Stream(Protocol):
 
 
 class MemoryClient:
-    """A client without a socket: what the server sends is worked through at once.
+    """A client without a socket, which processes the bytes of the server immediately.
 
     Attributes:
-        ended: whether the client has seen EXIT.
+        ended: True after the client has received EXIT.
 
     Args:
         answer: as for :func:`mlobs_client.wire.client.serve`.
-        cuts: lengths of the pieces in which the client gets the server's bytes; the rest comes
-            as the server sends it.
+        cuts: lengths of the pieces in which the client receives the bytes of the server; further
+            bytes arrive as the server sends them.
     """
 
     def __init__(self, answer: Responder, cuts: Iterable[int] = ()) -> None:
@@ -87,7 +87,7 @@ class MemoryClient:
     def receive(self, size: int) -> bytes:
         if len(self._outgoing) < size:
             raise RemoteProtocolError(
-                f"the client said {self._outgoing[:60]!r}, where {size} bytes are expected"
+                f"the client sent {self._outgoing[:60]!r}, but {size} bytes were expected"
             )
         data, self._outgoing = self._outgoing[:size], self._outgoing[size:]
         return data
@@ -116,7 +116,7 @@ class SocketStream:
         while len(data) < size:
             piece = self._stream.recv(size - len(data))
             if not piece:
-                raise RemoteProtocolError(f"the client closed after {data[:60]!r}")
+                raise RemoteProtocolError(f"the client closed the connection after {data[:60]!r}")
             data += piece
         return data
 
@@ -144,7 +144,7 @@ def listen(address: UnixAddress | TcpAddress) -> Iterator[socket.socket]:
 
 
 def accept(listener: socket.socket, timeout: float = 10.0) -> SocketStream:
-    """Wait for the next client."""
+    """Wait for the next client, at most ``timeout`` seconds."""
     listener.settimeout(timeout)
     stream, _ = listener.accept()
     stream.settimeout(timeout)
@@ -152,14 +152,14 @@ def accept(listener: socket.socket, timeout: float = 10.0) -> SocketStream:
 
 
 class ScriptedServer:
-    """Says what i-PI says, when a test wants it.
+    """A server that sends the messages of i-PI when a test calls for them.
 
     Args:
-        stream: the connection to one client.
-        batch_size: structures in each message, padded with repeats as i-PI does.
-        parameters: text for INIT.
-        request_id: number for INIT.
-        consolidated: send POSDATA and GETFORCE together, the default of i-PI.
+        stream: connection to one client.
+        batch_size: number of structures in each message, padded with copies as by i-PI.
+        parameters: text of INIT.
+        request_id: number of INIT.
+        consolidated: True to send POSDATA and GETFORCE together, as i-PI does by default.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class ScriptedServer:
         self._consolidated = consolidated
 
     def evaluate(self, cells: Array, positions: Array) -> list[Reply]:
-        """Let the client evaluate structures, and return what it answers.
+        """Let the client evaluate structures, and return its replies.
 
         Args:
             cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
@@ -194,11 +194,11 @@ class ScriptedServer:
         return replies
 
     def exit(self) -> None:
-        """Say EXIT."""
+        """Send EXIT."""
         self.stream.send(EXIT)
 
     def ask_status(self) -> bytes:
-        """Return the header that the client answers to STATUS."""
+        """Send STATUS, and return the header of the reply."""
         self.stream.send(STATUS)
         return self.stream.receive(HEADER_LENGTH)
 
@@ -246,11 +246,11 @@ class ScriptedServer:
 
     def _expect(self, wanted: bytes, got: bytes) -> None:
         if wanted != got:
-            raise RemoteProtocolError(f"the client said {got!r} where {wanted!r} is expected")
+            raise RemoteProtocolError(f"the client sent {got!r}, but {wanted!r} was expected")
 
 
 def init(request_id: int, parameters: str = "", batch_size: int = 1) -> bytes:
-    """Write INIT as i-PI does, with its announcement of batches."""
+    """Encode INIT like i-PI, which announces the batch size in the parameters."""
     if batch_size > 1:
         parameters += f"{',' if parameters.strip() else ''} batch_size:{batch_size}"
     text = parameters.encode()
@@ -258,7 +258,7 @@ def init(request_id: int, parameters: str = "", batch_size: int = 1) -> bytes:
 
 
 def posdata(cells: Array, positions: Array) -> bytes:
-    """Write POSDATA: h, ih, n, q for one structure, n, [h, ih], q for a batch.
+    """Encode POSDATA: h, ih, n, q for one structure; n, [h, ih], q for a batch.
 
     Args:
         cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.

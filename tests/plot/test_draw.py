@@ -165,7 +165,7 @@ def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
         plot.draw(result({"a": spectrum(3600.0), "b": spectrum(3600.0, unit="1/cm^-1")}))
     with pytest.raises(ConfigError, match="test: no curve"):
         plot.draw(result({}))
-    with pytest.raises(ConfigError, match="logarithmic axis cannot begin at 0 cm"):
+    with pytest.raises(ConfigError, match="logarithmic axis cannot start at 0 cm"):
         plot.draw(result({"a": spectrum(3600.0)}), logarithmic=True)
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match="cannot write the figure"):

@@ -29,11 +29,11 @@ def test_a_client_that_says_the_wrong_thing_is_an_error():
         def receive(self, size):
             return b"HAVEDATA    "[:size]
 
-    with pytest.raises(RemoteProtocolError, match=r"HAVEDATA.*where.*FORCEREADY"):
+    with pytest.raises(RemoteProtocolError, match=r"HAVEDATA.*but.*FORCEREADY.*expected"):
         ScriptedServer(Rude()).evaluate(CELLS, POSITIONS)
 
 
 def test_a_client_that_says_nothing_is_an_error_and_no_hang():
     client = MemoryClient(lambda request: [])
-    with pytest.raises(RemoteProtocolError, match="12 bytes are expected"):
+    with pytest.raises(RemoteProtocolError, match="12 bytes were expected"):
         client.receive(12)

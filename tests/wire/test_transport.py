@@ -61,7 +61,7 @@ def test_a_client_that_leaves_with_unread_bytes_resets_nothing(address):
         server.send(b"POSDATA that nobody reads")
         leaving = threading.Thread(target=transport.close)
         leaving.start()
-        with pytest.raises(RemoteProtocolError, match="the client closed after b''"):
+        with pytest.raises(RemoteProtocolError, match="the client closed the connection after b''"):
             server.receive(1)
         server.close()
         leaving.join(5.0)

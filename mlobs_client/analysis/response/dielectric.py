@@ -158,7 +158,8 @@ def dielectric_from_fluctuations(
         volume: volume of the cell, bohr^3.
         temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
         settings: resolution, number of blocks, and window.
-        direction: direction of the response, shape ``(3,)``; None for the mean over x, y and z.
+        direction: vector along the response, of any length, shape ``(3,)``; None for the mean over
+            x, y and z.
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:

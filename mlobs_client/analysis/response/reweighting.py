@@ -198,9 +198,15 @@ def refuse_short(
 
 
 def squares(work: Array) -> Array:
-    """Return the squared deviations from the mean, shape ``(t,)``.
+    """Return the squared deviations from the mean.
 
     Weights depend on the amplitude of a vibration, which changes slowly.
+
+    Args:
+        work: shape ``(t,)``, without a unit.
+
+    Returns:
+        Shape ``(t,)``, without a unit.
     """
     return np.asarray((work - work.mean()) ** 2)
 
@@ -219,7 +225,7 @@ def jackknife_error(without: Array, n_effective: float) -> float:
     """Return the standard error of a jackknife, widened by Student's t.
 
     Args:
-        without: averages that leave out one block each, shape ``(n_blocks,)``.
+        without: averages that leave out one block each, shape ``(n_blocks,)``, any unit.
         n_effective: number of effective samples.
     """
     last = len(without) - 1.0

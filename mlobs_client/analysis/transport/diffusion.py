@@ -169,7 +169,7 @@ def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
     """Return the mean squared displacement, averaged over atoms and starting times, by FFT.
 
     Args:
-        positions: unwrapped positions, shape ``(t, n_atoms, 3)``.
+        positions: unwrapped positions, shape ``(t, n_atoms, 3)``, any unit.
         max_lag: the longest lag, in samples.
 
     Returns:

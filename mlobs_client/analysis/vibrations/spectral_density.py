@@ -67,7 +67,7 @@ class SpectralDensity:
             runs: signal along each run, shape ``(t, ...)``, of any unit.
             timestep: time between samples, atu.
             settings: resolution, number of blocks, and window.
-            weights: weights of the components of the signal, shape ``(...)``.
+            weights: weights of the components of the signal, shape ``(...)``, any unit.
             biased: normalization of the autocorrelation, see
                 :func:`~mlobs_client.results.correlation.autocorrelation`.
 
@@ -105,7 +105,7 @@ class SpectralDensity:
             runs: signal along each run, shape ``(t, ...)``, of any unit.
             timestep: time between samples, atu.
             settings: resolution, number of blocks, and window.
-            weights: weights of the components of the signal, shape ``(...)``.
+            weights: weights of the components of the signal, shape ``(...)``, any unit.
             biased: normalization of the autocorrelation, see
                 :func:`~mlobs_client.results.correlation.autocorrelation`.
             n_points: number of wavenumbers; by default ten for each line width.

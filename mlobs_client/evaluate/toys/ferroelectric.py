@@ -33,11 +33,11 @@ class FerroelectricCrystal:
     Args:
         sites: shape ``(n_atoms, 3)``, bohr.
         charges: N, shape ``(n_atoms,)``, integers, e.
-        polar: indices of the atoms with a double well.
+        polar: indices of the atoms with a double well, shape ``(n_polar,)``.
         minimum: distance s_0 of the minima from the site, bohr.
         barrier: B, Eh.
         spring_constant: K, Eh/bohr^2.
-        direction: n, shape ``(3,)``, of any length.
+        direction: n, shape ``(3,)``, of any length and unit.
         born_charges: Z, shape ``(n_atoms,)``, e; by default the integers.
         reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
             the cell, and the energy has a strain derivative; None pins them in space.

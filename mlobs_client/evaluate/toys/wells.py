@@ -144,5 +144,5 @@ def morse_wall(
 
 
 def quartic_morse(x: Array) -> tuple[Array, Array]:
-    """Return (1 - exp(-x))^2 up to the order x^4, and its derivative."""
+    """Return (1 - exp(-x))^2 up to the order x^4, and its derivative, in the shape of x."""
     return x**2 - x**3 + 7.0 / 12.0 * x**4, 2.0 * x - 3.0 * x**2 + 7.0 / 3.0 * x**3
