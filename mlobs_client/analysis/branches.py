@@ -149,6 +149,6 @@ def check_resolved(remainders: Array, what: str, remedy: str) -> None:
     index = np.unravel_index(int(np.argmax(np.abs(remainders))), remainders.shape)
     raise RecordError(
         f"the dipole changes by {abs(remainders[index]):.2f} quanta (e x lattice vector "
-        f"{index[-1]}) from one {what} to the next: a jump of branch cannot be told from motion "
-        f"above {LARGEST_STEP}; {remedy}"
+        f"{index[-1]}) from one {what} to the next: a jump of branch cannot be distinguished "
+        f"from motion above {LARGEST_STEP}; {remedy}"
     )

@@ -52,7 +52,7 @@ def _uses(path: Path) -> str:
 
     try:
         found = get_unsafe_globals_in_checkpoint(str(path))
-    except Exception as error:  # of a file that was made to confuse
+    except Exception as error:  # a manipulated file raises anything
         return f"functions that cannot be listed ({type(error).__name__})"
     packages = Counter(name.partition(".")[0] for name in found)
     usual = [f"{packages[name]} names of {name}" for name in USUAL if name in packages]

@@ -80,7 +80,7 @@ class FirstPrediction(NamedTuple):
     unsure: tuple[int, ...] = ()
 
     @property
-    def tells(self) -> bool:
+    def is_decisive(self) -> bool:
         """True if it distinguishes branches."""
         return bool(self.unseen <= TELLING)
 
@@ -258,7 +258,7 @@ class _Equations:
         _, sizes, directions = np.linalg.svd(self.rows, full_matrices=False)
         known = sizes > RANK * sizes[0]
         directions = directions[known]
-        # of the fit at a label, what is due to it
+        # the leverage of each label in the fit
         own = np.sum((self.rows @ directions.T / sizes[known]) ** 2, axis=1)
         n_free = max(len(own) - own.sum(), 1.0)
         variance = np.sum(self.left(charges) ** 2) / n_free

@@ -233,7 +233,7 @@ def _find_unexplained(
         x, y, z = np.round(fraction, 4).tolist()
         largest = float(np.abs(fraction).max())
         if largest > AMBIGUOUS:
-            reason = f"{largest:.2f} quanta away: the branch next to it explains it as well"
+            reason = f"{largest:.2f} quanta away: a neighbouring branch explains it nearly as well"
             found.append(Unexplained(int(index), (x, y, z), reason))
         elif length > limit:
             reason = f"{length / limit * OUTLYING:.0f} times the median residual away"

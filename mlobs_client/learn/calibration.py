@@ -74,7 +74,7 @@ def calibrate_client(
         _check_data(paths, data)
     labelled = read_labelled(data, labels, with_integers=False)
     assembly = assemble(_uncalibrated(config), folder)
-    found, reasons = {}, []
+    calibrations, reasons = {}, []
     for quantity, errors in committee_errors(assembly.evaluators, labelled, list(models)).items():
         try:
             calibration = calibrate(errors)
@@ -88,12 +88,12 @@ def calibrate_client(
             reasons.append(str(error))
             continue
         size = mean_size(labelled)
-        found[quantity] = CommitteeCalibration(models[quantity], errors, calibration, size)
-    if not found:
+        calibrations[quantity] = CommitteeCalibration(models[quantity], errors, calibration, size)
+    if not calibrations:
         raise ConfigError("; ".join(reasons) or f"{data}: nothing in it can be calibrated")
     for reason in reasons:
         logger.warning("not calibrated: %s", reason)
-    return found
+    return calibrations
 
 
 def write_cards(calibrated: Mapping[str, CommitteeCalibration], data: Path) -> list[Path]:
@@ -113,28 +113,28 @@ def write_cards(calibrated: Mapping[str, CommitteeCalibration], data: Path) -> l
     by_models: dict[tuple[Path, ...], dict[str, CalibratedQuantity]] = {}
     for quantity, one in calibrated.items():
         by_models.setdefault(one.models, {})[quantity] = _entry(one, data)
-    return list(dict.fromkeys(write_card(models, found) for models, found in by_models.items()))
+    return list(dict.fromkeys(write_card(models, cards) for models, cards in by_models.items()))
 
 
 def _entry(one: CommitteeCalibration, data: Path) -> CalibratedQuantity:
-    found = one.calibration
-    first, second = found.coverage
+    calibration = one.calibration
+    first, second = calibration.coverage
     return CalibratedQuantity(
-        alpha=found.alpha,
-        error=found.error,
+        alpha=calibration.alpha,
+        error=calibration.error,
         formula=FORMULA,
-        mean_of_ratios=found.mean_of_ratios,
-        n_members=found.n_members,
-        n_frames=found.n_frames,
+        mean_of_ratios=calibration.mean_of_ratios,
+        n_members=calibration.n_members,
+        n_frames=calibration.n_frames,
         n_atoms=one.n_atoms,
         unit=one.errors.unit,
-        rms_error=found.rms_error,
-        rms_spread=found.rms_spread,
-        smallest_spread=found.smallest_spread,
-        largest_spread=found.largest_spread,
+        rms_error=calibration.rms_error,
+        rms_spread=calibration.rms_spread,
+        smallest_spread=calibration.smallest_spread,
+        largest_spread=calibration.largest_spread,
         coverage=(first.observed, second.observed),
         expected_coverage=(first.expected, second.expected),
-        rank_correlation=found.rank_correlation,
+        rank_correlation=calibration.rank_correlation,
         data=data.name,
         data_sha256=data_digest(data),
         date=datetime.date.today().isoformat(),
@@ -147,23 +147,27 @@ def _models(
 ) -> dict[str, tuple[Path, ...]]:
     """Return the model files of each quantity that has labels and a committee."""
     names = {"virials" if name == "stress" else name for name in labels}
-    found: dict[str, tuple[Path, ...]] = {}
+    files: dict[str, tuple[Path, ...]] = {}
     for family, _, paths in committees(config, folder):
         row = QUANTITIES[family]
-        given = of_one_committee(row)
-        kept = [name for name, one in of_members().items() if name in names and one.name in given]
-        if kept and len(paths) < FEWEST_MEMBERS:
+        predicted = of_one_committee(row)
+        labelled = [
+            name
+            for name, members in of_members().items()
+            if name in names and members.name in predicted
+        ]
+        if labelled and len(paths) < FEWEST_MEMBERS:
             raise ConfigError(
-                f"[{row.table}] has {len(paths)} members, whose spread says next to nothing; "
+                f"[{row.table}] has {len(paths)} members, whose spread is too uncertain; "
                 f"give at least {FEWEST_MEMBERS} models to calibrate"
             )
-        found |= dict.fromkeys(kept, tuple(paths))
-    if not found:
+        files |= dict.fromkeys(labelled, tuple(paths))
+    if not files:
         raise ConfigError(
             f"the client file has no committee of MACE models for {', '.join(sorted(names))}; add "
             "it, or name other labels with --key"
         )
-    return found
+    return files
 
 
 def _check_data(models: Sequence[Path], data: Path) -> None:

@@ -91,7 +91,7 @@ def _compare(row: Quantity, one: LabelledStructure, members: Array) -> _Compared
 
 
 def _label(quantity: str, one: LabelledStructure, members: Array) -> Array:
-    """As it is, but dipoles on the branch next to the mean of the committee."""
+    """Return the label; a dipole is moved to the branch nearest to the mean of the committee."""
     if quantity == "virials" and "virials" not in one.labels:
         return -one.structure.volume / ANGSTROM**3 * one.labels["stress"]
     if quantity == "dipole":

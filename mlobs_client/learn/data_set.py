@@ -192,14 +192,13 @@ def _set_dipoles(
     labels = np.array([one.single_valued_dipole for one in labelled])
     of_rest = [quanta[s] for s in rest]
     first = fit_bond_charges(features[rest], labels[rest], of_rest, seed, start)
-    if not first.tells:
+    if not first.is_decisive:
         raise ConfigError(
-            "on which branches the dipoles are cannot be told: charges that pass along pairs of "
-            f"atoms leave {first.unseen:.2f} quanta (root mean square) of their labels, or of some "
-            f"that were left out; at most {TELLING:.2f} would do, and random branches leave "
-            f"{RANDOM:.2f}. Look at --key, --unit and the oxidation numbers; else give more "
-            "structures, smaller cells, Born charges with --born-charges-key, or dipoles on one "
-            "branch with --branches keep"
+            "the branches of the dipoles cannot be determined: charges of pairs of atoms leave a "
+            f"residual of {first.unseen:.2f} quanta (root mean square); at most {TELLING:.2f} "
+            f"would be right, and random branches give {RANDOM:.2f}; check --key, --unit and the "
+            "oxidation numbers; else give more structures, smaller cells, Born charges with "
+            "--born-charges-key, or dipoles on one branch with --branches keep"
         )
     predictions = features @ first.charges
     for target, prediction, label, one in zip(targets, predictions, labels, quanta, strict=True):

@@ -184,10 +184,10 @@ class Fit:
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
             self._average.load_state_dict(state["average"])
-        except Exception as error:  # whatever is in a damaged file
+        except Exception as error:  # a damaged file raises anything
             raise ModelError(
-                f"{self.checkpoint}: no checkpoint of this training ({type(error).__name__}); "
-                "remove it to begin this member anew"
+                f"{self.checkpoint}: not a checkpoint of this training ({type(error).__name__}); "
+                "remove it to start this member again"
             ) from error
         self._random.bit_generator.state = state["random"]
         self._step, self._best = state["step"], state["best"]

@@ -42,7 +42,7 @@ def search_integers(rows: Array, labels: Array, scale: float, n_kept: int) -> Ar
         c, shape ``(n_found, n_numbers)`` with at most ``n_kept`` rows.
     """
     variance = scale**2 * len(rows) / np.sum(rows**2)
-    covariances = variance * rows  # of labels with numbers, given the labels before
+    covariances = variance * rows  # of labels and parameters, given the previous labels
     numbers, costs = np.zeros((1, rows.shape[1])), np.zeros(1)
     left = np.ones(len(rows), dtype=bool)
     for _ in range(len(rows)):

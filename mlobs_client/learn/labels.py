@@ -170,7 +170,7 @@ def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
     if value is None:
         known = sorted({*chain(*_places(atoms, name))} - {"numbers", "positions"})
         raise ConfigError(
-            f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}: say "
+            f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}; give "
             f"--key or --{name.replace('_', '-')}-key (mlobs calibrate: --key {name}=KEY)"
         )
     if name == "stress" and np.size(value) == 6:
@@ -212,7 +212,7 @@ def _integers(
         if column is None:
             raise ConfigError(
                 f"{where}: a periodic dipole is known up to quanta, so it needs oxidation numbers; "
-                "say --oxidation-numbers O=-2,H=1, or add a column oxn with one for each atom"
+                "give --oxidation-numbers O=-2,H=1, or add a column oxn with one for each atom"
             )
         values = _numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
         broken = np.flatnonzero(values != np.round(values))

@@ -52,7 +52,7 @@ class Objective:
             network: network in training.
             batch: result of :func:`mlobs_client.learn.batches.join`.
             random: draws a direction of the dipole, if there are Born charges.
-            branches_are_free: whether labels follow the network to the branch nearest to its
+            branches_are_free: True if labels move with the network to the branch nearest to its
                 prediction.
         """
         output = self._evaluate(network, batch, training=True)

@@ -48,9 +48,9 @@ class Settings(Table):
         kind: kind of the networks, a key of :data:`mlobs_client.learn.networks.KINDS`.
         data: sha256 of the file of structures.
         labels: key and factor to e, angstrom and eV, by the names of labels.
-        transpose: whether Born charges have the coordinate as first index in the file.
+        transpose: True if Born charges have the coordinate as first index in the file.
         oxidation_numbers: oxidation numbers by species; None for those of the file.
-        branches: whether dipoles are folded, or kept as they are.
+        branches: "fold" to put dipoles on the branch of a first prediction, or "keep".
         size: name in ``SIZES``.
         cutoff: cutoff, angstrom.
         steps: number of steps of the optimizer.
@@ -202,13 +202,13 @@ def _agree(settings: Settings, path: Path) -> None:
     if not path.exists():
         write_json(path, wanted)
         return
-    begun = read_json(path)
-    begun.setdefault("transpose", False)  # of before there was such a choice
-    differing = [name for name in wanted if begun.get(name) != wanted[name]]
+    stored = read_json(path)
+    stored.setdefault("transpose", False)  # older files do not have this setting
+    differing = [name for name in wanted if stored.get(name) != wanted[name]]
     if differing:
-        said = "; ".join(f"{n} = {begun.get(n)!r}, not {wanted[n]!r}" for n in differing)
+        values = "; ".join(f"{n} = {stored.get(n)!r}, not {wanted[n]!r}" for n in differing)
         raise ConfigError(
-            f"{path.parent}: was begun with {said}: give the same, or train into another folder"
+            f"{path.parent}: was started with {values}; give the same, or train into another folder"
         )
 
 
@@ -237,7 +237,7 @@ def _train_member(
         "seconds": round(time.perf_counter() - start, 1),
         "sha256": digest(path),
     }
-    trust(path)  # before the member is done: after a kill in between, nobody would
+    trust(path)  # before the member counts as done, so that a kill leaves none without trust
     write_json(path.with_suffix(".json"), record)
     with contextlib.suppress(OSError):  # the member is done without that
         fit.checkpoint.unlink()
@@ -246,7 +246,7 @@ def _train_member(
 def _make_fit(
     settings: Settings, data_set: DataSet, checkpoint: Path, seed: int, device: str
 ) -> tuple[Fit, Architecture]:
-    """Return the training of a member from its beginning, and the architecture of its network."""
+    """Return the training of a member from its start, and the architecture of its network."""
     train, valid = (
         [
             make_graph(data_set.labelled[s], data_set.targets[s], data_set.species, settings.cutoff)
@@ -262,7 +262,7 @@ def _make_fit(
     network = _move(build(architecture, torch.float32), device)
     quanta = {one.index: q for one, q in zip(data_set.labelled, data_set.quanta, strict=True)}
     objective = Objective(settings.kind, data_set.scales, quanta)
-    # Outputs begin as large as what there is to learn.
+    # initial outputs have the size of the targets
     squares = [objective.error(network, join([graph], device)) for graph in valid]
     scale_outputs(network, 1.0 / max(1.0, float(np.sqrt(np.mean(squares)))))
     n_atoms = sum(graph.num_nodes for graph in train) / len(train)

@@ -138,7 +138,7 @@ class _Bonds:
         outer = vectors[:, :, None] * vectors[:, None]
         unit = np.eye(3)
         values, slopes = (one[kept, :, None, None] for one in (self.values, self.slopes))
-        changes = values * unit + slopes * outer[:, None]  # of s with R_J, [pair, a, i, j]
+        changes = values * unit + slopes * outer[:, None]  # of the sums with R_J, [pair, a, i, j]
         yield self.vectors[chosen].sum(axis=0), _apply(moves, changes)
         at_sender = self.vectors[self.pairs.senders[kept]]
         along = np.einsum("pak,pk->pa", at_sender, vectors)[:, :, None, None]

@@ -167,7 +167,7 @@ def test_a_pulse_that_was_over_before_the_run_is_named_with_its_run(
     late = tmp_path / "late" / "simulation"
     write_run(late, dipoles, LENGTH, field=np.zeros_like(field))
     done = at_300_kelvin(runs, *pulses, "--pulse", str(late), "-o", "x")
-    assert re.search(r"late/simulation has no pulse, .* RESTART", str(done.exception))
+    assert re.search(r"late/simulation has no pulse: .* RESTART", str(done.exception))
 
 
 def test_a_field_that_was_cut_off_says_where(tmp_path: Path) -> None:

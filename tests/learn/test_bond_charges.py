@@ -70,7 +70,7 @@ def test_no_label_of_an_oriented_liquid_is_wrong(
     water = oriented_water(n_molecules, bias, noise, n_structures=24, seed=1)
     assert np.sqrt(np.mean(water.truth[:, 2] ** 2)) > 1.5 * water.edge  # else nothing is tested
     first = water.fit()
-    assert first.tells
+    assert first.is_decisive
     assert not water.moved(first).any()
 
 
@@ -82,7 +82,7 @@ def test_no_label_of_a_crystal_of_up_to_four_species_is_wrong(
 ) -> None:
     labelled = crystals(n_species, amplitude, noise, n_structures=100, seed=1)
     first = labelled.fit()
-    assert first.tells
+    assert first.is_decisive
     assert all_alike(labelled.moved(first))
 
 
@@ -91,7 +91,7 @@ def test_five_species_with_much_noise_are_right_or_not_told(seed: int) -> None:
     labelled = crystals(5, 3.0, 0.1, n_structures=60, seed=seed)
     first = labelled.fit()
     assert first.after < 0.2 * labelled.edge  # it looks well: random labels have 0.29 each way
-    assert all_alike(labelled.moved(first)) or not first.tells
+    assert all_alike(labelled.moved(first)) or not first.is_decisive
 
 
 @pytest.mark.parametrize("n_species", [2, 3, 4])
@@ -99,7 +99,7 @@ def test_random_labels_are_not_told_however_well_they_are_fitted(n_species: int)
     labelled = crystals(n_species, 1.0, 0.0, n_structures=15, seed=0)
     labels = np.random.default_rng(0).uniform(0.0, labelled.edge, labelled.truth.shape)
     random = LabelledSet(labelled.features, labelled.truth, labels, labelled.edge)
-    assert not random.fit().tells
+    assert not random.fit().is_decisive
 
 
 def test_a_structure_like_no_other_is_named_for_its_branch_is_a_guess() -> None:
@@ -139,13 +139,13 @@ def test_born_charges_tell_branches_that_dipoles_alone_do_not(water) -> None:
     quanta = [Quanta.of(one) for one in structures]
     charges = np.array([300.0, -120.0, 160.0, 90.0])  # far beyond what is looked for
     labels = on_random_branches(features @ charges, quanta)
-    assert not fit_bond_charges(features, labels, quanta, seed=0).tells
+    assert not fit_bond_charges(features, labels, quanta, seed=0).is_decisive
     # of two structures, with the errors of another method
     random = np.random.default_rng(0)
     born_charges = [random.normal(one @ charges, 0.1) for one in slopes]
     start = charges_of_born_charges(slopes, born_charges)
     first = fit_bond_charges(features, labels, quanta, seed=0, start=start)
-    assert first.tells
+    assert first.is_decisive
     np.testing.assert_allclose(features @ first.charges, features @ charges, atol=1e-6)
 
 

@@ -91,7 +91,7 @@ def test_the_report_counts_moves_and_lists_what_no_branch_explains() -> None:
     assert report.n_moved == int(moves.any(axis=1).sum())
     assert sum(report.moves.values()) == report.n_moved
     assert {one.index: one.reason.split(":")[0] for one in report.unexplained}.keys() == {107, 109}
-    assert "the branch next to it" in report.unexplained[0].reason
+    assert "a neighbouring branch" in report.unexplained[0].reason
     assert "times the median residual" in report.unexplained[1].reason
     assert report.histogram.sum(axis=1).tolist() == [40, 40, 40]
 

@@ -70,6 +70,8 @@ def test_labels_that_no_charges_explain_are_refused_before_any_training(labelled
         replace(one, labels={**one.labels, "dipole": random.uniform(-9.0, 9.0, 3)})
         for one in labelled
     ]
-    with pytest.raises(ConfigError, match=r"cannot be told: .* 0\.\d\d quanta .* --branches keep"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be determined: .* 0\.\d\d quanta .* --branches keep"
+    ):
         prepare("dipole", lost, cutoff=3.0)
     prepare("dipole", lost, cutoff=3.0, fold=False)

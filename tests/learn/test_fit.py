@@ -90,7 +90,7 @@ def test_training_makes_the_error_small_and_keeps_the_best_weights(fit) -> None:
 def test_a_damaged_checkpoint_is_named(fit) -> None:
     one = fit("damaged")
     one.checkpoint.write_bytes(b"not a checkpoint")
-    with pytest.raises(ModelError, match=r"damaged\.checkpoint: no checkpoint of this training"):
+    with pytest.raises(ModelError, match=r"damaged\.checkpoint: not a checkpoint of this training"):
         one.run(lambda *_: None)
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_is_refused_with_its_place(write) -> None:
     good, other = molecule(mu=np.zeros(3)), molecule(muu=np.zeros(3))
     with pytest.raises(ConfigError, match=r"structure 1 .* no 'mu' for the dipole; it has muu"):
         read_labelled(write(good, other), DIPOLE, WATER)
-    with pytest.raises(ConfigError, match="needs oxidation numbers; say --oxidation-numbers"):
+    with pytest.raises(ConfigError, match="needs oxidation numbers; give --oxidation-numbers"):
         read_labelled(write(good), DIPOLE)
     with pytest.raises(ConfigError, match=r"add up to -1 e"):
         read_labelled(write(good), DIPOLE, OxidationNumbers({"O": -1, "H": 0}))

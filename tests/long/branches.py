@@ -44,7 +44,7 @@ def _judge(name: str, sets: Iterable[LabelledSet]) -> list[Figure]:
         wrong = (moved != moved[0]).any(axis=1)
         wrong[list(first.unsure)] = False
         n_sets += 1
-        n_refused += not first.tells
+        n_refused += not first.is_decisive
         n_wrong += int(wrong.sum()) if first.tells else 0
     share = 100.0 * n_refused / n_sets
     return [
