@@ -51,12 +51,12 @@ def _uses(path: Path) -> str:
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
     try:
-        found = get_unsafe_globals_in_checkpoint(str(path))
+        names = get_unsafe_globals_in_checkpoint(str(path))
     except Exception as error:  # a manipulated file raises anything
         return f"functions that cannot be listed ({type(error).__name__})"
-    packages = Counter(name.partition(".")[0] for name in found)
+    packages = Counter(name.partition(".")[0] for name in names)
     usual = [f"{packages[name]} names of {name}" for name in USUAL if name in packages]
-    others = [name for name in sorted(found) if name.partition(".")[0] not in USUAL]
+    others = [name for name in sorted(names) if name.partition(".")[0] not in USUAL]
     return ", ".join([*usual, *([_listed(others)] if others else [])]) or "plain tensors only"
 
 

@@ -209,13 +209,13 @@ def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared
         labels = [label / n for label, n in zip(labels, sizes, strict=True)]
         members = [each / n for each, n in zip(members, sizes, strict=True)]
     reference, stacked = np.array(labels), np.stack(members, axis=1)
-    found = _flat(name, reference, stacked, _formulas(data_set))
+    result = _flat(name, reference, stacked, _formulas(data_set))
     if not row.is_symmetric:
-        return found
+        return result
     # all labels show what there is to predict; the errors are of those held out
     everything = np.array([one.labels[name] for one in data_set.labelled])
     trend = composition_and_volume([one.structure for one in data_set.labelled])
-    return replace(found, parts=tensor_parts(stacked.mean(axis=0) - reference, everything, trend))
+    return replace(result, parts=tensor_parts(stacked.mean(axis=0) - reference, everything, trend))
 
 
 def _flat(name: str, reference: Array, members: Array, classes: tuple[str, ...]) -> Compared:

@@ -95,7 +95,7 @@ def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -
     """
     pairs = Pairs.of(structure, cutoff)
     values, _ = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
-    columns = [values[kept].T @ pairs.vectors[kept] for kept in _kinds(structure, pairs, species)]
+    columns = [values[mask].T @ pairs.vectors[mask] for mask in _kinds(structure, pairs, species)]
     return np.array(columns).reshape(-1, 3).T
 
 
@@ -112,14 +112,14 @@ def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> 
     """
     pairs = Pairs.of(structure, cutoff)
     radial = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
-    values, slopes = (one[:, None, None] for one in radial)
+    values, slopes = (part[:, None, None] for part in radial)
     outer = pairs.vectors[:, :, None] * pairs.vectors[:, None]
     changes = values * np.eye(3)[:, :, None] + slopes * outer[:, :, :, None]
     kinds = list(_kinds(structure, pairs, species))
     sums = np.zeros((structure.n_atoms, 3, 3, len(kinds), len(REACHES)))
-    for k, kept in enumerate(kinds):
-        np.add.at(sums[:, :, :, k], pairs.receivers[kept], changes[kept])
-        np.add.at(sums[:, :, :, k], pairs.senders[kept], -changes[kept])
+    for k, mask in enumerate(kinds):
+        np.add.at(sums[:, :, :, k], pairs.receivers[mask], changes[mask])
+        np.add.at(sums[:, :, :, k], pairs.senders[mask], -changes[mask])
     return sums.reshape(structure.n_atoms, 3, 3, -1)
 
 
@@ -170,9 +170,9 @@ def fit_bond_charges(
     n_features = features.shape[2]
     equations = _Equations.of(features, labels, quanta, start)
     before = _rms_folded(labels, quanta)
-    left = equations.left(np.zeros(n_features))
-    if np.abs(left).max(initial=0.0) < CLEAR or not equations.rows.any():
-        return FirstPrediction(np.zeros(n_features), before, before, _rms(left))
+    residuals = equations.left(np.zeros(n_features))
+    if np.abs(residuals).max(initial=0.0) < CLEAR or not equations.rows.any():
+        return FirstPrediction(np.zeros(n_features), before, before, _rms(residuals))
     charges = equations.solve()
     after = _rms_folded(labels - features @ charges, quanta)
     of_chosen, of_rest = equations.unsure(charges, of_others.rows)
@@ -231,16 +231,16 @@ class _Equations:
             near, errors = refine(self.rows, self.labels, self.start[None])
             if errors[0] <= good:
                 return np.asarray(near[0])
-        found = np.zeros((1, self.rows.shape[1]))
+        candidates = np.zeros((1, self.rows.shape[1]))
         for n_kept in KEPT:
             starts = [search_integers(self.rows, self.labels, scale, n_kept) for scale in SCALES]
-            found = np.vstack([found, *(start[:N_REFINED] for start in starts)])
-            found, errors = refine(self.rows, self.labels, found)
+            candidates = np.vstack([candidates, *(start[:N_REFINED] for start in starts)])
+            candidates, errors = refine(self.rows, self.labels, candidates)
             if errors.min() <= good:
                 break
         as_good = errors <= AS_GOOD * errors.min()
-        sizes = np.linalg.norm(found[as_good] @ self.rows.T, axis=1)
-        return np.asarray(found[as_good][sizes.argmin()])
+        sizes = np.linalg.norm(candidates[as_good] @ self.rows.T, axis=1)
+        return np.asarray(candidates[as_good][sizes.argmin()])
 
     def unsure(
         self, charges: Array, others: Array

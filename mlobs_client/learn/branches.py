@@ -228,14 +228,14 @@ def _find_unexplained(
     indices: Sequence[int], fractions: Array, lengths: Array
 ) -> list[Unexplained]:
     limit = OUTLYING * float(np.median(lengths)) if len(lengths) else 0.0
-    found = []
+    unexplained = []
     for index, fraction, length in zip(indices, fractions, lengths, strict=True):
         x, y, z = np.round(fraction, 4).tolist()
         largest = float(np.abs(fraction).max())
         if largest > AMBIGUOUS:
             reason = f"{largest:.2f} quanta away: a neighbouring branch explains it nearly as well"
-            found.append(Unexplained(int(index), (x, y, z), reason))
+            unexplained.append(Unexplained(int(index), (x, y, z), reason))
         elif length > limit:
             reason = f"{length / limit * OUTLYING:.0f} times the median residual away"
-            found.append(Unexplained(int(index), (x, y, z), reason))
-    return found
+            unexplained.append(Unexplained(int(index), (x, y, z), reason))
+    return unexplained

@@ -59,7 +59,7 @@ def committee_errors(
     structures = [one.structure for one in labelled]
     values = observe(structures, evaluators, frozenset(row.name for row in rows.values()))
     size = mean_size(labelled)
-    found = {}
+    errors = {}
     for quantity, row in rows.items():
         compared = [
             _compare(row, one, value[row.name] / row.to_users.factor)
@@ -73,8 +73,8 @@ def committee_errors(
                 "of energies to compare; give more structures to calibrate energies"
             )
             continue
-        found[quantity] = _join(row, compared, size)
-    return found
+        errors[quantity] = _join(row, compared, size)
+    return errors
 
 
 def mean_size(labelled: Sequence[LabelledStructure]) -> float:
@@ -105,7 +105,7 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
     by_formula = defaultdict(list)
     for each in compared:
         by_formula[each.one.formula].append(each)
-    found = []
+    corrected = []
     for alike in by_formula.values():
         if len(alike) == 1:
             continue
@@ -115,8 +115,8 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
         stretch = np.sqrt(len(alike) / (len(alike) - 1))
         for each in alike:
             members = each.label + stretch * (each.members - each.label - offsets)
-            found.append(_Compared(each.one, each.label, members))
-    return found
+            corrected.append(_Compared(each.one, each.label, members))
+    return corrected
 
 
 def _warn_of_offsets(offsets: Array, errors: Array) -> None:

@@ -143,5 +143,5 @@ def _fit(rows: Sequence[Array], labels: Sequence[Array]) -> Array:
     lengths = np.linalg.norm(matrix, axis=0)
     matrix /= np.where(lengths > 0.0, lengths, 1.0)
     normal = matrix.T @ matrix + RIDGE * np.eye(matrix.shape[1])
-    found = scipy.linalg.solve(normal, matrix.T @ right, assume_a="pos")
-    return np.asarray(found / np.where(lengths > 0.0, lengths, 1.0))
+    solution = scipy.linalg.solve(normal, matrix.T @ right, assume_a="pos")
+    return np.asarray(solution / np.where(lengths > 0.0, lengths, 1.0))

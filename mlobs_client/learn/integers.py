@@ -44,16 +44,16 @@ def search_integers(rows: Array, labels: Array, scale: float, n_kept: int) -> Ar
     variance = scale**2 * len(rows) / np.sum(rows**2)
     covariances = variance * rows  # of labels and parameters, given the previous labels
     numbers, costs = np.zeros((1, rows.shape[1])), np.zeros(1)
-    left = np.ones(len(rows), dtype=bool)
+    pending = np.ones(len(rows), dtype=bool)
     for _ in range(len(rows)):
-        variances = np.where(left, np.sum(covariances * rows, axis=1) + NOISE**2, np.inf)
+        variances = np.where(pending, np.sum(covariances * rows, axis=1) + NOISE**2, np.inf)
         place = int(variances.argmin())
-        left[place] = False
+        pending[place] = False
         gain = covariances[place] / variances[place]
         deviation = float(np.sqrt(variances[place]))
-        kept, surprises = _branch(labels[place] - numbers @ rows[place], costs, deviation, n_kept)
-        numbers = numbers[kept] + surprises[:, None] * gain
-        costs = costs[kept] + (surprises / deviation) ** 2
+        chosen, surprises = _branch(labels[place] - numbers @ rows[place], costs, deviation, n_kept)
+        numbers = numbers[chosen] + surprises[:, None] * gain
+        costs = costs[chosen] + (surprises / deviation) ** 2
         covariances = covariances - np.outer(covariances @ rows[place], gain)
     return np.asarray(numbers[costs.argsort(kind="stable")])
 
@@ -78,8 +78,8 @@ def refine(rows: Array, labels: Array, numbers: Array) -> tuple[Array, Array]:
     inverse = np.linalg.pinv(rows, rcond=RANK)
     for _ in range(N_ITERATIONS):
         numbers = numbers + fold_integers(labels - numbers @ rows.T) @ inverse.T
-    left = fold_integers(labels - numbers @ rows.T)
-    return numbers, np.asarray(np.sqrt(np.mean(left**2, axis=1)))
+    residuals = fold_integers(labels - numbers @ rows.T)
+    return numbers, np.asarray(np.sqrt(np.mean(residuals**2, axis=1)))
 
 
 def _branch(

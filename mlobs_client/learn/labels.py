@@ -124,15 +124,15 @@ def species_of(labelled: Sequence[LabelledStructure]) -> tuple[int, ...]:
 
 def numbers_by_species(labelled: Sequence[LabelledStructure]) -> dict[str, int] | None:
     """Return oxidation numbers of a data set by species; None if atoms of one species differ."""
-    found: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     for one in labelled:
         integers = one.oxidation_numbers
         if integers is None:
             return None
         for z, n in zip(one.structure.numbers.tolist(), integers.tolist(), strict=True):
-            if found.setdefault(z, n) != n:
+            if numbers.setdefault(z, n) != n:
                 return None
-    return {chemical_symbols[z]: n for z, n in sorted(found.items())}
+    return {chemical_symbols[z]: n for z, n in sorted(numbers.items())}
 
 
 def _label(

@@ -44,9 +44,9 @@ def tensor_parts(errors: Array, labels: Array, trend: Array) -> dict[str, dict[s
         "isotropic": _compare(_rms(error), float(isotropic.std())),
         "anisotropic": _compare(_rms_of_five(rest_error), _rms_of_five(rest - rest.mean(axis=0))),
     }
-    left = _deviation_without(isotropic, trend)
-    percent = None if left is None else 100.0 * _rms(error) / left
-    parts["isotropic"] |= {"deviation_without_trend": left, "percent_without_trend": percent}
+    deviation = _deviation_without(isotropic, trend)
+    percent = None if deviation is None else 100.0 * _rms(error) / deviation
+    parts["isotropic"] |= {"deviation_without_trend": deviation, "percent_without_trend": percent}
     return parts
 
 

@@ -51,14 +51,14 @@ class Pairs:
     def of(cls, structure: Structure, cutoff: float) -> Pairs:
         """Return all pairs within the cutoff, angstrom, in both orders."""
         cell = structure.cell * np.array(structure.pbc)[:, None] / ANGSTROM
-        found = matscipy.neighbours.neighbour_list(
+        neighbours = matscipy.neighbours.neighbour_list(
             "ijdD",
             positions=structure.positions / ANGSTROM,
             cell=complete_cell(cell),
             pbc=np.array(structure.pbc),
             cutoff=cutoff,
         )
-        return cls(*found)
+        return cls(*neighbours)
 
 
 def radial_functions(lengths: Array, reaches: Array) -> tuple[Array, Array]:
