@@ -116,10 +116,10 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -
 
 
 def data_frame(columns: Mapping[str, Any]) -> DataFrame:
-    """Make a table of pandas.
+    """Make a data frame of pandas.
 
     Args:
-        columns: sequences of one length, by their headers.
+        columns: columns of one length by their headers.
 
     Raises:
         RecordError: pandas is not installed.

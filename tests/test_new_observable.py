@@ -25,7 +25,7 @@ from mlobs_client.learn.committee_errors import committee_errors
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.learn.training import (
-    Settings,
+    TrainingSettings,
     data_digest,
     load_member,
     read_data_set,
@@ -148,7 +148,7 @@ def labelled_frames(path: Path) -> Path:
 
 def test_networks_learn_it_and_are_judged_by_its_components(tmp_path: Path) -> None:
     frames = labelled_frames(tmp_path / "frames.extxyz")
-    settings = Settings(
+    settings = TrainingSettings(
         kind=NAME, data=data_digest(frames), labels={NAME: ("tensors", 1.0)},
         oxidation_numbers=None, branches="fold", size="small", cutoff=atomic_tensors.CUTOFF,
         steps=KINDS[NAME].steps, rate=KINDS[NAME].rate, batch=4, test_fraction=0.2, seed=0,

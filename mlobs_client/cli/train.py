@@ -19,7 +19,7 @@ from mlobs_client.plot import plot_parity, save
 from mlobs_client.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:
-    from mlobs_client.learn.training import Settings
+    from mlobs_client.learn.training import TrainingSettings
 
 
 DIPOLE: Final = QUANTITIES["dipole"]
@@ -269,11 +269,11 @@ def _settings(
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
     options: Options,
-) -> Settings:
+) -> TrainingSettings:
     from mlobs_client.learn import training
     from mlobs_client.learn.networks import KINDS
 
-    return training.Settings(
+    return training.TrainingSettings(
         kind=kind,
         data=training.data_digest(options.frames),
         labels=dict(labels),

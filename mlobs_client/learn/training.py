@@ -41,7 +41,7 @@ ReportMember = Callable[[int, int, float], None]
 """Function that is called with member, step and last validation error."""
 
 
-class Settings(Table):
+class TrainingSettings(Table):
     """All settings that determine the members of a committee.
 
     Attributes:
@@ -87,7 +87,7 @@ def data_digest(path: Path | str) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_data_set(settings: Settings, path: Path | str) -> DataSet:
+def read_data_set(settings: TrainingSettings, path: Path | str) -> DataSet:
     """Read and prepare the structures of a committee.
 
     Raises:
@@ -111,7 +111,7 @@ def read_data_set(settings: Settings, path: Path | str) -> DataSet:
 
 
 def train_committee(
-    settings: Settings,
+    settings: TrainingSettings,
     data_set: DataSet,
     folder: Path | str,
     n_members: int,
@@ -196,7 +196,7 @@ def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
         raise ConfigError(f"--device {device}: cannot be used here ({reason})") from error
 
 
-def _agree(settings: Settings, path: Path) -> None:
+def _agree(settings: TrainingSettings, path: Path) -> None:
     """Store the settings, or compare them with those that are stored."""
     wanted = settings.model_dump(mode="json")
     if not path.exists():
@@ -213,7 +213,7 @@ def _agree(settings: Settings, path: Path) -> None:
 
 
 def _train_member(
-    settings: Settings,
+    settings: TrainingSettings,
     data_set: DataSet,
     path: Path,
     member: int,
@@ -244,7 +244,7 @@ def _train_member(
 
 
 def _make_fit(
-    settings: Settings, data_set: DataSet, checkpoint: Path, seed: int, device: str
+    settings: TrainingSettings, data_set: DataSet, checkpoint: Path, seed: int, device: str
 ) -> tuple[Fit, Architecture]:
     """Return the training of a member from its start, and the architecture of its network."""
     train, valid = (

@@ -55,7 +55,7 @@ STYLE: Final[dict[str, object]] = {
 }
 """Settings of matplotlib for all figures."""
 
-UNITS: Final = {
+AXIS_UNITS: Final = {
     "cm^-1": r"cm$^{-1}$",
     "1/cm^-1": r"states per cm$^{-1}$",
     "km/mol/cm^-1": r"km$\,$mol$^{-1}\,$cm",
@@ -183,7 +183,7 @@ def add_legend(
 
 def pretty(unit: str) -> str:
     """Return a unit as an axis shows it."""
-    return UNITS.get(unit, unit)
+    return AXIS_UNITS.get(unit, unit)
 
 
 def with_error(estimate: Estimate) -> str:

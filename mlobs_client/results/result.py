@@ -224,7 +224,7 @@ class Result:
             ) from error
 
     def to_pandas(self) -> DataFrame:
-        """Return :attr:`columns`, the table of ``.csv``, as one of pandas.
+        """Return :attr:`columns`, the table of ``.csv``, as a data frame of pandas.
 
         Raises:
             RecordError: pandas is not installed.

@@ -12,7 +12,12 @@ import pytest
 from ase import Atoms
 
 from mlobs_client.learn.data_set import DataSet
-from mlobs_client.learn.training import Settings, data_digest, read_data_set, train_committee
+from mlobs_client.learn.training import (
+    TrainingSettings,
+    data_digest,
+    read_data_set,
+    train_committee,
+)
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
 
@@ -93,11 +98,11 @@ RECIPES: dict[str, dict[str, float]] = {
 
 
 @pytest.fixture(scope="session")
-def settings(frames: Path) -> Callable[..., Settings]:
+def settings(frames: Path) -> Callable[..., TrainingSettings]:
     """Of a training that takes seconds."""
 
-    def get(kind: str, **others: object) -> Settings:
-        return Settings(
+    def get(kind: str, **others: object) -> TrainingSettings:
+        return TrainingSettings(
             **{
                 "kind": kind,
                 "data": data_digest(frames),
@@ -121,14 +126,16 @@ def settings(frames: Path) -> Callable[..., Settings]:
 class Committee:
     """One member, trained on ``frames``."""
 
-    settings: Settings
+    settings: TrainingSettings
     data_set: DataSet
     paths: list[Path]
 
 
 @pytest.fixture(scope="session")
 def trained(
-    frames: Path, settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+    frames: Path,
+    settings: Callable[..., TrainingSettings],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], Committee]:
     """Committees by kind, each trained once; read only."""
     made: dict[str, Committee] = {}

@@ -19,7 +19,7 @@ from mlobs_client.evaluate.derivatives import Derivative, Output
 from mlobs_client.evaluate.evaluation import Precision
 from mlobs_client.evaluate.mace.model import CompiledModel
 from mlobs_client.evaluate.model_files import quiet_third_parties
-from mlobs_client.evaluate.networks.atomic import AtomicNetwork, Quantity, architecture_of
+from mlobs_client.evaluate.networks.atomic import AtomicNetwork, NetworkKind, architecture_of
 from mlobs_client.evaluate.networks.plain import PlainModel, species_of
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 
@@ -48,7 +48,7 @@ DEFAULT_SETTING: Final = Setting()
 """Double precision, not compiled, on the CPU."""
 
 # Exactly these: classes derived from them (PolarMACE, MACELES) need more than neighbours.
-_KINDS: Final[dict[Quantity, tuple[str, tuple[type, ...]]]] = {
+_KINDS: Final[dict[NetworkKind, tuple[str, tuple[type, ...]]]] = {
     "energy": (
         "a potential",
         (modules.MACE, modules.ScaleShiftMACE, modules.EnergyDipolesMACE),
@@ -238,7 +238,7 @@ class MaceEvaluator(CommitteeEvaluator):
 
 def _models(
     networks: Modules,
-    quantity: Quantity,
+    quantity: NetworkKind,
     unit: float | Sequence[float],
     setting: Setting,
 ) -> tuple[PlainModel, ...]:
@@ -273,7 +273,7 @@ def _move(network: torch.nn.Module, setting: Setting) -> None:
         ) from error
 
 
-def _check_kind(name: str, network: torch.nn.Module, quantity: Quantity) -> None:
+def _check_kind(name: str, network: torch.nn.Module, quantity: NetworkKind) -> None:
     role, kinds = _KINDS[quantity]
     if type(network) not in kinds:
         raise ModelError(

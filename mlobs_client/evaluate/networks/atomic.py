@@ -19,7 +19,8 @@ with quiet_third_parties():
     from mace.modules import EnergyDipolesMACE
     from mace.tools.torch_tools import default_dtype
 
-Quantity = Literal["energy", "dipole", "energy_and_dipole", "polarizability"]
+NetworkKind = Literal["energy", "dipole", "energy_and_dipole", "polarizability"]
+"""Quantities that one network predicts."""
 
 
 class Inputs(NamedTuple):
@@ -48,7 +49,7 @@ class AtomicNetwork(torch.nn.Module):
         quantity: quantity to take from it.
     """
 
-    def __init__(self, network: torch.nn.Module, quantity: Quantity) -> None:
+    def __init__(self, network: torch.nn.Module, quantity: NetworkKind) -> None:
         super().__init__()
         self.network = network.eval().requires_grad_(False)
         device = next(network.parameters()).device
