@@ -194,7 +194,7 @@ def _analyse_curve(
         ),
         onset=_attempt(
             f"{curve.label}: no onset of arrest",
-            lambda: _find_onset(points, settings.fraction),
+            lambda: _find_arrest(points, settings.fraction),
         ),
     )
 
@@ -219,7 +219,7 @@ def _respond(by_field: Sequence[FieldRuns], direction: Array) -> Estimate:
     raise RecordError("no run is at zero field")
 
 
-def _find_onset(points: Sequence[Point], fraction: float) -> ArrestField:
+def _find_arrest(points: Sequence[Point], fraction: float) -> ArrestField:
     for point in points:
         reason = point.displacements.coefficient.no_error
         if point.field == 0.0 and reason:
