@@ -59,7 +59,7 @@ class Covariance:
 
     Attributes:
         tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
-        errors: shape ``(k, k)``, one sigma; NaN where the runs are too short.
+        errors: shape ``(k, k)``, one sigma, in the unit of the tensor; NaN where runs are too short.
         no_error: why the elements have no errors; empty where they have.
         mean: of the diagonal.
     """
@@ -77,7 +77,7 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     one of three or more runs is too short, leaving out one run at a time gives the errors.
 
     Args:
-        runs: each of shape ``(t, k)``; their mean is that of all.
+        runs: each of shape ``(t, k)``, all in one unit; their mean is that of all.
         interval: between samples, ps, for what estimates say where they have no error.
 
     Raises:
@@ -140,9 +140,9 @@ def _of_gaussians(
 
 
 def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Array:
-    """What is quadratic in a series, for all pairs of components, ``[i, j, ...]``; symmetric.
+    """Evaluate a quadratic function of a series for all pairs of components, ``[i, j, ...]``.
 
-    Mean over runs, weighted by their lengths; of pairs from their sums and differences.
+    Symmetric in i and j. Mean over runs, weighted by their lengths; of pairs from their sums and differences.
     """
     lengths = [len(run) for run in runs]
 
