@@ -1,7 +1,7 @@
 """Figures, styled once, with the numbers beside them.
 
-Each function takes results of :mod:`mlobs_client.analysis` and returns a :class:`Plot`: a figure
-together with what it shows. :func:`save` writes both: PNG and PDF, CSV and JSON of one stem.
+:func:`draw` makes a figure of a :class:`~mlobs_client.results.result.Result`, and :func:`write`
+writes both: PNG and PDF, and the files of the result.
 """
 
 import lazy_loader

@@ -131,10 +131,35 @@ def test_points_have_bars_and_are_open_without_an_error() -> None:
     y = (sure.without_error("too short"), sure, sure)
     points = Points("polarization", "field", "V/angstrom", np.array([-0.1, 0.0, 0.1]), y, "a")
     found = Result("test", points=(points,))
-    assert labels_of(found) == ["a", "bars: ±1 standard error", "open symbols: no error"]
+    bars = "bars: ±1 standard error,\nscatter of 4 runs"
+    assert labels_of(found) == ["a", bars, "open symbols: no error"]
     (axes,) = plot.draw(found).axes
     assert axes.get_xlabel() == r"field / V$\,$Å$^{-1}$"
     assert points.error_from == "too short; scatter of 4 runs"
+
+
+def test_numbers_of_blocks_that_differ_are_one_line_of_the_legend() -> None:
+    y = tuple(
+        Estimate(1.0, 0.1, "K", n, error_from=f"jackknife over {n} blocks") for n in (9, 12, 10)
+    )
+    points = Points("temperature", "field", "V/angstrom", np.arange(3.0), y, "a")
+    bars = "bars: ±1 standard error,\njackknife over 9 to 12\nblocks"
+    assert labels_of(Result("test", points=(points,))) == ["a", bars]
+
+
+def test_joined_points_are_a_line_with_a_band_and_only_chosen_quantities_are_drawn() -> None:
+    y = tuple(Estimate(x, 0.5 * x, "K", 9.0, error_from="one line") for x in (0.0, 1.0, 3.0))
+    axis = ("time", "ps", np.array([0.0, 2.0, 1.0]))  # a path may go back
+    line = Points("temperature", *axis, y, "a", is_line=True)
+    other = Points("pressure", *axis, y, "a")
+    figure = plot.draw(Result("test", points=(other, line)), quantities=["temperature"])
+    (axes,) = figure.axes
+    (drawn,) = axes.get_lines()
+    np.testing.assert_array_equal(drawn.get_data(), [axis[2], [0.0, 1.0, 3.0]])
+    (band,) = axes.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == 4.5
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["a", "band: ±1 standard error,\none line"]
 
 
 def test_a_line_through_points_has_their_colour_and_no_name_of_its_own() -> None:
