@@ -108,7 +108,7 @@ def draw(
     axis_names = {_x_label(panel[0]) for panel in panels}
     figure, all_axes = new_figure(len(panels), share_x=len(axis_names) == 1)
     for axes, panel in zip(all_axes, panels, strict=True):
-        _draw_panel(axes, panel, labels, marks or {})
+        _draw_panel(axes, panel, labels, marks or {}, are_integers=integers)
         if logarithmic:
             axes.set_xscale("log")
         if integers:
@@ -156,14 +156,19 @@ def _panels(title: str, chosen: Panel, *, logarithmic: bool) -> list[Panel]:
 
 
 def _draw_panel(
-    axes: Axes, panel: Panel, labels: Sequence[str], marks: Mapping[str, Sequence[float]]
+    axes: Axes,
+    panel: Panel,
+    labels: Sequence[str],
+    marks: Mapping[str, Sequence[float]],
+    *,
+    are_integers: bool,
 ) -> None:
     curves = [one for one in panel if isinstance(one, Curve)]
     heights = [float(np.max(np.abs(one.mean) + np.nan_to_num(one.error))) for one in curves]
     highest = max(heights, default=0.0)
-    power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
-    if len(curves) < len(panel):  # points are read off the axis
-        power = 0
+    # points and integers are read off the axis
+    is_scaled = len(curves) == len(panel) and not are_integers
+    power = _power(highest) if is_scaled else 0
     marked = {_label(one) for one in panel if isinstance(one, Points) and not one.is_line}
     for one in panel:
         _draw_one(axes, one, 10.0**-power, labels.index(_label(one)), marked)
@@ -177,6 +182,13 @@ def _draw_panel(
     unit = f"{scale}{'' if panel[0].unit == '1' else pretty(panel[0].unit)}"
     axes.set_ylabel(_short(panel[0].quantity) + (f" / {unit}" if unit else ""))
     _mark(axes, marks)
+
+
+def _power(highest: float) -> int:
+    """The power of ten that an axis is divided by, a multiple of three."""
+    if highest == 0.0 or 0.1 <= highest < 1000.0:
+        return 0
+    return 3 * math.floor(math.log10(highest) / 3)
 
 
 def _draw_one(

@@ -176,6 +176,27 @@ def test_a_line_through_points_has_their_colour_and_no_name_of_its_own() -> None
     assert {one.get_color() for one in axes.get_lines()} == {"#0072B2"}
 
 
+@pytest.mark.parametrize(
+    ("highest", "scale"), [(0.98, ""), (999.0, ""), (0.05, r"10$^{-3}\,$"), (1e3, r"10$^{3}\,$")]
+)
+def test_only_numbers_that_are_long_are_divided_by_a_power_of_ten(
+    highest: float, scale: str
+) -> None:
+    x = np.arange(3.0)
+    curve = Curve.of_one_series("charge", "e", "time", "ps", x, highest * x / 2.0, "a")
+    (axes,) = plot.draw(Result("test", (curve,))).axes
+    assert axes.get_ylabel() == f"charge / {scale}$e$"
+
+
+@pytest.mark.parametrize("end", [-2e-2, -2.0])
+def test_integers_are_those_of_the_numbers_also_where_these_are_small(end: float) -> None:
+    path = Curve.of_one_series("dipole", "e a", "fraction", "1", np.arange(2.0), [0.0, end], "O")
+    (axes,) = plot.draw(Result("test", (path,)), integers=True).axes
+    drawn = [float(one.vertices[0, 1]) for one in axes.collections[-1].get_paths()]
+    assert drawn == list(range(round(end), 1))
+    assert axes.lines[0].get_ydata()[1] == end
+
+
 def test_integers_of_a_path_are_lines() -> None:
     along = np.array([0.0, -0.7, -1.2, -2.0])
     path = Curve.of_one_series("dipole", "e a", "fraction", "1", np.arange(4.0), along, "O")
