@@ -94,7 +94,8 @@ def command(
         click.echo(line)
     from mlobs_client.plot import write
 
-    for path in write(_result(found, (client, data)), output):
+    files = (client, data, client.parent / config.structure)
+    for path in write(_result(found, files), output):
         click.echo(path)
 
 

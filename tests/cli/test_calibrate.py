@@ -107,7 +107,7 @@ def test_alpha_of_all_quantities_with_labels_is_shown_drawn_and_written(folder, 
     assert drawn == pytest.approx(found)
     models = {path.name for path in folder.glob("*.model")}
     inputs = {Path(path).name for path in result.provenance.inputs}
-    assert inputs == {"frames.extxyz", "client.toml"} | models
+    assert inputs == {"frames.extxyz", "client.toml", "init.xyz"} | models
     assert {"torch", "mace-torch"} <= set(result.provenance.versions)
     assert (folder / "figure.png").exists()
     card = read_card(sorted(folder.glob("potential-*.model")))["forces"]
