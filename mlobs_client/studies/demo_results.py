@@ -157,8 +157,10 @@ def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
     for label, (curve, estimator) in curves.items():
         said = f"{label}: χ = {with_error(curve.susceptibility)}"
         line, averages = curve.parts(said, estimator)
-        note = name_errors("χ: ±1 standard error", [curve.susceptibility])
-        lines.append(replace(line, details={NOTE: note}))
+        if not curve.susceptibility.no_error:
+            note = name_errors("χ: ±1 standard error", [curve.susceptibility])
+            line = replace(line, details={NOTE: note})
+        lines.append(line)
         points.append(averages)
         numbers |= curve.numbers(label)
     inputs = {path for runs in (*classical, *quantum) for path in runs.inputs}
