@@ -173,7 +173,7 @@ def _draw_panel(
     for one in panel:
         _draw_one(axes, one, 10.0**-power, labels.index(_label(one)), marked)
     if len(curves) == len(panel):
-        lowest = min(float(np.min(one.mean)) for one in curves)
+        lowest = min(float(np.min(one.mean - np.nan_to_num(one.error))) for one in curves)
         axes.axhline(0.0, color="0.6", linewidth=0.4, zorder=0)
         axes.margins(y=0.14 if marks else 0.04)
         axes.set_ylim(bottom=min(-0.03 * highest, 1.05 * lowest) / 10.0**power)

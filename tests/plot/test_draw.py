@@ -138,6 +138,14 @@ def test_points_have_bars_and_are_open_without_an_error() -> None:
     assert points.error_from == "too short; scatter of 4 runs"
 
 
+def test_the_band_of_the_lowest_point_is_within_the_axes() -> None:
+    grid = np.arange(3.0)
+    blocks = np.array([[1.0, -4.0, 1.0], [1.0, -6.0, 1.0], [1.0, -5.0, 1.0]])
+    curve = Curve("dielectric function, real", "1", "wavenumber", "cm^-1", grid, blocks)
+    (axes,) = plot.draw(Result("test", (curve,))).axes
+    assert axes.get_ylim()[0] < -5.0 - curve.error[1]
+
+
 def test_numbers_of_blocks_that_differ_are_one_line_of_the_legend() -> None:
     y = tuple(
         Estimate(1.0, 0.1, "K", n, error_from=f"jackknife over {n} blocks") for n in (9, 12, 10)

@@ -119,5 +119,5 @@ def test_positions_of_several_runs_are_cut_like_everything_else(finished_run: Pa
         np.testing.assert_array_equal(one.steps, whole.steps[late])
         np.testing.assert_array_equal(one.values, whole.values[late])
         assert len(one.cells) == len(one.steps)
-    with pytest.raises(RecordError, match="shorter than the 1.0 ps of --skip"):
+    with pytest.raises(RecordError, match=r"shorter than the 1\.0 ps of --skip"):
         RunSet((prefix,), skip=1.0).positions()
