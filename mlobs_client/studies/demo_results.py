@@ -175,8 +175,10 @@ def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
     return rows, [folder / "polarization.png"]
 
 
-def _curve(sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]) -> tuple[PolarizationCurve, str]:
-    """Return the polarization and its estimator, from differences to the first run, which has no field.
+def _curve(
+    sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]
+) -> tuple[PolarizationCurve, str]:
+    """Return the changes against the first run, which has no field, and their estimator.
 
     The dipole of so short a run still depends on its start, which all runs share. The start
     cancels in differences at the same step, and the effect of the field is left. Without a field
