@@ -2,7 +2,7 @@
 
     python figure.py
 
-reads ``runs/`` and writes ``polarization.png``, ``.pdf``, ``.csv`` and ``.json``, and
+reads ``runs/`` and writes ``polarization.png``, ``.pdf``, ``.csv``, ``.json`` and ``.h5``, and
 ``expected.json``, the points with the exact ones.
 """
 
@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mlobs_client import Structure
 from mlobs_client.evaluate.toys import double_well
-from mlobs_client.plot import COLORS, STYLE, Plot, save
-from mlobs_client.results import Estimate, mean
+from mlobs_client.plot import write
+from mlobs_client.results import Estimate, Points, Result, mean
 from mlobs_client.studies import Run
 from mlobs_client.units import ANGSTROM, KELVIN, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
@@ -68,7 +67,37 @@ def measured(folder: Path) -> Estimate:
     return mean(series, "uC/cm^2")
 
 
-def points() -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class Average:
+    """What one run found.
+
+    Attributes:
+        run: its name in campaign.toml.
+        field: that acts, V/angstrom.
+        field_error: of the field, which is measured where it is not fixed, V/angstrom.
+        polarization: along x.
+        exact: uC/cm^2, where the displacement is fixed.
+    """
+
+    run: str
+    field: float
+    field_error: float
+    polarization: Estimate
+    exact: float | None
+
+    def as_json(self) -> dict[str, object]:
+        """All of it, with units."""
+        return {
+            "run": self.run,
+            "field (V/angstrom)": self.field,
+            "error of the field": self.field_error,
+            "polarization (uC/cm^2)": self.polarization.value,
+            "error": self.polarization.error,
+            "exact": self.exact,
+        }
+
+
+def averages() -> list[Average]:
     """One for each run."""
     found = []
     for run in tomllib.loads((HERE / "campaign.toml").read_text())["runs"]:
@@ -80,48 +109,33 @@ def points() -> list[dict[str, object]]:
             field -= to_field * polarization.value
             scatter = to_field * polarization.error
             exact = exact_curve(np.array([said["value"] * VOLT_PER_ANGSTROM]))[1][0]
-        found.append(
-            {
-                "run": run["name"],
-                "field (V/angstrom)": field,
-                "error of the field": scatter,
-                "polarization (uC/cm^2)": polarization.value,
-                "error": polarization.error,
-                "exact": exact,
-            }
-        )
+        found.append(Average(run["name"], field, scatter, polarization, exact))
     return found
 
 
-def draw(found: list[dict[str, object]]) -> Figure:
-    """Polarization against the field that acts."""
-    with mpl.rc_context(STYLE):
-        figure = Figure()
-        axes = figure.subplots()
-        displacements = np.linspace(-1.9, 1.9, 300) * VOLT_PER_ANGSTROM
-        axes.plot(*exact_curve(displacements), color="0.6", label="exact, 300 K, fixed $D$")
-        kinds = (("displacement", "fixed $D$", "o"), ("left", "fixed $E$, from the left", ">"))
-        for color, (kind, label, marker) in zip(
-            COLORS, (*kinds, ("right", "fixed $E$, from the right", "<")), strict=False
-        ):
-            rows = [row for row in found if kind in str(row["run"])]
-            x, dx, y, dy = (np.array([row[name] for row in rows]) for name in tuple(rows[0])[1:5])
-            axes.errorbar(x, y, dy, dx, color=color, fmt=marker, markersize=3.5, capsize=2.0,
-                          linewidth=0.8, label=label)  # fmt: skip
-        axes.set_xlabel(r"electric field / V$\,$Å$^{-1}$")
-        axes.set_ylabel(r"polarization / µC$\,$cm$^{-2}$")
-        figure.legend(loc="outside upper center", ncols=2)
-        figure.set_figheight(figure.get_figheight() + 0.3)
-        return figure
+def against_field(found: list[Average]) -> Result:
+    """Polarization against the field that acts; errors of fields are in ``expected.json``."""
+    axis = ("polarization", "electric field", "V/angstrom")
+    fields, exact = exact_curve(np.linspace(-1.9, 1.9, 300) * VOLT_PER_ANGSTROM)
+    line = tuple(Estimate(one, 0.0, "uC/cm^2", 1.0) for one in exact.tolist())
+    points = [Points(*axis, fields, line, "exact, 300 K, fixed $D$", is_line=True)]
+    for kind, label in (
+        ("displacement", "fixed $D$"),
+        ("left", "fixed $E$, from the left"),
+        ("right", "fixed $E$, from the right"),
+    ):
+        of_kind = [one for one in found if kind in one.run]
+        estimates = tuple(one.polarization for one in of_kind)
+        points.append(Points(*axis, np.array([one.field for one in of_kind]), estimates, label))
+    return Result("polarization at a fixed displacement and in fields", points=tuple(points))
 
 
 def main() -> None:
     """Write the figure and the table."""
-    found = points()
-    columns = {name: [row[name] for row in found] for name in found[0]}
-    columns["exact"] = [np.nan if value is None else value for value in columns["exact"]]
-    save(Plot(draw(found), columns, {}), HERE / "polarization")
-    (HERE / "expected.json").write_text(json.dumps(found, indent=1) + "\n")
+    found = averages()
+    write(against_field(found), HERE / "polarization")
+    content = [one.as_json() for one in found]
+    (HERE / "expected.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from crystal import OXIDATION_NUMBERS, WORK, born_charges
 
 from mlobs_client.evaluate import OxidationNumbers, check_single_valued, mace
 from mlobs_client.learn import Label, load_member, read_labelled
-from mlobs_client.plot import plot_parity, save
+from mlobs_client.plot import write
+from mlobs_client.results import Parity, Result
 
 HERE = Path(__file__).resolve().parent
 N_BORN = 5  # structures; each takes 240 evaluations of the formula
@@ -109,11 +110,13 @@ def main() -> None:
     results["crystal"], reference, predicted = compare_born_charges(work)
     (HERE / "results.json").write_text(json.dumps(results, indent=1, default=float) + "\n")
     off = ~np.eye(3, dtype=bool)
-    points = {
-        "diagonal": (reference[..., ~off].ravel(), predicted[..., ~off].ravel()),
-        "off-diagonal": (reference[..., off].ravel(), predicted[..., off].ravel()),
-    }
-    save(plot_parity(points, "Born charges", "e"), work / "born_charges")
+    parities = tuple(
+        Parity(
+            "Born charges", "e", reference[..., part].ravel(), predicted[..., part].ravel(), name
+        )
+        for name, part in (("diagonal", ~off), ("off-diagonal", off))
+    )
+    write(Result("Born charges of the crystal", parities=parities), work / "born_charges")
     shutil.copy(work / "born_charges.png", HERE / "born_charges.png")
     shutil.copy(work / "liquid_shifted" / "parity_dipole.png", HERE / "liquid.png")
 

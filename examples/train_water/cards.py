@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
+from mlobs_client.plot import write
+from mlobs_client.results import Parity, Result
+
 AXES = {
-    "potential": ("force", "eV/Å"),
-    "dipole": ("dipole of the cell", "e Å"),
-    "polarizability": ("polarizability of the cell", "Å³"),
+    "potential": ("force", "eV/angstrom"),
+    "dipole": ("dipole of the cell", "e angstrom"),
+    "polarizability": ("polarizability of the cell", "angstrom^3"),
 }
 TEXTS = {
     "potential": """\
@@ -80,18 +79,16 @@ COLUMNS = {
 
 
 def plot_parity(kind: str, reference: np.ndarray, prediction: np.ndarray, path: Path) -> None:
-    """Predicted against reference components on the held-out frames."""
-    name, unit = AXES[kind]
-    error = float(np.sqrt(np.mean((prediction - reference) ** 2)))
-    figure, axes = plt.subplots(figsize=(4, 4), layout="constrained")
-    ends = [reference.min(), reference.max()]
-    axes.plot(ends, ends, color="0.7", linewidth=1)
-    axes.plot(reference, prediction, ".", markersize=2 if kind == "potential" else 5)
-    axes.set_xlabel(f"reference {name} ({unit})")
-    axes.set_ylabel(f"mean of the committee ({unit})")
-    axes.set_title(f"test frames: RMSE {error:.3g} {unit}", fontsize=10)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    """Predicted against reference components on the held-out frames.
+
+    Args:
+        kind: of networks.
+        reference: shape ``(n,)``, in the unit of ``AXES``.
+        prediction: shape ``(n,)``, mean of the committee.
+        path: of the picture; the numbers go with it.
+    """
+    one = Parity(*AXES[kind], reference, prediction, "test frames")
+    write(Result(f"{kind} on test frames", parities=(one,)), path.with_suffix(""))
 
 
 def tabulate(kind: str, card: dict[str, Any]) -> list[str]:

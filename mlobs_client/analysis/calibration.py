@@ -24,6 +24,7 @@ import numpy as np
 from scipy import stats
 
 from mlobs_client.errors import ConfigError
+from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array, Integers
 
 FEWEST_MEMBERS: Final = 3
@@ -126,6 +127,44 @@ class Calibration:
     largest_spread: float
     coverage: tuple[Coverage, Coverage]
     rank_correlation: float | None
+
+    @property
+    def error_from(self) -> str:
+        """What made the errors, for a reader."""
+        return f"bootstrap over {self.n_frames} structures"
+
+    def numbers(self, quantity: str) -> dict[str, Estimate]:
+        """Alpha, by both formulas where there are two, with the quantity in their names."""
+        found = {f"alpha of {quantity}": (self.alpha, self.error)}
+        if self.mean_of_ratios is not None:
+            found[f"alpha of {quantity}, mean of ratios"] = self.mean_of_ratios
+        return {
+            name: Estimate(value, error, "1", self.n_frames, error_from=self.error_from)
+            for name, (value, error) in found.items()
+        }
+
+    @property
+    def details(self) -> dict[str, str | float]:
+        """All that has no error, by names for a reader, in the unit of the errors."""
+        within = zip(("one spread", "two spreads"), self.coverage, strict=True)
+        return {
+            "members": self.n_members,
+            "structures": self.n_frames,
+            "rms error": self.rms_error,
+            "rms spread without alpha": self.rms_spread,
+            "smallest spread without alpha": self.smallest_spread,
+            "largest spread without alpha": self.largest_spread,
+            **{
+                f"share of errors within {name}{which}": share
+                for name, part in within
+                for which, share in (("", part.observed), (", expected", part.expected))
+            },
+            **(
+                {}
+                if self.rank_correlation is None
+                else {"rank correlation of errors and spreads": self.rank_correlation}
+            ),
+        }
 
 
 def calibrate(data: Errors, seed: int = 0) -> Calibration:

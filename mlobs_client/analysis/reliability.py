@@ -7,7 +7,15 @@ from typing import Final
 
 import numpy as np
 
-from mlobs_client.analysis.calibration import Errors, bootstrap_weights, standard_error
+from mlobs_client.analysis.calibration import (
+    Calibration,
+    Errors,
+    bootstrap_weights,
+    standard_error,
+)
+from mlobs_client.results.curve import Curve
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.result import Points
 from mlobs_client.structure import Array
 
 MOST_BINS: Final = 10
@@ -32,6 +40,26 @@ class Reliability:
     errors: Array
     uncertainties: Array
     slope: float
+
+    def parts(self, quantity: str, unit: str, found: Calibration) -> tuple[Curve, Points]:
+        """The line of a perfect committee and the bins, as parts of a result.
+
+        The line is a little above the diagonal: the mean of few members has an error of its own.
+
+        Args:
+            quantity: such as ``"forces"``.
+            unit: of errors and spreads.
+            found: what the same errors say about the whole committee.
+        """
+        name, axis = f"rms error of {quantity}", (f"calibrated spread of {quantity}", unit)
+        ends = np.array([0.0, 1.1 * float(self.spreads.max())])
+        line = Curve.of_one_series(name, unit, *axis, ends, self.slope * ends, "perfect committee")
+        bins = tuple(
+            Estimate(error, by, unit, found.n_frames, error_from=found.error_from)
+            for error, by in zip(self.errors.tolist(), self.uncertainties.tolist(), strict=True)
+        )
+        details = {**found.details, "slope of a perfect committee": self.slope}
+        return line, Points(name, *axis, self.spreads, bins, "bins of structures or atoms", details)
 
 
 def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:

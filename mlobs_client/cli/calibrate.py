@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mlobs_client import units
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import ResultName
+from mlobs_client.cli.options import ResultName, command_line
 from mlobs_client.client import config as client_file
 from mlobs_client.errors import ConfigError
 from mlobs_client.quantities import OF_DATA_SETS, QUANTITIES
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlobs_client.client.config import ClientConfig
     from mlobs_client.learn.calibration import CommitteeCalibration
     from mlobs_client.learn.labels import Label
+    from mlobs_client.results.result import Result
 
 LABELLED: Final = {row.name: row for row in (*QUANTITIES.values(), *OF_DATA_SETS) if row.label}
 KEYS: Final = {name: row.label for name, row in LABELLED.items()}
@@ -47,7 +48,7 @@ errors"""
 @click.argument("data", metavar="DATA.extxyz", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", default="reliability", show_default=True, type=ResultName(),
-    help="The reliability diagram: OUTPUT.png, .pdf, .csv, .json.",
+    help="The reliability diagram: OUTPUT.png, .pdf, .csv, .json, .h5.",
 )  # fmt: skip
 @click.option(
     "--key", "keys", multiple=True, metavar="QUANTITY=NAME",
@@ -91,7 +92,10 @@ def command(
     click.echo(LEGEND)
     for line in (*_by_mean_of_ratios(found), *_write(config, data, found)):
         click.echo(line)
-    for path in _draw(found, output):
+    from mlobs_client.plot import write
+
+    files = (client, data, client.parent / config.structure)
+    for path in write(_result(found, files), output):
         click.echo(path)
 
 
@@ -187,14 +191,27 @@ def _write(
     return lines
 
 
-def _draw(found: Mapping[str, CommitteeCalibration], output: Path) -> tuple[Path, ...]:
+def _result(found: Mapping[str, CommitteeCalibration], files: Iterable[Path]) -> Result:
+    """The reliability diagrams of all quantities, and alpha with its error."""
     from mlobs_client.analysis.reliability import reliability
-    from mlobs_client.plot import plot_reliability, save
+    from mlobs_client.results.result import Provenance, Result
 
-    diagrams = {
-        quantity: (
-            one.calibration, reliability(one.errors, one.calibration.alpha), one.errors.unit
+    diagrams = [
+        reliability(one.errors, one.calibration.alpha).parts(
+            quantity, one.errors.unit, one.calibration
         )
         for quantity, one in found.items()
-    }  # fmt: skip
-    return save(plot_reliability(diagrams), output)
+    ]
+    numbers = {
+        name: number
+        for quantity, one in found.items()
+        for name, number in one.calibration.numbers(quantity).items()
+    }
+    models = {path for one in found.values() for path in one.models}
+    return Result(
+        "calibration of committees",
+        tuple(line for line, _ in diagrams),
+        tuple(bins for _, bins in diagrams),
+        numbers,
+        provenance=Provenance.of({*files, *models}, command_line()),
+    )

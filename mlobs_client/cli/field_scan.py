@@ -17,11 +17,11 @@ from mlobs_client.campaign.results import Skip
 from mlobs_client.cli.campaign import SkipType, campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, ResultName, command_line
-from mlobs_client.plot import save, write
+from mlobs_client.plot import write
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.result import Provenance
 from mlobs_client.studies.field_scan import Scan, Settings, analyse
-from mlobs_client.studies.field_scan_figure import distributions, plot_field_scan
+from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
 from mlobs_client.studies.samples import read_samples
 from mlobs_client.studies.scan_check import check_scan
 
@@ -112,7 +112,7 @@ def command(
 
     Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
     length, orientation, diffusion against field) and OUTPUT-distributions (O-H lengths, O-O
-    distances, orientations; also as .h5), each as .png, .pdf, .csv, .json. D is that with the
+    distances, orientations), each as .png, .pdf, .csv, .json, .h5. D is that with the
     centre of mass at rest. What rests on fewer than 20 independent samples, and D where
     displacements do not grow as t^1, has no error.
     """
@@ -122,11 +122,12 @@ def command(
         complete(campaign, f"mlobs field-scan {file} -o {output}, with the same options")
     log_to_console(logging.WARNING)
     settings = Settings(blocks, window, viscosity, fraction)
-    curves = analyse(read_samples(campaign, skip), settings)
+    samples = read_samples(campaign, skip)
+    curves = analyse(samples, settings)
     _show(curves)
-    origin = Provenance.of((file,), command_line())
+    origin = Provenance.of({file}.union(*(one.inputs for one in samples)), command_line())
     for path in (
-        *save(plot_field_scan(curves), output),
+        *write(against_field(curves, origin), output, quantities=DRAWN),
         *write(distributions(curves, origin), output.with_name(f"{output.name}-distributions")),
     ):
         click.echo(path)

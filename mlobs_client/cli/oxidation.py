@@ -92,11 +92,10 @@ def command(
         from mlobs_client.results.result import Provenance, Result
 
         label = f"{symbol} (atom {atom}): N = {found.value:+d}".replace("-", "−")
-        files = (path,) if client is None else (path, client)
         result = Result(
             "oxidation number",
             (curve_along_path(found.along, label),),
-            provenance=Provenance.of(files, command_line()),
+            provenance=Provenance.of([path, *_files_of(client)], command_line()),
         )
         for written in write(result, output, integers=True):
             click.echo(written)
@@ -142,6 +141,17 @@ def _labels(images: list[Atoms], path: Path, key: str) -> Array:
             )
         labels.append(known[key])
     return np.array(labels, dtype=np.float64)
+
+
+def _files_of(client: Path | None) -> list[Path]:
+    """The client file, and what it names: the structure and the models."""
+    if client is None:
+        return []
+    from mlobs_client.client import config as client_file
+    from mlobs_client.client.build import model_files
+
+    config = client_file.load_config(client)
+    return [client, client.parent / config.structure, *model_files(config, client.parent)]
 
 
 def _evaluate(images: list[Atoms], client: Path) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 import numpy as np
 
+from mlobs_client.analysis.vibrations.bands import member_spreads
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
 from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
@@ -156,8 +157,9 @@ def finish(spectrum: Curve, wanted: Wanted, integrator: Integrator, runs: RunSet
         ConfigError: a time step that the runs do not have.
     """
     shown = integrator.treat(spectrum, wanted, runs)
-    say(window_report(shown.between(wanted.low, wanted.high)))
     part = replace(shown.between(wanted.low, wanted.high), label=wanted.prefixes[0].name)
+    say(window_report(part))
+    say(member_report(part))
     result = Result(shown.quantity, (part,), provenance=provenance(runs.runs))
     for path in write(result, wanted.output):
         click.echo(path)
@@ -178,6 +180,20 @@ def estimated(curve: Curve, samples: Samples) -> Curve:
 def provenance(runs: Iterable[Run]) -> Provenance:
     """The command line, and the files of runs that it has read."""
     return Provenance.of({path for run in runs for path in run.inputs}, command_line())
+
+
+def member_report(spectrum: Curve) -> Iterator[str]:
+    """Say how far the members of the committee disagree about the peaks."""
+    if spectrum.members is None:
+        return
+    peaks = member_spreads(spectrum)
+    listed = ", ".join(
+        f"{at:.1f} (not a single band in all members)" if np.isnan(by) else f"{at:.1f} ± {by:.1f}"
+        for at, by in peaks
+    )
+    yield f"peaks, and their spread over {len(spectrum.members)} members: " + (
+        f"{listed} cm^-1" if peaks else "none stands out of the noise"
+    )
 
 
 def window_report(spectrum: Curve) -> Iterator[str]:

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from mlobs_client.cli import train_progress, train_report
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange
-from mlobs_client.plot import plot_parity, save
+from mlobs_client.cli.options import FiniteRange, command_line
+from mlobs_client.plot import write
 from mlobs_client.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ def _train(
     from mlobs_client.files import write_json
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
+    from mlobs_client.results.result import Provenance, Result
 
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
@@ -258,9 +259,13 @@ def _train(
         **accuracy.as_json(),
     }
     write_json(options.output / "report.json", content)
+    origin = Provenance.of((options.frames, *paths), command_line())
     for name, compared in accuracy.compared.items():
-        save(plot_parity(compared.curves, compared.quantity, compared.unit),
-             options.output / f"parity_{name}")  # fmt: skip
+        title = f"{compared.quantity} on structures held out"
+        write(
+            Result(title, parities=compared.parities, provenance=origin),
+            options.output / f"parity_{name}",
+        )
 
 
 def _settings(

@@ -13,15 +13,14 @@ from mlobs_client.evaluate.evaluation import (
     Evaluation,
     Evaluator,
     Gradient,
-    TabulatedEvaluation,
     Values,
 )
-from mlobs_client.evaluate.jet import fixed_charges, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, fixed_charges
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.structure import Structure
 
 
-class FormalCharges:
+class FormalCharges(JetEvaluator):
     r"""The dipole :math:`e \sum_I N_I R_I`, and Born charges :math:`N_I`.
 
     Args:
@@ -33,13 +32,8 @@ class FormalCharges:
     def __init__(self, numbers: OxidationNumbers) -> None:
         self._numbers = numbers
 
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        jets = [
-            fixed_charges(self._numbers.of(one).astype(float), one.positions) for one in structures
-        ]
-        return tabulate(jets, wanted)
+    def _observe(self, structure: Structure) -> dict[str, Jet]:
+        return fixed_charges(self._numbers.of(structure).astype(float), structure.positions)
 
 
 class WithFormalCharges:

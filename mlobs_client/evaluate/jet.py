@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.structure import Array
+from mlobs_client.structure import Array, Structure
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,20 @@ def tabulate(jets: Sequence[Mapping[str, Jet]], wanted: frozenset[str]) -> Tabul
             for jet in jets
         ],
     )
+
+
+class JetEvaluator(ABC):
+    """An evaluator that gives all its observables, one structure after the other."""
+
+    def __call__(
+        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
+    ) -> TabulatedEvaluation:
+        """Evaluate the ``wanted`` observables, always with their derivatives."""
+        return tabulate([self._observe(structure) for structure in structures], wanted)
+
+    @abstractmethod
+    def _observe(self, structure: Structure) -> Mapping[str, Jet]:
+        """Return all observables of one structure."""
 
 
 def strain_derivative(vectors: Array, by_vectors: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
     )
 
 
-def is_in_vacuum(paths: Sequence[Path]) -> bool | None:
+def is_in_vacuum(paths: Iterable[Path]) -> bool | None:
     """Return whether vacuum surrounds the atoms along all lattice vectors, or there is no cell.
 
     Args:

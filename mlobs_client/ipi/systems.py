@@ -86,6 +86,16 @@ class System:
         """True if the mean kinetic energy corresponds to :attr:`temperature`."""
         return bool(self.dynamics) and self.dynamics <= THERMOSTATTED
 
+    @property
+    def starts(self) -> list[Path]:
+        """Return the files that ``<initialize>`` names and that are there; they may hold masses."""
+        tags = [
+            *self.element.findall("initialize/file"),
+            *(m for m in self.element.findall("initialize/masses") if m.get("mode") != "manual"),
+        ]
+        paths = [self.path.parent / (one.text or "").strip() for one in tags]
+        return [path for path in paths if path.is_file()]
+
     def masses(self, labels: tuple[str, ...]) -> Array | None:
         """Return the masses of all atoms.
 

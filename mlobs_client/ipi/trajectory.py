@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +14,7 @@ import numpy as np
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.continuation import collect_beads, find_history
 from mlobs_client.ipi.frames import FrameLocation, find_frames
-from mlobs_client.ipi.xyz import parse_frame
+from mlobs_client.ipi.xyz import Parsed, parse_frame
 from mlobs_client.structure import Array, Integers, Structure
 
 logger = logging.getLogger(__name__)
@@ -23,28 +23,16 @@ POSITION_QUANTITIES = frozenset({"positions", "x_centroid", "x_centroid_even", "
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A frame of a trajectory.
+class Frame(Parsed):
+    """A frame of a trajectory, with its place in the run.
 
     Attributes:
         step: step of i-PI, or the number of the frame if the file has no steps.
         bead: bead; 0 for centroids and single files.
-        quantity: "positions", "velocities", "forces", ... as in i-PI's input.
-        numbers: shape ``(n_atoms,)``, atomic numbers.
-        values: shape ``(n_atoms, 3)``, atomic units.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
-        labels: labels of the atoms in the file, such as ``D`` or ``O18``, which imply masses.
-        masses: shape ``(n_atoms,)``, electron masses, from a column of extended xyz; else None.
     """
 
-    step: int
-    bead: int
-    quantity: str
-    numbers: Integers
-    values: Array
-    cell: Array | None
-    labels: tuple[str, ...]
-    masses: Array | None = None
+    step: int = field(kw_only=True)
+    bead: int = field(kw_only=True)
 
     @property
     def structure(self) -> Structure:
@@ -157,16 +145,7 @@ class TrajectoryReader:
         comment, lines = place.read(file)
         parsed = parse_frame(comment, lines, f"{place.path}:{place.line}", self._columns)
         bead = place.bead if self._has_beads else self.bead
-        return Frame(
-            step,
-            bead,
-            parsed.quantity,
-            parsed.numbers,
-            parsed.values,
-            parsed.cell,
-            parsed.labels,
-            parsed.masses,
-        )
+        return Frame(**vars(parsed), step=step, bead=bead)
 
 
 def _check_labels(

@@ -31,7 +31,16 @@ _PROPERTIES: Final = re.compile(r'Properties="?([^"\s]+)')
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame without step and bead, in atomic units; see :class:`Frame`."""
+    """A frame without step and bead.
+
+    Attributes:
+        quantity: "positions", "velocities", "forces", ... as in i-PI's input.
+        numbers: shape ``(n_atoms,)``, atomic numbers.
+        values: shape ``(n_atoms, 3)``, atomic units.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
+        labels: labels of the atoms in the file, such as ``D`` or ``O18``, which imply masses.
+        masses: shape ``(n_atoms,)``, electron masses, from a column of extended xyz; else None.
+    """
 
     quantity: str
     numbers: Integers

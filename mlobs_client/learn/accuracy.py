@@ -21,6 +21,7 @@ from mlobs_client.learn.data_set import DataSet
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.learn.tensor_parts import composition_and_volume, tensor_parts
 from mlobs_client.quantities import QUANTITIES, Quantity, of_members
+from mlobs_client.results.parity import Parity
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
 
@@ -65,19 +66,15 @@ class Compared:
         return QUANTITIES[self.name].components
 
     @property
-    def curves(self) -> dict[str, tuple[Array, Array]]:
-        """Reference and mean of the committee, by class if there are several, else by component.
-
-        Both have shape ``(n,)``, in ``unit``.
-        """
+    def parities(self) -> tuple[Parity, ...]:
+        """Reference and mean of the committee, by class if there are several, else by component."""
+        chosen: dict[str, Any] = {name: np.s_[:, i] for name, i in self._components.items()}
         if len({*self.classes}) > 1 or self.reference.shape[1] == 1:
-            return {
-                one: (self.reference[kept].ravel(), self.mean[kept].ravel())
-                for one, kept in self._rows.items()
-            }
-        return {
-            name: (self.reference[:, i], self.mean[:, i]) for name, i in self._components.items()
-        }
+            chosen = dict(self._rows)
+        return tuple(
+            Parity(self.quantity, self.unit, self.reference[at].ravel(), self.mean[at].ravel(), one)
+            for one, at in chosen.items()
+        )
 
     @property
     def _rows(self) -> dict[str, npt.NDArray[np.bool_]]:

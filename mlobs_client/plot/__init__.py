@@ -1,8 +1,7 @@
 """Draw figures in one style, and write them with their numbers.
 
-:func:`draw` draws any :class:`~mlobs_client.results.result.Result`, and :func:`write` writes figure
-and result. Other functions return a :class:`Plot`, a figure with its numbers, and :func:`save`
-writes both: PNG and PDF, CSV and JSON of one stem.
+:func:`draw` makes a figure of a :class:`~mlobs_client.results.result.Result`, and :func:`write`
+writes both: PNG and PDF, and the files of the result.
 """
 
 import lazy_loader

@@ -1,17 +1,4 @@
 from .draw import draw, write
-from .figure import COLORS, DASHES, STYLE, Plot, save, save_figure
-from .parity import plot_parity
-from .reliability import plot_reliability
+from .figure import COLORS, DASHES, STYLE, save_figure
 
-__all__ = [
-    "COLORS",
-    "DASHES",
-    "STYLE",
-    "Plot",
-    "draw",
-    "plot_parity",
-    "plot_reliability",
-    "save",
-    "save_figure",
-    "write",
-]
+__all__ = ["COLORS", "DASHES", "STYLE", "draw", "save_figure", "write"]

@@ -1,9 +1,9 @@
-"""Draw results: curves with bands for one standard error and for the committee, and points."""
+"""Draw results: curves with bands of one standard error and of the committee, points, parity."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,19 +19,20 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.plot.figure import (
     COLORS,
     DASHES,
+    LONGEST,
     MARKERS,
     add_legend,
     draw_points,
     explain_points,
+    name_errors,
+    name_sources,
     new_figure,
     pretty,
     save_figure,
 )
+from mlobs_client.plot.parity import draw_parities
 from mlobs_client.results.curve import ESTIMATOR, NOT_AVERAGED, NOTE, Curve
 from mlobs_client.results.result import Points, Result
-
-LONGEST: Final = 26
-"""Number of characters of a label of which two fit beside each other."""
 
 FAINT: Final = 0.35
 """Opacity of a curve where it has a window bias."""
@@ -40,7 +41,10 @@ SHORT: Final = {
     "conserved quantity from its start": r"$\Delta E_\mathrm{conserved}$",
     "dielectric function, imaginary": r"$\epsilon''(\omega)$",
     "dielectric function, real": r"$\epsilon'(\omega)$",
+    "D from": "$D$",
     "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
+    "O-H length": r"$\langle r_\mathrm{OH} \rangle$",
+    "P1": r"$\langle \cos\theta \rangle$",
     "vibrational density of states": "VDOS",
 }
 """Labels of axes, by the first words of the quantity."""
@@ -70,18 +74,21 @@ def write(result: Result, stem: Path | str, **options: Any) -> tuple[Path, ...]:
 def draw(
     result: Result,
     *,
+    quantities: Collection[str] | None = None,
     marks: Mapping[str, Sequence[float]] | None = None,
     logarithmic: bool = False,
     integers: bool = False,
 ) -> Figure:
-    """Draw the curves and points of a result, one panel for each quantity.
+    """Draw the curves and points of a result, one panel for each quantity, or its comparisons.
 
-    Curves have bands for one standard error and for the committee, and are faint where they depend
-    on the window; points have bars, and are open if they have no error. The same label has the same
-    colour in all panels.
+    Curves have bands of one standard error and of the committee, and are faint where they depend
+    on the window; points have bars, and are open where they have no error, or are joined by a
+    dashed line with a band. The same label has the same colour in all panels. Predictions are
+    drawn against references, with the root mean square error of each label.
 
     Args:
-        result: a result with curves or points.
+        result: a result with curves or points, or with comparisons of one quantity.
+        quantities: names of the curves and points to draw; without, all of them.
         marks: values of x to mark at the top, by label, for example measured ones, in the unit of
             x.
         logarithmic: True for a logarithmic x axis.
@@ -91,15 +98,21 @@ def draw(
         A figure of matplotlib that is not registered in pyplot.
 
     Raises:
-        ConfigError: there is nothing to draw, units in one panel differ, or a logarithmic axis
-            starts at zero or below.
+        ConfigError: nothing to draw, different units in one panel, a logarithmic axis that
+            starts at zero or below, or comparisons of several quantities or beside curves.
     """
-    panels = _panels(result, logarithmic=logarithmic)
+    every: Panel = [*result.curves, *result.points]
+    chosen = [one for one in every if quantities is None or one.quantity in quantities]
+    if result.parities and chosen:
+        raise ConfigError(f"{result.title}: draw comparisons alone, without curves and points")
+    if result.parities:
+        return draw_parities(result.parities)
+    panels = _panels(result.title, chosen, logarithmic=logarithmic)
     labels = list(dict.fromkeys(_label(one) for panel in panels for one in panel))
     axis_names = {_x_label(panel[0]) for panel in panels}
     figure, all_axes = new_figure(len(panels), share_x=len(axis_names) == 1)
     for axes, panel in zip(all_axes, panels, strict=True):
-        _draw_panel(axes, panel, labels, marks or {})
+        _draw_panel(axes, panel, labels, marks or {}, are_integers=integers)
         if logarithmic:
             axes.set_xscale("log")
         if integers:
@@ -127,14 +140,13 @@ def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel
     add_legend(figure, all_axes[0], extra, n_columns=n_columns)
 
 
-def _panels(result: Result, *, logarithmic: bool) -> list[Panel]:
+def _panels(title: str, chosen: Panel, *, logarithmic: bool) -> list[Panel]:
     """Group curves and points that share an axis: a quantity, and its parts such as species."""
     panels: dict[tuple[str, str], Panel] = {}
-    every: Panel = [*result.curves, *result.points]
-    for one in every:
+    for one in chosen:
         panels.setdefault((_short(one.quantity), one.x_name), []).append(one)
     if not panels:
-        raise ConfigError(f"{result.title}: no curve and no points were given to draw")
+        raise ConfigError(f"{title}: no curve and no points were given to draw")
     for panel in panels.values():
         if len({(one.unit, one.x_unit) for one in panel}) > 1:
             units = {_label(one): one.unit for one in panel}
@@ -148,27 +160,24 @@ def _panels(result: Result, *, logarithmic: bool) -> list[Panel]:
 
 
 def _draw_panel(
-    axes: Axes, panel: Panel, labels: Sequence[str], marks: Mapping[str, Sequence[float]]
+    axes: Axes,
+    panel: Panel,
+    labels: Sequence[str],
+    marks: Mapping[str, Sequence[float]],
+    *,
+    are_integers: bool,
 ) -> None:
     curves = [one for one in panel if isinstance(one, Curve)]
     heights = [float(np.max(np.abs(one.mean) + np.nan_to_num(one.error))) for one in curves]
     highest = max(heights, default=0.0)
-    power = 3 * math.floor(math.log10(highest) / 3) if highest > 0 else 0
-    if len(curves) < len(panel):  # a power of ten would make points hard to read
-        power = 0
-    marked = {_label(one) for one in panel if isinstance(one, Points)}
+    # points and integers are read off the axis
+    is_scaled = len(curves) == len(panel) and not are_integers
+    power = _power(highest) if is_scaled else 0
+    marked = {_label(one) for one in panel if isinstance(one, Points) and not one.is_line}
     for one in panel:
-        i = labels.index(_label(one))
-        color = COLORS[i % len(COLORS)]
-        if isinstance(one, Curve):
-            lacks = one.no_error not in ("", NOT_AVERAGED)
-            label = f"{_label(one)} (no error)" if lacks else _label(one)
-            dashes = DASHES[i % len(DASHES)]
-            _draw_curve(axes, one, 10.0**-power, color, dashes, None if label in marked else label)
-        else:
-            draw_points(axes, one.x, one.y, color, MARKERS[i % len(MARKERS)], _label(one))
+        _draw_one(axes, one, 10.0**-power, labels.index(_label(one)), marked)
     if len(curves) == len(panel):
-        lowest = min(float(np.min(one.mean)) for one in curves)
+        lowest = min(float(np.min(one.mean - np.nan_to_num(one.error))) for one in curves)
         axes.axhline(0.0, color="0.6", linewidth=0.4, zorder=0)
         axes.margins(y=0.14 if marks else 0.04)
         axes.set_ylim(bottom=min(-0.03 * highest, 1.05 * lowest) / 10.0**power)
@@ -177,6 +186,31 @@ def _draw_panel(
     unit = f"{scale}{'' if panel[0].unit == '1' else pretty(panel[0].unit)}"
     axes.set_ylabel(_short(panel[0].quantity) + (f" / {unit}" if unit else ""))
     _mark(axes, marks)
+
+
+def _power(highest: float) -> int:
+    """The power of ten that an axis is divided by, a multiple of three."""
+    if highest == 0.0 or 0.1 <= highest < 1000.0:
+        return 0
+    return 3 * math.floor(math.log10(highest) / 3)
+
+
+def _draw_one(
+    axes: Axes, one: Curve | Points, scale: float, i: int, marked: Collection[str]
+) -> None:
+    """Curve or points; a line is named in the legend only where symbols do not have its name."""
+    label, color = _label(one), COLORS[i % len(COLORS)]
+    if isinstance(one, Curve):
+        lacks = one.no_error not in ("", NOT_AVERAGED)
+        said = None if label in marked else f"{label} (no error)" if lacks else label
+        _draw_curve(axes, one, scale, color, DASHES[i % len(DASHES)], said)
+    elif one.is_line:
+        said = None if label in marked else label
+        axes.plot(one.x, one.mean, "--", color=color, linewidth=0.8, label=said)
+        low, high = one.mean - one.error, one.mean + one.error
+        axes.fill_between(one.x, low, high, color=color, alpha=0.2, linewidth=0)
+    else:
+        draw_points(axes, one.x, one.y, color, MARKERS[i % len(MARKERS)], label)
 
 
 def _draw_curve(
@@ -209,15 +243,19 @@ def _explain(panels: Sequence[Panel]) -> list[Artist]:
     every = [one for panel in panels for one in panel]
     curves = [one for one in every if isinstance(one, Curve)]
     entries: list[Artist] = []
-    if sources := ", ".join(dict.fromkeys(one.error_from for one in curves if not one.no_error)):
+    if sources := ", ".join(name_sources(one for one in curves if not one.no_error)):
         error = f"±1 standard error,\n{sources}"
         entries.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
     if any(one.members is not None for one in curves):
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for one in curves):
         entries.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
-    if estimates := [one for points in every if isinstance(points, Points) for one in points.y]:
-        entries += explain_points(estimates)
+    points = [one for one in every if isinstance(one, Points)]
+    if marked := [one for group in points if not group.is_line for one in group.y]:
+        entries += explain_points(marked)
+    if sure := [one for group in points if group.is_line for one in group.y if one.error > 0.0]:
+        label = name_errors("band: ±1 standard error", sure)
+        entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label=label))
     notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
     entries += [
         Line2D([], [], linestyle="none", label=note) for note in dict.fromkeys(notes) if note

@@ -1,12 +1,12 @@
-"""The common style of all figures, and their numbers in files."""
+"""What all figures have in common: style, legend, symbols, and how they are written."""
 
 from __future__ import annotations
 
 import io
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mlobs_client.errors import ModelError, RecordError
-from mlobs_client.files import write_csv, write_whole
+from mlobs_client.files import write_whole
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array
 
@@ -30,6 +31,9 @@ DASHES: Final = ("-", "--", "-.", ":")
 
 MARKERS: Final = "osD^v"
 """Markers that are distinct where points of two curves are close."""
+
+LONGEST: Final = 26
+"""Characters of a line of the legend of which two fit beside each other."""
 
 STYLE: Final[dict[str, object]] = {
     "figure.figsize": (3.37, 2.3),  # inch: one column of a journal; legends add to the height
@@ -70,46 +74,6 @@ AXIS_UNITS: Final = {
     "meV/atom": r"meV$\,$atom$^{-1}$",
 }
 """Units as axes show them."""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure and the numbers in it.
-
-    Attributes:
-        figure: figure of matplotlib that is not registered in pyplot.
-        columns: columns of one length, by headers with units; ``curve`` has the name of the curve.
-        summary: the main numbers of the figure, for JSON.
-    """
-
-    figure: Figure
-    columns: Mapping[str, Sequence[str | float]]
-    summary: Mapping[str, object]
-
-
-def save(plot: Plot, stem: Path | str) -> tuple[Path, ...]:
-    """Write the figure and its numbers; a file is replaced as a whole or not at all.
-
-    Args:
-        plot: the figure and its numbers.
-        stem: path without an ending; ``.png``, ``.pdf``, ``.csv`` and ``.json`` are added.
-
-    Returns:
-        The paths of the four files.
-
-    Raises:
-        RecordError: a file cannot be written.
-    """
-    table, numbers = (Path(f"{stem}.{end}") for end in ("csv", "json"))
-    content = {"summary": plot.summary, "columns": dict(plot.columns)}
-    pictures = save_figure(plot.figure, stem)
-    try:
-        write_csv(table, plot.columns)
-        text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
-        write_whole(numbers, f"{text}\n".encode())
-    except (OSError, ModelError) as error:
-        raise RecordError(f"cannot write the figure {stem}: {error}") from error
-    return *pictures, table, numbers
 
 
 def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, ...]:
@@ -177,7 +141,9 @@ def add_legend(
     handles = [*axes.get_legend_handles_labels()[0], *extra]
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure.legend(handles=handles, loc="outside upper center", ncols=n_columns, title=title)
-    n_rows = math.ceil(len(handles) / n_columns) + (title is not None)
+    labels = [str(one.get_label()) for one in handles]
+    n_lines = sum(len(label.splitlines()) for label in labels)
+    n_rows = math.ceil(n_lines / n_columns) + (title is not None)
     figure.set_figheight(figure.get_figheight() + 0.15 * n_rows)
 
 
@@ -228,38 +194,31 @@ def draw_points(
         axes.plot([], [], markerfacecolor=face, label=label, **style)
 
 
-def explain_points(estimates: Iterable[Estimate]) -> list[Line2D]:
-    """Return entries of the legend for bars and for open points, if there are any."""
-    lacking = [bool(one.no_error) for one in estimates]
+def name_sources(found: Iterable[Curve | Estimate]) -> Iterator[str]:
+    """Name what made errors, once each, also where numbers differ: "scatter of 3 to 5 runs"."""
+    counts: dict[str, list[int]] = {}
+    for one in found:
+        words = re.sub(r"\d+", "#", one.error_from, count=1)
+        counts.setdefault(words, []).extend(map(int, re.findall(r"\d+", one.error_from)[:1]))
+    for words, several in counts.items():
+        low, high = min(several, default=0), max(several, default=0)
+        yield words.replace("#", f"{low}" if low == high else f"{low} to {high}", 1)
+
+
+def name_errors(what: str, found: Iterable[Estimate]) -> str:
+    """What bars or bands are, and what made the errors, one below the other."""
+    sources = (textwrap.fill(one, LONGEST) for one in name_sources(found) if one)
+    return ",\n".join([what, *sources])
+
+
+def explain_points(estimates: Sequence[Estimate]) -> list[Line2D]:
+    """Lines of the legend for the bars and what made them, and for points without an error."""
     lines = []
-    if not all(lacking):
-        lines.append(Line2D([], [], color="0.4", marker="|", linestyle="none",
-                            label="bars: ±1 standard error"))  # fmt: skip
-    if any(lacking):
+    if sure := [one for one in estimates if one.error > 0.0]:  # what is exact has no bar
+        label = name_errors("bars: ±1 standard error", sure)
+        lines.append(Line2D([], [], color="0.4", marker="|", linestyle="none", label=label))
+    if any(one.no_error for one in estimates):
         lines.append(Line2D([], [], color="0.4", marker="o", markersize=3.5,
                             markerfacecolor="none", linestyle="none",
                             label="open symbols: no error"))  # fmt: skip
     return lines
-
-
-def extend(columns: dict[str, list[str | float]], label: str, *values: Array) -> None:
-    """Append the points of one curve to the columns of a table.
-
-    Args:
-        columns: columns by their headers; the first one has the labels of curves.
-        label: label of the curve.
-        values: its numbers for the other columns, shape ``(n,)`` each.
-    """
-    for column, added in zip(
-        columns.values(), ([label] * len(values[0]), *(v.tolist() for v in values)), strict=True
-    ):
-        column.extend(added)
-
-
-def _without_nan(value: object) -> object:
-    """Replace NaN, which JSON does not have, by null."""
-    if isinstance(value, Mapping):
-        return {str(key): _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

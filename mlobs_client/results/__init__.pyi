@@ -1,6 +1,7 @@
 from .curve import Curve
 from .estimate import Estimate
 from .lines import LinearFit, drift, fit_line
+from .parity import Parity
 from .result import Points, Provenance, Result, Tensor
 from .statistics import (
     bootstrap,
@@ -14,6 +15,7 @@ __all__ = [
     "Curve",
     "Estimate",
     "LinearFit",
+    "Parity",
     "Points",
     "Provenance",
     "Result",

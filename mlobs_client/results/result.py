@@ -1,7 +1,7 @@
-"""Results of analyses: curves, points, numbers and tensors, written and read without loss.
+"""What an analysis found, written and read without loss: curves, points, numbers, comparisons.
 
-A result is written to three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit,
-and ``STEM.csv`` is a table of the curves and points for people and for other programs.
+One result is three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit, and
+``STEM.csv`` is a table of the curves, points and comparisons for people and for other programs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import json
 import math
 import platform
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
@@ -23,6 +24,7 @@ from mlobs_client.errors import MlobsError, RecordError
 from mlobs_client.files import data_frame, write_csv, write_whole
 from mlobs_client.results.curve import ARRAYS, Curve
 from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.parity import Parity
 from mlobs_client.structure import Array
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ FORMAT: Final = "mlobs result 1"
 
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
 """Packages whose versions a result names."""
+OF_NETWORKS: Final = {"torch": "torch", "mace": "mace-torch"}
+"""Modules, and the packages whose versions a result names, too, where they were loaded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +48,10 @@ class Points:
         x_name: name of x, such as ``"field"``.
         x_unit: unit of x; ``"1"`` if it has none.
         x: shape ``(n,)``, in ``x_unit``.
-        y: n estimates of one unit.
-        label: label in the legend of a figure.
-        details: settings of the computation, such as the estimator.
+        y: n estimates, all of one unit.
+        label: name in the legend of a figure.
+        details: how the points were made, for a reader.
+        is_line: whether a figure joins the points, with a band: what is known between them, too.
 
     Raises:
         RecordError: there are no points, the numbers of x and y differ, or the units of y differ.
@@ -59,6 +64,7 @@ class Points:
     y: tuple[Estimate, ...]
     label: str = ""
     details: Mapping[str, str | float] = field(default_factory=dict)
+    is_line: bool = False
 
     def __post_init__(self) -> None:
         if np.shape(self.x) != (len(self.y),) or not self.y:
@@ -144,7 +150,8 @@ class Provenance:
             OSError: a file cannot be read.
         """
         versions = {"python": platform.python_version()}
-        versions |= {name: metadata.version(name) for name in VERSIONS}
+        loaded = [name for module, name in OF_NETWORKS.items() if module in sys.modules]
+        versions |= {name: metadata.version(name) for name in (*VERSIONS, *loaded)}
         hashes = {}
         for path in sorted({Path(one) for one in inputs}):
             with path.open("rb") as file:
@@ -157,12 +164,13 @@ class Result:
     """The result of an analysis.
 
     Attributes:
-        title: title of the result.
-        curves: curves in the order in which they are drawn.
-        points: points in the order in which they are drawn.
-        numbers: estimates by their names.
-        tensors: tensors with their names.
-        provenance: origin of the result.
+        title: for a reader.
+        curves: in the order in which they are drawn.
+        points: likewise.
+        numbers: by their names.
+        tensors: with their names.
+        parities: predictions against references, in the order in which they are drawn.
+        provenance: where all of it comes from.
 
     Example:
         >>> import tempfile
@@ -179,6 +187,7 @@ class Result:
     points: tuple[Points, ...] = ()
     numbers: Mapping[str, Estimate] = field(default_factory=dict)
     tensors: tuple[Tensor, ...] = ()
+    parities: tuple[Parity, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
     def write(self, stem: Path | str) -> tuple[Path, ...]:
@@ -233,8 +242,11 @@ class Result:
 
     @property
     def columns(self) -> dict[str, list[str | float]]:
-        """Columns of a table of curves and points, or else of numbers; NaN if unknown."""
-        parts: list[Curve | Points] = [*self.curves, *self.points]
+        """Columns of a table of curves, points and comparisons, or else of numbers.
+
+        NaN stands for what is unknown.
+        """
+        parts: list[Curve | Points | Parity] = [*self.curves, *self.points, *self.parities]
         rows = [row for part in parts for row in _rows(part)] or [
             {"quantity": name, "unit": number.unit, "value": number.value, "error": number.error}
             for name, number in self.numbers.items()
@@ -249,13 +261,18 @@ _NAMES: Final = ("quantity", "unit", "curve")
 _VALUES: Final = ("value", "error", "member spread", "window bias", "independent samples")
 
 
-def _x_header(one: Curve | Points) -> str:
+def _x_header(one: Curve | Points | Parity) -> str:
+    if isinstance(one, Parity):
+        return "reference"
     return one.x_name if one.x_unit == "1" else f"{one.x_name} ({one.x_unit})"
 
 
-def _rows(one: Curve | Points) -> list[dict[str, str | float]]:
+def _rows(one: Curve | Points | Parity) -> list[dict[str, str | float]]:
     names = {"quantity": one.quantity, "unit": one.unit, "curve": one.label}
-    columns = {_x_header(one): one.x, "value": one.mean, "error": one.error, **_more(one)}
+    if isinstance(one, Parity):
+        columns = {_x_header(one): one.reference, "value": one.prediction}
+    else:
+        columns = {_x_header(one): one.x, "value": one.mean, "error": one.error, **_more(one)}
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [{**names, **dict(zip(columns, row, strict=True))} for row in values]
 
@@ -309,7 +326,7 @@ def _encode(value: Any, keep: Callable[[Array, str], Any], where: str) -> Any:
     """Encode as mappings, lists and plain values, with arrays by ``keep``, and without None."""
     if isinstance(value, np.ndarray):
         return keep(value, where)
-    if isinstance(value, Result | Curve | Points | Tensor | Provenance | Estimate):
+    if isinstance(value, Result | Curve | Points | Tensor | Parity | Provenance | Estimate):
         named = {one.name: getattr(value, one.name) for one in fields(value)}
         head = {"format": FORMAT} if isinstance(value, Result) else {}
         known = {name: one for name, one in named.items() if one is not None}
@@ -354,6 +371,7 @@ def _decode(content: dict[str, Any], load: Callable[[Any], Array]) -> Result:
         tuple(_points(one, load) for one in content["points"]),
         {name: _estimate(one) for name, one in content["numbers"].items()},
         tuple(_tensor(one, load) for one in content["tensors"]),
+        tuple(_parity(one, load) for one in content["parities"]),
         Provenance(tuple(origin["command"]), origin["versions"], origin["inputs"]),
     )
 
@@ -374,6 +392,11 @@ def _points(content: dict[str, Any], load: Callable[[Any], Array]) -> Points:
 def _tensor(content: dict[str, Any], load: Callable[[Any], Array]) -> Tensor:
     arrays = {name: load(content[name]) for name in ("values", "errors")}
     return Tensor(**{**content, **arrays})
+
+
+def _parity(content: dict[str, Any], load: Callable[[Any], Array]) -> Parity:
+    arrays = {name: load(content[name]) for name in ("reference", "prediction")}
+    return Parity(**{**content, **arrays, "details": _details(content)})
 
 
 def _details(content: Mapping[str, Any]) -> dict[str, str | float]:

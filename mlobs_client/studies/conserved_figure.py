@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot.figure import with_error
-from mlobs_client.results.curve import Curve
+from mlobs_client.plot.figure import name_errors, with_error
+from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.lines import drift
 from mlobs_client.results.result import Provenance, Result
@@ -17,13 +18,17 @@ from mlobs_client.units import EV, PICOSECOND
 
 
 def conserved(
-    runs: Mapping[str, tuple[Array, Array]], n_atoms: int, provenance: Provenance | None = None
+    runs: Mapping[str, tuple[Array, Array]],
+    n_atoms: int,
+    estimator: str,
+    provenance: Provenance | None = None,
 ) -> Result:
     """The conserved quantity of several runs, from its first value on, with the drift.
 
     Args:
         runs: times in atu and conserved quantity in Eh, each of shape ``(t,)``, by label.
         n_atoms: of the system (for path integrals, times the number of beads).
+        estimator: which nuclei moved, for the legend of a figure, such as "classical nuclei".
         provenance: where they come from.
 
     Raises:
@@ -46,6 +51,10 @@ def conserved(
                 energies, said,
             )
         )  # fmt: skip
+    note = name_errors("drifts: ±1 standard error", drifts.values())
     return Result(
-        "conserved quantity", tuple(curves), numbers=drifts, provenance=provenance or Provenance()
+        "conserved quantity",
+        tuple(replace(one, details={ESTIMATOR: estimator, NOTE: note}) for one in curves),
+        numbers=drifts,
+        provenance=provenance or Provenance(),
     )

@@ -19,8 +19,8 @@ from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import write
-from mlobs_client.plot.figure import with_error
-from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.plot.figure import name_errors, with_error
+from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.result import Points, Provenance, Result
 from mlobs_client.studies import demo
@@ -81,6 +81,7 @@ def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
     result = conserved(
         {label: (table["time"], table["conserved"]) for label, table in tables.items()},
         len(sets["no field"].runs[0].velocities().numbers),
+        "classical nuclei",
         Provenance.of({path for one in sets.values() for path in one.inputs}),
     )
     write(result, folder / "conserved")
@@ -147,14 +148,18 @@ def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
     }
     rows = [
         Row(f"change of polarization at {field:g} V/Å, {label}", polarization)
-        for label, curve in curves.items()
+        for label, (curve, _) in curves.items()
         for field, polarization in zip(curve.field, curve.polarization, strict=True)
     ]
     lines: list[Curve] = []
     points: list[Points] = []
     numbers: dict[str, Estimate] = {}
-    for label, curve in curves.items():
-        line, averages = curve.parts(f"{label}: χ = {with_error(curve.susceptibility)}")
+    for label, (curve, estimator) in curves.items():
+        said = f"{label}: χ = {with_error(curve.susceptibility)}"
+        line, averages = curve.parts(said, estimator)
+        if not curve.susceptibility.no_error:
+            note = name_errors("χ: ±1 standard error", [curve.susceptibility])
+            line = replace(line, details={NOTE: note})
         lines.append(line)
         points.append(averages)
         numbers |= curve.numbers(label)
@@ -170,8 +175,10 @@ def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
     return rows, [folder / "polarization.png"]
 
 
-def _curve(sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]) -> PolarizationCurve:
-    """Return the polarization from differences to the first run, which has no field.
+def _curve(
+    sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]
+) -> tuple[PolarizationCurve, str]:
+    """Return the changes against the first run, which has no field, and their estimator.
 
     The dipole of so short a run still depends on its start, which all runs share. The start
     cancels in differences at the same step, and the effect of the field is left. Without a field
@@ -184,6 +191,7 @@ def _curve(sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]) -> Polar
         change = one.values[0][here] - at_rest.values[0][there]
         changes.append(change[round(SKIPPED * len(change)) :])
     fields = np.array([[0.0, 0.0, one.field] for one in simulations[1:]])
-    return polarization_against_field(
+    found = polarization_against_field(
         fields * VOLT_PER_ANGSTROM, changes, at_rest.volume, paired=True
     )
+    return found, at_rest.estimator

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -130,7 +130,7 @@ class Scan:
         """As a figure names it."""
         return "classical" if self.n_beads == 1 else f"{self.n_beads} beads"
 
-    @property
+    @cached_property
     def rows(self) -> list[dict[str, Estimate | None]]:
         """Everything that has an error bar, by names, for each point; None where it is unknown."""
         ratios = (None,) * len(self.points) if self.onset is None else self.onset.ratio

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot.figure import (
-    COLORS,
-    MARKERS,
-    Plot,
-    add_legend,
-    draw_points,
-    explain_points,
-    new_figure,
-    pretty,
-)
-from mlobs_client.results.curve import ESTIMATOR, Curve
-from mlobs_client.results.result import Provenance, Result
+from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
+from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.result import Points, Provenance, Result
 from mlobs_client.studies.field_scan import Point, Scan
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
-FIELD: Final = "field (V/angstrom)"
-UNITS: Final = {
-    "polarization": "uC/cm^2",
-    "O-H length": "angstrom",
-    "O-O peak": "angstrom",
-    "D from displacements": "angstrom^2/ps",
-    "D from velocities": "angstrom^2/ps",
-    "D of an infinite cell": "angstrom^2/ps",
-}
-"""Of the columns; the others have none."""
+AXIS: Final = ("electric field", "V/angstrom")
 
-OF_BEADS: Final = (
-    "polarization: mean of the dipoles of all beads; distances and orientations: every "
-    "bead; diffusion: centroids"
-)
-"""Which estimators of path integrals the columns have."""
+ESTIMATORS: Final = {
+    "polarization": "polarization: mean over\nthe dipoles of all beads",
+    "O-H length": "lengths, angles: each bead",
+    "O-O": "lengths, angles: each bead",
+    "P": "lengths, angles: each bead",
+    "D": "diffusion: centroids",
+    "power": "diffusion: centroids",
+}
+"""How beads were averaged, by the first words of quantities."""
 
 PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
 """epsilon_0 in uC/cm^2 per V/angstrom."""
@@ -53,7 +37,7 @@ DRAWN: Final = (
     "D from displacements",
     "D from velocities",
 )
-"""What the figure against the field shows, of the rows of a curve."""
+"""What the figure against the field shows, of the quantities of a scan."""
 
 DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
     lambda point: point.bonds,
@@ -62,41 +46,28 @@ DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
 )
 
 
-def plot_field_scan(curves: Sequence[Scan]) -> Plot:
-    """Draw polarization, O-H length, orientation and diffusion against the field.
+def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
+    """Everything that has an error, against the field: polarization, lengths, angles, diffusion.
 
-    Dashed in the first panel: the linear response that the fluctuations at zero field predict,
-    from the polarization there. In the last one, triangles are from velocities. Open symbols have
-    no error.
+    With the polarization that the fluctuations at zero field predict, from the one there, as a
+    line. The figure shows :data:`DRAWN`.
 
     Args:
         curves: classical and quantum ones.
+        provenance: where they come from.
 
     Raises:
         ConfigError: no curve.
     """
     _check(curves)
-    figure, (polarization, length, cosine, diffusion) = new_figure(4)
-    for i, curve in enumerate(curves):
-        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
-        _draw_linear_response(polarization, curve, color)
-        for axes, name in (
-            (polarization, "polarization"),
-            (length, "O-H length"),
-            (cosine, "P1"),
-            (diffusion, "D from displacements"),
-        ):
-            _draw_points(axes, curve, name, color, marker)
-        _draw_points(diffusion, curve, "D from velocities", color, "<>^v"[i % 4])
-        diffusion.plot([], [], color=color, marker=marker, linestyle="none", label=curve.label)
-    polarization.set_ylabel(f"$P$ / {pretty('uC/cm^2')}")
-    length.set_ylabel(r"$\langle r_\mathrm{OH} \rangle$ / Å")
-    cosine.set_ylabel(r"$\langle \cos\theta \rangle$")
-    diffusion.set_ylabel(f"$D$ / {pretty('angstrom^2/ps')}")
-    diffusion.set_xlabel(f"electric field / {pretty('V/angstrom')}")
-    every = [one for curve in curves for row in curve.rows for name in DRAWN if (one := row[name])]
-    add_legend(figure, diffusion, explain_points(every), n_columns=max(2, len(curves)))
-    return Plot(figure, _columns(curves), {curve.label: _summary(curve) for curve in curves})
+    numbers = {name: one for curve in curves for name, one in _numbers(curve)}
+    points = (one for curve in curves for one in (*_linear_response(curve), *_points(curve)))
+    return Result(
+        "a liquid in static fields",
+        points=tuple(points),
+        numbers=numbers,
+        provenance=provenance or Provenance(),
+    )
 
 
 def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
@@ -136,66 +107,65 @@ def _check(curves: Sequence[Scan]) -> None:
         raise ConfigError("no run of a field scan was given to plot")
 
 
-def _draw_linear_response(axes: Axes, curve: Scan, color: str) -> None:
+def _numbers(curve: Scan) -> Iterator[tuple[str, Estimate]]:
+    if curve.susceptibility is not None:
+        yield f"susceptibility from fluctuations at zero field, {curve.label}", curve.susceptibility
+    if curve.polarization is not None:
+        yield from curve.polarization.numbers(curve.label).items()
+
+
+def _linear_response(curve: Scan) -> Iterator[Points]:
+    """The line of the polarization; none where the response or its start is not known."""
     at_zero = next((one.polarization for one in curve.points if one.field == 0.0), None)
     if at_zero is None or curve.susceptibility is None:
         return
-    fields = np.array([point.field for point in curve.points])
     slope = curve.susceptibility * PER_SUSCEPTIBILITY
-    line = at_zero.value + slope.value * fields
-    band = slope.error * np.abs(fields)
-    axes.plot(fields, line, color=color, linestyle="--", linewidth=0.8)
-    axes.fill_between(fields, line - band, line + band, color=color, alpha=0.2, linewidth=0)
+    line = tuple(
+        replace(
+            slope,
+            value=at_zero.value + slope.value * point.field,
+            error=slope.error * abs(point.field),
+            unit=at_zero.unit,
+        )
+        for point in curve.points
+    )
+    note = "dashed: linear response,\nfluctuations at zero field"
+    fields = np.array([point.field for point in curve.points])
+    yield Points("polarization", *AXIS, fields, line, curve.label, {NOTE: note}, is_line=True)
 
 
-def _draw_points(axes: Axes, curve: Scan, name: str, color: str, marker: str) -> None:
-    known = [
-        (point.field, estimate)
-        for point, row in zip(curve.points, curve.rows, strict=True)
-        if (estimate := row[name]) is not None
-    ]
-    fields = np.array([field for field, _ in known])
-    draw_points(axes, fields, [one for _, one in known], color, marker)
-
-
-def _columns(curves: Sequence[Scan]) -> dict[str, list[str | float]]:
-    columns: dict[str, list[str | float]] = {}
-    for curve in curves:
-        for point, row in zip(curve.points, curve.rows, strict=True):
-            cells: dict[str, str | float] = {
-                "curve": curve.label,
-                FIELD: point.field,
-                "runs": point.n_runs,
-                "time (ps)": point.duration,
-            }
-            for name, estimate in row.items():
-                unit = UNITS.get(name, "1")
-                header = name if unit == "1" else f"{name} ({unit})"
-                cells[header] = math.nan if estimate is None else estimate.value
-                cells[f"{header} error"] = math.nan if estimate is None else estimate.error
-            for header, cell in cells.items():
-                columns.setdefault(header, []).append(cell)
-    return columns
-
-
-def _summary(curve: Scan) -> dict[str, object]:
-    polarization, onset = curve.polarization, curve.onset
-    return {
-        "errors from": {
-            name: list(dict.fromkeys(one.no_error or one.error_from for one in known))
-            for name in curve.rows[0]
-            if (known := [one for row in curve.rows if (one := row[name]) is not None])
-        },
-        "nuclei": "classical" if curve.n_beads == 1 else OF_BEADS,
-        "susceptibility from fluctuations at zero field": None
-        if curve.susceptibility is None
-        else curve.susceptibility.as_json(),
-        "susceptibility from the slope over all fields": None
-        if polarization is None
-        else polarization.susceptibility.as_json(),
-        "chi_squared of the slope": None if polarization is None else polarization.chi_squared,
-        "onset": None if onset is None else str(onset),
-        "lags of the diffusion (ps)": {
-            f"{point.field:g}": point.displacements.window for point in curve.points
-        },
+def _points(curve: Scan) -> Iterator[Points]:
+    """All rows of a scan, and how long the runs are."""
+    for name in curve.rows[0]:
+        known = [
+            (point.field, one)
+            for point, row in zip(curve.points, curve.rows, strict=True)
+            if (one := row[name]) is not None
+        ]
+        if known:
+            # in the figure, two of them share an axis
+            label = curve.label + (", from velocities" if name == "D from velocities" else "")
+            details = dict(_details(curve, name))
+            at, estimates = (tuple(column) for column in zip(*known, strict=True))
+            yield Points(name, *AXIS, np.array(at), estimates, label, details)
+    fields = np.array([point.field for point in curve.points])
+    counts = {
+        "time": [Estimate(one.duration, 0.0, "ps", one.n_runs) for one in curve.points],
+        "runs": [Estimate(one.n_runs, 0.0, "1", one.n_runs) for one in curve.points],
     }
+    for name, exact in counts.items():
+        yield Points(name, *AXIS, fields, tuple(exact), curve.label)
+
+
+def _details(curve: Scan, name: str) -> Iterator[tuple[str, str | float]]:
+    """How one quantity was made."""
+    of_beads = (text for begin, text in ESTIMATORS.items() if name.startswith(begin))
+    yield ESTIMATOR, "classical nuclei" if curve.n_beads == 1 else next(of_beads)
+    if name == "polarization" and curve.polarization is not None:
+        yield "chi squared of a line through all fields", curve.polarization.chi_squared
+    if name == "D over D at zero field":
+        yield "onset", str(curve.onset)
+    if name.startswith("D from"):
+        for point in curve.points:
+            low, high = point.displacements.window
+            yield f"lags at {point.field:g} V/angstrom (ps)", f"{low:.6g} to {high:.6g}"

@@ -145,7 +145,7 @@ class ExchangedRun(Run):
     @property
     def inputs(self) -> set[Path]:
         """Those of all replicas."""
-        return set().union(*(run.inputs for run in self.replicas))
+        return self._read.union(*(run.inputs for run in self.replicas))
 
     @property
     def has_properties(self) -> bool:
@@ -241,7 +241,7 @@ class ExchangedRun(Run):
                 f"{self.prefix}: the replica at {self.temperature / KELVIN:.5g} K is not known at "
                 f"all steps: the run was continued, or {path.name} is missing; {REMEDY}"
             )
-        lines = np.loadtxt(path, dtype=np.int64, ndmin=2)
+        lines = np.loadtxt(self.note(path), dtype=np.int64, ndmin=2)
         n_replicas = len(self.replicas)
         order = [np.arange(n_replicas), *lines[:, 1:]]  # [exchange, replica] -> ensemble
         at = np.searchsorted(lines[:, 0], steps - 1, side="right")

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.ipi.series import Source
+from mlobs_client.ipi.trajectory import Trajectory
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import common_masses
@@ -98,7 +99,7 @@ class RunSet:
 
     @property
     def inputs(self) -> set[Path]:
-        """Outputs and records that were read so far, for the provenance of a result."""
+        """Files of all runs that were read so far, for the provenance of a result."""
         return {path for run in self.runs for path in run.inputs}
 
     def dipoles(self) -> Samples:
@@ -203,6 +204,22 @@ class RunSet:
             masses=common_masses(found, [run.prefix for run in self.runs]),
             quantities=tuple(sorted({one.quantity for one in read})),
         )
+
+    def positions(self) -> list[Trajectory]:
+        """Positions of all beads of each run, ``[t, bead, atom, i]``, bohr, unwrapped, with cells.
+
+        Raises:
+            RecordError: files are missing or damaged, or shorter than what is skipped.
+        """
+        read = [run.positions() for run in self.runs]
+        left = [
+            kept(run, one.steps, self.skip, self.fraction)
+            for run, one in zip(self.runs, read, strict=True)
+        ]
+        return [
+            replace(one, steps=one.steps[part], values=one.values[part], cells=one.cells[part])
+            for one, part in zip(read, left, strict=True)
+        ]
 
     def _read(self, name: str) -> list[tuple[Integers, Mapping[str, Array]]]:
         """Return steps, and values ``[step, bead, ...]`` of an observable and of its members."""

@@ -98,8 +98,8 @@ class Run:
 
     @property
     def inputs(self) -> set[Path]:
-        """Outputs of i-PI and records that were read so far, for the provenance of a result."""
-        return self._read
+        """Files that were read so far, with RESTART and inputs, for the provenance of a result."""
+        return self._read.union(*([one.path, *one.starts] for one in self.systems))
 
     @property
     def timestep(self) -> float:
@@ -172,7 +172,7 @@ class Run:
     @cached_property
     def is_molecule(self) -> bool | None:
         """Whether there is vacuum about all atoms of the first frame; None without positions."""
-        return is_in_vacuum(self._trajectories)
+        return is_in_vacuum(map(self.note, self._trajectories))
 
     @cached_property
     def volume(self) -> float:

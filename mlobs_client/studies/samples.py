@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from mlobs_client.errors import RecordError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.trajectory import Trajectory
 from mlobs_client.structure import Array, Structure
-from mlobs_client.studies.runs import Run
+from mlobs_client.studies.run_set import RunSet
 from mlobs_client.units import PICOSECOND
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Sample:
         velocities: of the centroid, ``[t, I, i]``, bohr/atu.
         velocities_spacing: time between their samples, atu.
         masses: shape ``(n_atoms,)``, electron masses.
+        inputs: files that all of this was read from, for the provenance of a result.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Sample:
     velocities: Array
     velocities_spacing: float
     masses: Array
+    inputs: frozenset[Path] = frozenset()
 
     @property
     def start(self) -> Structure:
@@ -83,14 +86,15 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
         paths = [run.folder / file for file in campaign.table.client_files]
         field = read_field(ipi, [ClientFile(path, config.load_config(path)) for path in paths])
         try:
-            samples.append(_read_sample(run, ipi, field, skip))
+            sample = _read_sample(run, ipi, field, skip)
         except RecordError as error:
             if run.is_done:
                 raise
             logger.warning("%s is not done, and cannot be read yet: %s", name, error)
             continue
+        samples.append(replace(sample, inputs=sample.inputs.union([ipi.path, *paths])))
         if not run.is_done:
-            logger.warning("%s is not done: %.3g ps so far", name, samples[-1].duration)
+            logger.warning("%s is not done: %.3g ps so far", name, sample.duration)
     if not samples:
         raise RecordError(f"{campaign.path}: no run has written anything yet")
     return samples
@@ -99,35 +103,29 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
 def _read_sample(
     run: state.CampaignRun, ipi: ipi_input.IpiInput, field: Array, skip: Skip
 ) -> Sample:
-    outputs = Run(run.folder / ipi.prefix)
-    steps = outputs.properties["step"]
+    prefix = run.folder / ipi.prefix
+    (outputs,) = RunSet((prefix,)).runs
+    steps = outputs.properties["step"].astype(np.int64)
     first = skip.count(outputs.properties)
     if first >= len(steps) - 1:
         raise RecordError(f"{run.folder}: shorter than what is skipped; run longer, or skip less")
-    positions, velocities, dipoles = outputs.positions(), outputs.velocities(), outputs.dipoles()
-    left = positions.steps >= steps[first]
-    later = velocities.steps >= steps[first]
-    spacing = outputs.spacing(velocities.steps[later])
-    velocities = replace(velocities, values=velocities.values[later])
-    duration = float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND
+    skipped = float(np.ptp(outputs.times(steps[[0, first]]))) / PICOSECOND
+    runs = RunSet((prefix,), skip=skipped)
+    (positions,), velocities, dipoles = runs.positions(), runs.velocities(), runs.dipoles()
     return Sample(
         name=run.name,
         field=field,
         n_beads=ipi.n_beads,
         temperature=read_temperature(ipi),
         has_barostat=bool(ipi.barostatted),
-        duration=duration,
-        dipoles=dipoles.mean[dipoles.steps >= steps[first]],
-        positions=replace(
-            positions,
-            steps=positions.steps[left],
-            values=positions.values[left],
-            cells=positions.cells[left],
-        ),
-        positions_spacing=outputs.spacing(positions.steps[left]),
-        velocities=velocities.values,
-        velocities_spacing=spacing,
-        masses=outputs.masses(velocities).values,
+        duration=float(steps[-1] - steps[first]) * outputs.timestep / PICOSECOND,
+        dipoles=dipoles.values[0],
+        positions=positions,
+        positions_spacing=outputs.spacing(positions.steps),
+        velocities=velocities.values[0],
+        velocities_spacing=velocities.spacing,
+        masses=velocities.masses.values,
+        inputs=frozenset(runs.inputs),
     )
 
 

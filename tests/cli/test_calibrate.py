@@ -5,7 +5,6 @@ The models are bundled ones: three of four make the committee, and the fourth is
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from pathlib import Path
@@ -28,6 +27,7 @@ from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.files import write_json
 from mlobs_client.learn.training import data_digest
 from mlobs_client.record.reader import open_record
+from mlobs_client.results import Result
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, DEBYE, EV
 from mlobs_client.wire import extras
@@ -102,8 +102,13 @@ def test_alpha_of_all_quantities_with_labels_is_shown_drawn_and_written(folder, 
     for name, alpha in found.items():
         (row,) = (line for line in output.splitlines() if line.strip().startswith(f"{name} "))
         assert f"{alpha:.2f} ±" in row
-    summary = json.loads((folder / "figure.json").read_text())["summary"]
-    assert {name: one["alpha"] for name, one in summary.items()} == pytest.approx(found)
+    result = Result.read(folder / "figure.json")
+    drawn = {name.removeprefix("alpha of "): one.value for name, one in result.numbers.items()}
+    assert drawn == pytest.approx(found)
+    models = {path.name for path in folder.glob("*.model")}
+    inputs = {Path(path).name for path in result.provenance.inputs}
+    assert inputs == {"frames.extxyz", "client.toml", "init.xyz"} | models
+    assert {"torch", "mace-torch"} <= set(result.provenance.versions)
     assert (folder / "figure.png").exists()
     card = read_card(sorted(folder.glob("potential-*.model")))["forces"]
     assert card.data == "frames.extxyz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 from campaigns import kill_all_in, said, wait_for_end
 from click.testing import CliRunner
-from csv_files import read_csv
 from scans import write_scan
 
 from mlobs_client.campaign.campaign import load
@@ -69,25 +69,52 @@ def test_a_killed_scan_is_completed_and_no_step_is_lost_or_doubled(killed: Path)
             assert open_trajectory(run.folder / name).steps.tolist() == steps
 
 
+def of_quantity(path: Path, quantity: str) -> dict[tuple[str, float], float]:
+    """Values by the nuclei and the field."""
+    found = [one for one in Result.read(path).points if one.quantity == quantity]
+    return {
+        (one.label, float(field)): float(value)
+        for one in found
+        for field, value in zip(one.x, one.mean, strict=True)
+    }
+
+
 def test_all_runs_are_in_one_figure_with_its_numbers(killed: Path) -> None:
     for stem in ("scan", "scan-distributions"):
-        for end in ("png", "pdf", "csv", "json"):
+        for end in ("png", "pdf", "csv", "json", "h5"):
             assert (killed / f"{stem}.{end}").stat().st_size > 300
-    rows = read_csv(killed / "scan.csv")
-    found = [(row["curve"], float(row["field (V/angstrom)"])) for row in rows]
-    assert found == [(label, field) for label in ("classical", "2 beads") for field in FIELDS]
+    times = of_quantity(killed / "scan.json", "time")
+    assert list(times) == [(label, field) for label in ("classical", "2 beads") for field in FIELDS]
     # 240 steps of 0.25 fs, of which a tenth is skipped
-    assert [float(row["time (ps)"]) for row in rows] == pytest.approx([0.054] * 4)
-    assert all(0.8 < float(row["O-H length (angstrom)"]) < 1.2 for row in rows)
-    assert all(math.isfinite(float(row["D from displacements (angstrom^2/ps)"])) for row in rows)
+    assert list(times.values()) == pytest.approx([0.054] * 4)
+    lengths = of_quantity(killed / "scan.h5", "O-H length")
+    assert len(lengths) == 4
+    assert all(0.8 < length < 1.2 for length in lengths.values())
+    diffusion = of_quantity(killed / "scan.json", "D from displacements")
+    assert len(diffusion) == 4
+    assert all(map(math.isfinite, diffusion.values()))
     shown = Result.read(killed / "scan-distributions.json").curves
     assert "density of O-H length" in {one.quantity for one in shown}
 
 
+def test_the_result_names_every_file_that_it_was_made_from(killed: Path) -> None:
+    inputs = Result.read(killed / "scan.json").provenance.inputs
+    assert "campaign.toml" in inputs
+    folders = [
+        run.folder.relative_to(killed) for run in load(killed / "campaign.toml").runs.values()
+    ]
+    for folder in folders:
+        outputs = (f"simulation.{end}" for end in ("out", "pos_0.xyz", "vel.xyz", "dipole_0"))
+        for name in ("input.xml", "client.toml", "RESTART", "init.xyz", *outputs):
+            path = str(folder / name)
+            content = (killed / path).read_bytes()
+            assert inputs[path] == hashlib.sha256(content).hexdigest(), path
+
+
 def test_the_stronger_field_turns_the_molecules_towards_it(killed: Path) -> None:
-    rows = read_csv(killed / "scan.csv")
+    cosines = of_quantity(killed / "scan.json", "P1")
     for label in ("classical", "2 beads"):
-        first, last = [float(row["P1"]) for row in rows if row["curve"] == label]
+        first, last = (cosines[label, field] for field in FIELDS)
         # all start alike, and a molecule of 0.9 e bohr/2.3 D needs 50 fs to turn a little
         assert last > first
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from mlobs_client.cli.oxidation import command
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
+from mlobs_client.results import Result
 from mlobs_client.units import ANGSTROM, DEBYE
 
 CELL = np.array([[5.0, 0.3, -0.4], [1.1, 4.5, 0.2], [0.3, -0.6, 6.0]])
@@ -62,7 +63,10 @@ def test_labels_have_any_name_and_unit(tmp_path: Path) -> None:
 def test_models_of_a_client_file_give_it_without_labels(tmp_path: Path) -> None:
     path = write_path(tmp_path, key="unused")
     (tmp_path / "client.toml").write_text(CLIENT)
-    assert "N = -2" in call(path, "--atom", "1", "--client", tmp_path / "client.toml")
+    client, result = tmp_path / "client.toml", tmp_path / "winding"
+    assert "N = -2" in call(path, "--atom", "1", "--client", client, "-o", result)
+    inputs = Result.read(tmp_path / "winding.json").provenance.inputs
+    assert set(inputs) == {str(path), str(client)}  # the path is the structure, too
     (tmp_path / "client.toml").write_text(
         'structure = "path.extxyz"\nvirial = "none"\n[potential]\nkind = "toy"\n'
         'name = "harmonic_crystal"\n'

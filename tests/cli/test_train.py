@@ -17,6 +17,7 @@ from mlobs_client.client import config
 from mlobs_client.client.build import assemble
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.learn import training
+from mlobs_client.results import Result
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,10 @@ def test_a_committee_is_trained_reported_and_ready_for_a_client(
     assert len(report["members"]) == 2
     assert report["branches"]["n_moved"] > 6
     assert (folder / "parity_dipole.png").exists()
+    result = Result.read(folder / "parity_dipole.json")
+    assert {one.quantity for one in result.parities} == {"dipole without integer part"}
+    inputs = {Path(path).name for path in result.provenance.inputs}
+    assert inputs >= {path.name for path in folder.glob("*.model")}
     table = done.output[done.output.index("[dipole]") :]
     assert "oxidation_numbers = { H = -1, Li = 1 }" in table
     client = tmp_path / "client.toml"

@@ -53,7 +53,8 @@ def make_frames(n_steps: int = N_STEPS, seed: int = 1) -> Iterator[Frame]:
     numbers = np.array([8, 1, 1])
     for step, bead in itertools.product(range(n_steps), range(N_BEADS)):
         positions = SITES + rng.normal(size=(3, 3), scale=0.1)
-        yield Frame(10 * step, bead, "positions", numbers, positions, CELL, ("O", "H", "H"))
+        labels = ("O", "H", "H")
+        yield Frame("positions", numbers, positions, CELL, labels, step=10 * step, bead=bead)
 
 
 def test_observing_gives_what_the_client_predicts(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from csv_files import read_csv
+
+from mlobs_client.results import Points, Result
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "field_scan"
 KEPT = tuple(f'\nname = "{name}_seed=1"' for name in ("beads=1_field=0.0", "beads=4_field=0.2"))
@@ -37,19 +37,26 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_table_has_the_columns_of_the_example(short: Path) -> None:
-    expected = json.loads((EXAMPLE / "expected.json").read_text())["columns"]
-    rows = read_csv(short / "short.csv")
-    assert list(rows[0]) == list(expected)
-    assert [(row["curve"], row["field (V/angstrom)"]) for row in rows] == [
-        ("classical", "0"),
-        ("4 beads", "0.2"),
+def points_of(path: Path, quantity: str) -> list[Points]:
+    return [one for one in Result.read(path).points if one.quantity == quantity]
+
+
+def test_the_result_has_the_quantities_of_the_example(short: Path) -> None:
+    expected, found = (
+        {(one.quantity, one.unit, one.x_name, one.is_line) for one in Result.read(path).points}
+        for path in (EXAMPLE / "expected.json", short / "short.json")
+    )
+    # two fields for two kinds of nuclei: one at zero field only, and no line
+    assert {name for name, *_ in expected - found} <= {"polarization", "D over D at zero field"}
+    assert found <= expected
+    lengths = points_of(short / "short.json", "O-H length")
+    assert [(one.label, one.x.tolist()) for one in lengths] == [
+        ("classical", [0.0]),
+        ("4 beads", [0.2]),
     ]
 
 
 def test_quantum_nuclei_have_begun_to_stretch_their_bonds(short: Path) -> None:
-    classical, quantum = (
-        float(row["O-H length (angstrom)"]) for row in read_csv(short / "short.csv")
-    )
+    (classical,), (quantum,) = (one.mean for one in points_of(short / "short.json", "O-H length"))
     # 18 fs: beads that start at one point have spread, 0.005 angstrom or more
     assert quantum > classical + 0.002

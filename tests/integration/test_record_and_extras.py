@@ -62,7 +62,7 @@ def recorded_frames(joined: Joined, template: Structure) -> Iterator[Frame]:
     numbers, cell = template.numbers, template.cell
     for step, beads in zip(joined.steps, joined.values["positions"], strict=True):
         for bead, positions in enumerate(beads):
-            yield Frame(int(step), bead, "positions", numbers, positions, cell, ())
+            yield Frame("positions", numbers, positions, cell, (), step=int(step), bead=bead)
 
 
 def assert_joined_is_true(folder: Path, joined) -> None:

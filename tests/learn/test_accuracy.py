@@ -110,4 +110,5 @@ def test_errors_by_component_class_and_member_add_up() -> None:
     assert found["members"][1] == pytest.approx(np.sqrt(np.mean((members[1] - reference) ** 2)))
     spread = np.abs(members[0] - members[1]) / np.sqrt(2)
     assert found["committee_spread"] == pytest.approx(np.sqrt(np.mean(spread**2)))
-    assert list(one.curves) == ["A", "B"]
+    assert [part.label for part in one.parities] == ["A", "B"]
+    assert one.parities[1].rms_error == pytest.approx(found["classes"]["B"]["rmse"])

@@ -22,18 +22,17 @@ from pathlib import Path
 from unittest import mock
 
 import ase.io
-import matplotlib as mpl
 import numpy as np
 import torch
 from ase import Atoms
 from bench import MODELS, NVE, TIMESTEP, Case, step_time, water_box
-from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from report import RESULTS, Figure, run
 
 from mlobs_client.evaluate.model_files import quiet_third_parties, trust
-from mlobs_client.plot import COLORS, STYLE, Plot, save
+from mlobs_client.plot import draw, save_figure
 from mlobs_client.record.writer import RecordWriter
+from mlobs_client.results import Estimate, Points, Result
 from mlobs_client.structure import Array
 from mlobs_client.wire import extras
 
@@ -305,7 +304,7 @@ def growth() -> list[Figure]:
         "beads of 192 atoms": Growth(sizes, *beads.T),
         "members, times 192 atoms": Growth(192 * members, *committees.T),
     }
-    save(_draw(curves), RESULTS / "growth")
+    _write(curves, RESULTS / "growth")
     figures = []
     for label, curve in curves.items():
         for what, values in (("time", curve.seconds), ("memory", curve.bytes)):
@@ -315,39 +314,38 @@ def growth() -> list[Figure]:
     return figures
 
 
-def _draw(curves: Mapping[str, Growth]) -> Plot:
-    columns: dict[str, list[str | float]] = {"curve": [], "atoms": [], "s": [], "bytes": []}
-    with mpl.rc_context(STYLE):
-        figure = MplFigure(figsize=(3.37, 4.0))
-        upper, lower = figure.subplots(2, sharex=True)
-    for color, (label, curve) in zip(COLORS, curves.items(), strict=False):
-        style = {"color": color, "marker": "o", "markersize": 3, "label": label}
-        upper.loglog(curve.sizes, 1e3 * curve.seconds, **style)
-        lower.loglog(curve.sizes, curve.bytes / 2**20, **style)
-        columns["curve"] += [label] * len(curve.sizes)
-        columns["atoms"] += curve.sizes.tolist()
-        columns["s"] += curve.seconds.tolist()
-        columns["bytes"] += curve.bytes.tolist()
-    for axes, what in ((upper, "time of a step / ms"), (lower, "memory / MiB")):
-        low, high = axes.get_xlim()
-        bottom = axes.lines[0].get_ydata()[0]
-        start = axes.lines[0].get_xdata()[0]
-        ends = np.array([start, high])
-        axes.plot(ends, bottom * ends / start, color="0.6", linestyle=":", label="linear", zorder=0)
-        axes.set_xlim(low, high)
-        axes.set_ylabel(what)
+def _result(curves: Mapping[str, Growth]) -> Result:
+    """Time and memory against size, and what would grow in proportion to it."""
+    points = []
+    for quantity, unit, of in (
+        ("time of a step", "ms", lambda curve: 1e3 * curve.seconds),
+        ("memory", "MiB", lambda curve: curve.bytes / 2**20),
+    ):
+        axis = (quantity, "atoms × beads × members", "1")
+        sizes, first = next((one.sizes, of(one)[0]) for one in curves.values())
+        ends = sizes[[0, -1]].astype(float)
+        exact = tuple(Estimate(first * x / ends[0], 0.0, unit, 1.0) for x in ends.tolist())
+        for label, curve in curves.items():
+            y = tuple(Estimate(one, np.nan, unit, 1.0, "median") for one in of(curve).tolist())
+            points.append(Points(*axis, curve.sizes.astype(float), y, label))
+        points.append(Points(*axis, ends, exact, "linear", is_line=True))
+    return Result("growth of costs", points=tuple(points))
+
+
+def _write(curves: Mapping[str, Growth], stem: Path) -> None:
+    """The numbers, and a figure with two logarithmic axes."""
+    result = _result(curves)
+    figure = draw(result, logarithmic=True)
+    for axes in figure.axes:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
     sizes = next(iter(curves.values())).sizes
-    for axis in (upper.yaxis, lower.yaxis, lower.xaxis):
-        axis.set_minor_formatter(NullFormatter())
-    for axis in (upper.yaxis, lower.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(ScalarFormatter())
-    lower.set_xticks(sizes, [str(size) for size in sizes])
-    lower.set_xlabel("atoms × beads × members")
-    with mpl.rc_context(STYLE):
-        lines = upper.get_legend_handles_labels()
-        figure.legend(*lines, loc="outside upper center", ncols=2, handlelength=1.2)
-    return Plot(figure, columns, {})
+    figure.axes[-1].set_xticks(sizes, [str(size) for size in sizes])
+    save_figure(figure, stem)
+    result.write(stem)
 
 
 STUDIES = (observables, fields, joint_networks, ways_of_ipi, batches, growth)

@@ -131,10 +131,43 @@ def test_points_have_bars_and_are_open_without_an_error() -> None:
     y = (sure.without_error("too short"), sure, sure)
     points = Points("polarization", "field", "V/angstrom", np.array([-0.1, 0.0, 0.1]), y, "a")
     found = Result("test", points=(points,))
-    assert labels_of(found) == ["a", "bars: ±1 standard error", "open symbols: no error"]
+    bars = "bars: ±1 standard error,\nscatter of 4 runs"
+    assert labels_of(found) == ["a", bars, "open symbols: no error"]
     (axes,) = plot.draw(found).axes
     assert axes.get_xlabel() == r"field / V$\,$Å$^{-1}$"
     assert points.error_from == "too short; scatter of 4 runs"
+
+
+def test_the_band_of_the_lowest_point_is_within_the_axes() -> None:
+    grid = np.arange(3.0)
+    blocks = np.array([[1.0, -4.0, 1.0], [1.0, -6.0, 1.0], [1.0, -5.0, 1.0]])
+    curve = Curve("dielectric function, real", "1", "wavenumber", "cm^-1", grid, blocks)
+    (axes,) = plot.draw(Result("test", (curve,))).axes
+    assert axes.get_ylim()[0] < -5.0 - curve.error[1]
+
+
+def test_numbers_of_blocks_that_differ_are_one_line_of_the_legend() -> None:
+    y = tuple(
+        Estimate(1.0, 0.1, "K", n, error_from=f"jackknife over {n} blocks") for n in (9, 12, 10)
+    )
+    points = Points("temperature", "field", "V/angstrom", np.arange(3.0), y, "a")
+    bars = "bars: ±1 standard error,\njackknife over 9 to 12\nblocks"
+    assert labels_of(Result("test", points=(points,))) == ["a", bars]
+
+
+def test_joined_points_are_a_line_with_a_band_and_only_chosen_quantities_are_drawn() -> None:
+    y = tuple(Estimate(x, 0.5 * x, "K", 9.0, error_from="one line") for x in (0.0, 1.0, 3.0))
+    axis = ("time", "ps", np.array([0.0, 2.0, 1.0]))  # a path may go back
+    line = Points("temperature", *axis, y, "a", is_line=True)
+    other = Points("pressure", *axis, y, "a")
+    figure = plot.draw(Result("test", points=(other, line)), quantities=["temperature"])
+    (axes,) = figure.axes
+    (drawn,) = axes.get_lines()
+    np.testing.assert_array_equal(drawn.get_data(), [axis[2], [0.0, 1.0, 3.0]])
+    (band,) = axes.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == 4.5
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["a", "band: ±1 standard error,\none line"]
 
 
 def test_a_line_through_points_has_their_colour_and_no_name_of_its_own() -> None:
@@ -149,6 +182,27 @@ def test_a_line_through_points_has_their_colour_and_no_name_of_its_own() -> None
     assert labels_of(found) == ["a", bars, note]
     (axes,) = plot.draw(found).axes
     assert {one.get_color() for one in axes.get_lines()} == {"#0072B2"}
+
+
+@pytest.mark.parametrize(
+    ("highest", "scale"), [(0.98, ""), (999.0, ""), (0.05, r"10$^{-3}\,$"), (1e3, r"10$^{3}\,$")]
+)
+def test_only_numbers_that_are_long_are_divided_by_a_power_of_ten(
+    highest: float, scale: str
+) -> None:
+    x = np.arange(3.0)
+    curve = Curve.of_one_series("charge", "e", "time", "ps", x, highest * x / 2.0, "a")
+    (axes,) = plot.draw(Result("test", (curve,))).axes
+    assert axes.get_ylabel() == f"charge / {scale}$e$"
+
+
+@pytest.mark.parametrize("end", [-2e-2, -2.0])
+def test_integers_are_those_of_the_numbers_also_where_these_are_small(end: float) -> None:
+    path = Curve.of_one_series("dipole", "e a", "fraction", "1", np.arange(2.0), [0.0, end], "O")
+    (axes,) = plot.draw(Result("test", (path,)), integers=True).axes
+    drawn = [float(one.vertices[0, 1]) for one in axes.collections[-1].get_paths()]
+    assert drawn == list(range(round(end), 1))
+    assert axes.lines[0].get_ydata()[1] == end
 
 
 def test_integers_of_a_path_are_lines() -> None:

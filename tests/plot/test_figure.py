@@ -1,18 +1,24 @@
-"""Figures carry their numbers, and files beside them can be read by anybody."""
+"""Figures are made from results, and by nothing else."""
 
 from __future__ import annotations
 
-import json
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
-from mlobs_client import plot
-from mlobs_client.errors import RecordError
+ROOT = Path(__file__).parents[2]
+PLOT = ROOT / "mlobs_client" / "plot"
+SOURCES = [
+    path
+    for folder in ("mlobs_client", "examples", "drivers")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if PLOT not in path.parents
+]
+WRITES = {"savefig", "save_figure", "imsave"}
+"""What writes a picture, other than :func:`mlobs_client.plot.write`."""
 
 
 def test_drawing_leaves_no_state_in_pyplot() -> None:
@@ -20,17 +26,27 @@ def test_drawing_leaves_no_state_in_pyplot() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_json_holds_the_same_columns_and_a_summary_without_nan(tmp_path: Path) -> None:
-    columns = {"curve": ["a", "a"], "error": [0.5, np.nan]}
-    made = plot.Plot(Figure(), columns, {"largest": np.nan})
-    files = plot.save(made, tmp_path / "new" / "p_300.5K")
-    assert [file.name for file in files] == [f"p_300.5K.{e}" for e in ("png", "pdf", "csv", "json")]
-    content = json.loads(files[3].read_text(encoding="utf-8"), parse_constant=pytest.fail)
-    assert content["columns"] == {"curve": ["a", "a"], "error": [0.5, None]}
-    assert content["summary"] == {"largest": None}
+def figures_without_a_result(source: str) -> set[str]:
+    """What imports matplotlib, or writes a picture by its own."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names if one.name.startswith("matplotlib")}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matplotlib"):
+            found.add(str(node.module))
+        elif isinstance(node, ast.Attribute | ast.Name):
+            found |= {node.attr if isinstance(node, ast.Attribute) else node.id} & WRITES
+    return found
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RecordError, match="cannot write the figure"):
-        plot.save(plot.Plot(Figure(), {}, {}), tmp_path / "file" / "x")
+def test_every_figure_of_the_package_and_of_the_examples_is_drawn_from_a_result() -> None:
+    found = {path: figures_without_a_result(path.read_text(encoding="utf-8")) for path in SOURCES}
+    assert {str(path.relative_to(ROOT)): names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    "source", ["import matplotlib.pyplot as plt", "from matplotlib.figure import Figure",
+               "figure.savefig('a.png')", "save_figure(figure, 'a')"]
+)  # fmt: skip
+def test_a_figure_without_a_result_would_be_found(source: str) -> None:
+    assert figures_without_a_result(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,33 @@ import pytest
 from csv_files import read_csv
 
 from mlobs_client import plot
-from mlobs_client.errors import ConfigError
+from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results import Parity, Result
+
+REFERENCE = np.linspace(-2.0, 3.0, 7)
+SHIFTED = Parity("dipole", "e angstrom", REFERENCE, REFERENCE + 0.5, "x")
+TURNED = Parity("dipole", "e angstrom", REFERENCE, REFERENCE[::-1], "y")
 
 
 def test_errors_and_points_are_those_that_were_given(tmp_path: Path) -> None:
-    reference = np.linspace(-2.0, 3.0, 7)
-    points = {"x": (reference, reference + 0.5), "y": (reference, reference[::-1])}
-    one = plot.plot_parity(points, "dipole", "e angstrom")
-    assert one.summary["rmse"]["x"] == pytest.approx(0.5)  # type: ignore[index]
-    rows = read_csv(plot.save(one, tmp_path / "parity")[2])
+    assert SHIFTED.rms_error == pytest.approx(0.5)
+    found = Result("test", parities=(SHIFTED, TURNED))
+    (axes,) = plot.draw(found).axes
+    assert axes.get_legend_handles_labels()[1] == ["x: 0.5", "y: 3.3"]
+    np.testing.assert_array_equal(axes.lines[0].get_data(), [REFERENCE, REFERENCE + 0.5])
+    files = plot.write(found, tmp_path / "parity")
+    rows = read_csv(next(file for file in files if file.suffix == ".csv"))
     assert len(rows) == 14
-    assert float(rows[7]["prediction (e angstrom)"]) == 3.0
+    assert rows[7] == {
+        "quantity": "dipole", "unit": "e angstrom", "curve": "y", "reference": "-2", "value": "3",
+    }  # fmt: skip
 
 
-def test_nothing_is_not_plotted() -> None:
-    with pytest.raises(ConfigError, match="no prediction was given"):
-        plot.plot_parity({}, "dipole", "e angstrom")
+def test_what_is_not_comparable_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"dipole: references and predictions .* one shape"):
+        Parity("dipole", "e angstrom", REFERENCE, REFERENCE[1:])
+    with pytest.raises(RecordError, match=r"got \(0,\) and \(0,\)"):
+        Parity("dipole", "e angstrom", REFERENCE[:0], REFERENCE[:0])
+    others = (SHIFTED, replace(SHIFTED, quantity="charge"))
+    with pytest.raises(ConfigError, match="one figure compares one quantity"):
+        plot.draw(Result("test", parities=others))

@@ -6,10 +6,13 @@ import doctest
 import hashlib
 import json
 import math
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import h5py
@@ -21,7 +24,16 @@ from csv_files import read_csv
 from hypothesis import HealthCheck, given, settings
 
 from mlobs_client.errors import RecordError
-from mlobs_client.results import Curve, Estimate, Points, Provenance, Result, Tensor, result
+from mlobs_client.results import (
+    Curve,
+    Estimate,
+    Parity,
+    Points,
+    Provenance,
+    Result,
+    Tensor,
+    result,
+)
 
 WORDS = st.text(max_size=8)  # of all characters
 NUMBERS = st.floats()  # also NaN, infinities, -0.0
@@ -59,13 +71,21 @@ def estimates(draw: st.DrawFn, unit: str = "K") -> Estimate:
 def points(draw: st.DrawFn) -> Points:
     y = draw(st.lists(estimates(), min_size=1, max_size=3))
     names = (draw(WORDS) for _ in range(3))
-    return Points(*names, draw(arrays(len(y))), tuple(y), draw(WORDS), draw(DETAILS))
+    texts = (draw(WORDS), draw(DETAILS), draw(st.booleans()))
+    return Points(*names, draw(arrays(len(y))), tuple(y), *texts)
 
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Tensor:
     shape = draw(st.sampled_from([(), (3,), (2, 3, 3)]))
     return Tensor(draw(WORDS), draw(WORDS), draw(arrays(*shape)), draw(arrays(*shape)), draw(WORDS))
+
+
+@st.composite
+def parities(draw: st.DrawFn) -> Parity:
+    n = draw(st.integers(1, 3))
+    names = (draw(WORDS), draw(WORDS))
+    return Parity(*names, draw(arrays(n)), draw(arrays(n)), draw(WORDS), draw(DETAILS))
 
 
 TABLES = st.dictionaries(WORDS, WORDS, max_size=2)
@@ -76,6 +96,7 @@ RESULTS = st.builds(
     st.lists(points(), max_size=2).map(tuple),
     st.dictionaries(WORDS, estimates(), max_size=2),
     st.lists(tensors(), max_size=2).map(tuple),
+    st.lists(parities(), max_size=2).map(tuple),
     st.builds(Provenance, st.lists(WORDS, max_size=3).map(tuple), TABLES, TABLES),
 )
 
@@ -171,7 +192,21 @@ def test_provenance_has_the_hashes_of_the_inputs(tmp_path: Path) -> None:
     file.write_bytes(b"what was read")
     made = Provenance.of([file, file], ["mlobs", "ir"])
     assert made.inputs == {str(file): hashlib.sha256(b"what was read").hexdigest()}
-    assert set(made.versions) == {"python", "mlobs", "ipi", "numpy", "scipy"}
+    always = {"python", "mlobs", "ipi", "numpy", "scipy"}
+    assert always <= set(made.versions) <= always | {"torch", "mace-torch"}
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_provenance_has_the_versions_of_networks_where_they_were_loaded(
+    monkeypatch: pytest.MonkeyPatch, *, loaded: bool
+) -> None:
+    for module, package in (("torch", "torch"), ("mace", "mace-torch")):
+        if loaded:
+            monkeypatch.setitem(sys.modules, module, ModuleType(module))
+        else:
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        found = Provenance.of().versions.get(package)
+        assert found == (metadata.version(package) if loaded else None)
 
 
 def test_what_is_no_result_is_refused_with_its_name(tmp_path: Path) -> None:

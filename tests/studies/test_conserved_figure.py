@@ -15,12 +15,15 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
     times = np.linspace(0.0, 10_000 * FEMTOSECOND, 500)
     noise = np.random.default_rng(0).normal(0.0, 1e-7, 500)
     values = -17.0 + noise + 3e-6 * EV * 10 * times / (1000 * FEMTOSECOND)  # 3 ueV/atom/ps
-    one = conserved({"run": (times, values)}, n_atoms=10)
+    one = conserved({"run": (times, values)}, 10, "classical nuclei")
     drift = one.numbers["drift, run"]
     assert drift.value == pytest.approx(3.0, abs=4 * drift.error)
     assert drift.unit == "µeV/atom/ps"
-    (text,) = plot.draw(one).legends[0].get_texts()
-    assert text.get_text() == f"run: {drift.text} µeV/atom/ps"
+    assert [text.get_text() for text in plot.draw(one).legends[0].get_texts()] == [
+        f"run: {drift.text} µeV/atom/ps",
+        "classical nuclei",
+        "drifts: ±1 standard error,\nspectral density of the\nresiduals at zero\nfrequency",
+    ]
     (curve,) = one.curves
     assert (curve.quantity, curve.unit) == ("conserved quantity from its start", "meV/atom")
     assert curve.x[-1] == pytest.approx(10.0)
@@ -29,4 +32,4 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
 
 def test_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="0 runs"):
-        conserved({}, 3)
+        conserved({}, 3, "")

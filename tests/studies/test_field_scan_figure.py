@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from csv_files import read_csv
 from scans import CELL, DIRECTION, draw_sample
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot import draw, save
+from mlobs_client.plot import draw
+from mlobs_client.results import Points, Result
 from mlobs_client.studies.field_scan import Scan, Settings, analyse
-from mlobs_client.studies.field_scan_figure import distributions, plot_field_scan
+from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
 from mlobs_client.units import MICROCOULOMB_PER_CM2
 
 
@@ -30,43 +28,75 @@ def curves() -> list[Scan]:
     )
 
 
-def test_the_scan_has_a_row_for_each_field_and_a_column_for_each_error(
+def of_quantity(found: Result, name: str) -> list[Points]:
+    return [one for one in found.points if one.quantity == name and not one.is_line]
+
+
+def test_the_scan_has_every_number_with_its_error_at_each_field(
     curves: list[Scan], tmp_path: Path
 ) -> None:
-    files = save(plot_field_scan(curves), tmp_path / "scan")
-    rows = read_csv(files[2])
-    assert [(row["curve"], row["field (V/angstrom)"]) for row in rows] == [
-        (label, field) for label in ("classical", "2 beads") for field in ("0", "0.1", "0.3")
-    ]
-    for name in (
-        "polarization (uC/cm^2)", "O-H length (angstrom)", "P1", "P2", "O-O peak (angstrom)",
-        "O-O peak height", "D from displacements (angstrom^2/ps)",
-        "D from velocities (angstrom^2/ps)", "D over D at zero field",
+    against_field(curves).write(tmp_path / "scan")
+    found = Result.read(tmp_path / "scan.json")
+    labels = ["classical", "2 beads"]
+    for name, unit in (
+        ("polarization", "uC/cm^2"), ("O-H length", "angstrom"), ("P1", "1"), ("P2", "1"),
+        ("O-O peak", "angstrom"), ("O-O peak height", "1"),
+        ("D from displacements", "angstrom^2/ps"), ("D over D at zero field", "1"),
+        ("MSD exponent alpha", "1"), ("time", "ps"), ("runs", "1"),
     ):  # fmt: skip
-        assert all(math.isfinite(float(row[name])) for row in rows), name
-        assert all(float(row[f"{name} error"]) >= 0.0 for row in rows), name
-    assert [row["D of an infinite cell (angstrom^2/ps)"] for row in rows] == [""] * 6
-    summary = json.loads(files[3].read_text())["summary"]["classical"]
-    assert summary["susceptibility from fluctuations at zero field"]["error"] > 0.0
-    assert summary["onset"].startswith("diffusion is arrested (D below 0.1 of")
-    assert summary["lags of the diffusion (ps)"]["0.3"] == pytest.approx([0.07, 0.15])
+        points = of_quantity(found, name)
+        assert [one.label for one in points] == labels, name
+        for one in points:
+            assert (one.unit, one.x.tolist()) == (unit, [0.0, 0.1, 0.3]), name
+            assert np.isfinite(one.mean).all(), name
+            assert (one.error >= 0.0).all() or name.startswith("MSD"), name
+    velocities = of_quantity(found, "D from velocities")
+    assert [one.label for one in velocities] == [f"{one}, from velocities" for one in labels]
+    assert of_quantity(found, "D of an infinite cell") == []  # needs a viscosity
+    assert found.numbers["susceptibility from fluctuations at zero field, classical"].error > 0.0
+    assert found.numbers["susceptibility, 2 beads"] == curves[1].polarization.susceptibility  # type: ignore[union-attr]
+    (onset, _) = of_quantity(found, "D over D at zero field")
+    assert str(onset.details["onset"]).startswith("diffusion is arrested (D below 0.1 of")
+    (classical, _) = of_quantity(found, "D from displacements")
+    assert classical.details["lags at 0.3 V/angstrom (ps)"] == "0.07 to 0.15"
+
+
+def test_the_figure_has_four_panels_and_says_which_errors_and_estimators_it_shows(
+    curves: list[Scan],
+) -> None:
+    figure = draw(against_field(curves), quantities=DRAWN)
+    assert len(figure.axes) == 4
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[:4] == [f"{one}{end}" for end in ("", ", from velocities")
+                          for one in ("classical", "2 beads")]  # fmt: skip
+    (bars,) = [one for one in labels if one.startswith("bars: ±1 standard error")]
+    assert "scatter of 4 blocks" in bars
+    assert {"classical nuclei", "diffusion: centroids", "lengths, angles: each bead"} <= set(labels)
+    assert max(len(line) for one in labels for line in one.splitlines()) <= 26  # two columns
+
+
+def linear_response(curves: list[Scan]) -> Points:
+    first = next(one for one in against_field(curves).points if one.is_line)
+    assert (first.quantity, first.label) == ("polarization", "classical")
+    return first
 
 
 def test_the_line_in_the_first_panel_is_the_linear_response(curves: list[Scan]) -> None:
-    polarization = plot_field_scan(curves).figure.axes[0]
-    (line, _) = [one for one in polarization.lines if one.get_linestyle() == "--"]
-    (x0, y0), *_, (x1, y1) = zip(*line.get_data(), strict=True)
+    line = linear_response(curves)
     assert curves[0].susceptibility is not None
     # epsilon_0 x 1 V/angstrom = 8.8541878e-12 x 1e10 C/m^2 = 8.8541878 uC/cm^2
-    assert (y1 - y0) / (x1 - x0) == pytest.approx(8.8541878 * curves[0].susceptibility.value)
+    for values, one in ((line.mean, curves[0].susceptibility.value),
+                        (line.error, curves[0].susceptibility.error)):  # fmt: skip
+        assert (values[2] - values[0]) / 0.3 == pytest.approx(8.8541878 * one)
+    polarization = draw(against_field(curves), quantities=DRAWN).axes[0]
+    drawn = [one for one in polarization.lines if one.get_linestyle() == "--"]
+    np.testing.assert_array_equal(drawn[0].get_data(), [line.x, line.mean])
 
 
 def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> None:
     samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.0, -0.3, 0.1)]
-    (curve,) = analyse(samples, Settings())
-    polarization = plot_field_scan([curve]).figure.axes[0]
-    (line,) = [one for one in polarization.lines if one.get_linestyle() == "--"]
-    at_zero = dict(zip(*line.get_data(), strict=True))[0.0]
+    line = linear_response(analyse(samples, Settings()))
+    at_zero = dict(zip(line.x, line.mean, strict=True))[0.0]
     zero = samples[0]
     exact = zero.dipoles.mean(axis=0) @ DIRECTION / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
     assert at_zero == pytest.approx(exact)
@@ -74,13 +104,10 @@ def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> Non
 
 def test_two_fields_have_two_polarizations() -> None:
     samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.1, 0.3)]
-    (curve,) = analyse(samples, Settings())
-    drawn = plot_field_scan([curve]).figure.axes[0].get_lines()
-    heights = np.concatenate([line.get_ydata() for line in drawn])
-    for sample in samples:
-        mean = sample.dipoles.mean(axis=0) @ DIRECTION
-        exact = mean / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
-        assert np.abs(heights - exact).min() < 1e-9 * abs(exact)
+    (found,) = of_quantity(against_field(analyse(samples, Settings())), "polarization")
+    means = [sample.dipoles.mean(axis=0) @ DIRECTION for sample in samples]
+    exact = np.array(means) / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
+    np.testing.assert_allclose(found.mean, exact, rtol=1e-9)
 
 
 def test_distributions_have_a_line_for_each_field_and_number_of_beads(curves: list[Scan]) -> None:
@@ -105,6 +132,6 @@ def test_distributions_have_a_line_for_each_field_and_number_of_beads(curves: li
 
 def test_a_scan_without_runs_cannot_be_drawn() -> None:
     with pytest.raises(ConfigError, match="no run of a field scan"):
-        plot_field_scan([])
+        against_field([])
     with pytest.raises(ConfigError, match="no run of a field scan"):
         distributions([])

@@ -10,6 +10,7 @@ import pytest
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi import read_beads
 from mlobs_client.studies.run_samples import kept
+from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Dipoles, Run
 from mlobs_client.units import ANGSTROM, FEMTOSECOND
 
@@ -97,3 +98,26 @@ def test_a_stretch_of_one_time_step_is_one_piece_however_long(tmp_path: Path) ->
     np.testing.assert_allclose(
         run.times(np.array([-2, 0, 2010])) / FEMTOSECOND, [-1.0, 0.0, 1005.0], rtol=1e-6
     )
+
+
+def test_inputs_of_a_run_are_what_was_read_and_what_says_how_it_was_run(finished_run: Path) -> None:
+    run = Run(finished_run / "simulation")
+    of_run = {"input.xml", "RESTART", "init.xyz"}  # the start, too
+    assert {path.name for path in run.inputs} == of_run
+    run.positions()
+    _ = run.is_molecule, run.timestep
+    outputs = {"simulation.out", "simulation.pos_0.xyz", "simulation.pos_1.xyz"}
+    assert {path.name for path in run.inputs} == of_run | outputs
+
+
+def test_positions_of_several_runs_are_cut_like_everything_else(finished_run: Path) -> None:
+    prefix = finished_run / "simulation"
+    whole = Run(prefix).positions()
+    first, second = RunSet((prefix, prefix), skip=0.1).positions()
+    late = whole.steps >= 200
+    for one in (first, second):
+        np.testing.assert_array_equal(one.steps, whole.steps[late])
+        np.testing.assert_array_equal(one.values, whole.values[late])
+        assert len(one.cells) == len(one.steps)
+    with pytest.raises(RecordError, match=r"shorter than the 1\.0 ps of --skip"):
+        RunSet((prefix,), skip=1.0).positions()

@@ -59,7 +59,8 @@ class Covariance:
 
     Attributes:
         tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
-        errors: shape ``(k, k)``, one sigma, in the unit of the tensor; NaN where runs are too short.
+        errors: shape ``(k, k)``, one sigma, in the unit of the tensor; NaN where runs are too
+            short.
         no_error: why the elements have no errors; empty where they have.
         mean: of the diagonal.
     """
@@ -142,7 +143,8 @@ def _of_gaussians(
 def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Array:
     """Evaluate a quadratic function of a series for all pairs of components, ``[i, j, ...]``.
 
-    Symmetric in i and j. Mean over runs, weighted by their lengths; of pairs from their sums and differences.
+    The mean over runs is weighted by their lengths; pairs follow from sums and differences. The
+    result is symmetric in i and j.
     """
     lengths = [len(run) for run in runs]
 

@@ -16,7 +16,7 @@ from mlobs_client.analysis.response.fluctuations import covariance
 from mlobs_client.analysis.response.permittivity import per_covariance
 from mlobs_client.analysis.vibrations.spectra import Runs, as_runs, check_positive
 from mlobs_client.errors import RecordError
-from mlobs_client.results.curve import NOTE, Curve
+from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import FEWEST_RUNS, Estimate, check_series
 from mlobs_client.results.lines import LinearFit, fit_line
 from mlobs_client.results.result import Points
@@ -57,11 +57,12 @@ class PolarizationCurve:
     chi_squared: float
     paired: bool = False
 
-    def parts(self, label: str) -> tuple[Curve, Points]:
+    def parts(self, label: str, estimator: str = "") -> tuple[Curve, Points]:
         """Return the line and the points, as parts of a result.
 
         Args:
             label: label in the legend of a figure.
+            estimator: how beads were averaged, for the legend.
         """
         names = ("change of polarization" if self.paired else "polarization", "uC/cm^2")
         axis = ("electric field", "V/angstrom")
@@ -72,6 +73,7 @@ class PolarizationCurve:
         details: dict[str, str | float] = {
             "direction": str(self.direction.tolist()),
             "chi squared": self.chi_squared,
+            ESTIMATOR: estimator,
             **({NOTE: "lines through 0 by symmetry"} if self.paired else {}),
         }
         return (

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from mlobs_client.analysis.vibrations.timestep import maxima
+from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
 
@@ -38,6 +39,35 @@ def find_bands(spectrum: Curve) -> list[Band]:
     Args:
         spectrum: a spectrum over wavenumbers in cm^-1, or a part of it, with at least two blocks.
     """
+    return [
+        Band(top, low, high, spectrum.integral(low, high)) for top, low, high in _split(spectrum)
+    ]
+
+
+def member_spreads(spectrum: Curve) -> list[tuple[float, float]]:
+    """Positions of the clear maxima, and their standard deviations over the committee, cm^-1.
+
+    Args:
+        spectrum: or a part of it, with members.
+
+    Returns:
+        Both of each maximum; the second is NaN where a member has no single band around it.
+
+    Raises:
+        MissingObservable: the spectrum has no members.
+    """
+    found = []
+    for top, low, high in _split(spectrum):
+        try:
+            spread = float(np.std(spectrum.member_peaks(low, high), ddof=1))
+        except (ConfigError, RecordError):  # the band is a few points wide, or is not in a member
+            spread = np.nan
+        found.append((top, spread))
+    return found
+
+
+def _split(spectrum: Curve) -> list[tuple[float, float, float]]:
+    """Each clear maximum with the lowest points towards its neighbours, cm^-1."""
     tops = list(maxima(spectrum))
     x = spectrum.x
     ends = [float(x[0]), *tops, float(x[-1])]
@@ -45,7 +75,4 @@ def find_bands(spectrum: Curve) -> list[Band]:
     for low, high in pairwise(ends):
         between = np.flatnonzero((x >= low) & (x <= high))
         edges.append(float(x[between[np.argmin(spectrum.mean[between])]]))
-    return [
-        Band(top, low, high, spectrum.integral(low, high))
-        for top, (low, high) in zip(tops, pairwise(edges), strict=True)
-    ]
+    return [(top, *part) for top, part in zip(tops, pairwise(edges), strict=True)]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError, EvaluationError
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator
 from mlobs_client.evaluate.toys.sites import Sites, array
 from mlobs_client.structure import Array, Structure
 
 
-class HarmonicCrystal:
+class HarmonicCrystal(JetEvaluator):
     r"""A harmonic crystal with constant Born charges and Raman tensors.
 
     .. math::
@@ -68,11 +65,6 @@ class HarmonicCrystal:
             )
             provides |= {"polarizability", "polarizability_gradient"}
         self.provides = frozenset(provides)
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def _observe(self, structure: Structure) -> dict[str, Jet]:
         u = self._sites.displacements(structure)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mlobs_client.errors import EvaluationError
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, strain_derivative
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM, EV
 
 
-class MorseMolecule:
+class MorseMolecule(JetEvaluator):
     r"""A diatomic molecule of bond length :math:`r`, in Hartree atomic units.
 
     .. math::
@@ -45,11 +42,6 @@ class MorseMolecule:
         self._bond_length = bond_length
         self._charge = charge
         self._screening_length = screening_length
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def _observe(self, structure: Structure) -> dict[str, Jet]:
         if structure.n_atoms != 2:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, strain_derivative
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
 
-class FerroelectricCrystal:
+class FerroelectricCrystal(JetEvaluator):
     r"""An ionic crystal in which some ions have a double well along one direction.
 
     .. math::
@@ -76,11 +73,6 @@ class FerroelectricCrystal:
         self._minimum = minimum
         self._barrier = barrier
         self._spring_constant = spring_constant
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def _observe(self, structure: Structure) -> dict[str, Jet]:
         u = self._sites.displacements(structure)

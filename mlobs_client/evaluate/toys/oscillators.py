@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, fixed_charges, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, fixed_charges
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
 
-class ChargedOscillators:
+class ChargedOscillators(JetEvaluator):
     r"""Particles with integer charges :math:`N_I`, each in a polynomial well about its site.
 
     .. math::
@@ -71,11 +68,6 @@ class ChargedOscillators:
         self._alpha_0 = array("polarizability", polarizability, (3, 3))
         self._alpha_1 = array("polarizability_slope", polarizability_slope, (3, 3, 3))
         self._alpha_2 = array("polarizability_curvature", polarizability_curvature, (3, 3))
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def _observe(self, structure: Structure) -> dict[str, Jet]:
         u = self._sites.displacements(structure)

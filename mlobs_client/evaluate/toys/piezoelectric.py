@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, fixed_charges, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, fixed_charges, strain_derivative
 from mlobs_client.evaluate.toys.sites import Sites, array, integer_charges
 from mlobs_client.structure import Array, Structure
 
 
-class PiezoelectricCrystal:
+class PiezoelectricCrystal(JetEvaluator):
     r"""Integer charges in harmonic wells about the sites of an elastic lattice.
 
     .. math::
@@ -59,11 +56,6 @@ class PiezoelectricCrystal:
         self._moduli = (bulk_modulus, shear_modulus)
         self._spring_constant = spring_constant
         self._softening = softening
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def free_energy(self, cell: Array, thermal_energy: float, field: Array) -> float:
         r"""Return the exact classical free energy of the ions in a field, at a fixed cell, Eh.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from mlobs_client.errors import EvaluationError
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, fixed_charges, strain_derivative, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, fixed_charges, strain_derivative
 from mlobs_client.evaluate.toys.wells import quartic_morse
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV
@@ -37,7 +35,7 @@ _BOND_MEAN: Final = (4.9, 3.0)  # bohr^3 at the equilibrium bond length, and its
 _BOND_ANISOTROPY: Final = (2.0, 4.0)
 
 
-class Qtip4pf:
+class Qtip4pf(JetEvaluator):
     """q-TIP4P/F water without periodic images; the order of the atoms is O H H, O H H, ...
 
     Without a cutoff, energies and dipoles are smooth at all distances, so that every derivative is
@@ -52,36 +50,30 @@ class Qtip4pf:
         {"energy", "dipole", "born_charges", "polarizability", "polarizability_gradient"}
     )
 
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([_observe(structure) for structure in structures], wanted)
-
-
-def _observe(structure: Structure) -> dict[str, Jet]:
-    _check(structure)
-    R = structure.positions
-    molecules = R.reshape(-1, 3, 3)  # [molecule, atom O H H, i]
-    energy, gradient = 0.0, np.zeros_like(molecules)
-    for part in (_stretch, _bend, _lennard_jones, _coulomb):
-        part_energy, part_gradient = part(molecules)
-        energy += part_energy
-        gradient += part_gradient
-    charges = np.tile(_ATOM_CHARGES, len(molecules))
-    alpha, alpha_gradient = _bond_polarizability(molecules)
-    values = {
-        "energy": (np.asarray(energy), gradient.reshape(-1, 3)),
-        "polarizability": (alpha, np.moveaxis(alpha_gradient, 0, -2)),
-    }
-    jets = {
-        name: Jet(value, by_positions, strain_derivative(R, by_positions))
-        for name, (value, by_positions) in values.items()
-    }
-    return {
-        **jets,
-        **fixed_charges(charges, R),
-        "polarizability_gradient": Jet(alpha_gradient),
-    }
+    def _observe(self, structure: Structure) -> dict[str, Jet]:
+        _check(structure)
+        R = structure.positions
+        molecules = R.reshape(-1, 3, 3)  # [molecule, atom O H H, i]
+        energy, gradient = 0.0, np.zeros_like(molecules)
+        for part in (_stretch, _bend, _lennard_jones, _coulomb):
+            part_energy, part_gradient = part(molecules)
+            energy += part_energy
+            gradient += part_gradient
+        charges = np.tile(_ATOM_CHARGES, len(molecules))
+        alpha, alpha_gradient = _bond_polarizability(molecules)
+        values = {
+            "energy": (np.asarray(energy), gradient.reshape(-1, 3)),
+            "polarizability": (alpha, np.moveaxis(alpha_gradient, 0, -2)),
+        }
+        jets = {
+            name: Jet(value, by_positions, strain_derivative(R, by_positions))
+            for name, (value, by_positions) in values.items()
+        }
+        return {
+            **jets,
+            **fixed_charges(charges, R),
+            "polarizability_gradient": Jet(alpha_gradient),
+        }
 
 
 def _check(structure: Structure) -> None:

@@ -5,13 +5,12 @@ Each particle moves in a profile along one axis and in harmonic wells along the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from mlobs_client.errors import ConfigError
-from mlobs_client.evaluate.evaluation import TabulatedEvaluation
-from mlobs_client.evaluate.jet import Jet, fixed_charges, tabulate
+from mlobs_client.evaluate.jet import Jet, JetEvaluator, fixed_charges
 from mlobs_client.structure import Array, Structure
 from mlobs_client.units import ANGSTROM, EV, INVERSE_CM
 
@@ -19,7 +18,7 @@ Profile = Callable[[Array], tuple[Array, Array]]
 """A function of coordinates (bohr) that gives energies (Eh) and their derivatives (Eh/bohr)."""
 
 
-class ExternalPotential:
+class ExternalPotential(JetEvaluator):
     """An external potential that is the same for every atom, in Hartree atomic units.
 
     The dipole is charge times position. The energy has no strain derivative, because the
@@ -44,11 +43,6 @@ class ExternalPotential:
         self._axis = axis
         self._walls = wall_constant * (np.arange(3) != axis)
         self._charge = charge
-
-    def __call__(
-        self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True
-    ) -> TabulatedEvaluation:
-        return tabulate([self._observe(structure) for structure in structures], wanted)
 
     def _observe(self, structure: Structure) -> dict[str, Jet]:
         R = structure.positions

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mlobs_client.analysis.vibrations.bands import find_bands
+from mlobs_client.analysis.vibrations.bands import find_bands, member_spreads
 from mlobs_client.analysis.vibrations.spectra import spectrum
+from mlobs_client.cli.spectrum import member_report
+from mlobs_client.results import Curve
 
 X = np.arange(0.0, 4000.0, 2.0)
 
@@ -37,3 +41,31 @@ def test_each_band_has_its_area_and_all_together_the_whole() -> None:
 def test_a_spectrum_without_maxima_has_no_bands() -> None:
     flat = spectrum("molar infrared absorption", X, np.ones((3, len(X))), "km/mol/cm^-1", 10.0)
     assert find_bands(flat) == []
+
+
+def test_the_spread_of_a_peak_is_that_of_the_bands_of_the_members() -> None:
+    grid = np.arange(500.0, 2500.0, 2.0)
+
+    def band(center: float) -> np.ndarray:
+        """Symmetric against the logarithm of the wavenumber, so that its position is exact."""
+        return np.exp(-0.5 * (np.log(grid / center) / 0.03) ** 2)
+
+    fixed, moving = band(1000.0), [band(center) for center in (1985.0, 2000.0, 2030.0)]
+    members = np.array([fixed + moving[0], fixed + moving[1], fixed + moving[2]])
+    # blocks are not those of the members: positions are of their mean
+    blocks = np.array([1.0, 1.1])[:, None] * (fixed + moving[1])
+    found = Curve("I", "1", "wavenumber", "cm^-1", grid, blocks, members)
+    (low, of_low), (high, of_high) = member_spreads(found)
+    assert (low, high) == pytest.approx((1000.0, 2000.0), abs=1.0)
+    assert of_low == pytest.approx(0.0, abs=1e-6)
+    assert of_high == pytest.approx(np.std([1985.0, 2000.0, 2030.0], ddof=1), rel=1e-3)
+    # a member without this band has no position, and the spread is not that of the others
+    tilted = fixed * (1.0 + 1e-3 * (grid - 1000.0))
+    without = replace(found, members=np.array([members[0], members[1], tilted]))
+    assert np.isnan(member_spreads(without)[1][1])
+    assert list(member_report(found)) == [
+        f"peaks, and their spread over 3 members: {low:.1f} ± 0.0, {high:.1f} ± {22.9:.1f} cm^-1"
+    ]
+    (said,) = member_report(without)
+    assert said.endswith(f"{high:.1f} (not a single band in all members) cm^-1")
+    assert list(member_report(replace(found, members=None))) == []

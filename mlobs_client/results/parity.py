@@ -1,0 +1,48 @@
+"""Predictions against references: how far a model is from its labels, value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlobs_client.errors import RecordError
+from mlobs_client.structure import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Parity:
+    """Predictions of one quantity and the references that they are compared with.
+
+    Attributes:
+        quantity: the name of it, for a reader, such as ``"dipole"``.
+        unit: of all values; ``"1"`` where they have none.
+        reference: shape ``(n,)``, in ``unit``.
+        prediction: shape ``(n,)``, in ``unit``.
+        label: name in the legend of a figure: a component, a species.
+        details: how the predictions were made, for a reader.
+
+    Raises:
+        RecordError: no values, or as many references as predictions are not given.
+    """
+
+    quantity: str
+    unit: str
+    reference: Array
+    prediction: Array
+    label: str = ""
+    details: Mapping[str, str | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shapes = np.shape(self.reference), np.shape(self.prediction)
+        if shapes[0] != shapes[1] or len(shapes[0]) != 1 or not np.size(self.reference):
+            raise RecordError(
+                f"{self.quantity}: references and predictions must have one shape (n,), got "
+                f"{shapes[0]} and {shapes[1]}"
+            )
+
+    @property
+    def rms_error(self) -> float:
+        """Root mean square of prediction less reference, in ``unit``."""
+        return float(np.sqrt(np.mean((self.prediction - self.reference) ** 2)))
