@@ -1,4 +1,4 @@
-"""Draw what the runs of this campaign found, beside the exact answer.
+"""Draw the polarization in the runs of this campaign, beside the exact curve.
 
     python figure.py
 
@@ -33,7 +33,7 @@ POSITIONS = np.linspace(-5.0, 5.0, 2001)  # bohr
 
 
 def potential() -> Array:
-    """The double well along x, Eh."""
+    """Return the energy of the double well along x, Eh."""
     toy, cell = double_well(), np.eye(3)
     structures = [Structure(np.array([1]), np.array([[x, 0.0, 0.0]]), cell) for x in POSITIONS]
     values = toy(structures, frozenset({"energy"})).values
@@ -41,7 +41,7 @@ def potential() -> Array:
 
 
 def exact_position(energies: Array) -> float:
-    """Mean over the classical distribution at 300 K, bohr."""
+    """Return the mean position over the classical distribution at 300 K, bohr."""
     weights = np.exp(-(energies - energies.min()) / (300.0 * KELVIN))
     return float(weights @ POSITIONS / weights.sum())
 
@@ -49,7 +49,7 @@ def exact_position(energies: Array) -> float:
 def exact_curve(
     displacements: Array,
 ) -> tuple[Array, Array]:
-    """Field (V/angstrom) and polarization (uC/cm^2) at fixed displacements in a.u."""
+    """Return field (V/angstrom) and polarization (uC/cm^2) at fixed displacements (a.u.)."""
     well = potential()
     positions = np.array(
         [
@@ -62,14 +62,14 @@ def exact_curve(
 
 
 def measured(folder: Path) -> Estimate:
-    """Mean polarization along x without the first tenth of a run."""
+    """Return the mean polarization along x, without the first tenth of a run."""
     dipoles = Run(folder / "simulation").dipoles().mean[:, 0]
     series = dipoles[len(dipoles) // 10 :] / VOLUME / MICROCOULOMB_PER_CM2
     return mean(series, "uC/cm^2")
 
 
 def points() -> list[dict[str, object]]:
-    """One for each run."""
+    """Return one point for each run."""
     found = []
     for run in tomllib.loads((HERE / "campaign.toml").read_text())["runs"]:
         said = run["parameters"]
@@ -94,7 +94,7 @@ def points() -> list[dict[str, object]]:
 
 
 def draw(found: list[dict[str, object]]) -> Figure:
-    """Polarization against the field that acts."""
+    """Draw the polarization against the acting field."""
     with mpl.rc_context(STYLE):
         figure = Figure()
         axes = figure.subplots()
