@@ -133,7 +133,7 @@ def _find_start(input_xml: Path) -> Path:
             f"{input_xml} asks for {ipi.total_steps} steps, but {newest.path}, from which the run "
             f"continues, for {total}; write the same <total_steps> into both"
         )
-    click.echo(f"going on from {newest.path} (step {newest.step})")
+    click.echo(f"continuing from {newest.path} (step {newest.step})")
     return newest.path
 
 
