@@ -1,6 +1,6 @@
-"""mlobs inside i-PI's own driver: its MPI and shared-memory transports, or no transport at all.
+"""Run mlobs inside i-PI's own driver, through MPI, shared memory, or no transport at all.
 
-As a socket client, with --shm in shared memory, with --mpi below mpirun:
+As a socket client (--shm for shared memory, --mpi under mpirun):
     i-pi-driver-py -u -a ADDRESS -m custom -P mlobs_pes.py -o client=client.toml
 Inside i-PI:
     <ffdirect name='mlobs'><pes>custom</pes><pes_path>mlobs_pes.py</pes_path>
@@ -20,7 +20,7 @@ __DRIVER_CLASS__ = "MlobsDriver"
 
 
 class MlobsDriver(Dummy_driver):
-    """The models, terms and observables of a client file; its [socket] is not used."""
+    """Evaluates models, terms and observables of a client file, whose [socket] is not used."""
 
     def __init__(self, client="client.toml", *args, **kwargs):
         self.client = Path(client)
@@ -31,7 +31,7 @@ class MlobsDriver(Dummy_driver):
         self.session = ClientSession.from_file(self.client, name=f"driver-{os.getpid()}")
 
     def compute(self, cell, pos):
-        """One structure or lists of them; i-PI's cells have the lattice vectors as columns."""
+        """Evaluate one structure or a list; i-PI's cells have the lattice vectors as columns."""
         batched = isinstance(cell, list)
         cells = np.array(cell if batched else [cell]).transpose(0, 2, 1)
         positions = np.array(pos if batched else [pos]).reshape(len(cells), -1, 3)

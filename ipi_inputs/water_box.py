@@ -4,7 +4,7 @@
 
 Molecules start on a body-centred lattice at the density of water, with random orientations; the
 first of the bundled potentials relaxes them and runs 6 ps of Langevin dynamics at 300 K. Two
-boxes come out: a cubic one, and a triclinic one for water-npt.
+boxes are written: a cubic one, and a triclinic one for water-npt.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def pack(shape: np.ndarray, rng: np.random.Generator) -> Atoms:
 def fill(
     cell: np.ndarray, sites: np.ndarray, rng: np.random.Generator, n_trials: int = 100
 ) -> Atoms:
-    """Return a periodic box with a molecule at each site, as far as can be from those before it.
+    """Return a periodic box with a molecule at each site, as far as possible from those before it.
 
     Args:
         cell: shape ``(3, 3)``, angstrom, lattice vectors are rows.
-        sites: of the oxygens, shape ``(n_molecules, 3)``, angstrom.
-        rng: of the orientations.
-        n_trials: orientations of each molecule, of which the best is taken.
+        sites: positions of the oxygens, shape ``(n_molecules, 3)``, angstrom.
+        rng: random numbers for the orientations.
+        n_trials: number of orientations that are tried for each molecule.
     """
     box = Atoms(cell=cell, pbc=True)
     for site in sites:
@@ -76,7 +76,7 @@ def smallest_distance(box: Atoms) -> float:
 
 
 def equilibrate(box: Atoms, rng: np.random.Generator) -> None:
-    """Relax the packing, then let it melt."""
+    """Relax the packing, then melt it."""
     from mace.calculators import MACECalculator  # takes seconds, and to fill a box needs none
 
     box.calc = MACECalculator(model_paths=str(MODEL), device="cpu", default_dtype="float64")

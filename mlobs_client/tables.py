@@ -111,10 +111,14 @@ def _explain(error: pydantic.ValidationError, model: type[BaseModel]) -> str:
     path = [str(part) for part in tables if part not in branches and "[" not in str(part)]
     path += [str(part) for part in unknown]  # also if its name is that of a branch
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {path[-1]!r}{_inside(path[:-1])}; {_suggest_setting(path, model)}"
+        remedy = _suggest_setting(path, model, tables)
+        return f"unknown setting {path[-1]!r}{_inside(path[:-1])}; {remedy}"
     if first["type"] == "union_tag_not_found":
         kind = _kinds(model, path[0])[0]
         return f"the setting 'kind' is missing{_inside(path)}; write kind = \"{kind}\", for example"
+    if first["type"] == "union_tag_invalid":
+        tag, tags = first["ctx"]["tag"], first["ctx"]["expected_tags"]
+        return f"kind = {tag!r} is not available{_inside(path)}; use one of {tags}"
     if first["type"] == "missing" and path[-1].isdigit():
         return f"{'.'.join(path[:-1])} has too few numbers: number {int(path[-1]) + 1} is missing"
     if first["type"] == "missing":
@@ -137,14 +141,20 @@ def _inside(path: list[str]) -> str:
     return f" in [{'.'.join(path)}]" if path else ""
 
 
-def _suggest_setting(path: list[str], model: type[BaseModel]) -> str:
+def _suggest_setting(path: list[str], model: type[BaseModel], place: tuple[int | str, ...]) -> str:
     if path[1:] and path[-1] in model.model_fields:
         return (
             f"{path[-1]!r} is a setting of the whole file: move it above the first [table], as all "
             f"settings below [{path[0]}] belong to that table"
         )
     tables = _tables(_annotation(model, path[0])) if path[1:] else [model]
-    return suggest(path[-1], {name for table in tables for name in table.model_fields})
+    of_kind = [  # settings of another kind would be no help
+        table
+        for table in tables
+        if "kind" in table.model_fields
+        and set(get_args(table.model_fields["kind"].annotation)) & set(place)
+    ]
+    return suggest(path[-1], {name for table in of_kind or tables for name in table.model_fields})
 
 
 def _annotation(model: type[BaseModel], name: str) -> Any:

@@ -61,7 +61,7 @@ class Job:
         (folder / "input.xml").write_text(text)
 
     def submit(self, *options: str) -> None:
-        command = ["launch", "--slurm", "input.xml", "client.toml", "--time", "10", "--submit"]
+        command = ["launch", "input.xml", "client.toml", "--time", "10", "--submit"]
         done = subprocess.run(
             [sys.executable, "-m", "mlobs_client", *command, *options],
             cwd=self.folder, env=self._environment, capture_output=True, text=True,

@@ -67,7 +67,7 @@ IN_SENTENCES = {
     *("analysis.response.polarization", "analysis.response.pulses"),
     *("analysis.response.reweighting", "analysis.response.winding"),
     *("", "bench", "learn", "check"),  # the room without a name is the ground
-    *("launch", "campaign", "cli.__init__", "cli.bench", "cli.campaign", "cli.launch", "cli.run"),
+    *("launch", "campaign", "cli"),
     *("client", "record", "terms", "wire", "studies.__init__", "studies.conserved_figure"),
     *("studies.demo", "studies.demo_results", "studies.field_runs", "studies.masses"),
     *("studies.recorded", "studies.replica_exchange", "studies.run_samples", "studies.run_set"),

@@ -32,7 +32,11 @@ class Drawing(Table):
     [
         ({"shap": {}}, "unknown setting 'shap'; did you mean 'shape'?"),
         ({"shape": {"radius": 1}}, "'kind' is missing in [shape]; write kind = \"round\""),
-        ({"shape": {"kind": "oval"}}, "'round', 'square'"),
+        (
+            {"shape": {"kind": "oval"}},
+            "kind = 'oval' is not available in [shape]; use one of 'round', 'square'",
+        ),
+        ({"shape": {"kind": "round", "side": 1}}, "in [shape]; use one of kind, radius"),
         ({"shape": {"kind": "square", "sid": 1}}, "in [shape]; did you mean 'side'?"),
         ({"shape": {"kind": "square"}}, "the setting 'side' is missing in [shape]"),
         ({"shape": {"kind": "square", "side": "x"}}, "shape.side = 'x': "),

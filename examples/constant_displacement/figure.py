@@ -1,4 +1,4 @@
-"""Draw what the runs of this campaign found, beside the exact answer.
+"""Draw the polarization in the runs of this campaign, beside the exact curve.
 
     python figure.py
 
@@ -32,7 +32,7 @@ POSITIONS = np.linspace(-5.0, 5.0, 2001)  # bohr
 
 
 def potential() -> Array:
-    """The double well along x, Eh."""
+    """Return the energy of the double well along x, Eh."""
     toy, cell = double_well(), np.eye(3)
     structures = [Structure(np.array([1]), np.array([[x, 0.0, 0.0]]), cell) for x in POSITIONS]
     values = toy(structures, frozenset({"energy"})).values
@@ -40,7 +40,7 @@ def potential() -> Array:
 
 
 def exact_position(energies: Array) -> float:
-    """Mean over the classical distribution at 300 K, bohr."""
+    """Return the mean position over the classical distribution at 300 K, bohr."""
     weights = np.exp(-(energies - energies.min()) / (300.0 * KELVIN))
     return float(weights @ POSITIONS / weights.sum())
 
@@ -48,7 +48,7 @@ def exact_position(energies: Array) -> float:
 def exact_curve(
     displacements: Array,
 ) -> tuple[Array, Array]:
-    """Field (V/angstrom) and polarization (uC/cm^2) at fixed displacements in a.u."""
+    """Return field (V/angstrom) and polarization (uC/cm^2) at fixed displacements (a.u.)."""
     well = potential()
     positions = np.array(
         [
@@ -61,7 +61,7 @@ def exact_curve(
 
 
 def measured(folder: Path) -> Estimate:
-    """Mean polarization along x without the first tenth of a run."""
+    """Return the mean polarization along x, without the first tenth of a run."""
     dipoles = Run(folder / "simulation").dipoles().mean[:, 0]
     series = dipoles[len(dipoles) // 10 :] / VOLUME / MICROCOULOMB_PER_CM2
     return mean(series, "uC/cm^2")
@@ -69,7 +69,7 @@ def measured(folder: Path) -> Estimate:
 
 @dataclass(frozen=True)
 class Average:
-    """What one run found.
+    """The averages of one run.
 
     Attributes:
         run: its name in campaign.toml.
@@ -86,7 +86,7 @@ class Average:
     exact: float | None
 
     def as_json(self) -> dict[str, object]:
-        """All of it, with units."""
+        """Return all of it, with units."""
         return {
             "run": self.run,
             "field (V/angstrom)": self.field,
@@ -98,7 +98,7 @@ class Average:
 
 
 def averages() -> list[Average]:
-    """One for each run."""
+    """Return one for each run."""
     found = []
     for run in tomllib.loads((HERE / "campaign.toml").read_text())["runs"]:
         said = run["parameters"]

@@ -1,4 +1,4 @@
-"""Dielectric function of charges on springs: at rest, in a field, and after it; exactly known."""
+"""Compute the dielectric function of charges on springs, which is known exactly, in two ways."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIELD = 0.2  # V/angstrom, along z
 
 
 def run(folder: Path, n_steps: int, field: float, begin: Path | None = None, seed: int = 1) -> None:
-    """One run of i-PI, from the start or from a checkpoint, in a field or without."""
+    """Run i-PI from the start or from a checkpoint, in a field or without."""
     folder.mkdir(parents=True)
     for path in (HERE / "init.xyz", DRIVER):
         shutil.copy(path, folder)
@@ -35,7 +35,7 @@ def run(folder: Path, n_steps: int, field: float, begin: Path | None = None, see
 
 
 def call(folder: Path, *words: str) -> None:
-    """What a user would type there."""
+    """Run a command as a user would type it there."""
     print(" ".join(("mlobs", *words)), flush=True)
     subprocess.run([sys.executable, "-m", "mlobs_client", *words], cwd=folder, check=True)
 
@@ -47,7 +47,7 @@ def main(
     resolution: int = 90,
     least: int = 100,
 ) -> None:
-    """All runs, and what two commands make of them."""
+    """Make all runs, and analyse them with two commands."""
     run(folder / "rest", n_steps, 0.0)
     responses: list[str] = []
     for name, sign in (("up", 1), ("down", -1)):

@@ -1,4 +1,4 @@
-"""The hysteresis of an ionic crystal from dipoles on any branch, and a run that turns it."""
+"""Compute the hysteresis of an ionic crystal from dipoles on any branch, and in a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BETWEEN = 8  # images from one field to the next
 
 
 def relax(structure: Structure, evaluators: tuple, field: np.ndarray) -> Structure:
-    """The next minimum of the energy in a field, Eh/(e bohr)."""
+    """Return the next minimum of the energy in a field, Eh/(e bohr)."""
 
     def energy_and_slope(flat: np.ndarray) -> tuple[float, np.ndarray]:
         moved = replace(structure, positions=flat.reshape(-1, 3))
@@ -36,7 +36,7 @@ def relax(structure: Structure, evaluators: tuple, field: np.ndarray) -> Structu
 
 
 def sweep(structure: Structure, evaluators: tuple, fields: np.ndarray) -> list[Structure]:
-    """Minima along the fields, and images on the straight way from each to the next."""
+    """Return minima along the fields, and structures on the straight path between them."""
     images = [relax(structure, evaluators, fields[0])]
     for field in fields[1:]:
         begin, end = images[-1], relax(images[-1], evaluators, field)
@@ -47,7 +47,7 @@ def sweep(structure: Structure, evaluators: tuple, fields: np.ndarray) -> list[S
 
 
 def hysteresis(folder: Path, n_fields: int) -> dict[str, float]:
-    """Field up and down at rest, with labels as from a Berry phase: in the first quantum."""
+    """Follow the minimum as the field grows and falls, with labels in the first quantum."""
     assembly = assemble(load_config(folder / "client.toml"), folder)
     cell, volume = assembly.structure.cell, assembly.structure.volume
     length, to_quanta = float(np.linalg.norm(cell[2])), np.linalg.inv(cell)
@@ -82,7 +82,7 @@ def hysteresis(folder: Path, n_fields: int) -> dict[str, float]:
 
 
 def turn(folder: Path) -> dict[str, float]:
-    """The dipole along a run in a field that turns the crystal, in quanta along the axis."""
+    """Return the dipole along a run in a field that reverses it, in quanta along the axis."""
     command = [sys.executable, "-m", "mlobs_client", "run", "input.xml", "client.toml"]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     cell = assemble(load_config(folder / "client.toml"), folder).structure.cell
@@ -94,7 +94,7 @@ def turn(folder: Path) -> dict[str, float]:
 
 
 def main(folder: Path, n_fields: int = 33) -> dict[str, float]:
-    """Both, in a folder with the inputs."""
+    """Do both in a folder with the inputs."""
     found = hysteresis(folder, n_fields) | turn(folder)
     return {name: round(float(value), 4) for name, value in found.items()}
 

@@ -1,6 +1,6 @@
-"""Water in weak fields: LAMMPS gives the forces of water, mlobs those of the field, i-PI moves.
+"""Simulate water in weak fields: forces of LAMMPS and, for the field, of mlobs; i-PI moves atoms.
 
-``python linear_response.py`` carries out what is left of campaign.toml beside it, and analyses it.
+``python linear_response.py`` completes the runs of campaign.toml beside it, and analyses them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHARGE = 0.73612 * 0.5564  # e: a dipole of q-TIP4P/F is this times the sum of b
 
 
 def analyse(folder: Path) -> None:
-    """What a user would type there, and all numbers in numbers.json; compare expected.json."""
+    """Run and analyse the campaign; write numbers.json, to compare with expected.json."""
     _call(folder, "field-scan", "campaign.toml", *SCAN, "--skip", SKIP, "-o", "scan")
     rest = sorted((folder / "runs").glob("field=0_*"))
     prefixes = [f"{run.relative_to(folder)}/simulation" for run in rest]
@@ -53,17 +53,17 @@ def _call(folder: Path, *words: str) -> None:
 
 
 def _drift(run: Path) -> Estimate:
-    """Of all atoms together: of both forces and the thermostat."""
+    """Return the drift of the conserved energy: of both forces and the thermostat."""
     properties = Run(run / "simulation").properties
     times = properties["time"] / PICOSECOND
     return drift(times, properties["conserved"] / EV, ("ps", "eV"))
 
 
 def look_at_rest(runs: list[Run]) -> dict[str, object]:
-    """Is there a dipole without a field, how long is it remembered, and what do charges say?
+    """Return the mean dipole at rest, its correlation time, and epsilon from the charges alone.
 
-    The time is given twice: of each run about its own mean, which is too short where that mean
-    still wanders, and of each component of all runs about one mean.
+    The time is given twice: for each run about its own mean, which is too short where that mean
+    still drifts, and for each component of all runs about one mean.
     """
     dipoles, of_charges, times = [], [], []
     for run in runs:

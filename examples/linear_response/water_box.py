@@ -45,7 +45,7 @@ Atoms
 
 
 def pack(n_molecules: int) -> Atoms:
-    """Molecules on sites of a cubic lattice, each turned away from those before it."""
+    """Return molecules on a cubic lattice, each oriented far from those before it."""
     rng = np.random.default_rng(32)
     mass = n_molecules * molecule("H2O").get_masses().sum() * units._amu * 1e3  # g
     length = (mass / DENSITY * 1e24) ** (1 / 3)  # angstrom
@@ -56,7 +56,7 @@ def pack(n_molecules: int) -> Atoms:
 
 
 def write_data(path: Path, box: Atoms) -> None:
-    """A LAMMPS data file (atom_style full) of molecules O H H in a cubic cell."""
+    """Return a LAMMPS data file (atom_style full) of molecules O H H in a cubic cell."""
     oxygens = range(1, len(box), 3)
     bonds = [(oxygen, oxygen + k) for oxygen in oxygens for k in (1, 2)]
     counts = {"atoms": len(box), "bonds": len(bonds), "angles": len(oxygens)}
@@ -74,7 +74,7 @@ def write_data(path: Path, box: Atoms) -> None:
 
 
 def equilibrate(box: Atoms, lmp: str) -> Atoms:
-    """Let LAMMPS melt the lattice; molecules come back whole."""
+    """Melt the lattice with LAMMPS; return whole molecules."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_data(folder / "water.data", box)

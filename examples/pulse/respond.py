@@ -1,4 +1,4 @@
-"""Dielectric function of liquid water: at rest, and from pulses of a field in both directions."""
+"""Compute the dielectric function of liquid water at rest, and from pulses of a field."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ THERMAL = """<file mode='ase'> init.xyz </file>
 
 
 def run(folder: Path, inputs: str, client: str, **values: object) -> Run:
-    """One run of i-PI with one client; one that is complete is left as it is."""
+    """Run i-PI with one client; a run that is complete is not repeated."""
     done = folder / "done"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -41,20 +41,20 @@ def run(folder: Path, inputs: str, client: str, **values: object) -> Run:
 
 
 def call(folder: Path, *words: str) -> None:
-    """What a user would type there."""
+    """Run a command as a user would type it there."""
     print(" ".join(("mlobs", *words)), flush=True)
     subprocess.run([sys.executable, "-m", "mlobs_client", *words], cwd=folder, check=True)
 
 
 def checkpoint(of: Run, k: int) -> Path:
-    """The k-th of a run, from anywhere."""
+    """Return the path of the k-th checkpoint."""
     return of.prefix.resolve().with_name(f"simulation.kept_{k}")
 
 
 def compare(
     rest: Run, pulses: list[Run], temperature: float, resolution: float
 ) -> dict[str, dict[str, list[float]]]:
-    """Integrals of epsilon'' over the bands and their errors, from both, in cm^-1."""
+    """Return integrals of epsilon'' over the bands with errors, from both, in cm^-1."""
     settings = SpectrumSettings(resolution=resolution)
     dipoles = rest.dipoles()
     at_rest = dielectric_from_fluctuations(
@@ -77,7 +77,7 @@ def compare(
 
 
 def deviation(strong: list[Run], weak: list[Run]) -> dict[str, float]:
-    """Of the response to half of the pulse, doubled, from that to the pulse, relative, rms."""
+    """Return the relative rms difference of the responses to a pulse and to half of it, doubled."""
     whole, half = (up.dipoles().mean - down.dipoles().mean for up, down in (strong, weak))
     return {
         name: float(np.linalg.norm((2.0 * half - whole)[part]) / np.linalg.norm(whole[part]))
@@ -93,14 +93,14 @@ def main(
     resolution: int = 100,
     client: str | None = None,
 ) -> None:
-    """All runs, what one command makes of them, and numbers for the page.
+    """Make all runs, analyse them with one command, and write the numbers of the page.
 
     Args:
-        folder: of the runs, made where it is missing.
-        n_starts: pulses begin at so many checkpoints.
-        n_between: steps from one to the next.
-        n_steps: of a run in a pulse.
-        resolution: cm^-1.
+        folder: folder of the runs, created if it is missing.
+        n_starts: number of checkpoints from which pulses start.
+        n_between: number of steps between two checkpoints.
+        n_steps: number of steps of a run in a pulse.
+        resolution: resolution of the spectra, cm^-1.
         client: another client file than the one here, for the atoms of init.xyz.
     """
     at_rest = client or (HERE / "client.toml").read_text()

@@ -1,4 +1,4 @@
-"""Pairs of q-TIP4P/F molecules with energies, forces and dipoles, to compare networks on.
+"""Label pairs of q-TIP4P/F molecules with energies, forces and dipoles, to compare networks.
 
 Usage: ``python clusters.py write [--work DIR]`` writes ``clusters.extxyz``;
 ``python clusters.py train energy-dipole ...`` is ``mlobs train energy-dipole ...`` without the
@@ -27,7 +27,7 @@ MOLECULE = np.array([[0.0, 0, 0], [0.94, 0, 0], [-0.28, 0.9, 0]])  # angstrom
 
 
 def make_pair(random: np.random.Generator) -> Atoms:
-    """Distorted, turned, 2.7 to 4 angstrom apart."""
+    """Return two distorted molecules, randomly oriented, 2.7 to 4 angstrom apart."""
     axis = random.normal(size=3)
     apart = random.uniform(2.7, 4.0) * axis / np.linalg.norm(axis)
     molecules = []
@@ -38,7 +38,7 @@ def make_pair(random: np.random.Generator) -> Atoms:
 
 
 def write(path: Path) -> None:
-    """Label pairs that do not touch."""
+    """Write labelled pairs that do not overlap."""
     random, toy, pairs = np.random.default_rng(2026), make_toy("qtip4pf", {}), []
     while len(pairs) < N_STRUCTURES:
         atoms = make_pair(random)
@@ -56,7 +56,7 @@ def write(path: Path) -> None:
 
 
 def without_dipole(read: Callable[..., DataSet]) -> Callable[..., DataSet]:
-    """Errors of the dipole count for nothing."""
+    """Train without the errors of the dipole in the loss."""
 
     def read_data_set(*arguments: object) -> DataSet:
         data_set = read(*arguments)

@@ -1,4 +1,4 @@
-"""Collect what the trainings have reached: ``results.json`` and two figures beside this file.
+"""Collect the results of the trainings: ``results.json`` and two figures beside this file.
 
 Usage: ``python collect.py [--work DIR]``, after the commands of README.md. Born charges of the
 crystal are compared with differences of the formula of its labels, on structures held out.
@@ -24,7 +24,7 @@ N_BORN = 5  # structures; each takes 240 evaluations of the formula
 
 
 def describe(report: dict[str, Any]) -> dict[str, Any]:
-    """What of a report is compared."""
+    """Return the part of a report that is compared."""
     dipole, branches = report["held_out"]["dipole"], report["branches"]
     first = report["data"]["first_prediction"]
     return {
@@ -40,19 +40,19 @@ def describe(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_report(work: Path, folder: str) -> dict[str, Any]:
-    """What ``mlobs train`` wrote."""
+    """Read the report that ``mlobs train`` wrote."""
     return dict(json.loads((work / folder / "report.json").read_text()))
 
 
 def compare(work: Path, name: str) -> dict[str, Any]:
-    """Labels on one branch with the same labels on random branches."""
+    """Compare labels on one branch with the same labels on random branches."""
     known, shifted = (describe(read_report(work, f"{name}{end}")) for end in ("", "_shifted"))
     ratio = shifted["rmse_e_angstrom"] / known["rmse_e_angstrom"]
     return {"one_branch": known, "random_branches": shifted, "ratio_of_errors": ratio}
 
 
 def compare_born_charges(work: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Of the network and of the formula, on structures that were held out."""
+    """Compare Born charges of the network and of the formula on held-out structures."""
     report = read_report(work, "crystal_trained")
     numbers = OxidationNumbers(OXIDATION_NUMBERS)
     labelled = read_labelled(work / "crystal.extxyz", {"dipole": Label("dipole")}, numbers)
@@ -79,7 +79,7 @@ def compare_born_charges(work: Path) -> tuple[dict[str, Any], np.ndarray, np.nda
 
 
 def compare_networks(work: Path) -> dict[str, Any]:
-    """One network of energy and dipole with one network for each."""
+    """Compare one network for energy and dipole with a network for each."""
     both, energy, dipole = (
         read_report(work, f"pairs_{name}")["held_out"] for name in ("both", "energy", "dipole")
     )

@@ -1,4 +1,4 @@
-"""A triclinic ionic crystal whose multi-valued dipole is a formula.
+"""Write structures of a triclinic ionic crystal whose multi-valued dipole is a formula.
 
 Usage: ``python crystal.py [--work DIR]`` writes ``crystal.extxyz`` with labels on random branches.
 
@@ -7,7 +7,7 @@ from each Mg to the O around it, s_I = sum_J f(r_IJ) r_IJ and f(r) = a exp(-(r /
 
     dipole = e sum_I N_I R_I + sum_I (1 + c |s_I|^2) s_I        N: Mg +2, O -2.
 
-So the Born charges are no integers, not symmetric, differ from atom to atom and add up to zero.
+So the Born charges are not integers, not symmetric, differ from atom to atom and add up to zero.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LARGEST_SHIFT = 3  # quanta
 
 
 def dipole(atoms: Atoms) -> np.ndarray:
-    """Of the cell on the branch of the positions as they are, e angstrom."""
+    """Return the dipole of the cell on the branch of these positions, e angstrom."""
     numbers = np.array([OXIDATION_NUMBERS[symbol] for symbol in atoms.symbols])
     senders, receivers, lengths, vectors = neighbor_list("ijdD", atoms, REACH)
     kept = (atoms.numbers[senders] == 12) & (atoms.numbers[receivers] == 8)
@@ -44,7 +44,7 @@ def dipole(atoms: Atoms) -> np.ndarray:
 
 
 def born_charges(atoms: Atoms, step: float = 1e-3) -> np.ndarray:
-    """By central differences of the dipole, [I, i, j] = d dipole_i / d R_Ij, e."""
+    """Return central differences of the dipole, [I, i, j] = d dipole_i / d R_Ij, e."""
     charges = np.zeros((len(atoms), 3, 3))
     for atom in range(len(atoms)):
         for j in range(3):
@@ -58,7 +58,7 @@ def born_charges(atoms: Atoms, step: float = 1e-3) -> np.ndarray:
 
 
 def make_structures(random: np.random.Generator) -> list[Atoms]:
-    """Displaced atoms in strained cells; the label of each on a branch of its own."""
+    """Return displaced atoms in strained cells, each label on a random branch."""
     symbols = [symbol for symbol, places in PLACES.items() for _ in places]
     places = np.concatenate([np.array(places) for places in PLACES.values()])
     structures = []

@@ -26,7 +26,7 @@ LARGEST_SHIFT = 3  # quanta along each lattice vector
 
 
 def read_liquid(data: Path) -> list[Atoms]:
-    """Labels on one branch: that of the file is one of these, up to quanta."""
+    """Return labels on one branch; each label of the file is one of these, up to quanta."""
     frames = []
     for source in ase.io.iread(data / "liquid_water" / "dielectric.extxyz"):
         atoms = Atoms(source.symbols, source.positions, cell=source.cell, pbc=True)
@@ -40,7 +40,7 @@ def read_liquid(data: Path) -> list[Atoms]:
 
 
 def read_wire(data: Path) -> list[Atoms]:
-    """Labels and oxidation numbers of atoms as they are."""
+    """Return structures with the labels and oxidation numbers of the file."""
     frames = []
     for source in ase.io.iread(data / "water_wire" / "water_wire.extxyz"):
         atoms = Atoms(source.symbols, source.positions, cell=source.cell, pbc=True)
@@ -51,7 +51,7 @@ def read_wire(data: Path) -> list[Atoms]:
 
 
 def shifted(frames: list[Atoms], random: np.random.Generator) -> list[Atoms]:
-    """Copies with each label on a random branch."""
+    """Return copies with each label on a random branch."""
     moved = []
     for source in frames:
         atoms = source.copy()

@@ -1,4 +1,4 @@
-"""``mlobs train`` as it would be without a first prediction: labels begin next to zero.
+"""Run ``mlobs train`` without a first prediction: labels start on the branch nearest to zero.
 
 Usage: ``python without_prediction.py train dipole FRAMES.extxyz -o FOLDER ...``.
 """
@@ -10,7 +10,7 @@ from mlobs_client.learn import FirstPrediction, data_set
 
 
 def predict_zero(features: np.ndarray, *_: object) -> FirstPrediction:
-    """No charges; nobody has looked how large the labels are."""
+    """Return no charges, so that the first prediction is zero."""
     return FirstPrediction(np.zeros(features.shape[2]), 0.0, 0.0, unseen=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The texts and figures that go with the numbers of ``evaluate.py``."""
+"""Write the cards and figures of ``evaluate.py``."""
 
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ COLUMNS = {
 
 
 def plot_parity(kind: str, reference: np.ndarray, prediction: np.ndarray, path: Path) -> None:
-    """Predicted against reference components on the held-out frames.
+    """Draw predicted against reference components on the held-out frames.
 
     Args:
         kind: of networks.
@@ -92,7 +92,7 @@ def plot_parity(kind: str, reference: np.ndarray, prediction: np.ndarray, path: 
 
 
 def tabulate(kind: str, card: dict[str, Any]) -> list[str]:
-    """One row for each member and one for their mean."""
+    """Return one row for each member and one for their mean."""
     names = list(card["committee"])
     heads = ["", "seed", "frames train / valid", "steps", *(COLUMNS[name] for name in names)]
     rows = [heads, ["---"] * len(heads)]
@@ -113,7 +113,7 @@ def tabulate(kind: str, card: dict[str, Any]) -> list[str]:
 
 
 def tabulate_calibration(calibration: dict[str, Any]) -> list[str]:
-    """One row for each quantity."""
+    """Return one row for each quantity."""
     heads = ["", "alpha", "frames", "right on test frames", "frames",
              "% within 1 spread (expected)", "2 spreads", "rank correlation"]  # fmt: skip
     rows = [heads, ["---"] * len(heads)]
@@ -147,7 +147,7 @@ spread hardly tells which structures are worse than others."""
 
 
 def write_card(kind: str, card: dict[str, Any], path: Path) -> None:
-    """The Markdown card of one committee."""
+    """Return the Markdown card of one committee."""
     size, cost, held_out = card["architecture"], card["cost"], card["held_out"]
     distances = held_out["distance_to_training_A"]
     lines = [f"# Water: committee of four MACE models, {kind}", "", TEXTS[kind].rstrip()]

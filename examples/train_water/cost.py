@@ -1,4 +1,4 @@
-"""What a network costs, and that nothing beyond its cutoff counts."""
+"""Measure the time of a network, and the influence of edges beyond its cutoff."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from mlobs_client.evaluate import load
 
 
 def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.dtype) -> float:
-    """Least processor time of one evaluation: energy and forces, or the tensor alone."""
+    """Return the smallest processor time of one evaluation: energy and forces, or the tensor."""
     torch.set_default_dtype(dtype)
     model = model.to(dtype)
     batch = join([make_graph(atoms)])
@@ -26,7 +26,7 @@ def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.d
 
 
 def cost(kind: str, path: Path, atoms: Atoms) -> dict[str, float]:
-    """Of 64 molecules, one thread, eager torch; per atom in microseconds."""
+    """Return times for 64 molecules, with one thread and eager torch, also per atom."""
     single = milliseconds(kind, load(path), atoms, torch.float32)
     double = milliseconds(kind, load(path), atoms, torch.float64)
     return {
@@ -38,7 +38,7 @@ def cost(kind: str, path: Path, atoms: Atoms) -> dict[str, float]:
 
 
 def edges_beyond_cutoff(kind: str, model: torch.nn.Module, atoms: Atoms) -> float:
-    """Largest change of the output when edges longer than the cutoff are added; must be 0."""
+    """Return the largest change of the output by edges beyond the cutoff, which must be 0."""
     name = {"potential": "energy"}.get(kind, kind)
     near = join([make_graph(atoms)])
     far = join([make_graph(atoms, cutoff=CUTOFF + 1.0)])

@@ -43,26 +43,26 @@ Array = np.ndarray
 
 
 def rmse(error: Array) -> float:
-    """Root mean square of all entries."""
+    """Return the root mean square of all entries."""
     return float(np.sqrt(np.mean(np.square(error))))
 
 
 def unseen_frames(work: Path, name: str, clusters: bool = False) -> list[Atoms]:
-    """The frames that neither a training run nor the calibration has read."""
+    """Return the frames that neither training nor calibration has used."""
     return held_out_frames(work, name, ("test",), clusters)
 
 
 def held_out_frames(
     work: Path, name: str, splits: tuple[str, ...], clusters: bool = False
 ) -> list[Atoms]:
-    """Frames of the liquid, or clusters, of some splits."""
+    """Return frames of the liquid, or clusters, of some splits."""
     frames = ase.io.iread(work / f"{name}.extxyz")
     held_out = [atoms for atoms in frames if atoms.info["split"] in splits]
     return [atoms for atoms in held_out if (atoms.info["origin"] in CLUSTERS) == clusters]
 
 
 def distances_to_training(work: Path, name: str) -> Array:
-    """Of every test frame, the root mean square distance to the nearest training frame, angstrom.
+    """Return the rms distance of every test frame from the nearest training frame, angstrom.
 
     The same atoms are compared, in scaled positions where the cells differ.
     """
@@ -79,7 +79,7 @@ def distances_to_training(work: Path, name: str) -> Array:
 
 
 def predict(model: torch.nn.Module, frames: list[Atoms], *names: str) -> list[Array]:
-    """Outputs of a model for single frames, stacked over frames, one array per name."""
+    """Return outputs of a model for single frames, stacked over frames, one array per name."""
     results = []
     for atoms in frames:
         result = model(join([make_graph(atoms)]))
@@ -88,7 +88,7 @@ def predict(model: torch.nn.Module, frames: list[Atoms], *names: str) -> list[Ar
 
 
 def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
-    """Of the total dipole, [I, i, j] = d dipole_i / d R_Ij in e."""
+    """Return Born charges of the total dipole, [I, i, j] = d dipole_i / d R_Ij in e."""
     batch = join([make_graph(atoms)])
     dipole = model(batch)["dipole"][0]
     rows = [
@@ -99,7 +99,7 @@ def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
 
 
 def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
-    """Errors of forces and energies, of each member and of their mean."""
+    """Return errors of forces and energies, of each member and of their mean."""
     frames = unseen_frames(work, "potential")
     n_atoms = len(frames[0])
     energy = np.array([atoms.info["REF_energy"] for atoms in frames])
@@ -150,7 +150,7 @@ def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, A
 
 
 def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
-    """Errors of the total dipole of the cell, and of Born charges against another functional's."""
+    """Return errors of the dipole of the cell, and of Born charges against another functional."""
     frames = unseen_frames(work, "dielectric")
     born = unseen_frames(work, "born_charges")
     baseline = np.array([oxidation_dipole(atoms) for atoms in frames])
@@ -184,19 +184,19 @@ def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]
 
 
 def liquid_frames(work: Path) -> list[Atoms]:
-    """All liquid frames with dielectric labels; only their labels' spread is used."""
+    """Return all liquid frames with dielectric labels, for the deviation of their labels."""
     frames = ase.io.iread(work / "dielectric.extxyz")
     return [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
 
 
 def total_dipoles(work: Path) -> Array:
-    """Dipole labels of all liquid frames less their mean per component, e angstrom."""
+    """Return dipole labels of all liquid frames less their mean per component, e angstrom."""
     dipoles = np.array([oxidation_dipole(a) + a.info["REF_remainder"] for a in liquid_frames(work)])
     return dipoles - dipoles.mean(axis=0)
 
 
 def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
-    """Errors of the polarizability of the cell, and of its irreducible parts."""
+    """Return errors of the polarizability of the cell, and of its irreducible parts."""
     frames = held_out_frames(work, "dielectric", ("test", "calibrate"))
     tested = np.array([atoms.info["split"] == "test" for atoms in frames])
     held_out, (labels, trend) = polarizabilities(frames), liquid_polarizabilities(work)
@@ -236,12 +236,12 @@ def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[s
 
 
 def polarizabilities(frames: list[Atoms]) -> Array:
-    """Labels, shape ``(n, 3, 3)``."""
+    """Return labels, shape ``(n, 3, 3)``."""
     return np.array([atoms.info["REF_polarizability"].reshape(3, 3) for atoms in frames])
 
 
 def liquid_polarizabilities(work: Path) -> tuple[Array, Array]:
-    """All labels, and what they differ by anyway: one of two conditions, and the volume."""
+    """Return all labels, and their trend: one of two conditions, and the volume."""
     liquid = liquid_frames(work)
     first = np.array([atoms.info["conditions"] == "training" for atoms in liquid], dtype=float)
     trend = np.column_stack([first, 1.0 - first, [atoms.cell.volume for atoms in liquid]])
@@ -256,7 +256,7 @@ EVALUATE: dict[str, Callable[[list[torch.nn.Module], Path], dict[str, Any]]] = {
 
 
 def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
-    """Seed, size, data and cost of one member."""
+    """Return seed, size, data and cost of one member."""
     notes = json.loads((work / f"{kind}-{member}.json").read_text())
     facts = {name: notes[name] for name in ("seed", "n_train", "n_valid", "n_parameters")}
     return facts | {"steps": notes["steps"]}

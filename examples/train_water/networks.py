@@ -1,4 +1,4 @@
-"""The three small networks and the graphs they read."""
+"""Make the three small networks, and the graphs that they read."""
 
 import os
 import warnings
@@ -101,7 +101,7 @@ def build(
 
 
 def make_graph(atoms: Atoms, cutoff: float = CUTOFF) -> data.AtomicData:
-    """Neighbours, one-hot elements and labels of one frame, in torch's default precision."""
+    """Return the graph and the labels of one frame, in torch's default precision."""
     config = data.config_from_atoms(atoms, key_specification=KEYS)
     graph = data.AtomicData.from_config(config, z_table=ELEMENTS, cutoff=cutoff)
     graph.n_molecules = torch.tensor(float((atoms.numbers == 8).sum()))
@@ -113,5 +113,5 @@ def make_graph(atoms: Atoms, cutoff: float = CUTOFF) -> data.AtomicData:
 
 
 def join(graphs: Iterable[data.AtomicData]) -> dict[str, torch.Tensor]:
-    """Several graphs as one batch for a network's forward."""
+    """Return several graphs as one batch for the forward of a network."""
     return Batch.from_data_list(list(graphs)).to_dict()

@@ -41,7 +41,7 @@ LONGEST_GAS_OH = 1.25  # angstrom; beyond it CCSD clusters are half dissociated
 
 
 def oxidation_dipole(atoms: Atoms) -> np.ndarray:
-    """Multi-valued part of the dipole, e angstrom: sum of N_I R_I, positions as they are."""
+    """Return the multi-valued part of the dipole, e angstrom: sum of N_I R_I, without wrapping."""
     numbers = np.array([OXIDATION_NUMBERS[z] for z in atoms.numbers])
     return numbers @ atoms.positions
 
@@ -78,13 +78,13 @@ def hold_out(frames: list[Atoms], calibrate: bool = True) -> None:
 
 
 def symmetrised(tensor: np.ndarray) -> np.ndarray:
-    """Nine numbers -> their symmetric part, again nine (files are asymmetric by 0.3 A^3)."""
+    """Return the symmetric part of nine numbers (files are asymmetric by 0.3 A^3)."""
     matrix = np.asarray(tensor).reshape(3, 3)
     return (0.5 * (matrix + matrix.T)).ravel()
 
 
 def prepare_potential(data: Path) -> list[Atoms]:
-    """Energies and forces of the liquid."""
+    """Read energies and forces of the liquid."""
     frames = []
     for source in ase.io.iread(data / "liquid_water" / "forces.extxyz"):
         atoms = Atoms(source.numbers, source.positions, cell=source.cell, pbc=True)
@@ -97,10 +97,10 @@ def prepare_potential(data: Path) -> list[Atoms]:
 
 
 def prepare_gas_energies(data: Path) -> list[Atoms]:
-    """Energies of single and paired molecules (CCSD), O-H from 0.75 to 1.36 angstrom.
+    """Read energies of single and paired molecules (CCSD), O-H from 0.75 to 1.36 angstrom.
 
     The liquid's bonds are those of classical dynamics, 0.89 to 1.14 angstrom. A network trained on
-    them alone lets a molecule dissociate below 0.6 eV, which path integrals find.
+    them alone lets a molecule dissociate below 0.6 eV, which happens in path integrals.
     """
     frames = []
     for origin in ("monomer", "dimer"):
@@ -114,7 +114,7 @@ def prepare_gas_energies(data: Path) -> list[Atoms]:
 
 
 def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
-    """Dipoles and polarizabilities of the liquid, already in e angstrom and angstrom^3.
+    """Read dipoles and polarizabilities of the liquid, already in e angstrom and angstrom^3.
 
     The label is sum(O-H vectors) - 2 sum(Wannier displacements): the branch of whole molecules,
     on which subtracting the oxidation-number part leaves exactly the Wannier sum.
@@ -137,7 +137,7 @@ def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
 
 
 def prepare_gas_dielectric(data: Path) -> list[Atoms]:
-    """Dipoles and polarizabilities of single and paired molecules (CCSD), from atomic units."""
+    """Read dipoles and polarizabilities of single and paired molecules (CCSD), in atomic units."""
     frames = []
     for origin in ("monomer", "dimer"):
         for source in ase.io.iread(data / "gas_water" / f"{origin}.xyz"):
@@ -154,7 +154,7 @@ def prepare_gas_dielectric(data: Path) -> list[Atoms]:
 
 
 def prepare_born_charges(data: Path) -> list[Atoms]:
-    """Born charges of the liquid with another functional; the mean over atoms is removed.
+    """Read Born charges of the liquid with another functional, without their mean over atoms.
 
     A neutral cell has Born charges that sum to zero; the file breaks this by up to 0.54 e. Its
     first index is the coordinate: the antisymmetric parts for H correlate by -0.45 with those of a
@@ -188,7 +188,7 @@ models = ["polarizability-*.model"]
 
 
 def write_calibration_files(potential: list[Atoms], dielectric: list[Atoms], work: Path) -> None:
-    """What ``mlobs calibrate`` reads: the frames held out for it, and a client file."""
+    """Write the frames and the client file that ``mlobs calibrate`` reads."""
     for name, frames in (("potential", potential), ("dielectric", dielectric)):
         kept = [atoms for atoms in frames if atoms.info["split"] == "calibrate"]
         ase.io.write(work / f"calibrate_{name}.extxyz", kept)

@@ -1,4 +1,4 @@
-"""What the calibrated spreads are worth on frames of neither the training nor the calibration."""
+"""Test the calibrated spreads on frames of neither the training nor the calibration."""
 
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,19 @@ Array = np.ndarray
 
 
 def compare_vectors(labels: Array, members: Array) -> Errors:
-    """Of whole frames: labels ``[frame, component]``, members ``[m, frame, component]``."""
+    """Return labels ``[frame, component]`` and members ``[m, frame, component]``."""
     mean = members.mean(axis=0)
     return Errors("", "", labels - mean, members - mean, np.arange(len(labels)))
 
 
 def compare_energies(labels: Array, members: Array) -> Errors:
-    """Energies of frames of one composition, each member less its mean error."""
+    """Return energies of frames of one composition, each member less its mean error."""
     offsets = (members - labels).mean(axis=1, keepdims=True)
     return compare_vectors(labels[:, None], (members - offsets)[..., None])
 
 
 def compare_forces(labels: Array, members: Array) -> Errors:
-    """Labels ``[frame, atom, 3]``, members ``[m, frame, atom, 3]``."""
+    """Return labels ``[frame, atom, 3]`` and members ``[m, frame, atom, 3]``."""
     n_frames, n_atoms, _ = labels.shape
     frames = np.repeat(np.arange(n_frames), n_atoms)
     mean = members.mean(axis=0)
@@ -33,7 +33,7 @@ def compare_forces(labels: Array, members: Array) -> Errors:
 
 
 def judge_spreads(tested: dict[str, Errors], models: list[Path]) -> dict[str, Any]:
-    """Alpha of the card, and on the test frames: what would be right, and how many errors fit."""
+    """Return alpha of the card and of the test frames, and the coverage of the errors there."""
     card = read_card(models)
     judged = {}
     for quantity, errors in tested.items():

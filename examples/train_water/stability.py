@@ -1,4 +1,4 @@
-"""Short classical molecular dynamics with each potential: does it hold together when it is hot?
+"""Test each potential in short classical molecular dynamics at high temperature.
 
 Usage: ``python stability.py [--work DIR]``. 64 molecules start from a held-out frame: 1 ps at
 330 K, then 0.3 ps at 600 K, whose O-H bonds are stretched nearly as in a path integral.
@@ -22,7 +22,7 @@ LONGEST_BOND = 1.6  # angstrom: beyond it a molecule has come apart
 
 
 def oh_lengths(atoms: Atoms) -> np.ndarray:
-    """Distance of every hydrogen to its nearest oxygen, angstrom."""
+    """Return the distance of every hydrogen from its nearest oxygen, angstrom."""
     hydrogens, oxygens = atoms.positions[atoms.numbers == 1], atoms.positions[atoms.numbers == 8]
     return get_distances(hydrogens, oxygens, cell=atoms.cell, pbc=atoms.pbc)[1].min(axis=1)
 

@@ -1,9 +1,9 @@
 """Train one member of a committee: ``python train.py KIND SEED [--steps N]``.
 
 A member learns from its own random nine tenths of the frames that are not held out; the others
-watch the training (the best of its checks is kept). Single precision on one thread of a CPU; the
-result is written in double precision as an ordinary MACE ``.model`` file, with a JSON of what was
-done.
+validate it (the best weights are kept). Single precision on one thread of a CPU; the
+result is written in double precision as an ordinary MACE ``.model`` file, with a JSON that
+describes the training.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Loss = Callable[[torch.nn.Module, "Sets", np.random.Generator], torch.Tensor]
 
 
 class Recipe(NamedTuple):
-    """How one kind is optimized."""
+    """Settings of the optimization of one kind."""
 
     steps: int
     rate: float  # highest learning rate of the one-cycle schedule
@@ -64,19 +64,19 @@ class Sets:
 
 
 def read(path: Path) -> list[Atoms]:
-    """Frames that training may see."""
+    """Return the frames that training may use."""
     return [atoms for atoms in ase.io.iread(path) if atoms.info["split"] == "rest"]
 
 
 def split(frames: list[Atoms], seed: int) -> tuple[list[Atoms], list[Atoms]]:
-    """A member's own training and validation frames."""
+    """Return the training and validation frames of a member."""
     order = np.random.default_rng([seed, 7]).permutation(len(frames))
     n_valid = max(1, len(frames) // 10)
     return [frames[i] for i in order[n_valid:]], [frames[i] for i in order[:n_valid]]
 
 
 def potential_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
-    """Forces of one frame, its energy up to a constant, and energy differences of clusters."""
+    """Return the loss of forces and energy of one frame, and of energy differences of clusters."""
     batch = join([sets.train[random.integers(len(sets.train))]])
     result = model(batch, training=True)
     error = (result["interaction_energy"] - batch["energy"]) / len(batch["batch"])
@@ -90,14 +90,14 @@ def potential_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generat
 
 
 def pick(graphs: list[AtomicData], n: int, random: np.random.Generator) -> list[AtomicData]:
-    """Some of the graphs, without repeats."""
+    """Return some of the graphs, without repeats."""
     return [graphs[i] for i in random.choice(len(graphs), min(n, len(graphs)), replace=False)]
 
 
 def gas_and_liquid(
     kind: str, model: torch.nn.Module, sets: Sets, random: np.random.Generator
 ) -> torch.Tensor:
-    """Squared error per molecule of one liquid frame, plus a little of some clusters'."""
+    """Return the squared error per molecule of one liquid frame, plus a small part for clusters."""
     losses = []
     for graphs in (pick(sets.train, 1, random), pick(sets.gas, GAS_BATCH, random)):
         batch = join(graphs)
@@ -107,13 +107,13 @@ def gas_and_liquid(
 
 
 def remainder_apt(batch: Batch) -> torch.Tensor:
-    """Born charges less the oxidation numbers: what the network's own dipole must give."""
+    """Return Born charges less the oxidation numbers, the target of the network's own dipole."""
     numbers = torch.tensor([float(OXIDATION_NUMBERS[z]) for z in ELEMENTS.zs])
     return batch["apt"] - (batch["node_attrs"] @ numbers)[:, None, None] * torch.eye(3)
 
 
 def born_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
-    """Squared error of one frame's Born charges along a random direction: one backward pass."""
+    """Return the squared error of Born charges along a random direction, by one backward pass."""
     batch = join(pick(sets.born, 1, random))
     direction = torch.tensor(random.normal(size=3), dtype=torch.get_default_dtype())
     direction = direction / direction.norm()
@@ -124,7 +124,7 @@ def born_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -
 
 
 def dipole_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator) -> torch.Tensor:
-    """Dipoles of liquid and gas; every few steps, Born charges."""
+    """Return the loss of dipoles of liquid and gas and, every few steps, of Born charges."""
     loss = gas_and_liquid("dipole", model, sets, random)
     if random.integers(BORN_EVERY) == 0:
         loss = loss + BORN_EVERY * BORN_WEIGHT * born_loss(model, sets, random)
@@ -134,7 +134,7 @@ def dipole_loss(model: torch.nn.Module, sets: Sets, random: np.random.Generator)
 def polarizability_loss(
     model: torch.nn.Module, sets: Sets, random: np.random.Generator
 ) -> torch.Tensor:
-    """Polarizabilities of liquid and gas."""
+    """Return the loss of polarizabilities of liquid and gas."""
     return gas_and_liquid("polarizability", model, sets, random)
 
 
@@ -146,7 +146,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def validate(kind: str, model: torch.nn.Module, graphs: list[AtomicData]) -> float:
-    """RMSE on the validation frames: forces eV/A, dipole e A, or polarizability A^3."""
+    """Return the RMSE on the validation frames: forces eV/A, dipole e A, or polarizability A^3."""
     squares = []
     for graph in graphs:
         batch = join([graph])
@@ -158,7 +158,7 @@ def validate(kind: str, model: torch.nn.Module, graphs: list[AtomicData]) -> flo
 def fit(
     kind: str, model: torch.nn.Module, sets: Sets, seed: int, recipe: Recipe
 ) -> list[list[float]]:
-    """Train in place; the weights left are the running average with the best validation."""
+    """Train in place; keep the running average of the weights with the best validation."""
     steps = recipe.steps
     random = np.random.default_rng([seed, 11])
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate, amsgrad=True)
@@ -189,7 +189,7 @@ def fit(
 
 
 def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]:
-    """Graphs of this member in torch's default precision, and what its network must know."""
+    """Return the graphs of this member in torch's default precision, and the network's settings."""
     path = work / ("potential.extxyz" if kind == "potential" else "dielectric.extxyz")
     frames = read(path)
     liquid = [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
@@ -217,7 +217,7 @@ def load_sets(kind: str, seed: int, work: Path) -> tuple[Sets, dict[str, float]]
 def in_double(
     kind: str, model: torch.nn.Module, sets: Sets, facts: dict[str, float]
 ) -> torch.nn.Module:
-    """The same weights in a network built in double precision: its constants are exact too."""
+    """Return the same weights in a network with constants in double precision."""
     e0 = np.zeros(2)
     if kind == "potential":
         shift = np.mean([energy_error(model, graph) for graph in sets.train])
@@ -230,7 +230,7 @@ def in_double(
 
 
 def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Trained numbers only: constants keep the precision of the target."""
+    """Copy trained weights only: constants keep the precision of the target."""
     weights = dict(source.named_parameters())
     with torch.no_grad():
         for name, parameter in target.named_parameters():
@@ -238,7 +238,7 @@ def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
 
 
 def energy_error(model: torch.nn.Module, graph: AtomicData) -> float:
-    """Of one frame, eV per atom."""
+    """Return the energy of one frame, eV per atom."""
     batch = join([graph])
     energy = model(batch, compute_force=False)["interaction_energy"].detach()
     return float((energy - batch["energy"]).item() / graph.num_nodes)

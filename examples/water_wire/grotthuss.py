@@ -1,4 +1,4 @@
-"""A proton goes around a periodic wire of water, from molecule to molecule: how much charge?
+"""Compute the charge that goes around a periodic wire of water with a proton.
 
 ``python grotthuss.py`` makes a wire of its own; ``python grotthuss.py WIRE.extxyz`` takes the first
 frame of a file with one hydrogen between any two neighbours of a ring of oxygens along x.
@@ -26,7 +26,7 @@ PHASES = ("hops", "turns", "hops again")
 
 
 def make_wire(n_molecules: int = 6, distance: float = 2.75) -> Atoms:
-    """Molecules in a row that each give one hydrogen bond to the next, in a triclinic cell."""
+    """Return molecules in a row, each with a hydrogen bond to the next, in a triclinic cell."""
     row = np.arange(n_molecules)
     oxygens = np.stack([distance * row, 0.3 * (-1.0) ** row, 0.0 * row], axis=1)
     bonds = BOND * np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [-0.25, 0.0, 0.968]])
@@ -36,7 +36,7 @@ def make_wire(n_molecules: int = 6, distance: float = 2.75) -> Atoms:
 
 
 def find_ring(wire: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Oxygens along x, the vector to the next one, the hydrogen there, and whether it is near."""
+    """Return oxygens along x, the vectors between them, the hydrogens there, and which are near."""
     oxygens = np.flatnonzero(wire.numbers == 8)
     oxygens = oxygens[np.argsort(wire.positions[oxygens, 0])]
     following, gap = np.roll(oxygens, -1), np.arange(len(oxygens))
@@ -49,7 +49,7 @@ def find_ring(wire: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 
 
 def follow(wire: Atoms, n_images: int) -> tuple[np.ndarray, list[int]]:
-    """Positions along the path, (t, n_atoms, 3), and the images where its phases end.
+    """Return positions along the path, (t, n_atoms, 3), and the indices where its phases end.
 
     One after the other, hydrogens hop to the far side of their gap; each turns about its new
     oxygen into the next gap; and where the gap's own hydrogen had been far, it hops once more.

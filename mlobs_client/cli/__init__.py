@@ -18,27 +18,27 @@ from mlobs_client.errors import MlobsError
 
 __all__ = ["main"]
 
-# command -> what `mlobs --help` says of it; the module has the same name, with _ for -
+# command -> its line in `mlobs --help`; the module has the same name, with _ for -
 COMMANDS: Final[dict[str, str]] = {
-    "demo": "Simulate quantum water in an electric field and plot it, in about 8 minutes.",
+    "demo": "Simulate quantum water in an electric field, in about 8 minutes.",
     "init": "Write an input.xml and a client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
     "compile": "Compile the networks of a client file ahead of its run.",
-    "bench": "Measure your models on this machine, and say how to run them fastest.",
-    "run": "Run i-PI and N clients, here or on all nodes of a job.",
+    "bench": "Measure models on this machine, and recommend the fastest settings.",
+    "run": "Run i-PI and its clients, here or on all nodes of a job.",
     "launch": "Write and submit a Slurm job that requeues itself until finished.",
-    "campaign": "Run a parameter study; runs can continue from others.",
-    "field-scan": "Run a series of static fields: polarization, structure and diffusion.",
+    "campaign": "Run many simulations that differ in parameters.",
+    "field-scan": "Simulate a liquid in static fields: polarization, structure and diffusion.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables along an existing trajectory.",
     "vdos": "Compute the vibrational density of states from velocities, with error bars.",
     "ir": "Compute the infrared absorption n(w)alpha(w) from dipoles, with error bars.",
-    "dielectric": "Compute the dielectric function, from fluctuations or a field switched off.",
+    "dielectric": "Compute the dielectric function from fluctuations, relaxation or pulses.",
     "reweight": "Reweight averages to other fields (MBAR).",
-    "oxidation": "Compute the oxidation number of an atom from the dipole along a closed path.",
+    "oxidation": "Compute an oxidation number from the dipole along a closed path.",
     "train": "Train committees for dipoles, polarizabilities, or energies with dipoles.",
     "calibrate": "Calibrate committee spreads on labelled structures.",
-    "model": "Inspect model files, and trust them.",
+    "model": "Describe model files, and trust them.",
 }
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -81,7 +81,7 @@ class _LazyGroup(click.Group):
 def group() -> None:
     """Machine-learned observables next to any i-PI simulation.
 
-    i-PI is the server and moves the atoms; mlobs clients evaluate committees of potentials,
+    i-PI is the server and moves the atoms. The clients of mlobs evaluate committees of potentials,
     dipoles and polarizabilities, and add an electric field.
     """
 
@@ -89,8 +89,8 @@ def group() -> None:
 def main() -> None:
     """Run the command line; an error of ours becomes one line and exit status 1.
 
-    So do files that cannot be used, such as a folder in place of a file, and a full disk, for which
-    the system gives no file name.
+    The same holds for files that cannot be used, such as a folder in place of a file, and for a
+    full disk, for which the system gives no file name.
     """
     try:
         group()
@@ -99,7 +99,7 @@ def main() -> None:
     except OSError as error:
         if error.errno in FULL:
             where = error.filename or "an output"
-            _fail(f"{where}: {error.strerror}; free space there, and give the same line again")
+            _fail(f"{where}: {error.strerror}; free space there, and run the same command again")
         if error.filename is None:
             raise
         _fail(f"{error.filename}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""Progress bars, which look alike in all commands."""
+"""Progress bars that look alike in all commands."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def make_bar(
 
     Args:
         console: where it is shown; standard output by default.
-        counts: show what is done and what there is as numbers, not per cent.
-        stays: leave the bar on the screen when all is done.
+        counts: show progress as two numbers, not as a percentage.
+        stays: leave the bar on the screen at the end.
     """
     return Progress(
         BarColumn(),

@@ -55,10 +55,12 @@ from mlobs_client.errors import ConfigError, RecordError
 )
 @click.option(
     "--seconds", type=FiniteRange(0.0, 3600.0), default=2.0, show_default=True,
-    help="Time to measure each case, s; at least five steps are made.",
+    help="Time of the measurement of each case, s; at least five steps are made.",
 )  # fmt: skip
 @click.option("--no-compile", is_flag=True, help="Do not compile the networks, for a quick look.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file for all numbers.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File for all numbers, in JSON."
+)
 def command(
     models: tuple[str, ...],
     structure: str,
@@ -69,16 +71,16 @@ def command(
     no_compile: bool,
     output: Path | None,
 ) -> None:
-    """Measure the committee of MODEL... on STRUCTURE, and say how to run it fastest.
+    """Measure the committee of MODEL... on STRUCTURE, and recommend the fastest settings.
 
-    MODEL is a file of a MACE potential, or a pattern as in a client file; all of them are one
+    MODEL is a file of a MACE potential, or a pattern as in a client file; all of them form one
     committee. STRUCTURE is any file that i-PI or ASE reads. A step is energy, forces and virial of
-    all beads, as a client evaluates them; the time that i-PI itself takes comes on top.
+    all beads, as a client evaluates them, without the time that i-PI itself takes.
 
-    First, both precisions are measured with several batch sizes (structures that the networks
-    evaluate together) in one client with one thread; then, with the best of these, more threads,
-    and several clients that share the beads. Among cases within 3 % of the fastest, the most
-    precise and then the simplest is recommended.
+    First, both precisions are measured in one client with one thread, for several batch sizes (the
+    number of structures that the networks evaluate together). Then the best of these cases is
+    measured with more threads, and with several clients that share the beads. Among the cases
+    within 3 % of the fastest, the command recommends the most precise, and then the simplest.
 
     Run nothing else on the machine meanwhile. Networks that are not compiled yet are compiled,
     about a minute for each batch size, number of threads and precision; clients use these programs
@@ -86,7 +88,7 @@ def command(
     """
     console = log_to_console(logging.WARNING)
     if output is not None and not output.parent.is_dir():
-        raise RecordError(f"{output}: there is no folder {output.parent}; make it first")
+        raise RecordError(f"{output}: there is no folder {output.parent}; create it first")
     if output is not None and output.is_dir():
         raise RecordError(f"{output}: is a folder; give the name of a file")
     if cores is not None and cores > _available_cores():
@@ -96,22 +98,22 @@ def command(
     subject = Subject(models, structure, compile=not no_compile)
     with console.status("loading"):
         found = survey(subject, beads)
-    study = Study(subject, found, beads, cores or _available_cores(), timestep)
-    console.print(study.announcement)
-    if (load := os.getloadavg()[0]) + study.cores > (os.cpu_count() or 1) + 0.5:
-        console.print(f"the load of this machine is {load:.1f}: beside others, times mean little")
+    plan = Plan(subject, found, beads, cores or _available_cores(), timestep)
+    console.print(plan.announcement)
+    if (load := os.getloadavg()[0]) + plan.cores > (os.cpu_count() or 1) + 0.5:
+        console.print(f"the load of this machine is {load:.1f}: other programs distort the times")
     try:
-        timings = _measure(study, seconds, console)
+        timings = _measure(plan, seconds, console)
     except KeyboardInterrupt:
-        click.echo("interrupted; what was compiled is kept", err=True)
+        click.echo("interrupted; compiled programs are kept", err=True)
         sys.exit(130)
-    _show(study, timings)
+    _show(plan, timings)
     if output is not None:
-        _write(study, timings, output)
+        _write(plan, timings, output)
 
 
 @dataclass(frozen=True)
-class Study:
+class Plan:
     """The request, and the properties of the models before the measurements."""
 
     subject: Subject
@@ -152,24 +154,24 @@ def _available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _measure(study: Study, seconds: float, console: Console) -> list[Timing]:
+def _measure(plan: Plan, seconds: float, console: Console) -> list[Timing]:
     """Measure batch sizes, then the best one of each precision with more threads and clients."""
     timings: list[Timing] = []
     with make_bar(console) as bar:
-        task = bar.add_task("", total=study.n_cases)
+        task = bar.add_task("", total=plan.n_cases)
 
         def report(case: Case, doing: str) -> None:
             bar.update(task, description=f"{case}: {doing}")
 
         def run(cases: Iterable[Case]) -> None:
-            for timing in measure(study.subject, cases, seconds, report):
+            for timing in measure(plan.subject, cases, seconds, report):
                 timings.append(timing)
                 bar.console.print(f"{timing.case}: {1e3 * timing.seconds:.3g} ms/step")
                 bar.advance(task)
 
-        run(study.singles)
+        run(plan.singles)
         for fastest in _best_of_each(timings):
-            run(divisions(fastest.case, study.cores))
+            run(divisions(fastest.case, plan.cores))
     return timings
 
 
@@ -180,10 +182,10 @@ def _best_of_each(timings: Sequence[Timing]) -> list[Timing]:
     ]
 
 
-def _show(study: Study, timings: Sequence[Timing]) -> None:
+def _show(plan: Plan, timings: Sequence[Timing]) -> None:
     console = Console(highlight=False)
     winners = _best_of_each(timings)
-    table = Table(title=study.size)
+    table = Table(title=plan.size)
     for name in ("precision", "batch", "threads", "clients", "ms/step", "ns/day", ""):
         table.add_column(name, justify="left" if name in ("precision", "") else "right")
     for timing in timings:
@@ -192,45 +194,45 @@ def _show(study: Study, timings: Sequence[Timing]) -> None:
             case.dtype,
             *(str(number) for number in (case.batch, case.threads, case.clients)),
             f"{1e3 * timing.seconds:.3g}",
-            f"{timing.ns_per_day(study.timestep):.3g}",
+            f"{timing.ns_per_day(plan.timestep):.3g}",
             f"best {case.dtype}" if timing in winners else "",
             style="bold" if timing in winners else None,
         )
     console.print(table)
-    for note in _notes(study, timings):
+    for note in _notes(plan, timings):
         console.print(note, markup=False)
     first = best(winners)
-    console.print(f"\nRecommended: {_advice(first, study)}", markup=False, soft_wrap=True)
+    console.print(f"\nRecommended: {_advice(first, plan)}", markup=False, soft_wrap=True)
     for other in winners:
-        # who does not trust single precision must find what to do
+        # a user who does not trust single precision needs the settings for the other one, too
         if other is not first and first.case.dtype == "float32":
-            console.print(f"\nOr: {_advice(other, study)}", markup=False, soft_wrap=True)
+            console.print(f"\nOr: {_advice(other, plan)}", markup=False, soft_wrap=True)
 
 
-def _notes(study: Study, timings: Sequence[Timing]) -> list[str]:
-    rounding = study.found.rounding
+def _notes(plan: Plan, timings: Sequence[Timing]) -> list[str]:
+    rounding = plan.found.rounding
     notes = [
         "float32 changes the forces on this structure by at most "
         f"{1e3 * rounding.difference:.2g} meV/angstrom, of at most {rounding.largest_force:.2g} "
         "eV/angstrom.",
-        f"ns/day is for a time step of {study.timestep:g} fs and the clients alone: the time of "
+        f"ns/day is for a time step of {plan.timestep:g} fs and the clients alone: the time of "
         "i-PI comes on top.",
     ]
-    if study.beads == 1:
+    if plan.beads == 1:
         notes.append(
-            "One structure per step keeps one client busy: several clients pay with beads or "
-            "replicas only (-b)."
+            "One structure per step occupies one client: several clients help only with beads or "
+            "replicas (-b)."
         )
-    if not study.subject.compile:
+    if not plan.subject.compile:
         notes.append("Clients will be faster than this: they compile the networks.")
     notes.extend(dict.fromkeys(timing.not_compiled for timing in timings if timing.not_compiled))
     return notes
 
 
-def _advice(timing: Timing, study: Study) -> str:
+def _advice(timing: Timing, plan: Plan) -> str:
     """Return lines to paste into the files of a run."""
     case = timing.case
-    return f"""{case.dtype}, {timing.ns_per_day(study.timestep):.3g} ns/day
+    return f"""{case.dtype}, {timing.ns_per_day(plan.timestep):.3g} ns/day
   in client.toml
     threads = {case.threads}
     batch = {case.batch}
@@ -242,14 +244,14 @@ def _advice(timing: Timing, study: Study) -> str:
     mlobs run input.xml client.toml -n {case.clients}"""
 
 
-def _write(study: Study, timings: Sequence[Timing], output: Path) -> None:
+def _write(plan: Plan, timings: Sequence[Timing], output: Path) -> None:
     winners = _best_of_each(timings)
     recommended = best(winners)
     cases = [
         {
             **asdict(timing.case),
             "seconds_per_step": timing.seconds,
-            "ns_per_day": timing.ns_per_day(study.timestep),
+            "ns_per_day": timing.ns_per_day(plan.timestep),
             "not_compiled": timing.not_compiled,
             "best_of_precision": timing in winners,
             "recommended": timing is recommended,
@@ -257,13 +259,13 @@ def _write(study: Study, timings: Sequence[Timing], output: Path) -> None:
         for timing in timings
     ]
     content = {
-        **asdict(study.subject),
-        "n_atoms": study.found.n_atoms,
-        "beads": study.beads,
-        "cores": study.cores,
-        "timestep_fs": study.timestep,
-        "float32_force_difference_ev_per_angstrom": study.found.rounding.difference,
-        "largest_force_ev_per_angstrom": study.found.rounding.largest_force,
+        **asdict(plan.subject),
+        "n_atoms": plan.found.n_atoms,
+        "beads": plan.beads,
+        "cores": plan.cores,
+        "timestep_fs": plan.timestep,
+        "float32_force_difference_ev_per_angstrom": plan.found.rounding.difference,
+        "largest_force_ev_per_angstrom": plan.found.rounding.largest_force,
         "versions": {name: version(name) for name in ("mlobs", "torch", "mace-torch")},
         "cases": cases,
     }
@@ -271,7 +273,7 @@ def _write(study: Study, timings: Sequence[Timing], output: Path) -> None:
     try:
         output.write_text(f"{text}\n")
     except OSError as error:
-        click.echo(text)  # what took an hour is not lost
+        click.echo(text)  # an hour of measurements must not be lost
         raise RecordError(
-            f"{output}: cannot be written: {error.strerror}; what it should hold stands above"
+            f"{output}: cannot be written: {error.strerror}; its content is printed above"
         ) from error

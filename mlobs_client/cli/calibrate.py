@@ -1,4 +1,4 @@
-"""``mlobs calibrate``: alpha of committees from labelled structures."""
+"""``mlobs calibrate``: compute alpha of committees from labelled structures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mlobs_client import units
+from mlobs_client.cli import options
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import ResultName, command_line
+from mlobs_client.cli.options import command_line
 from mlobs_client.client import config as client_file
 from mlobs_client.errors import ConfigError
 from mlobs_client.quantities import OF_DATA_SETS, QUANTITIES
@@ -28,55 +29,54 @@ if TYPE_CHECKING:
 
 LABELLED: Final = {row.name: row for row in (*QUANTITIES.values(), *OF_DATA_SETS) if row.label}
 KEYS: Final = {name: row.label for name, row in LABELLED.items()}
-"""Where labels are if nothing else is said."""
+"""Names of labels, if no others are given."""
 
 UNITS: Final = {name: row.to_users for name, row in LABELLED.items() if row.to_users.others}
-"""Units that may be said, and the one of the models; the others are in eV and angstrom."""
+"""Units that may be given, and that of the models; other labels are in eV and angstrom."""
 
 LEGEND: Final = """\
-error and spread: root mean squares, of the mean and of the members without alpha; one and two:
-percent of the errors within so many calibrated spreads (expected); rank: correlation of Spearman of
-errors and spreads; the error of alpha is by bootstrap over the structures, at least that of normal
-errors"""
+error: root mean square error of the mean; spread: root mean square spread of the members, without
+alpha; one, two: percentage of the errors within one and two calibrated spreads (expected); rank:
+Spearman's correlation of errors and spreads. The error of alpha is from a bootstrap over the
+structures, and at least that for normally distributed errors."""
 
 
 @click.command(
     epilog="Example:  mlobs calibrate client.toml held_out.extxyz --key energy=REF_energy "
     "--key forces=REF_forces"
 )
-@click.argument("client", metavar="CLIENT.toml", type=click.Path(path_type=Path))
+@options.client_file
 @click.argument("data", metavar="DATA.extxyz", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", default="reliability", show_default=True, type=ResultName(),
-    help="The reliability diagram: OUTPUT.png, .pdf, .csv, .json, .h5.",
-)  # fmt: skip
+@options.output(default="reliability", show_default=True)
 @click.option(
     "--key", "keys", multiple=True, metavar="QUANTITY=NAME",
-    help=f"Where labels are, in the comment lines or columns. QUANTITY: {', '.join(KEYS)}. "
-    "Without, those are used that the first structure has.",
+    help=f"Name of the labels in the comment lines or columns; QUANTITY is one of "
+    f"{', '.join(KEYS)}.  [default: the labels that the first structure has]",
 )  # fmt: skip
 @click.option(
     "--unit", "given_units", multiple=True, metavar="QUANTITY=UNIT",
-    help="dipole=e*angstrom (also debye, atomic_unit); polarizability=angstrom^3 (also "
-    "atomic_unit). Energies are in eV, forces in eV/angstrom.",
+    help="Unit of the labels: dipole=e*angstrom, dipole=debye, dipole=atomic_unit, "
+    "polarizability=angstrom^3 or polarizability=atomic_unit. Energies are in eV, forces in "
+    "eV/angstrom.  [default: e*angstrom, angstrom^3]",
 )  # fmt: skip
 def command(
     client: Path, data: Path, output: Path, keys: tuple[str, ...], given_units: tuple[str, ...]
 ) -> None:
-    """Find by how much the spreads of the committees of CLIENT.toml have to be scaled.
+    """Compute alpha, the factor that scales the spread of each committee to match its errors.
 
-    DATA.extxyz has labelled structures that no member was trained on, and that are not those of
-    the errors in a report: calibrate on one part, judge by another. They should be independent of
-    each other, and like those of the runs to come: far from the training data a calibrated spread
-    is blind.
+    DATA.extxyz holds labelled structures on which no member was trained. Do not use the structures
+    by which you judge the errors: calibrate on one part, and judge by another. The structures
+    should be independent of each other, and similar to those of the runs to come: far from the
+    training data, a calibrated spread underestimates the error.
 
-    alpha is written to calibration.json beside the models, for this committee alone, and used from
-    then on where a spread or a band is shown; alpha in CLIENT.toml wins. Forces and virials of
-    members are shown with the alpha of the energies, not with their own, for they are derivatives
-    of these energies (without labels of energies, all have that of the forces).
+    alpha is written to calibration.json beside the models, for this committee only, and is used
+    wherever a spread or a band is shown; an alpha in CLIENT.toml takes precedence. Forces and
+    virials of members are derivatives of their energies, and are shown with the alpha of the
+    energies (without labels of energies, with that of the forces).
 
-    It is from the ratio of means, <e^2>/<s^2> - 1/M, for M members; from 6 members the mean of
-    ratios stands beside it. Energies are compared without the mean error of each composition.
+    alpha^2 = <e^2>/<s^2> - 1/M is the ratio of means for M members; for 6 or more members, alpha
+    from the mean of ratios is printed, too. Energies are compared without the mean error of each
+    composition. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json.
     """
     console = log_to_console(logging.WARNING)
     config = client_file.load_config(client)
@@ -100,7 +100,7 @@ def command(
 
 
 def _labels(data: Path, keys: Sequence[str], given_units: Sequence[str]) -> dict[str, Label]:
-    """Those that were named, and of the others those that the file has."""
+    """Return the labels that are named with --key, and the others that the file has."""
     from mlobs_client.learn.labels import Label, find_labels
 
     named = _pairs(keys, "--key", KEYS)
@@ -112,8 +112,8 @@ def _labels(data: Path, keys: Sequence[str], given_units: Sequence[str]) -> dict
     there = find_labels(data, labels)
     if not there and not named:
         raise ConfigError(
-            f"{data}: its first structure has none of the labels {', '.join(KEYS.values())}; say "
-            "where they are: --key energy=NAME"
+            f"{data}: its first structure has none of the labels {', '.join(KEYS.values())}; name "
+            "those that it has: --key energy=NAME"
         )
     # both are of the same quantity
     labels.pop("virials" if "stress" in named or "virials" not in there else "stress")
@@ -126,7 +126,7 @@ def _pairs(given: Sequence[str], option: str, known: Mapping[str, object]) -> di
         quantity, _, value = pair.partition("=")
         if quantity not in known or not value:
             raise click.UsageError(
-                f"{option} {pair}: write QUANTITY=..., QUANTITY one of {', '.join(known)}"
+                f"{option} {pair}: write QUANTITY=..., where QUANTITY is one of {', '.join(known)}"
             )
         found[quantity] = value
     return found
@@ -159,7 +159,7 @@ def _table(found: Mapping[str, CommitteeCalibration]) -> Table:
 
 
 def _by_mean_of_ratios(found: Mapping[str, CommitteeCalibration]) -> list[str]:
-    """The other formula, of committees for which it has a variance."""
+    """Describe alpha by the mean of ratios, for committees in which it has a finite variance."""
     lines = []
     for quantity, one in found.items():
         if one.calibration.mean_of_ratios is not None:
@@ -171,7 +171,7 @@ def _by_mean_of_ratios(found: Mapping[str, CommitteeCalibration]) -> list[str]:
 def _write(
     config: ClientConfig, data: Path, found: Mapping[str, CommitteeCalibration]
 ) -> list[str]:
-    """Write the cards of models that are the user's own; say what takes effect."""
+    """Write the cards of the user's own models; describe which alpha takes effect."""
     from mlobs_client.evaluate.model_files import is_bundled
     from mlobs_client.learn.calibration import write_cards
 
@@ -183,11 +183,13 @@ def _write(
         said, name = getattr(table, "alpha", None), QUANTITIES[quantity].table
         if quantity not in own:
             lines.append(
-                f"[{name}]: bundled models keep their own card; to use what was found here, write "
-                f"alpha = {found[quantity].calibration.alpha:.3g} there"
+                f"[{name}]: bundled models keep their own card; to use the alpha of this "
+                f"calibration, write alpha = {found[quantity].calibration.alpha:.3g} there"
             )
         elif said is not None:
-            lines.append(f"[{name}]: its alpha = {said:g} wins over the card; remove it there")
+            lines.append(
+                f"[{name}]: its alpha = {said:g} takes precedence over the card; remove it there"
+            )
     return lines
 
 

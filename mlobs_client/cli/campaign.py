@@ -1,4 +1,4 @@
-"""``mlobs campaign``: run parameter studies, in which runs can continue from others."""
+"""``mlobs campaign``: run many simulations that differ in parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich import box
@@ -21,9 +21,10 @@ from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
 from mlobs_client.campaign.results import Skip, collect, write_table
 from mlobs_client.campaign.state import CampaignRun, RunState
+from mlobs_client.cli import options
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.signals import received_signals
 from mlobs_client.studies.scan_check import averages_nothing
@@ -44,13 +45,13 @@ SHOWN: Final = 2  # runs beside the bar
     "mlobs campaign run   |   mlobs campaign status   |   mlobs campaign collect -o results"
 )
 def command() -> None:
-    """Run a parameter study; runs can continue from others.
+    """Run many simulations that differ in parameters; runs can continue from others.
 
-    CAMPAIGN.toml (campaign.toml, if it is not given) names a template, a folder with input.xml and
-    client.toml in which $name stands for a parameter, and the values of the parameters. Each run
-    gets a folder of its own in runs/, where 'mlobs run --resume' works. The state of a run is
-    stored there: after any interruption, 'mlobs campaign run' completes what is missing and
-    repeats nothing.
+    CAMPAIGN.toml (default: campaign.toml) names a template and the values of its parameters. The
+    template is a folder with input.xml and client.toml, in which $name stands for a parameter.
+    Each run gets a folder of its own in runs/, where 'mlobs run --resume' works. The state of a
+    run is stored there: after any interruption, 'mlobs campaign run' completes what is missing
+    and repeats nothing.
     """
 
 
@@ -67,7 +68,7 @@ def campaign_file(function: Callable[..., None]) -> Callable[..., None]:
 @command.command()
 @campaign_file
 def plan(file: Path) -> None:
-    """List all runs, and find mistakes before any of them is started."""
+    """List all runs, and find mistakes before any of them starts."""
     campaign = load(file)
     _say_before(campaign, campaign.plan())
     _console().print(_make_table(campaign))
@@ -78,11 +79,11 @@ def plan(file: Path) -> None:
 def run_command(file: Path) -> None:
     """Execute all runs that are not done; 'run' and 'resume' are the same.
 
-    A run that was interrupted is continued, and one that failed is tried again. Runs that continue
-    from a failed one wait. Ctrl-C and SIGTERM stop all runs with a RESTART. The log of each run is
-    runs/NAME/run.log, beside the logs of i-PI and its clients.
+    Runs that were interrupted are continued, and runs that failed are tried again. Runs that
+    continue from a failed one wait. Ctrl-C and SIGTERM stop all runs with a RESTART. The log of
+    each run is runs/NAME/run.log, beside the logs of i-PI and its clients.
 
-    Exit status: 0 when all runs are done; 1 with one line that says what is wrong; 128 + n after
+    Exit status: 0 when all runs are done; 1 with one line that names the problem; 128 + n after
     signal n.
     """
     complete(load(file), f"mlobs campaign resume {file}")
@@ -92,10 +93,10 @@ command.add_command(run_command, "resume")
 
 
 def complete(campaign: Campaign, again: str) -> None:
-    """Execute all runs that are not done, and print the result.
+    """Execute all runs that are not done, and print how many are done then.
 
     Args:
-        campaign: the campaign.
+        campaign: the runs.
         again: command line that continues where this one was stopped.
 
     Raises:
@@ -113,13 +114,12 @@ def complete(campaign: Campaign, again: str) -> None:
     if states[RunState.DONE] == len(campaign.runs):
         click.echo(f"finished: all {len(campaign.runs)} runs are done")
     elif received:
-        click.echo(f"stopped: {received[0].name}; {done}, go on with:")
+        click.echo(f"stopped: {received[0].name}; {done}, continue with:")
         click.echo(again)
         sys.exit(128 + received[0])
     else:
         raise LaunchError(
-            f"{done}, {_describe_failures(outcomes)}; go on with: {again}, after you have removed "
-            "the reason"
+            f"{done}, {_describe_failures(outcomes)}; remove the reason, and continue with: {again}"
         )
 
 
@@ -134,20 +134,20 @@ def _say_before(campaign: Campaign, digests: Mapping[str, str]) -> None:
             "no <properties> in the input: 'mlobs campaign collect' will have nothing to average"
         )
     for run in campaign.find_replaced(digests):
-        click.echo(f"{run.name} begins anew: its files have changed, and it has made no step")
+        click.echo(f"{run.name} starts anew: its files have changed, and it has made no step")
 
 
 @command.command()
 @campaign_file
 @click.option("--once", is_flag=True, help="Print the table once, and exit.")
 def status(file: Path, once: bool) -> None:
-    """Show the progress of all runs until all are done or Ctrl-C; without a terminal, once."""
+    """Show the progress of all runs until they are done; without a terminal, show it once."""
     campaign = load(file)
     console = _console()
     if once or not console.is_terminal:
         console.print(_make_table(campaign))
         return
-    # what is going on comes first: the end of a long table is not shown
+    # runs at work come first: the end of a long table is not shown
     with Live(_make_table(campaign, busy_first=True), console=console) as live:
         try:
             while not all(run.is_done for run in campaign.runs.values()):
@@ -157,32 +157,17 @@ def status(file: Path, once: bool) -> None:
             return
 
 
-class SkipType(click.ParamType[Skip]):
-    """A time in picoseconds, or a percentage of each run."""
-
-    name = "PS|PERCENT%"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Skip:
-        if isinstance(value, Skip):
-            return value
-        if value.endswith("%"):
-            percent = FiniteRange(0.0, 100.0, max_open=True).convert(value[:-1], param, ctx)
-            return Skip(fraction=percent / 100.0)
-        return Skip(picoseconds=FiniteRange(0.0).convert(value, param, ctx))
-
-
 @command.command("collect")
 @campaign_file
-@click.option("-o", "--output", required=True, type=ResultName(), help="File name without ending.")
-@click.option("--skip", type=SkipType(), default="0", show_default=True,
-              help="Time to leave out at the start of each run: 2.5 (ps) or 20%.")  # fmt: skip
+@options.output(required=True)
+@skip_option
 def collect_command(file: Path, output: Path, skip: Skip) -> None:
     """Write one table of all results: OUTPUT.csv and OUTPUT.h5.
 
-    It has a row for each run with its parameters, state and steps, and the average of each column
-    of its first <properties>, with standard errors for correlated samples. Averages of fewer than
-    20 independent samples have no error, but a column that says how long a run has to be. Runs
-    that are not done have empty cells.
+    The table has a row for each run with its parameters, state and steps, and with the average of
+    each column of its first <properties>. Standard errors allow for correlated samples. An average
+    of fewer than 20 independent samples has no error; a column says how long its run would have to
+    be. Cells of runs that are not done are empty.
     """
     for path in write_table(collect(load(file), skip), output):
         click.echo(path)
@@ -249,7 +234,7 @@ class _Bar:
 
 
 class _Lines:
-    """Prints one line for each run that has ended, for files and pipes."""
+    """Print one line for each run that has ended, for files and pipes."""
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign
@@ -266,7 +251,7 @@ class _Lines:
 
 @contextmanager
 def _shown(console: Console, campaign: Campaign) -> Iterator[Callable[[Outcomes], None]]:
-    """Show what has ended: a bar in a terminal, else lines."""
+    """Show which runs have ended: by a bar in a terminal, else by lines."""
     if console.is_terminal:
         bar = _Bar(console, campaign)
         with bar.progress:
@@ -279,6 +264,6 @@ def _describe_failures(outcomes: Outcomes) -> str:
     failed = {name: error for name, error in outcomes.items() if error is not None}
     first = next(iter(failed), None)
     if first is None:
-        return "and nothing says why the others are not"
+        return "and no error is known of the others"
     more = f", and {len(failed) - 1} more are not done" if len(failed) > 1 else ""
     return f"{first} failed: {failed[first]}{more}"

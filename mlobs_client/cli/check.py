@@ -1,4 +1,4 @@
-"""``mlobs check``: mistakes in the files of a run, with their remedies."""
+"""``mlobs check``: find mistakes in the files of a run, and name their remedies."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 @click.command(epilog="Example:  mlobs check input.xml client.toml")
 @files_of_a_run
-@click.option("--no-models", is_flag=True, help="Do not load the models: takes two seconds.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only what is not right.")
+@click.option(
+    "--no-models", is_flag=True, help="Do not load the models; the check then takes two seconds."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show only warnings and errors.")
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
@@ -31,11 +33,13 @@ def command(
 ) -> None:
     """Find mistakes in INPUT.xml (or a RESTART) and its client files.
 
-    Compares addresses, species, cell, periodicity and extras, looks for a field that is coupled
-    twice, lets the real models answer once as in a run, and tests their forces, field forces and
-    dipoles by finite differences on a few atoms. Paths in INPUT.xml are relative to its folder,
-    where 'mlobs run' starts i-PI; where they fit the current folder only, this is said. Exit
-    status: 0 without errors, 1 with.
+    The command compares addresses, species, cell, periodicity and extras, and looks for a field
+    that is coupled twice. It evaluates the models once, as in a run, and tests their forces, field
+    forces and dipoles by finite differences on a few atoms. Paths in INPUT.xml are relative to its
+    folder, in which 'mlobs run' starts i-PI; there is a warning if they exist only in the current
+    folder.
+
+    Exit status: 0 without errors, 1 with errors.
     """
     if no_models:
         found = check_files(input_xml, clients, n_clients)
@@ -56,10 +60,10 @@ def stop_at_errors(
     *,
     others_serve: bool = False,
 ) -> None:
-    """Say what looks wrong in the files, without their models, before a run.
+    """Print warnings about the files of a run, without loading their models.
 
     Raises:
-        ConfigError: the first error.
+        ConfigError: the first error in the files.
     """
     first = None
     found = check_files(input_xml, clients, n_clients, others_serve=others_serve, is_run=True)
@@ -76,7 +80,7 @@ def stop_at_errors(
 
 
 def _say(text: str) -> None:
-    """A line and no spinner: what models write meanwhile is caught, and would take it along."""
+    """Print a line; a spinner would disappear with the output of models, which is captured."""
     click.echo(f"... {text}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""``mlobs client``: one socket client."""
+"""``mlobs client``: run one socket client."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mlobs_client.cli import options
 from mlobs_client.client import config as client_file
 from mlobs_client.client.config import Socket
 from mlobs_client.ipi.input import PREFIX
@@ -19,34 +20,37 @@ from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, Uni
     epilog="Examples:  mlobs client client.toml   |   "
     "for i in 1 2 3; do mlobs client client.toml --name client-$i & done"
 )
-@click.argument("client", type=click.Path(path_type=Path))
+@options.client_file
 @click.option(
     "--name",
     default="",
-    help="Names this client's record: observables-NAME.h5. Without it a free name is found.",
+    help="Name of the client's record: observables-NAME.h5.  [default: a free name]",
 )
 @click.option(
     "--step",
     type=click.IntRange(0),
-    help="The step from which i-PI starts, for [observables] stride: 0, or <step> of a RESTART. "
-    "Only if this client alone answers all beads, <batch_size> of them in one request.",
+    help="Step from which i-PI starts, 0 or <step> of a RESTART, for [observables] stride. It "
+    "requires that this client alone gets all beads in one request, as <batch_size> says.",
 )
 @click.option(
     "-S",
     "--sockets-prefix",
     default=PREFIX,
     show_default=True,
-    help="What i-PI puts before the address of a unix socket, as its own option -S.",
+    help="Path that precedes the address of a unix socket, as in option -S of i-PI.",
 )
 @click.option(
     "--join",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The mlobs-run.json of a 'mlobs run --listen' on another machine; its i-PI is served, at "
-    "the [socket] address of CLIENT.toml.",
+    help="Serve the i-PI of a 'mlobs run --listen' on another machine, whose mlobs-run.json is "
+    "FILE, at the [socket] address of CLIENT.toml.",
 )
-@click.option("--run", "run_name", default="", help="The name that FILE must have, if any.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is loaded and found.")
+@click.option(
+    "--run", "run_name", default="", metavar="NAME",
+    help="Join only a run whose name in FILE is NAME.  [default: any run]",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Log which models are loaded.")
 def command(
     client: Path,
     name: str,
@@ -56,14 +60,14 @@ def command(
     run_name: str,
     verbose: bool,
 ) -> None:
-    """Serve one i-PI server with the models of CLIENT.toml until it says EXIT.
+    """Serve one i-PI server with the models of CLIENT.toml until it sends EXIT.
 
     A client file with kind = "ase" imports the module that it names, and so runs code: read it
     before you use it.
 
-    The server may come up later: [socket] patience says how long to wait. Exit status: 0 after
-    EXIT; 1 with one line that says what is wrong, also when the server disappears; 128 + n after
-    signal n (SIGTERM and SIGINT deliver the result in hand first).
+    The server may start later: the client waits for it as long as [socket] patience says. Exit
+    status: 0 after EXIT; 1 with one line that names the problem, also when the server disappears;
+    128 + n after signal n (after SIGTERM or SIGINT, the current result is delivered first).
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,

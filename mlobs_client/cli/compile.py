@@ -1,4 +1,4 @@
-"""``mlobs compile``: what a client would compile while it runs, before it runs."""
+"""``mlobs compile``: compile the networks of a client file ahead of its run."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ from pathlib import Path
 
 import click
 
+from mlobs_client.cli import options
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.client import config as client_file
 from mlobs_client.errors import ConfigError, ModelError
 
 
 @click.command(epilog="Examples:  mlobs compile client.toml   |   mlobs compile client.toml -b 8")
-@click.argument("client", type=click.Path(path_type=Path))
+@options.client_file
 @click.option(
     "-b",
     "--beads",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Structures that a client gets at once: <batch_size> of its <ffsocket>.",
+    help="Number of structures in one request: <batch_size> of the <ffsocket>.",
 )
 def command(client: Path, beads: int) -> None:
     """Compile the networks of CLIENT.toml for its structure, and keep the programs on disk.
 
-    A client does this by itself, in the background, when it has run for a while. Done before, all
-    clients of a machine are fast from their first step: compile on a node of the kind that will
-    run them, for programs depend on the processor. They are kept in ~/.cache/mlobs/compiled (or
-    $XDG_CACHE_HOME), which may be removed at any time. Exit status: 0 if clients have all that
-    they can use, 1 with a line that says what is wrong.
+    A client compiles its networks by itself, in the background, after its first minute. If they
+    are compiled ahead, all clients on this machine are fast from their first step. Programs depend
+    on the processor: compile on a node of the kind that will run the clients. The programs are kept
+    in ~/.cache/mlobs/compiled (or $XDG_CACHE_HOME), which may be removed at any time.
+
+    Exit status: 0 if clients have all programs that they can use; 1 with one line that names the
+    problem.
     """
     console = log_to_console(logging.INFO)
     config = client_file.load_config(client)
     if not config.compile:
-        raise ConfigError(f"{client}: says compile = false; remove that to have it compiled")
+        raise ConfigError(f"{client}: has compile = false; remove it to compile the networks")
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
     from mlobs_client.client.build import assemble
@@ -49,7 +52,7 @@ def command(client: Path, beads: int) -> None:
         wanted -= {"positions"}
         states = compile_ahead(structures, assembly.evaluators, assembly.terms, wanted)
     if CompilationState.FAILED in states:
-        raise ModelError("not everything could be compiled, see above; clients do without it")
+        raise ModelError("not all networks could be compiled, see above; clients run without that")
     if CompilationState.READY not in states:
         click.echo("nothing to compile: this client file has no networks that can be compiled")
         return

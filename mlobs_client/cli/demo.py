@@ -1,4 +1,4 @@
-"""``mlobs demo``: quantum water in an electric field."""
+"""``mlobs demo``: simulate quantum water in an electric field."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from mlobs_client.cli.options import FiniteRange
 from mlobs_client.studies import demo
 
 NOTE = (
-    "These runs are short enough for a coffee: the spectra are broad, and the polarization has not "
-    "reached the slow reorientation of molecules. To publish, raise <total_steps> and nbeads."
+    "These runs are short: the spectra are broad, and the polarization does not contain the slow "
+    "reorientation of molecules yet. For converged results, increase <total_steps> and nbeads."
 )
 
 
 @click.command(epilog="Examples:  mlobs demo   |   mlobs demo --scale 0.1 -o quick-look")
 @click.option(
     "-o", "--output", default="demo_output", show_default=True, type=click.Path(path_type=Path),
-    help="Folder of inputs, outputs and figures.",
+    help="Folder for inputs, outputs and figures.",
 )  # fmt: skip
 @click.option(
     "--scale", default=1.0, show_default=True, type=FiniteRange(0.0, min_open=True),
-    help="Length of all runs; 1 takes about 8 minutes on 2 cores.",
+    help="Factor for the length of all runs; 1 takes about 8 minutes on 2 cores.",
 )  # fmt: skip
 @click.option(
     "--at-once",
     default=2,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Runs at the same time, one core each.",
+    help="Number of runs at the same time, each on one core.",
 )
 def command(output: Path, scale: float, at_once: int) -> None:
-    """Run quantum water in an electric field, from nothing to figures.
+    """Simulate quantum water in an electric field, and draw the figures.
 
-    Real i-PI, real committees of MACE potentials and dipoles, 16 molecules under periodic
-    boundaries: classical dynamics without and with a field (is the energy conserved?), TRPMD and
-    classical spectra with error bands, polarization against field. All inputs are left in OUTPUT
-    for you to copy and change. A demo that was interrupted goes on when it is started again;
-    remove OUTPUT, or choose another one, to begin anew.
+    The demo runs i-PI with committees of MACE potentials and dipoles for 16 water molecules in a
+    periodic cell. It tests the conservation of energy in classical dynamics without and with a
+    field, and computes TRPMD and classical spectra with error bands, and the polarization as a
+    function of the field. All inputs are in OUTPUT, for you to copy and change. After an
+    interruption, the same command continues the demo; to start anew, remove OUTPUT, or choose
+    another folder.
     """
     console = Console()
     begun = time.monotonic()

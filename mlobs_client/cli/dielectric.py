@@ -1,4 +1,4 @@
-"""``mlobs dielectric``: the dielectric function."""
+"""``mlobs dielectric``: compute the dielectric function."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 import numpy as np
 
-from mlobs_client.cli import spectrum
-from mlobs_client.cli.options import FiniteRange
+from mlobs_client.cli import options, spectrum
+from mlobs_client.cli.options import FiniteNumber, FiniteRange
 from mlobs_client.studies.run_set import RunSet
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlobs_client.studies.run_samples import Samples
 
 STATIC: Final = "static dielectric constant"
-"""Name of a third of the trace, and of the tensor, in the result."""
+"""Name of the tensor, and of a third of its trace, in the result."""
 
 
 @click.command(
@@ -35,29 +35,26 @@ STATIC: Final = "static dielectric constant"
     "down-1/simulation --pulse up-2/simulation --pulse down-2/simulation -o dielectric"
 )
 @spectrum.options
-@click.option("--temperature", required=True, type=float, help="K.")
+@options.temperature
 @click.option(
     "--eps-infinity", "electronic", default=1.0, show_default=True,
-    type=FiniteRange(0.0, min_open=True), help="What the electrons add at once.",
+    type=FiniteRange(0.0, min_open=True), help="High-frequency (electronic) permittivity.",
 )  # fmt: skip
 @click.option(
     "--response", "responses", multiple=True, type=click.Path(path_type=Path),
-    help="Prefix of a run that goes on without the field in which it was before.",
+    help="Prefix of a run that starts from a checkpoint of a run in a field, without that field.",
 )  # fmt: skip
 @click.option(
-    "--field", "fields", multiple=True, nargs=3, type=float,
-    help="That field, V/angstrom, x y z; once for each --response.",
+    "--field", "fields", multiple=True, nargs=3, type=FiniteNumber(), metavar="X Y Z",
+    help="Field before each --response, V/angstrom, in the same order.",
 )  # fmt: skip
 @click.option(
     "--pulse", "pulses", multiple=True, type=click.Path(path_type=Path),
-    help="Prefix of a run in a pulse of driven_dynamics, or in the opposite one; in any order.",
+    help="Prefix of a run in a pulse of driven_dynamics or in the opposite pulse, in any order.",
 )  # fmt: skip
-@click.option(
-    "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
-    help="'keep': all PREFIX and --response are on one branch of the dipole already.",
-)  # fmt: skip
+@options.branches
 def command(
-    wanted: spectrum.Wanted,
+    wanted: spectrum.SpectrumOptions,
     temperature: float,
     electronic: float,
     responses: tuple[Path, ...],
@@ -65,26 +62,27 @@ def command(
     pulses: tuple[Path, ...],
     branches: Literal["align", "keep"],
 ) -> None:
-    """Dielectric function of independent runs of one system without a field, with error bars.
+    """Compute the dielectric function of one system, with error bars.
 
-    PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions: pbc='False'), step and time in PREFIX.out; the cell of a trajectory. Writes
-    OUTPUT.png, .pdf, .csv, .json, .h5, and shows the static dielectric tensor.
+    PREFIX is i-PI's output prefix; several are independent runs without a field. The dipoles are
+    read from the extras PREFIX.dipole_* of all beads (from unwrapped positions: pbc='False'), step
+    and time from PREFIX.out, and the cell from a trajectory. The command prints the static
+    dielectric tensor, and writes OUTPUT.png, .pdf, .csv, .json, .h5.
 
-    Where the mean dipoles of several PREFIX differ by whole quanta, e times lattice vectors, runs
-    are moved to one branch, and it says so; where they differ by something between, it stops. So
-    is a --response whose last quarter is whole quanta from the mean of all PREFIX.
+    If the mean dipoles of several runs differ by whole quanta, e times lattice vectors, these runs
+    are moved to one branch, and the command prints which; if they differ by anything else, it
+    stops. The same holds for a --response, whose last quarter is compared with the runs at rest.
 
-    With --response, the same from the relaxation after a static field was switched off, along that
-    field, for comparison: make a run in the field ([field] of client.toml) with <checkpoint
-    overwrite='False'>, and start from several of its checkpoints, <file mode='chk'>, with a client
-    file without [field]; as many from -E as from +E. The mean dipole of all PREFIX is where
-    they relax to.
+    With --response, the dielectric function along a static field is also computed from the
+    relaxation after that field was switched off. Make a run in the field ([field] of client.toml)
+    with <checkpoint overwrite='False'>, and start runs from several of its checkpoints, <file
+    mode='chk'>, with a client file without [field]; as many from -E as from +E. They relax to
+    the mean dipole of all PREFIX.
 
-    With --pulse, the same from runs in a short pulse of i-PI's driven_dynamics, along that pulse:
-    start two of them from each of several checkpoints of PREFIX, with the same <efield> but for
-    the sign of <amp>. Which are the two of a checkpoint is seen from the dipoles, and the pulse
-    is read from Efield{v/ang} in <properties>, with the stride of the dipole.
+    With --pulse, it is also computed from runs in a short pulse of i-PI's driven_dynamics, along
+    that pulse. Start two runs from each of several checkpoints of PREFIX, with the same <efield>
+    except for the sign of <amp>. The dipoles show which two runs belong together. The pulse is
+    read from Efield{v/ang} in <properties>, with the stride of the dipole.
     """
     from mlobs_client.plot import write
     from mlobs_client.results.result import Result
@@ -98,7 +96,8 @@ def command(
     driven = _PulseRuns.of(pulses) if pulses else None
     after_pulse = None if driven is None else driven.function(electronic, settings)
     direction = _direction(before, driven)
-    samples = RunSet(wanted.prefixes, wanted.skip, temperature).dipoles()
+    skip = wanted.skip
+    samples = RunSet(wanted.prefixes, skip.picoseconds, temperature, skip.fraction).dipoles()
     spectrum.say(samples.notes)
     relaxing = RunSet(responses).dipoles() if responses else None
     if branches == "align":
@@ -130,7 +129,7 @@ def command(
 
 @dataclass(frozen=True)
 class _PulseRuns:
-    """Dipoles of several runs in a pulse, and the pulse in each."""
+    """Dipoles of several runs in a pulse, and the pulse of each run."""
 
     samples: Samples
     fields: list[Array]
@@ -143,7 +142,7 @@ class _PulseRuns:
 
     @property
     def direction(self) -> Array:
-        """The largest field of the first run."""
+        """The strongest field of the first run."""
         first = self.fields[0]
         return np.asarray(first[np.argmax(np.linalg.norm(first, axis=1))])
 
@@ -162,15 +161,17 @@ class _PulseRuns:
 
 
 def _said(samples: Samples, moved: list[str]) -> Samples:
-    """The samples, once it is said which runs were moved."""
+    """Print which runs were moved, and return the samples."""
     spectrum.say(moved)
     return samples
 
 
 def _parts(
-    curves: Mapping[str, DielectricFunction], wanted: spectrum.Wanted, samples: Samples
+    curves: Mapping[str, DielectricFunction],
+    wanted: spectrum.SpectrumOptions,
+    samples: Samples,
 ) -> tuple[Curve, ...]:
-    """Real parts, and then imaginary ones."""
+    """Return the real parts of all functions, and then their imaginary parts."""
     # on a logarithmic axis, what is below the resolution is shown at its end
     low = wanted.low or 0.5 * wanted.settings.resolution
     parts = [(label, one.real) for label, one in curves.items()]
@@ -180,7 +181,7 @@ def _parts(
 
 
 def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:
-    """Of the responses; None without any."""
+    """Return the direction of the responses; None without any."""
     if driven is None:
         return before[0] if len(before) else None
     if len(before):
@@ -188,17 +189,17 @@ def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:
         lengths = float(np.linalg.norm(before[0]) * np.linalg.norm(driven.direction))
         if area > 1e-6 * lengths:
             raise click.UsageError(
-                f"--field {before[0].tolist()} and the pulse {driven.direction.tolist()} are along "
-                "different lines; compare each with the fluctuations by itself"
+                f"--field {before[0].tolist()} and the pulse {driven.direction.tolist()} are not "
+                "parallel; compare each with the fluctuations in a command of its own"
             )
     return driven.direction
 
 
-def _say_what_is_left_out(wavenumber: Array, wanted: spectrum.Wanted) -> None:
+def _say_what_is_left_out(wavenumber: Array, wanted: spectrum.SpectrumOptions) -> None:
     if wanted.low < wavenumber[0] or wanted.high > wavenumber[-1]:
         click.echo(
-            f"from the pulse only {wavenumber[0]:.0f} to {wavenumber[-1]:.0f} cm^-1: below the "
-            "resolution the runs are too short, and elsewhere the pulse is too weak"
+            f"the pulse covers only {wavenumber[0]:.0f} to {wavenumber[-1]:.0f} cm^-1: below, the "
+            "runs are too short for the resolution, and elsewhere the pulse is too weak"
         )
 
 

@@ -1,7 +1,7 @@
-"""What is reweighted: dipoles and an observable of runs in a static field.
+"""Samples that can be reweighted: dipoles and an observable of runs in a static field.
 
-A run qualifies where its energy contains the field as -mu.E (- E.alpha.E/2 at second order) in one
-cell, and an observable where it does not contain the field, or the field can be taken out.
+The energy of such a run contains the field as -mu.E (- E.alpha.E/2 at second order), and its cell
+is constant. Its observable does not contain the field, or the field can be subtracted.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ contain forces, and so the field of the run (all other estimators of quantum kin
 pressures, displaced paths), or velocities, on whose distribution a field has no effect."""
 
 SAME_CELL: Final = 1e-6
-"""Of the longest component: what i-PI prints of a fixed cell differs by less."""
+"""Fraction of the longest component; what i-PI prints of a fixed cell differs by less."""
 
 
 @dataclass(frozen=True)
 class FieldSamples:
-    """Of one run.
+    """Samples of one run.
 
     Attributes:
-        field: of the run, shape ``(3,)``, Eh/(e bohr).
+        field: field of the run, shape ``(3,)``, Eh/(e bohr).
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
-        interval: between samples, ps.
-        dipoles: in this field, shape ``(t, 3)``, e bohr, mean over beads.
-        polarizabilities: symmetric, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at first
-            order.
-        values: of a column, shape ``(t,)``, atomic units; None for the polarization.
+        interval: time between samples, ps.
+        dipoles: dipoles in this field, shape ``(t, 3)``, e bohr, mean over beads.
+        polarizabilities: symmetric tensors, shape ``(t, 3, 3)``, bohr^3, mean over beads; None at
+            first order.
+        values: the observable, shape ``(t,)``, atomic units; None for the polarization.
     """
 
     field: Array
@@ -66,18 +66,18 @@ def align_samples(
 ) -> tuple[list[FieldSamples], Integers]:
     """Move runs by whole quanta to one branch; their fields may differ.
 
-    Means in different fields differ by the linear response, too, which fluctuations tell.
+    Means in different fields also differ by the linear response, which fluctuations give.
 
     Args:
-        runs: in one cell.
-        names: of the runs, for errors.
-        temperature: Eh.
+        runs: samples of each run; all runs have the same cell.
+        names: names of the runs, for errors.
+        temperature: kT, Eh.
 
     Returns:
-        The runs, and by how many quanta each was away, shape ``(n_runs, 3)``.
+        The runs on one branch, and the quanta by which each was moved, shape ``(n_runs, 3)``.
 
     Raises:
-        RecordError: means that are not as far apart as whole quanta and the response.
+        RecordError: means differ by something other than whole quanta and the response.
     """
     response = np.mean([run.response(temperature) for run in runs], axis=0)
     expected = np.array([response @ run.field for run in runs])
@@ -97,13 +97,13 @@ def read_field_samples(
     """Read the samples of the steps that all files of a run share.
 
     Args:
-        run: with the extras ``polarizability`` at second order.
-        steps: that count, shape ``(t,)``.
-        dipoles: at these steps, shape ``(t, 3)``, e bohr.
+        run: the run; it has the extras ``polarizability`` at second order.
+        steps: steps of the dipoles, shape ``(t,)``.
+        dipoles: dipoles at these steps, shape ``(t, 3)``, e bohr.
         observable: "polarization", "potential" (without the energy of the field), or a property
             that depends on positions only.
-        field: of the run, shape ``(3,)``, Eh/(e bohr).
-        second_order: whether the field polarizes the electrons.
+        field: field of the run, shape ``(3,)``, Eh/(e bohr).
+        second_order: the field polarizes the electrons.
 
     Raises:
         RecordError: files are missing or share no step; the observable may contain the field; the
@@ -114,7 +114,7 @@ def read_field_samples(
     if observable not in (POLARIZATION, POTENTIAL) and observable.split("(")[0] not in OF_POSITIONS:
         raise RecordError(
             f"{prefix}: {observable} cannot be reweighted, as it may contain the field of the run; "
-            f"what can: {POLARIZATION}, {POTENTIAL}, {', '.join(OF_POSITIONS)}"
+            f"use one of {POLARIZATION}, {POTENTIAL}, {', '.join(OF_POSITIONS)}"
         )
     _refuse_other_energies(prefix, second_order=second_order)
     cell, tensors = _fixed_cell(run, int(steps[0])), None
@@ -145,12 +145,12 @@ def _energy_of(field: Array, dipoles: Array, tensors: Array | None) -> Array:
 def _shared(steps: Integers, others: Integers, where: str) -> tuple[Integers, Integers]:
     _, here, there = np.intersect1d(steps, others, return_indices=True)
     if len(here) == 0:
-        raise RecordError(f"{where}: has no step at which there is a dipole; give both one stride")
+        raise RecordError(f"{where}: has no step with a dipole; write both with one stride")
     return here, there
 
 
 def _refuse_other_energies(prefix: Path, *, second_order: bool) -> None:
-    """Refuse what the client files beside the outputs say against."""
+    """Refuse runs whose client files, beside the outputs, give them another energy."""
     for path in sorted(prefix.parent.glob("*.toml")):
         content = read_toml(path, "is gone")
         if not {"field", "displacement"} & set(content):

@@ -1,4 +1,4 @@
-"""``mlobs field-scan``: runs in static fields, and one analysis of all of them."""
+"""``mlobs field-scan``: simulate a liquid in static fields, and analyse all runs together."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from rich.table import Table
 from mlobs_client.analysis.liquids.freezing import FRACTION
 from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
-from mlobs_client.cli.campaign import SkipType, campaign_file, complete
+from mlobs_client.cli import options
+from mlobs_client.cli.campaign import campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, ResultName, command_line
+from mlobs_client.cli.options import FiniteRange, command_line
+from mlobs_client.cli.skip import skip_option
 from mlobs_client.plot import write
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.result import Provenance
@@ -45,49 +47,42 @@ SHOWN = {
     "mlobs field-scan campaign.toml --no-run --skip 5 -o so-far"
 )
 @campaign_file
-@click.option(
-    "-o", "--output", required=True, type=ResultName(), help="Name of the results, without ending."
-)
+@options.output(required=True)
 @click.option(
     "--run/--no-run",
     "is_run",
     default=True,
     show_default=True,
-    help="Carry out what is missing, or analyse what there is.",
+    help="Run what is missing first, or analyse the runs that are there.",
 )
-@click.option(
-    "--skip",
-    type=SkipType(),
-    default=Skip(),
-    show_default="0",
-    help="Left out at the start of each run: 2.5 (ps) or 20%.",
-)
+@skip_option
 @click.option(
     "--blocks",
     default=4,
     show_default=True,
     type=click.IntRange(2),
-    help="Of the runs of one field; give the errors of D and of distributions.",
+    help="Number of blocks in each field, for the errors of D and of the distributions.",
 )
 @click.option(
     "--window",
     nargs=2,
     type=FiniteRange(0.0),
     default=None,
-    help="Lags in ps between which D is read; a quarter to half of a block without.",
+    metavar="PS PS",
+    help="Lags between which D is fitted, ps.  [default: a quarter and half of a block]",
 )
 @click.option(
     "--viscosity",
     type=FiniteRange(0.0, min_open=True),
     default=None,
-    help="At zero field, mPa s: corrects D there for the size of a cubic cell.",
+    help="Viscosity at zero field, mPa s: corrects D at zero field for the size of a cubic cell.",
 )
 @click.option(
     "--fraction",
     default=FRACTION,
     show_default=True,
     type=FiniteRange(0.0, 1.0, min_open=True, max_open=True),
-    help="Frozen is what diffuses less than this fraction of D at zero field.",
+    help="Diffusion counts as arrested below this fraction of D at zero field.",
 )
 def command(
     file: Path,
@@ -99,22 +94,22 @@ def command(
     viscosity: float | None,
     fraction: float,
 ) -> None:
-    """Carry out runs of a liquid in static fields, and say what the fields do to it.
+    """Simulate a liquid in static fields, and analyse polarization, structure and diffusion.
 
-    CAMPAIGN.toml is that of 'mlobs campaign', with $field and $beads in its template. Interrupted
-    at any moment, the same line completes what is missing and repeats nothing.
+    CAMPAIGN.toml is a file of 'mlobs campaign' with $field and $beads in its template. After any
+    interruption, the same command completes what is missing and repeats nothing.
 
-    Reads the field from [field] of each run's client.toml, beads and temperature from its
-    input.xml, and of i-PI's outputs out, pos, vel and dipole as in 'mlobs init field-scan'. Runs
-    that differ in nothing but their seeds are taken together. All fields must be along one line,
-    of both signs if you like; temperature, atoms and, without a barostat, cell must be the same for
+    The field is read from [field] of each run's client.toml, beads and temperature from its
+    input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in
+    'mlobs init field-scan'. Runs that differ only in their seeds are averaged. All fields must be
+    parallel or antiparallel. Temperature, atoms and, without a barostat, cell must be the same for
     all runs with the same beads. A field whose runs are too short is left out, with a warning.
 
-    Writes OUTPUT (polarization with the linear response of the fluctuations at zero field, O-H
-    length, orientation, diffusion against field) and OUTPUT-distributions (O-H lengths, O-O
-    distances, orientations), each as .png, .pdf, .csv, .json, .h5. D is that with the
-    centre of mass at rest. What rests on fewer than 20 independent samples, and D where
-    displacements do not grow as t^1, has no error.
+    The command writes OUTPUT (polarization with the linear response from fluctuations at zero
+    field, O-H length, orientation, and diffusion against field) and OUTPUT-distributions (O-H
+    lengths, O-O distances, orientations), each as .png, .pdf, .csv, .json, .h5. D is for the
+    centre of mass at rest. Means of fewer than 20 independent samples have no error, and neither
+    has D where the mean squared displacement does not grow linearly in time.
     """
     campaign = load(file)
     if is_run:
@@ -159,7 +154,7 @@ def _show(curves: Sequence[Scan]) -> None:
 
 
 def _reasons(curves: Sequence[Scan]) -> Iterator[str]:
-    """Why what the table shows has no error."""
+    """Return why estimates in the table have no error."""
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):
             for name in SHOWN:
@@ -170,7 +165,7 @@ def _reasons(curves: Sequence[Scan]) -> Iterator[str]:
 
 
 def _text(estimate: Estimate | None) -> str:
-    """Value and error without the unit, which is in the header."""
+    """Return value and error without the unit, which is in the header."""
     if estimate is None:
         return ""
     return f"{estimate.text} (no error)" if estimate.no_error else estimate.text

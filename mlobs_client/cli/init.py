@@ -1,4 +1,4 @@
-"""``mlobs init``: ready inputs to start from."""
+"""``mlobs init``: write ready inputs to start from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from mlobs_client.errors import ConfigError
 
 TEMPLATES: Final = files("mlobs_client") / "templates"
-# what a folder begins with, and what its first comment looks like
+# the file that explains a folder, and the pattern of its first comment
 HEADS: Final = {"input.xml": r"<!--(.*?)-->", "campaign.toml": r"#(.*?)\n"}
 
 
@@ -24,8 +24,8 @@ HEADS: Final = {"input.xml": r"<!--(.*?)-->", "campaign.toml": r"#(.*?)\n"}
 def command(kind: str | None, folder: Path | None) -> None:
     """Write the input.xml, client.toml and structure (or the campaign) of one KIND into FOLDER.
 
-    Without KIND, all kinds are listed. FOLDER is the current one if it is not given. Files that
-    are there are never overwritten.
+    Without KIND, the command lists all kinds. FOLDER is the current folder by default. Existing
+    files are never overwritten.
     """
     kinds = find_kinds()
     if kind is None:
@@ -36,9 +36,7 @@ def command(kind: str | None, folder: Path | None) -> None:
         raise ConfigError(f"there is no kind {kind!r}; use one of {', '.join(kinds)}")
     target = folder or Path()
     written = copy_kind(kind, target)
-    click.echo(
-        f"wrote {', '.join(written)} to {target.resolve()}; the head of {_head(kind)} tells more"
-    )
+    click.echo(f"wrote {', '.join(written)} to {target.resolve()}; read the head of {_head(kind)}")
 
 
 def find_kinds() -> dict[str, str]:
@@ -51,14 +49,14 @@ def copy_kind(kind: str, target: Path) -> list[str]:
     """Copy the files of a kind into a folder, and return their names.
 
     Raises:
-        ConfigError: one of them is there already, or the folder cannot be written.
+        ConfigError: one of the files exists already, or the folder cannot be written.
     """
     sources = dict(_list_files(TEMPLATES / kind))
     for name in sources:
         if (target / name).exists():
             raise ConfigError(
-                f"{target / name} is there already and will not be overwritten; give "
-                f"another folder: mlobs init {kind} FOLDER"
+                f"{target / name} exists already and is not overwritten; give another folder: "
+                f"mlobs init {kind} FOLDER"
             )
     try:
         for name, source in sources.items():
@@ -78,7 +76,7 @@ def _list_files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Tr
 
 
 def _head(kind: str) -> str:
-    """The file that says what the kind is for; none if it is no kind."""
+    """Return the file that explains a kind; empty if the folder is not a kind."""
     return next((name for name in HEADS if (TEMPLATES / kind / name).is_file()), "")
 
 

@@ -1,4 +1,4 @@
-"""``mlobs ir``: infrared absorption."""
+"""``mlobs ir``: compute the infrared absorption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mlobs_client.analysis.vibrations.infrared import CORRECTIONS
-from mlobs_client.cli import named_files, spectrum
+from mlobs_client.cli import named_files, options, spectrum
 from mlobs_client.cli.options import FiniteRange
 from mlobs_client.errors import RecordError
 from mlobs_client.units import DIPOLE_UNITS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAME_VOLUME: Final = 0.01
-"""Relative: what is not worth a warning."""
+"""Relative difference of two volumes below which there is no warning."""
 
 
 @click.command(
@@ -38,35 +38,36 @@ SAME_VOLUME: Final = 0.01
     "dipole",
     "dipole",
     DIPOLE_UNITS,
-    "extras of i-PI (a name without bead number means all beads) or its properties, extxyz, or a "
+    "extras or properties of i-PI (a name without bead number stands for all beads), extxyz, or a "
     "table of x y z",
 )
-@click.option("--temperature", required=True, type=float, help="K.")
+@options.temperature
 @click.option(
     "--correction", type=click.Choice(list(CORRECTIONS)), default="harmonic", show_default=True,
-    help="Classical (or Kubo) to quantum correlation function; for beads harmonic alone is right.",
+    help="Quantum correction of the classical (or Kubo-transformed) correlation function; only "
+    "'harmonic' is right for path integrals.",
 )  # fmt: skip
 @click.option(
     "--molecule/--periodic", "molecule", default=None,
-    help="km/mol of a molecule, or n(w)alpha(w) of a periodic cell. Default: a molecule where "
-    "there are 4 angstrom of vacuum around it.",
+    help="Give the absorption of a molecule in km/mol, or n(w)alpha(w) of a periodic cell.  "
+    "[default: a molecule if 4 angstrom of vacuum surround it]",
 )  # fmt: skip
 @click.option(
     "--volume", type=FiniteRange(0.0, min_open=True),
-    help="angstrom^3, of the periodic cell, where no trajectory of the run tells it.",
+    help="Volume of the periodic cell, angstrom^3, for runs without a trajectory that has it.",
 )  # fmt: skip
 @click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
-    help="Take dipoles or Born charges from this output of mlobs observe, or from the record of "
-    "the run's client (the folder of the records of several clients), one for each PREFIX.",
+    help="Read dipoles or Born charges from this output of 'mlobs observe', or from the record of "
+    "the run's client (or the folder with the records of its clients), one for each PREFIX.",
 )  # fmt: skip
 @click.option(
     "--currents", is_flag=True,
-    help="From Born charges times velocities, in place of dipoles: of --observed, or of the "
-    "extras BEC.",
+    help="Use Born charges times velocities in place of dipoles; the charges come from --observed "
+    "or from the extras BEC.",
 )  # fmt: skip
 def command(
-    wanted: spectrum.Wanted,
+    wanted: spectrum.SpectrumOptions,
     integrator: spectrum.Integrator,
     files: named_files.NamedFiles,
     temperature: float,
@@ -76,15 +77,17 @@ def command(
     observed: tuple[Path, ...],
     currents: bool,
 ) -> None:
-    """Infrared absorption of independent runs of one system, with error bars.
+    """Compute the infrared absorption of one system, with error bars.
 
-    Of a periodic cell this is n(w)alpha(w); of a molecule in vacuum it is the molar absorption,
-    with a list of the bands and their integrals in km/mol.
+    For a periodic cell the result is n(w)alpha(w); for a molecule in vacuum it is the molar
+    absorption, with a list of the bands and their integrals in km/mol.
 
-    PREFIX is i-PI's output prefix. Reads the extras dipole (or --key) of all beads, whose mean is
-    the estimator of path integrals, and, if they are there, PREFIX.committee_dipole_* for the
-    band between the members; step and time in PREFIX.out; the cell of a trajectory. Writes
-    OUTPUT.png, .pdf, .csv, .json, .h5.
+    PREFIX is i-PI's output prefix; several are independent runs. The dipoles are read from the
+    extras dipole (or --key) and averaged over the beads, step and time from PREFIX.out, and the
+    cell from a trajectory. Where there are extras PREFIX.committee_dipole_*, the figure shows the
+    spread of the members.
+
+    The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.vibrations.bands import find_bands
     from mlobs_client.analysis.vibrations.infrared import (
@@ -121,17 +124,17 @@ def command(
         correction=correction,
         members=samples.member_stretches,
     )
-    shown = spectrum.finish(spectrum.estimated(result, samples), wanted, integrator, runs)
+    shown = spectrum.write_spectrum(spectrum.estimated(result, samples), wanted, integrator, runs)
     if molecule:
         for band in find_bands(shown.between(wanted.low, wanted.high)):
             click.echo(f"band {band}")
 
 
 def _volume(samples: Samples, given: float | None) -> float:
-    """The given one, angstrom^3, or the mean of trajectories since the first samples; bohr^3.
+    """Return the given volume (angstrom^3), or the mean of the sampled trajectories, in bohr^3.
 
     Raises:
-        RecordError: none is given, and runs have no cells, or different ones.
+        RecordError: no volume is given, and the runs have no cells, or different ones.
     """
     from mlobs_client.units import ANGSTROM
 
@@ -153,10 +156,10 @@ def _volume(samples: Samples, given: float | None) -> float:
 
 
 def _are_molecules(runs: Sequence[Run]) -> bool:
-    """Whether what is seen is a molecule in vacuum, and say so.
+    """Return True if the runs are of a molecule in vacuum, and print that.
 
     Raises:
-        RecordError: some runs are of molecules, and others of cells.
+        RecordError: some runs are of molecules, and others of periodic cells.
     """
     seen = [bool(run.is_molecule) for run in runs]
     if len(set(seen)) > 1:

@@ -1,4 +1,4 @@
-"""``mlobs launch``: run on a cluster, as a Slurm job."""
+"""``mlobs launch``: write and submit a Slurm job."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from mlobs_client.cli import options
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import files_of_a_run, load_clients, renamed
@@ -22,12 +23,14 @@ from mlobs_client.launch.service import check_relayed, check_service
 
 
 @click.command(
-    epilog="Examples:  mlobs launch --slurm input.xml client.toml -n 4 --time 24:00:00 --submit   |"
-    "   mlobs launch --slurm input.xml client.toml -n 12 --nodes 3 --gpus 4 --print"
+    epilog="Examples:  mlobs launch input.xml client.toml -n 4 --time 24:00:00 --submit   |   "
+    "mlobs launch input.xml client.toml -n 12 --nodes 3 --gpus 4 --print"
 )
 @files_of_a_run
-@click.option("--slurm", "for_slurm", is_flag=True, required=True, help="Write a job for Slurm.")
-@click.option("--time", default="24:00:00", show_default=True, help="Time limit of one job.")
+@click.option(
+    "--time", default="24:00:00", show_default=True, metavar="TIME",
+    help="Time limit of one job, in a format of sbatch.",
+)  # fmt: skip
 @click.option(
     "--nodes",
     type=click.IntRange(1),
@@ -38,43 +41,43 @@ from mlobs_client.launch.service import check_relayed, check_service
 @click.option(
     "--gpus",
     type=click.IntRange(0),
-    help='GPUs per node.  [default: 1 if a model has device = "cuda", else 0]',
+    help='Number of GPUs per node.  [default: 1 if a model has device = "cuda", else 0]',
 )
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="Name or address of the first of several nodes in the network of the clients; see "
-    "'mlobs run --listen'.  [default: its name]",
+    help="Name or address of the first node in the network of the clients, for several nodes; see "
+    "'mlobs run --listen'.  [default: the name of the node]",
 )
 @click.option(
     "--driver",
     "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="Start this program, too, on the node of i-PI, with one core; see 'mlobs run --driver'.",
+    help="Start another program on the node of i-PI, with one core; see 'mlobs run --driver'. May "
+    "be repeated.",
 )
 @renamed("--beside", "--driver")
 @click.option(
     "--sbatch",
-    "options",
+    "sbatch_options",
     multiple=True,
     metavar="OPTION",
-    help="Add an option of sbatch, for example --sbatch=--partition=long; may be repeated.",
+    help="Add an option of sbatch, such as --sbatch=--partition=long; may be repeated.",
 )
-@click.option("--no-check", is_flag=True, help="Do not check the files first.")
+@options.no_check
 @click.option("--print", "only_print", is_flag=True, help="Print the script, and write nothing.")
-@click.option("--submit", is_flag=True, help="Submit the job, too.")
+@click.option("--submit", is_flag=True, help="Submit the job after writing it.")
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
     n_clients: tuple[int, ...],
-    for_slurm: bool,
     time: str,
     nodes: int,
     gpus: int | None,
     listen: str | None,
     drivers: tuple[str, ...],
-    options: tuple[str, ...],
+    sbatch_options: tuple[str, ...],
     no_check: bool,
     only_print: bool,
     submit: bool,
@@ -82,14 +85,14 @@ def command(
     """Write INPUT.sh, a Slurm job that runs i-PI with INPUT.xml and N clients.
 
     The job stops with a RESTART three minutes before its time limit, and requeues itself until all
-    steps are done; after a node has failed, it continues from the newest RESTART or <checkpoint>.
+    steps are done. After a node has failed, it continues from the newest RESTART or <checkpoint>.
     'scancel' stops it with a RESTART; when it is submitted again, it continues. You can read and
-    change the script; it only needs 'mlobs run' on the node.
+    change the script; it only needs 'mlobs run' on the nodes.
 
-    Exit status: 0, or 1 with one line that says what is wrong.
+    Exit status: 0, or 1 with one line that names the problem.
     """
     if only_print and submit:
-        raise click.UsageError("--print writes nothing that --submit could submit; give one")
+        raise click.UsageError("--print writes no file that --submit could submit; give one option")
     if not no_check:
         console = log_to_console(logging.WARNING)
         stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(drivers))
@@ -109,7 +112,7 @@ def command(
         gpus=int(any(file.uses_gpu for file in files)) if gpus is None else gpus,
         nodes=nodes,
         tasks=n_others + sum(n_clients) if several else 1,
-        options=options,
+        options=sbatch_options,
     )
     names = [os.path.relpath(path.resolve(), folder) for path in clients]
     run = [sys.executable, "-m", "mlobs_client", "run", input_xml.name, *names]

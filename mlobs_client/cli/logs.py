@@ -1,4 +1,4 @@
-"""What is logged goes to the terminal, one line each, beside bars and spinners."""
+"""Logging to the terminal, one line each, beside bars and spinners."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def log_to_console(level: int) -> Console:
     """Send the log to stderr.
 
     Args:
-        level: of :mod:`logging`; what is less important is not shown.
+        level: lowest level of :mod:`logging` that is shown.
 
     Returns:
-        The console that progress must be shown on, so that the lines do not disturb it.
+        The console on which progress must be shown, so that the lines do not disturb it.
     """
     console = Console(stderr=True, highlight=False)
     handler = RichHandler(console=console, show_time=False, show_path=False)

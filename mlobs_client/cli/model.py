@@ -1,4 +1,4 @@
-"""``mlobs model``: what is in model files, and which of them are trusted."""
+"""``mlobs model``: describe model files, and trust them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from mlobs_client.errors import ModelError
     epilog="Examples:  mlobs model show 'bundled:water/*'   |   mlobs model trust my.model"
 )
 def command() -> None:
-    """Show model files and say which of them you trust.
+    """Describe model files, and trust them.
 
-    A *.model file of MACE is a pickle: loading it can run any code that its maker put there. So
-    mlobs loads no file that you have not trusted. The bundled models are trusted, and so is what
-    'mlobs train' has written for you.
+    A *.model file of MACE is a pickle: loading it can run any code that its author put there. So
+    mlobs loads only files that you have trusted. The bundled models are trusted, and so are those
+    that 'mlobs train' has written for you.
     """
 
 
 @command.command(epilog="Example:  mlobs model trust committee/*.model")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
 def trust(files: tuple[Path, ...]) -> None:
-    """Trust FILES from now on; a file whose content changes is not trusted any more."""
+    """Trust each FILE from now on; a file whose content changes loses that trust."""
     from mlobs_client.evaluate import model_files, trusted_list
 
     for path in files:
@@ -33,12 +34,12 @@ def trust(files: tuple[Path, ...]) -> None:
 
 
 @command.command(epilog="Example:  mlobs model show 'bundled:water/potential-*'")
-@click.argument("patterns", nargs=-1, required=True)
+@click.argument("patterns", metavar="PATTERN...", nargs=-1, required=True)
 def show(patterns: tuple[str, ...]) -> None:
-    """Describe the model files of PATTERNS: class, species, cutoff, size, sha256.
+    """Describe the model files that match PATTERN: class, species, cutoff, size, sha256.
 
-    A file that is not trusted is not loaded. Of it, the size, the sha256, the names in the archive,
-    and the functions and classes that loading would use are shown.
+    A file that is not trusted is not loaded. Its size, its sha256, the names in its archive, and
+    the functions and classes that loading would use are shown instead.
     """
     from mlobs_client.evaluate import model_files
     from mlobs_client.evaluate.model_archive import describe_file
@@ -51,7 +52,7 @@ def show(patterns: tuple[str, ...]) -> None:
 
 
 def _describe(path: Path) -> str:
-    """What is in a file that is trusted."""
+    """Load a trusted file, and describe its network."""
     from ase.data import chemical_symbols
 
     from mlobs_client.evaluate import model_files

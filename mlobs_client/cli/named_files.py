@@ -1,4 +1,4 @@
-"""Options for files that are not named as those of the shipped inputs, or of other programs."""
+"""Options that name files of other programs, or outputs of i-PI under other names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mlobs_client.units import FEMTOSECOND
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """Where one observable of several runs is.
+    """Files that hold one observable of several runs.
 
     Attributes:
-        option: that names the files.
-        paths: of each run; none for what is found with the prefixes.
-        sources: of the observable, without path; empty for what the shipped inputs write.
+        option: the option that names the files.
+        paths: the file of each run; none where files are found by the prefixes.
+        sources: key and unit of the observable; empty for the names in the shipped inputs.
     """
 
     option: str
@@ -32,21 +32,21 @@ class NamedFiles:
 
     def run_set(
         self,
-        wanted: spectrum.Wanted,
+        wanted: spectrum.SpectrumOptions,
         integrator: spectrum.Integrator,
         temperature: float | None = None,
         records: Sequence[Path] = (),
-    ) -> tuple[spectrum.Wanted, RunSet]:
-        """Return what is wanted, with the names of files where there are no prefixes, and the runs.
+    ) -> tuple[spectrum.SpectrumOptions, RunSet]:
+        """Return the options, with the names of files where there are no prefixes, and the runs.
 
         Args:
-            wanted: of the command.
-            integrator: with the time step of runs that do not tell it.
-            temperature: K, which one of replica exchange.
-            records: one for each run, or none.
+            wanted: the options of the command.
+            integrator: holds the time step of runs that do not tell it.
+            temperature: K; selects one temperature of replica exchange.
+            records: one record for each run, or none.
 
         Raises:
-            click.UsageError: neither files nor prefixes, or not as many of both.
+            click.UsageError: there are neither files nor prefixes, or not as many of both.
         """
         prefixes = wanted.prefixes or self.paths
         if not prefixes:
@@ -62,21 +62,22 @@ class NamedFiles:
         ]
         timestep = None if integrator.timestep is None else integrator.timestep * FEMTOSECOND
         runs = RunSet(
-            prefixes, wanted.skip, temperature, records=records, sources=sources, timestep=timestep
-        )
+            prefixes, wanted.skip.picoseconds, temperature, wanted.skip.fraction,
+            records=records, sources=sources, timestep=timestep,
+        )  # fmt: skip
         return replace(wanted, prefixes=prefixes), runs
 
 
 def options(
-    observable: str, key: str, units: Mapping[str, float], of_files: str
+    observable: str, key: str, units: Mapping[str, float], formats: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options that make up :class:`NamedFiles`, the argument ``files``.
+    """Add the options that make up :class:`NamedFiles`, the argument ``files``.
 
     Args:
-        observable: as in :attr:`mlobs_client.studies.runs.Run.sources`.
-        key: what it is called in files, if nothing is said.
-        units: that it may have.
-        of_files: for the help, which files can be read.
+        observable: its name in :attr:`mlobs_client.studies.runs.Run.sources`.
+        key: its name in files, if no other is given.
+        units: units that it may have.
+        formats: files that can be read, for the help.
     """
     plural = observable if observable.endswith("s") else f"{observable}s"
     option = f"--{plural}"
@@ -84,10 +85,13 @@ def options(
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @click.option(
             option, "paths", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-            help=f"Read {plural} from FILE, one for each PREFIX, or without PREFIX: {of_files}.",
+            help=f"Read {plural} from FILE, one for each PREFIX or in place of PREFIX: {formats}.",
         )  # fmt: skip
-        @click.option("--key", help=f"Name of the {observable} in FILE or in the extras.")
-        @click.option("--unit", type=click.Choice(list(units)), help="Unit, if FILE gives none.")
+        @click.option("--key", help=f"Name of the {plural} in FILE or in the extras.")
+        @click.option(
+            "--unit", type=click.Choice(list(units)),
+            help=f"Unit of the {plural}, if FILE gives none.",
+        )  # fmt: skip
         @wraps(function)
         def called(
             *arguments: Any,

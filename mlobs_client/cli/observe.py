@@ -1,4 +1,4 @@
-"""``mlobs observe``: observables along a trajectory, after the simulation."""
+"""``mlobs observe``: evaluate observables along a trajectory, after the simulation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlobs_client.cli import options
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.options import ResultFile
 from mlobs_client.client import config as client_file
@@ -24,23 +25,28 @@ if TYPE_CHECKING:
     epilog="Examples:  mlobs observe client.toml simulation.pos -w dipole -w committee_dipoles "
     "-o dipoles.h5   |   mlobs observe client.toml frames.extxyz -w polarizability -o alpha.h5"
 )
-@click.argument("client", metavar="CLIENT.toml", type=click.Path(path_type=Path))
-@click.argument("trajectory", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.client_file
+@click.argument("trajectory", metavar="TRAJECTORY...", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
 @click.option(
     "-w", "--want", "wanted", multiple=True, default=("dipole",), show_default=True,
-    help="An observable; may be given several times. 'positions' and 'cell' are copied.",
+    help="Observable to evaluate, or 'positions' or 'cell' to copy; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The record (HDF5)."
-)
-@click.option("--extxyz", type=ResultFile(), help="Also as extended xyz (eV, A).")
+    "-o", "--output", required=True, type=click.Path(path_type=Path),
+    help="Path and name of the record (HDF5).",
+)  # fmt: skip
+@click.option(
+    "--extxyz", type=ResultFile(),
+    help="Write the observables to this extended xyz file, too, in eV and angstrom.",
+)  # fmt: skip
 @click.option(
     "--batch-size", default=16, show_default=True, type=click.IntRange(min=1),
-    help="Frames evaluated together.",
+    help="Number of frames that are evaluated together.",
 )  # fmt: skip
 @click.option(
     "--at-once", default=1, show_default=True, type=click.IntRange(min=1),
-    help="Processes, with `threads` of CLIENT.toml each.",
+    help="Number of processes, each with the 'threads' of CLIENT.toml.",
 )  # fmt: skip
 def command(
     client: Path,
@@ -53,10 +59,10 @@ def command(
 ) -> None:
     """Evaluate the models of CLIENT.toml along TRAJECTORY.
 
-    TRAJECTORY is a file (xyz of i-PI in any unit, extxyz), or the name of all beads: simulation.pos
-    for simulation.pos_0.xyz, simulation.pos_1.xyz, ...; several for a run that was continued
-    elsewhere. A call that was interrupted goes on where it stopped when it is given again.
-    Numbers in OUTPUT are in Hartree atomic units, as in a client's record.
+    TRAJECTORY is a file (xyz of i-PI in any unit, or extxyz), or the common name of all beads:
+    simulation.pos for simulation.pos_0.xyz, simulation.pos_1.xyz, ... Several of them are pieces
+    of one run. After an interruption, the same command continues where it stopped. OUTPUT is in
+    Hartree atomic units, as a client's record.
     """
     config = client_file.load_config(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
@@ -94,7 +100,7 @@ def command(
 
 
 def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Frame]]]:
-    """How many frames there are, and how to begin them anew."""
+    """Return the number of frames, and a function that reads them from the first one on."""
     from mlobs_client.ipi.trajectory import iterate_beads, open_beads, open_trajectory
 
     are_files = [path.is_file() for path in trajectory]
@@ -105,17 +111,17 @@ def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Fram
     if any(are_files):
         missing = trajectory[are_files.index(False)]
         raise RecordError(
-            f"{missing}: no such file, while others are; give files or names of beads"
+            f"{missing}: is not a file, but others are; give files only, or common names of beads"
         )
     n_frames = sum(len(reader) for reader in open_beads(*trajectory))
     return n_frames, lambda: iterate_beads(*trajectory)
 
 
 def _refuse_beads(files: tuple[Path, ...]) -> None:
-    """Files are pieces of one run in their order; a shell's simulation.pos_*.xyz are its beads."""
+    """Refuse simulation.pos_*.xyz of a shell: files must be pieces of one run, not its beads."""
     bases = [re.sub(r"_\d+(\.\w+)?$", "", str(path)) for path in files]
     if len(set(files)) > len(set(bases)):
         raise RecordError(
-            f"{files[0]} and {files[1]} are beads of one run, not its pieces; give the name of all "
-            f"beads: {bases[0]}"
+            f"{files[0]} and {files[1]} are beads of one run, not its pieces; give the common name "
+            f"of all beads: {bases[0]}"
         )

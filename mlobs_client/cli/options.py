@@ -1,4 +1,4 @@
-"""What several commands take, and kinds of options that click does not have."""
+"""Options that several commands share, and types of options that click does not have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlobs_client.client.service import ClientFile
 
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
-    """The input of i-PI, the client files, and how many processes serve each of them."""
+    """Add the input of i-PI, the client files, and the number of processes for each of them."""
 
     @functools.wraps(function)
     def with_counts(clients: tuple[Path, ...], n_clients: tuple[int, ...], **others: Any) -> None:
@@ -34,8 +34,8 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
                        type=click.Path(path_type=Path)),
         click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
                      multiple=True,
-                     help="Clients for each client file, once for all of them or once for each; "
-                     "0 for an input with <ffdirect>."),
+                     help="Number of clients for each client file: once for all of them, or once "
+                     "for each; 0 for an input with <ffdirect>."),
     ]  # fmt: skip
     decorated: Callable[..., None] = with_counts
     for decorate in reversed(decorators):
@@ -44,17 +44,17 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[ClientFile]:
-    """Read what :func:`files_of_a_run` has named.
+    """Read the client files that :func:`files_of_a_run` has named.
 
     Raises:
-        ConfigError: a file is missing or says something impossible.
+        ConfigError: a file is missing or invalid.
     """
     files = zip(clients, n_clients, strict=True)
     return [ClientFile(path, config.load_config(path), n_processes) for path, n_processes in files]
 
 
 def command_line() -> tuple[str, ...]:
-    """The words that this process was called with, as a user types them."""
+    """Return the arguments of this process, as a user types them."""
     return ("mlobs", *sys.argv[1:])
 
 
@@ -68,8 +68,8 @@ def renamed(old: str, new: str) -> Callable[[Callable[..., None]], Callable[...,
     return click.option(old, multiple=True, hidden=True, expose_value=False, callback=refuse)
 
 
-class FiniteRange(click.FloatRange):
-    """A number between limits, neither NaN nor infinite."""
+class FiniteNumber(click.types.FloatParamType):
+    """A number, neither NaN nor infinite."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -78,8 +78,12 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class FiniteRange(FiniteNumber, click.FloatRange):
+    """A number between limits, neither NaN nor infinite."""
+
+
 class ResultName(click.Path):
-    """A path to which endings are added."""
+    """A path without an ending, to which endings are added."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -87,12 +91,12 @@ class ResultName(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(value, param, ctx)))
         if path.name in ("", ".."):
-            self.fail(f"{value!r} is a folder; give a name in it, without ending", param, ctx)
+            self.fail(f"{value!r} is a folder; give a name in it, without an ending", param, ctx)
         return path
 
 
 class LabelledMass(click.ParamType[tuple[str, float]]):
-    """LABEL=U: a label of the trajectory, and the mass of its atoms."""
+    """LABEL=U: a label of the trajectory, and the mass of its atoms in u."""
 
     name = "mass"
 
@@ -117,3 +121,32 @@ class ResultFile(click.Path):
         if not path.name:
             self.fail(f"{value!r} is not a file name", param, ctx)
         return path
+
+
+client_file = click.argument("client", metavar="CLIENT.toml", type=click.Path(path_type=Path))
+
+temperature = click.option(
+    "--temperature", required=True, type=FiniteRange(0.0, min_open=True),
+    help="Temperature of the runs, K.",
+)  # fmt: skip
+
+branches = click.option(
+    "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
+    help="'align' moves runs whose dipoles differ by whole quanta to one branch; 'keep' moves "
+    "none: all runs are on one branch already.",
+)  # fmt: skip
+
+no_check = click.option("--no-check", is_flag=True, help="Do not check the files first.")
+
+
+def prefixes(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the argument for i-PI's output prefix of each run."""
+    metavar = "PREFIX..." if required else "[PREFIX...]"
+    path = click.Path(path_type=Path)
+    return click.argument("prefixes", metavar=metavar, nargs=-1, required=required, type=path)
+
+
+def output(**settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the option for the name of all files of a result; ``settings`` are those of click."""
+    text = "Path and name of the results, without an ending."
+    return click.option("-o", "--output", type=ResultName(), help=text, **settings)

@@ -1,4 +1,4 @@
-"""``mlobs oxidation``: an oxidation number from the dipole along a path."""
+"""``mlobs oxidation``: compute an oxidation number from the dipole along a path."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mlobs_client.analysis.response.winding import CLOSED, TOLERANCE
+from mlobs_client.cli import options
 from mlobs_client.cli.bars import make_bar
-from mlobs_client.cli.options import FiniteRange, ResultName, command_line
+from mlobs_client.cli.options import FiniteRange, command_line
 from mlobs_client.errors import RecordError
 from mlobs_client.units import ANGSTROM, DIPOLE_UNITS
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlobs_client.structure import Array
 
 AT_ONCE = 16
-"""Images evaluated together."""
+"""Number of structures that are evaluated together."""
 
 
 @click.command(
@@ -30,26 +31,29 @@ AT_ONCE = 16
 @click.argument("path", metavar="PATH.extxyz", type=click.Path(path_type=Path))
 @click.option(
     "--atom", required=True, type=click.IntRange(0),
-    help="The one that has moved into an image of itself; the first is 0.",
+    help="Index of the atom that moves into a periodic image of itself; the first is 0.",
 )  # fmt: skip
-@click.option("--key", default="dipole", show_default=True, help="Of the labels in PATH.extxyz.")
+@click.option(
+    "--key", default="dipole", show_default=True, help="Name of the dipoles in PATH.extxyz."
+)
 @click.option(
     "--unit", type=click.Choice(list(DIPOLE_UNITS)), default="e*angstrom", show_default=True,
-    help="Of the labels.",
+    help="Unit of the dipoles in PATH.extxyz.",
 )  # fmt: skip
 @click.option(
     "--client", type=click.Path(path_type=Path),
-    help="Take the dipoles from the models of this CLIENT.toml, and no labels.",
+    metavar="CLIENT.toml",
+    help="Evaluate the dipoles with the models of this client file, in place of labels.",
 )  # fmt: skip
 @click.option(
     "--tolerance", default=TOLERANCE, show_default=True, type=FiniteRange(0.0, 0.5),
-    help="How far the number may be from an integer.",
+    help="Largest distance of the number from an integer.",
 )  # fmt: skip
 @click.option(
     "--closed", default=CLOSED / ANGSTROM, show_default=True, type=FiniteRange(0.0),
-    help="How far atoms may be from where the path has to end, angstrom.",
+    help="Largest distance of an atom from where the path must end, angstrom.",
 )  # fmt: skip
-@click.option("-o", "--output", type=ResultName(), help="Name of a figure, without ending.")
+@options.output()
 def command(
     path: Path,
     atom: int,
@@ -60,12 +64,14 @@ def command(
     closed: float,
     output: Path | None,
 ) -> None:
-    """Oxidation number N of an atom: its path into a periodic image of itself changes the dipole
-    of the cell by N e times the lattice vector by which it has moved.
+    """Compute the oxidation number of an atom from the dipole along a closed path.
 
-    PATH.extxyz holds the images of the path in their order, with the total dipole of each, on any
-    branch: jumps by quanta are taken out step by step. All other atoms end where they began. With
-    -o, writes OUTPUT.png, .pdf, .csv, .json, .h5.
+    When an atom moves into a periodic image of itself, the dipole of the cell changes by N e times
+    the lattice vector by which the atom has moved; N is its oxidation number. PATH.extxyz holds
+    the structures of the path in their order, with the total dipole of each, on any branch: jumps
+    by quanta are removed step by step. All other atoms must end where they started.
+
+    With -o, the command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.response.winding import oxidation_number
 
@@ -106,37 +112,41 @@ def _read(path: Path) -> list[Atoms]:
 
     images = list(iterate_atoms(path))
     if len(images) < 2:
-        raise RecordError(f"{path}: {len(images)} images are no path; give all of them in one file")
+        raise RecordError(
+            f"{path}: has {len(images)} structure; a path needs at least two, in one file"
+        )
     return images
 
 
 def _positions(images: list[Atoms], path: Path) -> Array:
-    """Shape ``(t, n_atoms, 3)``, bohr."""
+    """Return positions of shape ``(t, n_atoms, 3)``, bohr."""
     import numpy as np
 
     first = images[0]
     for i, image in enumerate(images):
         if not np.array_equal(image.numbers, first.numbers):
-            raise RecordError(f"{path}: image {i} has other atoms, or another order, than image 0")
+            raise RecordError(
+                f"{path}: structure {i} has other atoms than structure 0, or another order"
+            )
         if not np.allclose(image.cell.array, first.cell.array, atol=1e-6):
             raise RecordError(
-                f"{path}: image {i} has another cell than image 0; quanta are compared in one cell"
+                f"{path}: structure {i} has another cell than structure 0; a path needs one cell"
             )
     return np.array([image.positions for image in images]) * ANGSTROM
 
 
 def _labels(images: list[Atoms], path: Path, key: str) -> Array:
-    """Shape ``(t, 3)``, in their own unit."""
+    """Return labels of shape ``(t, 3)``, in their own unit."""
     import numpy as np
 
     labels = []
     for i, image in enumerate(images):
         known = dict(image.info)
-        if image.calc is not None:  # where ASE puts what it knows as results
+        if image.calc is not None:  # ASE moves known results there
             known.update(image.calc.results)
         if np.shape(known.get(key, 0.0)) != (3,):
             raise RecordError(
-                f"{path}: image {i} has no {key!r} of three numbers; it has "
+                f"{path}: structure {i} has no {key!r} of three numbers; it has "
                 f"{', '.join(known) or 'no labels'}: choose with --key, or evaluate with --client"
             )
         labels.append(known[key])
@@ -155,7 +165,7 @@ def _files_of(client: Path | None) -> list[Path]:
 
 
 def _evaluate(images: list[Atoms], client: Path) -> Array:
-    """Shape ``(t, 3)``, e bohr."""
+    """Return dipoles of shape ``(t, 3)``, e bohr."""
     import numpy as np
 
     from mlobs_client.client import config as client_file
@@ -173,7 +183,7 @@ def _evaluate(images: list[Atoms], client: Path) -> Array:
     with make_bar(counts=False, stays=False) as bar:
         return np.array([
             values["dipole"]
-            for start in bar.track(starts, description="images")
+            for start in bar.track(starts, description="structures")
             for values in observe_batch(
                 structures[start : start + AT_ONCE], assembly.evaluators, (), ("dipole",)
             )

@@ -1,4 +1,4 @@
-"""``mlobs reweight``: averages in fields that were not simulated."""
+"""``mlobs reweight``: compute averages in fields that were not simulated."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import click
 import numpy as np
 
 from mlobs_client.analysis.response.reweighting import LEAST
+from mlobs_client.campaign.results import Skip
+from mlobs_client.cli import options
 from mlobs_client.cli.field_samples import (
     OF_POSITIONS,
     POLARIZATION,
@@ -18,7 +20,8 @@ from mlobs_client.cli.field_samples import (
     align_samples,
     read_field_samples,
 )
-from mlobs_client.cli.options import FiniteRange, ResultName
+from mlobs_client.cli.options import FiniteNumber, FiniteRange
+from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import RecordError
 
 if TYPE_CHECKING:
@@ -36,44 +39,38 @@ if TYPE_CHECKING:
     "-o reweighted   |   mlobs reweight a/simulation b/simulation --field 0 --field 0.1 --to 0.05 "
     "--temperature 300 --observable potential -o reweighted"
 )
-@click.argument("prefixes", metavar="PREFIX...", nargs=-1, required=True,
-                type=click.Path(path_type=Path))  # fmt: skip
+@options.prefixes(required=True)
 @click.option(
-    "--field", "fields", multiple=True, required=True, type=FiniteRange(),
-    help="In which a run was made, V/angstrom along --direction; once for each PREFIX.",
+    "--field", "fields", multiple=True, required=True, type=FiniteNumber(),
+    help="Field of each run along --direction, V/angstrom; once for each PREFIX.",
 )  # fmt: skip
 @click.option(
-    "--to", "targets", multiple=True, required=True, type=FiniteRange(),
-    help="In which the average is wanted, V/angstrom; may be given several times.",
+    "--to", "targets", multiple=True, required=True, type=FiniteNumber(),
+    help="Field in which to compute the average, V/angstrom; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--direction", nargs=3, type=float, default=(0.0, 0.0, 1.0), show_default=True,
-    help="Of all fields, x y z.",
+    "--direction", nargs=3, type=FiniteNumber(), default=(0.0, 0.0, 1.0), show_default=True,
+    metavar="X Y Z", help="Direction of all fields, of any length.",
 )  # fmt: skip
-@click.option("--temperature", required=True, type=float, help="K.")
+@options.temperature
 @click.option(
     "--observable", default=POLARIZATION, show_default=True,
-    help=f"{POLARIZATION}: along --direction, uC/cm^2. Or a column of PREFIX.out, in atomic "
-    f"units: {POTENTIAL} (without the energy of the field) or what depends on positions only: "
+    help=f"Observable to average: {POLARIZATION} (along --direction, uC/cm^2), or a column of "
+    f"PREFIX.out in atomic units: {POTENTIAL} (without the energy of the field), "
     f"{', '.join(OF_POSITIONS)}.",
 )  # fmt: skip
 @click.option(
     "--second-order", is_flag=True,
-    help="The runs had second_order = true in [field]: the energy of the field contains "
-    "-E.alpha.E/2, with the extras PREFIX.polarizability_*.",
+    help="Include -E.alpha.E/2 in the energy, for runs with second_order = true in [field]; alpha "
+    "is read from the extras PREFIX.polarizability_*.",
 )  # fmt: skip
 @click.option(
     "--least", default=LEAST, show_default=True, type=FiniteRange(0.0, min_open=True),
-    help="Effective samples below which an average is refused.",
+    help="Number of effective samples below which an average is refused.",
 )  # fmt: skip
-@click.option(
-    "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
-    help="'keep': all PREFIX are on one branch of the dipole already.",
-)  # fmt: skip
-@click.option("--skip", default=0.0, show_default=True, type=FiniteRange(0.0),
-              help="ps left out at the start.")  # fmt: skip
-@click.option("-o", "--output", required=True, type=ResultName(),
-              help="Name of the results, without ending.")  # fmt: skip
+@options.branches
+@skip_option
+@options.output(required=True)
 def command(
     prefixes: tuple[Path, ...],
     fields: tuple[float, ...],
@@ -84,20 +81,23 @@ def command(
     second_order: bool,
     least: float,
     branches: Literal["align", "keep"],
-    skip: float,
+    skip: Skip,
     output: Path,
 ) -> None:
-    """Average of an observable in other fields than those of the runs.
+    """Compute averages of an observable in other fields than those of the runs.
 
-    PREFIX is i-PI's output prefix. Reads the extras PREFIX.dipole_* of all beads (from unwrapped
-    positions), PREFIX.out, and the cell of a trajectory. Where means of several PREFIX differ
-    by whole quanta, e times lattice vectors, beside their linear response, runs are moved to one
-    branch, and it says so; where by something between, it stops. Runs are
-    canonical, at one volume, in a fixed field. A fixed displacement and reduced fields have other
-    energies and are not treated: such runs are refused where client files beside PREFIX name them.
-    One run is reweighted; several are joined by the multistate Bennett acceptance ratio. An
-    average that rests on too few effective samples is refused. Writes OUTPUT.png, .pdf, .csv,
-    .json, .h5.
+    PREFIX is i-PI's output prefix. The extras PREFIX.dipole_* of all beads (from unwrapped
+    positions), PREFIX.out, and the cell of a trajectory are read. One run is reweighted; several
+    runs are combined by the multistate Bennett acceptance ratio (MBAR). An average of too few
+    effective samples is refused.
+
+    The runs must be canonical, at one volume, each in a fixed field. Runs at a fixed displacement
+    or in a reduced field have another energy; they are refused if a client file beside PREFIX
+    shows that. If the mean dipoles of several runs differ by whole quanta, e times lattice vectors,
+    on top of their linear response, these runs are moved to one branch, and the command prints
+    which; if they differ by anything else, it stops.
+
+    The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.response.branches_of_runs import say_moved
     from mlobs_client.analysis.volume import common_volume
@@ -110,11 +110,12 @@ def command(
     length = float(np.linalg.norm(direction))
     if len(fields) != len(prefixes) or length == 0.0:
         raise click.UsageError(
-            f"{len(prefixes)} PREFIX need as many --field, not {len(fields)}, and a --direction"
+            f"{len(prefixes)} PREFIX need as many --field, not {len(fields)}, and a --direction "
+            "that is not zero"
         )
     unit_vector = np.array(direction) / length
     scale = VOLT_PER_ANGSTROM * unit_vector
-    samples = RunSet(prefixes, skip, temperature).dipoles()
+    samples = RunSet(prefixes, skip.picoseconds, temperature, skip.fraction).dipoles()
     of_runs = zip(samples.runs, samples.steps, samples.values, fields, strict=True)
     data = [
         read_field_samples(
@@ -128,7 +129,7 @@ def command(
         for line in say_moved(list(map(str, prefixes)), away):
             click.echo(line)
     volume = common_volume([one.cell[None] for one in data], list(map(str, prefixes)))
-    wanted = Wanted(observable, unit_vector, volume, temperature, least)
+    wanted = Average(observable, unit_vector, volume, temperature, least)
     found = _expect_all(_expectation(data, wanted), targets, scale)
     simulated = tuple(
         mean(wanted.of(one.dipoles, one.values), wanted.unit, one.interval) for one in data
@@ -147,7 +148,7 @@ def _result(
     samples: Samples,
     averages: Mapping[str, tuple[tuple[float, ...], tuple[Estimate, ...]]],
 ) -> Result:
-    """Averages by labels, each with its fields, V/angstrom."""
+    """Return the result of averages by label, each with its fields, V/angstrom."""
     from mlobs_client.cli import spectrum
     from mlobs_client.results.curve import ESTIMATOR
     from mlobs_client.results.result import Points, Result
@@ -169,15 +170,15 @@ def _result(
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to average, and when to refuse.
+class Average:
+    """The average to compute, and the effective samples that it needs.
 
     Attributes:
-        observable: its name.
-        direction: unit vector.
-        volume: bohr^3.
+        observable: name of the observable.
+        direction: unit vector along the field, shape ``(3,)``.
+        volume: volume of the cell, bohr^3.
         temperature: K.
-        least: effective samples.
+        least: number of effective samples below which an average is refused.
     """
 
     observable: str
@@ -191,7 +192,12 @@ class Wanted:
         return "uC/cm^2" if self.observable == POLARIZATION else "a.u."
 
     def of(self, dipoles: Array, values: Array | None) -> Array:
-        """The observable of each sample: of the column, or of dipoles in the field in question."""
+        """Return the observable of each sample, from its column or from dipoles in the field.
+
+        Args:
+            dipoles: dipoles in the field of the average, shape ``(t, 3)``, e bohr.
+            values: values of a column, shape ``(t,)``, atomic units; None for the polarization.
+        """
         from mlobs_client.units import MICROCOULOMB_PER_CM2
 
         if values is not None:
@@ -199,8 +205,8 @@ class Wanted:
         return np.asarray(dipoles @ self.direction / self.volume / MICROCOULOMB_PER_CM2)
 
 
-def _expectation(data: list[FieldSamples], wanted: Wanted) -> Callable[[Array], Reweighted]:
-    """What gives the average in a field, from one run or from several."""
+def _expectation(data: list[FieldSamples], wanted: Average) -> Callable[[Array], Reweighted]:
+    """Return the function that gives the average in a field, from one run or from several."""
     from mlobs_client.analysis.response.field_ensemble import FieldEnsemble
     from mlobs_client.analysis.response.reweighting import reweight
     from mlobs_client.units import KELVIN
@@ -241,10 +247,10 @@ def _expectation(data: list[FieldSamples], wanted: Wanted) -> Callable[[Array], 
 def _expect_all(
     expect: Callable[[Array], Reweighted], targets: tuple[float, ...], scale: Array
 ) -> dict[float, Estimate]:
-    """The averages that are not refused.
+    """Return the averages that are not refused, by field in V/angstrom.
 
     Raises:
-        RecordError: all are.
+        RecordError: all averages are refused.
     """
     found: dict[float, Estimate] = {}
     refused: RecordError | None = None

@@ -1,4 +1,4 @@
-"""``mlobs run``: i-PI and its clients on this machine."""
+"""``mlobs run``: run i-PI and its clients, on this machine or on all nodes of a job."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from mlobs_client.cli import options
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
@@ -27,7 +28,7 @@ from mlobs_client.launch.folder import wait_for_rest
 from mlobs_client.launch.options import EXPLODED, Outcome, RunOptions
 from mlobs_client.launch.progress import Status
 
-LINE_EVERY = 10.0  # seconds, where there is no terminal
+LINE_INTERVAL = 10.0  # seconds, where there is no terminal
 
 
 @click.command(
@@ -43,20 +44,20 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
     "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="Start this program, too, to serve one of the remaining sockets; restart it if it dies, "
-    "and end it with the run. {NAME} in it is the address of <ffsocket name='NAME'>. May be "
-    "repeated.",
+    help="Start another program, to serve one of the remaining sockets; restart it if it dies, "
+    "and end it with the run. {NAME} in COMMAND stands for the address of <ffsocket name='NAME'>. "
+    "May be repeated.",
 )
 @renamed("--beside", "--driver")
 @click.option(
     "--srun",
     is_flag=True,
-    help="In a Slurm job, start clients on all of its nodes; implies --listen.",
+    help="Start clients on all nodes of this Slurm job; implies --listen.",
 )
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="Listen at this name or IPv4 address for clients on other machines, which need "
+    help="Listen at this name or IPv4 address for clients on other machines, which join with "
     "mlobs-run.json ('mlobs client --join').  [default with --srun: the name of this machine]",
 )
 @click.option(
@@ -69,10 +70,10 @@ LINE_EVERY = 10.0  # seconds, where there is no terminal
 @click.option(
     "--stall",
     type=FiniteRange(0.0, min_open=True),
-    help="Restart all clients after so many seconds without a step.  [default: 20 times the "
-    "longest step so far, at least 300]",
+    help="Restart all clients after this time without a step, s.  [default: 20 times the longest "
+    "step so far, at least 300]",
 )
-@click.option("--no-check", is_flag=True, help="Start even if 'mlobs check' finds errors.")
+@options.no_check
 def command(
     input_xml: Path,
     clients: tuple[Path, ...],
@@ -88,19 +89,19 @@ def command(
 ) -> None:
     """Run i-PI with INPUT.xml (or a RESTART) and N clients, here or on all nodes of a job.
 
-    i-PI runs in the folder of its input; its log is i-pi.log there, and those of the clients are
-    CLIENT-0.log, CLIENT-1.log ... i-PI renames files of an earlier run to #NAME#0#; from a RESTART,
-    it appends to them. Clients that die are restarted, and so are all clients if no step is made
-    for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a RESTART. With
-    --resume, the same command line starts a run, continues it after any interruption, and says
-    when it is finished. Changes of INPUT.xml have no effect on a continued run: i-PI reads the
-    RESTART alone.
+    i-PI runs in the folder of its input. Its log is i-pi.log there, and the logs of the clients are
+    CLIENT-0.log, CLIENT-1.log ... i-PI renames the files of an earlier run to #NAME#0#; from a
+    RESTART, it appends to them. A client that dies is restarted, and so are all clients if no step
+    is made for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a RESTART.
+    With --resume, the same command starts a run, continues it after any interruption, and tells
+    when it is finished. Changes to INPUT.xml have no effect on a continued run: i-PI reads only the
+    RESTART.
 
-    Exit status: 0 when all steps are done, or i-PI found an EXIT file or reached its time limit; 1
-    with one line that says what is wrong; 128 + n after signal n.
+    Exit status: 0 when all steps are done, or when i-PI found an EXIT file or reached its time
+    limit; 1 with one line that names the problem; 128 + n after signal n.
     """
     console = log_to_console(logging.WARNING)
-    wait_for_rest(input_xml.parent)  # which writes the RESTART to go on from
+    wait_for_rest(input_xml.parent)  # it writes the RESTART from which this run continues
     if resume:
         input_xml = _find_start(input_xml)
         start = ipi_input.read(input_xml)
@@ -113,8 +114,8 @@ def command(
     ipi = ipi_input.read(input_xml)
     files = load_clients(clients, n_clients)
     with shown(console) as show:
-        options = RunOptions(others_serve, drivers, srun, listen, max_temperature, stall)
-        outcome = local.run(ipi, files, show, options)
+        settings = RunOptions(others_serve, drivers, srun, listen, max_temperature, stall)
+        outcome = local.run(ipi, files, show, settings)
     _say_end(outcome, ipi)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
@@ -129,10 +130,10 @@ def _find_start(input_xml: Path) -> Path:
     total = ipi_input.read(newest.path).total_steps
     if total != ipi.total_steps:
         raise ConfigError(
-            f"{input_xml} asks for {ipi.total_steps} steps, but {newest.path}, which the run would "
-            f"go on from, for {total}; write the same <total_steps> into both"
+            f"{input_xml} asks for {ipi.total_steps} steps, but {newest.path}, from which the run "
+            f"continues, for {total}; write the same <total_steps> into both"
         )
-    click.echo(f"going on from {newest.path} (step {newest.step})")
+    click.echo(f"continuing from {newest.path} (step {newest.step})")
     return newest.path
 
 
@@ -153,20 +154,20 @@ class _Bar:
 
 
 class _Lines:
-    """Prints one line every ten seconds, for files and pipes."""
+    """Print one line every ten seconds, for files and pipes."""
 
     def __init__(self) -> None:
-        self._next = time.monotonic() + LINE_EVERY
+        self._next = time.monotonic() + LINE_INTERVAL
 
     def __call__(self, status: Status) -> None:
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + LINE_EVERY
+            self._next = time.monotonic() + LINE_INTERVAL
             click.echo(str(status), err=True)
 
 
 @contextmanager
 def shown(console: Console) -> Iterator[Callable[[Status], None]]:
-    """Show a status: a bar in a terminal, else lines."""
+    """Show the status of a run: as a bar in a terminal, else as lines."""
     if console.is_terminal:
         bar = _Bar(console)
         with bar.progress:
@@ -184,7 +185,7 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
         return
     step = ipi_input.read(outcome.restart).step
     words = [word for word in sys.argv[1:] if word != "--resume"]
-    click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, go on with:")
+    click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, continue with:")
     click.echo(shlex.join(["mlobs", *words, "--resume"]))
 
 

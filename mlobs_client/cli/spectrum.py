@@ -1,4 +1,4 @@
-"""What the commands for spectra have in common: options, several runs, and the figure."""
+"""Options and output that the commands for spectra share."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from mlobs_client.analysis.vibrations.bands import member_spreads
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
 from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
-from mlobs_client.cli.options import FiniteRange, ResultName, command_line
+from mlobs_client.campaign.results import Skip
+from mlobs_client.cli.options import FiniteRange, command_line, output, prefixes
+from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot import write
+from mlobs_client.results.correlation import WINDOWS
 from mlobs_client.results.curve import ESTIMATOR, Curve
 from mlobs_client.results.result import Provenance, Result
 from mlobs_client.studies.run_samples import Samples, common
@@ -30,43 +33,43 @@ MOST_RANGES: Final = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which runs, how to treat them, and where the result goes.
+class SpectrumOptions:
+    """The runs, how to analyse them, and where to write the result.
 
     Attributes:
         prefixes: i-PI's output prefix of each run; none where all files are named.
-        output: path of the results without ending.
+        output: path of the results without an ending.
         settings: resolution, blocks and window.
-        skip: ps left out at the start.
-        low: left end of the figure, cm^-1.
-        high: right end.
+        skip: time to leave out at the start of each run.
+        low: lowest wavenumber that is shown, cm^-1.
+        high: highest wavenumber that is shown, cm^-1.
     """
 
     prefixes: tuple[Path, ...]
     output: Path
     settings: SpectrumSettings
-    skip: float
+    skip: Skip
     low: float
     high: float
 
 
 @dataclass(frozen=True)
 class Integrator:
-    """What the time step has done to the wavenumbers, and whether to take it back.
+    """The time step of the integrator, and how to treat the wavenumbers that it shifts.
 
     Attributes:
-        timestep: fs, that of runs that do not tell it, or the innermost; None for that of the runs.
-        corrects: whether to take it back.
+        timestep: innermost time step, fs; None for the one that the runs tell.
+        corrects: remove the shift of the wavenumbers.
     """
 
     timestep: float | None
     corrects: bool
 
-    def treat(self, spectrum: Curve, wanted: Wanted, runs: RunSet) -> Curve:
-        """Say how far the peaks in the figure have moved, and correct what is to be corrected.
+    def treat(self, spectrum: Curve, wanted: SpectrumOptions, runs: RunSet) -> Curve:
+        """Print the shift of each peak in the figure, and remove it if that is asked for.
 
         Raises:
-            ConfigError: a time step longer than that of the runs.
+            ConfigError: the time step is longer than that of the runs.
         """
         names = list(map(str, wanted.prefixes))
         outer = common([run.timestep for run in runs.runs], "time steps", names)
@@ -78,25 +81,25 @@ class Integrator:
             )
         peaks = peak_shifts(spectrum.between(wanted.low, wanted.high), step)
         listed = ", ".join(f"{one.wavenumber:.1f} ({one.shift:+.1f})" for one in peaks)
-        remedy = "taken back" if self.corrects else "--correct-timestep takes that back"
+        remedy = "removed" if self.corrects else "--correct-timestep removes these shifts"
         click.echo(
-            f"peaks, and what a time step of {step / FEMTOSECOND:g} fs adds to them: "
+            f"peaks, and their shifts by a time step of {step / FEMTOSECOND:g} fs: "
             + (f"{listed} cm^-1; {remedy}" if peaks else "none stands out of the noise")
         )
         return correct_timestep(spectrum, step) if self.corrects else spectrum
 
 
 def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that make up an :class:`Integrator`, the argument ``integrator``."""
+    """Add the options that make up an :class:`Integrator`, the argument ``integrator``."""
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="fs, that of the run where its properties have no time, or the innermost of "
-        "multiple time steps; without, that of the run.",
+        help="Time step, fs: the innermost of multiple time steps, or that of outputs without a "
+        "time.  [default: as in the run]",
     )  # fmt: skip
     @click.option(
         "--correct-timestep", "corrects", is_flag=True,
-        help="Take back what the time step adds to the wavenumbers (velocity Verlet).",
+        help="Remove the shift of the wavenumbers by the time step (velocity Verlet).",
     )  # fmt: skip
     @wraps(function)
     def called(*arguments: Any, timestep: float | None, corrects: bool, **others: Any) -> None:
@@ -106,21 +109,19 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def options(function: Callable[..., None], needs_prefix: bool = True) -> Callable[..., None]:
-    """The options that make up :class:`Wanted`, the first argument of ``function``."""
-    metavar = "PREFIX..." if needs_prefix else "[PREFIX...]"
+    """Add the options that make up the first argument of ``function``."""
     decorators: list[Callable[[Any], Any]] = [
-        click.argument("prefixes", metavar=metavar, nargs=-1, required=needs_prefix,
-                       type=click.Path(path_type=Path)),
-        click.option("-o", "--output", required=True, type=ResultName(),
-                     help="Name of the results, without ending."),
+        prefixes(required=needs_prefix),
+        output(required=True),
         click.option("--resolution", default=10.0, show_default=True,
-                     type=FiniteRange(0.0, min_open=True), help="cm^-1, full width."),
-        click.option("--blocks", default=10, show_default=True,
+                     type=FiniteRange(0.0, min_open=True),
+                     help="Width of a sharp line in the spectrum, cm^-1: full width at half "
+                     "maximum."),
+        click.option("--blocks", default=10, show_default=True, type=click.IntRange(2),
                      help="Number of blocks, for the error bars."),
-        click.option("--window", default="parzen", show_default=True,
+        click.option("--window", default="parzen", show_default=True, type=click.Choice(WINDOWS),
                      help="Lag window of the correlation function."),
-        click.option("--skip", default=0.0, show_default=True, type=FiniteRange(0.0),
-                     help="ps left out at the start."),
+        skip_option,
         click.option("--low", default=0.0, show_default=True, type=FiniteRange(0.0),
                      help="Lowest wavenumber shown, cm^-1."),
         click.option("--high", default=4500.0, show_default=True, type=FiniteRange(0.0),
@@ -134,27 +135,29 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
         resolution: float,
         blocks: int,
         window: str,
-        skip: float,
+        skip: Skip,
         low: float,
         high: float,
         **others: Any,
     ) -> None:
         settings = SpectrumSettings(resolution=resolution, n_blocks=blocks, window=window)
-        function(Wanted(prefixes, output, settings, skip, low, high), **others)
+        function(SpectrumOptions(prefixes, output, settings, skip, low, high), **others)
 
     for decorate in reversed(decorators):
         called = decorate(called)
     return called
 
 
-def finish(spectrum: Curve, wanted: Wanted, integrator: Integrator, runs: RunSet) -> Curve:
-    """Say what window and time step have done, write figure and data, and say where.
+def write_spectrum(
+    spectrum: Curve, wanted: SpectrumOptions, integrator: Integrator, runs: RunSet
+) -> Curve:
+    """Report the effects of window and time step, write figure and data, and print their names.
 
     Returns:
         The spectrum that was written.
 
     Raises:
-        ConfigError: a time step that the runs do not have.
+        ConfigError: the time step is longer than that of the runs.
     """
     shown = integrator.treat(spectrum, wanted, runs)
     part = replace(shown.between(wanted.low, wanted.high), label=wanted.prefixes[0].name)
@@ -173,12 +176,12 @@ def say(lines: Iterable[str]) -> None:
 
 
 def estimated(curve: Curve, samples: Samples) -> Curve:
-    """The curve with its estimator, beads or centroids, among the details."""
+    """Return the curve with its estimator, beads or centroids, among the details."""
     return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
 
 
 def provenance(runs: Iterable[Run]) -> Provenance:
-    """The command line, and the files of runs that it has read."""
+    """Return the command line, and the files of the runs that it has read."""
     return Provenance.of({path for run in runs for path in run.inputs}, command_line())
 
 
@@ -197,8 +200,8 @@ def member_report(spectrum: Curve) -> Iterator[str]:
 
 
 def window_report(spectrum: Curve) -> Iterator[str]:
-    """Say how much correlation the window cuts off, and where the spectrum depends on it."""
-    if LEFT in spectrum.details:  # of all but responses to a pulse
+    """Describe how much correlation the window cuts off, and where the spectrum depends on it."""
+    if LEFT in spectrum.details:  # responses to a pulse have no lag window
         left, noise = (float(spectrum.details[name]) for name in (LEFT, NOISE))
         yield f"correlation left at the longest lag: {left:.2g} of that at lag 0, noise {noise:.2g}"
     if spectrum.no_error:

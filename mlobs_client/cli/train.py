@@ -1,4 +1,4 @@
-"""``mlobs train``: committees of dipoles, polarizabilities, and energies with dipoles."""
+"""``mlobs train``: train committees for dipoles, polarizabilities, or energies with dipoles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLARIZABILITY: Final = QUANTITIES["polarizability"]
 
 
 class _SpeciesNumbers(click.ParamType[dict[str, int]]):
-    """Integers by species: O=-2,H=1."""
+    """An integer for each species: O=-2,H=1."""
 
     name = "O=-2,H=1"
 
@@ -40,13 +40,13 @@ class _SpeciesNumbers(click.ParamType[dict[str, int]]):
             try:
                 found[symbol.strip()] = int(number)
             except ValueError:
-                self.fail(f"{part!r} is no species with an integer; write O=-2,H=1", param, ctx)
+                self.fail(f"{part!r} is not a species with an integer; write O=-2,H=1", param, ctx)
         return found
 
 
 @dataclass(frozen=True)
 class Options:
-    """What all three commands are given."""
+    """Options that all three commands share."""
 
     frames: Path
     output: Path
@@ -63,52 +63,62 @@ class Options:
     transpose: bool = False
 
 
-def _options(function: Callable[..., None]) -> Callable[..., None]:
+def _options(steps: int, rate: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of :class:`Options`; ``steps`` and ``rate`` are the defaults of a kind."""
     decorators: list[Callable[[Any], Any]] = [
         click.argument("frames", metavar="FRAMES.extxyz", type=click.Path(path_type=Path)),
         click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
                      help="Folder of the committee."),
         click.option("-m", "--members", default=4, show_default=True, type=click.IntRange(1),
-                     help="Networks, each with its own seed and split."),
+                     help="Number of networks, each with its own seed and split."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
-                     help="Of what is held out and of the first member; the others count on."),
+                     help="Seed of the test set and of the first member; member i adds i."),
         click.option("--steps", type=click.IntRange(4),
-                     help="Of the optimizer. [default: dipole 1000, polarizability 3000, "
-                     "energy-dipole 5000]"),
+                     help=f"Number of steps of the optimizer.  [default: {steps}]"),
         click.option("--size", default="small", show_default=True,
                      type=click.Choice(["small", "medium", "large"]),
-                     help="Of the networks: 8, 16, 32 channels."),
+                     help="Size of the networks: 8, 16 or 32 channels."),
         click.option("--cutoff", default=5.0, show_default=True,
-                     type=FiniteRange(0.0, min_open=True), help="Angstrom."),
+                     type=FiniteRange(0.0, min_open=True),
+                     help="Cutoff radius of the networks, angstrom."),
         click.option("--rate", type=FiniteRange(0.0, min_open=True),
-                     help="Highest learning rate. [default: 0.02, 0.05, 0.01]"),
+                     help=f"Highest learning rate.  [default: {rate}]"),
         click.option("--batch", type=click.IntRange(1),
-                     help="Structures of a step. [default: about 200 atoms]"),
+                     help="Number of structures per step.  [default: as many as make about 200 "
+                     "atoms]"),
         click.option("--test-fraction", default=0.1, show_default=True,
                      type=FiniteRange(0.0, 0.5, min_open=True),
-                     help="Of the structures, held out from all members."),
-        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
-        click.option("--threads", default=1, show_default=True, type=click.IntRange(1)),
+                     help="Fraction of the structures that is held out from all members."),
+        click.option("--device", default="cpu", show_default=True,
+                     help="Device of torch, such as cpu or cuda."),
+        click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
+                     help="Number of threads of torch."),
     ]  # fmt: skip
-    for decorate in reversed(decorators):
-        function = decorate(function)
-    return function
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        for one in reversed(decorators):
+            function = one(function)
+        return function
+
+    return decorate
 
 
 def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
     decorators: list[Callable[[Any], Any]] = [
         click.option("--key", default=DIPOLE.label, show_default=True,
-                     help="Of the total dipole in the comment lines."),
+                     help="Name of the total dipole in the comment lines."),
         click.option("--unit", default="e*angstrom", show_default=True,
-                     type=click.Choice(list(DIPOLE.to_users.others)), help="Of the dipoles."),
+                     type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
         click.option("--oxidation-numbers", type=_SpeciesNumbers(),
-                     help="Integers by species; without them, a column oxn or Qs is read."),
+                     help="Oxidation number of each species.  [default: a column oxn or Qs]"),
         click.option("--branches", default="fold", show_default=True,
                      type=click.Choice(["fold", "keep"]),
-                     help="'keep': all dipoles are on one smooth branch already."),
+                     help="'fold' finds the branch of each label; 'keep' changes none: all are on "
+                     "one smooth branch already."),
         click.option("--born-charges-key",
-                     help="Column of nine numbers in e, [i, j] = d dipole_i / d R_j."),
-        click.option("--transpose", is_flag=True, help="Born charges are [j, i] in the file."),
+                     help="Name of the Born charges, a column of nine numbers in e: [i, j] = "
+                     "d dipole_i / d R_j.  [default: train without them]"),
+        click.option("--transpose", is_flag=True, help="The Born charges are [j, i] in the file."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -121,12 +131,14 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     """Train committees of networks on labelled structures.
 
-    FRAMES.extxyz is what ASE reads, in angstrom and eV. A part of the structures is held out from
-    all members; of the rest, each member takes its own tenth to decide which of its weights are
-    kept. The networks are MACE's own, and their files load with plain mace-torch.
+    FRAMES.extxyz is a file that ASE reads, in angstrom and eV. A part of the structures is held out
+    from all members. Of the rest, each member uses a tenth of its own for validation: it keeps the
+    weights with the smallest error there. The networks are MACE's own, and their files load with
+    plain mace-torch.
 
-    The same line again completes what is missing: members that are done stay, one in the middle
-    goes on from its last check. More --members may be asked for later.
+    After an interruption, the same command completes what is missing: members that are done are
+    kept, and an unfinished one continues from its last validation. More --members may be asked for
+    later.
     """
 
 
@@ -134,7 +146,7 @@ def command() -> None:
     epilog="Example:  mlobs train dipole water.extxyz --key mu --unit debye --oxidation-numbers "
     "O=-2,H=1 -o dipoles"
 )
-@_options
+@_options(1000, 0.02)
 @_dipole_options
 def dipole(
     key: str,
@@ -145,13 +157,13 @@ def dipole(
     transpose: bool,
     **others: Any,
 ) -> None:
-    """Dipoles of periodic structures, with labels on any branch.
+    """Train dipoles of periodic structures; labels may be on any branch.
 
-    A label is known modulo e times the lattice vectors. Networks (AtomicDipolesMACE) learn what is
-    left of it without e sum N_I R_I, N being integer oxidation numbers that add up to zero. Labels
-    are put on the branch next to a first prediction by charges that pass along pairs of atoms, and
-    later follow the network to the branch next to its own. The branches are reported: which
-    labels moved, and which of them no branch explains; none is left out.
+    A label is known modulo e times the lattice vectors. The networks (AtomicDipolesMACE) learn the
+    dipole without e sum N_I R_I, where the N_I are integer oxidation numbers that add up to zero.
+    A model of charges that flow between pairs of atoms predicts the first branch of each label;
+    later, each label follows the network to the branch nearest to its prediction. The report lists
+    the labels that were moved, and those that agree with no branch; none is left out.
     """
     labels = {"dipole": (key, _factor(DIPOLE, unit))}
     _add_born_charges(labels, born_charges_key, transpose)
@@ -159,17 +171,18 @@ def dipole(
 
 
 @command.command(epilog="Example:  mlobs train polarizability water.extxyz --key alpha -o alphas")
-@_options
-@click.option("--key", default=POLARIZABILITY.label, show_default=True, help="Of nine numbers.")
+@_options(3000, 0.05)
+@click.option("--key", default=POLARIZABILITY.label, show_default=True,
+              help="Name of the polarizability, nine numbers, in the comment lines.")  # fmt: skip
 @click.option(
     "--unit", default="angstrom^3", show_default=True,
-    type=click.Choice(list(POLARIZABILITY.to_users.others)), help="Of the polarizabilities.",
+    type=click.Choice(list(POLARIZABILITY.to_users.others)), help="Unit of the polarizabilities.",
 )  # fmt: skip
 def polarizability(key: str, unit: str, **others: Any) -> None:
-    """Polarizabilities, symmetric tensors of degrees 0 and 2.
+    """Train polarizabilities, symmetric tensors of degrees 0 and 2.
 
-    Of the networks (AtomicDielectricMACE), only the polarizability is trained: their dipole is a
-    random number.
+    Only the polarizability of the networks (AtomicDielectricMACE) is trained; their dipole has no
+    meaning.
     """
     labels = {"polarizability": (key, _factor(POLARIZABILITY, unit))}
     _train("polarizability", labels, None, "fold", Options(**others))
@@ -180,10 +193,12 @@ def polarizability(key: str, unit: str, **others: Any) -> None:
     epilog="Example:  mlobs train energy-dipole water.extxyz --energy-key REF_energy "
     "--forces-key REF_forces --oxidation-numbers O=-2,H=1 -o both",
 )
-@_options
+@_options(5000, 0.01)
 @_dipole_options
-@click.option("--energy-key", default="energy", show_default=True, help="Of energies in eV.")
-@click.option("--forces-key", default="forces", show_default=True, help="Of forces in eV/angstrom.")
+@click.option("--energy-key", default="energy", show_default=True, help="Name of the energies, eV.")
+@click.option(
+    "--forces-key", default="forces", show_default=True, help="Name of the forces, eV/angstrom."
+)
 def energy_dipole(
     key: str,
     unit: str,
@@ -195,10 +210,11 @@ def energy_dipole(
     forces_key: str,
     **others: Any,
 ) -> None:
-    """Energies, forces and dipoles of one network, so that a field costs next to nothing.
+    """Train energies, forces and dipoles of one network, so that a field costs almost nothing.
 
-    The networks are EnergyDipolesMACE; for dipoles see 'mlobs train dipole'. Where all structures
-    have one composition, energies mean something as differences between such structures only.
+    The networks are EnergyDipolesMACE; 'mlobs train dipole --help' explains their dipoles. If all
+    structures have one composition, only differences of energies between such structures are
+    meaningful.
     """
     labels = {
         "dipole": (key, _factor(DIPOLE, unit)),
@@ -211,7 +227,7 @@ def energy_dipole(
 
 
 def _factor(row: Quantity, unit: str) -> float:
-    """The factor that gives labels the unit of networks."""
+    """Return the factor that converts labels to the unit of the networks."""
     return row.to_users.others[unit] / row.to_users.factor
 
 
@@ -221,7 +237,7 @@ def _add_born_charges(
     if key is not None:
         labels["born_charges"] = (key, 1.0)
     elif transpose:
-        raise click.UsageError("--transpose is of Born charges; give their --born-charges-key")
+        raise click.UsageError("--transpose needs Born charges; give their --born-charges-key")
 
 
 def _train(

@@ -1,4 +1,4 @@
-"""How far a training is: bars in a terminal, lines in a log file."""
+"""Show the progress of a training: bars in a terminal, lines in a log file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from rich.console import Console
 from mlobs_client.cli.bars import make_bar
 
 LINES: Final = 20
-"""Of each member: as often as its validation structures are looked at."""
+"""Number of lines for each member, one for each validation."""
 
 
 @contextmanager
 def shown(
     console: Console, n_members: int, steps: int
 ) -> Iterator[Callable[[int, int, float], None]]:
-    """The last error of each member on its validation structures.
+    """Show the step and the last validation error of each member.
 
     Args:
-        console: where the bars are; if it is no terminal, there are lines on stderr instead.
-        n_members: of the committee.
-        steps: of each.
+        console: the terminal for the bars; if it is not a terminal, lines go to stderr.
+        n_members: number of members of the committee.
+        steps: number of steps of each member.
 
     Yields:
-        What is called with member, step and error.
+        The function to call with member, step and relative error.
     """
     if not console.is_terminal:
         yield _Lines(steps)
@@ -44,7 +44,7 @@ def shown(
 
 
 class _Lines:
-    """A line for each twentieth of a member, for files and pipes."""
+    """Print a line for each twentieth of the steps of a member, for files and pipes."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps

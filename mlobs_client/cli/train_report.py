@@ -1,4 +1,4 @@
-"""What ``mlobs train`` says of labels before the training, and of networks after it."""
+"""Reports of ``mlobs train``: on the labels before the training, and on the networks after it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from mlobs_client.learn.data_set import DataSet
 
 MOST_LINES: Final = 10
-"""Of a list on the terminal."""
+"""Largest number of entries of a list on the terminal."""
 
 TOO_MANY: Final = 0.1
-"""Of the labels; then the branches were not found."""
+"""Fraction of the labels without a branch above which the committee should not be used."""
 
 
 def show(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:
-    """Errors on structures held out, branches, and the tables for a client file."""
+    """Print the errors on the test set, the branches, and the tables for a client file."""
     n_test = len(data_set.test)
-    table = Table(title=f"root mean square errors on {n_test} structures held out")
-    for name in ("", "of", "rows", "error", "unit", "% of deviation", "spread"):
-        table.add_column(name, justify="left" if name in ("", "of", "unit") else "right")
+    table = Table(title=f"root mean square errors on {n_test} held-out structures")
+    for name in ("", "part", "rows", "error", "unit", "% of deviation", "spread"):
+        table.add_column(name, justify="left" if name in ("", "part", "unit") else "right")
     for name, compared in accuracy.compared.items():
         for row in _rows(name, compared.as_json()):
             table.add_row(*row)
@@ -57,12 +57,12 @@ def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def describe_labels(data_set: DataSet) -> Iterator[str]:
-    """What there is to say before the training."""
+    """Describe the order of the Born charges, and labels whose branch is uncertain."""
     order = data_set.order
     if order is not None and order.reason:
         yield (
-            "whether the Born charges are [i, j] = d dipole_i / d R_j, as is wanted, or [j, i] "
-            f"(--transpose) cannot be told: {order.reason}"
+            "the order of the Born charges is unknown, [i, j] = d dipole_i / d R_j or [j, i] "
+            f"(--transpose): {order.reason}"
         )
     elif order is not None:
         yield (
@@ -74,8 +74,8 @@ def describe_labels(data_set: DataSet) -> Iterator[str]:
         shown = ", ".join(map(str, unsure[:MOST_LINES]))
         more = f" and {len(unsure) - MOST_LINES} more" if len(unsure) > MOST_LINES else ""
         yield (
-            f"the branches of structures {shown}{more} are a guess: nothing in the other "
-            "structures is like them; leave them out, or add some that are"
+            f"the branches of structures {shown}{more} are uncertain: no other structures resemble "
+            "them; leave them out, or add similar ones"
         )
 
 
@@ -96,17 +96,17 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
     n_unexplained = len(branches.unexplained)
     if n_unexplained > TOO_MANY * branches.n_periodic:
         yield (
-            f"{n_unexplained} labels agree with no branch: look at --key, --unit and the oxidation "
-            "numbers, or train longer; this committee should not be used"
+            f"{n_unexplained} labels agree with no branch: check --key, --unit and the oxidation "
+            "numbers, or train longer; do not use this committee"
         )
     for one in branches.unexplained[:MOST_LINES]:
-        yield f"  look at structure {one.index}: {one.reason}"
+        yield f"  structure {one.index}: {one.reason}"
     if n_unexplained > MOST_LINES:
         yield f"  and {n_unexplained - MOST_LINES} more: see report.json"
 
 
 def _names(paths: Sequence[Path], kind: str) -> list[Path]:
-    """A glob if it means these files and no other, else all of them."""
+    """Return a glob if it matches exactly these files, else all of them."""
     glob = paths[0].with_name(f"{kind}-*.model")
     if {*glob.parent.glob(glob.name)} == {*paths}:
         return [glob]
@@ -114,11 +114,11 @@ def _names(paths: Sequence[Path], kind: str) -> list[Path]:
 
 
 def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
-    """Lines to be pasted, of the members that were tested."""
+    """Return the lines to paste for the members that were tested."""
     names = _names(paths, data_set.kind)
     quoted = ", ".join(f'"{name.resolve()}"' for name in names)
     models = f'kind = "mace"\nmodels = [{quoted}]'
-    yield "\nfor a client file (its models are trusted here; elsewhere run: mlobs model trust)"
+    yield "\nfor a client file (the models are trusted here; elsewhere, run 'mlobs model trust')"
     for row in predicted():
         if row.name in data_set.learns:
             yield f"[{row.table}]\n{models}"

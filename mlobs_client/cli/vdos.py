@@ -1,4 +1,4 @@
-"""``mlobs vdos``: vibrational density of states."""
+"""``mlobs vdos``: compute the vibrational density of states."""
 
 from __future__ import annotations
 
@@ -21,31 +21,33 @@ from mlobs_client.units import VELOCITY_UNITS
     "velocities",
     "",
     VELOCITY_UNITS,
-    "a trajectory of i-PI (a name without bead number means all beads), or extxyz",
+    "a trajectory of i-PI (a name without bead number stands for all beads), or extxyz",
 )
 @click.option(
     "--mass", "masses", multiple=True, type=LabelledMass(), metavar="LABEL=U",
-    help="Mass of the atoms of a label, in u (H=2.014), instead of that of the run.",
+    help="Mass of all atoms with a label, u, in place of that of the run: H=2.014.",
 )  # fmt: skip
 @click.option(
     "--temperature", type=FiniteRange(0.0, min_open=True),
-    help="K; selects one temperature of a run with replica exchange.",
+    help="Temperature to select from runs with replica exchange, K.",
 )  # fmt: skip
 def command(
-    wanted: spectrum.Wanted,
+    wanted: spectrum.SpectrumOptions,
     integrator: spectrum.Integrator,
     files: named_files.NamedFiles,
     masses: tuple[tuple[str, float], ...],
     temperature: float | None,
 ) -> None:
-    """Vibrational density of states of independent runs of one system, with error bars.
+    """Compute the vibrational density of states of one system, with error bars.
 
-    PREFIX is i-PI's output prefix. Reads PREFIX.vel.xyz, or whatever trajectory of PREFIX holds
-    v_centroid or velocities (their mean over beads, for path integrals), and the columns step and
-    time of PREFIX.out. Masses are those of RESTART, of a checkpoint or of the input beside the
-    outputs, else those of the labels; the masses used are printed. The integral is the number of
-    coordinates that move. With replica exchange, frames are sorted by temperature, and spectra
-    are computed between exchanges. Writes OUTPUT.png, .pdf, .csv, .json, .h5.
+    PREFIX is i-PI's output prefix; several are independent runs. The velocities are read from
+    PREFIX.vel.xyz, or from any other trajectory of PREFIX with v_centroid or velocities (averaged
+    over the beads), and step and time from PREFIX.out. The masses are taken from RESTART, from a
+    checkpoint or from the input beside the outputs, else from the labels of the atoms; they are
+    printed. The integral of the spectrum is the number of coordinates that move. With replica
+    exchange, frames are sorted by temperature, and spectra are computed between exchanges.
+
+    The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
     from mlobs_client.analysis.vibrations.kinetics import find_freedom
     from mlobs_client.analysis.vibrations.vdos import vdos
@@ -56,4 +58,4 @@ def command(
     click.echo(str(samples.masses))
     click.echo(f"degrees of freedom: {find_freedom(samples.stretches, samples.masses.values)}")
     result = vdos(samples.stretches, samples.masses.values, samples.spacing, wanted.settings)
-    spectrum.finish(spectrum.estimated(result, samples), wanted, integrator, runs)
+    spectrum.write_spectrum(spectrum.estimated(result, samples), wanted, integrator, runs)

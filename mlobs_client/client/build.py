@@ -66,6 +66,31 @@ def assemble(
     Raises:
         ConfigError: the structure cannot be read, or settings do not fit it.
         ModelError: a model file is missing, not trusted, corrupt or for other species.
+
+    Example:
+        Forces on a water molecule in an analytic potential::
+
+            >>> import tempfile
+            >>> from pathlib import Path
+            >>> from ase.build import molecule
+            >>> from mlobs_client import load_config
+            >>> from mlobs_client.client import assemble, predict
+            >>> with tempfile.TemporaryDirectory() as name:
+            ...     folder = Path(name)
+            ...     molecule("H2O").write(folder / "init.xyz")
+            ...     length = (folder / "client.toml").write_text('''
+            ...         structure = "init.xyz"
+            ...         pbc = [false, false, false]
+            ...         [potential]
+            ...         kind = "toy"
+            ...         name = "qtip4pf"
+            ...     ''')
+            ...     client = assemble(load_config(folder / "client.toml"), folder)
+            >>> [water] = predict([client.structure], client.evaluators, client.terms)
+            >>> water.forces.shape
+            (3, 3)
+            >>> bool(abs(water.forces.sum(axis=0)).max() < 1e-9)
+            True
     """
     folder = Path(folder)
     structure = read_structure(config, folder)

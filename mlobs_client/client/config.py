@@ -319,6 +319,25 @@ def load_config(path: Path | str) -> ClientConfig:
 
     Raises:
         ConfigError: the file is missing, is not TOML, or says something impossible.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from mlobs_client import load_config
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "client.toml"
+        ...     length = path.write_text('''
+        ...         structure = "init.xyz"
+        ...         [dipole]
+        ...         kind = "toy"
+        ...         oxidation_numbers = { O = -2, H = 1 }
+        ...         [field]
+        ...         vector = [0.0, 0.0, 0.1]
+        ...         unit = "V/angstrom"
+        ...     ''')
+        ...     config = load_config(path)
+        >>> config.structure, config.field.vector
+        ('init.xyz', (0.0, 0.0, 0.1))
     """
     missing = "no such client file; 'mlobs init water-nvt' writes one to start from"
     return parse(read_toml(Path(path), missing), str(path))

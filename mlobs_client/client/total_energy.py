@@ -122,6 +122,23 @@ def observe_batch(
     Raises:
         MissingObservable: no evaluator provides an observable that is wanted.
         ConfigError: two evaluators provide the same.
+
+    Example:
+        Dipole and Born charges of two ions in analytic wells::
+
+            >>> import numpy as np
+            >>> from mlobs_client import Structure
+            >>> from mlobs_client.client import observe_batch
+            >>> from mlobs_client.evaluate.toys import make_toy
+            >>> wells = {"sites": [[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]], "charges": [1, -1]}
+            >>> model = make_toy("charged_oscillators", wells)
+            >>> positions = np.array([[0.5, 0.0, 0.0], [5.0, 0.0, 0.0]])
+            >>> ions = Structure(np.array([11, 17]), positions, 10.0 * np.eye(3))
+            >>> [values] = observe_batch([ions], [model], [], ["dipole", "born_charges"])
+            >>> values["dipole"].tolist()
+            [-4.5, 0.0, 0.0]
+            >>> values["born_charges"][0].diagonal().tolist()
+            [1.0, 1.0, 1.0]
     """
     names = frozenset(wanted) - {"positions", "cell"}
     if terms or "forces" in names:  # only the terms know how they change observables

@@ -94,6 +94,22 @@ def read_properties(*paths: Path | str) -> Properties:
 
     Raises:
         RecordError: a file is missing, has no header, or has a line that cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from mlobs_client.ipi import read_properties
+        >>> from mlobs_client.units import KELVIN
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "simulation.out"
+        ...     length = path.write_text('''# column   1     --> step : The current step.
+        ... # column   2     --> temperature{kelvin} : The current temperature.
+        ...     0   300.0
+        ...     1   302.0
+        ... ''')
+        ...     properties = read_properties(path)
+        >>> print(f"{properties['temperature'].mean() / KELVIN:.1f} K")
+        301.0 K
     """
     columns: list[PropertyColumn] = []
     tables: list[Array] = []

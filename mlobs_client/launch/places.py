@@ -55,7 +55,7 @@ def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
     if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
         raise LaunchError(
             "--srun starts clients on the nodes of a Slurm allocation, but there is none; make "
-            "a job with 'mlobs launch --slurm --nodes N', or leave --srun out"
+            "a job with 'mlobs launch --nodes N', or leave --srun out"
         )
     places = {}
     for name, file in files.items():

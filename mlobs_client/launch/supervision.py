@@ -244,7 +244,7 @@ class Supervision:
         restart = self._restart
         if restart is None:
             raise LaunchError(f"{words} and left no RESTART (log: {self._server.log})")
-        logger.warning("%s: going on from %s; log: %s", words, restart, self._server.log)
+        logger.warning("%s: continuing from %s; log: %s", words, restart, self._server.log)
         free_addresses(replace(self._ipi, sockets_prefix=self._how.prefix))
         self._server = self._start_server(restart.name)
         self._start_clients(ipi_input.read(restart).step)

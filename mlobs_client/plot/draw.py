@@ -67,6 +67,19 @@ def write(result: Result, stem: Path | str, **options: Any) -> tuple[Path, ...]:
     Raises:
         ConfigError: for the reasons of :func:`draw`.
         RecordError: a file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mlobs_client.plot import write
+        >>> from mlobs_client.results import Curve, Result
+        >>> x = np.linspace(0.0, 4000.0, 401)
+        >>> blocks = np.exp(-(((x - 1650.0) / 80.0) ** 2)) * [[0.9], [1.1]]
+        >>> bend = Curve("absorption", "cm^-1", "wavenumber", "cm^-1", x, blocks)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     paths = write(Result("liquid water", (bend,)), f"{folder}/ir")
+        >>> [path.name for path in paths]
+        ['ir.png', 'ir.pdf', 'ir.json', 'ir.h5', 'ir.csv']
     """
     return (*save_figure(draw(result, **options), stem), *result.write(stem))
 

@@ -59,6 +59,19 @@ class Curve:
     Raises:
         RecordError: shapes do not match, x does not rise, or there is one row of blocks without a
             reason in ``no_error``.
+
+    Example:
+        A band at 1650 cm^-1, which four blocks have at slightly different places::
+
+            >>> import numpy as np
+            >>> from mlobs_client.results import Curve
+            >>> x = np.linspace(1500.0, 1800.0, 301)
+            >>> centres = np.array([1644.0, 1648.0, 1652.0, 1656.0])
+            >>> blocks = np.exp(-0.5 * ((x - centres[:, None]) / 20.0) ** 2)
+            >>> band = Curve("absorption", "cm^-1", "wavenumber", "cm^-1", x, blocks)
+            >>> peak = band.peak(1550.0, 1750.0)
+            >>> print(f"{peak.value:.0f} ± {peak.error:.0f} {peak.unit}")
+            1650 ± 3 cm^-1
     """
 
     quantity: str

@@ -66,6 +66,19 @@ def mean(
 
     Raises:
         RecordError: there are fewer than 4 samples, or numbers are not finite.
+
+    Example:
+        A series with a correlation time of about ten samples::
+
+            >>> import numpy as np
+            >>> from scipy.signal import lfilter
+            >>> from mlobs_client.results import mean
+            >>> noise = np.random.default_rng(0).normal(size=20_000)
+            >>> temperature = mean(300.0 + lfilter([1.0], [1.0, -0.9], noise), "K")
+            >>> print(f"{temperature.value:.0f} ± {temperature.error:.1f} {temperature.unit}")
+            300 ± 0.1 K
+            >>> temperature.n_independent < 2000
+            True
     """
     unchecked = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
     if not unchecked:

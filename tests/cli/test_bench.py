@@ -23,7 +23,7 @@ from mlobs_client.errors import MlobsError, ModelError
 POTENTIAL = "bundled:water/potential-0"
 DOUBLE = Case("float64", batch=4, threads=1, clients=1, share=8)
 SINGLE = Case("float32", batch=2, threads=2, clients=2, share=4)
-STUDY = bench.Study(
+PLAN = bench.Plan(
     Subject((POTENTIAL,), "init.xyz", compile=True),
     Survey(n_atoms=3, estimate=8, rounding=Rounding(1.5e-6, 2.5)),
     beads=8,
@@ -37,7 +37,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 def shown(timings: Sequence[Timing], capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
-    bench._show(replace(STUDY, **changes), timings)
+    bench._show(replace(PLAN, **changes), timings)
     return capsys.readouterr().out
 
 
@@ -126,12 +126,12 @@ def test_single_precision_that_gains_nothing_is_not_offered(
     assert "Or: " not in said
 
 
-def test_one_structure_per_step_is_said_to_keep_one_client_busy(
+def test_one_structure_per_step_is_said_to_occupy_one_client(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     timings = [Timing(replace(case, clients=1, share=1), 0.1) for case in (DOUBLE, SINGLE)]
-    assert "keeps one client busy" in shown(timings, capsys, beads=1)
-    assert "keeps one client busy" not in shown(timings, capsys)
+    assert "occupies one client" in shown(timings, capsys, beads=1)
+    assert "occupies one client" not in shown(timings, capsys)
 
 
 def test_why_networks_were_not_compiled_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,8 +140,8 @@ def test_why_networks_were_not_compiled_is_said_once(capsys: pytest.CaptureFixtu
 
 
 def test_the_number_of_compilations_is_said_beforehand() -> None:
-    assert "18 cases on 4 cores, and up to 14 compilations" in STUDY.announcement
-    as_they_are = replace(STUDY, subject=replace(STUDY.subject, compile=False))
+    assert "18 cases on 4 cores, and up to 14 compilations" in PLAN.announcement
+    as_they_are = replace(PLAN, subject=replace(PLAN.subject, compile=False))
     assert "compilations" not in as_they_are.announcement
 
 
@@ -154,7 +154,7 @@ def test_an_interruption_says_that_programs_are_kept(
     monkeypatch.setattr(bench, "measure", interrupted)
     done = run(POTENTIAL, folder / "init.xyz")
     assert done.exit_code == 130
-    assert "what was compiled is kept" in done.output
+    assert "compiled programs are kept" in done.output
 
 
 def test_a_model_that_is_not_trusted_is_not_measured(folder: Path, tmp_path: Path) -> None:
@@ -220,4 +220,4 @@ def test_a_mistake_is_one_line_before_anything_is_measured(
 def test_an_output_that_cannot_be_written_is_named(folder: Path) -> None:
     timings = [Timing(DOUBLE, 0.1), Timing(SINGLE, 0.1)]
     with pytest.raises(MlobsError, match="cannot be written"):
-        bench._write(STUDY, timings, folder)
+        bench._write(PLAN, timings, folder)

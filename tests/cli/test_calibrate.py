@@ -179,8 +179,9 @@ def test_bundled_models_keep_their_card(folder, tmp_path) -> None:
          "-o", str(tmp_path / "figure")],
         catch_exceptions=False,
     )  # fmt: skip
-    assert "bundled models keep their own card; to use what was found here, write alpha =" in (
-        done.output
+    assert (
+        "bundled models keep their own card; to use the alpha of this calibration, write alpha ="
+        in (done.output)
     )
     assert (MODELS / FILE).read_text() == before
 

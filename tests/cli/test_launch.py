@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files, "-n", "3"])
+    result = CliRunner().invoke(command, [*files, "-n", "3"])
     assert result.exit_code == 0, result.output
     path = folder / "input.sh"
     assert result.output == f"{path}: submit it with: cd {folder}; sbatch input.sh\n"
@@ -40,7 +40,7 @@ def test_the_command_writes_a_script_that_bash_can_read(folder: Path) -> None:
 def test_on_several_nodes_there_is_a_task_for_ipi_and_for_each_client(folder: Path) -> None:
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
     options = ["--nodes", "3", "--gpus", "4", "-n", "12", "--listen", "ib0.node", "--print"]
-    result = CliRunner().invoke(command, ["--slurm", *files, *options])
+    result = CliRunner().invoke(command, [*files, *options])
     assert result.exit_code == 0, result.output
     wanted = {"--nodes=3", "--ntasks=13", "--cpus-per-task=1", "--gpus-per-node=4", "--no-kill"}
     assert wanted <= set(asked(result.output))
@@ -54,12 +54,12 @@ def test_a_program_of_others_has_a_core_and_its_line_is_said_as_it_was_given(fol
     (folder / "input.xml").write_text(text.replace("<system>", f"{socket} <system>", 1))
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
     line = "sleep '1 0' {springs}"
-    result = CliRunner().invoke(command, ["--slurm", *files, "--driver", line, "--print"])
+    result = CliRunner().invoke(command, [*files, "--driver", line, "--print"])
     assert result.exit_code == 0, result.output
     assert "--cpus-per-task=3" in asked(result.output)
     (said,) = [line for line in result.output.splitlines() if line.endswith("&")]
     assert shlex.split(said)[-3:] == ["--driver", line, "&"]
-    result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
+    result = CliRunner().invoke(command, [*files, "--print"])
     assert "no client would serve <ffsocket name='springs'>" in str(result.exception)
 
 
@@ -67,13 +67,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:
     path = folder / "input.sh"
     path.mkdir()
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files])
+    result = CliRunner().invoke(command, [*files])
     assert isinstance(result.exception, LaunchError)
     assert f"{path}: cannot be written: Is a directory" in str(result.exception)
 
 
 def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> None:
-    arguments = ["--slurm", *(str(folder / name) for name in ("input.xml", "client.toml"))]
+    arguments = [*(str(folder / name) for name in ("input.xml", "client.toml"))]
     for _ in range(2):
         assert CliRunner().invoke(command, arguments).exit_code == 0
     path = folder / "input.sh"
@@ -88,7 +88,7 @@ def test_a_script_that_the_user_has_changed_is_not_overwritten(folder: Path) -> 
 def test_printing_writes_nothing(folder: Path) -> None:
     before = sorted(folder.iterdir())
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files, "--print"])
+    result = CliRunner().invoke(command, [*files, "--print"])
     assert result.exit_code == 0, result.output
     assert result.output.startswith("#!/bin/bash\n#SBATCH --job-name=input\n")
     assert sorted(folder.iterdir()) == before
@@ -98,7 +98,7 @@ def test_mistakes_in_the_files_are_found_before_the_queue(folder: Path) -> None:
     client = folder / "client.toml"
     client.write_text(client.read_text().replace('address = "water-nve"', 'address = "water"'))
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
-    result = CliRunner().invoke(command, ["--slurm", *files])
+    result = CliRunner().invoke(command, [*files])
     assert result.exit_code == 1
     assert isinstance(result.exception, ConfigError)
     assert not (folder / "input.sh").exists()

@@ -21,6 +21,6 @@ def test_a_full_disk_is_one_line_with_its_remedy(
         cli.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err == (
-        "mlobs: error: an output: No space left on device; free space there, and give the same "
-        "line again\n"
+        "mlobs: error: an output: No space left on device; free space there, and run the same "
+        "command again\n"
     )

@@ -42,7 +42,7 @@ def test_the_same_numbers_come_as_extended_xyz_in_e_angstrom(
 def test_files_and_names_of_beads_are_not_mixed(finished_run: Path, tmp_path: Path) -> None:
     paths = [finished_run / "simulation.pos_0.xyz", finished_run / "simulation.pos"]
     arguments = [str(finished_run / "client.toml"), *map(str, paths), "-o", str(tmp_path / "o.h5")]
-    with pytest.raises(RecordError, match="no such file, while others are"):
+    with pytest.raises(RecordError, match="is not a file, but others are"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 

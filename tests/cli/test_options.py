@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from mlobs_client.cli import launch, run
+from mlobs_client.cli import group, launch, run
 from mlobs_client.cli.options import FiniteRange, ResultFile, ResultName, files_of_a_run, renamed
 
 
@@ -76,6 +77,51 @@ def test_the_old_name_of_an_option_is_an_error_that_names_the_new_one() -> None:
     )
     assert CliRunner().invoke(command, ["--new"]).output == "True\n"
     assert "--old" not in CliRunner().invoke(command, ["--help"]).output
+
+
+def commands(command: click.Command = group) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            one = command.get_command(context, name)
+            assert one is not None
+            yield from commands(one)
+
+
+def test_every_option_has_a_help_text_that_is_a_sentence_and_shows_no_internals() -> None:
+    for command in commands():
+        shown = command.get_help(click.Context(command))
+        assert "None" not in shown, command.name
+        assert "[default: (" not in shown, command.name
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                text = (option.help or "").split("  [default")[0]
+                assert text[:1].isupper() or text.startswith("'"), (command.name, option.name)
+                assert text.endswith("."), (command.name, option.name)
+
+
+@pytest.mark.parametrize("flag", ["-n", "--skip", "--no-check", "--resolution", "--beside"])
+def test_an_option_of_one_meaning_reads_the_same_in_every_command(flag: str) -> None:
+    texts = [
+        (option.help, option.metavar, str(option.type))
+        for command in commands()
+        for option in command.params
+        if isinstance(option, click.Option) and flag in option.opts
+    ]
+    assert len(texts) > 1
+    assert {str(text) for text in texts} == {str(texts[0])}
+
+
+def test_the_name_of_results_reads_the_same_in_every_command() -> None:
+    texts = [
+        option.help
+        for command in commands()
+        for option in command.params
+        if isinstance(option, click.Option) and isinstance(option.type, ResultName)
+    ]
+    assert len(texts) >= 7
+    assert len(set(texts)) == 1
 
 
 @pytest.mark.parametrize("command", [launch.command, run.command])

@@ -78,16 +78,16 @@ def test_models_of_a_client_file_give_it_without_labels(tmp_path: Path) -> None:
 
 def test_what_is_missing_or_changes_is_named(tmp_path: Path) -> None:
     path = write_path(tmp_path)
-    with pytest.raises(RecordError, match=r"image 0 has no 'REF_mu' .* it has dipole"):
+    with pytest.raises(RecordError, match=r"structure 0 has no 'REF_mu' .* it has dipole"):
         call(path, "--atom", "1", "--key", "REF_mu")
     images = [Atoms("MgO", SITES, cell=CELL * scale, pbc=True) for scale in (1.0, 1.1)]
     for image in images:
         image.info["dipole"] = np.zeros(3)
     write(path, images)
-    with pytest.raises(RecordError, match="image 1 has another cell"):
+    with pytest.raises(RecordError, match="structure 1 has another cell"):
         call(path, "--atom", "1")
     write(path, images[:1])
-    with pytest.raises(RecordError, match="1 images are no path"):
+    with pytest.raises(RecordError, match="has 1 structure; a path needs at least two"):
         call(path, "--atom", "1")
     with pytest.raises(ConfigError, match="cannot read structures"):
         call(tmp_path / "absent.extxyz", "--atom", "1")

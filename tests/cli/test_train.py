@@ -17,6 +17,7 @@ from mlobs_client.client import config
 from mlobs_client.client.build import assemble
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.learn import training
+from mlobs_client.learn.networks import KINDS
 from mlobs_client.results import Result
 
 
@@ -43,6 +44,13 @@ def arguments(frames: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
     numbers = ["--oxidation-numbers", "Li=1,H=-1", "--key", "mu"]
     size = ["--cutoff", "3", "--steps", "30", "--members", "2", "--test-fraction", "0.2"]
     return ["dipole", str(frames), "-o", str(folder), *numbers, *size]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_help_of_a_kind_names_its_own_defaults(kind: str) -> None:
+    shown = CliRunner().invoke(command, [kind, "--help"], terminal_width=200).output
+    assert f"[default: {KINDS[kind].steps}]" in shown
+    assert f"[default: {KINDS[kind].rate}]" in shown
 
 
 def test_a_committee_is_trained_reported_and_ready_for_a_client(
@@ -88,7 +96,7 @@ def test_the_client_gets_the_members_that_were_tested_and_no_other(arguments: li
     one = CliRunner().invoke(command, [*arguments, "--members", "1"], catch_exceptions=False)
     assert len(json.loads((folder / "report.json").read_text())["members"]) == 1
     assert f'models = ["{folder}/dipole-0.model"]' in one.output
-    assert "its models are trusted here" in one.output
+    assert "the models are trusted here" in one.output
 
 
 def test_a_report_that_cannot_be_written_is_shown_all_the_same(arguments: list[str]) -> None:

@@ -35,10 +35,10 @@ def test_structures_whose_branch_is_a_guess_are_named_by_their_place_in_the_file
     first = FirstPrediction(np.zeros(4), 0.0, 0.0, 0.0, unsure=(0, 3))
     (line,) = describe_labels(replace(data_set, first=first))
     named = [data_set.labelled[data_set.rest[place]].index for place in (0, 3)]
-    assert f"the branches of structures {named[0]}, {named[1]} are a guess" in line
+    assert f"the branches of structures {named[0]}, {named[1]} are uncertain" in line
     many = FirstPrediction(np.zeros(4), 0.0, 0.0, 0.0, unsure=tuple(range(12)))
     (line,) = describe_labels(replace(data_set, first=many))
-    assert " and 2 more are a guess" in line
+    assert " and 2 more are uncertain" in line
 
 
 def test_the_order_of_born_charges_is_told_or_said_to_be_unknown(data_set: DataSet) -> None:
@@ -46,4 +46,4 @@ def test_the_order_of_born_charges_is_told_or_said_to_be_unknown(data_set: DataS
     assert "are [i, j] = d dipole_i / d R_j" in known
     assert "0.66" in known
     (unknown,) = describe_labels(replace(data_set, order=IndexOrder(0.1, "they are symmetric")))
-    assert "(--transpose) cannot be told: they are symmetric" in unknown
+    assert "(--transpose): they are symmetric" in unknown

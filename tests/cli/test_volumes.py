@@ -30,14 +30,14 @@ def write(prefix: Path, lengths: np.ndarray, quantity: str = "positions") -> Pat
 
 @pytest.fixture
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[Curve]:
-    """What the command would draw, which takes longer than all the rest."""
+    """Spectra that the command would draw, which takes longer than all the rest."""
     kept: list[Curve] = []
 
     def keep(result: Curve, *others: object) -> Curve:
         kept.append(result)
         return result
 
-    monkeypatch.setattr(spectrum, "finish", keep)
+    monkeypatch.setattr(spectrum, "write_spectrum", keep)
     return kept
 
 

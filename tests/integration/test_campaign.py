@@ -89,7 +89,7 @@ def test_a_signal_stops_all_runs_with_a_restart(folder: Path) -> None:
     wait_until(lambda: steps_of(folder, "temperature=280_seed=1") > 20, folder)
     process.send_signal(signal.SIGTERM)
     assert wait_for_end(process, folder) == 128 + signal.SIGTERM
-    assert "stopped: SIGTERM; 0 of 2 runs are done, go on with:" in said(folder)
+    assert "stopped: SIGTERM; 0 of 2 runs are done, continue with:" in said(folder)
     assert "mlobs campaign resume campaign.toml" in said(folder)
     assert (folder / "runs" / "temperature=280_seed=1" / "RESTART").exists()
     assert not (folder / "runs" / "temperature=300_seed=1").exists()

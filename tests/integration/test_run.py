@@ -76,11 +76,11 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     for pid in (run.process.pid, *children.values()):  # a batch system does not wait
         os.kill(pid, signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
-    assert "going on from" not in run.said
+    assert "continuing from" not in run.said
     hold.unlink()
     run.start("input.xml", 1, "--resume")
     assert run.wait() == 0, run.said
-    went_on = r"going on from (RESTART|simulation\.kept_?\d*) \(step 1\d\)"
+    went_on = r"continuing from (RESTART|simulation\.kept_?\d*) \(step 1\d\)"
     assert re.search(went_on, run.said), run.said
     assert "EXIT, with which a run that was killed has ended its i-PI" in run.said
     steps = read_bead_extras(run.folder / "simulation.dipole").steps
@@ -102,7 +102,7 @@ def test_a_run_of_which_only_ipi_is_left_is_gone_on_with(run: Run) -> None:
     run.start("input.xml", 1, "--resume")
     assert run.wait() == 0, run.said
     assert not is_alive(children["i-pi"])
-    assert "going on from RESTART" in run.said
+    assert "continuing from RESTART" in run.said
     assert run.steps() == list(range(21))
 
 

@@ -31,7 +31,7 @@ def test_a_job_whose_time_is_up_goes_on_in_the_next(job: Job) -> None:
     job.cluster("scancel", "--batch", "--signal=USR1", job.number)
     job.begin_soon()
     job.ends_well()
-    assert "going on from RESTART" in job.said
+    assert "continuing from RESTART" in job.said
 
 
 def test_a_job_that_is_cancelled_leaves_a_restart_and_is_not_queued_again(job: Job) -> None:
@@ -55,7 +55,7 @@ def test_a_job_whose_node_fails_goes_on_from_its_last_checkpoint(job: Job) -> No
     job.cluster.start(node)
     job.begin_soon()
     job.ends_well()
-    assert "going on from simulation.kept" in job.said
+    assert "continuing from simulation.kept" in job.said
 
 
 def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: Cluster) -> None:

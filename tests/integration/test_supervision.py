@@ -37,7 +37,7 @@ def test_a_client_that_vanishes_with_an_unread_request_does_not_stop_the_run(run
     run.wait_for_step(2)
     vanish_with_an_unread_request(run)
     assert run.wait() == 0, run.said
-    assert "going on from RESTART" in run.said
+    assert "continuing from RESTART" in run.said
     assert run.steps() == list(range(101))
 
 
@@ -47,7 +47,7 @@ def test_a_client_of_a_second_ipi_is_told_the_step_of_the_restart(run: Run) -> N
     run.start()
     run.wait_for_step(2)
     vanish_with_an_unread_request(run)
-    run.wait_until(lambda: "going on from RESTART" in run.said)
+    run.wait_until(lambda: "continuing from RESTART" in run.said)
     run.wait_until(lambda: "--step" in run.command_of("client-0"))
     assert run.wait() == 0, run.said
     assert read_bead_extras(run.folder / "simulation.dipole").steps.tolist() == [*range(0, 61, 5)]

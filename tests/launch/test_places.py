@@ -58,5 +58,5 @@ def test_slurm_is_asked_for_one_task_with_its_threads_and_its_gpu(
 
 def test_outside_of_a_job_the_remedy_is_named(files, monkeypatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    with pytest.raises(LaunchError, match="make a job with 'mlobs launch --slurm --nodes N'"):
+    with pytest.raises(LaunchError, match="make a job with 'mlobs launch --nodes N'"):
         by_srun(files)

@@ -166,7 +166,7 @@ def client_unread_request(folder: Path, undisturbed: Undisturbed) -> Seen:
         fault = begun(run)
         with foreign_client(run) as stream:
             _wait_for_request(stream)
-        return finish(run, undisturbed, run.recover(fault), "going on from RESTART")
+        return finish(run, undisturbed, run.recover(fault), "continuing from RESTART")
 
 
 def foreign_wrong_size(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -191,7 +191,7 @@ def foreign_nan(folder: Path, undisturbed: Undisturbed) -> Seen:
             stream.sendall(_answer(np.full((n_atoms, 3), np.nan)))
         seconds = end(run, fault.time, 1, "mlobs: error")
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "going on from")
+        return finish(run, undisturbed, seconds, "continuing from")
 
 
 def foreign_garbage(folder: Path, undisturbed: Undisturbed) -> Seen:

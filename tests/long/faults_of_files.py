@@ -44,7 +44,7 @@ def _fill(run: Launched, disk: Path, undisturbed: Undisturbed, expected: str) ->
         seconds = end(run, fault.time, 1, expected, "resume from|add --resume")
         ballast.unlink()
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "going on from")
+        return finish(run, undisturbed, seconds, "continuing from")
 
 
 def disk_read_only(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -63,7 +63,7 @@ def disk_read_only(folder: Path, undisturbed: Undisturbed) -> Seen:
             seconds = end(run, fault.time, 1, "mlobs: error: .*Read-only file system")
     with mounted(disk, "-o", "loop", str(image)), run:
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "going on from")
+        return finish(run, undisturbed, seconds, "continuing from")
 
 
 def model_replaced(folder: Path, undisturbed: Undisturbed) -> Seen:

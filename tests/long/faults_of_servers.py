@@ -34,7 +34,7 @@ def server_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
         run.signal("i-pi", signal.SIGKILL)
         seconds = end(run, fault.time, 1, "i-PI ended", "add --resume")
         run.start("--resume")
-        return finish(run, undisturbed, seconds, r"going on from simulation\.kept")
+        return finish(run, undisturbed, seconds, r"continuing from simulation\.kept")
 
 
 def server_terminated(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -44,7 +44,7 @@ def server_terminated(folder: Path, undisturbed: Undisturbed) -> Seen:
         run.signal("i-pi", signal.SIGTERM)
         seconds = end(run, fault.time, 0, "stopped")
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "going on from RESTART")
+        return finish(run, undisturbed, seconds, "continuing from RESTART")
 
 
 def server_stopped(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -62,7 +62,7 @@ def run_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
         run.start("--resume")
-        return finish(run, undisturbed, _go_on(run, fault), "going on from RESTART")
+        return finish(run, undisturbed, _go_on(run, fault), "continuing from RESTART")
 
 
 def only_ipi_left(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -73,7 +73,7 @@ def only_ipi_left(folder: Path, undisturbed: Undisturbed) -> Seen:
             os.kill(pid, signal.SIGKILL)
         run.wait()
         run.start("--resume")
-        return finish(run, undisturbed, _go_on(run, fault), "going on from RESTART")
+        return finish(run, undisturbed, _go_on(run, fault), "continuing from RESTART")
 
 
 def killed_while_it_stops(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -84,7 +84,7 @@ def killed_while_it_stops(folder: Path, undisturbed: Undisturbed) -> Seen:
         run.wait_until((folder / "EXIT").exists)
         run.kill_all()
         run.start("--resume")
-        return finish(run, undisturbed, _go_on(run, fault), "removed .*EXIT", "going on from")
+        return finish(run, undisturbed, _go_on(run, fault), "removed .*EXIT", "continuing from")
 
 
 def everything_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -93,12 +93,12 @@ def everything_killed(folder: Path, undisturbed: Undisturbed) -> Seen:
         fault = begun(run)
         run.kill_all()
         run.start("--resume")
-        return finish(run, undisturbed, run.recover(fault), r"going on from simulation\.kept")
+        return finish(run, undisturbed, run.recover(fault), r"continuing from simulation\.kept")
 
 
 def _go_on(run: Launched, fault: Mark) -> float:
     """Wait for steps of the next run, not for the last ones of what was left of the killed one."""
-    run.wait_until(lambda: "going on from" in run.said)
+    run.wait_until(lambda: "continuing from" in run.said)
     return run.recover(Mark(fault.time, run.step))
 
 
@@ -109,7 +109,7 @@ def run_interrupted(folder: Path, undisturbed: Undisturbed) -> Seen:
         run.process.terminate()
         seconds = end(run, fault.time, 143, "stopped: SIGTERM")
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "going on from RESTART")
+        return finish(run, undisturbed, seconds, "continuing from RESTART")
 
 
 def exit_file(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -122,7 +122,7 @@ def exit_file(folder: Path, undisturbed: Undisturbed) -> Seen:
         end(run, time.monotonic(), 1, "EXIT would stop i-PI at once")
         (folder / "EXIT").unlink()
         run.start("--resume")
-        return finish(run, undisturbed, seconds, "going on from RESTART")
+        return finish(run, undisturbed, seconds, "continuing from RESTART")
 
 
 def restart_cut(folder: Path, undisturbed: Undisturbed) -> Seen:
@@ -134,7 +134,7 @@ def restart_cut(folder: Path, undisturbed: Undisturbed) -> Seen:
         newest = max(kept, key=lambda path: int(path.name.rpartition("_")[2]))
         newest.write_bytes(newest.read_bytes()[:1000])
         run.start("--resume")
-        return finish(run, undisturbed, run.recover(fault), "is not used", "going on from")
+        return finish(run, undisturbed, run.recover(fault), "is not used", "continuing from")
 
 
 def stale_socket(folder: Path, undisturbed: Undisturbed) -> Seen:

@@ -84,7 +84,7 @@ def compare(run: Launched, undisturbed: Undisturbed) -> tuple[str, bool]:
         difference = find_difference(run, undisturbed)
     except Failure as error:
         return str(error), False
-    went_on = "going on from" in run.said
+    went_on = "continuing from" in run.said
     parts = [*_repeated(run), _words_of(difference)]
     return ", ".join(parts), difference <= (ROUNDING if went_on else 0.0)
 

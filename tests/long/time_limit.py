@@ -33,7 +33,7 @@ def continue_after_limits() -> list[Figure]:
             began = time.monotonic()
             cluster.wait_for(job.number, "COMPLETED", "FAILED", seconds=PATIENCE)
             took = time.monotonic() - began
-            n_limits = job.said.count("going on from RESTART")
+            n_limits = job.said.count("continuing from RESTART")
             difference = job.find_largest_difference()
     return [
         Figure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import hashlib
 import json
 import math
@@ -24,16 +23,7 @@ from csv_files import read_csv
 from hypothesis import HealthCheck, given, settings
 
 from mlobs_client.errors import RecordError
-from mlobs_client.results import (
-    Curve,
-    Estimate,
-    Parity,
-    Points,
-    Provenance,
-    Result,
-    Tensor,
-    result,
-)
+from mlobs_client.results import Curve, Estimate, Parity, Points, Provenance, Result, Tensor
 
 WORDS = st.text(max_size=8)  # of all characters
 NUMBERS = st.floats()  # also NaN, infinities, -0.0
@@ -230,7 +220,3 @@ def test_points_and_tensors_that_do_not_fit_are_refused() -> None:
         Points("a", "b", "c", np.zeros(2), (one, Estimate(1.0, 0.1, "eV", 30)))
     with pytest.raises(RecordError, match=r"one shape, got \(3, 3\) and \(3,\)"):
         Tensor("epsilon", "1", np.eye(3), np.zeros(3))
-
-
-def test_the_example_in_the_docstring_runs() -> None:
-    assert doctest.testmod(result).failed == 0

@@ -72,7 +72,7 @@ def measure(prefix: Path, **given: float) -> tuple[float, float, str]:
 @pytest.fixture
 def run_command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """What ``mlobs vdos`` says, without the figure."""
-    monkeypatch.setattr(spectrum, "finish", lambda *results: None)
+    monkeypatch.setattr(spectrum, "write_spectrum", lambda *results: None)
 
     def call(prefix: Path, *more: str) -> str:
         arguments = [str(prefix), "-o", "vdos", "--resolution", "100", "--blocks", "3", *more]

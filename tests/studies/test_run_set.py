@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from mlobs_client.ipi import (
     read_properties,
 )
 from mlobs_client.record import open_record
-from mlobs_client.studies import Run, RunSet, run_set
+from mlobs_client.studies import Run, RunSet
 from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM, KELVIN
 
 LENGTH = 20.0  # bohr
@@ -139,11 +138,3 @@ def test_a_set_knows_which_files_it_has_read(tmp_path: Path) -> None:
         "simulation.v_0.xyz",
         "simulation.record_row_0",
     }
-
-
-def test_the_example_in_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        write(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    assert doctest.testmod(run_set).failed == 0

@@ -79,6 +79,21 @@ def permittivity_from_fluctuations(
     Raises:
         ConfigError: a parameter is impossible.
         RecordError: shapes are wrong, runs are too short, or numbers are not finite.
+
+    Example:
+        Dipoles with the fluctuations of a liquid of dielectric constant 80::
+
+            >>> import numpy as np
+            >>> from mlobs_client.analysis import permittivity_from_fluctuations
+            >>> from mlobs_client.units import ANGSTROM, INVERSE_EPSILON_0, KELVIN
+            >>> volume, kt = 1000.0 * ANGSTROM**3, 300.0 * KELVIN
+            >>> width = np.sqrt((80.0 - 1.0) * volume * kt / INVERSE_EPSILON_0)
+            >>> dipoles = np.random.default_rng(0).normal(scale=width, size=(20_000, 3))
+            >>> found = permittivity_from_fluctuations(dipoles, volume, kt)
+            >>> found.tensor.shape
+            (3, 3)
+            >>> found.mean.is_beyond(80.0), found.mean.error < 1.0
+            (False, True)
     """
     scale = per_covariance(volume, temperature)
     check_positive("epsilon_inf", electronic, "")

@@ -83,6 +83,20 @@ def infrared(
         ConfigError: a parameter is impossible.
         RecordError: shapes are wrong, numbers are not finite, a jump cannot be resolved, or runs
             are too short.
+
+    Example:
+        A dipole that oscillates at 1000 cm^-1 in a cell of 1000 angstrom^3::
+
+            >>> import numpy as np
+            >>> from mlobs_client.analysis import SpectrumSettings, infrared
+            >>> from mlobs_client.units import ANGSTROM, FEMTOSECOND, INVERSE_CM, KELVIN
+            >>> phases = 1000.0 * INVERSE_CM * FEMTOSECOND * np.arange(5000)
+            >>> dipoles = 0.1 * np.cos(phases)[:, None] * [0.0, 0.0, 1.0]
+            >>> settings = SpectrumSettings(resolution=50.0, n_blocks=4)
+            >>> volume, kt = 1000.0 * ANGSTROM**3, 300.0 * KELVIN
+            >>> found = infrared(dipoles, FEMTOSECOND, volume, kt, settings=settings)
+            >>> print(f"{found.peak(800.0, 1200.0).value:.0f} {found.x_unit}")
+            1000 cm^-1
     """
     check_positive("timestep", timestep, "atu")
     runs = [_differentiate(run, timestep, cell) for run in as_runs(dipoles, ("t", "3"), "dipoles")]

@@ -54,6 +54,24 @@ def vdos(
         ConfigError: a parameter is impossible.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
             resolution.
+
+    Example:
+        Two atoms that vibrate against each other, one coordinate at 1000 cm^-1::
+
+            >>> import numpy as np
+            >>> from mlobs_client.analysis import SpectrumSettings, vdos
+            >>> from mlobs_client.units import DALTON, FEMTOSECOND, INVERSE_CM
+            >>> times = FEMTOSECOND * np.arange(5000)
+            >>> velocities = np.zeros((5000, 2, 3))
+            >>> velocities[:, 0, 0] = 1e-3 * np.cos(1000.0 * INVERSE_CM * times)
+            >>> velocities[:, 1, 0] = -velocities[:, 0, 0]
+            >>> masses = np.array([1.0, 1.0]) * DALTON
+            >>> settings = SpectrumSettings(resolution=50.0, n_blocks=4)
+            >>> found = vdos(velocities, masses, FEMTOSECOND, settings)
+            >>> print(f"{found.peak(800.0, 1200.0).value:.0f} {found.x_unit}")
+            1000 cm^-1
+            >>> print(f"{found.integral(0.0, 2000.0).value:.1f} coordinates")
+            1.0 coordinates
     """
     settings = settings or SpectrumSettings()
     masses = _check_masses(masses)
