@@ -196,7 +196,8 @@ def _write(
 def _result(found: Mapping[str, CommitteeCalibration], files: Iterable[Path]) -> Result:
     """The reliability diagrams of all quantities, and alpha with its error."""
     from mlobs_client.analysis.reliability import reliability
-    from mlobs_client.results.result import Provenance, Result
+    from mlobs_client.results.provenance import Provenance
+    from mlobs_client.results.result import Result
 
     diagrams = [
         reliability(one.errors, one.calibration.alpha).parts(

@@ -21,7 +21,7 @@ from mlobs_client.cli.options import FiniteRange, command_line
 from mlobs_client.cli.skip import skip_option
 from mlobs_client.plot import write
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.results.result import Provenance
+from mlobs_client.results.provenance import Provenance
 from mlobs_client.studies.field_scan import Scan, Settings, analyse
 from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
 from mlobs_client.studies.samples import read_samples

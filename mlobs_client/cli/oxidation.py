@@ -95,7 +95,8 @@ def command(
     if output is not None:
         from mlobs_client.analysis.response.winding import curve_along_path
         from mlobs_client.plot import write
-        from mlobs_client.results.result import Provenance, Result
+        from mlobs_client.results.provenance import Provenance
+        from mlobs_client.results.result import Result
 
         label = f"{symbol} (atom {atom}): N = {found.value:+d}".replace("-", "−")
         result = Result(

@@ -22,7 +22,8 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.plot import write
 from mlobs_client.results.correlation import WINDOWS
 from mlobs_client.results.curve import ESTIMATOR, Curve
-from mlobs_client.results.result import Provenance, Result
+from mlobs_client.results.provenance import Provenance
+from mlobs_client.results.result import Result
 from mlobs_client.studies.run_samples import Samples, common
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run

@@ -253,7 +253,8 @@ def _train(
     from mlobs_client.files import write_json
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
-    from mlobs_client.results.result import Provenance, Result
+    from mlobs_client.results.provenance import Provenance
+    from mlobs_client.results.result import Result
 
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):

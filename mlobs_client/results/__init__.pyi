@@ -2,7 +2,8 @@ from .curve import Curve
 from .estimate import Estimate
 from .lines import LinearFit, drift, fit_line
 from .parity import Parity
-from .result import Points, Provenance, Result, Tensor
+from .provenance import Provenance
+from .result import Points, Result, Tensor
 from .statistics import (
     bootstrap,
     jackknife,

@@ -6,15 +6,11 @@ One result is three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
-import platform
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +21,7 @@ from mlobs_client.files import data_frame, write_csv, write_whole
 from mlobs_client.results.curve import ARRAYS, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.parity import Parity
+from mlobs_client.results.provenance import Provenance
 from mlobs_client.structure import Array
 
 if TYPE_CHECKING:
@@ -32,11 +29,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "mlobs result 1"
 """Name and version of the file format."""
-
-VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
-"""Packages whose versions a result names."""
-OF_NETWORKS: Final = {"torch": "torch", "mace": "mace-torch"}
-"""Modules, and the packages whose versions a result names, too, where they were loaded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,41 +114,6 @@ class Tensor:
                 f"{self.name}: values and errors must have one shape, got "
                 f"{np.shape(self.values)} and {np.shape(self.errors)}"
             )
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """The origin of a result.
-
-    Attributes:
-        command: words of the command line; empty for a result of a script.
-        versions: versions of Python and of the packages, by name.
-        inputs: sha256 of the input files, by path.
-    """
-
-    command: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, inputs: Iterable[Path | str] = (), command: Sequence[str] = ()) -> Provenance:
-        """Look up versions, and hash the input files.
-
-        Args:
-            inputs: paths of the input files.
-            command: words of the command line.
-
-        Raises:
-            OSError: a file cannot be read.
-        """
-        versions = {"python": platform.python_version()}
-        loaded = [name for module, name in OF_NETWORKS.items() if module in sys.modules]
-        versions |= {name: metadata.version(name) for name in (*VERSIONS, *loaded)}
-        hashes = {}
-        for path in sorted({Path(one) for one in inputs}):
-            with path.open("rb") as file:
-                hashes[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(tuple(command), versions, hashes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from mlobs_client.plot.figure import name_errors, with_error
 from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.lines import drift
-from mlobs_client.results.result import Provenance, Result
+from mlobs_client.results.provenance import Provenance
+from mlobs_client.results.result import Result
 from mlobs_client.structure import Array
 from mlobs_client.units import EV, PICOSECOND
 

@@ -22,7 +22,8 @@ from mlobs_client.plot import write
 from mlobs_client.plot.figure import name_errors, with_error
 from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.results.result import Points, Provenance, Result
+from mlobs_client.results.provenance import Provenance
+from mlobs_client.results.result import Points, Result
 from mlobs_client.studies import demo
 from mlobs_client.studies.conserved_figure import conserved
 from mlobs_client.studies.run_samples import Samples

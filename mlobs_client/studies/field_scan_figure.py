@@ -11,7 +11,8 @@ import numpy as np
 from mlobs_client.errors import ConfigError
 from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import Estimate
-from mlobs_client.results.result import Points, Provenance, Result
+from mlobs_client.results.provenance import Provenance
+from mlobs_client.results.result import Points, Result
 from mlobs_client.studies.field_scan import Point, Scan
 from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
