@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ OUTPUT = """<output prefix='simulation'>
 INPUT = make_input(OUTPUT, ffdirect(batch_size=2), steps=400, timestep=0.5)
 
 
-BEGIN_WITH = ("test_inputs", "test_docs")
+BEGIN_WITH = ("test_inputs", "test_docs", "test_demo_results")
 """Files that take long: at the end, one process would be at work and the others done."""
 
 
@@ -68,10 +69,24 @@ def logging_as_python_starts_it() -> None:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of 400 steps (200 fs) of one q-TIP4P/F molecule with two beads; read only."""
-    folder = tmp_path_factory.mktemp("finished")
-    for name, content in (("client.toml", CLIENT), ("init.xyz", WATER), ("input.xml", INPUT)):
-        (folder / name).write_text(content)
-    run_ipi(folder)
+def finished_run(
+    tmp_path_factory: pytest.TempPathFactory, store_of_compiled_networks: Path
+) -> Path:
+    """Folder of 400 steps (200 fs) of one q-TIP4P/F molecule with two beads; read only.
+
+    It is one for all processes of pytest-xdist: the first one runs it, the others wait.
+    """
+    folder = store_of_compiled_networks.with_name("finished")
+    with folder.with_name("finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            running = tmp_path_factory.mktemp("running")
+            for name, content in (
+                ("client.toml", CLIENT),
+                ("init.xyz", WATER),
+                ("input.xml", INPUT),
+            ):
+                (running / name).write_text(content)
+            run_ipi(running)
+            running.rename(folder)
     return folder

@@ -13,7 +13,7 @@ from mlobs_client.evaluate.mace.evaluator import MaceEvaluator
 from mlobs_client.structure import Structure
 from mlobs_client.terms.term import Term
 
-POLL_INTERVAL: Final = 0.2  # seconds between two checks of a compilation
+POLL_INTERVAL: Final = 1.0  # seconds between two checks of a compilation, which needs the processor
 
 
 def compile_ahead(

@@ -64,7 +64,7 @@ def test_all_clients_work_while_they_are_timed_and_the_slowest_counts() -> None:
 def test_what_goes_wrong_in_a_client_is_raised_here(subject: Subject) -> None:
     wrong = replace(subject, models=("absent.model",))
     with pytest.raises(ModelError, match="matches no file"):
-        list(timing.measure(wrong, [CASE], 0.0, ignore))
+        list(timing.measure(wrong, [replace(CASE, clients=1)], 0.0, ignore))
     assert multiprocessing.active_children() == []
 
 

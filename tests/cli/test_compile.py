@@ -6,36 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
+from compiled import CLIENT, compile_client, write_client
 from ipi_runs import OSCILLATORS, OSCILLATORS_CLIENT
-from untrained import build as untrained
 
 from mlobs_client.cli import group
 from mlobs_client.client.build import assemble
 from mlobs_client.client.config import load_config
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import ConfigError, ModelError
-from mlobs_client.evaluate.model_files import quiet_third_parties
-
-POTENTIAL = """structure = "init.xyz"
-[potential]
-kind = "mace"
-models = ["small.model"]
-"""
-
-
-@pytest.fixture
-def with_small_network(tmp_path: Path) -> Path:
-    """The smaller a network, the sooner it is compiled; those of real size: make bench."""
-    small = {"max_ell": 1, "correlation": 1, "num_interactions": 1}
-    with quiet_third_parties():
-        torch.save(untrained("unscaled potential", 0, **small), tmp_path / "small.model")
-    model = str(tmp_path / "small.model")
-    assert CliRunner().invoke(group, ["model", "trust", model]).exit_code == 0
-    (tmp_path / "init.xyz").write_text(OSCILLATORS.replace("12.3", "0.3"))
-    (tmp_path / "client.toml").write_text(POTENTIAL)
-    return tmp_path
 
 
 def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> None:
@@ -46,12 +25,10 @@ def test_a_client_file_without_networks_needs_no_compilation(tmp_path: Path) -> 
     assert "nothing to compile" in done.output
 
 
-def test_a_failed_compilation_is_a_failure(
-    with_small_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_compilation_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    done = CliRunner().invoke(group, ["compile", str(with_small_network / "client.toml")])
+    done = CliRunner().invoke(group, ["compile", str(write_client(tmp_path))])
     assert isinstance(done.exception, ModelError)
     assert "compiler" in done.output
     assert "compiled:" not in done.output.splitlines()[-1]
@@ -64,14 +41,13 @@ def test_a_client_file_that_refuses_compilation_is_not_overruled(tmp_path: Path)
     assert "compile = false" in str(done.exception)
 
 
-def test_what_was_compiled_gives_the_numbers_of_the_networks(with_small_network: Path) -> None:
-    client = with_small_network / "client.toml"
-    done = CliRunner().invoke(group, ["compile", str(client), "-b", "2"])
-    assert done.exit_code == 0, done.output
+@pytest.mark.timeout(900)  # the compiler beside other work
+def test_what_was_compiled_gives_the_numbers_of_the_networks(tmp_path: Path) -> None:
+    client = compile_client(tmp_path)
     found = []
-    for text in (POTENTIAL, "compile = false\n" + POTENTIAL):
+    for text in (CLIENT, "compile = false\n" + CLIENT):
         client.write_text(text)
-        assembly = assemble(load_config(client), with_small_network)
+        assembly = assemble(load_config(client), tmp_path)
         found.append(predict([assembly.structure] * 2, assembly.evaluators))
     (compiled, again), (expected, _) = found
     assert compiled.energy != expected.energy or not np.array_equal(

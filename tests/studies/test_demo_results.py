@@ -33,13 +33,8 @@ unit = "V/angstrom"
 extras = ["dipole"]
 """
 """For a run of a kind that another run shows with networks, which take ten seconds to load."""
-WITH_NETWORKS = (
-    demo.QUANTUM,
-    demo.CLASSICAL,
-    demo.CLASSICAL_IN_FIELD,
-    demo.QUANTUM_FIELDS[0],
-)
-"""One of each template."""
+WITH_NETWORKS = (demo.QUANTUM, demo.CLASSICAL, demo.CLASSICAL_IN_FIELD)
+"""TRPMD in a field with networks: tests/test_inputs.py."""
 
 
 def give_toy(run: demo.DemoRun, folder: Path) -> None:

@@ -63,8 +63,8 @@ class Background:
         atexit.register(self.stop)
 
     def start(self, request: store.Request, key: str) -> bool:
-        """Start a compilation, unless one is running here, or the same one elsewhere."""
-        if self.running:
+        """Start a compilation, unless one is running here, or the same one elsewhere, or failed."""
+        if self.running or key in self.failures:
             return False
         with contextlib.ExitStack() as stack:
             if stack.enter_context(lock(key)) is None:

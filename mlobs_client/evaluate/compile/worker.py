@@ -91,10 +91,11 @@ def _compile(
     stacked: bool,
     folder: Path,
 ) -> list[Path]:
-    from torch._inductor import aot_compile
+    from torch._inductor import aot_compile, cpp_builder
     from torch._inductor.package.package import package_aoti
 
     _share_headers()
+    cpp_builder.get_cpp_compiler()  # where there is none, this fails before the long tracing
     states = [network.state_dict() for network in networks]
     tensors: Mapping[str, torch.Tensor] = {name: states[0][name] for name in names}
     if stacked:

@@ -57,14 +57,15 @@ def test_a_client_that_ends_stops_its_worker_and_leaves_the_work_to_others(
     other.stop()
 
 
-def test_a_worker_that_fails_says_why(
+def test_a_worker_that_fails_says_why_and_is_not_started_again(
     background: Background, request_for: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(torch, "save", lambda request, path: path.write_bytes(b"damaged"))
     assert background.start(request_for, "some")
-    while background.running:
-        time.sleep(0.1)
+    assert background._process is not None
+    background._process.wait()
+    assert not background.start(request_for, "some")
     assert background.failures["some"]
     assert store.find("some") is None
 

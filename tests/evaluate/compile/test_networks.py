@@ -8,13 +8,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from compiled import SMALL, compile_client, two_networks
 from uncompiled import reference, traced_program
 
+from mlobs_client.client.structure_file import read_structure_file
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.compile import networks as compiled
 from mlobs_client.evaluate.compile import store
@@ -25,7 +26,7 @@ from mlobs_client.evaluate.compile.networks import (
     _Ready,
     padded_size,
 )
-from mlobs_client.evaluate.compile.programs import Sums, differing
+from mlobs_client.evaluate.compile.programs import Program, Sums, differing
 from mlobs_client.evaluate.compile.radial import tabulated
 from mlobs_client.evaluate.compile.store import ProgramSize
 from mlobs_client.evaluate.graph import Graph, GraphBuilder
@@ -33,9 +34,6 @@ from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 from mlobs_client.evaluate.networks.plain import PlainNetworks
 from mlobs_client.structure import Structure
 from mlobs_client.units import ANGSTROM
-
-SMALL = {"max_ell": 1, "correlation": 1, "num_interactions": 1}
-"""The smaller a network, the sooner it is compiled."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,20 +68,25 @@ def needed_for(graph: Graph, members: Sequence[AtomicNetwork]) -> store.ProgramS
 
 @pytest.fixture(scope="module")
 def with_program(
-    network, store_of_compiled_networks: Path
-) -> tuple[list[AtomicNetwork], Background]:
-    made = [network("unscaled potential", seed, **SMALL) for seed in range(2)]  # with ZBL
-    return [AtomicNetwork(one, "energy") for one in made], Background(0.0)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[list[AtomicNetwork], Graph]:
+    """A committee, and two structures for which it was compiled."""
+    folder = compile_client(tmp_path_factory.mktemp("compiled")).parent
+    made = [AtomicNetwork(one, "energy") for one in two_networks()]
+    structure = read_structure_file(folder / "init.xyz").structure
+    return made, GraphBuilder(made[0].cutoff)([structure] * 2)
 
 
+@pytest.mark.timeout(900)  # the compiler beside other work
 def test_a_compiled_committee_gives_the_numbers_of_its_networks(
-    with_program, graph, monkeypatch, caplog: pytest.LogCaptureFixture
+    with_program, background, graph, monkeypatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    members, background = with_program
+    members, compiled_for = with_program
     monkeypatch.setattr(compiled, "MOST_SIZES", 1)
     caplog.set_level(logging.INFO, logger="mlobs_client")
     networks = CompiledNetworks(PlainNetworks(members), background)
-    assert wait(networks, graph(0), background), background.failures
+    assert networks(compiled_for) is not None
+    assert not background.running
     assert "energy: compiled for" in caplog.text
     assert "stacked" in caplog.text
     n_compiled = 0
@@ -101,8 +104,14 @@ def test_a_compiled_committee_gives_the_numbers_of_its_networks(
     assert n_compiled > 5
 
 
+@pytest.fixture(scope="module")
+def traced() -> dict[tuple[ProgramSize, torch.dtype], Program]:
+    """By size and precision; a program has no state, so that all tests share those of a size."""
+    return {}
+
+
 @pytest.fixture
-def with_programs(committee, background) -> Callable[..., CompiledNetworks]:
+def with_programs(committee, background, traced) -> Callable[..., CompiledNetworks]:
     """Networks with programs of the given sizes, which were traced, and not compiled."""
 
     def get(*sizes: ProgramSize, dtype: torch.dtype = torch.float64) -> CompiledNetworks:
@@ -110,7 +119,10 @@ def with_programs(committee, background) -> Callable[..., CompiledNetworks]:
         for member in members:
             member.to(dtype)
         networks = CompiledNetworks(PlainNetworks(members), background)
-        networks._ready = [_Ready(size, traced_program(members, size, False)) for size in sizes]
+        for size in sizes:
+            if (size, dtype) not in traced:
+                traced[size, dtype] = traced_program(members, size, False)
+        networks._ready = [_Ready(size, traced[size, dtype]) for size in sizes]
         return networks
 
     return get
@@ -239,19 +251,11 @@ def test_the_smallest_program_that_is_not_much_too_large_is_used(with_programs, 
     assert networks._seen[given.neighbours].padding.size == ProgramSize(2, 7, n_pairs + 16, 64)
 
 
-def test_another_client_finds_the_program_in_the_store(with_program, graph) -> None:
-    members, _ = with_program
-    other = Background(patience=0.0)
-    networks = CompiledNetworks(PlainNetworks(members), other)
-    assert networks(graph(0)) is not None
-    assert not other.running
-
-
 def test_a_program_that_gives_other_numbers_is_not_used(
-    with_program, committee, graph, monkeypatch, caplog: pytest.LogCaptureFixture
+    with_program, background, committee, monkeypatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    members, background = with_program
-    size = needed_for(graph(0), members)
+    members, given = with_program
+    size = needed_for(given, members)
     right = store.find(store.key(store.identity(members), size, "cpu"))
     assert right is not None
     monkeypatch.setattr(store, "find", lambda key: right)
@@ -262,10 +266,10 @@ def test_a_program_that_gives_other_numbers_is_not_used(
     networks = CompiledNetworks(PlainNetworks(others), background)
     tensors = differing(tabulated(members))
     monkeypatch.setattr(compiled, "differing", lambda _: tensors)
-    assert networks(graph(0)) is None
+    assert networks(given) is None
     assert "compiled values differ by" in caplog.text
     assert "evaluated as they are" in caplog.text
-    assert networks(graph(0)) is None
+    assert networks(given) is None
     assert caplog.text.count("differ by") == 1
 
 

@@ -26,6 +26,7 @@ IMPORTED = {
         "torch._inductor.aoti_load_package",
         "torch._inductor.codecache",
         "torch._inductor.config",
+        "torch._inductor.cpp_builder",
         "torch._inductor.inductor_prims.force_stride_order",
         "torch._inductor.package.package.package_aoti",
         "torch.fx.experimental.proxy_tensor.make_fx",
@@ -49,6 +50,7 @@ USED = {
         "torch._inductor.codecache._HEADER_LOCK_DIR",
         "torch._inductor.config.aot_inductor.package",
         "torch._inductor.config.aot_inductor.precompile_headers",
+        "torch._inductor.cpp_builder.get_cpp_compiler",
         "torch.jit.optimized_execution",
     ],
     "mace-torch": [

@@ -111,12 +111,12 @@ def test_beyond_the_cutoff_there_is_nothing() -> None:
     ids=["distances by species", "cutoff elsewhere", "attention"],
 )
 def test_other_radial_functions_are_left_alone(settings, committee) -> None:
-    networks = committee("unscaled potential", **settings)
+    networks = committee("unscaled potential", 1, **settings)
     assert tabulated(networks) is networks
 
 
 def test_tables_that_would_not_fit_into_the_caches_are_not_made(committee, monkeypatch) -> None:
-    networks = committee("potential")
+    networks = committee("potential", 1)
     monkeypatch.setattr(radial, "MOST_BYTES", 1 << 16)
     assert tabulated(networks) is networks
 

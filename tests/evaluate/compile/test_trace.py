@@ -27,7 +27,7 @@ def test_what_differs_between_members_is_an_argument(stacked, committee, graph) 
 
 
 def test_tracing_leaves_mace_as_it_was(committee, graph) -> None:
-    networks = committee("potential")
+    networks = committee("potential", correlation=1, num_interactions=1)  # which is traced sooner
     weights = torch.ones((2, 2), dtype=torch.float64)
     before = reference(networks, graph(), weights)
     traced_program(networks, SIZE, False)
