@@ -130,7 +130,7 @@ class Calibration:
 
     @property
     def error_from(self) -> str:
-        """What made the errors, for a reader."""
+        """Source of the errors, for a reader."""
         return f"bootstrap over {self.n_frames} structures"
 
     def numbers(self, quantity: str) -> dict[str, Estimate]:

@@ -22,7 +22,7 @@ from mlobs_client.cli.skip import skip_option
 from mlobs_client.plot import write
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.provenance import Provenance
-from mlobs_client.studies.field_scan import Scan, Settings, analyse
+from mlobs_client.studies.field_scan import Scan, ScanSettings, analyse
 from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
 from mlobs_client.studies.samples import read_samples
 from mlobs_client.studies.scan_check import check_scan
@@ -116,7 +116,7 @@ def command(
         check_scan(campaign)
         complete(campaign, f"mlobs field-scan {file} -o {output}, with the same options")
     log_to_console(logging.WARNING)
-    settings = Settings(blocks, window, viscosity, fraction)
+    settings = ScanSettings(blocks, window, viscosity, fraction)
     samples = read_samples(campaign, skip)
     curves = analyse(samples, settings)
     _show(curves)

@@ -1,4 +1,4 @@
-"""What all figures have in common: style, legend, symbols, and how they are written."""
+"""Style, legend and symbols of all figures, and how they are written."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def name_sources(found: Iterable[Curve | Estimate]) -> Iterator[str]:
 
 
 def name_errors(what: str, found: Iterable[Estimate]) -> str:
-    """What bars or bands are, and what made the errors, one below the other."""
+    """Return a label that names bars or bands and, below it, the sources of the errors."""
     sources = (textwrap.fill(one, LONGEST) for one in name_sources(found) if one)
     return ",\n".join([what, *sources])
 

@@ -1,7 +1,7 @@
-"""What an analysis found, written and read without loss: curves, points, numbers, comparisons.
+"""Results of analyses: curves, points, numbers, tensors, comparisons; written and read exactly.
 
-One result is three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit, and
-``STEM.csv`` is a table of the curves, points and comparisons for people and for other programs.
+A result is written to three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit,
+and ``STEM.csv`` is a table of the curves, points and comparisons for people and other programs.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How the runs are analysed.
+class ScanSettings:
+    """ScanSettings of the analysis of a field scan.
 
     Attributes:
         n_blocks: of all runs of one field together, for the errors of distributions and diffusion.
@@ -73,7 +73,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Point:
-    """What the runs of one field and one number of beads say.
+    """Results of the runs with one field and one number of beads.
 
     Attributes:
         field: along the direction of the scan, V/angstrom; the first component of this direction
@@ -152,7 +152,7 @@ class Scan:
         ]
 
 
-def analyse(samples: Sequence[Sample], settings: Settings) -> list[Scan]:
+def analyse(samples: Sequence[Sample], settings: ScanSettings) -> list[Scan]:
     """Make one curve for each number of beads; runs of the same field are taken together.
 
     Raises:
@@ -170,7 +170,7 @@ def analyse(samples: Sequence[Sample], settings: Settings) -> list[Scan]:
 
 
 def _analyse_curve(
-    n_beads: int, by_field: Sequence[FieldRuns], direction: Array, settings: Settings
+    n_beads: int, by_field: Sequence[FieldRuns], direction: Array, settings: ScanSettings
 ) -> Scan:
     curve = Scan(n_beads, (), None, None, None)
     points, kept = [], []
@@ -228,7 +228,7 @@ def _find_arrest(points: Sequence[Point], fraction: float) -> ArrestField:
     return arrest_field(fields, [point.displacements.rate for point in points], fraction)
 
 
-def _analyse_point(runs: FieldRuns, direction: Array, settings: Settings) -> Point:
+def _analyse_point(runs: FieldRuns, direction: Array, settings: ScanSettings) -> Point:
     samples = runs.samples
     oxygens = samples[0].positions.numbers == OXYGEN
     lengths, axes = zip(*map(_measure_molecules, samples), strict=True)
@@ -268,7 +268,7 @@ def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
 
 
 def _measure_diffusion(
-    samples: Sequence[Sample], chosen: Array, settings: Settings
+    samples: Sequence[Sample], chosen: Array, settings: ScanSettings
 ) -> tuple[Diffusion, Diffusion]:
     """From displacements and from velocities, with the same lags."""
     weights = samples[0].masses
@@ -299,7 +299,7 @@ def _correct(coefficient: Estimate, runs: FieldRuns, viscosity: float | None) ->
 
 
 def _attempt(what: str, make: Callable[[], T]) -> T | None:
-    """What runs that are too short do not give is said, and left out."""
+    """Compute a quantity, or log why runs are too short for it and return None."""
     try:
         return make()
     except RecordError as error:

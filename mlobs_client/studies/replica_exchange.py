@@ -144,7 +144,7 @@ class ExchangedRun(Run):
 
     @property
     def inputs(self) -> set[Path]:
-        """Those of all replicas."""
+        """Files that all replicas were read from."""
         return self._read.union(*(run.inputs for run in self.replicas))
 
     @property

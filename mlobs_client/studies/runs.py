@@ -171,7 +171,7 @@ class Run:
 
     @cached_property
     def is_molecule(self) -> bool | None:
-        """Whether there is vacuum about all atoms of the first frame; None without positions."""
+        """True if there is vacuum about all atoms of the first frame; None without positions."""
         return is_in_vacuum(map(self.note, self._trajectories))
 
     @cached_property

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run wrote, after its equilibration, in atomic units.
+    """The samples of one run, after its equilibration, in atomic units.
 
     Attributes:
         name: of the run.

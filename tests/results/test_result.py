@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import h5py
@@ -175,28 +171,6 @@ def test_json_is_valid_for_any_reader(tmp_path: Path) -> None:
 def test_arrays_of_hdf5_are_found_by_their_names(tmp_path: Path) -> None:
     with h5py.File(example().write(tmp_path / "x")[1]) as file:
         np.testing.assert_array_equal(file["curves/0/blocks"][()], [[1, 2, 3], [3, 6, 9]])
-
-
-def test_provenance_has_the_hashes_of_the_inputs(tmp_path: Path) -> None:
-    file = tmp_path / "input"
-    file.write_bytes(b"what was read")
-    made = Provenance.of([file, file], ["mlobs", "ir"])
-    assert made.inputs == {str(file): hashlib.sha256(b"what was read").hexdigest()}
-    always = {"python", "mlobs", "ipi", "numpy", "scipy"}
-    assert always <= set(made.versions) <= always | {"torch", "mace-torch"}
-
-
-@pytest.mark.parametrize("loaded", [True, False])
-def test_provenance_has_the_versions_of_networks_where_they_were_loaded(
-    monkeypatch: pytest.MonkeyPatch, *, loaded: bool
-) -> None:
-    for module, package in (("torch", "torch"), ("mace", "mace-torch")):
-        if loaded:
-            monkeypatch.setitem(sys.modules, module, ModuleType(module))
-        else:
-            monkeypatch.delitem(sys.modules, module, raising=False)
-        found = Provenance.of().versions.get(package)
-        assert found == (metadata.version(package) if loaded else None)
 
 
 def test_what_is_no_result_is_refused_with_its_name(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scans import ANGLE, CELL, KT, MOMENT, N_MOLECULES, draw_sample
 
 from mlobs_client.errors import RecordError
-from mlobs_client.studies.field_scan import Scan, Settings, analyse
+from mlobs_client.studies.field_scan import Scan, ScanSettings, analyse
 from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 FIELDS = (0.0, 0.05, 0.3)
@@ -35,7 +35,7 @@ def curves() -> list[Scan]:
         )
     ]
     samples += [draw_sample(field, 0.2, 1, seed=9) for field in (0.0, 0.05)]  # another seed
-    return analyse(samples, Settings(n_blocks=8, window=(0.05, 0.2), viscosity=0.85))
+    return analyse(samples, ScanSettings(n_blocks=8, window=(0.05, 0.2), viscosity=0.85))
 
 
 def test_there_is_one_curve_for_each_number_of_beads(curves: list[Scan]) -> None:
@@ -69,7 +69,7 @@ def test_fields_of_both_signs_keep_their_signs_and_their_rows(
     diffusion = dict(zip(fields, (0.001, 0.2, 0.1), strict=True))
     given = (fields[1], fields[0], fields[2])
     samples = [draw_sample(field, diffusion[field], seed=3) for field in given]
-    (curve,) = analyse(samples, Settings(n_blocks=8, window=(0.05, 0.2)))
+    (curve,) = analyse(samples, ScanSettings(n_blocks=8, window=(0.05, 0.2)))
     assert [point.field for point in curve.points] == list(fields)
     assert curve.onset is not None
     assert curve.onset.phases == ("arrested", "liquid", "liquid")
@@ -89,10 +89,10 @@ def test_fields_of_both_signs_keep_their_signs_and_their_rows(
 def test_each_point_has_its_own_volume(of: int) -> None:
     samples = [draw_sample(field, 0.2, n_samples=120) for field in (-0.1, 0.0, 0.3)]
     samples = [replace(sample, has_barostat=True) for sample in samples]
-    (same,) = analyse(samples, Settings())
+    (same,) = analyse(samples, ScanSettings())
     grown = replace(samples[of].positions, cells=1.1 * samples[of].positions.cells)
     samples[of] = replace(samples[of], positions=grown)
-    (found,) = analyse(samples, Settings())
+    (found,) = analyse(samples, ScanSettings())
     factors = [1.0, 1.0, 1.0]
     factors[of] = 1.1**-3
     for row, before, factor in zip(found.rows, same.rows, factors, strict=True):
@@ -156,7 +156,7 @@ def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) ->
         speeds = np.random.default_rng(2).normal(size=(1, 1, N_MOLECULES, 1, 3))
         flight = np.arange(400).reshape(-1, 1, 1, 1, 1) * 0.01 * speeds
         sample.positions.values[:] += flight.repeat(3, axis=3).reshape(400, 1, -1, 3)
-    (curve,) = analyse(samples, Settings())
+    (curve,) = analyse(samples, ScanSettings())
     assert curve.onset is None
     assert (
         "without a field, from 0.25 to 0.5 ps the mean squared displacement grows as t^2.0"
@@ -172,7 +172,7 @@ def test_a_run_that_has_just_begun_is_left_out_by_its_name(
 ) -> None:
     samples = [draw_sample(field, 0.2, seed=4) for field in (0.0, 0.1, 0.2)]
     begun = [draw_sample(0.3, 0.2, n_beads, n_samples=12, seed=5) for n_beads in (1, 2)]
-    settings = Settings(window=window)
+    settings = ScanSettings(window=window)
     (curve,) = analyse([*samples, *begun], settings)
     assert [point.field for point in curve.points] == [0.0, 0.1, 0.2]
     assert curve.polarization is not None
@@ -185,7 +185,7 @@ def test_a_run_that_has_just_begun_is_left_out_by_its_name(
 
 
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    (curve,) = analyse([draw_sample(0.1, 0.2), draw_sample(0.2, 0.2)], Settings())
+    (curve,) = analyse([draw_sample(0.1, 0.2), draw_sample(0.2, 0.2)], ScanSettings())
     assert (curve.polarization, curve.susceptibility, curve.onset) == (None, None, None)
     for what in ("no line through polarizations", "no linear response", "no onset of arrest"):
         assert f"classical: {what}: " in caplog.text
@@ -195,10 +195,10 @@ def test_runs_of_one_field_on_other_branches_count_as_on_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     samples = [draw_sample(field, 0.2, seed=k) for k, field in enumerate((0.0, 0.0, 0.1, 0.2))]
-    (right,) = analyse(samples, Settings())
+    (right,) = analyse(samples, ScanSettings())
     moved = samples[1].dipoles + np.array([1.0, 0.0, -2.0]) @ CELL
     samples[1] = replace(samples[1], dipoles=moved)
-    (found,) = analyse(samples, Settings())
+    (found,) = analyse(samples, ScanSettings())
     said = f"{samples[1].name}: the mean dipole is [1, 0, -2] quanta"
     assert caplog.text.count(said) == 1
     assert right.susceptibility is not None

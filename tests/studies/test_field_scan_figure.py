@@ -11,7 +11,7 @@ from scans import CELL, DIRECTION, draw_sample
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot import draw
 from mlobs_client.results import Points, Result
-from mlobs_client.studies.field_scan import Scan, Settings, analyse
+from mlobs_client.studies.field_scan import Scan, ScanSettings, analyse
 from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
 from mlobs_client.units import MICROCOULOMB_PER_CM2
 
@@ -24,7 +24,7 @@ def curves() -> list[Scan]:
             for n_beads in (1, 2)
             for field in (0.0, 0.1, 0.3)
         ],
-        Settings(),
+        ScanSettings(),
     )
 
 
@@ -95,7 +95,7 @@ def test_the_line_in_the_first_panel_is_the_linear_response(curves: list[Scan]) 
 
 def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> None:
     samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.0, -0.3, 0.1)]
-    line = linear_response(analyse(samples, Settings()))
+    line = linear_response(analyse(samples, ScanSettings()))
     at_zero = dict(zip(line.x, line.mean, strict=True))[0.0]
     zero = samples[0]
     exact = zero.dipoles.mean(axis=0) @ DIRECTION / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
@@ -104,7 +104,7 @@ def test_the_linear_response_starts_from_the_polarization_at_zero_field() -> Non
 
 def test_two_fields_have_two_polarizations() -> None:
     samples = [draw_sample(field, 0.2, n_samples=120) for field in (0.1, 0.3)]
-    (found,) = of_quantity(against_field(analyse(samples, Settings())), "polarization")
+    (found,) = of_quantity(against_field(analyse(samples, ScanSettings())), "polarization")
     means = [sample.dipoles.mean(axis=0) @ DIRECTION for sample in samples]
     exact = np.array(means) / np.linalg.det(CELL) / MICROCOULOMB_PER_CM2
     np.testing.assert_allclose(found.mean, exact, rtol=1e-9)
