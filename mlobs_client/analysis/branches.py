@@ -47,7 +47,7 @@ def unwrap_dipole(
 
 
 def average_beads(dipoles: Array, cell: Array | None = None) -> Array:
-    """Average dipoles over the beads of a path integral, the Kubo-transformed estimator.
+    """Average dipoles over the beads of a path integral, for Kubo-transformed correlations.
 
     Args:
         dipoles: shape ``(n_beads, t, 3)``, e bohr.

@@ -29,8 +29,9 @@ from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, Uni
 @click.option(
     "--step",
     type=click.IntRange(0),
-    help="Step from which i-PI starts, 0 or <step> of a RESTART, for [observables] stride. It "
-    "requires that this client alone gets all beads in one request, as <batch_size> says.",
+    help="Step at which i-PI starts, 0 or <step> of a RESTART; the stride of [observables] is "
+    "counted from it. For this, the client must be the only one, and <batch_size> must be the "
+    "number of beads.",
 )
 @click.option(
     "-S",

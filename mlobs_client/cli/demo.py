@@ -40,8 +40,8 @@ NOTE = (
 def command(output: Path, scale: float, at_once: int) -> None:
     """Simulate quantum water in an electric field, and draw the figures.
 
-    The demo runs i-PI with committees of MACE potentials and dipoles for 16 water molecules in a
-    periodic cell. It tests the conservation of energy in classical dynamics without and with a
+    The demo runs i-PI with committees of MACE potentials and dipole models for 16 water molecules
+    in a periodic cell. It tests the conservation of energy in classical dynamics without and with a
     field, and computes TRPMD and classical spectra with error bands, and the polarization as a
     function of the field. All inputs are in OUTPUT, for you to copy and change. After an
     interruption, the same command continues the demo; to start anew, remove OUTPUT, or choose

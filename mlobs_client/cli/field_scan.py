@@ -96,20 +96,21 @@ def command(
 ) -> None:
     """Simulate a liquid in static fields, and analyse polarization, structure and diffusion.
 
-    CAMPAIGN.toml is a file of 'mlobs campaign' with $field and $beads in its template. After any
-    interruption, the same command completes what is missing and repeats nothing.
+    CAMPAIGN.toml is a campaign file (see 'mlobs campaign') with $field and $beads in its template.
+    After any interruption, the same command completes what is missing and repeats nothing.
 
     The field is read from [field] of each run's client.toml, beads and temperature from its
     input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in
     'mlobs init field-scan'. Runs that differ only in their seeds are averaged. All fields must be
-    parallel or antiparallel. Temperature, atoms and, without a barostat, cell must be the same for
-    all runs with the same beads. A field whose runs are too short is left out, with a warning.
+    parallel or antiparallel. The temperature, the atoms and, without a barostat, the cell must be
+    the same for all runs with the same number of beads. A field whose runs are too short is left
+    out, with a warning.
 
     The command writes OUTPUT (polarization with the linear response from fluctuations at zero
     field, O-H length, orientation, and diffusion against field) and OUTPUT-distributions (O-H
-    lengths, O-O distances, orientations), each as .png, .pdf, .csv, .json, .h5. D is for the
-    centre of mass at rest. Means of fewer than 20 independent samples have no error, and neither
-    has D where the mean squared displacement does not grow linearly in time.
+    lengths, O-O distances, orientations), each as .png, .pdf, .csv, .json, .h5. D is the diffusion
+    coefficient with the centre of mass at rest. Means of fewer than 20 independent samples have no
+    error, and neither has D where the mean squared displacement does not grow linearly in time.
     """
     campaign = load(file)
     if is_run:

@@ -38,8 +38,8 @@ SAME_VOLUME: Final = 0.01
     "dipole",
     "dipole",
     DIPOLE_UNITS,
-    "extras or properties of i-PI (a name without bead number stands for all beads), extxyz, or a "
-    "table of x y z",
+    "extras or properties of i-PI (a name without a bead number stands for all beads), extxyz, or "
+    "a table of x y z",
 )
 @options.temperature
 @click.option(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--extxyz", type=ResultFile(),
-    help="Write the observables to this extended xyz file, too, in eV and angstrom.",
+    help="Also write the observables to this extended xyz file, in eV and angstrom.",
 )  # fmt: skip
 @click.option(
     "--batch-size", default=16, show_default=True, type=click.IntRange(min=1),

@@ -34,8 +34,8 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
                        type=click.Path(path_type=Path)),
         click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
                      multiple=True,
-                     help="Number of clients for each client file: once for all of them, or once "
-                     "for each; 0 for an input with <ffdirect>."),
+                     help="Number of clients for each client file; give it once for all files, or "
+                     "once for each. 0 for an input with <ffdirect>."),
     ]  # fmt: skip
     decorated: Callable[..., None] = with_counts
     for decorate in reversed(decorators):
@@ -83,7 +83,7 @@ class FiniteRange(FiniteNumber, click.FloatRange):
 
 
 class ResultName(click.Path):
-    """A path without an ending, to which endings are added."""
+    """A path without a file extension, to which extensions are added."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -91,7 +91,9 @@ class ResultName(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(value, param, ctx)))
         if path.name in ("", ".."):
-            self.fail(f"{value!r} is a folder; give a name in it, without an ending", param, ctx)
+            self.fail(
+                f"{value!r} is a folder; give a name in it, without a file extension", param, ctx
+            )
         return path
 
 
@@ -148,5 +150,5 @@ def prefixes(*, required: bool) -> Callable[[Callable[..., None]], Callable[...,
 
 def output(**settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the option for the name of all files of a result; ``settings`` are those of click."""
-    text = "Path and name of the results, without an ending."
+    text = "Path and name of the results, without a file extension."
     return click.option("-o", "--output", type=ResultName(), help=text, **settings)

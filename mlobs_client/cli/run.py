@@ -57,7 +57,7 @@ LINE_INTERVAL = 10.0  # seconds, where there is no terminal
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="Listen at this name or IPv4 address for clients on other machines, which join with "
+    help="Listen on this host name or IPv4 address for clients on other machines, which join with "
     "mlobs-run.json ('mlobs client --join').  [default with --srun: the name of this machine]",
 )
 @click.option(
@@ -93,7 +93,7 @@ def command(
     CLIENT-0.log, CLIENT-1.log ... i-PI renames the files of an earlier run to #NAME#0#; from a
     RESTART, it appends to them. A client that dies is restarted, and so are all clients if no step
     is made for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a RESTART.
-    With --resume, the same command starts a run, continues it after any interruption, and tells
+    With --resume, the same command starts a run, continues it after any interruption, and reports
     when it is finished. Changes to INPUT.xml have no effect on a continued run: i-PI reads only the
     RESTART.
 

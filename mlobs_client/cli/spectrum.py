@@ -39,7 +39,7 @@ class SpectrumOptions:
 
     Attributes:
         prefixes: i-PI's output prefix of each run; none where all files are named.
-        output: path of the results without an ending.
+        output: path of the results without a file extension.
         settings: resolution, blocks and window.
         skip: time to leave out at the start of each run.
         low: lowest wavenumber that is shown, cm^-1.
@@ -95,12 +95,12 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="Time step, fs: the innermost of multiple time steps, or that of outputs without a "
-        "time.  [default: as in the run]",
+        help="Time step of the integrator, fs: the innermost one if there are several; needed if "
+        "the files give no times.  [default: as in the run]",
     )  # fmt: skip
     @click.option(
         "--correct-timestep", "corrects", is_flag=True,
-        help="Remove the shift of the wavenumbers by the time step (velocity Verlet).",
+        help="Remove the shift of the wavenumbers due to the finite time step (velocity Verlet).",
     )  # fmt: skip
     @wraps(function)
     def called(*arguments: Any, timestep: float | None, corrects: bool, **others: Any) -> None:

@@ -110,7 +110,7 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--unit", default="e*angstrom", show_default=True,
                      type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
         click.option("--oxidation-numbers", type=_SpeciesNumbers(),
-                     help="Oxidation number of each species.  [default: a column oxn or Qs]"),
+                     help="Oxidation number of each species.  [default: the column oxn or Qs]"),
         click.option("--branches", default="fold", show_default=True,
                      type=click.Choice(["fold", "keep"]),
                      help="'fold' finds the branch of each label; 'keep' changes none: all are on "
@@ -118,7 +118,8 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--born-charges-key",
                      help="Name of the Born charges, a column of nine numbers in e: [i, j] = "
                      "d dipole_i / d R_j.  [default: train without them]"),
-        click.option("--transpose", is_flag=True, help="The Born charges are [j, i] in the file."),
+        click.option("--transpose", is_flag=True,
+                     help="Read the Born charges of the file as [i, j] = d dipole_j / d R_i."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -132,13 +133,13 @@ def command() -> None:
     """Train committees of networks on labelled structures.
 
     FRAMES.extxyz is a file that ASE reads, in angstrom and eV. A part of the structures is held out
-    from all members. Of the rest, each member uses a tenth of its own for validation: it keeps the
-    weights with the smallest error there. The networks are MACE's own, and their files load with
-    plain mace-torch.
+    from all members. Of the rest, each member sets aside its own random tenth for validation, and
+    keeps the weights with the smallest error there. The networks are MACE's own, and their files
+    load with plain mace-torch.
 
     After an interruption, the same command completes what is missing: members that are done are
-    kept, and an unfinished one continues from its last validation. More --members may be asked for
-    later.
+    kept, and an unfinished one continues from its last validation. To add members later, give a
+    larger --members.
     """
 
 
@@ -210,11 +211,11 @@ def energy_dipole(
     forces_key: str,
     **others: Any,
 ) -> None:
-    """Train energies, forces and dipoles of one network, so that a field costs almost nothing.
+    """Train one network for energies, forces and dipoles: a field then costs almost nothing.
 
     The networks are EnergyDipolesMACE; 'mlobs train dipole --help' explains their dipoles. If all
-    structures have one composition, only differences of energies between such structures are
-    meaningful.
+    structures have the same composition, only energy differences between structures of this
+    composition are meaningful.
     """
     labels = {
         "dipole": (key, _factor(DIPOLE, unit)),

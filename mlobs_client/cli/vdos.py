@@ -21,7 +21,7 @@ from mlobs_client.units import VELOCITY_UNITS
     "velocities",
     "",
     VELOCITY_UNITS,
-    "a trajectory of i-PI (a name without bead number stands for all beads), or extxyz",
+    "a trajectory of i-PI (a name without a bead number stands for all beads), or extxyz",
 )
 @click.option(
     "--mass", "masses", multiple=True, type=LabelledMass(), metavar="LABEL=U",

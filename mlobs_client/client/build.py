@@ -60,8 +60,8 @@ def assemble(
     Args:
         config: the client file.
         folder: folder of the client file, to which its paths are relative.
-        compile_after: time of use after which networks are compiled, s; None waits until a
-            compilation saves time.
+        compile_after: time for which networks are used before they are compiled, s; None for about
+            as long as a compilation takes.
 
     Raises:
         ConfigError: the structure cannot be read, or settings do not fit it.

@@ -26,8 +26,8 @@ class ClientContext(NamedTuple):
         structure: structure of the client file.
         alphas: alphas of the spreads of committees, by quantity.
         compiles: True if networks are compiled.
-        compile_after: time of use after which networks are compiled, s; None waits until a
-            compilation saves time.
+        compile_after: time for which networks are used before they are compiled, s; None for about
+            as long as a compilation takes.
         batch: number of structures that networks evaluate together; None lets them choose.
     """
 

@@ -1,6 +1,6 @@
 """Check that the tables of a client file have the models that they need.
 
-Models take up to a minute to load; a missing table is found before.
+Models take up to a minute to load; a missing model or table is reported before that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Add the energies of evaluators and terms, with one pull back for each evaluator."""
+"""Add the energies of evaluators and terms, with one pullback for each evaluator."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _predict(
     needed: frozenset[str],
     wanted: frozenset[str],
 ) -> list[Prediction]:
-    """Evaluate one batch: values, terms, and one pull back."""
+    """Evaluate one batch: values, terms, and one pullback."""
     evaluations, values = _evaluate(structures, evaluators, needed, derivatives=True)
     couplings = [
         [term(structure, value) for term in terms]

@@ -108,11 +108,11 @@ def _provided(quantities: tuple[str, ...], have_spread: bool) -> frozenset[str]:
 
 
 class CommitteeEvaluation:
-    """Predictions of committees for fixed structures, with their pull back (an ``Evaluation``).
+    """Predictions of committees for fixed structures, with their pullback (an ``Evaluation``).
 
     Means, members and spread can all be pulled back: a term may be a function of any of them.
-    Members and their derivatives contain alpha; energy, forces and virials have the same one, so
-    that forces of members are derivatives of their energies; see
+    Members and their derivatives contain alpha; energy, forces and virials share one alpha, so that
+    the forces of a member are the derivatives of its energy; see
     :class:`mlobs_client.evaluate.members.CalibratedMembers`.
     Under ``torch.no_grad`` there are values only.
 
@@ -228,7 +228,7 @@ class CommitteeEvaluation:
         return values if claim.sign > 0 else -values
 
     def _jacobian(self, name: str) -> Derivative:
-        """Return all derivatives of one observable, which are kept for the pull back."""
+        """Return all derivatives of one observable, which are kept for the pullback."""
         if name not in self._jacobians:
             row = QUANTITIES[name]
             if row.members_of:

@@ -44,7 +44,7 @@ class Derivative(NamedTuple):
 
 
 class Output(Protocol):
-    """Numbers of every structure that were computed on a graph, with their pull back."""
+    """Numbers of every structure that were computed on a graph, with their pullback."""
 
     @property
     def values(self) -> torch.Tensor:

@@ -1,7 +1,7 @@
-"""The interface of evaluators: values at fixed structures, and one pull back to forces.
+"""The interface of evaluators: values at fixed structures, and one pullback to forces.
 
 An evaluator gives the *values* of its observables first. Terms take the values and return the
-derivative of their energy with respect to each observable (the cotangent). One *pull back* then
+derivative of their energy with respect to each observable (the cotangent). One *pullback* then
 turns the cotangents of all terms into forces and virial: for a network this is one backward pass,
 whatever the number of terms. Formally it is a vector-Jacobian product.
 """
@@ -43,7 +43,7 @@ class Gradient:
 
 
 class Evaluation(Protocol):
-    """Values that an evaluator gives at fixed structures, with their pull back."""
+    """Values that an evaluator gives at fixed structures, with their pullback."""
 
     @property
     def values(self) -> Sequence[Values]:

@@ -1,4 +1,4 @@
-"""Predictions of the members of a committee, their statistics, and the pull back of these.
+"""Predictions of the members of a committee, their statistics, and the pullback of these.
 
 Each statistic is a function of all members on one graph. It is pulled back in two parts, first to
 weights of the members, so that several statistics of them need one backward pass.

@@ -1,14 +1,14 @@
 """The multi-valued part of a dipole, and the test that nothing else is multi-valued.
 
 In a periodic system the dipole of a cell is known up to quanta e a (a: lattice vectors). A learned
-dipole is a function of neighbours only, and so single-valued. One integer per atom makes the sum of
-both parts right for unwrapped positions,
+dipole is a function of neighbours only, and so single-valued. Adding one integer per atom times its
+unwrapped position gives the right dipole,
 
 .. math::  \\mu(R) = \\mu_{\\text{learned}}(R) + e \\sum_I N_I R_I,
 
-so that moving atom I by a changes the dipole by e N_I a, and no force. If the N_I do not add up to
-zero (a charged cell), the dipole depends on the origin of the positions, like that of every charged
-body; its derivatives do not.
+so that moving atom I by a changes the dipole by e N_I a but changes no force. If the N_I do not add
+up to zero (a charged cell), the dipole depends on the origin of the positions, like that of every
+charged body; its derivatives do not.
 """
 
 from __future__ import annotations

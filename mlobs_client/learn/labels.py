@@ -97,7 +97,7 @@ def read_labelled(
 
     Raises:
         ConfigError: the file cannot be read, a label is missing or has another shape, or
-            oxidation numbers are missing, not integer, or do not add up to zero.
+            oxidation numbers are missing, not integers, or do not add up to zero.
     """
     path = Path(path)
     frames = list(iterate_atoms(path))

@@ -57,7 +57,7 @@ def write(result: Result, stem: Path | str, **options: Any) -> tuple[Path, ...]:
 
     Args:
         result: the result to draw and to write.
-        stem: path without an ending.
+        stem: path without a file extension.
         options: options of :func:`draw`.
 
     Returns:

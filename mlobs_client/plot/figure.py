@@ -81,7 +81,7 @@ def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, ...]:
 
     Args:
         figure: figure of matplotlib.
-        stem: path without an ending.
+        stem: path without a file extension.
 
     Returns:
         The paths of both files.

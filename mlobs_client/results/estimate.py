@@ -50,7 +50,7 @@ class Estimate:
     error_from: str = ""
 
     def without_error(self, reason: str) -> Estimate:
-        """Return the value without its error for a reason; unchanged if the reason is empty."""
+        """Return the value with a reason in place of its error, or unchanged without a reason."""
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
     def as_json(self) -> dict[str, float | str | None]:

@@ -151,7 +151,7 @@ class Result:
         """Write the result; a file is replaced as a whole or not at all.
 
         Args:
-            stem: path without an ending; ``.json``, ``.h5`` and ``.csv`` are added.
+            stem: path without a file extension; ``.json``, ``.h5`` and ``.csv`` are added.
 
         Returns:
             The paths of the three files.
@@ -174,7 +174,7 @@ class Result:
         """Read a result from ``.json`` or ``.h5``.
 
         Args:
-            path: path of a file of :meth:`write`.
+            path: path of a file written by :meth:`write`.
 
         Raises:
             RecordError: the file is missing or damaged, or holds no result.

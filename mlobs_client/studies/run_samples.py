@@ -59,7 +59,7 @@ class Samples:
 
     @property
     def estimator(self) -> str:
-        """The average over beads in words, for the caption of a figure."""
+        """A phrase that says how beads are averaged, for the caption of a figure."""
         return f"mean over {self.n_beads} beads" if self.n_beads > 1 else "classical nuclei"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The loop of a client: it waits for requests of i-PI, evaluates them and sends the replies."""
+"""The loop of a client: it waits for requests from i-PI, evaluates them and sends the replies."""
 
 from __future__ import annotations
 

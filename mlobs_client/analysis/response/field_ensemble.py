@@ -82,7 +82,7 @@ class Samples:
         return np.asarray(self.dipoles + self.polarizabilities @ field)
 
     def reduced_energy(self, field: Array) -> Array:
-        """Return the energy in a field over kT.
+        """Return the energies of the samples in a field, divided by kT.
 
         Args:
             field: shape ``(3,)``, Eh/(e bohr).
@@ -140,14 +140,15 @@ class FieldEnsemble:
 
         Args:
             observables: observable along each run, shape ``(t,)``, in ``unit``.
-            dipoles: dipole in its field along each run, shape ``(t, 3)``, e bohr, all on one
-                branch; for path integrals, the mean over beads.
+            dipoles: dipole along each run, in the field of that run, shape ``(t, 3)``, e bohr,
+                all on one branch; for path integrals, the mean over beads.
             fields: field of each run, shape ``(n_runs, 3)``, Eh/(e bohr), on one line.
             temperature: kT of all runs, Eh.
             unit: unit of the observable.
             polarizabilities: polarizability along each run, shape ``(t, 3, 3)``, bohr^3, for
                 energies of second order in the field; None for first order.
-            intervals: time between samples of each run, ps, for the length that an error advises.
+            intervals: time between samples of each run, ps, for messages that say how long a run
+                must be.
 
         Raises:
             ConfigError: the temperature is impossible.

@@ -94,7 +94,7 @@ def reweight(
         least: smallest number of effective samples.
         polarizabilities: polarizability along the run, shape ``(t, 3, 3)``, bohr^3, for energies
             of second order in the field; None for first order.
-        interval: time between samples, ps, for the length that an error advises.
+        interval: time between samples, ps, for messages that say how long a run must be.
 
     Raises:
         ConfigError: the temperature is impossible.
