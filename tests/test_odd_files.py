@@ -51,7 +51,7 @@ KINDS = {
     "client": Kind(
         config.load_config,
         b'structure = "a.xyz"\nthreads = 2\n[potential]\nkind = "mace"\nmodels = ["a"]\n'
-        b"[observables]\nevery = { dipole = 2 }\nextras = ['dipole']\n",
+        b"[observables]\nstride = { dipole = 2 }\nextras = ['dipole']\n",
     ),
     "input": Kind(
         lambda path: Progress(ipi_input.read(path)),

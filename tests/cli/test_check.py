@@ -52,7 +52,7 @@ def test_names_in_brackets_are_shown_as_they_are(folder: Path):
 
 def test_the_number_of_clients_is_that_of_the_run(folder: Path):
     client = folder / "client.toml"
-    client.write_text(client.read_text().replace("[observables]", "[observables]\nevery = 2"))
+    client.write_text(client.read_text().replace("[observables]", "[observables]\nstride = 2"))
     outputs = [invoke(folder, "--no-models", "-n", n).output for n in ("1", "2")]
     said = [" ".join(output.split()) for output in outputs]
     assert ["2 clients share" in text for text in said] == [False, True]

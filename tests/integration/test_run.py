@@ -164,7 +164,7 @@ def test_a_whole_path_in_use_is_refused_and_its_owner_is_not_disturbed(run: Run)
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: Run) -> None:
-    run.prepare(steps=60, seconds=0.02)
+    run.prepare(steps=5000, seconds=0.02)  # longer than the second takes to start, under any load
     run.start()
     run.wait_for_step(2)
     text = (run.folder / "input.xml").read_text().replace(run.address, f"{run.address}-other")
@@ -177,6 +177,9 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(run: R
     assert second.returncode == 1
     assert run.process is not None
     assert f"another 'mlobs run' (process {run.process.pid}) is running in" in second.stderr
+    n_steps = len(run.steps())
+    run.wait_for_step(n_steps + 2)
+    (run.folder / "EXIT").touch()
     assert run.wait() == 0, run.said
 
 

@@ -16,7 +16,7 @@ address = "{address}"
 kind = "toy"
 name = "qtip4pf"
 """
-EVERY = '[observables]\nextras = ["dipole"]\nevery = 5\n'
+STRIDE = '[observables]\nextras = ["dipole"]\nstride = 5\n'
 SYSTEM = """<system> <initialize nbeads='4'/> <forces> <force forcefield='a'/> </forces>
   <motion mode='dynamics'> <dynamics mode='nvt'/> </motion> </system>"""
 
@@ -48,10 +48,10 @@ def counting(folder: Path, tables: str, batch_size: int, n_clients: int) -> froz
 def test_only_a_client_that_alone_gets_whole_steps_and_has_a_use_for_them_counts(
     tmp_path: Path,
 ) -> None:
-    assert counting(tmp_path, EVERY, batch_size=4, n_clients=1) == {"client-0"}
+    assert counting(tmp_path, STRIDE, batch_size=4, n_clients=1) == {"client-0"}
     assert counting(tmp_path, "", batch_size=4, n_clients=1) == frozenset()
-    assert counting(tmp_path, EVERY, batch_size=2, n_clients=1) == frozenset()
-    assert counting(tmp_path, EVERY, batch_size=4, n_clients=2) == frozenset()
+    assert counting(tmp_path, STRIDE, batch_size=2, n_clients=1) == frozenset()
+    assert counting(tmp_path, STRIDE, batch_size=4, n_clients=2) == frozenset()
 
 
 def test_each_process_has_a_name_of_its_own_also_where_files_are_called_the_same(
