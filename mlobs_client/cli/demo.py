@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from mlobs_client.cli.bars import make_bar
-from mlobs_client.cli.options import FiniteRange
+from mlobs_client.cli.options import FiniteRange, command_line
+from mlobs_client.files import write_csv, write_whole
 from mlobs_client.studies import demo
+
+if TYPE_CHECKING:
+    from mlobs_client.studies.demo_results import Row
 
 NOTE = (
     "These runs are short: the spectra are broad, and the polarization does not contain the slow "
@@ -58,24 +63,30 @@ def command(output: Path, scale: float, at_once: int) -> None:
     quick = scale < 1.0
     n_blocks, resolution = (2, demo.RESOLUTION / scale) if quick else (demo.BLOCKS, demo.RESOLUTION)
     settings = SpectrumSettings(resolution=resolution, n_blocks=n_blocks)
-    rows, figures = analyse(output, settings)
+    rows, figures = analyse(output, settings, command_line())
     table = Table("", "value", "standard error", "unit")
     for row in rows:
         value = row.value
         error = value.no_error and f"no error: {value.no_error}"
         table.add_row(row.what, f"{value.value:.4g}", error or f"{value.error:.2g}", value.unit)
     console.print(table)
-    records = [{"what": row.what, "no_error": "", **row.value.as_json()} for row in rows]
-    text = json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
-    (output / "table.json").write_text(text + "\n", encoding="utf-8")
-    with (output / "table.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    _write(rows, output)
     for figure in figures:
-        console.print(f"figure: {figure} (also .pdf, and its numbers as .csv and .json)")
+        console.print(f"figure: {figure} (also .pdf, and its numbers as .csv, .json and .h5)")
     console.print(NOTE)
     console.print(f"{(time.monotonic() - begun) / 60:.1f} minutes; inputs in {output}/*/input.xml")
+
+
+def _write(rows: Sequence[Row], output: Path) -> None:
+    """Write the table as JSON and CSV; some rows have the source of an error, others a reason."""
+    records: list[dict[str, float | str | None]] = [
+        {"what": row.what, "no_error": "", **row.value.as_json()} for row in rows
+    ]
+    text = json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(output / "table.json", f"{text}\n".encode())
+    names = dict.fromkeys(name for record in records for name in record)
+    columns = {name: [record.get(name) for record in records] for name in names}
+    write_csv(output / "table.csv", columns)
 
 
 def _run(output: Path, scale: float, at_once: int, console: Console) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -49,12 +49,15 @@ class Row:
     value: Estimate
 
 
-def analyse(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
+def analyse(
+    folder: Path, settings: SpectrumSettings, command: Sequence[str] = ()
+) -> tuple[list[Row], list[Path]]:
     """Make the table and the figures of a finished demo.
 
     Args:
         folder: output of the demo, in which each run has a folder.
         settings: resolution and blocks of the spectra.
+        command: words of the command line, for the provenance of the figures.
 
     Returns:
         The rows of the table, and the paths of the figures that were written.
@@ -62,8 +65,9 @@ def analyse(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[P
     Raises:
         RecordError: outputs of a run are missing, damaged or too short.
     """
-    rows, figures = _conserved(folder)
-    for made_rows, made_figures in (_spectra(folder, settings), _polarization(folder)):
+    rows, figures = _conserved(folder, command)
+    others = _spectra(folder, settings, command), _polarization(folder, command)
+    for made_rows, made_figures in others:
         rows += made_rows
         figures += made_figures
     return rows, figures
@@ -75,7 +79,11 @@ def _open(folder: Path, one: demo.DemoRun, fraction: float = 0.0) -> RunSet:
     return RunSet((prefix,), fraction=fraction, records=records)
 
 
-def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
+def _provenance(sets: Iterable[RunSet], command: Sequence[str]) -> Provenance:
+    return Provenance.of({path for runs in sets for path in runs.inputs}, command)
+
+
+def _conserved(folder: Path, command: Sequence[str]) -> tuple[list[Row], list[Path]]:
     labels = {"no field": demo.CLASSICAL, "0.1 V/Å": demo.CLASSICAL_IN_FIELD}
     sets = {label: _open(folder, one) for label, one in labels.items()}
     tables = {label: one.runs[0].properties for label, one in sets.items()}
@@ -83,7 +91,7 @@ def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
         {label: (table["time"], table["conserved"]) for label, table in tables.items()},
         len(sets["no field"].runs[0].velocities().numbers),
         "classical nuclei",
-        Provenance.of({path for one in sets.values() for path in one.inputs}),
+        _provenance(sets.values(), command),
     )
     write(result, folder / "conserved")
     rows = [
@@ -93,7 +101,9 @@ def _conserved(folder: Path) -> tuple[list[Row], list[Path]]:
     return rows, [folder / "conserved.png"]
 
 
-def _spectra(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[Path]]:
+def _spectra(
+    folder: Path, settings: SpectrumSettings, command: Sequence[str]
+) -> tuple[list[Row], list[Path]]:
     simulations = {"classical": demo.CLASSICAL, f"TRPMD, {demo.BEADS} beads": demo.QUANTUM}
     sets = {label: _open(folder, one, SKIPPED) for label, one in simulations.items()}
     kinds: dict[str, Callable[[RunSet, SpectrumSettings], Curve]] = {"VDOS": _vdos, "IR": _infrared}
@@ -111,8 +121,8 @@ def _spectra(folder: Path, settings: SpectrumSettings) -> tuple[list[Row], list[
         else:
             rows.append(Row(f"O-H stretch in the {what}, {label}", stretch))
     shown = [found[what, label].between(*SHOWN) for what in ("IR", "VDOS") for label in simulations]
-    inputs = {path for runs in sets.values() for path in runs.inputs}
-    result = Result("vibrations of water", tuple(shown), provenance=Provenance.of(inputs))
+    origin = _provenance(sets.values(), command)
+    result = Result("vibrations of water", tuple(shown), provenance=origin)
     write(result, folder / "spectra")
     return rows, [folder / "spectra.png"]
 
@@ -140,7 +150,7 @@ def _with_estimator(curve: Curve, samples: Samples) -> Curve:
     return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
 
 
-def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
+def _polarization(folder: Path, command: Sequence[str]) -> tuple[list[Row], list[Path]]:
     classical = [_open(folder, one) for one in demo.CLASSICAL_FIELDS]
     quantum = [_open(folder, one) for one in (demo.QUANTUM, *demo.QUANTUM_FIELDS)]
     curves = {
@@ -164,13 +174,12 @@ def _polarization(folder: Path) -> tuple[list[Row], list[Path]]:
         lines.append(line)
         points.append(averages)
         numbers |= curve.numbers(label)
-    inputs = {path for runs in (*classical, *quantum) for path in runs.inputs}
     result = Result(
         "polarization of water",
         tuple(lines),
         tuple(points),
         numbers,
-        provenance=Provenance.of(inputs),
+        provenance=_provenance((*classical, *quantum), command),
     )
     write(result, folder / "polarization")
     return rows, [folder / "polarization.png"]

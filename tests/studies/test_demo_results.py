@@ -100,6 +100,15 @@ def test_every_figure_is_there_with_its_numbers(quick_look: Path, figure: str, e
     assert (quick_look / f"{figure}.{end}").stat().st_size > 200
 
 
+@pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
+def test_a_figure_names_the_command_and_the_files_that_it_is_from(
+    quick_look: Path, figure: str
+) -> None:
+    origin = Result.read(quick_look / f"{figure}.h5").provenance
+    assert origin.command == ("mlobs", "demo", "--scale", str(SCALE), "-o", "out")
+    assert "out/nve-field/simulation.out" in origin.inputs or figure != "conserved"
+
+
 def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
     for curve in Result.read(quick_look / "conserved.json").curves:
         assert curve.unit == "meV/atom"
