@@ -215,7 +215,10 @@ def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice
         times = run.times(steps)
         first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
     if first >= len(steps) - 1:
-        raise RecordError(f"{run.prefix}: shorter than the {skip} ps of --skip")
+        skipped = f"{skip} ps" if skip > 0.0 else f"{100.0 * fraction:g}%"
+        shorter = f"shorter than the {skipped} of --skip"
+        few = f"too few samples, {len(steps)}; run longer"
+        raise RecordError(f"{run.prefix}: {shorter if first else few}")
     return slice(first, None)
 
 

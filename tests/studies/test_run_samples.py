@@ -9,7 +9,8 @@ import pytest
 from written_runs import write_run
 
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.studies import RunSet
+from mlobs_client.studies import Run, RunSet
+from mlobs_client.studies.run_samples import kept
 
 LENGTH = 10.0  # bohr; the quantum of the dipole is 10 e bohr
 STRIDE = 2.0  # fs between samples: each fourth step of 0.5 fs
@@ -43,6 +44,14 @@ def test_skipping_leaves_the_same_time_out_of_each_run(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.values[1], noise(1, 100)[50:], rtol=1e-11)
     with pytest.raises(RecordError, match=r"b.simulation: shorter than the 0\.3 ps of --skip"):
         RunSet(prefixes, 0.3).dipoles()
+
+
+def test_a_run_that_is_too_short_is_refused_with_what_was_skipped(tmp_path: Path) -> None:
+    prefix = write(tmp_path / "a", noise(0))
+    with pytest.raises(RecordError, match=r"shorter than the 99\.6% of --skip"):
+        RunSet((prefix,), fraction=0.996).dipoles()
+    with pytest.raises(RecordError, match=r"simulation: too few samples, 1; run longer"):
+        kept(Run(prefix), np.array([0]), 0.0)
 
 
 def test_runs_of_different_cells_or_sampling_times_are_refused(tmp_path: Path) -> None:
