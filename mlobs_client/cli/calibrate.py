@@ -76,7 +76,8 @@ def command(
 
     alpha^2 = <e^2>/<s^2> - 1/M is the ratio of means for M members; for 6 or more members, alpha
     from the mean of ratios is printed, too. Energies are compared without the mean error of each
-    composition. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json.
+    composition. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json,
+    .h5.
     """
     console = log_to_console(logging.WARNING)
     config = client_file.load_config(client)
@@ -172,15 +173,16 @@ def _write(
     config: ClientConfig, data: Path, found: Mapping[str, CommitteeCalibration]
 ) -> list[str]:
     """Write the cards of the user's own models; describe which alpha takes effect."""
+    from mlobs_client.client.alphas import calibrated_by
     from mlobs_client.evaluate.model_files import is_bundled
     from mlobs_client.learn.calibration import write_cards
 
     own = {name: one for name, one in found.items() if not is_bundled(one.models[0])}
     lines = [f"{path}: alpha of this committee" for path in write_cards(own, data)]
-    for quantity, table in config.models.items():
-        if quantity not in found:
+    for committee, table in config.models.items():
+        if (quantity := calibrated_by(committee, found)) not in found:
             continue
-        said, name = getattr(table, "alpha", None), QUANTITIES[quantity].table
+        said, name = getattr(table, "alpha", None), QUANTITIES[committee].table
         if quantity not in own:
             lines.append(
                 f"[{name}]: bundled models keep their own card; to use the alpha of this "

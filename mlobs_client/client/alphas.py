@@ -9,7 +9,7 @@ spread is shown, and that of the forces only if no energies were calibrated.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,11 +56,21 @@ def read_alphas(config: ClientConfig, folder: Path) -> dict[str, Alpha]:
         if len(paths) < 2:
             continue
         card = read_card(paths)
-        of = "forces" if quantity == "energy" and "energy" not in card else quantity
+        of = calibrated_by(quantity, card)
         known = card.get(of)
         value = table.alpha or (1.0 if known is None else known.alpha)
         found[quantity] = Alpha(value, table.alpha is not None, known, of)
     return found
+
+
+def calibrated_by(quantity: str, found: Container[str]) -> str:
+    """Return the quantity whose alpha a committee has: its own, or forces without energies.
+
+    Args:
+        quantity: quantity of the committee.
+        found: quantities that were calibrated.
+    """
+    return "forces" if quantity == "energy" and "energy" not in found else quantity
 
 
 def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:

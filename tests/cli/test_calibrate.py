@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -16,7 +19,8 @@ from ase import Atoms
 from calibrations import CLIENT, MODELS, copy_models, molecules
 from click.testing import CliRunner
 
-from mlobs_client.cli.calibrate import command
+from mlobs_client.cli.calibrate import _write, command
+from mlobs_client.client.config import parse
 from mlobs_client.client.session import ClientSession
 from mlobs_client.client.total_energy import observe
 from mlobs_client.errors import ConfigError
@@ -184,6 +188,19 @@ def test_bundled_models_keep_their_card(folder, tmp_path) -> None:
         in (done.output)
     )
     assert (MODELS / FILE).read_text() == before
+
+
+def test_the_alpha_of_forces_is_that_of_the_potential_where_there_are_no_energies(
+    tmp_path: Path,
+) -> None:
+    bundled = CLIENT.split("[dipole]")[0].replace("potential-", "bundled:water/potential-")
+    config = parse(tomllib.loads(bundled), "client.toml")
+    forces: Any = SimpleNamespace(
+        models=(MODELS / "potential-0.model",), calibration=SimpleNamespace(alpha=1.5)
+    )
+    (line,) = _write(config, tmp_path / "frames.extxyz", {"forces": forces})
+    assert line.startswith("[potential]: bundled models keep their own card")
+    assert "write alpha = 1.5 there" in line
 
 
 def test_what_cannot_be_right_is_refused(folder, output, tmp_path) -> None:
