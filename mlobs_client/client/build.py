@@ -64,7 +64,8 @@ def assemble(
             as long as a compilation takes.
 
     Raises:
-        ConfigError: the structure cannot be read, or settings do not fit it.
+        ConfigError: the structure cannot be read, settings do not fit it, or a model does not give
+            the quantity of its table.
         ModelError: a model file is missing, not trusted, corrupt or for other species.
 
     Example:
@@ -156,8 +157,17 @@ def _restricted(evaluator: Evaluator, quantity: str, tables: Mapping[str, object
     """Leave out observables that another table of the client file gives.
 
     A potential keeps those that have no table; the others give their own quantity only.
+
+    Raises:
+        ConfigError: the model does not give the quantity of its table.
     """
-    own = of_one_committee(QUANTITIES[quantity])
+    row = QUANTITIES[quantity]
+    if quantity not in evaluator.provides:
+        raise ConfigError(
+            f"[{row.table}]: this model gives no {quantity}, only "
+            f"{', '.join(sorted(evaluator.provides))}; name another one, or remove the table"
+        )
+    own = of_one_committee(row)
     if quantity != "energy":
         return Restricted(evaluator, evaluator.provides & own)
     others = (of_one_committee(QUANTITIES[name]) for name in tables if name != "energy")

@@ -39,6 +39,13 @@ def test_two_families_of_models_give_each_observable_once(tmp_path: Path) -> Non
     assert not potential.provides & dipole.provides
 
 
+def test_a_table_whose_model_does_not_give_its_quantity_is_refused(tmp_path: Path) -> None:
+    one_atom = "parameters = { sites = [[0, 0, 0]], hessian = [[1, 0, 0], [0, 1, 0], [0, 0, 1]] }"
+    crystal = f'name = "harmonic_crystal"\n{one_atom}'
+    with pytest.raises(ConfigError, match=r"\[dipole\]: this model gives no dipole, only energy;"):
+        assembled(tmp_path, ANALYTIC.replace('name = "qtip4pf"', crystal), box=None)
+
+
 def test_the_structure_has_the_periodicity_of_its_file_unless_the_client_file_says_so(
     tmp_path: Path,
 ) -> None:
