@@ -104,24 +104,24 @@ def command(
         samples = _said(*samples.aligned())
         relaxing = relaxing and _said(*relaxing.aligned_to(samples))
     static, function = _fluctuations(samples, temperature, electronic, direction, settings)
-    curves = {"fluctuations": function}
+    curves, sources = {"fluctuations": function}, {"fluctuations": samples}
     if relaxing is not None:
         curves["relaxation"] = _relaxation(relaxing, before, samples, electronic, settings)
+        sources["relaxation"] = relaxing
     statics = {f"{STATIC}, from {label}": one.static for label, one in curves.items()}
     _show(static, curves, direction is not None)
-    if after_pulse is not None:
-        curves["pulse"] = after_pulse
+    if driven is not None and after_pulse is not None:
+        curves["pulse"], sources["pulse"] = after_pulse, driven.samples
         _say_what_is_left_out(after_pulse.real.x, wanted)
     for label, one in curves.items():
         for line in spectrum.window_report(one.imaginary.between(wanted.low, wanted.high)):
             click.echo(f"{label}, imaginary part: {line}")
-    every = [one for one in (samples, relaxing, driven and driven.samples) if one]
     result = Result(
         "dielectric function",
-        _parts(curves, wanted, samples),
+        _parts(curves, wanted, sources),
         numbers={STATIC: static.mean, **statics},
         tensors=(static.as_tensor(STATIC),),
-        provenance=spectrum.provenance(run for one in every for run in one.runs),
+        provenance=spectrum.provenance(run for one in sources.values() for run in one.runs),
     )
     for path in write(result, wanted.output, logarithmic=True):
         click.echo(path)
@@ -169,15 +169,20 @@ def _said(samples: Samples, moved: list[str]) -> Samples:
 def _parts(
     curves: Mapping[str, DielectricFunction],
     wanted: spectrum.SpectrumOptions,
-    samples: Samples,
+    sources: Mapping[str, Samples],
 ) -> tuple[Curve, ...]:
-    """Return the real parts of all functions, and then their imaginary parts."""
+    """Return the real parts of all functions, and then their imaginary parts.
+
+    Each has the estimator of its own samples.
+    """
     # on a logarithmic axis, what is below the resolution is shown at its end
     low = wanted.low or 0.5 * wanted.settings.resolution
     parts = [(label, one.real) for label, one in curves.items()]
     parts += [(label, one.imaginary) for label, one in curves.items()]
-    shown = [replace(part.between(low, wanted.high), label=label) for label, part in parts]
-    return tuple(spectrum.estimated(part, samples) for part in shown)
+    return tuple(
+        spectrum.estimated(replace(part.between(low, wanted.high), label=label), sources[label])
+        for label, part in parts
+    )
 
 
 def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(folder / "rest" / "simulation", at_rest(), LENGTH)
     for name, sign in (("up", 1.0), ("down", -1.0)):
         write_run(folder / name / "simulation", relaxing(sign), LENGTH)
+        extras = folder / name / "simulation.dipole_0"
+        shutil.copy(extras, extras.with_name("simulation.dipole_1"))  # two beads at one place
     return folder
 
 
@@ -73,6 +76,8 @@ def test_fluctuations_and_relaxation_give_the_static_number_and_the_function_of_
     third = found.numbers[STATIC]
     assert third.value == pytest.approx(np.trace(tensor.values) / 3.0)
     assert 0.0 < third.error < largest
+    estimators = {one.label: one.details["estimator"] for one in found.curves}
+    assert estimators == {"fluctuations": "classical nuclei", "relaxation": "mean over 2 beads"}
     relaxed = found.numbers[f"{STATIC}, from relaxation"]
     assert relaxed.no_error == "2 values, needs 3"  # one run from each sign of the field
     # sample 0 counts fully; trapezoids
