@@ -24,20 +24,21 @@ def draw_parities(parities: Sequence[Parity]) -> Figure:
     if len(names) > 1:
         raise ConfigError(f"one figure compares one quantity, not {sorted(names)}; draw each alone")
     ((quantity, unit),) = names
+    per_unit = "" if unit == "1" else f" / {pretty(unit)}"
     figure, (axes,) = new_figure()
     for i, one in enumerate(parities):
         axes.plot(
             one.reference, one.prediction, MARKERS[i % len(MARKERS)], color=COLORS[i % len(COLORS)],
             markersize=2.5, markeredgewidth=0.0, alpha=0.8,
-            label=f"{one.label}: {one.rms_error:.2g}",
+            label=": ".join(filter(None, (one.label, f"{one.rms_error:.2g}"))),
         )  # fmt: skip
     ends = [
         min(float(one.reference.min()) for one in parities),
         max(float(one.reference.max()) for one in parities),
     ]
     axes.plot(ends, ends, color="0.6", linewidth=0.6, zorder=0)
-    axes.set_xlabel(f"reference {quantity} / {pretty(unit)}")
-    axes.set_ylabel(f"prediction / {pretty(unit)}")
+    axes.set_xlabel(f"reference {quantity}{per_unit}")
+    axes.set_ylabel(f"prediction{per_unit}")
     figure.set_figheight(figure.get_figwidth())
-    add_legend(figure, axes, [], title=f"root mean square error / {pretty(unit)}", n_columns=3)
+    add_legend(figure, axes, [], title=f"root mean square error{per_unit}", n_columns=3)
     return figure

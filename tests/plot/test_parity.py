@@ -32,6 +32,12 @@ def test_errors_and_points_are_those_that_were_given(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_comparison_without_a_unit_and_a_label_shows_neither() -> None:
+    (axes,) = plot.draw(Result("test", parities=(replace(SHIFTED, unit="1", label=""),))).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("reference dipole", "prediction")
+    assert axes.get_legend_handles_labels()[1] == ["0.5"]
+
+
 def test_what_is_not_comparable_is_refused() -> None:
     with pytest.raises(RecordError, match=r"dipole: references and predictions .* one shape"):
         Parity("dipole", "e angstrom", REFERENCE, REFERENCE[1:])
