@@ -97,14 +97,14 @@ def command(
     )
     from mlobs_client.units import KELVIN
 
-    n_runs = len(wanted.prefixes or files.paths)
-    if observed and len(observed) != n_runs:
-        raise click.UsageError(
-            f"give --observed once for each of the {n_runs} PREFIX, not {len(observed)} times"
-        )
     if (observed or currents) and files.sources:
         raise click.UsageError(
             "--observed and --currents take no file of dipoles; leave out --dipoles, --key, --unit"
+        )
+    n_runs = len(wanted.prefixes)
+    if observed and n_runs and len(observed) != n_runs:
+        raise click.UsageError(
+            f"give --observed once for each of the {n_runs} PREFIX, not {len(observed)} times"
         )
     if molecule and volume is not None:
         raise click.UsageError("--volume is that of a periodic cell; leave out --molecule")

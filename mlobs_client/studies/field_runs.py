@@ -141,8 +141,8 @@ def _differ_in_liquid(one: Sample, other: Sample) -> str | None:
 
 
 def _differ_in_spacing(one: Sample, other: Sample) -> str | None:
-    for name in ("positions_spacing", "velocities_spacing"):
-        spacings = [getattr(sample, name) / FEMTOSECOND for sample in (one, other)]
+    for what in ("positions", "velocities"):
+        spacings = [getattr(sample, f"{what}_spacing") / FEMTOSECOND for sample in (one, other)]
         if not math.isclose(*spacings, rel_tol=ALIKE_WITHIN):
-            return f"{name} ({spacings[0]:.6g} and {spacings[1]:.6g} fs)"
+            return f"time between {what} ({spacings[0]:.6g} and {spacings[1]:.6g} fs)"
     return None

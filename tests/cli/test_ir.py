@@ -73,6 +73,12 @@ def test_recorded_born_charges_are_analysed_from_the_command_line(tmp_path: Path
     assert str(record) in Result.read(tmp_path / "ir.json").provenance.inputs
 
 
+def test_records_without_prefixes_ask_for_prefixes() -> None:
+    done = CliRunner().invoke(ir, ["--observed", "a.h5", "--temperature", "300", "-o", "ir"])
+    assert done.exit_code == 2
+    assert "give PREFIX of i-PI's outputs" in done.output
+
+
 def test_currents_take_no_file_of_dipoles(tmp_path: Path) -> None:
     arguments = ["--dipoles", "a.txt", "--currents", "--temperature", "300", "-o", "ir"]
     done = CliRunner().invoke(ir, arguments)

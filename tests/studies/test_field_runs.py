@@ -27,7 +27,7 @@ DIFFERENCES: list[tuple[dict[str, Any], str]] = [
         r"atoms or their order \(8 of Z = 8, 16 of Z = 1 and 7 of Z = 8, 14 of Z = 1\)",
     ),
     ({"masses": masses_of(("O", "D", "D") * N_MOLECULES)}, r"masses \(isotopes\)"),
-    ({"velocities_spacing": 20.0 * FEMTOSECOND}, r"velocities_spacing \(10 and 20 fs\)"),
+    ({"velocities_spacing": 20.0 * FEMTOSECOND}, r"time between velocities \(10 and 20 fs\)"),
 ]
 """Of runs of one curve or field, and how they are said."""
 
