@@ -13,7 +13,6 @@ from mlobs_client.ipi.forcefields import Forcefield, find_parent
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.quantities import predicted
 
-EVERY_NETWORK: Final = ("0.0.0.0", "")
 PRESSURES: Final = ("pressure", "stress", "virial", "vir_")
 
 

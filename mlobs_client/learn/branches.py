@@ -68,11 +68,6 @@ class Quanta:
         """Mask of the lattice vectors along which there are quanta, shape ``(3,)``."""
         return self._periodic
 
-    @property
-    def has_any(self) -> bool:
-        """True if the structure is periodic in any direction."""
-        return bool(self._periodic.any())
-
     def nearest(self, vectors: npt.ArrayLike) -> Integers:
         """Return the integer coordinates of the lattice vectors that are nearest to vectors.
 
