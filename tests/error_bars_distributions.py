@@ -15,9 +15,9 @@ import numpy as np
 from error_bars import relaxation
 from scipy import stats
 
+from mlobs_client.analysis.liquids.arrest import arrest_field
 from mlobs_client.analysis.liquids.distributions import highest, histogram
 from mlobs_client.analysis.liquids.distributions import mode as mode_of
-from mlobs_client.analysis.liquids.freezing import arrest_field
 from mlobs_client.errors import RecordError
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate

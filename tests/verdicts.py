@@ -19,7 +19,7 @@ from error_bars import SEED, relaxation
 from error_bars_distributions import coefficients
 
 from mlobs_client.analysis import volume as volumes
-from mlobs_client.analysis.liquids.freezing import arrest_field
+from mlobs_client.analysis.liquids.arrest import arrest_field
 from mlobs_client.analysis.response.branches_of_runs import align_runs
 from mlobs_client.errors import MlobsError, RecordError
 from mlobs_client.ipi.properties import Properties

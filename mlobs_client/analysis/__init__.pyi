@@ -6,6 +6,7 @@ from .calibration import (
     calibrate,
     coverage,
 )
+from .liquids.arrest import ArrestField, arrest_field
 from .liquids.distributions import (
     find_bonds,
     highest,
@@ -13,7 +14,6 @@ from .liquids.distributions import (
     mode,
     radial_distribution,
 )
-from .liquids.freezing import ArrestField, arrest_field
 from .liquids.orientation import Orientation, find_bisectors, orientation
 from .reliability import Reliability, reliability
 from .response.dielectric import (

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mlobs_client.analysis.liquids.freezing import FRACTION
+from mlobs_client.analysis.liquids.arrest import FRACTION
 from mlobs_client.campaign.campaign import load
 from mlobs_client.campaign.results import Skip
 from mlobs_client.cli import options
@@ -150,8 +150,8 @@ def _show(curves: Sequence[Scan]) -> None:
                 f"{curve.label}: susceptibility from a line through all fields {found}, with chi "
                 f"squared {misfit:.2g} per degree of freedom"
             )
-        if curve.onset is not None:
-            click.echo(f"{curve.label}: {curve.onset}")
+        if curve.arrest is not None:
+            click.echo(f"{curve.label}: {curve.arrest}")
 
 
 def _reasons(curves: Sequence[Scan]) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Runs of a liquid in static fields: what each of them says, and all of them together.
+"""Analyse runs of a liquid in static fields, alone and together.
 
-The liquid is water, or another one of molecules with an oxygen and two hydrogens.
+The liquid is water, or another one whose molecules have an oxygen and two hydrogens.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from mlobs_client.analysis.liquids.arrest import FRACTION, ArrestField, arrest_field
 from mlobs_client.analysis.liquids.distributions import (
     find_bonds,
     highest,
@@ -20,7 +21,6 @@ from mlobs_client.analysis.liquids.distributions import (
     mode,
     radial_distribution,
 )
-from mlobs_client.analysis.liquids.freezing import FRACTION, ArrestField, arrest_field
 from mlobs_client.analysis.liquids.orientation import Orientation, find_bisectors, orientation
 from mlobs_client.analysis.response.polarization import (
     PolarizationCurve,
@@ -54,13 +54,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """ScanSettings of the analysis of a field scan.
+    """Settings of the analysis of a field scan.
 
     Attributes:
-        n_blocks: of all runs of one field together, for the errors of distributions and diffusion.
-        window: lags from which the diffusion is read, ps; a quarter to half of a block without.
-        viscosity: mPa s, at zero field, for the correction of the diffusion for the size of the
-            cell; without, there is none.
+        n_blocks: smallest number of blocks of all runs of one field, for the errors of
+            distributions and diffusion.
+        window: first and last lag of the fit of the diffusion coefficient, ps; None for a quarter
+            and half of a block.
+        viscosity: viscosity at zero field, mPa s, for the correction of the diffusion coefficient
+            for the size of the cell; None for no correction.
         fraction: fraction of the diffusion coefficient at zero field below which diffusion counts
             as arrested.
     """
@@ -76,19 +78,20 @@ class Point:
     """Results of the runs with one field and one number of beads.
 
     Attributes:
-        field: along the direction of the scan, V/angstrom; the first component of this direction
-            that is not zero is positive.
-        n_runs: how many there are.
-        duration: of all together, without what was skipped, ps.
-        polarization: along the direction of the scan, uC/cm^2; None where it cannot be told.
+        field: field along the direction of the scan, V/angstrom; the first component of this
+            direction that is not zero is positive.
+        n_runs: number of runs.
+        duration: total time of the runs without their skipped starts, ps.
+        polarization: polarization along the direction of the scan, uC/cm^2; None if the branches
+            of the dipoles are not known.
         bond_length: mean O-H distance within molecules, angstrom.
         bonds: distribution of these distances.
         pairs: O-O radial distribution function.
-        orientation: of the bisectors of the molecules to the direction of the scan.
-        displacements: diffusion of the oxygen atoms, from how far they get.
-        velocities: the same diffusion from how long they keep their velocity.
-        corrected: the first of these for an infinite cell; None without a viscosity, which is
-            that at zero field.
+        orientation: angles between the bisectors of the molecules and the direction of the scan.
+        displacements: diffusion of the oxygen atoms from their mean squared displacements.
+        velocities: diffusion of the oxygen atoms from their velocity autocorrelation.
+        corrected: diffusion coefficient from displacements for an infinite cell, angstrom^2/ps;
+            None without a viscosity, or in a field.
     """
 
     field: float
@@ -106,34 +109,33 @@ class Point:
 
 @dataclass(frozen=True)
 class Scan:
-    """All fields of one number of beads.
+    """The results in all fields for one number of beads.
 
     Attributes:
-        n_beads: 1 is classical.
-        points: with increasing field, from negative ones on.
-        polarization: the line through the polarizations of the points; None where there are fewer
-            than 3 fields.
-        susceptibility: linear response, from the fluctuations at zero field; None where these are
-            unknown.
-        onset: field above which diffusion is arrested, with the same points in the same order; None
-            if there is no diffusion at zero field.
+        n_beads: number of beads; 1 for classical nuclei.
+        points: results in each field, in rising order.
+        polarization: line through the polarizations of the points; None for fewer than 3 fields.
+        susceptibility: linear response, from the fluctuations at zero field, without a unit; None
+            without runs at zero field.
+        arrest: field above which diffusion is arrested, with the ratios of all points in their
+            order; None if there is no diffusion at zero field.
     """
 
     n_beads: int
     points: tuple[Point, ...]
     polarization: PolarizationCurve | None
     susceptibility: Estimate | None
-    onset: ArrestField | None
+    arrest: ArrestField | None
 
     @property
     def label(self) -> str:
-        """As a figure names it."""
+        """The name of the number of beads in figures."""
         return "classical" if self.n_beads == 1 else f"{self.n_beads} beads"
 
     @cached_property
     def rows(self) -> list[dict[str, Estimate | None]]:
-        """Everything that has an error bar, by names, for each point; None where it is unknown."""
-        ratios = (None,) * len(self.points) if self.onset is None else self.onset.ratio
+        """All estimates of each point by their names; None for an unknown one."""
+        ratios = (None,) * len(self.points) if self.arrest is None else self.arrest.ratio
         return [
             {
                 "polarization": point.polarization,
@@ -153,11 +155,18 @@ class Scan:
 
 
 def analyse(samples: Sequence[Sample], settings: ScanSettings) -> list[Scan]:
-    """Make one curve for each number of beads; runs of the same field are taken together.
+    """Analyse all runs; those of one field and one number of beads are combined.
+
+    Args:
+        samples: samples of each run.
+        settings: settings of the analysis.
+
+    Returns:
+        A scan for each number of beads. Fields whose runs are too short are left out and named in
+        the log.
 
     Raises:
-        RecordError: the runs cannot be of one scan, or are all too short; where only some fields
-            have runs that are too short, these are left out and named in the log.
+        RecordError: the runs cannot be of one scan, or all of them are too short.
     """
     direction, groups = group_by_field(samples)
     curves = [
@@ -192,8 +201,8 @@ def _analyse_curve(
         susceptibility=_attempt(
             f"{curve.label}: no linear response", lambda: _respond(kept, direction)
         ),
-        onset=_attempt(
-            f"{curve.label}: no onset of arrest",
+        arrest=_attempt(
+            f"{curve.label}: no field of arrest",
             lambda: _find_arrest(points, settings.fraction),
         ),
     )
@@ -260,7 +269,7 @@ def _analyse_point(runs: FieldRuns, direction: Array, settings: ScanSettings) ->
 
 
 def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
-    """O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
+    """Return O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
     bonds = find_bonds(sample.start)
     vectors = bonds.vectors(sample.positions.values, sample.positions.cells)
     lengths = np.linalg.norm(vectors, axis=-1) / ANGSTROM
@@ -270,7 +279,7 @@ def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
 def _measure_diffusion(
     samples: Sequence[Sample], chosen: Array, settings: ScanSettings
 ) -> tuple[Diffusion, Diffusion]:
-    """From displacements and from velocities, with the same lags."""
+    """Return the diffusion from displacements and from velocities, with the same lags."""
     weights = samples[0].masses
     displacements = diffusion_from_displacements(
         [sample.positions.values.mean(axis=1) for sample in samples],  # of the centroid

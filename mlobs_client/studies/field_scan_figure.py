@@ -1,4 +1,4 @@
-"""A liquid in static fields: numbers against field, and the distributions behind them."""
+"""Collect the results of a field scan: estimates against the field, and distributions."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
 
 
 def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
-    """Everything that has an error, against the field: polarization, lengths, angles, diffusion.
+    """Return all estimates against the field: polarization, lengths, angles, diffusion.
 
-    With the polarization that the fluctuations at zero field predict, from the one there, as a
-    line. The figure shows :data:`DRAWN`.
+    A line shows the linear response that the fluctuations at zero field predict; it starts at the
+    polarization at zero field. The figure shows :data:`DRAWN`.
 
     Args:
-        curves: classical and quantum ones.
-        provenance: where they come from.
+        curves: scan of each number of beads.
+        provenance: origin of the runs.
 
     Raises:
-        ConfigError: no curve.
+        ConfigError: there is no scan, or one without points.
     """
     _check(curves)
     numbers = {name: one for curve in curves for name, one in _numbers(curve)}
@@ -72,14 +72,14 @@ def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) 
 
 
 def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
-    """Distributions of O-H lengths, O-O distances and orientations, a curve for each field.
+    """Return distributions of O-H lengths, O-O distances and orientations, one for each field.
 
     Args:
-        curves: classical and quantum ones.
-        provenance: where they come from.
+        curves: scan of each number of beads.
+        provenance: origin of the runs.
 
     Raises:
-        ConfigError: no curve.
+        ConfigError: there is no scan, or one without points.
     """
     _check(curves)
     return Result(
@@ -116,7 +116,7 @@ def _numbers(curve: Scan) -> Iterator[tuple[str, Estimate]]:
 
 
 def _linear_response(curve: Scan) -> Iterator[Points]:
-    """The line of the polarization; none where the response or its start is not known."""
+    """Yield the line of the linear response if it and the polarization at zero field are known."""
     at_zero = next((one.polarization for one in curve.points if one.field == 0.0), None)
     if at_zero is None or curve.susceptibility is None:
         return
@@ -136,7 +136,7 @@ def _linear_response(curve: Scan) -> Iterator[Points]:
 
 
 def _points(curve: Scan) -> Iterator[Points]:
-    """All rows of a scan, and how long the runs are."""
+    """Yield all estimates of a scan, and the time and the number of its runs."""
     for name in curve.rows[0]:
         known = [
             (point.field, one)
@@ -165,7 +165,7 @@ def _details(curve: Scan, name: str) -> Iterator[tuple[str, str | float]]:
     if name == "polarization" and curve.polarization is not None:
         yield "chi squared of a line through all fields", curve.polarization.chi_squared
     if name == "D over D at zero field":
-        yield "onset", str(curve.onset)
+        yield "arrest", str(curve.arrest)
     if name.startswith("D from"):
         for point in curve.points:
             low, high = point.displacements.window

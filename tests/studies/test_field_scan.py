@@ -71,8 +71,8 @@ def test_fields_of_both_signs_keep_their_signs_and_their_rows(
     samples = [draw_sample(field, diffusion[field], seed=3) for field in given]
     (curve,) = analyse(samples, ScanSettings(n_blocks=8, window=(0.05, 0.2)))
     assert [point.field for point in curve.points] == list(fields)
-    assert curve.onset is not None
-    assert curve.onset.phases == ("arrested", "liquid", "liquid")
+    assert curve.arrest is not None
+    assert curve.arrest.phases == ("arrested", "liquid", "liquid")
     full = N_MOLECULES * MOMENT / float(np.linalg.det(CELL)) / MICROCOULOMB_PER_CM2
     for row, field in zip(curve.rows, fields, strict=True):
         polarization, cosine = row["polarization"], row["P1"]
@@ -145,19 +145,19 @@ def test_the_size_of_the_cell_is_corrected_at_zero_field_only(curves: list[Scan]
         assert [point.corrected for point in others] == [None, None]
 
 
-def test_freezing_is_seen_where_the_steps_get_small(curves: list[Scan]) -> None:
+def test_arrest_is_seen_where_the_steps_get_small(curves: list[Scan]) -> None:
     for curve in curves:
-        assert curve.onset.phases == ("liquid", "liquid", "arrested")
+        assert curve.arrest.phases == ("liquid", "liquid", "arrested")
 
 
-def test_atoms_that_still_fly_show_no_onset(caplog: pytest.LogCaptureFixture) -> None:
+def test_atoms_that_still_fly_show_no_arrest(caplog: pytest.LogCaptureFixture) -> None:
     samples = [draw_sample(field, 0.0) for field in FIELDS]
     for sample in samples:
         speeds = np.random.default_rng(2).normal(size=(1, 1, N_MOLECULES, 1, 3))
         flight = np.arange(400).reshape(-1, 1, 1, 1, 1) * 0.01 * speeds
         sample.positions.values[:] += flight.repeat(3, axis=3).reshape(400, 1, -1, 3)
     (curve,) = analyse(samples, ScanSettings())
-    assert curve.onset is None
+    assert curve.arrest is None
     assert (
         "without a field, from 0.25 to 0.5 ps the mean squared displacement grows as t^2.0"
         in caplog.text
@@ -186,8 +186,8 @@ def test_a_run_that_has_just_begun_is_left_out_by_its_name(
 
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:
     (curve,) = analyse([draw_sample(0.1, 0.2), draw_sample(0.2, 0.2)], ScanSettings())
-    assert (curve.polarization, curve.susceptibility, curve.onset) == (None, None, None)
-    for what in ("no line through polarizations", "no linear response", "no onset of arrest"):
+    assert (curve.polarization, curve.susceptibility, curve.arrest) == (None, None, None)
+    for what in ("no line through polarizations", "no linear response", "no field of arrest"):
         assert f"classical: {what}: " in caplog.text
 
 

@@ -55,8 +55,8 @@ def test_the_scan_has_every_number_with_its_error_at_each_field(
     assert of_quantity(found, "D of an infinite cell") == []  # needs a viscosity
     assert found.numbers["susceptibility from fluctuations at zero field, classical"].error > 0.0
     assert found.numbers["susceptibility, 2 beads"] == curves[1].polarization.susceptibility  # type: ignore[union-attr]
-    (onset, _) = of_quantity(found, "D over D at zero field")
-    assert str(onset.details["onset"]).startswith("diffusion is arrested (D below 0.1 of")
+    (arrest, _) = of_quantity(found, "D over D at zero field")
+    assert str(arrest.details["arrest"]).startswith("diffusion is arrested (D below 0.1 of")
     (classical, _) = of_quantity(found, "D from displacements")
     assert classical.details["lags at 0.3 V/angstrom (ps)"] == "0.07 to 0.15"
 
