@@ -42,14 +42,14 @@ class Reliability:
     slope: float
 
     def parts(self, quantity: str, unit: str, found: Calibration) -> tuple[Curve, Points]:
-        """The line of a perfect committee and the bins, as parts of a result.
+        """Return the line of a perfect committee and the bins, as parts of a result.
 
-        The line is a little above the diagonal: the mean of few members has an error of its own.
+        The line is a little above the diagonal, because the mean of few members fluctuates.
 
         Args:
-            quantity: such as ``"forces"``.
-            unit: of errors and spreads.
-            found: what the same errors say about the whole committee.
+            quantity: name of the quantity, such as ``"forces"``.
+            unit: unit of errors and spreads.
+            found: calibration from the same errors.
         """
         name, axis = f"rms error of {quantity}", (f"calibrated spread of {quantity}", unit)
         ends = np.array([0.0, 1.1 * float(self.spreads.max())])

@@ -15,7 +15,7 @@ def draw_parities(parities: Sequence[Parity]) -> Figure:
     """Draw predictions against references, with the root mean square error of each label.
 
     Args:
-        parities: of one quantity, one for each component or species.
+        parities: comparisons of one quantity, one for each component or species.
 
     Raises:
         ConfigError: they are of several quantities or units.

@@ -1,4 +1,4 @@
-"""Predictions against references: how far a model is from its labels, value by value."""
+"""Compare the predictions of a model with reference values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Parity:
     """Predictions of one quantity and the references that they are compared with.
 
     Attributes:
-        quantity: the name of it, for a reader, such as ``"dipole"``.
-        unit: of all values; ``"1"`` where they have none.
-        reference: shape ``(n,)``, in ``unit``.
-        prediction: shape ``(n,)``, in ``unit``.
-        label: name in the legend of a figure: a component, a species.
-        details: how the predictions were made, for a reader.
+        quantity: name of the quantity, such as ``"dipole"``.
+        unit: unit of all values; ``"1"`` if they have none.
+        reference: reference values, shape ``(n,)``, in ``unit``.
+        prediction: predicted values, shape ``(n,)``, in ``unit``.
+        label: name in the legend of a figure, such as a component or a species.
+        details: details of the predictions, for a reader.
 
     Raises:
-        RecordError: no values, or as many references as predictions are not given.
+        RecordError: there are no values, or their numbers differ.
     """
 
     quantity: str
@@ -44,5 +44,5 @@ class Parity:
 
     @property
     def rms_error(self) -> float:
-        """Root mean square of prediction less reference, in ``unit``."""
+        """Root mean square difference of predictions and references, in ``unit``."""
         return float(np.sqrt(np.mean((self.prediction - self.reference) ** 2)))

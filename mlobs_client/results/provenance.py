@@ -14,7 +14,7 @@ from typing import Final
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
 """Packages whose versions a result names."""
 OF_NETWORKS: Final = {"torch": "torch", "mace": "mace-torch"}
-"""Modules, and the packages whose versions a result names, too, where they were loaded."""
+"""Packages whose versions a result names if their modules were loaded, by these modules."""
 
 
 @dataclass(frozen=True)

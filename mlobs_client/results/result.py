@@ -42,8 +42,8 @@ class Points:
         x: shape ``(n,)``, in ``x_unit``.
         y: n estimates, all of one unit.
         label: name in the legend of a figure.
-        details: how the points were made, for a reader.
-        is_line: whether a figure joins the points, with a band: what is known between them, too.
+        details: details of the analysis, for a reader.
+        is_line: True if a figure joins the points by a line with a band.
 
     Raises:
         RecordError: there are no points, the numbers of x and y differ, or the units of y differ.
@@ -127,7 +127,7 @@ class Result:
         numbers: by their names.
         tensors: with their names.
         parities: predictions against references, in the order in which they are drawn.
-        provenance: where all of it comes from.
+        provenance: origin of the result.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Conserved quantities with their drift."""
+"""Compare the conserved quantities of several runs, with their drifts."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def conserved(
     estimator: str,
     provenance: Provenance | None = None,
 ) -> Result:
-    """The conserved quantity of several runs, from its first value on, with the drift.
+    """Return the changes of the conserved quantity of several runs since their starts, with drifts.
 
     Args:
         runs: times in atu and conserved quantity in Eh, each of shape ``(t,)``, by label.
-        n_atoms: of the system (for path integrals, times the number of beads).
-        estimator: which nuclei moved, for the legend of a figure, such as "classical nuclei".
-        provenance: where they come from.
+        n_atoms: number of atoms (for path integrals, times the number of beads).
+        estimator: kind of nuclei, for the legend of a figure, such as "classical nuclei".
+        provenance: origin of the runs.
 
     Raises:
-        ConfigError: no run, or no atoms.
-        RecordError: too short or not finite.
+        ConfigError: there are no runs, or no atoms.
+        RecordError: a run is too short, or numbers are not finite.
     """
     if not runs or n_atoms < 1:
         raise ConfigError(f"nothing to plot: {len(runs)} runs with {n_atoms} atoms")

@@ -1,7 +1,7 @@
-"""The trajectories of a campaign in static fields, as arrays.
+"""Read the runs of a campaign in static fields.
 
-What a run was is read from its own files: the field from the client file, the weight of this
-field, beads, temperature and whether there is a barostat from the input.
+The parameters of a run are read from its own files: the field from the client file, and the weight
+of this field, beads, temperature and barostat from the input.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class Sample:
     """The samples of one run, after its equilibration, in atomic units.
 
     Attributes:
-        name: of the run.
-        field: shape ``(3,)``, Eh/(e bohr).
-        n_beads: of the ring polymer.
+        name: name of the run.
+        field: field of the run, shape ``(3,)``, Eh/(e bohr).
+        n_beads: number of beads of the ring polymer.
         temperature: kT, Eh.
-        has_barostat: whether the cell changes along the run.
-        duration: of what is left, ps.
-        dipoles: ``[t, i]``, mean over beads, e bohr.
-        positions: ``[t, b, I, i]``, bohr, unwrapped, with cells.
-        positions_spacing: time between their samples, atu.
-        velocities: of the centroid, ``[t, I, i]``, bohr/atu.
-        velocities_spacing: time between their samples, atu.
-        masses: shape ``(n_atoms,)``, electron masses.
-        inputs: files that all of this was read from, for the provenance of a result.
+        has_barostat: True if the cell changes along the run.
+        duration: time between the first and the last sample, ps.
+        dipoles: dipoles, mean over beads, shape ``(t, 3)``, e bohr.
+        positions: unwrapped positions with cells, shape ``(t, n_beads, n_atoms, 3)``, bohr.
+        positions_spacing: time between samples of positions, atu.
+        velocities: velocities of the centroids, shape ``(t, n_atoms, 3)``, bohr/atu.
+        velocities_spacing: time between samples of velocities, atu.
+        masses: masses of the atoms, shape ``(n_atoms,)``, electron masses.
+        inputs: files that were read, for the provenance of a result.
     """
 
     name: str
@@ -70,12 +70,16 @@ class Sample:
 
 
 def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
-    """Read all runs that have begun; those that have not ended are named in the log.
+    """Read all runs that have begun; those that are not done are named in the log.
+
+    Args:
+        campaign: the campaign.
+        skip: equilibration that is left out.
 
     Raises:
         ConfigError: the input or the client file of a run cannot be read.
-        RecordError: a run that is done cannot be read, or is too short, or there is none at all,
-            or a run is not in a field, or in one of unknown strength.
+        RecordError: a run that is done cannot be read, or is too short; no run has begun; the
+            strength of a field is not known, or it changes; or an input has no temperature.
     """
     samples = []
     for name, run in campaign.runs.items():
@@ -130,14 +134,14 @@ def _read_sample(
 
 
 def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
-    """The sum over all forces, with their weights, of the fields of their clients.
+    """Add the fields of the clients that serve an input, times the weights of its forces.
 
     Args:
         ipi: the input.
-        clients: that serve it.
+        clients: the client files that serve it.
 
     Returns:
-        Shape ``(3,)``, Eh/(e bohr).
+        The field, shape ``(3,)``, Eh/(e bohr).
 
     Raises:
         RecordError: a field changes along the run, or its strength is not known.
@@ -171,7 +175,10 @@ def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
 
 
 def read_temperature(ipi: ipi_input.IpiInput) -> float:
-    """Temperature of the ensemble, kT, Eh.
+    """Return the temperature of the ensemble, kT, Eh.
+
+    Args:
+        ipi: the input.
 
     Raises:
         RecordError: the input has none.

@@ -40,17 +40,17 @@ from mlobs_client.results.zero_frequency import (
 from mlobs_client.structure import Array
 
 SPIKY: Final = 2.5
-"""Times the variance of Gaussians, above which that of the products themselves is believed, which
-is noisier: fluctuations that come in bursts have it."""
+"""Ratio to the variance of Gaussians above which the variance of the products is used, which is
+noisier; fluctuations that come in bursts exceed it."""
 
 OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
 
 FEWEST_OF_ONE: Final = 30
-"""Independent samples below which the error of a single element is not printed: the variance of one
-component is more skewed than the mean of three, and two of its errors would hold 0.91 of all."""
+"""Number of independent samples below which single elements have no error: the variance of one
+component is more skewed than the mean of three, and two errors would contain 91 % of all cases."""
 
 PER_FREEDOM: Final = 5.0
-"""Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
+"""Independent samples for each degree of freedom of Bartlett's sum over lags, by random series."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Covariance:
 
     Attributes:
         tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
-        errors: shape ``(k, k)``, one sigma, in the unit of the tensor; NaN where runs are too
-            short.
-        no_error: why the elements have no errors; empty where they have.
-        mean: of the diagonal.
+        errors: standard errors, shape ``(k, k)``, in the unit of the tensor; NaN if the runs are
+            too short.
+        no_error: reason if the elements have no errors; empty otherwise.
+        mean: mean of the diagonal.
     """
 
     tensor: Array
@@ -72,17 +72,18 @@ class Covariance:
 
 
 def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
-    """Covariance tensor of a vector along correlated, stationary runs.
+    """Return the covariance tensor of a vector along correlated, stationary runs.
 
-    Where fluctuations come in bursts, errors are those of the products, not of Gaussians. Where
-    one of three or more runs is too short, leaving out one run at a time gives the errors.
+    If fluctuations come in bursts, the errors are those of the products, not of Gaussians. If one
+    of three or more runs is too short, the errors are those of a jackknife over the runs.
 
     Args:
-        runs: each of shape ``(t, k)``, all in one unit; their mean is that of all.
-        interval: between samples, ps, for what estimates say where they have no error.
+        runs: vector along each run, shape ``(t, k)``, all in one unit; the mean of all runs is
+            subtracted.
+        interval: time between samples, ps, for the message if there is no error.
 
     Raises:
-        RecordError: no run, fewer than 10 samples in one, or not finite.
+        RecordError: there is no run, one has fewer than 10 samples, or numbers are not finite.
     """
     if not runs:
         raise RecordError("series: no run was given")
@@ -114,7 +115,7 @@ def _of_gaussians(
     max_lag = max(map(len, deviations)) // WINDOW
 
     def correlate(one: Array) -> Array:
-        """Up to twice the longest lag, with nothing where a run is shorter."""
+        """Return lags up to twice the longest one; zeros beyond the end of a shorter run."""
         known = autocorrelation(one, min(2 * max_lag, len(one) - 1))
         return np.pad(known, (0, 2 * max_lag + 1 - len(known)))
 
@@ -163,19 +164,19 @@ def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Arra
 
 
 def _sum_over_lags(products: Array, max_lag: int) -> Array:
-    """Over positive and negative lags, ``[..., lag]``, less the noise, which longer lags show."""
+    """Sum over positive and negative lags, ``[..., lag]``, minus the noise of longer lags."""
     within = products[..., 0] + 2.0 * products[..., 1 : max_lag + 1].sum(axis=-1)
     noise = 2.0 * products[..., max_lag + 1 :].sum(axis=-1)
     return np.asarray(np.maximum(within - noise, 0.5 * within))
 
 
 def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) -> Array:
-    """Variances of the means of products, where these scatter far more than those of Gaussians.
+    """Replace variances by those of the products that scatter far more than those of Gaussians.
 
     Args:
-        variances: of Gaussians, shape ``(i, j)``.
-        products: of each run, shape ``(t, i, j)``.
-        n_samples: of all runs.
+        variances: variances of the means of products of Gaussians, shape ``(i, j)``.
+        products: products along each run, shape ``(t, i, j)``.
+        n_samples: number of samples of all runs.
     """
     found = variances.copy()
     for i, j in np.ndindex(variances.shape):
@@ -186,24 +187,24 @@ def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) 
 
 
 def _relative(errors: Array, variances: Array | float) -> Array:
-    """Errors of variances over their values, 0 where nothing fluctuates.
+    """Return the errors of variances over their values; 0 if nothing fluctuates.
 
-    Where a variance comes out small by chance its error does too, and would not reach up to the
-    true value; so do those of its covariances. Errors are widened by the product of both.
+    If a variance is small by chance, so are its error and those of its covariances, which would not
+    contain the true values. Errors are widened by the product of the relative errors.
     """
     zero = np.zeros_like(errors)
     return np.asarray(np.divide(errors, variances, out=zero, where=np.asarray(variances) > 0.0))
 
 
 def _of_short_runs(runs: Sequence[Array]) -> Covariance:
-    """From three or more runs of which none knows its own errors, leaving out one at a time."""
+    """Return the covariance of three or more short runs, with errors by a jackknife over them."""
     means = np.array([run.mean(axis=0) for run in runs])
     squares = np.array([run.T @ run / len(run) for run in runs])
     of_means = means[:, :, None] * means[:, None, :]
     moments = np.stack([squares, of_means, np.broadcast_to(means[:, :, None], squares.shape)], 1)
 
     def tensor(average: Array) -> Array:
-        """The common mean is off by what means of runs scatter, over their number."""
+        """Correct for the variance of the common mean, that of the means over their number."""
         common = np.outer(average[2, :, 0], average[2, :, 0])
         return np.asarray(average[0] - common + (average[1] - common) / (len(runs) - 1))
 
