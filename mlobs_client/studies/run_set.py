@@ -141,7 +141,7 @@ class RunSet:
         """
         read = self._read(name)
         of = QUANTITIES[name].members
-        members = [values[of] for _, values in read if of in values]
+        members = [values[of] for _, values in read if of in values and values[of].shape[2] > 1]
         return self._select(
             [steps for steps, _ in read],
             [values[name].mean(axis=1) for _, values in read],

@@ -43,7 +43,7 @@ def averages_nothing(campaign: Campaign) -> bool:
     """Return whether the first run writes no ``<properties>``, which could be averaged.
 
     Args:
-        campaign: the field scan.
+        campaign: any campaign.
 
     Raises:
         ConfigError: its files cannot be read.

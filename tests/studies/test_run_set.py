@@ -95,6 +95,23 @@ def test_any_observable_is_read_from_extras_as_the_mean_over_beads(tmp_path: Pat
         RunSet([tmp_path / "simulation"]).observable("dipol")
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_one_member_is_no_committee(tmp_path: Path, n_members: int) -> None:
+    prefix, record = tmp_path / "simulation", tmp_path / "observables.h5"
+    tensors = np.random.default_rng(3).normal(size=(20, 2, n_members, 3, 3))
+    write_run(prefix, np.zeros((20, 3)), LENGTH)
+    recorded = {"polarizability": tensors.mean(axis=2), "committee_polarizabilities": tensors}
+    write_record(record, prefix, {**recorded, "dipole": np.zeros((20, 2, 3))})
+    prefix.with_name("simulation.dipole_0").unlink()
+    members = RunSet([prefix], records=[record]).polarizabilities().members
+    if n_members == 1:
+        assert members is None
+    else:
+        assert members is not None
+        right = np.moveaxis(tensors.mean(axis=1), 1, 0)
+        np.testing.assert_allclose(members[0], right, rtol=1e-12)
+
+
 def test_velocities_of_fewer_beads_than_charges_are_refused(tmp_path: Path) -> None:
     prefix, record = write(tmp_path, 2)
     prefix.with_name("simulation.v_1.xyz").unlink()
