@@ -1,4 +1,4 @@
-"""Conserved quantities with their drift."""
+"""Conserved quantities with their drifts."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def conserved(
     estimator: str,
     provenance: Provenance | None = None,
 ) -> Result:
-    """The conserved quantity of several runs, from its first value on, with the drift.
+    """Return the conserved quantity of several runs, relative to its first value, with the drift.
 
     Args:
         runs: times in atu and conserved quantity in Eh, each of shape ``(t,)``, by label.
-        n_atoms: of the system (for path integrals, times the number of beads).
+        n_atoms: number of atoms of the system (for path integrals, times the number of beads).
         estimator: which nuclei moved, for the legend of a figure, such as "classical nuclei".
-        provenance: where they come from.
+        provenance: where the runs come from.
 
     Raises:
-        ConfigError: no run, or no atoms.
-        RecordError: too short or not finite.
+        ConfigError: there is no run, or there are no atoms.
+        RecordError: a run is too short, or a value is not finite.
     """
     if not runs or n_atoms < 1:
         raise ConfigError(f"nothing to plot: {len(runs)} runs with {n_atoms} atoms")

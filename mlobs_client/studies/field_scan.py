@@ -1,6 +1,6 @@
-"""Runs of a liquid in static fields: what each of them says, and all of them together.
+"""Analyse runs of a liquid in static fields, each field alone and all of them together.
 
-The liquid is water, or another one of molecules with an oxygen and two hydrogens.
+The liquid is water, or another one whose molecules have an oxygen and two hydrogens.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """ScanSettings of the analysis of a field scan.
+    """Settings of the analysis of a field scan.
 
     Attributes:
-        n_blocks: of all runs of one field together, for the errors of distributions and diffusion.
-        window: lags from which the diffusion is read, ps; a quarter to half of a block without.
-        viscosity: mPa s, at zero field, for the correction of the diffusion for the size of the
-            cell; without, there is none.
+        n_blocks: number of blocks of all runs of one field together, for the errors of
+            distributions and diffusion.
+        window: lags from which the diffusion coefficient is computed, ps; None for a quarter to
+            half of a block.
+        viscosity: viscosity at zero field, mPa s, with which the diffusion coefficient is corrected
+            for the size of the cell; None for no correction.
         fraction: fraction of the diffusion coefficient at zero field below which diffusion counts
             as arrested.
     """
@@ -76,19 +78,21 @@ class Point:
     """Results of the runs with one field and one number of beads.
 
     Attributes:
-        field: along the direction of the scan, V/angstrom; the first component of this direction
-            that is not zero is positive.
-        n_runs: how many there are.
-        duration: of all together, without what was skipped, ps.
-        polarization: along the direction of the scan, uC/cm^2; None where it cannot be told.
+        field: field along the direction of the scan, V/angstrom; the first component of this
+            direction that is not zero is positive.
+        n_runs: number of runs.
+        duration: time of all runs together, without what was skipped, ps.
+        polarization: polarization along the direction of the scan, uC/cm^2; None if it cannot be
+            determined.
         bond_length: mean O-H distance within molecules, angstrom.
         bonds: distribution of these distances.
         pairs: O-O radial distribution function.
-        orientation: of the bisectors of the molecules to the direction of the scan.
-        displacements: diffusion of the oxygen atoms, from how far they get.
-        velocities: the same diffusion from how long they keep their velocity.
-        corrected: the first of these for an infinite cell; None without a viscosity, which is
-            that at zero field.
+        orientation: orientation of the bisectors of the molecules relative to the direction of the
+            scan.
+        displacements: diffusion of the oxygen atoms, from their displacements.
+        velocities: the same diffusion, from the correlation of their velocities.
+        corrected: diffusion coefficient from displacements for an infinite cell; None without a
+            viscosity, and in a field, as the viscosity is that at zero field.
     """
 
     field: float
@@ -109,11 +113,11 @@ class Scan:
     """All fields of one number of beads.
 
     Attributes:
-        n_beads: 1 is classical.
-        points: with increasing field, from negative ones on.
-        polarization: the line through the polarizations of the points; None where there are fewer
-            than 3 fields.
-        susceptibility: linear response, from the fluctuations at zero field; None where these are
+        n_beads: number of beads; 1 is classical.
+        points: results in order of increasing field, negative ones first.
+        polarization: the line through the polarizations of the points; None if there are fewer than
+            3 fields.
+        susceptibility: linear response, from the fluctuations at zero field; None if these are
             unknown.
         onset: field above which diffusion is arrested, with the same points in the same order; None
             if there is no diffusion at zero field.
@@ -127,12 +131,12 @@ class Scan:
 
     @property
     def label(self) -> str:
-        """As a figure names it."""
+        """The name of this curve in figures."""
         return "classical" if self.n_beads == 1 else f"{self.n_beads} beads"
 
     @cached_property
     def rows(self) -> list[dict[str, Estimate | None]]:
-        """Everything that has an error bar, by names, for each point; None where it is unknown."""
+        """Everything that has an error bar, by name, for each point; None where it is unknown."""
         ratios = (None,) * len(self.points) if self.onset is None else self.onset.ratio
         return [
             {
@@ -153,11 +157,11 @@ class Scan:
 
 
 def analyse(samples: Sequence[Sample], settings: ScanSettings) -> list[Scan]:
-    """Make one curve for each number of beads; runs of the same field are taken together.
+    """Make one curve for each number of beads; runs in the same field are combined.
 
     Raises:
-        RecordError: the runs cannot be of one scan, or are all too short; where only some fields
-            have runs that are too short, these are left out and named in the log.
+        RecordError: the runs cannot be of one scan, or are all too short; if only some fields have
+            runs that are too short, these fields are left out and named in the log.
     """
     direction, groups = group_by_field(samples)
     curves = [
@@ -165,7 +169,7 @@ def analyse(samples: Sequence[Sample], settings: ScanSettings) -> list[Scan]:
         for n_beads, by_field in groups.items()
     ]
     if not any(curve.points for curve in curves):
-        raise RecordError("no field has runs that can be analysed, see the warnings; run longer")
+        raise RecordError("no field has runs that can be analysed (see the warnings); run longer")
     return [curve for curve in curves if curve.points]
 
 
@@ -260,7 +264,7 @@ def _analyse_point(runs: FieldRuns, direction: Array, settings: ScanSettings) ->
 
 
 def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
-    """O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
+    """Return O-H lengths ``[t, b, bond]``, angstrom, and bisectors ``[t, b, molecule, i]``."""
     bonds = find_bonds(sample.start)
     vectors = bonds.vectors(sample.positions.values, sample.positions.cells)
     lengths = np.linalg.norm(vectors, axis=-1) / ANGSTROM
@@ -270,7 +274,7 @@ def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
 def _measure_diffusion(
     samples: Sequence[Sample], chosen: Array, settings: ScanSettings
 ) -> tuple[Diffusion, Diffusion]:
-    """From displacements and from velocities, with the same lags."""
+    """Return the diffusion from displacements and from velocities, with the same lags."""
     weights = samples[0].masses
     displacements = diffusion_from_displacements(
         [sample.positions.values.mean(axis=1) for sample in samples],  # of the centroid

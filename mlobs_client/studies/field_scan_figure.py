@@ -26,7 +26,7 @@ ESTIMATORS: Final = {
     "D": "diffusion: centroids",
     "MSD": "diffusion: centroids",
 }
-"""Names of the averages over beads, by the first words of quantities."""
+"""Names of the averages over beads, by the first words of the names of quantities."""
 
 PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
 """epsilon_0 in uC/cm^2 per V/angstrom."""
@@ -38,7 +38,7 @@ DRAWN: Final = (
     "D from displacements",
     "D from velocities",
 )
-"""Quantities of a scan that the figure against the field shows."""
+"""Quantities of a scan that the figure shows against the field."""
 
 DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
     lambda point: point.bonds,
@@ -48,17 +48,17 @@ DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
 
 
 def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
-    """Everything that has an error, against the field: polarization, lengths, angles, diffusion.
+    """Return all that has an error against the field: polarization, lengths, angles, diffusion.
 
-    With the polarization that the fluctuations at zero field predict, from the one there, as a
-    line. The figure shows :data:`DRAWN`.
+    A line shows the polarization that the fluctuations at zero field predict, from the polarization
+    at zero field on. The figure shows :data:`DRAWN`.
 
     Args:
-        curves: classical and quantum ones.
-        provenance: where they come from.
+        curves: classical and quantum curves.
+        provenance: where the curves come from.
 
     Raises:
-        ConfigError: no curve.
+        ConfigError: there is no curve.
     """
     _check(curves)
     numbers = {name: one for curve in curves for name, one in _numbers(curve)}
@@ -72,14 +72,14 @@ def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) 
 
 
 def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
-    """Distributions of O-H lengths, O-O distances and orientations, a curve for each field.
+    """Return distributions of O-H lengths, O-O distances and orientations, one for each field.
 
     Args:
-        curves: classical and quantum ones.
-        provenance: where they come from.
+        curves: classical and quantum curves.
+        provenance: where the curves come from.
 
     Raises:
-        ConfigError: no curve.
+        ConfigError: there is no curve.
     """
     _check(curves)
     return Result(
@@ -116,7 +116,7 @@ def _numbers(curve: Scan) -> Iterator[tuple[str, Estimate]]:
 
 
 def _linear_response(curve: Scan) -> Iterator[Points]:
-    """The line of the polarization; none where the response or its start is not known."""
+    """Yield the line of the polarization, unless its slope or its start is not known."""
     at_zero = next((one.polarization for one in curve.points if one.field == 0.0), None)
     if at_zero is None or curve.susceptibility is None:
         return
@@ -136,7 +136,7 @@ def _linear_response(curve: Scan) -> Iterator[Points]:
 
 
 def _points(curve: Scan) -> Iterator[Points]:
-    """All rows of a scan, and how long the runs are."""
+    """Yield all rows of a scan, and the times and numbers of its runs."""
     for name in curve.rows[0]:
         known = [
             (point.field, one)
@@ -159,7 +159,7 @@ def _points(curve: Scan) -> Iterator[Points]:
 
 
 def _details(curve: Scan, name: str) -> Iterator[tuple[str, str | float]]:
-    """Yield how one quantity was computed, by the names of details."""
+    """Yield details of how one quantity was computed, with their names."""
     of_beads = (text for begin, text in ESTIMATORS.items() if name.startswith(begin))
     yield ESTIMATOR, "classical nuclei" if curve.n_beads == 1 else next(of_beads)
     if name == "polarization" and curve.polarization is not None:

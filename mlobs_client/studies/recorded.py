@@ -64,7 +64,7 @@ def _open(run: Run, path: Path) -> list[Record]:
 
 
 def _extras(run: Run, records: Sequence[Record]) -> list[Extras]:
-    """Read the rows of steps and beads, and observables that identify the run."""
+    """Read the rows at all steps and beads, and observables that identify the run."""
     found = [run.extras(ROW)]
     if len(records) > 1:
         found.append(run.extras(FILE))

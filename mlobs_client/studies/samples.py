@@ -1,7 +1,8 @@
 """The trajectories of a campaign in static fields, as arrays.
 
-What a run was is read from its own files: the field from the client file, the weight of this
-field, beads, temperature and whether there is a barostat from the input.
+The conditions of a run are read from its own files: the field from the client file; and from the
+input the weight of this field, the number of beads, the temperature and whether there is a
+barostat.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ class Sample:
     """The samples of one run, after its equilibration, in atomic units.
 
     Attributes:
-        name: of the run.
-        field: shape ``(3,)``, Eh/(e bohr).
-        n_beads: of the ring polymer.
+        name: name of the run.
+        field: electric field, shape ``(3,)``, Eh/(e bohr).
+        n_beads: number of beads of the ring polymer.
         temperature: kT, Eh.
-        has_barostat: whether the cell changes along the run.
-        duration: of what is left, ps.
-        dipoles: ``[t, i]``, mean over beads, e bohr.
-        positions: ``[t, b, I, i]``, bohr, unwrapped, with cells.
-        positions_spacing: time between their samples, atu.
-        velocities: of the centroid, ``[t, I, i]``, bohr/atu.
-        velocities_spacing: time between their samples, atu.
-        masses: shape ``(n_atoms,)``, electron masses.
+        has_barostat: True if the cell changes along the run.
+        duration: time of what is left, ps.
+        dipoles: dipoles ``[t, i]``, mean over beads, e bohr.
+        positions: unwrapped positions ``[t, b, I, i]``, bohr, with cells.
+        positions_spacing: time between samples of positions, atu.
+        velocities: velocities of the centroids, ``[t, I, i]``, bohr/atu.
+        velocities_spacing: time between samples of velocities, atu.
+        masses: masses of the atoms, shape ``(n_atoms,)``, electron masses.
         inputs: files that all of this was read from, for the provenance of a result.
     """
 
@@ -74,8 +75,8 @@ def read_samples(campaign: Campaign, skip: Skip) -> list[Sample]:
 
     Raises:
         ConfigError: the input or the client file of a run cannot be read.
-        RecordError: a run that is done cannot be read, or is too short, or there is none at all,
-            or a run is not in a field, or in one of unknown strength.
+        RecordError: a run that is done cannot be read or is too short; there is no run at all; or a
+            run is not in a field, or is in one of unknown strength.
     """
     samples = []
     for name, run in campaign.runs.items():
@@ -130,11 +131,11 @@ def _read_sample(
 
 
 def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
-    """The sum over all forces, with their weights, of the fields of their clients.
+    """Return the sum over all forces, with their weights, of the fields of their clients.
 
     Args:
         ipi: the input.
-        clients: that serve it.
+        clients: client files that serve it.
 
     Returns:
         Shape ``(3,)``, Eh/(e bohr).
@@ -146,14 +147,14 @@ def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
     for client in clients:
         if client.config.field is not None and client.config.field.reduced and ipi.barostatted:
             raise RecordError(
-                f"{client.path}: [field] reduced = true holds the voltages, and {ipi.path} has a "
-                "barostat, so that the field changes along the run; a field scan at constant "
+                f"{client.path}: [field] reduced = true fixes the voltages, and {ipi.path} has a "
+                "barostat, so the field changes along the run; a field scan at constant "
                 "pressure needs reduced = false"
             )
         if client.config.displacement is not None:
             raise RecordError(
-                f"{client.path}: [displacement] holds no field, which changes along the run; a "
-                "field scan needs runs with [field]"
+                f"{client.path}: [displacement] does not fix the field, which changes along the "
+                "run; a field scan needs runs with [field]"
             )
         if client.config.field is not None and not any(
             service.get(force.forcefield) is client for force in ipi.forces
@@ -171,7 +172,7 @@ def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
 
 
 def read_temperature(ipi: ipi_input.IpiInput) -> float:
-    """Temperature of the ensemble, kT, Eh.
+    """Return the temperature of the ensemble, kT, Eh.
 
     Raises:
         RecordError: the input has none.
