@@ -59,7 +59,7 @@ class Quantity:
         unit: Hartree atomic unit; :data:`mlobs_client.units.USER_UNITS` has the one that users see.
         meaning: its meaning, with sign and index order.
         wire_name: key in the extras of i-PI.
-        per: the object that has one value: the structure, an atom, a bead or a grid point.
+        per: the object to which one value belongs: the structure, an atom, a bead or a grid point.
         axes: shape of one value.
         is_symmetric: True if the last two axes can be interchanged.
         derivative: relation to the observable whose derivative it is, if any.
@@ -68,8 +68,8 @@ class Quantity:
         label: default key in data sets; empty if the user has to give one.
         members: name of the row of committee members; empty if there is none.
         spread: name of the row of the standard deviation over members; for scalars only.
-        members_of: name of the quantity if this is the row of its members; their axis is the first
-            one.
+        members_of: name of the quantity if this is the row of its members; the axis of the members
+            is the first one.
     """
 
     name: str

@@ -85,7 +85,7 @@ class Prediction:
         forces: minus the gradient of ``energy``, shape ``(n_atoms, 3)``, Eh/bohr.
         virial: -dE/d(strain) = -V sigma, shape ``(3, 3)``, Eh; None if a model has no strain
             derivative.
-        observables: observables by the names of :mod:`mlobs_client.quantities`, atomic units.
+        observables: observables, named as in :mod:`mlobs_client.quantities`, atomic units.
 
     Raises:
         EvaluationError: shapes are wrong, or a number is not finite.

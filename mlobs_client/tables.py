@@ -34,7 +34,7 @@ class Table(BaseModel):
     def _old_names_are_refused(cls, content: object) -> object:
         for old, new in cls.RENAMED.items():
             if isinstance(content, dict) and old in content:
-                raise ValueError(f"the setting {old!r} is called {new!r} now")
+                raise ValueError(f"the setting {old!r} is now called {new!r}")
         return content
 
 

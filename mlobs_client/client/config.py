@@ -273,12 +273,12 @@ class ClientConfig(Table):
 
     @property
     def coupling_table(self) -> str:
-        """The name of the table that acts on the dipole, [field] or [displacement], or empty."""
+        """The table that acts on the dipole, [field] or [displacement], by name; empty if none."""
         return "".join(f"[{name}]" for name in self.terms)
 
     @property
     def coupling(self) -> UniformFieldTable | None:
-        """The table that acts on the dipole, [field] or [displacement]; None without."""
+        """The table that acts on the dipole, [field] or [displacement]; None without either."""
         return self.displacement or self.field
 
     @model_validator(mode="after")

@@ -30,9 +30,10 @@ def check_needs(config: ClientConfig) -> None:
 
 
 def check_tables(config: ClientConfig) -> None:
-    """Check that each observable that a table needs is given by another.
+    """Check that each observable that a table needs is given by another table.
 
-    An ASE calculator is assumed to give a dipole, since this is known only once it is made.
+    An ASE calculator is assumed to give a dipole, since whether it does is known only once it is
+    made.
 
     Args:
         config: the client file.

@@ -133,7 +133,7 @@ class ClientSession:
             A reply for each structure, Hartree atomic units.
 
         Raises:
-            ConfigError: i-PI sends a different number of atoms from that in the client file.
+            ConfigError: the number of atoms that i-PI sends is not that of the client file.
             EvaluationError: a model gave NaN or cannot evaluate a structure, or a prediction
                 exceeds [limits]; the structures of the request are written to ``refused.xyz``.
         """

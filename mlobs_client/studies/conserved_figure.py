@@ -24,7 +24,7 @@ def conserved(
     estimator: str,
     provenance: Provenance | None = None,
 ) -> Result:
-    """Return the conserved quantity of several runs, relative to its first value, with the drift.
+    """Return the conserved quantity of several runs, relative to its first value, with its drift.
 
     Args:
         runs: times in atu and conserved quantity in Eh, each of shape ``(t,)``, by label.

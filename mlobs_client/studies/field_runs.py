@@ -28,7 +28,7 @@ files give with few digits."""
 
 @dataclass(frozen=True)
 class FieldRuns:
-    """The runs with one field and one number of beads.
+    """The runs in one field with one number of beads.
 
     Attributes:
         field: field along the direction of the scan, V/angstrom.
@@ -81,7 +81,8 @@ def group_by_field(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Fie
 
     Returns:
         The direction of the scan, a unit vector of shape ``(3,)`` whose first nonzero component is
-        positive; and by increasing number of beads, the runs of each field, with increasing field.
+        positive; and, by increasing number of beads, the runs in each field, in order of increasing
+        field.
 
     Raises:
         RecordError: the fields are not along one line, or all are zero; or runs differ in more than

@@ -75,7 +75,7 @@ class ScanSettings:
 
 @dataclass(frozen=True)
 class Point:
-    """Results of the runs with one field and one number of beads.
+    """Results of the runs in one field with one number of beads.
 
     Attributes:
         field: field along the direction of the scan, V/angstrom; the first component of this
@@ -110,7 +110,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Scan:
-    """All fields of one number of beads.
+    """Results in all fields for one number of beads.
 
     Attributes:
         n_beads: number of beads; 1 is classical.

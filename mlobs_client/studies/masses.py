@@ -110,7 +110,7 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
     Args:
         masses: masses of its atoms.
         velocities: velocities of its atoms, shape ``(t, n_atoms, 3)``, bohr/atu.
-        temperature: kT of the thermostats, Eh; None if it is unknown, or without thermostats.
+        temperature: kT of the thermostats, Eh; None if it is unknown or there are no thermostats.
         where: the run, for messages.
 
     Raises:

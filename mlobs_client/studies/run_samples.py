@@ -235,7 +235,7 @@ def find_stretches(run: Run, steps: Integers) -> list[slice]:
     lengths = [one.stop - one.start for one in found]
     if max(lengths) < SHORTEST:
         raise RecordError(
-            f"{run.prefix}: at most {max(lengths)} samples follow each other between exchanges, "
+            f"{run.prefix}: at most {max(lengths)} consecutive samples between exchanges, "
             "too few for a spectrum; exchange less often, with a larger <stride> in <remd>"
         )
     return [one for one in found if one.stop - one.start >= SHORTEST]

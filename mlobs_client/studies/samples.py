@@ -1,7 +1,7 @@
 """The trajectories of a campaign in static fields, as arrays.
 
-The conditions of a run are read from its own files: the field from the client file; and from the
-input the weight of this field, the number of beads, the temperature and whether there is a
+The conditions of a run are read from its own files: the client file gives the field; the input
+gives the weight of this field, the number of beads, the temperature and whether there is a
 barostat.
 """
 
@@ -46,7 +46,7 @@ class Sample:
         velocities: velocities of the centroids, ``[t, I, i]``, bohr/atu.
         velocities_spacing: time between samples of velocities, atu.
         masses: masses of the atoms, shape ``(n_atoms,)``, electron masses.
-        inputs: files that all of this was read from, for the provenance of a result.
+        inputs: files from which all of this was read, for the provenance of a result.
     """
 
     name: str

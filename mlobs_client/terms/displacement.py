@@ -1,5 +1,4 @@
-"""A fixed electric displacement, as in an open circuit; a closed circuit fixes the field
-instead."""
+"""A fixed electric displacement, as in an open circuit; a closed circuit fixes the field."""
 
 from __future__ import annotations
 
@@ -44,10 +43,10 @@ class FixedDisplacement:
     branch is that of the first structure, and the positions have to stay unwrapped; the term has no
     memory.
 
-    There are two conditions, which differ under strain. Either the vector D is fixed, or (with a
-    ``reference_cell``) its flux through the faces of the cell is, which is the free charge on the
-    plates of a capacitor that is deformed: D = (V_0/V) D_0 h_0^{-1} h, with the lattice vectors as
-    rows of h.
+    There are two conditions, which differ under strain: the vector D is fixed or, with a
+    ``reference_cell``, the flux of D through the faces of the cell, which is the free charge on the
+    plates of a capacitor that is deformed. Then D = (V_0/V) D_0 h_0^{-1} h, with the lattice
+    vectors as rows of h.
 
     Attributes:
         displacement: shape ``(3,)``, D in atomic units of a field, Eh/(e bohr).

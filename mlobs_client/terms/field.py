@@ -31,8 +31,8 @@ class UniformField:
     :math:`\mu + \alpha F` and its gradient. The dipoles of committee members remain those at zero
     field.
 
-    There are two conditions, which differ under strain. Either the vector F is fixed, or (with a
-    ``reference_cell``) its voltages :math:`F \cdot a_i` along the lattice vectors are, as with
+    There are two conditions, which differ under strain: the vector F is fixed or, with a
+    ``reference_cell``, the voltages :math:`F \cdot a_i` along the lattice vectors, as with
     electrodes that move with the cell; then F follows the cell. At fixed F, an ion that has moved
     through the cell by a lattice vector changes the virial by the work on its quantum, because its
     path becomes longer under strain; at fixed voltages it does not. The first condition gives the
@@ -106,7 +106,7 @@ def _symmetric(tensor: Array, axes: tuple[int, int] = (0, 1)) -> Array:
 
 
 SAME_TRAJECTORY: Final = 1.0
-"""Largest root mean square distance over atoms between steps and beads of one trajectory, bohr."""
+"""Largest root mean square displacement of atoms between steps or beads of one trajectory, bohr."""
 
 JUMP_TOLERANCE: Final = 0.25
 """Largest deviation of a jump from a whole lattice vector, in lattice vectors."""

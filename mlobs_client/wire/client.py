@@ -34,7 +34,7 @@ def serve(connection: Connection, transport: Transport, respond: Responder) -> N
         ServerGone: the server disappeared without EXIT.
         ProtocolError: a message or a reply violates the protocol.
         StopRequested: the client was asked to finish; it has sent all requested results, provided
-            that the server reads.
+            that the server reads them.
     """
     while True:
         event = connection.next_event()

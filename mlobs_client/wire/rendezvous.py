@@ -2,9 +2,9 @@
 
 ``mlobs run --listen`` writes a file that only its owner can read, with a password. The relay sends
 a random challenge; the client answers with the ``<address>`` that it wants to serve, and with a
-code that cannot be computed from challenge and ``<address>`` without the password (HMAC, RFC 2104).
-So the password itself is never sent over the network, and an answer that somebody has recorded is
-worthless. The messages of i-PI that follow are neither encrypted nor signed.
+code that cannot be computed from the challenge and the ``<address>`` without the password (HMAC,
+RFC 2104). So the password itself is never sent over the network, and an answer that somebody has
+recorded is worthless. The messages of i-PI that follow are neither encrypted nor signed.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def receive_line(stream: socket.socket, patience: float) -> str:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         line += byte
         if len(line) > MAX_LINE:
-            raise RemoteProtocolError(f"a line of more than {MAX_LINE} bytes")
+            raise RemoteProtocolError(f"a line has more than {MAX_LINE} bytes")
     try:
         return line[:-1].decode()
     except UnicodeDecodeError:

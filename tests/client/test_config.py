@@ -64,7 +64,7 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
         ({"observables": {"extras": ["forces"]}}, "i-PI already has the forces"),
         (
             {"observables": {"every": 5}},
-            "the setting 'every' is called 'stride' now in [observables]",
+            "the setting 'every' is now called 'stride' in [observables]",
         ),
         ({"observables": {"stride": 0}}, "stride = 0 must be at least 1"),
         (

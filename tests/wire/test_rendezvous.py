@@ -121,7 +121,7 @@ def test_who_says_a_greeting_letter_by_letter_is_not_waited_for() -> None:
 
 
 def test_a_greeting_without_end_is_cut_off() -> None:
-    with pytest.raises(RemoteProtocolError, match="a line of more than 4096 bytes"):
+    with pytest.raises(RemoteProtocolError, match="a line has more than 4096 bytes"):
         admit(b"x" * (MAX_LINE + 1))
 
 
