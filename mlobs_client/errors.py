@@ -3,11 +3,11 @@
 ::
 
     MlobsError
-    ├── ConfigError            a setting in TOML, XML or a command line is impossible
-    ├── ModelError             a model file is missing, corrupt, untrusted or for other species
+    ├── ConfigError            a setting in TOML, in XML or on the command line is impossible
+    ├── ModelError             a model file is missing, corrupt, untrusted or made for other species
     ├── MissingObservable      a formula needs a quantity that no model gives
-    ├── EvaluationError        a model gave NaN, a wrong shape, or cannot treat this structure
-    ├── TransportError         the server does not exist, disappeared or cannot be reached
+    ├── EvaluationError        a model gave NaN or a wrong shape, or cannot treat this structure
+    ├── TransportError         the server does not exist, has disappeared or cannot be reached
     │   └── ServerGone         the server disappeared without EXIT
     ├── ProtocolError          a message violated the i-PI protocol
     │   ├── RemoteProtocolError   the message came from the other side
@@ -26,7 +26,7 @@ class MlobsError(Exception):
 
 
 class ConfigError(MlobsError):
-    """A setting in TOML, XML or a command line is impossible."""
+    """A setting in TOML, in XML or on the command line is impossible."""
 
 
 class ModelError(MlobsError):
@@ -38,11 +38,11 @@ class MissingObservable(MlobsError):
 
 
 class EvaluationError(MlobsError):
-    """A model gave NaN, a wrong shape, or cannot treat this structure."""
+    """A model gave NaN or a wrong shape, or cannot treat this structure."""
 
 
 class TransportError(MlobsError):
-    """The server does not exist, disappeared or cannot be reached."""
+    """The server does not exist, has disappeared or cannot be reached."""
 
 
 class ServerGone(TransportError):

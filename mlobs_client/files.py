@@ -1,4 +1,4 @@
-"""Write files atomically, so that an interrupted write leaves the previous file: JSON and CSV."""
+"""Write JSON and CSV files atomically: an interrupted write leaves the previous file in place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def replacing(
         path: path of the file.
         mode: permissions, minus those that the umask forbids.
         writer: distinguishes processes that may write the same file at the same time.
-        error: error to raise if it cannot be written; its text names the file and the reason.
+        error: error to raise if the file cannot be written; its text names the file and the reason.
 
     Yields:
         A path to write to. That file replaces ``path`` at the end of the block, and is removed if
@@ -41,8 +41,8 @@ def replacing(
         draft.replace(path)
     except OSError as reason:
         raise error(
-            f"{path}: cannot be written: {reason.strerror or reason}; correct that, and give the "
-            "same command again, which continues from the present files"
+            f"{path}: cannot be written: {reason.strerror or reason}; correct this, then "
+            "repeat the command, which continues from the existing files"
         ) from reason
     finally:
         with contextlib.suppress(OSError):  # on a full disk, this makes room for other files
@@ -81,7 +81,7 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
 def read_json(
     path: Path, remedy: str = "put it back, or train into another folder"
 ) -> dict[str, Any]:
-    """Read a file of :func:`write_json`.
+    """Read a file written by :func:`write_json`.
 
     Args:
         path: path of the file.
@@ -100,11 +100,11 @@ def read_json(
 
 
 def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -> None:
-    """Write a table with a line of headers, atomically.
+    """Write a table with a header line, atomically.
 
     Args:
         path: path of the file.
-        columns: columns of one length by their headers; None and NaN become empty cells.
+        columns: columns of equal length, by their headers; None and NaN become empty cells.
 
     Raises:
         RecordError: the file cannot be written.
@@ -116,10 +116,10 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[str | float | None]]) -
 
 
 def data_frame(columns: Mapping[str, Any]) -> DataFrame:
-    """Make a data frame of pandas.
+    """Make a pandas data frame.
 
     Args:
-        columns: columns of one length by their headers.
+        columns: columns of equal length, by their headers.
 
     Raises:
         RecordError: pandas is not installed.

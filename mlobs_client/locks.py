@@ -1,7 +1,7 @@
-"""Locks of files, such as the log of a folder in which a process works.
+"""File locks, for example on the log of a folder in which a process works.
 
 The kernel releases a lock when the last process that holds the open file has ended, for any reason.
-Children can inherit the descriptor, which no library for locks allows.
+Children can inherit the descriptor, which no locking library allows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def lock(descriptor: int, path: Path) -> bool:
-    """Lock an open file like :func:`try_lock`; warn and return True if the system has no locks."""
+    """Lock an open file like :func:`try_lock`; without locks, warn and return True."""
     try:
         return try_lock(descriptor)
     except OSError as error:
@@ -48,7 +48,7 @@ def lock(descriptor: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[int | None]:
-    """Lock a file, which is created if it does not exist; nothing is written into it.
+    """Lock a file, which is created if it does not exist; nothing is written to it.
 
     Yields:
         The descriptor of the lock, for children that may outlive us; None if another process holds
@@ -74,7 +74,7 @@ def in_turn(path: Path, patience: float = PATIENCE) -> Iterator[None]:
         patience: longest time to wait, s.
 
     Raises:
-        LaunchError: another process holds it for longer, or the file cannot be written.
+        LaunchError: another process holds the lock for longer, or the file cannot be written.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -83,7 +83,7 @@ def in_turn(path: Path, patience: float = PATIENCE) -> Iterator[None]:
                 yield
                 return
         if time.monotonic() >= deadline:
-            raise LaunchError(f"another process has locked {path} for {patience:g} s; wait for it")
+            raise LaunchError(f"another process has held {path} for {patience:g} s; wait for it")
         time.sleep(PAUSE)
 
 
@@ -96,11 +96,11 @@ def is_held(log: Path) -> bool:
 
 
 def find_holders(log: Path) -> dict[int, int]:
-    """Return the processes that hold the lock of a log, and for each the process that took it.
+    """Return the processes that hold the lock of a log, each with the process that took it.
 
     A child inherits a lock without taking it. Only Linux gives this information, and only for
-    visible processes: those on other machines are missing, and the process that took the lock is 0
-    or -1 if it is invisible.
+    visible processes: those on other machines are missing, and the process that took the lock is
+    given as 0 or -1 if it is invisible.
 
     Raises:
         LaunchError: the log does not exist.

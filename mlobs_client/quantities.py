@@ -2,14 +2,14 @@
 
 Everything that depends on an observable is derived from its row: the names of its members in a
 committee, the column of a record, the key in extras, the derivatives that are compared with finite
-differences, unit and components in a report of training, and the table of a client file.
+differences, the unit and the components in a training report, and the table of a client file.
 
 ``wire_name`` is the key in the JSON extras of i-PI; it differs from our name if other programs
 already read that key. Large quantities are written to the record, small ones may be in the extras.
 
-Members are sent as by i-PI's ffcommittee, mean + alpha (member - mean), with the calibration factor
-``alpha`` of their quantity, so that their standard deviation is the calibrated spread. An
-ffcommittee that reads them would apply its own alpha in addition: leave that at 1.
+Members are sent as in i-PI's ffcommittee, as mean + alpha (member - mean) with the calibration
+factor ``alpha`` of their quantity, so that their standard deviation is the calibrated spread. An
+ffcommittee that reads them would apply its own alpha in addition: leave its alpha at 1.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _SIZES: Final[dict[Per, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Derivative:
-    """The relation of an observable to another one, whose derivative it is.
+    """The relation of an observable to another one of which it is the derivative.
 
     Attributes:
         of: name of the other observable, of the same model.
-        by: variable of the derivative: positions, with the atom as the first axis after that of
-            members, and the Cartesian axis as the last one; or strain, with the last two axes.
+        by: variable of the derivative: positions, where the axis of atoms is the first after that
+            of members and the Cartesian axis is the last; or strain, which has the last two axes.
         sign: sign of the derivative, -1 for forces and virials.
     """
 
@@ -56,20 +56,20 @@ class Quantity:
 
     Attributes:
         name: our name of the quantity.
-        unit: Hartree atomic unit; :data:`mlobs_client.units.USER_UNITS` has that of users.
-        meaning: meaning with sign and index order.
+        unit: Hartree atomic unit; :data:`mlobs_client.units.USER_UNITS` has the one that users see.
+        meaning: its meaning, with sign and index order.
         wire_name: key in the extras of i-PI.
-        per: the object that has one value: the structure, an atom, a bead or a grid point.
+        per: the object to which one value belongs: the structure, an atom, a bead or a grid point.
         axes: shape of one value.
-        is_symmetric: True if the last two axes can be exchanged.
+        is_symmetric: True if the last two axes can be interchanged.
         derivative: relation to the observable whose derivative it is, if any.
         table: name of the table of its models in a client file; empty if it accompanies another
             observable.
         label: default key in data sets; empty if the user has to give one.
         members: name of the row of committee members; empty if there is none.
         spread: name of the row of the standard deviation over members; for scalars only.
-        members_of: name of the quantity if this is the row of its members, whose axis is the first
-            one.
+        members_of: name of the quantity if this is the row of its members; the axis of the members
+            is the first one.
     """
 
     name: str
@@ -99,12 +99,12 @@ class Quantity:
 
     @property
     def to_users(self) -> UserUnit:
-        """The unit of users and of ASE, and its factor."""
+        """The unit that users see, the same as in ASE, and its factor."""
         return USER_UNITS[self.unit]
 
     @property
     def components(self) -> dict[str, int]:
-        """Index of each component of a flattened value, by name; symmetric components once."""
+        """Index of each component of a flattened value, by name; symmetric ones occur once."""
         if not self.axes:
             return {self.name: 0}
         names = ("xyz" if size == 3 else map(str, range(size)) for size in self.axes)
@@ -116,7 +116,7 @@ class Quantity:
 
 
 _COMMITTEE_KEYS: Final = {"energy": "committee_pot"}
-"""Keys of i-PI's ffcommittee that are not ``committee_`` with the key of the quantity."""
+"""Keys of i-PI's ffcommittee that are not ``committee_`` followed by the key of the quantity."""
 
 
 def rows_of(row: Quantity) -> Iterator[Quantity]:
@@ -180,7 +180,7 @@ _ROWS: Final = (
 QUANTITIES: Final[dict[str, Quantity]] = {
     row.name: row for first in _ROWS for row in rows_of(first)
 }
-"""All observables by their names."""
+"""All observables, by name."""
 
 OF_DATA_SETS: Final = (
     Quantity(
@@ -208,7 +208,7 @@ def predicted() -> Iterator[Quantity]:
 
 
 def labelled(name: str) -> Quantity:
-    """Return the row with this name in data sets, which need not be an observable."""
+    """Return the row with this name in data sets; it need not be an observable."""
     return next((row for row in OF_DATA_SETS if row.name == name), None) or QUANTITIES[name]
 
 

@@ -1,7 +1,7 @@
 """Structures and predictions, the inputs and outputs of evaluations.
 
-Both are frozen, and checked once, here; all other code may rely on shapes and finite numbers.
-Lattice vectors are **rows** of ``cell``; ``wire`` transposes the columns of i-PI.
+Both are frozen and are checked once, here; all other code may rely on their shapes and on finite
+numbers. Lattice vectors are **rows** of ``cell``; ``wire`` transposes the columns of i-PI.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Prediction:
         forces: minus the gradient of ``energy``, shape ``(n_atoms, 3)``, Eh/bohr.
         virial: -dE/d(strain) = -V sigma, shape ``(3, 3)``, Eh; None if a model has no strain
             derivative.
-        observables: observables by the names of :mod:`mlobs_client.quantities`, atomic units.
+        observables: observables, named as in :mod:`mlobs_client.quantities`, atomic units.
 
     Raises:
         EvaluationError: shapes are wrong, or a number is not finite.
@@ -115,7 +115,7 @@ class Prediction:
 def to_atoms(
     numbers: Integers, positions: Array, cell: Array, pbc: tuple[bool, bool, bool]
 ) -> Atoms:
-    """Make atoms of ASE, in angstrom.
+    """Make ASE atoms, in angstrom.
 
     Args:
         numbers: atomic numbers, shape ``(n_atoms,)``.
@@ -129,7 +129,7 @@ def to_atoms(
 
 
 def from_atoms(atoms: Atoms) -> tuple[Integers, Array, Array, tuple[bool, bool, bool]]:
-    """Return numbers, positions and cell in bohr, and periodicity, as for :class:`Structure`."""
+    """Return numbers, positions and cell (in bohr) and periodicity, as in :class:`Structure`."""
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
     first, second, third = (bool(periodic) for periodic in atoms.pbc)
     cell = atoms.cell.array * ANGSTROM
@@ -137,11 +137,12 @@ def from_atoms(atoms: Atoms) -> tuple[Integers, Array, Array, tuple[bool, bool, 
 
 
 def fills_cell(positions: Array, cell: Array) -> bool:
-    """Return True if atoms and their images along any vector are closer than ``VACUUM``.
+    """Return True if atoms are closer than ``VACUUM`` to their images along any lattice vector.
 
     Args:
         positions: shape ``(n_atoms, 3)``, bohr.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; without a volume, False is returned.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; if it has no volume, False is
+            returned.
     """
     if abs(np.linalg.det(cell)) < 1e-6:
         return False

@@ -21,9 +21,9 @@ BRANCHES: Final = frozenset({"int", "float", "str"})  # branches of unions of pl
 
 
 class Table(BaseModel):
-    """A TOML table without unknown settings and without NaN, which cannot be changed.
+    """An immutable TOML table without unknown settings and without NaN.
 
-    ``RENAMED`` maps old names of settings to new ones; the use of an old name is an error.
+    ``RENAMED`` maps old names of settings to new ones; using an old name is an error.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -34,7 +34,7 @@ class Table(BaseModel):
     def _old_names_are_refused(cls, content: object) -> object:
         for old, new in cls.RENAMED.items():
             if isinstance(content, dict) and old in content:
-                raise ValueError(f"the setting {old!r} is called {new!r} now")
+                raise ValueError(f"the setting {old!r} is now called {new!r}")
         return content
 
 
@@ -46,7 +46,7 @@ def read_toml(path: Path, missing: str) -> dict[str, Any]:
 
     Args:
         path: path of the file.
-        missing: message after its name if it does not exist.
+        missing: message, after the name of the file, if it does not exist.
 
     Raises:
         ConfigError: the file is missing or is not TOML.
@@ -93,7 +93,7 @@ def validate(model: type[Model], content: dict[str, Any], where: str) -> Model:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the known name that may have been meant, or with all of them."""
+    """Return a sentence with the known name that was probably meant, or with all known names."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

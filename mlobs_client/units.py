@@ -3,8 +3,8 @@
 A factor is the value of its unit in atomic units: ``length * ANGSTROM`` turns a length in
 angstrom into bohr, ``length / ANGSTROM`` turns bohr into angstrom.
 
-Units are converted in three places only: in ``evaluate`` (models use eV and angstrom), in results
-of ``analysis``, and in the command line with its files.
+Units are converted in three places only: in ``evaluate`` (models use eV and angstrom), in the
+results of ``analysis``, and in the command line and its files.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ POLARIZABILITY_UNITS: Final = {"angstrom^3": ANGSTROM**3, "atomic_unit": 1.0}
 
 
 class UserUnit(NamedTuple):
-    """A unit of users and of ASE.
+    """A unit that users see, the same as in ASE.
 
     Attributes:
         name: name of the unit.
@@ -87,19 +87,19 @@ USER_UNITS: Final[Mapping[str, UserUnit]] = {
     "bohr^2": UserUnit("angstrom^2", ANGSTROM**2),
     "bohr^3": UserUnit("angstrom^3", ANGSTROM**3, POLARIZABILITY_UNITS),
 }
-"""Units of users, by the name of the atomic unit."""
+"""Units that users see, by the name of the atomic unit."""
 
 
 def factor(unit: str, known: Mapping[str, float], where: str) -> float:
     """Return the factor that turns ``unit`` into atomic units.
 
     Args:
-        unit: a name of ``known``.
+        unit: a name in ``known``.
         known: factors by the names of units, such as :data:`FIELD_UNITS`.
         where: the setting that the user has to change, for the error.
 
     Raises:
-        ConfigError: ``unit`` is not in the table.
+        ConfigError: ``unit`` is not in ``known``.
     """
     try:
         return known[unit]

@@ -1,9 +1,9 @@
 """Find the alpha that scales the spread of each committee of a client.
 
-An alpha of the client file takes precedence over that of the calibration card; without both it is
-1. Energy, forces and virials of members have the same alpha, as with i-PI's ffcommittee, since the
-forces of a member must be the derivative of its energy. It is the alpha of the energies, whose
-spread is shown, and that of the forces only if no energies were calibrated.
+An alpha in the client file takes precedence over that of the calibration card; without either, it
+is 1. Energy, forces and virials of members have the same alpha, as with i-PI's ffcommittee, since
+the forces of a member must be the derivative of its energy. It is the alpha of the energies, whose
+spread is shown, or that of the forces if no energies were calibrated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTable, list[Path]]]:
-    """Yield each committee of a client: quantity, table of the client file, and model files.
+    """Yield each committee of a client: quantity, table in the client file, and model files.
 
     Args:
         config: the client file.
@@ -41,7 +41,7 @@ def committees(config: ClientConfig, folder: Path) -> Iterator[tuple[str, MaceTa
 
 
 def read_alphas(config: ClientConfig, folder: Path) -> dict[str, Alpha]:
-    """Read the alpha of each committee of at least two members, by quantity.
+    """Read the alpha of each committee with at least two members, by quantity.
 
     Args:
         config: the client file.
@@ -94,6 +94,6 @@ def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
         else:
             logger.warning(
                 "the spread of [%s] is not calibrated, alpha = 1; mlobs calibrate determines alpha "
-                "from labelled structures, or set it in this table",
+                "from labelled structures, or you can set it in this table",
                 row.table,
             )

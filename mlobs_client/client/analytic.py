@@ -16,7 +16,7 @@ class AseModel(Table):
     """kind = "ase": an ASE calculator; ``calculator`` is the import path of its class.
 
     The module is imported, which runs its code: trust such a client file as you would a program.
-    The class must be a subclass of ASE's calculators; it is called with ``parameters``.
+    The class must be a subclass of an ASE calculator; it is called with ``parameters``.
     """
 
     kind: Literal["ase"]
@@ -24,7 +24,7 @@ class AseModel(Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Return all observables that it may give; a calculator gives some of them."""
+        """Return all observables that it may give; each calculator gives only some of them."""
         return frozenset({"energy", "dipole", row.name})
 
     def evaluator(self, context: ClientContext) -> Evaluator:
@@ -94,7 +94,7 @@ class ToyDipole(OxidationTable, ToyModel):
                 'charges; write name = "qtip4pf" or oxidation_numbers = { O = -2, H = 1 }'
             )
         if self.parameters and not self.name:
-            raise ValueError("parameters without the name of a toy change nothing; remove them")
+            raise ValueError("parameters without the name of a toy have no effect; remove them")
         return self
 
     def gives(self, row: Quantity) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""A client as an ASE calculator, with the values that i-PI gets in the units of ASE."""
+"""A client as an ASE calculator, with the values that i-PI gets, in the units of ASE."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def calculator(
 ) -> ClientCalculator:
     """Make an ASE calculator from a client file.
 
-    Energy and forces are those that i-PI gets, with [field] and [displacement]. The properties are
-    ``energy`` and ``free_energy``, which are equal, in eV; ``forces``, shape ``(n_atoms, 3)``, in
-    eV/angstrom; and if the atoms are periodic in all directions and the models have a strain
+    Energy and forces are those that i-PI gets, including [field] and [displacement]. The properties
+    are ``energy`` and ``free_energy``, which are equal, in eV; ``forces``, shape ``(n_atoms, 3)``,
+    in eV/angstrom; and if the atoms are periodic in all directions and the models have a strain
     derivative, ``stress``, shape ``(6,)``, in eV/angstrom^3 with the sign and the order of ASE.
 
     Observables have the names and shapes of :mod:`mlobs_client.quantities`, in eV, angstrom and e
     (dipole: e angstrom). Those of [observables], those that a term needs, and the members and
-    spreads of their committees are in ``calc.results`` after each evaluation, for any stride. Other
-    observables of the models are evaluated on request, for example by
+    spreads of their committees are in ``calc.results`` after each evaluation, whatever the stride.
+    Other observables of the models are evaluated on request, for example by
     ``calc.get_property("born_charges", atoms)``. The deviations of members from their mean are
     scaled by alpha; members and spreads are those at zero field.
 
@@ -56,8 +56,8 @@ def calculator(
 
     Args:
         client: path of the client file, or its content.
-        folder: folder to which paths of the client file are relative; by default, that of the file,
-            or the working directory for a content.
+        folder: folder to which paths in the client file are relative; by default, the folder of the
+            file, or the working directory if the content is given.
 
     Raises:
         ConfigError: the client file is missing or not valid.
@@ -88,9 +88,10 @@ def calculator(
 
 
 class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
-    """The calculator of :func:`calculator`.
+    """The calculator that :func:`calculator` makes.
 
-    Copies share the models. A pickle has the client file and results; it loads the models again.
+    Copies share the models. A pickle holds the client file and the results; unpickling loads the
+    models again.
 
     Args:
         config: the client file.
@@ -157,7 +158,7 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         Args:
             atoms: the atoms; by default those of the last evaluation.
             properties: names of ``implemented_properties``.
-            system_changes: ASE's names of what has changed since the last evaluation; without
+            system_changes: ASE's names for what has changed since the last evaluation; without
                 changes, known results are kept.
 
         Raises:
@@ -211,14 +212,14 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         return self._terms[kind]
 
     def _with_members(self, names: frozenset[str]) -> frozenset[str]:
-        """Return these observables, with members and spreads, which cost no time."""
+        """Return these observables with their members and spreads, which take no extra time."""
         rows = (QUANTITIES[name] for name in names)
         members = frozenset(name for row in rows for name in (row.members, row.spread))
         return (names | members & self._given) - FROM_ENERGY
 
 
 def _named(config: ClientConfig) -> frozenset[str]:
-    """Return observables of each evaluation: those that the client file names or its terms need."""
+    """Return the observables of each evaluation, which the client file names or its terms need."""
     of_terms = (names for term in config.terms.values() for names in term.needs.values())
     energy = {"energy"} if config.potential is not None else set[str]()
     limited = {"energy_spread"} if config.limits.energy_spread is not None else set[str]()

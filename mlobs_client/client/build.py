@@ -39,8 +39,8 @@ class ClientModels:
 
     Attributes:
         structure: structure of the client file, which gives the species, their order and the
-            periodicity, since i-PI does not send them; its positions are used for tests at the
-            start only.
+            periodicity, since i-PI does not send them; its positions are used only for tests at the
+            start.
         evaluators: evaluators of the models; they share neighbour lists where they can.
         terms: extra force terms.
         alphas: alphas of the spreads of committees, by quantity.
@@ -114,18 +114,18 @@ def assemble(
 def terms_for(
     structure: Structure, assembly: ClientModels, config: ClientConfig
 ) -> tuple[Term, ...]:
-    """Make the terms for other atoms than those of the client file.
+    """Make the terms for atoms other than those of the client file.
 
     The cell of ``reduced`` remains that of the client file.
 
     Args:
-        structure: any structure, with these species and this periodicity.
+        structure: any structure; its species and its periodicity count.
         assembly: models of the client file.
         config: the client file.
 
     Raises:
         ConfigError: a setting of the client file does not fit these atoms.
-        ModelError: the dipole models have no meaning for them.
+        ModelError: the dipole models have no meaning for these atoms.
     """
     if not all(structure.pbc) and any(t.needs_cell is not None for t in config.terms.values()):
         raise ConfigError(
@@ -184,9 +184,9 @@ def _check_periodic(config: ClientConfig, folder: Path, structure: Structure) ->
 
 
 def _check_order(table: OxidationTable, known: Structure, structure: Structure) -> None:
-    """Refuse oxidation numbers by atom if an atom has another species than in the client file.
+    """Refuse oxidation numbers by atom if the species of an atom is not that in the client file.
 
-    Another number of atoms is an error of the oxidation numbers.
+    A different number of atoms is an error that the oxidation numbers raise.
     """
     by_atom = isinstance(table.oxidation_numbers, tuple) and known.n_atoms == structure.n_atoms
     if by_atom and (known.numbers != structure.numbers).any():
@@ -195,8 +195,8 @@ def _check_order(table: OxidationTable, known: Structure, structure: Structure) 
         atom = int(np.flatnonzero(known.numbers != structure.numbers)[0])
         is_now, was = (chemical_symbols[one.numbers[atom]] for one in (structure, known))
         raise ConfigError(
-            f"[dipole] oxidation_numbers are by atom, but atom {atom} is {is_now}, and {was} in "
-            "the client file; write them by species, for example { O = -2, H = 1 }"
+            f"[dipole] oxidation_numbers are by atom, but atom {atom} is {is_now} here and {was} "
+            "in the client file; write them by species, for example { O = -2, H = 1 }"
         )
 
 
@@ -214,7 +214,7 @@ def _terms(config: ClientConfig, reference: Structure, structure: Structure) -> 
 def _report_field(
     term: FixedDisplacement, evaluators: Sequence[Evaluator], structure: Structure
 ) -> None:
-    """Log the field at the start, since one from another branch of the dipole ruins a run."""
+    """Log the field at the start, since a field from the wrong branch of the dipole ruins a run."""
     if not term.needs <= frozenset[str]().union(*(one.provides for one in evaluators)):
         return  # which is another error
     (values,) = observe([structure], evaluators, term.needs)
@@ -224,8 +224,8 @@ def _report_field(
         logger.info(said, field.round(4).tolist())
         return
     logger.warning(
-        f"{said}, above the breakdown field of most materials; make molecules whole that are split "
-        "by the boundary, or choose a vector closer to D = 4 pi P = %s V/angstrom",
+        f"{said}, above the breakdown field of most materials; make whole any molecules that are "
+        "split by the boundary, or choose a vector closer to D = 4 pi P = %s V/angstrom",
         field.round(4).tolist(),
         (FOUR_PI * values["dipole"] / structure.volume / VOLT_PER_ANGSTROM).round(4).tolist(),
     )

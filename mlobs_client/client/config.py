@@ -83,8 +83,8 @@ class UniformFieldTable(Table):
 class DisplacementTable(UniformFieldTable):
     """[displacement]: a fixed electric displacement D, H = H0 + V/(8 pi) |D - 4 pi P|^2.
 
-    ``vector`` is D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of a field. With
-    ``reduced``, the flux of D through the faces of the cell is fixed to that of ``vector`` in the
+    ``vector`` is the D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of a field. With
+    ``reduced``, the flux of D through the faces of the cell is fixed at that of ``vector`` in the
     cell of ``structure``. D is fixed along ``axes``; along the other axes E is zero.
     """
 
@@ -124,7 +124,7 @@ class Observables(Table):
 
     ``stride`` is the number of steps of i-PI between two evaluations of an observable: one number
     for all of them, or numbers by name (1 for the others). All recorded observables share one
-    number, because a row has all columns. It takes effect if the client can count the steps of
+    number, because a row has all columns. It takes effect only if the client can count the steps of
     i-PI, see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born charges add
     up to the sum of the oxidation numbers, which ``driven_dynamics`` requires.
     """
@@ -157,7 +157,7 @@ class Observables(Table):
                 raise ValueError(f"unknown observable {name!r}; {suggest(name, QUANTITIES)}")
         for name in self.extras:
             if name in IN_IPI:
-                raise ValueError(f"i-PI has the {name} already; remove it from extras")
+                raise ValueError(f"i-PI already has the {name}; remove it from extras")
         return self
 
     @model_validator(mode="after")
@@ -213,7 +213,7 @@ class ClientConfig(Table):
     networks evaluate together; by default, it is estimated from their number of edges (``mlobs
     bench`` measures it).
 
-    There is one table of a model for each row of :mod:`mlobs_client.quantities` with a table.
+    Each row of :mod:`mlobs_client.quantities` that names a table has it here, for its models.
     """
 
     model_config = ConfigDict(extra="allow")  # but nothing else: see _tables_are_known
@@ -273,12 +273,12 @@ class ClientConfig(Table):
 
     @property
     def coupling_table(self) -> str:
-        """The name of the table that acts on the dipole, [field] or [displacement]; or empty."""
+        """The table that acts on the dipole, [field] or [displacement], by name; empty if none."""
         return "".join(f"[{name}]" for name in self.terms)
 
     @property
     def coupling(self) -> UniformFieldTable | None:
-        """The table that acts on the dipole, [field] or [displacement]; None without."""
+        """The table that acts on the dipole, [field] or [displacement]; None without either."""
         return self.displacement or self.field
 
     @model_validator(mode="after")
@@ -304,7 +304,7 @@ class ClientConfig(Table):
             return self
         if strides[charges] % strides[gradient]:
             raise ValueError(
-                f"{charges} in a field of second order need the {gradient} of the same step, but "
+                f"{charges} with second_order need the {gradient} of the same step, but "
                 f"their strides are {strides[charges]} and {strides[gradient]}; make the first a "
                 "multiple of the second in [observables]"
             )
@@ -318,7 +318,7 @@ def load_config(path: Path | str) -> ClientConfig:
         path: path of the TOML file.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, or says something impossible.
+        ConfigError: the file is missing, is not TOML, or has an impossible setting.
 
     Example:
         >>> import tempfile

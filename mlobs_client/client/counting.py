@@ -1,4 +1,4 @@
-"""Decide whether a client can count the steps of i-PI by the structures that it answers.
+"""Decide whether a client can count the steps of i-PI from the structures that it answers.
 
 It can if i-PI evaluates all structures of a step exactly once and one client answers them.
 
@@ -80,7 +80,7 @@ def _of_motion(ipi: IpiInput) -> Obstacle | None:
     elif not COUNTABLE.issuperset(ipi.dynamics):
         reason = f"evaluations are not steps in dynamics mode='{ipi.dynamics[0]}'"
     elif ipi.has_multiple_time_steps:
-        reason = "multiple time steps (<nmts>, <mts_weights>) evaluate between the steps"
+        reason = "multiple time steps (<nmts>, <mts_weights>) add evaluations between the steps"
     names = [name for output in ipi.properties for name in output.names]
     names += [trajectory.what for trajectory in ipi.trajectories]
     displacing = sorted(DISPLACING.intersection(names))

@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 
 
 class MaceTable(Table):
-    """Settings of all MACE committees: files, calibration, precision and device.
+    """Settings that all MACE committees have: files, calibration, precision and device.
 
     ``alpha`` scales the deviations of the members from their mean, and so the spread (Imbalzano et
-    al., J. Chem. Phys. 154, 074102 (2021)). If it is not given, it is read from
-    ``calibration.json`` in the folder of the models, which ``mlobs calibrate`` writes, or is 1.
+    al., J. Chem. Phys. 154, 074102 (2021)). By default, it is read from ``calibration.json``, which
+    ``mlobs calibrate`` writes into the folder of the models; without this file, it is 1.
     """
 
     kind: Literal["mace"]
@@ -88,7 +88,7 @@ class MaceDipole(OxidationTable, MaceTable):
     def check_atoms(self, evaluator: Evaluator, structure: Structure) -> None:
         """Check that the dipole has a meaning for these species and this periodicity.
 
-        A dipole that jumps by anything but its quanta has none in a field or a spectrum.
+        A dipole that jumps by anything but its quanta has no meaning in a field or a spectrum.
 
         Args:
             evaluator: evaluator of the dipole.
@@ -131,7 +131,7 @@ AnyMace = MacePotential | MaceDipole | MacePolarizability
 
 
 def mace_evaluators(tables: Mapping[str, AnyMace], context: ClientContext) -> list[Evaluator]:
-    """Make one evaluator of all MACE models of a client, which share graphs and backward pass.
+    """Make one evaluator of all MACE models of a client, which share graphs and a backward pass.
 
     Args:
         tables: tables of the client file, by quantity.
@@ -220,7 +220,7 @@ def _share_networks(potential: MaceTable | None, dipole: MaceTable, folder: Path
         if first != second:
             raise ConfigError(
                 f"[potential] and [dipole] name the same models, but with {name} = {first!r} and "
-                f"{second!r}; write the same in both"
+                f"{second!r}; use the same value in both"
             )
     return True
 
@@ -228,7 +228,7 @@ def _share_networks(potential: MaceTable | None, dipole: MaceTable, folder: Path
 def _report_precision(
     table: MaceTable | None, context: ClientContext, single: MaceEvaluator
 ) -> None:
-    """Log the change of the forces by single precision."""
+    """Log how much single precision changes the forces."""
     if table is None or table.dtype != "float32" or not logger.isEnabledFor(logging.INFO):
         return
     from mlobs_client.evaluate.mace import evaluator as mace

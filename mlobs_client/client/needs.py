@@ -30,9 +30,10 @@ def check_needs(config: ClientConfig) -> None:
 
 
 def check_tables(config: ClientConfig) -> None:
-    """Check that each observable that a table needs is given by another.
+    """Check that each observable that a table needs is given by another table.
 
-    An ASE calculator is assumed to give a dipole, since this is known only when it is made.
+    An ASE calculator is assumed to give a dipole, since whether it does is known only once it is
+    made.
 
     Args:
         config: the client file.
@@ -46,7 +47,7 @@ def check_tables(config: ClientConfig) -> None:
     for who, names in _needed(config).items():
         for name in sorted(names - given):
             table = next(row.table for row in predicted() if name in of_one_committee(row))
-            removed = "it there" if who == OBSERVABLES else who
+            removed = "it from there" if who == OBSERVABLES else who
             raise MissingObservable(
                 f"{who} needs {name}, which no model of the client file gives; add a [{table}] "
                 f"that does, or remove {removed}"

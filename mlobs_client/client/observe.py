@@ -48,11 +48,11 @@ def observe_trajectory(
     attributes: Attributes | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write observables of each frame into a record; continue where a killed call stopped.
+    """Write observables of each frame to a record; continue where a killed call stopped.
 
     Args:
-        frames: frames of positions, all with the same atoms; the beads of a step follow each other,
-            as from :func:`mlobs_client.ipi.iterate_beads`.
+        frames: frames of positions, all with the same atoms; the beads of a step follow one
+            another, as :func:`mlobs_client.ipi.iterate_beads` yields them.
         evaluators: evaluators that together provide everything that is wanted.
         wanted: names of observables; "positions" and "cell" are copied from the frames.
         output: path of the record to write, or to continue.
@@ -92,14 +92,15 @@ def observe_trajectory(
 
 
 def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
-    """Read a record of :func:`observe_trajectory`.
+    """Read a record written by :func:`observe_trajectory`.
 
     Args:
         path: path of the record.
         names: columns to read; by default all but those that identify the frame.
 
     Raises:
-        RecordError: the record was written by another command, or has not one complete step.
+        RecordError: the record was written by another command, or it does not have a single
+            complete step.
     """
     record = open_record(path)
     steps, beads = record.read("step"), record.read("bead")
@@ -107,7 +108,7 @@ def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
     n_steps = len(record) // max(n_beads, 1)
     whole = np.arange(n_steps * n_beads).reshape(n_steps, n_beads)
     if n_steps == 0 or (steps[whole] != steps[whole[:, :1]]).any():
-        raise RecordError(f"{path}: its rows are not the beads of one step after the other")
+        raise RecordError(f"{path}: its rows are not whole steps in turn, each with all its beads")
     columns = (
         [name for name in record.names if name not in FRAME_COLUMNS] if names is None else names
     )
@@ -120,17 +121,17 @@ def export_extxyz(
     """Write frames with their observables as extended xyz, in eV and angstrom.
 
     Names start with ``mlobs_``, because ASE takes the plain ones for results of a calculator.
-    Tensors of atoms become rows of 9 or 27 numbers. The file appears when it is complete.
+    Tensors of each atom become rows of 9 or 27 numbers. The file appears when it is complete.
 
     Args:
-        record: a record of :func:`observe_trajectory`.
+        record: a record written by :func:`observe_trajectory`.
         frames: the frames of this record.
         output: path of the file to write.
         pbc: periodicity along each lattice vector; by default, frames with a cell are periodic.
 
     Raises:
-        RecordError: the frames are not those of the record, or the file cannot be written; the
-            record is complete then.
+        RecordError: the frames are not those of the record, or the file cannot be written; even
+            then, the record is complete.
     """
     import ase.io
 

@@ -16,7 +16,7 @@ class Rounding(NamedTuple):
     """A comparison of the forces on one structure in two precisions.
 
     Attributes:
-        difference: largest difference of a component of the forces, eV/angstrom.
+        difference: largest difference in a component of the forces, eV/angstrom.
         largest_force: largest component of the forces, eV/angstrom.
     """
 
@@ -33,7 +33,8 @@ def compare(double: Evaluator, single: Evaluator, structure: Structure) -> Round
         structure: the structure, atomic units.
 
     Raises:
-        EvaluationError: the potentials give no finite numbers, or cannot treat the structure.
+        EvaluationError: the potentials give numbers that are not finite, or cannot treat the
+            structure.
     """
     forces, rounded = (
         predict([structure], [Restricted(evaluator, frozenset({"energy"}))])[0].forces

@@ -27,13 +27,13 @@ def compile_ahead(
 
     Args:
         structures: structures of one step.
-        evaluators: evaluators whose networks are compiled at their first use.
+        evaluators: evaluators whose networks are compiled on first use.
         terms: see :func:`mlobs_client.client.total_energy.predict`.
         wanted: see :func:`mlobs_client.client.total_energy.predict`.
         report: called at intervals while a compilation runs.
 
     Returns:
-        The final states of all networks for all batches; the log has the reason of a failure.
+        The final states of all networks for all batches; the log has the reason for a failure.
 
     Raises:
         EvaluationError: see :func:`mlobs_client.client.total_energy.predict`.

@@ -18,15 +18,15 @@ class Schedule:
 
     @property
     def depends_on_step(self) -> bool:
-        """True if an observable is not due at all steps."""
+        """True if some observable is not due at every step."""
         return any(stride > 1 for stride in self.strides.values())
 
     def due(self, steps: Iterable[int] | None) -> frozenset[str]:
         """Return the observables that are due: those whose stride divides the step.
 
         Args:
-            steps: the possible steps, of which any makes an observable due; None if the step is
-                not known, so that all are due.
+            steps: the possible steps, any of which makes an observable due; None if the step is not
+                known, in which case all observables are due.
         """
         if steps is None:
             return frozenset(self.strides)

@@ -15,7 +15,7 @@ from mlobs_client.quantities import QUANTITIES
 
 @dataclass(frozen=True)
 class ClientFile:
-    """A client file that was read.
+    """A client file that has been read.
 
     Attributes:
         path: path of the file.
@@ -48,7 +48,7 @@ class ClientFile:
 
     @property
     def depends_on_step(self) -> bool:
-        """True if it does not evaluate all observables at all steps."""
+        """True if it does not evaluate all observables at every step."""
         return Schedule(self.config.observables.strides).depends_on_step
 
 

@@ -133,7 +133,7 @@ class ClientSession:
             A reply for each structure, Hartree atomic units.
 
         Raises:
-            ConfigError: i-PI sends another number of atoms than the client file has.
+            ConfigError: the number of atoms that i-PI sends is not that of the client file.
             EvaluationError: a model gave NaN or cannot evaluate a structure, or a prediction
                 exceeds [limits]; the structures of the request are written to ``refused.xyz``.
         """
@@ -141,7 +141,7 @@ class ClientSession:
         if positions.shape[1] != template.n_atoms:
             raise ConfigError(
                 f"i-PI sends {positions.shape[1]} atoms, but the structure of the client file has "
-                f"{template.n_atoms}; both must be the same atoms in the same order"
+                f"{template.n_atoms}; both must have the same atoms in the same order"
             )
         self._compare_periodicity(cells[0], positions[0])
         n_real = count_without_padding(cells, positions)
@@ -167,7 +167,7 @@ class ClientSession:
         return replies + [replies[-1]] * (len(cells) - n_real)
 
     def _compare_periodicity(self, cell: Array, positions: Array) -> None:
-        """Warn once if i-PI has a liquid or a solid, but the client file a molecule."""
+        """Warn once if i-PI has a liquid or a solid, but the client file has a molecule."""
         if self._is_first and not any(self._assembly.structure.pbc) and fills_cell(positions, cell):
             logger.warning(
                 "the structure of the client file is not periodic, but its atoms fill the cell of "
@@ -214,7 +214,7 @@ class ClientSession:
         structures: Sequence[Structure],
         due: frozenset[str],
     ) -> Sequence[Mapping[str, int | str]]:
-        """Append to the record before the reply, so that a row that i-PI knows is safe."""
+        """Append to the record before the reply, so that a row that i-PI knows of is safe."""
         if self._record is None or not due.issuperset(self._recorded):
             return [{}] * len(predictions)
         rows = self._record.append(

@@ -1,4 +1,4 @@
-"""Warn of structures on which the spread exceeds all spreads of the calibration.
+"""Warn of structures for which the spread exceeds all spreads of the calibration.
 
 Such a structure is unlike those of the calibration, for which alpha was determined. Forces and
 virials are not compared; if the energies are not calibrated, a warning says so at the start.
@@ -21,18 +21,20 @@ logger = logging.getLogger(__name__)
 MARGIN: Final = 2.0
 """A warning is logged if a spread exceeds the largest one of the calibration by this factor. A run
 has more structures than a calibration, and the spread of few members is noisy: that of four members
-exceeds the largest of twenty sooner or later, but twice of it in one of a million structures."""
+exceeds the largest of twenty sooner or later, but twice that only for one in a million
+structures."""
 
 
 class SpreadWatch:
     """Compares spreads with those of the calibrations, and warns once for each quantity.
 
     Attributes:
-        watched: alpha and card of the quantities for which there was no warning yet.
+        watched: alpha and card of the quantities for which there has been no warning yet.
 
     Args:
         alphas: alphas of a client, by quantity. Quantities without a card are not watched. A card
-            of forces alone has no spreads of energies to compare with, which is a warning.
+            for forces alone has no spreads of energies to compare with, which is logged as a
+            warning.
     """
 
     def __init__(self, alphas: Mapping[str, Alpha]) -> None:
@@ -45,12 +47,12 @@ class SpreadWatch:
             if alpha.card is not None and alpha.of != quantity:
                 logger.warning(
                     "%s: spreads are not compared with those of the calibration, which had %s "
-                    "only; calibrate with labels of the %s to be warned of structures unlike them",
+                    "only; calibrate with labels of the %s to be warned of unfamiliar structures",
                     quantity, alpha.of, quantity,
                 )  # fmt: skip
 
     def needs(self, evaluated: frozenset[str]) -> frozenset[str]:
-        """Return observables to evaluate too, which cost nothing if their quantity is evaluated.
+        """Return more observables to evaluate, which cost nothing if their quantity is evaluated.
 
         Args:
             evaluated: observables that are evaluated anyway; the energy always is.
@@ -92,7 +94,7 @@ def _shown(row: Quantity) -> str:
 
 
 def _pooled(row: Quantity, values: Array) -> float:
-    """Return the spread of a structure, as :class:`mlobs_client.analysis.calibration.Errors`."""
+    """Return the spread of a structure, as in :class:`mlobs_client.analysis.calibration.Errors`."""
     if row.spread:
         return float(values)
     members = symmetric_components(values) if row.is_symmetric else values

@@ -3,7 +3,7 @@
 The protocol does not carry the step. i-PI evaluates at the step from which it starts, and then once
 at each step, so a client that gets all structures can count them. It cannot count requests: i-PI
 queues the beads of a step one after the other, and another thread sends those that are in the queue
-when it wakes up. It often splits the beads of a step into two requests, and fills up each with
+when it wakes up. i-PI often splits the beads of a step into two requests, and fills up each with
 repeats of its last structure.
 
 Source:
@@ -27,7 +27,7 @@ class _Count(NamedTuple):
 
     Attributes:
         step: step of i-PI.
-        n_answered: number of structures of this step that were answered already.
+        n_answered: number of structures of this step that have already been answered.
         differ: True if the structures of a step are known to differ from each other.
     """
 
@@ -39,8 +39,8 @@ class _Count(NamedTuple):
 class StepCounter:
     """Counts the steps of i-PI, for a client that answers all structures of all steps.
 
-    A request that ends with repeats is either filled up or holds equal beads, as at the start of
-    a ring polymer from one structure. All possible counts are followed until later requests leave
+    A request that ends with repeats is either filled up or holds equal beads, as when a ring
+    polymer starts from one structure. All possible counts are followed until later requests leave
     only one of them. It is assumed that the beads are either all equal or all different, and that
     they stay different; equal beads move from step to step, and occur only at the start of a run
     from step 0.
@@ -61,11 +61,12 @@ class StepCounter:
 
         Args:
             n_different: number of its structures without the repeats at its end.
-            n_per_step: number of structures of a step, which a request can hold at most.
-            repeats: True if it starts with the structure that ended the request before.
+            n_per_step: number of structures of a step, the most that a request can hold.
+            repeats: True if it starts with the structure that ended the previous request.
 
         Returns:
-            The steps to which the request may belong, nearly always one; None if it is not known.
+            The steps to which the request may belong, nearly always just one; None if it is not
+            known.
         """
         if not self._counts:
             return None

@@ -21,8 +21,8 @@ class StructureFile:
     """The content of a structure file.
 
     Attributes:
-        structure: the structure, atomic units; periodic if the file has a cell and does not
-            contradict.
+        structure: the structure, atomic units; periodic if the file has a cell and does not say
+            otherwise.
         fixed: shape ``(n,)``, sorted; indices ``3 I + i`` of coordinates that ASE would not move.
         constraints: names of ASE's other constraints.
     """
@@ -50,7 +50,8 @@ def read_structure_file(path: Path, pbc: Periodicity | None = None) -> Structure
     """Read the first structure of a file.
 
     Args:
-        path: path of an xyz file, a checkpoint of i-PI, a PDB, or any other that ASE reads.
+        path: path of an xyz file, a checkpoint of i-PI, a PDB file, or any other file that ASE
+            reads.
         pbc: periodicity along each lattice vector; None takes it from the file.
 
     Raises:
@@ -101,7 +102,10 @@ def _how_to_write_cell(path: Path, cell: Array | None = None) -> str:
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None if it is not known.
     """
     if path.suffix not in XYZ:
-        return "write its lattice vectors there, or name a file that has a cell, such as a RESTART"
+        return (
+            "write the lattice vectors into the structure file, or name one that has a cell, such "
+            "as a RESTART"
+        )
     _, comment = head(path)
     if is_of_ipi(comment):
         text = f"CELL{{H}}: {_numbers(cell, columns=True)} cell{{angstrom}}"
@@ -118,7 +122,7 @@ def _numbers(cell: Array | None, *, columns: bool = False) -> str:
 
 
 def _split(constraints: Sequence[Any]) -> tuple[Integers, tuple[str, ...]]:
-    """Return fixed coordinates, and the names of constraints that i-PI does not have."""
+    """Return the fixed coordinates, and the names of constraints that i-PI does not have."""
     fixed: set[int] = set()
     others = []
     for constraint in constraints:

@@ -28,10 +28,10 @@ def predict(
 
     Args:
         structures: any number of structures, of any sizes, atomic units.
-        evaluators: evaluators that together provide each observable, none of them twice.
+        evaluators: evaluators that together provide each observable, and none of them twice.
         terms: extra force terms.
-        wanted: observables to return in addition to energy, forces and virial; with "forces", these
-            are among the observables too.
+        wanted: observables to return in addition to energy, forces and virial; with "forces", the
+            forces are also among the observables.
 
     Returns:
         A prediction for each structure, Hartree atomic units.
@@ -52,7 +52,7 @@ def predict(
 def total_energies(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator], terms: Sequence[Term]
 ) -> list[float]:
-    """Return the energies of :func:`predict` without forces, which takes half of the time.
+    """Return the energies of :func:`predict` without forces, which takes half the time.
 
     Args:
         structures: structures of any sizes, atomic units.
@@ -107,12 +107,12 @@ def observe_batch(
     terms: Sequence[Term],
     wanted: Sequence[str],
 ) -> list[dict[str, Array]]:
-    """Evaluate observables, with the changes of them by the terms.
+    """Evaluate observables, including the changes that the terms make to them.
 
     Args:
         structures: structures of any sizes, atomic units.
         evaluators: see :func:`predict`.
-        terms: terms that may change observables, as a field of second order does.
+        terms: terms that may change observables, as a field with ``second_order`` does.
         wanted: names of observables; ``positions`` and ``cell`` are left out.
 
     Returns:
@@ -121,7 +121,7 @@ def observe_batch(
 
     Raises:
         MissingObservable: no evaluator provides an observable that is wanted.
-        ConfigError: two evaluators provide the same.
+        ConfigError: two evaluators provide the same observable.
 
     Example:
         Dipole and Born charges of two ions in analytic wells::
@@ -151,7 +151,7 @@ def batches(
 ) -> Iterator[Sequence[Structure]]:
     """Yield batches of structures that are evaluated together.
 
-    Their sizes are equal, since a small rest would cost nearly as much time as a full batch.
+    Their sizes are nearly equal, since a small remainder would take nearly as long as a full batch.
 
     Args:
         structures: the structures.

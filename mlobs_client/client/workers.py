@@ -1,7 +1,7 @@
 """Evaluate the models of a client file in several processes, each with its own models.
 
-The frames of a trajectory are independent, and MACE on a CPU is fastest with one thread for each
-of them.
+The frames of a trajectory are independent, and MACE on a CPU is fastest with one thread per
+process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from mlobs_client.errors import EvaluationError
 from mlobs_client.structure import Array, Structure
 
 WAITING: Final = 2
-"""Number of batches per process that are read ahead, so that no process waits; more cost memory."""
+"""Number of batches per process that are read ahead, so that no process waits; more would cost
+memory."""
 
 Values = list[dict[str, Array]]
 EvaluateBatches = Callable[[Iterable[Sequence[Structure]]], Iterator[Values]]
@@ -30,7 +31,7 @@ EvaluateBatches = Callable[[Iterable[Sequence[Structure]]], Iterator[Values]]
 
 @contextlib.contextmanager
 def workers(client: Path, wanted: Sequence[str], n_processes: int) -> Iterator[EvaluateBatches]:
-    """Start processes; yield a function that evaluates batches and yields values in their order.
+    """Start processes; yield a function that evaluates batches and yields their values in order.
 
     Args:
         client: path of the client file.
@@ -61,7 +62,7 @@ def workers(client: Path, wanted: Sequence[str], n_processes: int) -> Iterator[E
     except BrokenProcessPool as error:
         raise EvaluationError(
             f"one of the {n_processes} processes has died, possibly out of memory; continue with "
-            "fewer (--at-once), or a smaller --batch-size"
+            "fewer (--at-once), or with a smaller --batch-size"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -21,7 +21,7 @@ class Column:
 
     Attributes:
         dtype: type of its numbers in the file, little-endian.
-        unit: Hartree atomic unit, written out; empty for numbers without unit.
+        unit: Hartree atomic unit, written out; empty for numbers without a unit.
         meaning: its definition, with sign and order of indices.
     """
 
@@ -63,7 +63,7 @@ def row_type(shapes: Mapping[str, tuple[int, ...]]) -> np.dtype[np.void]:
         shapes: shape of each column by its name, the same for all rows of a record.
 
     Raises:
-        RecordError: there is no column of such a name, or no name is given.
+        RecordError: there is no column of that name, or no name is given.
     """
     if not shapes:
         raise RecordError("a record needs at least one observable; name it in [observables] record")

@@ -1,7 +1,7 @@
 """Append to an HDF5 file without the HDF5 library.
 
-A record has the simplest layout of HDF5, one contiguous dataset at the end of the file. To append a
-row, its bytes are written at the end, and then three counters in the header are increased, each of
+A record has the simplest layout of HDF5, one contiguous dataset at the end of the file. A row is
+appended by writing its bytes at the end, and then increasing three counters in the header, each of
 which may be too small without harm:
 
 - the end of the file, in the superblock,
@@ -10,9 +10,9 @@ which may be too small without harm:
 
 The file is a valid HDF5 file at any time.
 
-The methods of h5py itself (tested with 3.16, HDF5 2.0) lose rows. If a dataset in chunks grows by
+The methods of h5py itself (tested with 3.16, HDF5 2.0) lose rows. If a chunked dataset grows by
 ``resize`` and ``flush``, or is opened again for each row, a row takes five writes; a kill after one
-in five of them leaves a file that HDF5 refuses ("addr overflow"), and so does any truncation. With
+of the five leaves a file that HDF5 refuses ("addr overflow"), and so does any truncation. With
 ``libver="latest"``, a killed writer leaves the file marked as open, and it is refused until
 ``h5clear`` has been run. With ``swmr``, no row is lost, but the file can only be opened with
 ``swmr=True`` while it grows and after a kill, and cannot be continued without ``h5clear``.
@@ -79,7 +79,7 @@ class Header:
         return self.data + max(n_rows, 1) * self.row.itemsize
 
     def count(self, n_rows: int) -> list[tuple[int, bytes]]:
-        """Return positions and new bytes of the counters, for ``n_rows`` rows (at least one)."""
+        """Return the positions and new bytes of the counters for ``n_rows`` rows (at least one)."""
         n_rows = max(n_rows, 1)
         size = self.end(n_rows) - self.data
         values = (
@@ -110,7 +110,7 @@ def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
     content += bytes(-len(content) % _ALIGNMENT)
     if len(content) > LARGEST_HEADER:
         raise RecordError(
-            f"the attributes of the record have {len(content)} bytes, and at most {LARGEST_HEADER} "
+            f"the attributes of the record have {len(content)} bytes, but at most {LARGEST_HEADER} "
             "are possible; give shorter ones"
         )
     counters = _find_counters(bytes(content))
@@ -121,7 +121,7 @@ def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a record, whose end may be damaged.
+    """Read the header of a record; the end of the file may be damaged.
 
     Args:
         path: path of the record.
@@ -170,7 +170,7 @@ def _describe(file: h5py.File, row: np.dtype[np.void], attributes: Attributes) -
 
 
 class _Endless(io.BytesIO):
-    """The start of a file as a longer one, since HDF5 refuses a file that has become shorter."""
+    """The start of a file, shown as a longer one: HDF5 refuses a file that has become shorter."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return super().seek(1 << 60) if whence == os.SEEK_END else super().seek(offset, whence)
@@ -182,8 +182,8 @@ def _find_counters(head: bytes) -> tuple[int, int, int]:
     version, _, _, _, size = struct.unpack_from("<BBHII", head, address)
     if (head[8], version) != (0, 1):
         raise RecordError(
-            f"this HDF5 library wrote superblock {head[8]} and object header {version}, where "
-            f"mlobs knows 0 and 1; install the h5py that setup.cfg asks for, 3.12 to 3.16"
+            f"this HDF5 library wrote superblock {head[8]} and object header {version}, but "
+            f"mlobs knows only 0 and 1; install the h5py that setup.cfg asks for, 3.12 to 3.16"
         )
     messages = dict(_messages(head, address + 16, size))
     dataspace, layout = messages[_DATASPACE], messages[_LAYOUT]

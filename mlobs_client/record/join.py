@@ -1,7 +1,7 @@
 """Join a record to the beads and steps of i-PI.
 
-A client knows neither bead nor step. i-PI knows both: the client sends the number of the row as the
-extras ``record_row``, and i-PI writes it into its own files for each bead and step.
+A client knows neither bead nor step. i-PI knows both, so the client sends the number of the row as
+the extras ``record_row``, and i-PI writes it into its own files for each bead and step.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _check_run(
                     )
     for i in sorted(set(np.unique(owners).tolist()) - compared):
         logger.warning(
-            "%s: it cannot be checked that this record belongs to the run; let i-PI also "
+            "%s: cannot check whether this record belongs to the run; let i-PI also "
             "write one of its observables as extras: %s",
             records[i].path,
             " or ".join(records[i].names),
@@ -126,7 +126,7 @@ def _find_owners(
     if files is None:
         if len(records) > 1:
             raise RecordError(
-                f"{len(records)} records, but no extras 'record' that name the record of each row; "
+                f"{len(records)} records, but no extras 'record' to name the record of each row; "
                 "add <trajectory filename='record' extra_type='record'> extras </trajectory>"
             )
         return np.zeros(rows.shape, np.int64)

@@ -1,6 +1,7 @@
-"""Read a record, also one that is truncated or still being written.
+"""Read a record, even one that is truncated or still being written.
 
-A row is returned only if its checksum is right; a damaged row is refused with its number.
+A row is returned only if its checksum is right; a damaged row is refused, and the error gives its
+number.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Record:
         return np.asarray(self._rows[name][wanted])
 
     def find_corrupt_rows(self) -> list[int]:
-        """Return the rows whose checksum is wrong, as after a power cut or a bad disk."""
+        """Return the rows whose checksum is wrong, as after a power cut or on a bad disk."""
         return [i for i, row in enumerate(self._rows) if not _is_intact(row)]
 
     def _verify(self, rows: Integers) -> None:
@@ -99,7 +100,7 @@ class Record:
 
 
 def open_record(path: Path | str) -> Record:
-    """Open a record for reading, also while a client still writes it.
+    """Open a record for reading, even while a client is still writing it.
 
     Rows at the end of the file that are truncated or incomplete are left out, with a warning.
 
@@ -115,7 +116,7 @@ def open_record(path: Path | str) -> Record:
 
 
 def count_intact_rows(path: Path, header: Header) -> int:
-    """Return the number of rows without incomplete ones at the end.
+    """Return the number of rows without the incomplete ones at the end.
 
     Args:
         path: path of the record.
@@ -129,7 +130,7 @@ def count_intact_rows(path: Path, header: Header) -> int:
     begins_with_zeros = n_whole == 1 and not rows[0].tobytes().strip(b"\0")
     if n_rows < n_whole and not begins_with_zeros:
         logger.warning(
-            "%s: the last %d rows are incomplete (their checksums are wrong) and left out; "
+            "%s: the last %d rows are incomplete (their checksums are wrong) and are left out; "
             "%d remain",
             path,
             n_whole - n_rows,

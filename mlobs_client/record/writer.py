@@ -2,7 +2,7 @@
 
 A row whose number was returned has been passed to the operating system. It survives a kill of the
 client at any time, and a power cut if it is older than ``SYNC_SECONDS``; rows that a power cut has
-damaged are recognized by their checksums. On a full disk the record keeps all rows before, and
+damaged are recognized by their checksums. On a full disk, the record keeps all earlier rows and
 remains readable.
 """
 
@@ -36,7 +36,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class _NameTaken(RecordError):
-    """Another client writes this file, or it has another content."""
+    """Another client is writing this file, or its content is different."""
 
 
 class RecordWriter:
@@ -55,8 +55,8 @@ class RecordWriter:
             date is added.
 
     Raises:
-        RecordError: another process writes the file, it differs (the message says in what), or it
-            cannot be written.
+        RecordError: another process is writing the file, the file differs (the message says how),
+            or it cannot be written.
     """
 
     def __init__(self, path: Path | str, shapes: Shapes, attributes: Attributes) -> None:
@@ -78,7 +78,7 @@ class RecordWriter:
         """Append one row for each structure.
 
         Args:
-            structures: for each structure all columns of the record by name, in the shapes of the
+            structures: for each structure, all columns of the record by name, in the shapes of the
                 record, Hartree atomic units; other names are ignored.
 
         Returns:
@@ -98,7 +98,7 @@ class RecordWriter:
         return range(first, self._n_rows)
 
     def close(self) -> None:
-        """Write everything to the disk, and let other processes write; remove an empty record."""
+        """Write everything to disk, and let other processes write; remove an empty record."""
         if self._n_rows:
             os.fsync(self._descriptor)
         else:
@@ -113,12 +113,12 @@ class RecordWriter:
 
     def _checked(self, name: str, values: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.generic]:
         if name not in values:
-            raise RecordError(f"{self.path}: needs {name!r} of each structure, but it is missing")
+            raise RecordError(f"{self.path}: needs {name!r} for each structure, but it is missing")
         value, expected = np.asarray(values[name]), self._header.row[name].shape
         if value.shape != expected:
             raise RecordError(
                 f"{self.path}: holds {name} with shape {expected}, got {value.shape}; "
-                "start a new record for another number of atoms or models"
+                "start a new record for a different number of atoms or models"
             )
         return value
 
@@ -216,14 +216,14 @@ def _open_header(
 def _check_same(path: Path, header: Header, row: np.dtype[np.void], attributes: Attributes) -> None:
     if header.row != row:
         raise _NameTaken(
-            f"{path}: exists already with the columns {_columns(header.row)}, not "
+            f"{path}: already exists with the columns {_columns(header.row)}, not "
             f"{_columns(row)}; choose another name or move it away"
         )
     before = {k: v for k, v in header.attributes.items() if k not in ("format", "created")}
     for name in sorted(before.keys() | attributes.keys()):
         if before.get(name) != attributes.get(name):
             raise _NameTaken(
-                f"{path}: exists already and was written with another {name!r} "
+                f"{path}: already exists and was written with another {name!r} "
                 f"({before.get(name)!r}, now {attributes.get(name)!r}); choose another name or "
                 "move it away"
             )

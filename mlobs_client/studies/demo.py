@@ -76,7 +76,7 @@ def write(run: DemoRun, folder: Path, scale: float = 1.0) -> None:
     Args:
         run: the run.
         folder: folder to create.
-        scale: factor of the number of steps, for a quick look.
+        scale: factor that multiplies the number of steps, for a quick look.
     """
     shutil.copytree(TEMPLATES / run.template, folder)
     address = f"mlobs-demo-{os.getpid()}-{run.name}"
@@ -129,10 +129,10 @@ def run_all(
 
     Args:
         runs: the simulations.
-        folder: folder in which each has its own.
-        report: called with the progress of each.
-        scale: factor of the number of steps, for a quick look.
-        at_once: number of simulations at the same time.
+        folder: folder in which each simulation has a folder of its own.
+        report: called with the progress of each simulation.
+        scale: factor that multiplies the number of steps, for a quick look.
+        at_once: number of simulations that run at the same time.
 
     Raises:
         LaunchError: a run failed; the message names its log.
@@ -191,7 +191,7 @@ def _call(
 
 
 def _adapt(path: Path, dtype: str) -> None:
-    """Set the precision of each committee; so short a run ends before a compilation pays."""
+    """Set the precision of each committee; do not compile, as a run this short gains nothing."""
     kind = 'kind = "mace"'
     text = path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"')
     path.write_text(f"compile = false  # remove this in longer runs\n{text}")

@@ -188,11 +188,11 @@ def _polarization(folder: Path, command: Sequence[str]) -> tuple[list[Row], list
 def _curve(
     sets: Sequence[RunSet], simulations: Sequence[demo.DemoRun]
 ) -> tuple[PolarizationCurve, str]:
-    """Return the changes against the first run, which has no field, and their estimator.
+    """Return the changes relative to the first run, which has no field, and their estimator.
 
-    The dipole of so short a run still depends on its start, which all runs share. The start
-    cancels in differences at the same step, and the effect of the field is left. Without a field
-    there is no polarization, by symmetry: the liquid is isotropic.
+    The dipole of so short a run still depends on its start, which all runs share. The start cancels
+    in differences at the same step, and the effect of the field remains. Without a field there is
+    no polarization, by symmetry: the liquid is isotropic.
     """
     (at_rest, *in_fields) = [runs.dipoles() for runs in sets]
     changes = []

@@ -1,4 +1,4 @@
-"""Group the runs of a field scan that differ in their seeds only."""
+"""Group the runs of a field scan that differ only in their seeds."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_P
 logger = logging.getLogger(__name__)
 
 ALIKE_WITHIN: Final = 1e-5
-"""Largest relative difference of temperatures, cells and times of runs of one curve, which files
-give with few digits."""
+"""Largest relative difference between temperatures, cells or times of the runs of one curve, which
+files give with few digits."""
 
 
 @dataclass(frozen=True)
 class FieldRuns:
-    """The runs with one field and one number of beads.
+    """The runs in one field with one number of beads.
 
     Attributes:
         field: field along the direction of the scan, V/angstrom.
@@ -42,7 +42,7 @@ class FieldRuns:
     def dipoles(self) -> list[Array]:
         """The dipoles of each run, shape ``(t, 3)``, e bohr.
 
-        They are moved to one branch; in a cell that changes, they are those that were written.
+        They are moved to one branch, but left as they were written if the cell changes.
 
         Raises:
             RecordError: mean dipoles differ neither by zero nor by whole quanta.
@@ -74,14 +74,15 @@ class FieldRuns:
 
 
 def group_by_field(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[FieldRuns]]]:
-    """Sort runs by their numbers of beads and their fields.
+    """Sort runs by number of beads and by field.
 
     Args:
         samples: samples of each run.
 
     Returns:
         The direction of the scan, a unit vector of shape ``(3,)`` whose first nonzero component is
-        positive; and by increasing number of beads, the runs of each field, with increasing field.
+        positive; and, by increasing number of beads, the runs in each field, in order of increasing
+        field.
 
     Raises:
         RecordError: the fields are not along one line, or all are zero; or runs differ in more than
@@ -107,14 +108,14 @@ def group_by_field(samples: Sequence[Sample]) -> tuple[Array, dict[int, list[Fie
 
 
 def _check_alike(by_field: Sequence[FieldRuns]) -> None:
-    """Check that runs of a curve differ in fields and seeds only, and those of a field in seeds."""
+    """Check that runs of a curve differ only in fields and seeds, and those of a field in seeds."""
     groups = [([sample for runs in by_field for sample in runs.samples], _differ_in_liquid)]
     groups += [(list(runs.samples), _differ_in_spacing) for runs in by_field]
     for (first, *others), differ in groups:
         for other in others:
             if what := differ(first, other):
                 raise RecordError(
-                    f"{first.name} and {other.name} cannot be combined, they differ in their "
+                    f"{first.name} and {other.name} cannot be combined: they differ in their "
                     f"{what}; leave one of them out of the campaign, or repeat it like the others"
                 )
 
@@ -129,7 +130,7 @@ def _differ_in_liquid(one: Sample, other: Sample) -> str | None:
         first, second = (", ".join(f"{n} of Z = {z}" for z, n in c.items()) for c in counts)
         return f"atoms or their order ({first} and {second})"
     if not np.allclose(one.masses, other.masses, rtol=ALIKE_WITHIN):
-        return "masses (isotopes), which their RESTART or their labels tell"
+        return "masses (isotopes), according to their RESTART or their labels"
     if one.has_barostat != other.has_barostat:
         return "ensemble (one has a barostat, the other has none)"
     cells = [sample.start.cell / ANGSTROM for sample in (one, other)]

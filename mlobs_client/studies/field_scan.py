@@ -75,7 +75,7 @@ class ScanSettings:
 
 @dataclass(frozen=True)
 class Point:
-    """Results of the runs with one field and one number of beads.
+    """Results of the runs in one field with one number of beads.
 
     Attributes:
         field: field along the direction of the scan, V/angstrom; the first component of this
@@ -174,7 +174,7 @@ def analyse(samples: Sequence[Sample], settings: ScanSettings) -> list[Scan]:
         for n_beads, by_field in groups.items()
     ]
     if not any(curve.points for curve in curves):
-        raise RecordError("no field has runs that can be analysed, see the warnings; run longer")
+        raise RecordError("no field has runs that can be analysed (see the warnings); run longer")
     return [curve for curve in curves if curve.points]
 
 

@@ -26,7 +26,7 @@ ESTIMATORS: Final = {
     "D": "diffusion: centroids",
     "MSD": "diffusion: centroids",
 }
-"""Names of the averages over beads, by the first words of quantities."""
+"""Names of the averages over beads, by the first words of the names of quantities."""
 
 PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
 """epsilon_0 in uC/cm^2 per V/angstrom."""
@@ -38,7 +38,7 @@ DRAWN: Final = (
     "D from displacements",
     "D from velocities",
 )
-"""Quantities of a scan that the figure against the field shows."""
+"""Quantities of a scan that the figure shows against the field."""
 
 DISTRIBUTIONS: Final[tuple[Callable[[Point], Curve], ...]] = (
     lambda point: point.bonds,
@@ -159,7 +159,7 @@ def _points(curve: Scan) -> Iterator[Points]:
 
 
 def _details(curve: Scan, name: str) -> Iterator[tuple[str, str | float]]:
-    """Yield how one quantity was computed, by the names of details."""
+    """Yield details of how one quantity was computed, with their names."""
     of_beads = (text for begin, text in ESTIMATORS.items() if name.startswith(begin))
     yield ESTIMATOR, "classical nuclei" if curve.n_beads == 1 else next(of_beads)
     if name == "polarization" and curve.polarization is not None:

@@ -21,8 +21,8 @@ from mlobs_client.units import DALTON, KELVIN
 logger = logging.getLogger(__name__)
 
 SAME_MASS: Final = 0.02
-"""Relative difference of masses: ratios from momenta are that precise, tables differ by less, and
-isotopes by more."""
+"""Relative difference within which masses are the same: ratios from momenta are that precise,
+tables differ by less, and isotopes by more."""
 
 NOTABLE: Final = 1.05
 """Ratio of kinetic temperatures above which a significant difference is logged."""
@@ -41,7 +41,7 @@ class Masses:
     Attributes:
         labels: labels of the atoms.
         values: shape ``(n_atoms,)``, electron masses.
-        source: their source in words, "RESTART" for example.
+        source: name of their source, for example "RESTART".
         is_guess: True if they are known from the labels only.
     """
 
@@ -56,7 +56,7 @@ class Masses:
         return f"masses of {self.source}: {', '.join(listed)} u"
 
     def groups(self) -> dict[str, Array]:
-        """Return the atoms of each label and mass, booleans of shape ``(n_atoms,)``."""
+        """Return the atoms of each label and mass, as booleans of shape ``(n_atoms,)``."""
         labels = np.array(self.labels)
         found: dict[str, Array] = {}
         for label in dict.fromkeys(self.labels):
@@ -77,7 +77,7 @@ def find_masses(
 
     Args:
         labels: labels of its atoms.
-        systems: systems of files in the folder of the outputs; the first one with masses counts.
+        systems: systems of files in the folder of the outputs; the first one with masses is used.
         given: masses that the user sets, by label, dalton.
         column: masses in the trajectory of the velocities, which take precedence over files, shape
             ``(n_atoms,)``, electron masses.
@@ -110,13 +110,13 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
     Args:
         masses: masses of its atoms.
         velocities: velocities of its atoms, shape ``(t, n_atoms, 3)``, bohr/atu.
-        temperature: kT of the thermostats, Eh; None if it is not known, or there are none.
+        temperature: kT of the thermostats, Eh; None if it is unknown or there are no thermostats.
         where: the run, for messages.
 
     Raises:
         RecordError: the centre of mass is at rest with other ratios of masses; or it is not at
             rest, the masses are guessed from labels, and the kinetic temperatures of species differ
-            as with another isotope.
+            as they would with another isotope.
     """
     groups = masses.groups()
     ratios = masses_from_momentum([velocities], groups)
@@ -205,7 +205,7 @@ def _of_files(labels: tuple[str, ...], systems: Sequence[System]) -> Masses:
 
 
 def _of_column(others: Masses, column: Array) -> Masses:
-    """Take the masses of a trajectory; log if files have others."""
+    """Take the masses of a trajectory; warn if files have others."""
     found = Masses(others.labels, column, "the trajectory itself", is_guess=False)
     if not others.is_guess and not np.allclose(column, others.values, rtol=SAME_MASS):
         logger.warning("%s, which are used, but %s; --mass LABEL=U sets them", found, others)

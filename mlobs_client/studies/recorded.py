@@ -25,9 +25,9 @@ def read_recorded(run: Run, path: Path, name: str) -> Joined:
 
     Args:
         run: the run to which the record belongs.
-        path: record of ``mlobs observe``; or that of the client of this run, which needs the extras
-            ``record_row`` of i-PI; or the folder with records of several clients, which also need
-            the extras ``record``.
+        path: record of ``mlobs observe``; or the record of this run's client, which needs i-PI's
+            extras ``record_row``; or the folder with the records of several clients, which also
+            need the extras ``record``.
         name: name of the observable, a row of :mod:`mlobs_client.quantities`.
 
     Returns:
@@ -64,7 +64,7 @@ def _open(run: Run, path: Path) -> list[Record]:
 
 
 def _extras(run: Run, records: Sequence[Record]) -> list[Extras]:
-    """Read the rows of steps and beads, and observables that identify the run."""
+    """Read the rows at all steps and beads, and observables that identify the run."""
     found = [run.extras(ROW)]
     if len(records) > 1:
         found.append(run.extras(FILE))

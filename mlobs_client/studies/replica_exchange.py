@@ -38,11 +38,11 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
 
     Args:
         prefix: prefix of ``<output>``, or that of a ``<system>`` without replica exchange.
-        temperature: temperature of replica exchange, K.
+        temperature: one of the temperatures of replica exchange, K.
 
     Raises:
         ConfigError: the prefix is that of a replica, whose temperature changes; no temperature is
-            given for replica exchange; or none or several of its temperatures are this one.
+            given for replica exchange; or not exactly one of its temperatures is this one.
     """
     folder, name = prefix.parent, prefix.name
     if prefix.with_name(f"{name}.out").exists():
@@ -144,7 +144,7 @@ class ExchangedRun(Run):
 
     @property
     def inputs(self) -> set[Path]:
-        """Files that all replicas were read from."""
+        """Files from which the replicas were read."""
         return self._read.union(*(run.inputs for run in self.replicas))
 
     @property
@@ -210,10 +210,10 @@ class ExchangedRun(Run):
         return np.array([values[r][rows[r][t]] for t, r in enumerate(owners)])
 
     def _owners(self, steps: Integers) -> Integers:
-        """Return the index of the replica at this temperature, shape ``(t,)``.
+        """Return the index of the replica that is at this temperature, shape ``(t,)``.
 
         Raises:
-            RecordError: neither the properties nor the file of exchanges show it.
+            RecordError: neither the properties nor the file of exchanges shows it.
         """
         tables = [run.properties for run in self.replicas]
         told = all(
@@ -239,7 +239,7 @@ class ExchangedRun(Run):
         if not path.exists() or any(map(_went_back, self.replicas)):
             raise RecordError(
                 f"{self.prefix}: the replica at {self.temperature / KELVIN:.5g} K is not known at "
-                f"all steps: the run was continued, or {path.name} is missing; {REMEDY}"
+                f"every step: the run was continued, or {path.name} is missing; {REMEDY}"
             )
         lines = np.loadtxt(self.note(path), dtype=np.int64, ndmin=2)
         n_replicas = len(self.replicas)

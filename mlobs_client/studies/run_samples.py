@@ -25,12 +25,12 @@ VELOCITIES: Final = {
     "v_centroid": "velocities of centroids",
     "velocities": "velocities of atoms",
 }
-"""Names of the velocities in figures, by those of i-PI."""
+"""Names of the velocities in figures, for each of i-PI's names."""
 
 SHORTEST: Final = 8
-"""Number of samples that a stretch needs at least for a correlation function."""
+"""Smallest number of samples in a stretch for a correlation function."""
 
-KEEP: Final = "run longer, or say --branches keep if all are on one branch"
+KEEP: Final = "run longer, or give --branches keep if all are on one branch"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Samples:
         values: samples of each run, shape ``(t, ...)``, Hartree atomic units.
         members: samples of committee members of each run, shape ``(n_members, t, ...)``, Hartree
             atomic units; None if a run has no committee.
-        n_beads: number of beads of the average; the largest of all runs.
+        n_beads: number of beads in the average; the largest of all runs.
     """
 
     runs: tuple[Run, ...]
@@ -75,7 +75,7 @@ class Samples:
 
     @cached_property
     def parts(self) -> list[list[slice]]:
-        """The stretches of each run: samples that follow each other, between exchanges of replicas.
+        """The stretches of each run: consecutive samples between exchanges of replicas.
 
         Blocks lie within one stretch.
 
@@ -101,7 +101,7 @@ class Samples:
 
     @property
     def notes(self) -> Iterator[str]:
-        """A sentence on the stretches of each run, since short ones are left out."""
+        """A sentence about the stretches of each run, since short ones are left out."""
         for run, steps in zip(self.runs, self.steps, strict=True):
             lengths = [one.stop - one.start for one in run.stretches(steps)]
             if len(lengths) > 1:
@@ -137,7 +137,7 @@ class Samples:
         return np.asarray(np.concatenate(self.cells).mean(axis=0))
 
     def aligned(self) -> tuple[Samples, list[str]]:
-        """Move dipoles of all runs to the branch of the longest.
+        """Move dipoles of all runs to the branch of the longest run.
 
         Returns:
             The moved dipoles, and a sentence for each run that was moved.
@@ -170,7 +170,7 @@ class Velocities(Samples):
 
     Attributes:
         masses: masses of the atoms, the same in all runs.
-        quantities: names of i-PI of what was read, ``v_centroid`` or ``velocities``.
+        quantities: i-PI's names for what was read, ``v_centroid`` or ``velocities``.
     """
 
     masses: Masses = field(kw_only=True)
@@ -178,7 +178,7 @@ class Velocities(Samples):
 
     @property
     def estimator(self) -> str:
-        """The kind of velocities in words, for the caption of a figure."""
+        """A phrase that says which velocities these are, for the caption of a figure."""
         return ", ".join(VELOCITIES[quantity] for quantity in self.quantities)
 
 
@@ -187,7 +187,7 @@ def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:
 
     Args:
         values: value of each run.
-        what: the quantity in words, for messages.
+        what: name of the quantity, for messages.
         names: names of the runs, for messages.
 
     Raises:
@@ -223,7 +223,7 @@ def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice
 
 
 def find_stretches(run: Run, steps: Integers) -> list[slice]:
-    """Return the stretches of samples that follow each other, without those that are too short.
+    """Return the stretches of consecutive samples, without those that are too short.
 
     Args:
         run: the run.
@@ -238,7 +238,7 @@ def find_stretches(run: Run, steps: Integers) -> list[slice]:
     lengths = [one.stop - one.start for one in found]
     if max(lengths) < SHORTEST:
         raise RecordError(
-            f"{run.prefix}: at most {max(lengths)} samples follow each other between exchanges, "
+            f"{run.prefix}: at most {max(lengths)} consecutive samples between exchanges, "
             "too few for a spectrum; exchange less often, with a larger <stride> in <remd>"
         )
     return [one for one in found if one.stop - one.start >= SHORTEST]

@@ -1,4 +1,4 @@
-"""Independent runs of one system, and their samples of any observable."""
+"""Independent runs of one system, and samples of any of their observables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunSet:
         prefixes: prefix of the outputs of each run, such as ``run-1/simulation``.
         skip: time that is skipped at the start of each run, ps.
         temperature: temperature, K, which is compared with that of the runs; it selects the frames
-            of one temperature from replica exchange. None for runs that are not at equilibrium.
+            at this temperature from replica exchange. None for runs that are not at equilibrium.
         fraction: fraction of the samples that is skipped at the start of each run, if no time is.
         records: record of each run, from ``mlobs observe`` or from its own clients, from which
             observables are read; by default they are read from the extras of i-PI.
@@ -40,10 +40,11 @@ class RunSet:
         timestep: time step of runs whose properties do not show it, atu.
 
     Raises:
-        ConfigError: there is no run, or not one record or source for each run.
+        ConfigError: there is no run, or there is not exactly one record or source for each run.
 
     Example:
-        Mean dipole of the first run without its first 0.1 ps, and infrared absorption of both::
+        Mean dipole of the first run without its first 0.1 ps, and infrared absorption of both
+        runs::
 
             >>> from mlobs_client.analysis import SpectrumSettings, infrared
             >>> from mlobs_client.studies import RunSet
@@ -99,7 +100,7 @@ class RunSet:
 
     @property
     def inputs(self) -> set[Path]:
-        """Files of all runs that were read so far, for the provenance of a result."""
+        """Files of all runs that have been read so far, for the provenance of a result."""
         return {path for run in self.runs for path in run.inputs}
 
     def dipoles(self) -> Samples:
@@ -129,11 +130,11 @@ class RunSet:
         return self.observable("polarizability")
 
     def observable(self, name: str) -> Samples:
-        """Read an observable from the records, or without them from the extras of i-PI.
+        """Read an observable from the records or, without them, from the extras of i-PI.
 
         Args:
-            name: a row of :mod:`mlobs_client.quantities`, such as ``"born_charges"``, which has its
-                shape and Hartree atomic unit.
+            name: a row of :mod:`mlobs_client.quantities`, such as ``"born_charges"``, which gives
+                the shape and the Hartree atomic unit.
 
         Raises:
             ConfigError: there is no such observable, or a run was at another temperature.
@@ -152,7 +153,7 @@ class RunSet:
         )
 
     def currents(self) -> Samples:
-        """Multiply Born charges by velocities: time derivatives of the dipole.
+        """Multiply Born charges by velocities, to get time derivatives of the dipole.
 
         In path integrals each bead has its own charges and velocities, and the mean over beads is
         taken.
@@ -173,7 +174,7 @@ class RunSet:
             if len(both) == 0:
                 raise RecordError(
                     f"{run.prefix}: there are no velocities at the steps of the Born charges; "
-                    "write both with one stride"
+                    "write both with the same stride"
                 )
             steps.append(both)
             products = np.einsum("tbIij,tbIj->tbi", charges[here], velocities.values[there])
@@ -206,7 +207,7 @@ class RunSet:
         )
 
     def positions(self) -> list[Trajectory]:
-        """Positions of all beads of each run, ``[t, bead, atom, i]``, bohr, unwrapped, with cells.
+        """Read unwrapped positions ``[t, bead, atom, i]``, bohr, and cells of each run.
 
         Raises:
             RecordError: files are missing or damaged, or shorter than what is skipped.

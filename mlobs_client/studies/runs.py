@@ -1,10 +1,9 @@
 """Read the outputs of a run of i-PI, which are found by their prefix.
 
-The names of files are those of the shipped inputs: ``PREFIX.out`` for properties,
-``PREFIX.pos_0.xyz``, ... for positions of beads, ``PREFIX.vel.xyz`` for centroid velocities,
-``PREFIX.NAME_0``, ``PREFIX.NAME_1``, ... for extras. Properties, velocities and dipoles are also
-found under other names by the content of the files, and in files that a user names
-(:class:`~mlobs_client.ipi.series.Source`).
+File names are those of the shipped inputs: ``PREFIX.out`` for properties, ``PREFIX.pos_0.xyz``, ...
+for positions of beads, ``PREFIX.vel.xyz`` for centroid velocities, ``PREFIX.NAME_0``,
+``PREFIX.NAME_1``, ... for extras. Properties, velocities and dipoles are also found by content
+under other names, and in files that a user names (:class:`~mlobs_client.ipi.series.Source`).
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Dipoles:
         mean: mean of the committee, shape ``(t, 3)``, e bohr.
         members: dipoles of the members, shape ``(n_members, t, 3)``, e bohr; None without a
             committee.
-        n_beads: number of beads of the average.
+        n_beads: number of beads in the average.
     """
 
     steps: Integers
@@ -90,7 +89,7 @@ class Run:
 
     @cached_property
     def properties(self) -> Properties:
-        """The properties in ``PREFIX.out`` or in a file with such a header, atomic units."""
+        """The properties in ``PREFIX.out`` or another file with such a header, atomic units."""
         path = self._path("out")
         remedy = f"properties belong in {path.name}"
         found = path if path.is_file() else self._find(("properties",), "out", remedy)
@@ -98,14 +97,14 @@ class Run:
 
     @property
     def inputs(self) -> set[Path]:
-        """Files that were read so far, with RESTART and inputs, for the provenance of a result."""
+        """Files read so far, along with RESTART and inputs, for the provenance of a result."""
         return self._read.union(*([one.path, *one.starts] for one in self.systems))
 
     @property
     def timestep(self) -> float:
         """The time step, atu, from the columns ``step`` and ``time``, or else the given one.
 
-        If it was changed during the run, it is that of the last piece.
+        If it changed during the run, it is that of the last piece.
 
         Raises:
             RecordError: these columns are missing, or there are fewer than two rows.
@@ -119,8 +118,9 @@ class Run:
             if self.given_timestep is not None:
                 return [Piece(0, 0, self.given_timestep)]
             raise RecordError(
-                f"{self.prefix}: no properties with the columns step and time, such as "
-                f"{self._path('out').name}, tell the time step; add them, or give --timestep in fs"
+                f"{self.prefix}: the time step is not known: no properties, such as "
+                f"{self._path('out').name}, have the columns step and time; add them, or give "
+                "--timestep in fs"
             )
         steps, times = self.properties["step"], self.properties["time"]
         if len(steps) < 2 or steps[-1] == steps[0]:
@@ -161,7 +161,8 @@ class Run:
         """Return the cells of a trajectory, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
 
         Args:
-            since: first step of the returned cells; if no frame is as late, the last is returned.
+            since: first step of the returned cells; if no frame is that late, the last cell is
+                returned.
 
         Raises:
             RecordError: there is no trajectory with a cell.
@@ -171,7 +172,7 @@ class Run:
 
     @cached_property
     def is_molecule(self) -> bool | None:
-        """True if there is vacuum about all atoms of the first frame; None without positions."""
+        """True if there is vacuum around all atoms of the first frame; None without positions."""
         return is_in_vacuum(map(self.note, self._trajectories))
 
     @cached_property
@@ -193,7 +194,7 @@ class Run:
             RecordError: files are missing or damaged.
         """
         of_dipoles = (
-            "; 'mlobs ir' reads those of other names with --key, and other files with --dipoles"
+            "; 'mlobs ir' reads dipoles of other names with --key, and other files with --dipoles"
         )
         remedy = f"i-PI writes it with <trajectory extra_type='{name}'> extras </trajectory>" + (
             of_dipoles if name == "dipole" else ""
@@ -216,13 +217,13 @@ class Run:
         return Dipoles.of(steps, values["dipole"], values.get(QUANTITIES["dipole"].members))
 
     def observable(self, name: str) -> tuple[Integers, dict[str, Array]]:
-        """Read an observable from the extras of all beads, and that of each member if written.
+        """Read an observable, and that of each member if written, from the extras of all beads.
 
         Args:
             name: a row of :mod:`mlobs_client.quantities`.
 
         Returns:
-            Steps, shape ``(t,)``, and by name values, shape ``(t, n_beads, ...)``, Hartree atomic
+            Steps, shape ``(t,)``, and values by name, shape ``(t, n_beads, ...)``, Hartree atomic
             units.
 
         Raises:
@@ -300,7 +301,7 @@ class Run:
             n_beads: number of beads of the run; a single bead is the centroid.
 
         Raises:
-            RecordError: there are no velocities of this number of beads.
+            RecordError: there are no velocities for this number of beads.
         """
         if n_beads == 1:
             found = self.velocities()
@@ -308,16 +309,16 @@ class Run:
         remedy = "write those of all beads: <trajectory filename='v'> velocities </trajectory>"
         found = read_beads(self._find(("velocities",), "v", remedy))
         if (there := found.values.shape[1]) != n_beads:
-            raise RecordError(f"{self.prefix}: has velocities of {there} of {n_beads} beads")
+            raise RecordError(f"{self.prefix}: has velocities of only {there} of {n_beads} beads")
         return found
 
     @cached_property
     def systems(self) -> list[System]:
-        """The systems of RESTART, a checkpoint and inputs beside the outputs, the safest first."""
+        """The systems of RESTART, a checkpoint and inputs beside the outputs, by reliability."""
         return find_systems(self.prefix)
 
     def masses(self, velocities: Trajectory, given: Mapping[str, float] | None = None) -> Masses:
-        """Find the masses of the atoms in the trajectory, RESTART, a checkpoint, input or labels.
+        """Find the masses of the atoms from the trajectory, RESTART, a checkpoint, input or labels.
 
         Args:
             velocities: velocities of this run, with which the masses are compared.
@@ -333,7 +334,7 @@ class Run:
         return found
 
     def stretches(self, steps: Integers) -> list[slice]:
-        """Return the stretches of samples that follow each other in time: all samples, as one.
+        """Return the stretches of consecutive samples; here, all samples as one stretch.
 
         Args:
             steps: steps of the samples, shape ``(t,)``.
@@ -360,8 +361,8 @@ class Run:
             skip = self.times(np.array([across[-1].first]))[0] / PICOSECOND
             raise RecordError(
                 f"{self._path('out')}: the time step changes: {', '.join(map(str, across))}; a "
-                f"spectrum needs one: --skip {np.ceil(1e4 * skip) / 1e4:g} leaves the earlier "
-                "pieces out"
+                f"spectrum needs one: --skip {np.ceil(1e4 * skip) / 1e4:g} leaves out the "
+                "earlier pieces"
             )
         return float(strides[0]) * (across[0] if across else self._pieces[-1]).timestep
 

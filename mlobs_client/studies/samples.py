@@ -150,14 +150,14 @@ def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
     for client in clients:
         if client.config.field is not None and client.config.field.reduced and ipi.barostatted:
             raise RecordError(
-                f"{client.path}: [field] reduced = true holds the voltages, and {ipi.path} has a "
-                "barostat, so that the field changes along the run; a field scan at constant "
+                f"{client.path}: [field] reduced = true fixes the voltages, and {ipi.path} has a "
+                "barostat, so the field changes along the run; a field scan at constant "
                 "pressure needs reduced = false"
             )
         if client.config.displacement is not None:
             raise RecordError(
-                f"{client.path}: [displacement] holds no field, which changes along the run; a "
-                "field scan needs runs with [field]"
+                f"{client.path}: [displacement] does not fix the field, which changes along the "
+                "run; a field scan needs runs with [field]"
             )
         if client.config.field is not None and not any(
             service.get(force.forcefield) is client for force in ipi.forces

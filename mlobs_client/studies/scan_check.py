@@ -40,7 +40,7 @@ def check_scan(campaign: Campaign) -> None:
 
 
 def averages_nothing(campaign: Campaign) -> bool:
-    """Return whether the first run writes no ``<properties>``, which could be averaged.
+    """Return whether the first run writes no ``<properties>`` that could be averaged.
 
     Args:
         campaign: any campaign.

@@ -14,7 +14,7 @@ from mlobs_client.units import KELVIN
 logger = logging.getLogger(__name__)
 
 NOTABLE: Final = 0.05
-"""Relative difference of a mean kinetic temperature, above which it is logged."""
+"""Relative deviation of a mean kinetic temperature above which it is logged."""
 
 ANOTHER: Final = 0.5
 """Relative difference that no run at this temperature has, with or without a thermostat."""
@@ -23,7 +23,7 @@ SIGNIFICANT: Final = 5.0  # standard errors
 
 
 def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
-    """Compare a temperature with that of the ensemble, and with the mean kinetic one.
+    """Compare a temperature with that of the ensemble and with the mean kinetic temperature.
 
     Args:
         run: the run, with RESTART and inputs in the folder of its outputs.

@@ -1,4 +1,4 @@
-"""A fixed electric displacement, as in an open circuit; a fixed field is that of a closed one."""
+"""A fixed electric displacement, as in an open circuit; a closed circuit fixes the field."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class FixedDisplacement:
 
         U(D, R, h) = E_0(R, h) + \frac{V}{8\pi} |D - 4\pi P|^2
 
-    Units are Hartree atomic units with the D of Gauss, :math:`D = E + 4\pi P`, which is that of SI
-    divided by :math:`\epsilon_0`: D has the unit of a field, and without polarization it equals
-    the field. The field that acts on the atoms, :math:`E = D - 4\pi P`, follows their dipole, and
-    the forces are those of :class:`UniformField` at this E.
+    Units are Hartree atomic units with the Gaussian D, :math:`D = E + 4\pi P`, which is the D of SI
+    divided by :math:`\epsilon_0`: D has the unit of a field, and without polarization it equals the
+    field. The field that acts on the atoms, :math:`E = D - 4\pi P`, follows their dipole, and the
+    forces are those of :class:`UniformField` at this E.
 
     With ``second_order`` the electrons screen as well: :math:`P = (\mu + \alpha E)/V`, so that
     :math:`E = (1 + 4\pi\alpha/V)^{-1} (D - 4\pi\mu/V)`, and
@@ -39,12 +39,14 @@ class FixedDisplacement:
 
     P is computed from the positions as they are. An ion that moves through the cell by a lattice
     vector a has carried the charge N e from one side to the other: P changes by e N a/V, and E with
-    it. So other branches of the dipole are other states, with other forces. The branch is that of
-    the first structure, and positions have to stay unwrapped; the term has no memory.
+    it. Other branches of the dipole are therefore different states, with different forces. The
+    branch is that of the first structure, and the positions have to stay unwrapped; the term has no
+    memory.
 
-    Two conditions differ under strain. Either the vector D is fixed, or (``reference_cell``) its
-    flux through the faces of the cell, which is the free charge on the plates of a capacitor that
-    is deformed: D = (V_0/V) D_0 h_0^{-1} h, with the lattice vectors as rows of h.
+    There are two conditions, which differ under strain: the vector D is fixed or, with a
+    ``reference_cell``, the flux of D through the faces of the cell, which is the free charge on the
+    plates of a capacitor that is deformed. Then D = (V_0/V) D_0 h_0^{-1} h, with the lattice
+    vectors as rows of h.
 
     Attributes:
         displacement: shape ``(3,)``, D in atomic units of a field, Eh/(e bohr).
@@ -69,7 +71,7 @@ class FixedDisplacement:
         return UniformField(self.displacement, self.second_order).needs
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Return energy and derivatives for one structure, which has to be periodic.
+        """Return the energy and its derivatives for one structure, which has to be periodic.
 
         Args:
             structure: the structure, atomic units.

@@ -22,7 +22,7 @@ class UniformField:
 
         E = E_0 - \mu \cdot F - \tfrac12 F \cdot \alpha F
 
-    The last term is included with ``second_order`` only, and then in energy, forces and virial
+    The last term is included only with ``second_order``, and then in energy, forces and virial
     alike: an energy with :math:`\alpha` and forces without its gradient would not be conserved.
     Only the symmetric part of :math:`\alpha` contributes to the energy, so only this part induces a
     dipole.
@@ -31,12 +31,12 @@ class UniformField:
     :math:`\mu + \alpha F` and its gradient. The dipoles of committee members remain those at zero
     field.
 
-    Two conditions differ under strain. Either the vector F is fixed, or (``reference_cell``) its
-    voltages :math:`F \cdot a_i` along the lattice vectors, as with electrodes that move with the
-    cell; then F follows the cell. At fixed F, an ion that has moved through the cell by a lattice
-    vector changes the virial by the work on its quantum, because its path becomes longer under
-    strain; at fixed voltages it does not. The first condition gives the "improper", the second the
-    "proper" piezoelectric response.
+    There are two conditions, which differ under strain: the vector F is fixed or, with a
+    ``reference_cell``, the voltages :math:`F \cdot a_i` along the lattice vectors, as with
+    electrodes that move with the cell; then F follows the cell. At fixed F, an ion that has moved
+    through the cell by a lattice vector changes the virial by the work on its quantum, because its
+    path becomes longer under strain; at fixed voltages it does not. The first condition gives the
+    "improper", the second the "proper" piezoelectric response.
 
     Attributes:
         field: shape ``(3,)``, Eh/(e bohr).
@@ -54,7 +54,7 @@ class UniformField:
         return frozenset({"dipole", "polarizability"} if self.second_order else {"dipole"})
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Return energy and derivatives for one structure.
+        """Return the energy and its derivatives for one structure.
 
         Args:
             structure: the structure, atomic units.
@@ -94,8 +94,8 @@ class UniformField:
 def _induced_charges(values: Values, field: Array) -> Array:
     if "polarizability_gradient" not in values:
         raise MissingObservable(
-            "born_charges in a field of second order need polarizability_gradient; add it to "
-            "[observables], or remove born_charges there"
+            "born_charges with second_order need polarizability_gradient; add it to "
+            "[observables], or remove born_charges from there"
         )
     gradient = _symmetric(values["polarizability_gradient"], axes=(1, 2))
     return np.asarray(np.einsum("Iikj,k->Iij", gradient, field))
@@ -106,31 +106,31 @@ def _symmetric(tensor: Array, axes: tuple[int, int] = (0, 1)) -> Array:
 
 
 SAME_TRAJECTORY: Final = 1.0
-"""Largest root mean square distance of steps and beads of one trajectory, over atoms, bohr."""
+"""Largest root mean square displacement of atoms between steps or beads of one trajectory, bohr."""
 
 JUMP_TOLERANCE: Final = 0.25
-"""Largest distance of a jump from a whole lattice vector, in lattice vectors."""
+"""Largest deviation of a jump from a whole lattice vector, in lattice vectors."""
 
 
 class UnwrappedPositions:
     """Refuse structures whose atoms were wrapped back into the cell.
 
     A multi-valued dipole jumps by e N a when an atom of oxidation number N crosses a face of the
-    cell and comes back on the other side, and the energy in a field jumps with it. i-PI wraps
-    positions unless the forcefield has ``pbc='False'``; the protocol does not tell.
+    cell and comes back in on the other side, and the energy in a field jumps with it. i-PI wraps
+    positions unless the forcefield has ``pbc='False'``; the protocol does not say whether it did.
 
     This is a term without energy. It remembers the latest structure of each trajectory. A new
     structure belongs to the trajectory from which it differs by a small motion and whole lattice
-    vectors of its atoms; if there are such lattice vectors, atoms were wrapped in between. Beads
-    of one ring polymer are as close as two steps, so neither their order matters nor that other
-    clients answered some of them. Structures of other replicas are too far away to be compared,
-    and start a trajectory of their own.
+    vectors of its atoms; if there are such lattice vectors, atoms were wrapped in between. Beads of
+    one ring polymer are as close as two steps, so it matters neither in which order they come nor
+    whether other clients answer some of them. Structures of other replicas are too far away to be
+    compared, and start a trajectory of their own.
 
     The check cannot see that positions are wrapped before the first atom crosses a face, but until
     then wrapping does no harm.
 
     Args:
-        memory: number of trajectories to remember, at least that of the replicas that this client
+        memory: number of trajectories to remember, at least the number of replicas that this client
             answers.
     """
 
@@ -173,7 +173,7 @@ def _continues(latest: Array, fractional: Array, structure: Structure) -> bool:
         atom, vector = (int(index) for index in jumped[0])
         raise EvaluationError(
             f"atom {atom} jumped by {images[atom, vector]:+.0f} lattice vector {vector}: i-PI or "
-            "you have wrapped positions, but the dipole needs them unwrapped; write pbc='False' on "
+            "you wrapped the positions, but the dipole needs them unwrapped; write pbc='False' on "
             "the <ffsocket> of this client, or in ASE call calc.reset() after atoms.wrap()"
         )
     return True

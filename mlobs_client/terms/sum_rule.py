@@ -1,4 +1,4 @@
-"""Restore the acoustic sum rule of Born charges, which few models obey exactly."""
+"""Restore the acoustic sum rule for Born charges, which few models obey exactly."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class AcousticSumRule:
         logger.log(
             logging.WARNING if moved > LARGE else logging.INFO,
             "sum_rule: elements of the Born charges change by at most %.2g e to add up to %d e; "
-            "later structures are treated alike",
+            "later structures are corrected in the same way",
             moved,
             self._charge,
         )

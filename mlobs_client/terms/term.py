@@ -18,10 +18,10 @@ class Coupling:
         energy: energy, Eh.
         cotangents: d(energy)/d(observable) by the name of the observable, each in the shape of the
             observable, Hartree atomic units.
-        explicit: gradient at fixed observables (of a restraint on positions, or of the volume at
-            a fixed displacement); None if the energy depends on observables only.
-        updated: observables that the term changes, for example by the dipole that a field induces;
-            shapes and units of the table of quantities.
+        explicit: gradient at fixed observables (of a restraint on positions, or of the volume at a
+            fixed displacement); None if the energy depends only on observables.
+        updated: observables that the term changes, for example by the dipole that a field induces,
+            with the shapes and units of the table of quantities.
     """
 
     energy: float
@@ -38,9 +38,10 @@ class Term(Protocol):
         """The names of the observables that the energy depends on."""
 
     def __call__(self, structure: Structure, values: Values) -> Coupling:
-        """Return energy and derivatives for one structure.
+        """Return the energy and its derivatives for one structure.
 
         Args:
             structure: the structure, atomic units.
-            values: its observables by name, Hartree atomic units, with all that the term needs.
+            values: its observables by name, Hartree atomic units, including all that the term
+                needs.
         """

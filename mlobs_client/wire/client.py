@@ -33,8 +33,8 @@ def serve(connection: Connection, transport: Transport, respond: Responder) -> N
     Raises:
         ServerGone: the server disappeared without EXIT.
         ProtocolError: a message or a reply violates the protocol.
-        StopRequested: the client was asked to finish; it has sent all results that were requested
-            to a server that reads.
+        StopRequested: the client was asked to finish; it has sent all requested results, provided
+            that the server reads them.
     """
     while True:
         event = connection.next_event()
@@ -52,13 +52,13 @@ def serve(connection: Connection, transport: Transport, respond: Responder) -> N
 def run_client(address: Address, patience: float, respond: Responder) -> signal.Signals | None:
     """Connect to an i-PI server and answer it until it sends EXIT.
 
-    Load the models before: a server that accepts a client waits for its first message, and all
-    other clients wait with it.
+    Load the models before calling this: a server that accepts a client waits for its first message,
+    and all other clients wait with it.
 
     SIGTERM and SIGINT end the client cleanly: results that are being computed are finished and
     sent, then the connection is closed, and i-PI goes on with its other clients. If the server
-    reads nothing for a second, they are lost. A second signal acts as if there were no handler.
-    Signals are handled in the main thread only.
+    reads nothing for a second, the results are lost. A second signal acts as if there were no
+    handler. Signals are handled in the main thread only.
 
     Args:
         address: where the server listens.

@@ -1,4 +1,4 @@
-"""Write and read the JSON text with observables that i-PI carries beside the forces.
+"""Write and read the JSON text with observables that i-PI carries along with the forces.
 
 The keys are those of :data:`mlobs_client.quantities.QUANTITIES`. The indices of Born charges are
 reordered: i-PI wants ``BEC`` with shape ``(3 n_atoms, 3)``, one row for each displacement and
@@ -32,8 +32,8 @@ def encode(values: Mapping[str, Value]) -> bytes:
     """Write observables as JSON.
 
     Args:
-        values: arrays and numbers by the name of the quantity, with its shape and its Hartree
-            atomic unit, and texts. Names that are not in the table of quantities, such as
+        values: arrays and numbers by the name of the quantity, with its shape and in its Hartree
+            atomic unit; or texts. Names that are not in the table of quantities, such as
             ``record_row``, are written as they are.
 
     Returns:
@@ -54,14 +54,14 @@ def encode(values: Mapping[str, Value]) -> bytes:
 
 
 def decode(text: bytes | str) -> dict[str, Array | str]:
-    """Read a text of :func:`encode`.
+    """Read a text written by :func:`encode`.
 
     Args:
         text: JSON, UTF-8.
 
     Returns:
-        By the name of the quantity: arrays with its shape in Hartree atomic units (a number is an
-        array of shape ``()``), and texts.
+        By the name of the quantity, arrays with its shape in Hartree atomic units (a number is an
+        array of shape ``()``), or texts.
 
     Raises:
         RemoteProtocolError: the text is not a JSON object of numbers, arrays and texts.

@@ -1,4 +1,4 @@
-"""The protocol of i-PI, without input and output: it turns bytes into events, replies into bytes.
+"""The protocol of i-PI without input and output: bytes become events, and replies become bytes.
 
 It uses neither a socket nor a clock, so every conversation can be tested byte by byte. The order of
 messages is the table :data:`TRANSITIONS`; their layout is in :class:`Connection`.
@@ -98,7 +98,7 @@ class Evaluate:
         positions: shape ``(n_structures, n_atoms, 3)``, bohr.
         request_id: the number in INIT; i-PI sends it once per connection, so it is not a bead
             index.
-        init_text: the text of INIT, ``<parameters>`` of the forcefield.
+        init_text: the text in INIT, from the ``<parameters>`` of the forcefield.
         batch_size: number of structures that a request can hold.
     """
 
@@ -139,7 +139,7 @@ class Connection:
     """One conversation with an i-PI server, as a state machine.
 
     Call :meth:`next_event` until it asks for data, send :meth:`data_to_send`, and pass the bytes
-    of the server to :meth:`receive_data`. STATUS, INIT and GETFORCE are answered inside.
+    from the server to :meth:`receive_data`. STATUS, INIT and GETFORCE are answered internally.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class Connection:
 
     @property
     def owes_results(self) -> bool:
-        """True if results are ready that the server has not fetched yet."""
+        """True if there are results that the server has not fetched yet."""
         return self._state is State.HAS_RESULTS
 
     def receive_data(self, data: bytes) -> None:
@@ -206,7 +206,8 @@ class Connection:
             replies: one for each of its structures.
 
         Raises:
-            LocalProtocolError: there was no request, or a reply has a wrong shape, NaN or infinity.
+            LocalProtocolError: there was no request, or a reply has a wrong shape or contains NaN
+                or infinity.
         """
         if self._state is not State.EVALUATING:
             raise LocalProtocolError(
@@ -313,7 +314,7 @@ def _describe_unexpected(state: State, name: bytes) -> str:
     allowed = [message.decode().strip() for known, message in TRANSITIONS if known is state]
     return (
         f"the server sent {name.decode().strip()} in state {state.name}, "
-        f"where only {', '.join(allowed)} can come"
+        f"where only {', '.join(allowed)} are allowed"
     )
 
 
@@ -335,7 +336,7 @@ def _read_batch_size(init_text: str) -> int:
 
 
 def count_without_padding(cells: Array, positions: Array) -> int:
-    """Count the structures of a request without repeats of the last one at its end.
+    """Count the structures of a request without the repeats of the last one at its end.
 
     Args:
         cells: shape ``(n_structures, 3, 3)``, bohr.

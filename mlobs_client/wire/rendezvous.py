@@ -1,10 +1,10 @@
-"""Find the relay of a run, and authenticate clients at it.
+"""Find the relay of a run, and authenticate clients to it.
 
 ``mlobs run --listen`` writes a file that only its owner can read, with a password. The relay sends
 a random challenge; the client answers with the ``<address>`` that it wants to serve, and with a
-code that cannot be computed from both without the password (HMAC, RFC 2104). So the password itself
-is never sent over the network, and an answer that somebody has recorded is worthless. The messages
-of i-PI that follow are neither encrypted nor signed.
+code that cannot be computed from the challenge and the ``<address>`` without the password (HMAC,
+RFC 2104). So the password itself is never sent over the network, and an answer that somebody has
+recorded is worthless. The messages of i-PI that follow are neither encrypted nor signed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Rendezvous:
 
     Attributes:
         run: a random name, which no other run has.
-        host: IPv4 address of the node of i-PI.
+        host: IPv4 address of the node on which i-PI runs.
         port: TCP port of the relay.
         password: password of this run.
     """
@@ -53,13 +53,13 @@ class Rendezvous:
 
         Args:
             run: name of the run.
-            host: IPv4 address of the node of i-PI.
+            host: IPv4 address of the node on which i-PI runs.
             port: TCP port of the relay.
         """
         return cls(run, host, port, secrets.token_hex(32))
 
     def write(self, path: Path) -> None:
-        """Write the file as a whole, readable for its owner only.
+        """Write the file atomically, readable only by its owner.
 
         Args:
             path: path of the file.
@@ -89,8 +89,8 @@ class Rendezvous:
             run: name that the run must have; if empty, any run is accepted.
 
         Raises:
-            OSError: it cannot be read, or with ENOENT, it does not exist or is of another run.
-            RemoteProtocolError: it has another content.
+            OSError: it cannot be read; with ENOENT, it does not exist or belongs to another run.
+            RemoteProtocolError: its content is not that of such a file.
         """
         try:
             found = cls(**orjson.loads(path.read_bytes()))
@@ -102,19 +102,19 @@ class Rendezvous:
             ) from error
         if run and found.run != run:
             raise FileNotFoundError(
-                errno.ENOENT, f"{path} is of the run {found.run}, not of this one, {run}"
+                errno.ENOENT, f"{path} belongs to the run {found.run}, not to this one, {run}"
             )
         return found
 
     def greet(self, stream: socket.socket, address: str) -> None:
-        """Authenticate a client at the relay.
+        """Authenticate a client to the relay.
 
         Args:
             stream: connection to the relay.
             address: ``<address>`` of the socket to be served.
 
         Raises:
-            OSError: the relay does not answer, or with ECONNREFUSED, i-PI does not listen yet.
+            OSError: the relay does not answer; with ECONNREFUSED, i-PI is not listening yet.
             RemoteProtocolError: the relay refuses this client.
         """
         proof = self._prove(receive_line(stream, RELAY_TIMEOUT), address)
@@ -126,7 +126,7 @@ class Rendezvous:
             raise RemoteProtocolError(f"the run {self.run} refuses this client: {answer}")
 
     def admit(self, stream: socket.socket, patience: float) -> str:
-        """Authenticate a client by a challenge; return the ``<address>`` that it wants to serve.
+        """Authenticate a client with a challenge; return the ``<address>`` that it wants to serve.
 
         Args:
             stream: connection to the client.
@@ -157,7 +157,7 @@ class Rendezvous:
 
 
 def receive_line(stream: socket.socket, patience: float) -> str:
-    """Read a line, and not one byte beyond, since the rest is for other readers.
+    """Read a line, and not one byte beyond it, since the rest is for other readers.
 
     Args:
         stream: connection to read from.
@@ -176,7 +176,7 @@ def receive_line(stream: socket.socket, patience: float) -> str:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         line += byte
         if len(line) > MAX_LINE:
-            raise RemoteProtocolError(f"a line of more than {MAX_LINE} bytes")
+            raise RemoteProtocolError(f"a line has more than {MAX_LINE} bytes")
     try:
         return line[:-1].decode()
     except UnicodeDecodeError:

@@ -18,7 +18,7 @@ class Stop:
     after it. A byte in a socket of our own ends the wait itself.
 
     Attributes:
-        signal: the signal of the request; None as long as there was no request.
+        signal: the signal of the request; None as long as there has been no request.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Stop:
         self._reader, self._writer = socket.socketpair()
 
     def request(self, signum: int = signal.SIGTERM) -> None:
-        """Ask the client to finish, also from a signal handler or from another thread."""
+        """Ask the client to finish, possibly from a signal handler or from another thread."""
         self.signal = signal.Signals(signum)
         self._writer.send(b"!")
 

@@ -92,7 +92,7 @@ Address = UnixAddress | TcpAddress | RelayedAddress
 
 
 class Transport:
-    """A connected stream socket, whose waiting uses no CPU time and can be interrupted.
+    """A connected stream socket; waiting for it uses no CPU time and can be interrupted.
 
     Args:
         stream: the socket.
@@ -118,7 +118,7 @@ class Transport:
 
         Raises:
             StopRequested: the client was asked to finish; if not ``interruptible``, the server has
-                also sent nothing for :data:`CLOSING_TIMEOUT` since.
+                also sent nothing for :data:`CLOSING_TIMEOUT` since then.
         """
         self._wait(self._readable, interruptible=interruptible)
         try:
@@ -131,14 +131,14 @@ class Transport:
         """Send all bytes.
 
         A server that has disappeared is noticed by :meth:`receive`, not here: it may have sent EXIT
-        before, which was not read yet.
+        before, which has not been read yet.
 
         Args:
             data: the bytes.
 
         Raises:
             StopRequested: the client was asked to finish, and the server has read nothing for
-                :data:`CLOSING_TIMEOUT` since.
+                :data:`CLOSING_TIMEOUT` since then.
         """
         left = memoryview(data)
         try:
@@ -166,7 +166,7 @@ class Transport:
         """Close our end after the server has read what was sent.
 
         A socket that is closed with unread bytes resets the connection. i-PI 3.3.1 does not catch
-        that while it reads forces: its polling thread dies, and it waits forever.
+        this while it reads forces: its polling thread dies, and it waits forever.
         """
         self._readable.close()
         self._writable.close()
@@ -259,7 +259,7 @@ def _open_relayed(address: RelayedAddress, timeout: float) -> socket.socket:
 
 
 def keep_alive(stream: socket.socket) -> None:
-    """Send small messages at once, and notice within two minutes that a host has lost its power.
+    """Send small messages at once, and notice within two minutes that a host has lost power.
 
     Args:
         stream: a connected TCP socket.

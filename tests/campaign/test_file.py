@@ -36,7 +36,7 @@ def test_a_job_of_slurm_has_names_of_slurm_and_parsl(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("templat = 'x'\n" + GRID, "unknown setting 'templat'; did you mean 'template'?"),
-        ("beside = ['lmp']\n" + GRID, "the setting 'beside' is called 'drivers' now"),
+        ("beside = ['lmp']\n" + GRID, "the setting 'beside' is now called 'drivers'"),
         ("", "give either [parameters], of which all combinations are run, or a list of [[runs]]"),
         (GRID + "[[runs]]\nname = 'a'\n", "give either [parameters]"),
         (

@@ -62,7 +62,9 @@ def test_a_run_with_names_of_its_own_is_read_by_its_prefix(tmp_path: Path) -> No
 
 def test_a_time_step_that_no_file_tells_is_asked_for_and_taken(tmp_path: Path) -> None:
     write_run(tmp_path / "sim", has_time=False)
-    with pytest.raises(RecordError, match=r"sim: no properties with .*give --timestep in fs"):
+    with pytest.raises(
+        RecordError, match=r"sim: the time step is not known: .*give --timestep in fs"
+    ):
         call(vdos, tmp_path / "vdos", str(tmp_path / "sim"))
     run = Run(tmp_path / "sim", given_timestep=STEP * FEMTOSECOND)  # as --timestep does, below
     assert run.spacing(run.velocities().steps) == pytest.approx(STEP * FEMTOSECOND)

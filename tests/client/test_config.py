@@ -60,11 +60,11 @@ def test_a_displacement_is_fixed_along_all_axes_unless_the_file_names_some() -> 
         ({"socket": {"mode": "pigeon"}}, "'unix' or 'inet'"),
         ({"observables": {"extras": ["dipol"]}}, "did you mean 'dipole'?"),
         ({"observables": {"extras": ["energy"]}}, "remove it from extras"),
-        ({"observables": {"extras": ["positions"]}}, "i-PI has the positions already"),
-        ({"observables": {"extras": ["forces"]}}, "i-PI has the forces already"),
+        ({"observables": {"extras": ["positions"]}}, "i-PI already has the positions"),
+        ({"observables": {"extras": ["forces"]}}, "i-PI already has the forces"),
         (
             {"observables": {"every": 5}},
-            "the setting 'every' is called 'stride' now in [observables]",
+            "the setting 'every' is now called 'stride' in [observables]",
         ),
         ({"observables": {"stride": 0}}, "stride = 0 must be at least 1"),
         (

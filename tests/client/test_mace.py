@@ -24,7 +24,7 @@ def test_all_mace_models_share_one_evaluator(tmp_path: Path) -> None:
 def test_two_precisions_of_the_same_networks_are_refused(tmp_path: Path) -> None:
     same = 'models = ["bundled:water/potential-[01]"]\ndtype = "float32"\n'
     with pytest.raises(
-        ConfigError, match=r"dtype = 'float64' and 'float32'; write the same in both"
+        ConfigError, match=r"dtype = 'float64' and 'float32'; use the same value in both"
     ):
         assembled(tmp_path, f'{WATER}[dipole]\nkind = "mace"\n{same}{NONE}')
 

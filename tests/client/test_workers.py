@@ -48,7 +48,9 @@ def test_batches_are_not_read_far_ahead(finished_run: Path) -> None:
 
 
 def test_a_process_that_is_killed_is_an_error_with_a_remedy(finished_run: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"fewer \(--at-once\), or a smaller --batch-size"):
+    with pytest.raises(
+        EvaluationError, match=r"fewer \(--at-once\), or with a smaller --batch-size"
+    ):
         kill_while_they_work(finished_run / "client.toml")
 
 

@@ -83,7 +83,7 @@ def test_a_run_on_no_branch_is_refused_and_the_remedy_is_said(tmp_path: Path) ->
     half = np.array([0.5, 0.0, 0.0]) * LENGTH
     prefixes = (write(tmp_path / "a", noise(0)), write(tmp_path / "b", noise(1) + half))
     samples = RunSet(prefixes).dipoles()
-    with pytest.raises(RecordError, match="run longer, or say --branches keep"):
+    with pytest.raises(RecordError, match="run longer, or give --branches keep"):
         samples.aligned()
     assert len(samples.values) == 2  # which is: not to align
 

@@ -115,7 +115,7 @@ def test_one_member_is_no_committee(tmp_path: Path, n_members: int) -> None:
 def test_velocities_of_fewer_beads_than_charges_are_refused(tmp_path: Path) -> None:
     prefix, record = write(tmp_path, 2)
     prefix.with_name("simulation.v_1.xyz").unlink()
-    with pytest.raises(RecordError, match="has velocities of 1 of 2 beads"):
+    with pytest.raises(RecordError, match="has velocities of only 1 of 2 beads"):
         RunSet([prefix], records=[record]).currents()
 
 

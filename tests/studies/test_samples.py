@@ -116,14 +116,14 @@ def test_fixed_voltages_in_a_cell_that_changes_are_no_fixed_field_and_refused(
     client.write_text(client.read_text().replace("[field]\n", "[field]\nreduced = true\n"))
     read_samples(campaign, Skip())  # the cell does not change
     xml.write_text(xml.read_text().replace("<dynamics mode='nve'", "<dynamics mode='npt'"))
-    with pytest.raises(RecordError, match="reduced = true holds the voltages"):
+    with pytest.raises(RecordError, match="reduced = true fixes the voltages"):
         read_samples(campaign, Skip())
 
 
 def test_a_fixed_displacement_is_no_field_and_refused(campaign: Campaign) -> None:
     client = campaign.runs["one"].folder / "client.toml"
     client.write_text(client.read_text().replace("[field]", "[displacement]"))
-    with pytest.raises(RecordError, match=r"client.toml: \[displacement\] holds no field"):
+    with pytest.raises(RecordError, match=r"client.toml: \[displacement\] does not fix the field"):
         read_samples(campaign, Skip())
 
 

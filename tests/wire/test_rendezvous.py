@@ -55,7 +55,9 @@ def test_what_is_written_is_read_and_only_its_owner_can(tmp_path: Path) -> None:
 def test_the_file_of_another_run_is_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     RUN.write(path)
-    with pytest.raises(FileNotFoundError, match="is of the run first, not of this one, second"):
+    with pytest.raises(
+        FileNotFoundError, match="belongs to the run first, not to this one, second"
+    ):
         Rendezvous.read(path, "second")
 
 
@@ -119,7 +121,7 @@ def test_who_says_a_greeting_letter_by_letter_is_not_waited_for() -> None:
 
 
 def test_a_greeting_without_end_is_cut_off() -> None:
-    with pytest.raises(RemoteProtocolError, match="a line of more than 4096 bytes"):
+    with pytest.raises(RemoteProtocolError, match="a line has more than 4096 bytes"):
         admit(b"x" * (MAX_LINE + 1))
 
 
@@ -144,7 +146,7 @@ def test_a_client_waits_for_the_file_of_its_run_and_says_whose_it_found(tmp_path
     with pytest.raises(TransportError, match="No such file"):
         connect(address, 0.1)
     RUN.write(path)
-    with pytest.raises(TransportError, match="is of the run first, not of this one, second"):
+    with pytest.raises(TransportError, match="belongs to the run first, not to this one, second"):
         connect(address, 0.1)
 
 
