@@ -57,7 +57,7 @@ class Survey:
 
 
 def survey(subject: Subject, beads: int) -> Survey:
-    """Evaluate the structure once in each precision, so that errors show at once.
+    """Evaluate the structure once in each precision, so that errors show up at once.
 
     Args:
         subject: models and structure to be measured.
@@ -65,7 +65,7 @@ def survey(subject: Subject, beads: int) -> Survey:
 
     Raises:
         MlobsError: a file is missing or damaged, the models are for other species, or they give
-            no finite numbers.
+            numbers that are not finite.
     """
     as_they_are = replace(subject, compile=False)
     double, single = (as_they_are.assemble(dtype) for dtype in PRECISIONS)

@@ -15,10 +15,10 @@ def draw_parities(parities: Sequence[Parity]) -> Figure:
     """Draw predictions against references, with the root mean square error of each label.
 
     Args:
-        parities: of one quantity, one for each component or species.
+        parities: comparisons of one quantity, one for each component or species.
 
     Raises:
-        ConfigError: they are of several quantities or units.
+        ConfigError: they have several quantities or units.
     """
     names = {(one.quantity, one.unit) for one in parities}
     if len(names) > 1:

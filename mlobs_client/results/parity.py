@@ -16,15 +16,15 @@ class Parity:
     """Predictions of one quantity and the references that they are compared with.
 
     Attributes:
-        quantity: the name of it, for a reader, such as ``"dipole"``.
-        unit: of all values; ``"1"`` where they have none.
+        quantity: name of the quantity, for a reader, such as ``"dipole"``.
+        unit: unit of all values; ``"1"`` if they have none.
         reference: shape ``(n,)``, in ``unit``.
         prediction: shape ``(n,)``, in ``unit``.
-        label: name in the legend of a figure: a component, a species.
+        label: label in the legend of a figure, such as a component or a species.
         details: how the predictions were made, for a reader.
 
     Raises:
-        RecordError: no values, or as many references as predictions are not given.
+        RecordError: there are no values, or references and predictions differ in number.
     """
 
     quantity: str
@@ -38,11 +38,11 @@ class Parity:
         shapes = np.shape(self.reference), np.shape(self.prediction)
         if shapes[0] != shapes[1] or len(shapes[0]) != 1 or not np.size(self.reference):
             raise RecordError(
-                f"{self.quantity}: references and predictions must have one shape (n,), got "
+                f"{self.quantity}: references and predictions must both have shape (n,), got "
                 f"{shapes[0]} and {shapes[1]}"
             )
 
     @property
     def rms_error(self) -> float:
-        """Root mean square of prediction less reference, in ``unit``."""
+        """Root mean square of prediction minus reference, in ``unit``."""
         return float(np.sqrt(np.mean((self.prediction - self.reference) ** 2)))

@@ -14,7 +14,7 @@ from typing import Final
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
 """Packages whose versions a result names."""
 OF_NETWORKS: Final = {"torch": "torch", "mace": "mace-torch"}
-"""Modules, and the packages whose versions a result names, too, where they were loaded."""
+"""Modules, and the packages whose versions a result also names if the modules were loaded."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Provenance:
     """The origin of a result.
 
     Attributes:
-        command: words of the command line; empty for a result of a script.
+        command: words of the command line; empty for a result from a script.
         versions: versions of Python and of the packages, by name.
         inputs: sha256 of the input files, by path.
     """
