@@ -130,8 +130,7 @@ def count(number: int, what: str) -> str:
 
 
 def best(timings: Sequence[Timing]) -> Timing:
-    """Return the fastest case or, of those within 3 % of it, the most precise and then the
-    simplest."""
+    """Return the fastest case; among those within 3 %, the most precise and then the simplest."""
     fastest = min(timing.seconds for timing in timings)
     return min(
         (timing for timing in timings if timing.seconds <= TIE * fastest),

@@ -23,7 +23,7 @@ class LinearFit:
     """A straight line ``intercept + slope x`` with errors.
 
     Attributes:
-        slope: change of y per unit of x, in the unit of y over that of x.
+        slope: change of y per unit of x, in the unit of y divided by that of x.
         intercept: y at x = 0, in the unit of y.
         chi_squared: chi squared per degree of freedom; about 1 if a line describes the data within
             their errors; NaN if no errors were given.

@@ -57,7 +57,7 @@ def zero_frequency_density(series: Array | Sequence[Array], n_fitted: int = 1) -
             mean, 2 for a line. Each removes low frequencies; this is corrected for.
 
     Returns:
-        The density, in the square of the unit of the series; zero for a constant one.
+        The density, in the square of the unit of the series; zero for a constant series.
 
     Raises:
         RecordError: there are fewer than 4 samples, or numbers are not finite.

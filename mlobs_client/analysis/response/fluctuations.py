@@ -1,13 +1,13 @@
 r"""Estimate how much a quantity fluctuates along correlated runs, with errors of the variances.
 
-The mean is known from the same samples only, which takes the variance of that mean,
-:math:`S_{ij}(0)/n`, off the covariances at all lags; it is added again. The errors are those of
-Gaussian fluctuations, as of a sum over many molecules (Bartlett's formula),
+The mean is estimated from the same samples, which lowers the covariances at all lags by the
+variance of that mean, :math:`S_{ij}(0)/n`; it is added back. The errors are those of Gaussian
+fluctuations, such as those of a sum over many molecules (Bartlett's formula),
 
 .. math:: \mathrm{var}(c_{ij})
           = \frac{1}{n} \sum_k \left[C_{ii}(k)\, C_{jj}(k) + C_{ij}(k)^2\right],
 
-with less noise than those of the squares themselves.
+and are less noisy than errors from the squares themselves.
 
 Source:
     Bartlett, Suppl. J. R. Stat. Soc. 8, 27 (1946).
@@ -40,17 +40,19 @@ from mlobs_client.results.zero_frequency import (
 from mlobs_client.structure import Array
 
 SPIKY: Final = 2.5
-"""Times the variance of Gaussians, above which that of the products themselves is believed, which
-is noisier: fluctuations that come in bursts have it."""
+"""Multiple of the variance of Gaussians above which the variance of the products themselves is
+used, although it is noisier: fluctuations that come in bursts exceed it."""
 
 OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
 
 FEWEST_OF_ONE: Final = 30
-"""Independent samples below which the error of a single element is not printed: the variance of one
-component is more skewed than the mean of three, and two of its errors would hold 0.91 of all."""
+"""Number of independent samples below which the error of a single element is not printed: the
+variance of one component is more skewed than the mean of three, and the true value would lie within
+two errors in only 91 % of all cases."""
 
 PER_FREEDOM: Final = 5.0
-"""Independent samples for each degree of freedom of Bartlett's sum over lags, by drawn series."""
+"""Number of independent samples per degree of freedom of Bartlett's sum over lags, as found with
+random series."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Covariance:
         tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
         errors: shape ``(k, k)``, one sigma, in the unit of the tensor; NaN where runs are too
             short.
-        no_error: why the elements have no errors; empty where they have.
-        mean: of the diagonal.
+        no_error: reason why the elements have no errors; empty if they have errors.
+        mean: mean of the diagonal.
     """
 
     tensor: Array
@@ -72,17 +74,17 @@ class Covariance:
 
 
 def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
-    """Covariance tensor of a vector along correlated, stationary runs.
+    """Return the covariance tensor of a vector along correlated, stationary runs.
 
-    Where fluctuations come in bursts, errors are those of the products, not of Gaussians. Where
-    one of three or more runs is too short, leaving out one run at a time gives the errors.
+    If fluctuations come in bursts, errors are those of the products, not of Gaussians. If one of
+    three or more runs is too short, leaving out one run at a time gives the errors.
 
     Args:
-        runs: each of shape ``(t, k)``, all in one unit; their mean is that of all.
-        interval: between samples, ps, for what estimates say where they have no error.
+        runs: samples of each run, shape ``(t, k)``, all in one unit; the mean is that of all runs.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
-        RecordError: no run, fewer than 10 samples in one, or not finite.
+        RecordError: no run is given, a run has fewer than 10 samples, or numbers are not finite.
     """
     if not runs:
         raise RecordError("series: no run was given")
@@ -114,7 +116,7 @@ def _of_gaussians(
     max_lag = max(map(len, deviations)) // WINDOW
 
     def correlate(one: Array) -> Array:
-        """Up to twice the longest lag, with nothing where a run is shorter."""
+        """Correlate up to twice the longest lag, with zeros where a run is shorter."""
         known = autocorrelation(one, min(2 * max_lag, len(one) - 1))
         return np.pad(known, (0, 2 * max_lag + 1 - len(known)))
 
@@ -163,19 +165,20 @@ def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Arra
 
 
 def _sum_over_lags(products: Array, max_lag: int) -> Array:
-    """Over positive and negative lags, ``[..., lag]``, less the noise, which longer lags show."""
+    """Sum ``[..., lag]`` over positive and negative lags, minus the noise that longer lags
+    show."""
     within = products[..., 0] + 2.0 * products[..., 1 : max_lag + 1].sum(axis=-1)
     noise = 2.0 * products[..., max_lag + 1 :].sum(axis=-1)
     return np.asarray(np.maximum(within - noise, 0.5 * within))
 
 
 def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) -> Array:
-    """Variances of the means of products, where these scatter far more than those of Gaussians.
+    """Return variances, replaced where the products scatter far more than those of Gaussians.
 
     Args:
-        variances: of Gaussians, shape ``(i, j)``.
-        products: of each run, shape ``(t, i, j)``.
-        n_samples: of all runs.
+        variances: variances of Gaussians, shape ``(i, j)``.
+        products: products along each run, shape ``(t, i, j)``.
+        n_samples: number of samples of all runs.
     """
     found = variances.copy()
     for i, j in np.ndindex(variances.shape):
@@ -186,24 +189,24 @@ def _replace_spiky(variances: Array, products: Sequence[Array], n_samples: int) 
 
 
 def _relative(errors: Array, variances: Array | float) -> Array:
-    """Errors of variances over their values, 0 where nothing fluctuates.
+    """Return the errors of variances divided by the variances, 0 where nothing fluctuates.
 
-    Where a variance comes out small by chance its error does too, and would not reach up to the
-    true value; so do those of its covariances. Errors are widened by the product of both.
+    If a variance is small by chance, so is its error, which then does not reach the true value; the
+    same holds for its covariances. Errors are widened by the product of both.
     """
     zero = np.zeros_like(errors)
     return np.asarray(np.divide(errors, variances, out=zero, where=np.asarray(variances) > 0.0))
 
 
 def _of_short_runs(runs: Sequence[Array]) -> Covariance:
-    """From three or more runs of which none knows its own errors, leaving out one at a time."""
+    """Return covariances of three or more runs, with errors from leaving out one run at a time."""
     means = np.array([run.mean(axis=0) for run in runs])
     squares = np.array([run.T @ run / len(run) for run in runs])
     of_means = means[:, :, None] * means[:, None, :]
     moments = np.stack([squares, of_means, np.broadcast_to(means[:, :, None], squares.shape)], 1)
 
     def tensor(average: Array) -> Array:
-        """The common mean is off by what means of runs scatter, over their number."""
+        """Return the covariance tensor, corrected for the error of the common mean."""
         common = np.outer(average[2, :, 0], average[2, :, 0])
         return np.asarray(average[0] - common + (average[1] - common) / (len(runs) - 1))
 

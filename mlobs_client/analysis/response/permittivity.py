@@ -30,8 +30,8 @@ class Permittivity:
     Attributes:
         tensor: shape ``(3, 3)``, symmetric, without a unit.
         errors: standard errors, shape ``(3, 3)``, without a unit; NaN if the runs are too short.
-        no_error: reason if the elements have no errors, which need longer runs than the mean of
-            three; empty otherwise.
+        no_error: reason why the elements have no errors, which need longer runs than the error of
+            ``mean``; empty if they have errors.
         mean: a third of the trace; the dielectric constant of a liquid.
     """
 
@@ -65,8 +65,9 @@ def permittivity_from_fluctuations(
                      {V k_B T \epsilon_0}
 
     The mean dipole is that of all runs, which must be on one branch. It is estimated from the same
-    samples, which is corrected, see :mod:`~mlobs_client.analysis.response.fluctuations`: otherwise
-    the fluctuations from a run of length T would be too small by a fraction :math:`2 \tau / T`.
+    samples, which is corrected for (see :mod:`~mlobs_client.analysis.response.fluctuations`):
+    otherwise the fluctuations from a run of length T would be too small by a fraction :math:`2
+    \tau / T`.
 
     Args:
         dipoles: dipole of the whole cell, shape ``(t, 3)``, e bohr, or several such runs; for path
@@ -74,7 +75,7 @@ def permittivity_from_fluctuations(
         volume: volume of the cell, bohr^3.
         temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
-        interval: time between samples, ps, for the message if there is no error.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
         ConfigError: a parameter is impossible.

@@ -45,13 +45,13 @@ def find_bands(spectrum: Curve) -> list[Band]:
 
 
 def member_spreads(spectrum: Curve) -> list[tuple[float, float]]:
-    """Positions of the clear maxima, and their standard deviations over the committee, cm^-1.
+    """Return the clear maxima and their standard deviations over the committee, cm^-1.
 
     Args:
-        spectrum: or a part of it, with members.
+        spectrum: a spectrum with members, or a part of it.
 
     Returns:
-        Both of each maximum; the second is NaN where a member has no single band around it.
+        Both numbers for each maximum; the second is NaN if a member has no single band around it.
 
     Raises:
         MissingObservable: the spectrum has no members.
@@ -67,7 +67,7 @@ def member_spreads(spectrum: Curve) -> list[tuple[float, float]]:
 
 
 def _split(spectrum: Curve) -> list[tuple[float, float, float]]:
-    """Each clear maximum with the lowest points towards its neighbours, cm^-1."""
+    """Return each clear maximum with the lowest points towards its neighbours, cm^-1."""
     tops = list(maxima(spectrum))
     x = spectrum.x
     ends = [float(x[0]), *tops, float(x[-1])]

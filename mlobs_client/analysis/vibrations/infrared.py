@@ -3,7 +3,7 @@
 For path integrals, use the dipole averaged over the beads
 (:func:`~mlobs_client.analysis.branches.average_beads`), from RPMD, TRPMD or CMD. Its
 autocorrelation function approximates the Kubo-transformed one, which has the symmetries of a
-classical one; the correction is then ``harmonic``, and no other (:func:`check_correction`).
+classical one; the correction must then be ``harmonic`` (:func:`check_correction`).
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def check_correction(name: str, n_beads: int) -> None:
 
 
 def quantum_correction(name: str, x: Array) -> Array:
-    """Return the factor Q from a classical to a quantum spectral density.
+    """Return the factor Q that turns a classical spectral density into a quantum one.
 
     Args:
         name: a name of :data:`CORRECTIONS`.
