@@ -20,7 +20,7 @@ class Subject:
 
     Attributes:
         models: files or patterns of one committee of potentials, as in a client file.
-        structure: structure file in any format of ASE.
+        structure: structure file in any format that ASE reads.
         compile: whether the networks are compiled.
     """
 

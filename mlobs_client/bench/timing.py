@@ -81,7 +81,7 @@ class _Prepared(NamedTuple):
 class _Client:
     """A connection to a process that evaluates as a client does.
 
-    It is asked in turn to prepare a case, and to repeat its steps for some seconds.
+    It is asked in turn to prepare a case, and to repeat its steps for some time.
     """
 
     def __init__(self, subject: Subject, dtype: Precision, threads: int) -> None:
@@ -180,7 +180,7 @@ def _serve(connection: Connection, subject: Subject, dtype: Precision, threads: 
 
 
 class _Complaints(logging.Handler):
-    """Collects warnings about networks that are not compiled; the parent shows all others."""
+    """A handler of warnings about uncompiled networks; the parent shows all others."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -298,7 +298,7 @@ class Curve:
         )
 
     def _upper_half(self, y: Array) -> slice:
-        """Return the slice from the first to the last point above half of the maximum."""
+        """Return the slice from the first to the last point above half the maximum."""
         top = int(np.argmax(y))
         if top in (0, len(y) - 1):
             raise RecordError(

@@ -40,7 +40,7 @@ class Points:
         x_name: name of x, such as ``"field"``.
         x_unit: unit of x; ``"1"`` if it has none.
         x: shape ``(n,)``, in ``x_unit``.
-        y: n estimates, all of one unit.
+        y: n estimates, all in one unit.
         label: label in the legend of a figure.
         details: how the points were made, for a reader.
         is_line: True if values between the points are also known: a figure then joins the points

@@ -100,7 +100,7 @@ def count_independent(series: Array) -> float:
 
     A slow relaxation hidden by a fast vibration contributes little to the variance, but dominates
     the error of the mean. The means of blocks, in which the vibration averages out, give the number
-    of relaxations; if this number is too small for an error, it is the result, corrected for the
+    of relaxations; if this number is too small for an error, it is returned, corrected for the
     window.
 
     Args:

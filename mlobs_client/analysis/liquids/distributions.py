@@ -59,12 +59,12 @@ def mode(curve: Curve) -> Estimate:
 
 @dataclass(frozen=True)
 class Bonds:
-    """Bonds between atoms, also across the boundaries of the cell.
+    """Bonds between atoms, including those across the boundaries of the cell.
 
     Attributes:
         pairs: indices of centre and neighbour, shape ``(n_bonds, 2)``.
-        images: lattice vectors to add to the neighbour, shape ``(n_bonds, 3)``, whole numbers;
-            constant along an unwrapped trajectory.
+        images: lattice vectors to add to the neighbour, shape ``(n_bonds, 3)``, integers; constant
+            along an unwrapped trajectory.
     """
 
     pairs: Integers

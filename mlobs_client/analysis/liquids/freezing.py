@@ -39,7 +39,8 @@ class ArrestField:
 
     @property
     def last_liquid(self) -> float | None:
-        """The highest strength with certain diffusion, V/angstrom; None if there is none."""
+        """The highest field strength at which diffusion is certain, V/angstrom; None if there is
+        none."""
         arrested = self.first_arrested
         fields = [
             strength
@@ -50,7 +51,8 @@ class ArrestField:
 
     @property
     def first_arrested(self) -> float | None:
-        """The lowest strength with certain arrest, V/angstrom; None if there is none."""
+        """The lowest field strength at which arrest is certain, V/angstrom; None if there is
+        none."""
         arrested = np.array(self.phases) == "arrested"
         return float(np.abs(self.field[arrested]).min()) if arrested.any() else None
 
@@ -77,8 +79,8 @@ def arrest_field(
         fraction: fraction of the coefficient at zero field, between 0 and 1.
 
     Raises:
-        ConfigError: the fraction is impossible.
-        RecordError: there is no zero field, or no diffusion at it with a confidence of 95 %.
+        ConfigError: the fraction is invalid.
+        RecordError: there is no zero field, or no diffusion there with 95 % confidence.
     """
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"fraction = {fraction}: must be between 0 and 1")

@@ -162,7 +162,7 @@ def dielectric_from_fluctuations(
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
             resolution.
     """
@@ -217,7 +217,7 @@ def dielectric_from_relaxation(
         dipoles: dipoles of several runs, shape ``(t, 3)``, e bohr; sample 0 is in equilibrium with
             the field, which is absent from then on.
         fields: field in which each run started, shape ``(n_runs, 3)``, Eh/(e bohr), all along one
-            line and of one strength, with as many of each sign.
+            line and of one strength, with as many of one sign as of the other.
         rest: mean dipole without a field, shape ``(3,)``, e bohr, on the same branch.
         timestep: time between samples, atu.
         volume: volume of the cell, bohr^3.
@@ -225,7 +225,7 @@ def dielectric_from_relaxation(
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: there are fewer than two runs, fields or shapes are wrong, numbers are not
             finite, or runs are too short for the resolution.
     """
@@ -277,8 +277,8 @@ def kramers_kronig(imaginary: Array) -> Array:
               \frac{\omega' \chi''(\omega')}{\omega'^2 - \omega^2}\, d\omega'
 
     Args:
-        imaginary: imaginary part at equal steps of the frequency from 0 on, shape ``(..., k)``; it
-            is assumed to be zero at higher ones.
+        imaginary: imaginary part at equidistant frequencies, starting at 0, shape ``(..., k)``; it
+            is assumed to be zero at higher frequencies.
 
     Returns:
         The real part at the same frequencies, shape ``(..., k)``, in the same unit.

@@ -69,7 +69,7 @@ class Samples:
     temperature: float
 
     def dipoles_in(self, field: Array) -> Array:
-        """Return dipoles in a field; at first order, those at zero field.
+        """Return the dipoles in a field; to first order, those at zero field.
 
         Args:
             field: shape ``(3,)``, Eh/(e bohr).
@@ -151,7 +151,7 @@ class FieldEnsemble:
                 must be.
 
         Raises:
-            ConfigError: the temperature is impossible.
+            ConfigError: the temperature is invalid.
             RecordError: shapes are wrong, numbers are not finite, neighbouring fields do not
                 overlap, or a run has fewer than :data:`~mlobs_client.results.estimate.FEWEST`
                 independent samples.

@@ -165,8 +165,7 @@ def _of_pairs(runs: Sequence[Array], function: Callable[[Array], Array]) -> Arra
 
 
 def _sum_over_lags(products: Array, max_lag: int) -> Array:
-    """Sum ``[..., lag]`` over positive and negative lags, minus the noise that longer lags
-    show."""
+    """Sum ``[..., lag]`` over lags of both signs, minus the noise that longer lags show."""
     within = products[..., 0] + 2.0 * products[..., 1 : max_lag + 1].sum(axis=-1)
     noise = 2.0 * products[..., max_lag + 1 :].sum(axis=-1)
     return np.asarray(np.maximum(within - noise, 0.5 * within))

@@ -64,10 +64,10 @@ def permittivity_from_fluctuations(
               + \frac{\langle \mu_i \mu_k \rangle - \langle \mu_i \rangle \langle \mu_k \rangle}
                      {V k_B T \epsilon_0}
 
-    The mean dipole is that of all runs, which must be on one branch. It is estimated from the same
-    samples, which is corrected for (see :mod:`~mlobs_client.analysis.response.fluctuations`):
-    otherwise the fluctuations from a run of length T would be too small by a fraction :math:`2
-    \tau / T`.
+    The mean dipole is taken over all runs, which must be on one branch. It is estimated from the
+    same samples, which is corrected for (see :mod:`~mlobs_client.analysis.response.fluctuations`):
+    otherwise the fluctuations from a run of length T would be too small by a fraction :math:`2 \tau
+    / T`.
 
     Args:
         dipoles: dipole of the whole cell, shape ``(t, 3)``, e bohr, or several such runs; for path
@@ -78,7 +78,7 @@ def permittivity_from_fluctuations(
         interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, runs are too short, or numbers are not finite.
 
     Example:
@@ -121,7 +121,7 @@ def per_covariance(volume: float, temperature: float) -> float:
         The factor, 1/(e bohr)^2.
 
     Raises:
-        ConfigError: the volume or the temperature is impossible.
+        ConfigError: the volume or the temperature is invalid.
     """
     check_positive("volume", volume, "bohr^3")
     check_temperature(temperature)

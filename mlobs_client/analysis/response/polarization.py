@@ -39,9 +39,10 @@ class PolarizationCurve:
         direction: unit vector, shape ``(3,)``, see :func:`along_one_line`.
         slope: slope of the fitted line, uC/cm^2 per V/angstrom.
         intercept: polarization at zero field according to the fitted line, uC/cm^2.
-        susceptibility: slope over epsilon_0, without a unit. The field of an electric enthalpy
-            H - mu.E is the macroscopic one, so the relative permittivity is 1 + susceptibility. A
-            model of the dipole at zero field does not contain the electronic response.
+        susceptibility: slope divided by epsilon_0, without a unit. The field of an electric
+            enthalpy H - mu.E is the macroscopic one, so the relative permittivity is 1 +
+            susceptibility. A model of the dipole at zero field does not contain the electronic
+            response.
         chi_squared: chi squared of the line per degree of freedom; if it is much larger than 1, the
             response is not linear.
         paired: True if the polarization is the difference from a run without a field that started
@@ -176,7 +177,7 @@ def mean_polarization(
         The component along the direction, uC/cm^2.
 
     Raises:
-        ConfigError: the volume is impossible.
+        ConfigError: the volume is invalid.
         RecordError: runs are too short, or numbers are not finite.
     """
     check_positive("volume", volume, "bohr^3")
@@ -214,7 +215,7 @@ def susceptibility_from_fluctuations(
         error.
 
     Raises:
-        ConfigError: the volume or the temperature is impossible.
+        ConfigError: the volume or the temperature is invalid.
         RecordError: a run has fewer than 10 samples, or numbers are not finite.
     """
     scale = per_covariance(volume, temperature)

@@ -155,7 +155,7 @@ def dielectric_from_pulse(
         names: names of the runs in error messages; by default "run 1", ...
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: runs are refused by :meth:`PulseResponse.of` or are too short, or the pulse is
             too long for the resolution or too short for the time between samples.
     """

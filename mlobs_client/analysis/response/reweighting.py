@@ -16,9 +16,9 @@ other way: neither as a fixed displacement nor as a fixed voltage in a cell that
 The effective number of ``n`` samples is that of Kish, :math:`(\sum w)^2 / \sum w^2`, divided by the
 statistical inefficiency. But if a run has missed the samples with large weights, its weights look
 uniform, and this number is too large. So the criterion is the effective number for Gaussian work,
-:math:`n e^{-\mathrm{var}(\ln w)}`, which does not depend on the tail. Averages of too few effective
-samples are refused; if the work has shorter tails than a Gaussian, such as that of a dipole with
-two states, so are some averages that would be right.
+:math:`n e^{-\mathrm{var}(\ln w)}`, which does not depend on the tail. Averages from too few
+effective samples are refused; if the work has shorter tails than a Gaussian, such as that of a
+dipole with two states, so are some averages that would be right.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def reweight(
         interval: time between samples, ps, for messages that say how long a run must be.
 
     Raises:
-        ConfigError: the temperature is impossible.
+        ConfigError: the temperature is invalid.
         RecordError: shapes are wrong, numbers are not finite, the run has fewer than
             :data:`~mlobs_client.results.estimate.FEWEST` independent samples, or fewer than
             ``least`` effective ones.

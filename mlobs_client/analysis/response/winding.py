@@ -86,7 +86,7 @@ def curve_along_path(along: Array, label: str, quantum: str = "e a") -> Curve:
 
 
 def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:
-    """Follow the dipole along a closed path, with labels on any branches.
+    """Follow the dipole along a closed path, with labels on any branch.
 
     Args:
         dipoles: dipoles in the order of the path, shape ``(t, 3)``, e bohr; the last structure is
@@ -95,9 +95,9 @@ def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:
         tolerance: largest deviation from integers, quanta.
 
     Raises:
-        ConfigError: the tolerance is impossible.
+        ConfigError: the tolerance is invalid.
         RecordError: a step is too large to tell a jump to another branch from motion, or the change
-            is not a whole number of quanta: the path is not closed, or the system was a metal along
+            is not a whole number of quanta: the path is not closed, or the system was metallic on
             it.
     """
     _check_tolerance(tolerance)
@@ -134,7 +134,7 @@ def oxidation_number(
         closed: largest distance of an atom from its expected position at the end, bohr.
 
     Raises:
-        ConfigError: there is no such atom, or the tolerance is impossible.
+        ConfigError: there is no such atom, or the tolerance is invalid.
         RecordError: the path is not closed, ends where it started, or has too few images, or the
             change of the dipole is not an integer times e times the displacement of the atom.
     """

@@ -4,9 +4,10 @@ Both methods measure the same coefficient: the slope of the mean squared displac
 six times the integral of the velocity autocorrelation function up to that lag. For path integrals,
 use the centroids.
 
-D refers to the frame in which the centre of mass of all atoms is at rest. In an infinite liquid D
-is larger by :math:`1/(1 - m/M)`, with the mass m of one molecule and M of all molecules: 1.6 % for
-64 molecules. The finite-size correction, :func:`correct_for_size`, applies to D as defined here.
+D refers to the frame in which the centre of mass of all atoms is at rest. In an infinite liquid, D
+is larger by a factor of :math:`1/(1 - m/M)`, with the mass m of one molecule and M of all
+molecules: 1.6 % for 64 molecules. The finite-size correction, :func:`correct_for_size`, applies to
+D as defined here.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def masses_from_momentum(
     """Return the ratios of masses for which the centre of mass is at rest.
 
     If i-PI fixes the centre of mass, the summed velocities of the species are linearly dependent,
-    with the masses as coefficients, exactly and at any temperatures.
+    with the masses as coefficients, exactly and at any temperature.
 
     Args:
         runs: velocities along each run, shape ``(t, n_atoms, 3)``, bohr/atu.

@@ -32,7 +32,7 @@ class SpectrumSettings:
         window: lag window, a name of :data:`~mlobs_client.results.correlation.WINDOWS`.
 
     Raises:
-        ConfigError: a value is impossible.
+        ConfigError: a value is invalid.
     """
 
     resolution: float = 10.0

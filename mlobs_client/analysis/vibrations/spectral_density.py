@@ -72,7 +72,7 @@ class SpectralDensity:
                 :func:`~mlobs_client.results.correlation.autocorrelation`.
 
         Raises:
-            ConfigError: a parameter is impossible.
+            ConfigError: a parameter is invalid.
             RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         density = cls.of_one_window(runs, timestep, settings, weights, biased=biased)
@@ -111,7 +111,7 @@ class SpectralDensity:
             n_points: number of wavenumbers; by default ten for each line width.
 
         Raises:
-            ConfigError: a parameter is impossible.
+            ConfigError: a parameter is invalid.
             RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         blocks = correlation.split_blocks(runs, settings.n_blocks)

@@ -34,7 +34,7 @@ CLEAR: Final = 6.0
 errors."""
 
 STEEPEST: Final = np.pi / 3.0
-"""Largest phase, half of the simulated frequency times the time step, up to which a spectrum is
+"""Largest phase (half the simulated frequency times the time step) up to which a spectrum is
 corrected: near a quarter of a period the integrator is unstable."""
 
 
@@ -72,8 +72,8 @@ def true_wavenumber(seen: Array, timestep: float) -> Array:
 def peak_shifts(spectrum: Curve, timestep: float) -> list[PeakShift]:
     """Return the shifts of all clear maxima of a spectrum due to the time step.
 
-    A maximum is clear if its prominence is at least six errors, and 5 % of the highest maximum. Its
-    position is the vertex of a parabola through three points;
+    A maximum is clear if its prominence is at least six errors and at least 5 % of the highest
+    maximum. Its position is the vertex of a parabola through three points;
     :meth:`~mlobs_client.results.curve.Curve.peak` gives a position with an error.
 
     Args:
