@@ -39,8 +39,7 @@ class ArrestField:
 
     @property
     def last_liquid(self) -> float | None:
-        """The highest field strength at which diffusion is certain, V/angstrom; None if there is
-        none."""
+        """The strongest field at which diffusion is certain, V/angstrom; None if there is none."""
         arrested = self.first_arrested
         fields = [
             strength
@@ -51,8 +50,7 @@ class ArrestField:
 
     @property
     def first_arrested(self) -> float | None:
-        """The lowest field strength at which arrest is certain, V/angstrom; None if there is
-        none."""
+        """The weakest field at which arrest is certain, V/angstrom; None if there is none."""
         arrested = np.array(self.phases) == "arrested"
         return float(np.abs(self.field[arrested]).min()) if arrested.any() else None
 
