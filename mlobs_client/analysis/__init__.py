@@ -1,7 +1,7 @@
 """Analyse trajectories: spectra, responses, transport and liquids, with errors.
 
 The functions take arrays and return small frozen results. Arrays are in Hartree atomic units;
-results are in the units of the field (cm^-1, V/angstrom, ...), which they name.
+results are in customary units (cm^-1, V/angstrom, ...), which they name.
 """
 
 import lazy_loader

@@ -77,7 +77,7 @@ def on_one_branch(series: Sequence[list[Array]], strength: Array, cell: Array) -
 
     Args:
         series: for each field, its runs of shape ``(t, 3)``, e bohr.
-        strength: signed strength of each field, in rising order, shape ``(n_fields,)``, any unit.
+        strength: signed strengths of the fields, ascending, shape ``(n_fields,)``, any unit.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
 
     Returns:
@@ -109,7 +109,7 @@ def on_one_branch(series: Sequence[list[Array]], strength: Array, cell: Array) -
 
 
 def in_quanta(dipoles: Array, cell: Array) -> Array:
-    """Return components along the lattice vectors, in quanta.
+    """Return the components along the lattice vectors, in quanta.
 
     Args:
         dipoles: shape ``(..., 3)``, e bohr; for positions in bohr, the components are fractional
@@ -117,7 +117,7 @@ def in_quanta(dipoles: Array, cell: Array) -> Array:
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows.
 
     Returns:
-        Shape ``(..., 3)``, the last axis counts lattice vectors.
+        Shape ``(..., 3)``; the last axis counts lattice vectors.
 
     Raises:
         RecordError: shapes are wrong, or the cell has no volume.
@@ -134,12 +134,12 @@ def in_quanta(dipoles: Array, cell: Array) -> Array:
 
 
 def check_resolved(remainders: Array, what: str, remedy: str) -> None:
-    """Refuse steps that may be either jumps of branch or motion.
+    """Refuse steps that may be either motion or jumps to another branch.
 
     Args:
         remainders: steps minus whole quanta, shape ``(..., 3)``, quanta.
-        what: name of the elements between which the steps are, for the error.
-        remedy: advice for the error.
+        what: name of the elements between which the steps lie, for the error message.
+        remedy: advice for the error message.
 
     Raises:
         RecordError: a remainder is larger than :data:`LARGEST_STEP`.
@@ -149,6 +149,6 @@ def check_resolved(remainders: Array, what: str, remedy: str) -> None:
     index = np.unravel_index(int(np.argmax(np.abs(remainders))), remainders.shape)
     raise RecordError(
         f"the dipole changes by {abs(remainders[index]):.2f} quanta (e x lattice vector "
-        f"{index[-1]}) from one {what} to the next: a jump of branch cannot be distinguished "
-        f"from motion above {LARGEST_STEP}; {remedy}"
+        f"{index[-1]}) from one {what} to the next: a jump to another branch cannot be "
+        f"distinguished from motion above {LARGEST_STEP}; {remedy}"
     )

@@ -1,15 +1,15 @@
 r"""Calibrate committees: find the factor by which their spread predicts their errors.
 
-Let M members have the variance :math:`s^2` (with :math:`M - 1`), and let their mean have the errors
-:math:`e`. The true value is assumed to be one more sample of a distribution that is
-:math:`\alpha` times as wide as that of the members. The mean of M members fluctuates, too, so
+Let M members have the variance :math:`s^2` (normalized by :math:`M - 1`), and let their mean have
+the errors :math:`e`. The true value is assumed to be one more sample of a distribution that is
+:math:`\alpha` times as wide as that of the members. The mean of M members fluctuates as well, so
 
 .. math::  \langle e^2 \rangle = (\alpha^2 + 1/M) \langle s^2 \rangle,
 
 and :math:`e / \sqrt{\alpha^2 + 1/M}\, s` follows Student's t distribution with M - 1 degrees of
 freedom. The mean of the ratios is then :math:`\langle e^2/s^2 \rangle = (\alpha^2 + 1/M)\,(M -
-1)/(M - 3)`, which has an infinite variance for M <= 5. So alpha is always estimated from the ratio
-of means; for six members or more, the mean of ratios is given in addition.
+1)/(M - 3)`; its variance is infinite for M <= 5. So alpha is always estimated from the ratio of
+means; for six members or more, the mean of ratios is also given.
 
 Source:
     Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), without the limit of many members.
@@ -28,14 +28,14 @@ from mlobs_client.results.estimate import Estimate
 from mlobs_client.structure import Array, Integers
 
 FEWEST_MEMBERS: Final = 3
-"""Smallest number of members: the spread of two is below a tenth of the true width in 8 % of all
+"""Minimum number of members: the spread of two is below a tenth of the true width in 8 % of all
 cases, and leaving one out, as a reliability diagram does, leaves no spread."""
 
 MEAN_OF_RATIOS_FROM: Final = 6
 """Smallest number of members for which the variance of the ratios is finite."""
 
 FEWEST_FRAMES: Final = 5
-"""Smallest number of labelled structures."""
+"""Minimum number of labelled structures."""
 
 N_BOOTSTRAP: Final = 2000
 """Number of bootstrap samples."""
@@ -100,8 +100,8 @@ class Calibration:
 
     Attributes:
         alpha: factor of the spread, from the ratio of means.
-        error: standard error of alpha, by bootstrap over the structures, and at least that for
-            normally distributed errors.
+        error: standard error of alpha, by bootstrap over the structures, and at least as large as
+            for normally distributed errors.
         mean_of_ratios: alpha and its error from the mean of ratios; None for fewer than six
             members.
         n_members: number of members.
@@ -134,7 +134,7 @@ class Calibration:
         return f"bootstrap over {self.n_frames} structures"
 
     def numbers(self, quantity: str) -> dict[str, Estimate]:
-        """Alpha, by both formulas where there are two, with the quantity in their names."""
+        """Return alpha, by both formulas if both apply, under names that contain the quantity."""
         found = {f"alpha of {quantity}": (self.alpha, self.error)}
         if self.mean_of_ratios is not None:
             found[f"alpha of {quantity}, mean of ratios"] = self.mean_of_ratios
@@ -145,7 +145,7 @@ class Calibration:
 
     @property
     def details(self) -> dict[str, str | float]:
-        """All that has no error, by names for a reader, in the unit of the errors."""
+        """Everything that has no error, under names for a reader, in the unit of the errors."""
         within = zip(("one spread", "two spreads"), self.coverage, strict=True)
         return {
             "members": self.n_members,
@@ -171,8 +171,8 @@ def calibrate(data: Errors, seed: int = 0) -> Calibration:
     """Estimate alpha, and assess the calibrated spread.
 
     Args:
-        data: errors of at least three members on at least five structures, which are independent
-            of each other and of the training.
+        data: errors of at least three members on at least five structures, which are independent of
+            each other and of the training set.
         seed: seed of the bootstrap.
 
     Raises:
@@ -238,8 +238,8 @@ def _alpha(squared: float, data: Errors) -> float:
     if squared <= 0.0:
         raise ConfigError(
             f"{data.quantity}: the errors are smaller than the spread of {data.n_members} members "
-            f"allows for their mean: alpha^2 = {squared:.2g}; give more labelled structures, which "
-            "no member was trained on"
+            f"allows for their mean: alpha^2 = {squared:.2g}; give more labelled structures on "
+            "which no member was trained"
         )
     return float(np.sqrt(squared))
 
@@ -247,9 +247,9 @@ def _alpha(squared: float, data: Errors) -> float:
 def _least_error(data: Errors, alpha: float) -> float:
     """Return the standard error of alpha for normally distributed errors and deviations.
 
-    The errors of a few structures may agree by chance, which makes the bootstrap too certain. The
-    number n of independent components of a structure follows from the deviations: the share of a
-    member in the sum of squares of a structure, times M, has the variance
+    The errors of a few structures may agree by chance, which makes the bootstrap error too small.
+    The number n of independent components of a structure follows from the deviations: the share of
+    a member in the sum of squares of a structure, times M, has the variance
     (2 M - 4)/((M - 1) n + 2).
     """
     n_members, n_frames = data.n_members, data.n_frames

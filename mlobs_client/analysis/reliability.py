@@ -19,7 +19,7 @@ from mlobs_client.results.result import Points
 from mlobs_client.structure import Array
 
 MOST_BINS: Final = 10
-"""Largest number of bins."""
+"""Maximum number of bins."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Reliability:
         errors: root mean square of the errors of the mean, shape ``(n_bins,)``, same unit.
         uncertainties: standard errors of ``errors``, by bootstrap over the structures, shape
             ``(n_bins,)``, same unit.
-        slope: ratio of error and spread of a perfect committee, sqrt(1 + 1/(M alpha^2)); it exceeds
-            1 because the mean of M members fluctuates.
+        slope: ratio of error to spread for a perfect committee, sqrt(1 + 1/(M alpha^2)); it
+            exceeds 1 because the mean of M members fluctuates.
     """
 
     spreads: Array
@@ -65,7 +65,7 @@ class Reliability:
 def reliability(data: Errors, alpha: float, seed: int = 0) -> Reliability:
     """Bin errors by spread, so that a perfect committee lies on a straight line.
 
-    The spread of few members is noisy, and sorting rows by it also sorts them by its noise: the
+    The spread of a few members is noisy, and sorting rows by it also sorts them by its noise: the
     slope of a perfect committee of five would be 0.74. So rows are sorted by the spread of all
     members but one, pooled over components, and the spread within a bin is measured by the member
     that was left out, whose noise is independent. Every member is left out once.

@@ -19,16 +19,16 @@ PRINTED: Final = 1e-5
 """Relative rounding error of the cells that i-PI prints."""
 
 DIFFERENT: Final = 4.0
-"""Difference of two mean volumes that is significant, in standard errors. If runs are too short for
-errors, it is in widths of their fluctuations, as the mean of such a run is hardly more certain than
-one of its samples."""
+"""Smallest significant difference between two mean volumes, in standard errors. If runs are too
+short for errors, it is in widths of their fluctuations, as the mean of such a run is hardly more
+certain than one of its samples."""
 
 
 def common_volume(cells: Sequence[Array], names: Sequence[str]) -> float:
     """Return the mean volume over all samples of several runs, bohr^3.
 
-    Means of fluctuating cells may differ by four standard errors; if runs are too short for errors,
-    by four widths of their fluctuations, with a warning in the log.
+    Means of fluctuating cells may differ by up to four standard errors; if runs are too short for
+    errors, by up to four widths of their fluctuations, with a warning in the log.
 
     Args:
         cells: for each run, the cells after equilibration, shape ``(t, 3, 3)``, bohr.
@@ -63,7 +63,7 @@ def _compare(small: tuple[Array, str], large: tuple[Array, str]) -> None:
         )
     if not is_known:
         logger.warning(
-            "the runs are too short for errors of their volumes, which are taken as equal (%s)",
+            "the runs are too short for errors of their volumes, which are taken to be equal (%s)",
             described,
         )
 

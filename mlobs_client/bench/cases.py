@@ -67,9 +67,9 @@ class Timing:
 
 
 def batch_sizes(beads: int, estimate: int) -> list[int]:
-    """Return batch sizes to measure: all structures of a step, half as many, ..., one; ascending.
+    """Return batch sizes to measure, ascending: one, ..., half of the structures of a step, all.
 
-    Halves make equal batches, and are the shares of two, four, ... clients.
+    Halving gives equal batches, which are also the shares of two, four, ... clients.
 
     Args:
         beads: structures of a step.
@@ -91,7 +91,7 @@ def single_clients(beads: int, sizes: Iterable[int]) -> list[Case]:
 
 
 def divisions(case: Case, cores: int) -> list[Case]:
-    """Return a case with more threads and clients, as far as there are cores and structures.
+    """Return a case with more threads and clients, as far as cores and structures allow.
 
     Several clients with several threads each are included only if they use all cores.
 
@@ -108,7 +108,7 @@ def divisions(case: Case, cores: int) -> list[Case]:
 
 
 def count_programs(singles: Sequence[Case], cores: int) -> int:
-    """Return the largest number of compilations that a study may need.
+    """Return the maximum number of compilations that the measurements may need.
 
     Args:
         singles: cases of one client with one thread, see :func:`single_clients`.

@@ -20,7 +20,7 @@ class Subject:
 
     Attributes:
         models: files or patterns of one committee of potentials, as in a client file.
-        structure: structure file in any format of ASE.
+        structure: structure file in any format that ASE reads.
         compile: whether the networks are compiled.
     """
 
@@ -57,7 +57,7 @@ class Survey:
 
 
 def survey(subject: Subject, beads: int) -> Survey:
-    """Evaluate the structure once in each precision, so that errors show at once.
+    """Evaluate the structure once in each precision, so that errors show up at once.
 
     Args:
         subject: models and structure to be measured.
@@ -65,7 +65,7 @@ def survey(subject: Subject, beads: int) -> Survey:
 
     Raises:
         MlobsError: a file is missing or damaged, the models are for other species, or they give
-            no finite numbers.
+            numbers that are not finite.
     """
     as_they_are = replace(subject, compile=False)
     double, single = (as_they_are.assemble(dtype) for dtype in PRECISIONS)

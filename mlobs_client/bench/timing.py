@@ -3,7 +3,7 @@
 They are processes, because torch reads the number of threads when it is loaded, and because clients
 that run together share caches and memory bandwidth. A step is everything between positions and
 forces: neighbours, networks, derivatives. Positions move a little from step to step, so that
-neighbour lists are reused as in a simulation, and nothing else is.
+neighbour lists are reused as in a simulation, but nothing else is.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def measure(
         subject: models and structure.
         cases: cases; consecutive ones with the same precision, threads and clients share their
             processes.
-        seconds: least time for which the steps of each case are repeated, s.
+        seconds: minimum time for which the steps of each case are repeated, s.
         report: called with the case and the current activity.
 
     Yields:
@@ -69,7 +69,7 @@ def measure(
 
 
 class _Prepared(NamedTuple):
-    """A client is ready.
+    """The message that a client is ready.
 
     Attributes:
         not_compiled: warnings about networks that cannot be compiled.
@@ -81,7 +81,7 @@ class _Prepared(NamedTuple):
 class _Client:
     """A connection to a process that evaluates as a client does.
 
-    It is asked in turn to prepare a case, and to repeat its steps for some seconds.
+    It is asked in turn to prepare a case, and to repeat its steps for some time.
     """
 
     def __init__(self, subject: Subject, dtype: Precision, threads: int) -> None:
@@ -160,7 +160,7 @@ def _measure(
 
 
 def _serve(connection: Connection, subject: Subject, dtype: Precision, threads: int) -> None:
-    """Answer requests, in the process, until the connection is closed."""
+    """Answer requests in the process until the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us, and ends us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # torch reads it when it is loaded, which is from here on
@@ -180,7 +180,7 @@ def _serve(connection: Connection, subject: Subject, dtype: Precision, threads: 
 
 
 class _Complaints(logging.Handler):
-    """Collects warnings about networks that are not compiled; the parent shows all others."""
+    """A handler of warnings about uncompiled networks; the parent shows all others."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -192,7 +192,7 @@ class _Complaints(logging.Handler):
 
 
 def _prepare(subject: Subject, case: Case, report: Callable[[], None]) -> Callable[[], None]:
-    """Load and compile; return a function that evaluates the next step."""
+    """Load and compile the networks; return a function that evaluates the next step."""
     from mlobs_client.client.precompile import compile_ahead
 
     assembly = subject.assemble(case.dtype, case.batch)
@@ -220,7 +220,7 @@ def frames(structure: Structure, share: int) -> list[list[Structure]]:
 
 
 def _median(step: Callable[[], None], seconds: float) -> float:
-    """Return the median time of a step, s, after steps for at least so many seconds."""
+    """Return the median time of a step, s, from steps that last at least ``seconds`` in total."""
     times: list[float] = []
     while len(times) < LEAST_STEPS or sum(times) < seconds:
         begun = time.perf_counter()

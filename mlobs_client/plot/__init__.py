@@ -1,7 +1,7 @@
 """Draw figures in one style, and write them with their numbers.
 
 :func:`draw` makes a figure of a :class:`~mlobs_client.results.result.Result`, and :func:`write`
-writes both: PNG and PDF, and the files of the result.
+writes both: the figure as PNG and PDF, and the files of the result.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Draw results: curves with bands of one standard error and of the committee, points, parity."""
+"""Draw results: curves with bands for errors and for the committee, points, and comparisons."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write(result: Result, stem: Path | str, **options: Any) -> tuple[Path, ...]:
         :meth:`~mlobs_client.results.result.Result.write`.
 
     Raises:
-        ConfigError: for the reasons of :func:`draw`.
+        ConfigError: as in :func:`draw`.
         RecordError: a file cannot be written.
 
     Example:
@@ -94,25 +94,26 @@ def draw(
 ) -> Figure:
     """Draw the curves and points of a result, one panel for each quantity, or its comparisons.
 
-    Curves have bands of one standard error and of the committee, and are faint where they depend
-    on the window; points have bars, and are open where they have no error, or are joined by a
-    dashed line with a band. The same label has the same colour in all panels. Predictions are
-    drawn against references, with the root mean square error of each label.
+    Curves have bands for one standard error and for the spread of the committee, and are faint
+    where they depend on the window. Points have bars, and are open if they have no error; some are
+    joined by a dashed line with a band instead. The same label has the same colour in all panels.
+    Predictions are drawn against references, with the root mean square error of each label.
 
     Args:
         result: a result with curves or points, or with comparisons of one quantity.
-        quantities: names of the curves and points to draw; without, all of them.
+        quantities: names of the curves and points to draw; None for all of them.
         marks: values of x to mark at the top, by label, for example measured ones, in the unit of
             x.
         logarithmic: True for a logarithmic x axis.
         integers: True for a line at each integer of y.
 
     Returns:
-        A figure of matplotlib that is not registered in pyplot.
+        A matplotlib figure that is not registered in pyplot.
 
     Raises:
-        ConfigError: nothing to draw, different units in one panel, a logarithmic axis that
-            starts at zero or below, or comparisons of several quantities or beside curves.
+        ConfigError: there is nothing to draw, units differ in one panel, a logarithmic axis would
+            start at zero or below, or comparisons are of several quantities or come with curves or
+            points.
     """
     every: Panel = [*result.curves, *result.points]
     chosen = [one for one in every if quantities is None or one.quantity in quantities]
@@ -139,7 +140,7 @@ def draw(
 
 
 def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Add one entry for each label, in whichever panel it is, and explain bands and bars."""
+    """Add one entry for each label, whichever panel it is in, and explain bands and bars."""
     first = all_axes[0].get_legend_handles_labels()[1]
     elsewhere = {
         label: handle
@@ -159,7 +160,7 @@ def _panels(title: str, chosen: Panel, *, logarithmic: bool) -> list[Panel]:
     for one in chosen:
         panels.setdefault((_short(one.quantity), one.x_name), []).append(one)
     if not panels:
-        raise ConfigError(f"{title}: no curve and no points were given to draw")
+        raise ConfigError(f"{title}: there are no curves or points to draw")
     for panel in panels.values():
         if len({(one.unit, one.x_unit) for one in panel}) > 1:
             units = {_label(one): one.unit for one in panel}
@@ -202,7 +203,7 @@ def _draw_panel(
 
 
 def _power(highest: float) -> int:
-    """The power of ten that an axis is divided by, a multiple of three."""
+    """Return the power of ten, a multiple of three, by which the values on an axis are divided."""
     if highest == 0.0 or 0.1 <= highest < 1000.0:
         return 0
     return 3 * math.floor(math.log10(highest) / 3)
@@ -211,7 +212,7 @@ def _power(highest: float) -> int:
 def _draw_one(
     axes: Axes, one: Curve | Points, scale: float, i: int, marked: Collection[str]
 ) -> None:
-    """Curve or points; a line is named in the legend only where symbols do not have its name."""
+    """Draw a curve or points; the legend names a line only if no symbols have the same name."""
     label, color = _label(one), COLORS[i % len(COLORS)]
     if isinstance(one, Curve):
         lacks = one.no_error not in ("", NOT_AVERAGED)
@@ -252,7 +253,7 @@ def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
 
 
 def _explain(panels: Sequence[Panel]) -> list[Artist]:
-    """Return entries of the legend for bands, bars and faint lines, and for the estimator."""
+    """Return legend entries for bands, bars and faint lines, and for the estimator."""
     every = [one for panel in panels for one in panel]
     curves = [one for one in every if isinstance(one, Curve)]
     entries: list[Artist] = []

@@ -33,7 +33,7 @@ MARKERS: Final = "osD^v"
 """Markers that are distinct where points of two curves are close."""
 
 LONGEST: Final = 26
-"""Characters of a line of the legend of which two fit beside each other."""
+"""Maximum length of a line in the legend, in characters, so that two entries fit side by side."""
 
 STYLE: Final[dict[str, object]] = {
     "figure.figsize": (3.37, 2.3),  # inch: one column of a journal; legends add to the height
@@ -57,7 +57,7 @@ STYLE: Final[dict[str, object]] = {
     "axes.autolimit_mode": "data",
     "pdf.fonttype": 42,
 }
-"""Settings of matplotlib for all figures."""
+"""Matplotlib settings for all figures."""
 
 AXIS_UNITS: Final = {
     "cm^-1": r"cm$^{-1}$",
@@ -80,7 +80,7 @@ def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, ...]:
     """Write a figure as ``.png`` and ``.pdf``; a file is replaced as a whole or not at all.
 
     Args:
-        figure: figure of matplotlib.
+        figure: matplotlib figure.
         stem: path without a file extension.
 
     Returns:
@@ -107,7 +107,7 @@ def _draw(figure: Figure, kind: str, **options: Any) -> bytes:
 
 
 def new_figure(n_panels: int = 1, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """Make an empty figure of one column, with panels one above the other.
+    """Make an empty figure that is one column wide, with panels one above the other.
 
     Args:
         n_panels: number of panels.
@@ -132,7 +132,7 @@ def add_legend(
     """Add a legend above the axes, where it hides nothing.
 
     Args:
-        figure: figure, which becomes higher by the legend.
+        figure: figure, which grows by the height of the legend.
         axes: axes whose labels are listed.
         extra: further entries.
         title: title of the legend.
@@ -172,7 +172,7 @@ def draw_points(
         x: shape ``(n,)``, in the unit of the axis.
         estimates: y of each point, in the unit of the axis.
         color: colour of markers and bars.
-        marker: marker of matplotlib.
+        marker: matplotlib marker.
         label: label in the legend; None for none.
     """
     lacking = np.array([bool(one.no_error) for one in estimates], dtype=bool)
@@ -195,7 +195,7 @@ def draw_points(
 
 
 def name_sources(found: Iterable[Curve | Estimate]) -> Iterator[str]:
-    """Name what made errors, once each, also where numbers differ: "scatter of 3 to 5 runs"."""
+    """Name each source of errors once, even if its numbers differ: "scatter of 3 to 5 runs"."""
     counts: dict[str, list[int]] = {}
     for one in found:
         words = re.sub(r"\d+", "#", one.error_from, count=1)
@@ -212,7 +212,7 @@ def name_errors(what: str, found: Iterable[Estimate]) -> str:
 
 
 def explain_points(estimates: Sequence[Estimate]) -> list[Line2D]:
-    """Lines of the legend for the bars and what made them, and for points without an error."""
+    """Return legend entries for bars with the sources of errors, and for points without errors."""
     lines = []
     if sure := [one for one in estimates if one.error > 0.0]:  # what is exact has no bar
         label = name_errors("bars: ±1 standard error", sure)

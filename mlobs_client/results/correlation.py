@@ -5,7 +5,7 @@ A spectral density is the cosine transform of an autocorrelation function,
 .. math:: S(\omega) = \int_{-\infty}^{\infty} C(t) \cos(\omega t)\, dt,\qquad
           \int_0^\infty S\, d\omega = \pi\, C(0),
 
-which is cut off smoothly at a longest lag: the window determines the resolution.
+where C is cut off smoothly at a longest lag: the window determines the resolution.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ a spectrum from a biased autocorrelation stays positive. ``boxcar`` cuts off abr
 narrow lines with strong ripples."""
 
 SHORTEST_LAG: Final = 4
-"""Smallest number of samples of an autocorrelation function for a spectrum."""
+"""Minimum number of samples of the autocorrelation function that a spectrum needs."""
 
 _COMPONENTS_AT_ONCE: Final = 48  # bounds the memory of the transforms of many atoms
 
@@ -51,13 +51,13 @@ def autocorrelation(
         biased: True to divide by the number of samples, False by the number of terms.
 
     Returns:
-        The autocorrelation from lag 0 on, shape ``(max_lag + 1,)``, in the unit of the signal
+        The autocorrelation, starting at lag 0, shape ``(max_lag + 1,)``, in the unit of the signal
         squared times that of the weights.
 
     Raises:
         ConfigError: ``max_lag`` is negative.
-        RecordError: there are not more than ``max_lag`` samples, numbers are not finite, or weights
-            have another shape.
+        RecordError: there are at most ``max_lag`` samples, numbers are not finite, or weights have
+            the wrong shape.
     """
     if max_lag < 0:
         raise ConfigError(f"max_lag = {max_lag}: must be 0 or more samples")
@@ -106,7 +106,7 @@ def line_width(weights: Array, timestep: float) -> float:
     """Return the full width at half maximum of an infinitely sharp line under a window.
 
     Args:
-        weights: weights of the lags from 0 on, shape ``(n_lags,)``, without a unit.
+        weights: weights of the lags, starting at lag 0, shape ``(n_lags,)``, without a unit.
         timestep: time between samples.
 
     Returns:
@@ -143,20 +143,20 @@ def effective_window(name: str, max_lag: int, n_samples: int | None = None) -> A
 
 @cache
 def _width_times_lag(name: str, biased: bool) -> float:
-    """Return line width times lag; for a biased autocorrelation, the lag is the whole series."""
+    """Return line width times lag, which is the whole series for a biased autocorrelation."""
     n_lags = 1000
     return line_width(effective_window(name, n_lags, n_lags if biased else None), 1.0) * n_lags
 
 
 def longest_lag_needed(name: str, width: float, timestep: float, *, biased: bool = False) -> int:
-    """Return the shortest longest lag, in samples, that gives a sharp line this width.
+    """Return how long the longest lag must be, in samples, to give a sharp line this width.
 
     Args:
         name: a name of :data:`WINDOWS`.
         width: full width at half maximum, radian per unit of ``timestep``.
         timestep: time between samples.
         biased: True to include the widening by the triangle of a biased autocorrelation of a series
-            of just that length.
+            of exactly that length.
 
     Raises:
         ConfigError: the window is unknown, or the width or time step is not positive.
@@ -183,14 +183,14 @@ def lag_for_line_width(
             :func:`longest_lag_needed`; None for an unbiased one.
 
     Raises:
-        ConfigError: for the reasons of :func:`longest_lag_needed`, or if the width is so large that
-            fewer than :data:`SHORTEST_LAG` samples are left.
+        ConfigError: as in :func:`longest_lag_needed`, or if the width is so large that fewer than
+            :data:`SHORTEST_LAG` samples are left.
     """
     shortest = longest_lag_needed(name, width, timestep)
     if shortest < SHORTEST_LAG:
         raise ConfigError(
             f"the resolution leaves {shortest} samples of the autocorrelation function; ask for a "
-            "finer one, or write the observable more often"
+            "finer resolution, or write the observable more often"
         )
     if n_samples is None:
         return shortest
@@ -203,7 +203,7 @@ def lag_for_line_width(
 
 
 def points_for_line_width(width: float, timestep: float) -> int:
-    """Return the number of frequencies that gives ten points for each line width.
+    """Return the number of frequencies that gives ten points per line width.
 
     Args:
         width: full width at half maximum, radian per unit of ``timestep``.
@@ -216,7 +216,7 @@ def cosine_transform(correlation: Array, timestep: float, n_points: int) -> Arra
     r"""Transform an even function of time, given from lag 0 on, to angular frequencies.
 
     The function is padded with zeros: more points interpolate, but do not increase the resolution.
-    The trapezoidal rule over the result gives :math:`\pi C(0)` exactly.
+    The trapezoidal rule applied to the result gives :math:`\pi C(0)` exactly.
 
     Args:
         correlation: windowed autocorrelation, shape ``(..., n_lags)``, any unit.
@@ -233,13 +233,14 @@ def cosine_transform(correlation: Array, timestep: float, n_points: int) -> Arra
 
 
 def split_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
-    """Cut independent runs into at least ``n_blocks`` blocks of one length, as long as possible.
+    """Cut independent runs into at least ``n_blocks`` blocks of equal length, as long as possible.
 
-    Blocks do not extend over the ends of runs; surplus samples are dropped from the start of a run.
+    Blocks do not cross from one run to the next; surplus samples are dropped from the start of a
+    run.
 
     Args:
         runs: samples of each run, shape ``(t, ...)``, any unit; lengths may differ.
-        n_blocks: smallest number of blocks, 2 or more.
+        n_blocks: minimum number of blocks, 2 or more.
 
     Returns:
         The blocks, shape ``(length, ...)``, which are views of the runs.

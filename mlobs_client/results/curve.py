@@ -31,7 +31,7 @@ NOTE: Final = "note"
 """Name of the detail that is shown in the legend of a figure."""
 
 NOT_AVERAGED: Final = "one series, no average"
-"""Reason why a curve that is not an average has no error, such as a line through points."""
+"""Reason why a curve that is not an average, such as a line through points, has no error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Curve:
         unit: unit of y; ``"1"`` if it has none.
         x_name: name of x, such as ``"wavenumber"``.
         x_unit: unit of x; ``"1"`` if it has none.
-        x: rising values of x, shape ``(k,)``, in ``x_unit``.
+        x: increasing values of x, shape ``(k,)``, in ``x_unit``.
         blocks: y from each block of the trajectory, shape ``(n_blocks, k)``, in ``unit``.
         members: y from each member of a committee, shape ``(n_members, k)``, in ``unit``; None
             without a committee.
@@ -51,17 +51,17 @@ class Curve:
             not smoothed.
         other_windows: y from a window half as long and from one twice as long, shape ``(2, k)``, in
             ``unit``; NaN if the runs are too short, None if no other window was used.
-        rows: name of the rows of ``blocks``: blocks, runs, or pairs of runs.
-        no_error: reason if there are no errors; empty otherwise.
+        rows: what the rows of ``blocks`` are: blocks, runs, or pairs of runs.
+        no_error: reason why there are no errors; empty if there are any.
         details: settings of the computation, such as estimator, temperature and window.
         label: label in the legend of a figure, such as ``"classical"``.
 
     Raises:
-        RecordError: shapes do not match, x does not rise, or there is one row of blocks without a
-            reason in ``no_error``.
+        RecordError: shapes do not match, x does not increase, or there is one row of blocks
+            without a reason in ``no_error``.
 
     Example:
-        A band at 1650 cm^-1, which four blocks have at slightly different places::
+        A band near 1650 cm^-1, at slightly different positions in four blocks::
 
             >>> import numpy as np
             >>> from mlobs_client.results import Curve
@@ -98,7 +98,7 @@ class Curve:
                     f"{np.shape(array)} and {np.shape(self.x)}"
                 )
         if not (np.diff(self.x) > 0.0).all() or not len(self.x):
-            raise RecordError(f"{self.quantity}: {self.x_name} must rise, got {self.x}")
+            raise RecordError(f"{self.quantity}: {self.x_name} must increase, got {self.x}")
         if len(self.blocks) < 2 and not self.no_error:
             raise RecordError(
                 f"{self.quantity}: {len(self.blocks)} rows of blocks have no scatter; give more, "
@@ -116,12 +116,12 @@ class Curve:
             unit: unit of y.
             x_name: name of x.
             x_unit: unit of x.
-            x: rising values, shape ``(k,)``, in ``x_unit``.
+            x: increasing values, shape ``(k,)``, in ``x_unit``.
             y: shape ``(k,)``, in ``unit``.
             label: label in the legend of a figure.
 
         Raises:
-            RecordError: shapes do not match, or x does not rise.
+            RecordError: shapes do not match, or x does not increase.
         """
         y = np.asarray(y, dtype=np.float64)[None]
         return cls(quantity, unit, x_name, x_unit, x, y, no_error=NOT_AVERAGED, label=label)
@@ -133,10 +133,10 @@ class Curve:
 
     @property
     def error(self) -> Array:
-        """Standard error of the mean over blocks, shape ``(k,)``, in ``unit``; NaN without one.
+        """Standard error of the mean over blocks, shape ``(k,)``, in ``unit``, or NaN.
 
-        It is widened by Student's t, so that one error contains the true value in 68 % of cases,
-        also for few blocks. It does not include the bias of the window, see :attr:`window_bias`.
+        It is widened by Student's t, so that the true value lies within one error in 68 % of cases,
+        even for few blocks. It does not include the bias of the window; see :attr:`window_bias`.
         """
         if self.no_error:
             return np.full(len(self.x), np.nan)
@@ -157,9 +157,10 @@ class Curve:
     def window_shift(self) -> Array | None:
         """Bias of the window according to other windows, shape ``(k,)``, in ``unit``, or None.
 
-        It is the larger of two shifts: that to a window twice as long, averaged over one resolution
-        (single points of a longer window are noisy), and a third of that from a window half as long
-        (the bias falls with the square of the length). It is None without other windows.
+        It is the larger of two shifts: the shift to a window twice as long, averaged over one
+        resolution (single points of a longer window are noisy), and a third of the shift from a
+        window half as long (the bias falls with the square of the length). It is None without
+        other windows.
         """
         if self.other_windows is None or self.resolution is None or len(self.x) < 2:
             return None
@@ -173,11 +174,12 @@ class Curve:
         """Mask of points where the bias of the window exceeds the error, shape ``(k,)``, or None.
 
         It contains points that shift by more than their error with a window twice as long, points
-        that have shifted by more than 2.5 errors from one half as long (a bias of 0.8 errors then
-        remains; for a smaller limit, noise would select so many points that the errors of the
-        others are a tenth too large), and all points below the resolution. Lines that are sharper
-        than the resolution are included, because their height depends on it. Noise alone selects
-        about one point in twenty. The mask is None without other windows, or without errors.
+        that have shifted by more than 2.5 errors from a window half as long (a bias of 0.8 errors
+        then remains; with a smaller limit, noise would select so many points that the errors of
+        the others are a tenth too large), and all points below the resolution. Lines that are
+        sharper than the resolution are included, because their height depends on it. Noise alone
+        selects about one point in twenty. The mask is None without other windows, or without
+        errors.
         """
         shift = self.window_shift
         if self.other_windows is None or self.resolution is None or shift is None or self.no_error:
@@ -200,7 +202,7 @@ class Curve:
         if np.count_nonzero(inside) < 3:
             raise ConfigError(
                 f"fewer than three points lie between {low:g} and {high:g} {self.x_unit}; "
-                f"{self.quantity} reaches from {self.x[0]:g} to {self.x[-1]:g} in steps of "
+                f"{self.quantity} extends from {self.x[0]:g} to {self.x[-1]:g} in steps of "
                 f"{self.x[1] - self.x[0]:g}"
             )
         return self._with(self.x[inside], lambda array: array[:, inside])
@@ -214,7 +216,7 @@ class Curve:
         return self._with(self.x, lambda array: array * factor)
 
     def _with(self, x: Array, change: Callable[[Array], Array]) -> Curve:
-        """Return the curve with other values of x, and every array changed."""
+        """Return the curve with other values of x and with every array changed."""
         return replace(
             self,
             x=x,
@@ -226,12 +228,12 @@ class Curve:
     def peak(self, low: float, high: float) -> Estimate:
         """Return the position of the band between two positive values of x, with a jackknife error.
 
-        It is the vertex of a parabola through the logarithm of the upper half of the band against
-        the logarithm of x: it is less sensitive to noise on a broad band than the highest point,
-        and its error is realistic. In these variables, the velocity spectrum and the absorption of
-        a damped oscillator are symmetric about its frequency for any width. For overlapping bands
-        it is the middle of the upper half rather than the highest point. The error is statistical;
-        see :meth:`member_peaks` for that of the models.
+        It is the vertex of a parabola fitted to the logarithm of the upper half of the band as a
+        function of the logarithm of x: it is less sensitive to noise on a broad band than the
+        highest point, and its error is realistic. In these variables, the velocity spectrum and the
+        absorption of a damped oscillator are symmetric about its frequency for any width. For
+        overlapping bands it is the middle of the upper half rather than the highest point. The
+        error is statistical; see :meth:`member_peaks` for the differences between models.
 
         Args:
             low: lower end of the range, in ``x_unit``.
@@ -296,7 +298,7 @@ class Curve:
         )
 
     def _upper_half(self, y: Array) -> slice:
-        """Return the slice from the first to the last point above half of the maximum."""
+        """Return the slice from the first to the last point above half the maximum."""
         top = int(np.argmax(y))
         if top in (0, len(y) - 1):
             raise RecordError(
@@ -307,7 +309,7 @@ class Curve:
         return slice(min(int(above[0]), top - 1), max(int(above[-1]), top + 1) + 1)
 
     def _vertex(self, x: Array, y: Array) -> float:
-        """Return the vertex of a parabola through the logarithm of y against that of x.
+        """Return the vertex of a parabola fitted to the logarithm of y against that of x.
 
         The noise of spectra is proportional to y, and the shape of lines is closer to a Gaussian
         than to a parabola, so that in the logarithm the ends of the range do not bias the vertex.

@@ -1,8 +1,8 @@
 """Numbers with errors, or with the reason why they have none.
 
-An error is one standard error, widened such that it contains the true value in 68 % of all cases,
-also for few samples (Student's t). A series with too few independent samples gives no reliable
-error: then the value has a reason in place of the error.
+An error is one standard error, widened so that the true value lies within it in 68 % of all cases,
+even for few samples (Student's t). A series with too few independent samples gives no reliable
+error: its value then has a reason in place of the error.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array
 
 FEWEST: Final = 20
-"""Smallest number of independent samples of a correlated series for an error."""
+"""Minimum number of independent samples of a correlated series that gives an error."""
 
 FEWEST_RUNS: Final = 3
-"""Smallest number of independent runs of any length whose scatter gives an error."""
+"""Minimum number of independent runs of any length whose scatter gives an error."""
 
 ONE_SIGMA: Final = float(stats.norm.cdf(1.0))
 """Cumulative probability of a normal distribution at one standard deviation."""
@@ -35,8 +35,8 @@ class Estimate:
         error: standard error of the number, in ``unit``; NaN if there is none.
         unit: name of the unit, ``"1"`` if there is none.
         n_independent: number of independent samples, or of blocks.
-        no_error: reason if there is no error; empty otherwise.
-        freedom: degrees of freedom of the error; None for one less than the number of independent
+        no_error: reason why there is no error; empty if there is one.
+        freedom: degrees of freedom of the error; None means one less than the number of independent
             samples, as for blocks.
         error_from: source of the error, such as "scatter of 5 runs".
     """
@@ -54,7 +54,7 @@ class Estimate:
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
     def as_json(self) -> dict[str, float | str | None]:
-        """Return all numbers for JSON, with the source of the error, or null and the reason."""
+        """Return all numbers for JSON: the error with its source, or null with the reason."""
         content: dict[str, float | str | None] = {
             "value": self.value,
             "error": None if self.no_error else self.error,
@@ -66,17 +66,17 @@ class Estimate:
         return {**content, "error_from": self.error_from} if self.error_from else content
 
     def is_beyond(self, value: float) -> bool:
-        """Return True if the true value differs from another one with a confidence of 95 %.
+        """Return True if the true value differs from another value with 95 % confidence.
 
-        For few blocks or runs this takes more than two errors (Student's t). Without an error, it
-        is False.
+        For few blocks or runs this takes more than two errors (Student's t). Without an error, the
+        result is False.
         """
         errors = float(stats.t.ppf(0.975, self._freedom)) / student(self._freedom)
         return bool(abs(self.value - value) > errors * self.error)
 
     @property
     def before_widening(self) -> float:
-        """The error without the factor of Student's t, whose square is right on average."""
+        """The error before it is widened by Student's t; its square is right on average."""
         return self.error / student(self._freedom)
 
     @property
@@ -99,12 +99,12 @@ class Estimate:
         return f"{self.text}{unit}{reason}"
 
     def __mul__(self, factor: float) -> Estimate:
-        """Scale value and error; the unit stays, and can be changed with ``replace``."""
+        """Scale the value and the error but keep the unit, which ``replace`` can change."""
         return replace(self, value=self.value * factor, error=self.error * abs(factor))
 
 
 def student(freedom: float) -> float:
-    """Return the factor by which a standard error contains 68.3 % of all cases.
+    """Return the factor that widens a standard error to contain 68.3 % of all cases.
 
     Args:
         freedom: degrees of freedom of the standard error; at least 1.
@@ -120,8 +120,8 @@ def too_few(
     Args:
         n_independent: number of independent samples.
         n_samples: number of all samples.
-        interval: time between samples, ps; None to give the needed length in samples.
-        least: smallest number of independent samples for an error.
+        interval: time between samples, ps; None to give the required length in samples.
+        least: minimum number of independent samples that gives an error.
     """
     if n_independent >= least:
         return ""
@@ -136,8 +136,8 @@ def check_series(values: Array, what: str, least: int = 2) -> Array:
 
     Args:
         values: shape ``(t, ...)``, any unit.
-        what: name of the values in the error.
-        least: smallest number of samples.
+        what: name of the values in error messages.
+        least: minimum number of samples.
 
     Raises:
         RecordError: there are fewer than ``least`` samples, or a number is not finite.
@@ -145,7 +145,7 @@ def check_series(values: Array, what: str, least: int = 2) -> Array:
     checked = np.asarray(values, dtype=np.float64)
     if checked.ndim == 0 or len(checked) < least:
         length = 0 if checked.ndim == 0 else len(checked)
-        raise RecordError(f"{what}: {length} samples, at least {least} are needed; run longer")
+        raise RecordError(f"{what}: {length} samples, but at least {least} are needed; run longer")
     if not np.isfinite(checked).all():
         index = [int(i) for i in np.argwhere(~np.isfinite(checked))[0]]
         raise RecordError(

@@ -23,7 +23,7 @@ class LinearFit:
     """A straight line ``intercept + slope x`` with errors.
 
     Attributes:
-        slope: change of y per unit of x, in the unit of y over that of x.
+        slope: change of y per unit of x, in the unit of y divided by that of x.
         intercept: y at x = 0, in the unit of y.
         chi_squared: chi squared per degree of freedom; about 1 if a line describes the data within
             their errors; NaN if no errors were given.
@@ -43,8 +43,8 @@ def fit_line(
         x: shape ``(n,)``, in the first unit.
         y: shape ``(n,)``, in the second unit.
         errors: positive standard errors of ``y``, shape ``(n,)``, in its unit; they give the
-            weights of the points, and the errors of the line. If None, these follow from the
-            scatter.
+            weights of the points, and the errors of the line. If None, the errors of the line
+            follow from the scatter.
         units: units of ``x`` and of ``y``.
 
     Raises:
@@ -80,7 +80,7 @@ def drift(times: Array, values: Array, units: tuple[str, str] = ("1", "1")) -> E
     """Return the slope of a series against time, with an error that allows for correlations.
 
     It is meant for the conserved quantity. The error is that of a least-squares line through noise
-    with the spectral density of the residuals at zero frequency.
+    whose spectral density is that of the residuals at zero frequency.
 
     Args:
         times: equidistant times, shape ``(t,)``, in the first unit.

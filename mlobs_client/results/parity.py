@@ -38,7 +38,7 @@ class Parity:
         shapes = np.shape(self.reference), np.shape(self.prediction)
         if shapes[0] != shapes[1] or len(shapes[0]) != 1 or not np.size(self.reference):
             raise RecordError(
-                f"{self.quantity}: references and predictions must have one shape (n,), got "
+                f"{self.quantity}: references and predictions must both have shape (n,), got "
                 f"{shapes[0]} and {shapes[1]}"
             )
 

@@ -22,7 +22,7 @@ class Provenance:
     """The origin of a result.
 
     Attributes:
-        command: words of the command line; empty for a result of a script.
+        command: words of the command line; empty for a result from a script.
         versions: versions of Python and of the packages, by name.
         inputs: sha256 of the input files, by path.
     """

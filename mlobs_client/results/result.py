@@ -1,4 +1,4 @@
-"""Results of analyses: curves, points, numbers, tensors, comparisons; written and read exactly.
+"""Results: curves, points, numbers, tensors and comparisons, written and read exactly.
 
 A result is written to three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit,
 and ``STEM.csv`` is a table of the curves, points and comparisons for people and other programs.
@@ -61,7 +61,8 @@ class Points:
     def __post_init__(self) -> None:
         if np.shape(self.x) != (len(self.y),) or not self.y:
             raise RecordError(
-                f"{self.quantity}: {len(self.y)} estimates need as many x, got {np.shape(self.x)}"
+                f"{self.quantity}: {len(self.y)} estimates need as many values of x, got "
+                f"{np.shape(self.x)}"
             )
         if len(units := {one.unit for one in self.y}) > 1:
             raise RecordError(f"{self.quantity}: points of one quantity have one unit, not {units}")
@@ -78,7 +79,7 @@ class Points:
 
     @property
     def error(self) -> Array:
-        """Standard errors of the values, shape ``(n,)``, in ``unit``; NaN without one."""
+        """Standard errors of the values, shape ``(n,)``, in ``unit``; NaN if there is none."""
         return np.array([one.error for one in self.y])
 
     @property
@@ -121,11 +122,11 @@ class Result:
     """The result of an analysis.
 
     Attributes:
-        title: for a reader.
-        curves: in the order in which they are drawn.
-        points: likewise.
-        numbers: by their names.
-        tensors: with their names.
+        title: title of the result.
+        curves: curves, in the order in which they are drawn.
+        points: points, likewise.
+        numbers: estimates, by name.
+        tensors: tensors, which carry their names.
         parities: predictions against references, in the order in which they are drawn.
         provenance: origin of the result.
 
@@ -180,17 +181,17 @@ class Result:
             RecordError: the file is missing or damaged, or holds no result.
         """
         if not Path(path).is_file():
-            raise RecordError(f"{path}: no such file; commands write results where -o says")
+            raise RecordError(f"{path}: no such file; -o says where commands write their results")
         try:
             return (_from_hdf5 if Path(path).suffix == ".h5" else _from_json)(Path(path))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RecordError(
-                f"{path}: holds no result of mlobs ({error}); give the .json or .h5 that a command "
-                "wrote with -o, or make it again"
+                f"{path}: holds no result of mlobs ({error}); give the .json or .h5 file that a "
+                "command wrote with -o, or repeat the command"
             ) from error
 
     def to_pandas(self) -> DataFrame:
-        """Return :attr:`columns`, the table of ``.csv``, as a data frame of pandas.
+        """Return :attr:`columns`, the table of ``.csv``, as a pandas data frame.
 
         Raises:
             RecordError: pandas is not installed.
@@ -201,7 +202,7 @@ class Result:
     def columns(self) -> dict[str, list[str | float]]:
         """Columns of a table of curves, points and comparisons, or else of numbers.
 
-        NaN stands for what is unknown.
+        NaN stands for unknown values.
         """
         parts: list[Curve | Points | Parity] = [*self.curves, *self.points, *self.parities]
         rows = [row for part in parts for row in _rows(part)] or [
@@ -258,7 +259,7 @@ def _from_json(path: Path) -> Result:
 
 
 def _as_hdf5(result: Result) -> bytes:
-    """Encode arrays as data sets, and all else as JSON in the data set ``result``."""
+    """Encode arrays as data sets, and everything else as JSON in the data set ``result``."""
     import h5py
 
     memory = io.BytesIO()
@@ -280,7 +281,7 @@ def _from_hdf5(path: Path) -> Result:
 
 
 def _encode(value: Any, keep: Callable[[Array, str], Any], where: str) -> Any:
-    """Encode as mappings, lists and plain values, with arrays by ``keep``, and without None."""
+    """Encode as mappings, lists and plain values, without None; ``keep`` encodes arrays."""
     if isinstance(value, np.ndarray):
         return keep(value, where)
     if isinstance(value, Result | Curve | Points | Tensor | Parity | Provenance | Estimate):

@@ -1,9 +1,9 @@
 """Means of correlated series and of independent numbers, with reliable errors.
 
 Time series of a simulation are correlated. The variance of their mean is their spectral density at
-zero frequency over the number of samples. This holds for a relaxation, for a vibration, whose mean
-is known better than that of independent samples, and for their sum. The number of independent
-samples is ``n / g``, with the statistical inefficiency ``g = 1 + 2 tau``.
+zero frequency divided by the number of samples. This holds for a relaxation, for a vibration,
+whose mean is known better than that of independent samples, and for their sum. The number of
+independent samples is ``n / g``, with the statistical inefficiency ``g = 1 + 2 tau``.
 
 Errors are standard errors (one sigma), widened by Student's t; a series of fewer than
 :data:`~mlobs_client.results.estimate.FEWEST` independent samples has none.
@@ -40,13 +40,14 @@ from mlobs_client.results.zero_frequency import (
 from mlobs_client.structure import Array, Integers
 
 MOST_SHORT: Final = 0.1
-"""Largest fraction of samples in short runs at which the error of the long runs applies to all."""
+"""Largest fraction of samples in short runs for which the error of the long runs applies to
+all."""
 
 OF_SERIES: Final = "spectral density of the series at zero frequency"
 """Source of the error of a mean."""
 
 LONG: Final = 5.0
-"""Smallest length of independent blocks of one run, in correlation times."""
+"""Minimum length of independent blocks of one run, in correlation times."""
 
 
 def mean(
@@ -54,15 +55,16 @@ def mean(
 ) -> Estimate:
     """Return the mean of a correlated, stationary series, or of several independent ones.
 
-    The error follows from the spectral density at zero frequency. If series with more than a tenth
-    of all samples are too short for it, the error follows from the scatter of three or more series;
-    for one or two there is none. The scatter is also used if it is larger than the errors allow.
+    The error follows from the spectral density at zero frequency. If series that hold more than a
+    tenth of all samples are too short for that, the error follows from the scatter of three or more
+    series; for one or two series there is none. The scatter is also used if it is larger than the
+    errors allow.
 
     Args:
-        series: shape ``(t,)``, in ``unit``, after equilibration, or one such for each independent
-            run.
+        series: shape ``(t,)``, in ``unit``, after equilibration, or one such array for each
+            independent run.
         unit: unit of the series.
-        interval: time between samples, ps, for the message if there is no error.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
         RecordError: there are fewer than 4 samples, or numbers are not finite.
@@ -111,10 +113,10 @@ def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") ->
     Args:
         values: shape ``(n,)``, in ``unit``.
         unit: unit of the numbers.
-        what: name of their origin, such as "blocks".
+        what: what the numbers come from, such as "blocks".
 
     Raises:
-        RecordError: there are fewer than two, or numbers are not finite.
+        RecordError: there are fewer than two numbers, or numbers are not finite.
     """
     checked = check_series(values, "blocks")
     error = float(stats.sem(checked)) * student(len(checked) - 1)
@@ -125,11 +127,11 @@ def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") ->
 
 
 def widen_skewed(mean: Estimate) -> Estimate:
-    r"""Widen the error of a mean of squares of Gaussian variables, which are skewed.
+    r"""Widen the error of a mean of squared Gaussian variables, because squares are skewed.
 
-    If the squares are small by chance, so is their scatter, which gives the error. To first order
-    in :math:`1/n` the squared deviation over the squared error is :math:`1 + 2 \gamma^2/n` on
-    average, and the squares of Gaussians have the skewness :math:`\gamma^2/n = 4
+    If the squares are small by chance, so is their scatter, from which the error follows. To first
+    order in :math:`1/n` the squared deviation divided by the squared error is :math:`1 + 2
+    \gamma^2/n` on average, and the squares of Gaussians have the skewness :math:`\gamma^2/n = 4
     \,(\mathrm{error}/\mathrm{mean})^2`.
 
     Source:
@@ -145,7 +147,7 @@ def too_short(runs: Sequence[Array], length: int, interval: float | None = None)
     Args:
         runs: samples of each run, shape ``(t, ...)``, any unit; the slowest component decides.
         length: length of a block, samples.
-        interval: time between samples, ps; None to give the needed length in samples.
+        interval: time between samples, ps; None to give the required length in samples.
     """
     components = [column for run in runs for column in run.reshape(len(run), -1).T]
     time = max(map(_correlation_time, components))
@@ -162,13 +164,13 @@ def independent_blocks(
     memory: Sequence[Array],
     interval: float | None = None,
 ) -> tuple[list[Array], str]:
-    """Cut runs into independent blocks, or return why there are no errors.
+    """Cut runs into blocks, which are independent if the runs are long enough.
 
     If blocks are too short to be independent, three or more whole runs replace them.
 
     Args:
         runs: samples of each run, shape ``(t, ...)``, any unit.
-        n_blocks: smallest number of blocks.
+        n_blocks: minimum number of blocks.
         memory: series of each run that give the correlation time, shape ``(t,)`` or ``(t, k)``, any
             unit.
         interval: time between samples, ps; None to give lengths in samples.
@@ -186,13 +188,13 @@ def independent_blocks(
 def jackknife(
     blocks: Array, statistic: Callable[[Array], float], unit: str = "1", what: str = "blocks"
 ) -> Estimate:
-    """Return value and jackknife error of a function of the mean over blocks.
+    """Return the value and the jackknife error of a function of the mean over blocks.
 
     Args:
         blocks: shape ``(n_blocks, ...)``, any unit.
         statistic: smooth function of the mean over blocks, shape ``(...)``, that returns a number.
         unit: unit of the number.
-        what: name of the blocks, such as "runs".
+        what: what the blocks are, such as "runs".
 
     Raises:
         RecordError: there are fewer than two blocks, or numbers are not finite.
@@ -214,11 +216,11 @@ def bootstrap(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Return value and error of a function of blocks, by drawing blocks with replacement.
+    """Return the value and the error of a function of blocks, drawing blocks with replacement.
 
-    It serves for statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is
-    cheaper. The scatter of means of drawn blocks contains the variance over n, not over n - 1, so
-    it is multiplied by sqrt(n/(n - 1)), which gives the standard error for a mean.
+    It is meant for statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is
+    cheaper. The scatter of means of drawn blocks corresponds to the variance divided by n instead
+    of n - 1, so it is multiplied by sqrt(n/(n - 1)), which gives the standard error for a mean.
 
     Args:
         blocks: shape ``(n_blocks, ...)``, any unit.
@@ -250,7 +252,7 @@ def bootstrap(
 
 
 def import_pymbar() -> ModuleType:
-    """Import pymbar late, without its message at import (that JAX is absent)."""
+    """Import pymbar only when it is needed, without its message that JAX is absent."""
     logger = logging.getLogger("pymbar")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -270,7 +272,7 @@ def _correlation_time(series: Array) -> float:
 
 
 def _disagree(runs: Sequence[Array], mean: Estimate) -> bool:
-    """Return True if three or more runs scatter by more than chance allows in one of 1000 cases.
+    """Return True if chance explains the scatter of three or more runs in only 1 of 1000 cases.
 
     Each run is then in a state of its own, and only their scatter gives the error of the mean.
     """

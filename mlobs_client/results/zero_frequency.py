@@ -12,16 +12,16 @@ from mlobs_client.results.estimate import FEWEST, check_series
 from mlobs_client.structure import Array
 
 WINDOW: Final = 10
-"""Length of the series over the longest lag of its autocorrelation."""
+"""Length of the series divided by the longest lag of its autocorrelation."""
 
 LOST: Final = 0.75
-"""Area of the Parzen window, from minus to plus the longest lag, over that lag. Times the longest
-lag over the length of the series, it is the fraction of the spectral density at zero frequency that
-is lost by the subtraction of a mean."""
+"""Area of the Parzen window, from minus to plus the longest lag, divided by that lag. Multiplied by
+the longest lag and divided by the length of the series, it is the fraction of the spectral density
+at zero frequency that is lost when a mean is subtracted."""
 
 FREEDOM: Final = 3.7
-"""Degrees of freedom of a density with a Parzen window, for each unit of length over longest lag
-(Priestley, Spectral Analysis and Time Series, table 6.1)."""
+"""Degrees of freedom of a density with a Parzen window, divided by the ratio of the length of the
+series to the longest lag (Priestley, Spectral Analysis and Time Series, table 6.1)."""
 
 N_COARSE: Final = 50
 """Number of blocks whose means show relaxations that are slower than the window."""
@@ -30,31 +30,34 @@ SLOWEST: Final = 0.97
 """Upper limit of the correlation between neighbouring blocks, at which 30 blocks count as one."""
 
 TRUSTED: Final = 2.5
-"""Factor on the number of relaxations of the slowest part, which is known to a third only: there is
-no error only if this multiple of the number is too small, not if it is small by chance."""
+"""Factor applied to the number of relaxations of the slowest part, which is known only to within a
+third: an error is refused only if this multiple of the number is too small, not if the number is
+small by chance."""
 
 ROUNDING: Final = 1e-14
-"""Fraction of the largest value below which scatter is rounding, and a series constant."""
+"""Fraction of the largest value below which scatter is due to rounding, and a series counts as
+constant."""
 
 LEAST_DENSITY: Final = 1e-6
-"""Smallest density as a fraction of the variance: that of a vibration without noise is zero."""
+"""Lower limit of a density, as a fraction of the variance: a vibration without noise has zero
+density."""
 
 
 def zero_frequency_density(series: Array | Sequence[Array], n_fitted: int = 1) -> float:
     r"""Return the spectral density at zero frequency, :math:`\sum_k C_k` over all lags.
 
-    The variance of the mean is the density over the number of samples. The density of relaxations
-    slower than the window (a tenth of the series) would be too small; it is corrected by the means
-    of blocks, after prewhitening with their first autocorrelation.
+    The variance of the mean is the density divided by the number of samples. The density of
+    relaxations slower than the window (a tenth of the series) would be too small; it is corrected
+    with the means of blocks, after prewhitening with their first autocorrelation.
 
     Args:
-        series: shape ``(t,)``, any unit, or one such for each independent run; the mean of each is
-            subtracted.
+        series: shape ``(t,)``, any unit, or one such array for each independent run; the mean of
+            each is subtracted.
         n_fitted: number of parameters that were fitted to the series and subtracted: 1 for the
-            mean, 2 for a line. Each removes low frequencies, which is corrected.
+            mean, 2 for a line. Each removes low frequencies; this is corrected for.
 
     Returns:
-        The density, in the square of the unit of the series; zero for a constant one.
+        The density, in the square of the unit of the series; zero for a constant series.
 
     Raises:
         RecordError: there are fewer than 4 samples, or numbers are not finite.
@@ -70,11 +73,11 @@ def zero_frequency_density(series: Array | Sequence[Array], n_fitted: int = 1) -
 
 
 def statistical_inefficiency(series: Array) -> float:
-    """Return g = 1 + 2 tau, the number of samples for each independent one.
+    """Return g = 1 + 2 tau, the number of samples per independent sample.
 
     It is below 1 for a vibration, whose mean is known better than that of independent samples. In
     series of fewer than 50 independent samples it is too small, by a third at 20, because the
-    window of a tenth of the series cuts the correlation off; errors are corrected for it.
+    window of a tenth of the series cuts the correlation off; errors are corrected for this.
 
     Args:
         series: shape ``(t,)``, any unit; it should last for many correlation times.
@@ -95,9 +98,10 @@ def statistical_inefficiency(series: Array) -> float:
 def count_independent(series: Array) -> float:
     """Return the number of independent samples of a series: n/g, or that of its slowest part.
 
-    A slow relaxation below a fast vibration contributes little to the variance, but dominates the
-    error of the mean. The means of blocks, in which the vibration is averaged out, give the number
-    of its relaxations; if that is too small, it is the result, corrected for the window.
+    A slow relaxation hidden by a fast vibration contributes little to the variance, but dominates
+    the error of the mean. The means of blocks, in which the vibration averages out, give the number
+    of relaxations; if this number is too small for an error, it is returned, corrected for the
+    window.
 
     Args:
         series: shape ``(t,)``, any unit.

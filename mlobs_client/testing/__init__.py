@@ -1,4 +1,4 @@
-"""Test clients, evaluators and terms, also those of your own."""
+"""Test clients, evaluators and terms, including your own."""
 
 import lazy_loader
 

@@ -49,7 +49,7 @@ class Row:
 
     @property
     def relative(self) -> float:
-        """Error over scale; the error itself if the reference is zero."""
+        """Error divided by scale; the error itself if the reference is zero."""
         return self.error / self.scale if self.scale > 0.0 else self.error
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All comparisons of one check; as a string, it has one line for each.
+    """All comparisons of one check; as a string, it has one line for each comparison.
 
     Attributes:
         rows: the comparisons.
@@ -93,9 +93,9 @@ def check_evaluator(
     """Compare every derivative of an evaluator with finite differences of its observables.
 
     For each observable x with a derivative, a random cotangent w is pulled back and compared with
-    differences of w.x with respect to positions and, if there is a strain derivative, to strain.
-    Observables that are derivatives themselves, such as Born charges, are compared with
-    differences of the observable from which they derive.
+    differences of w.x with respect to positions and, if there is a strain derivative, with respect
+    to strain. Observables that are derivatives of another observable, such as Born charges, are
+    compared with differences of the latter.
 
     Args:
         evaluator: evaluator to check.
@@ -196,8 +196,8 @@ def check_translations(
 ) -> Report:
     """Move single atoms by lattice vectors, and check that only the dipole changes, by quanta.
 
-    A model whose dipole changes by anything but an integer times e times the lattice vector has no
-    meaning in a field under periodic boundary conditions.
+    A model whose dipole changes by anything other than an integer times e times the lattice vector
+    has no meaning in a field under periodic boundary conditions.
 
     Args:
         evaluator: evaluator to check.

@@ -1,7 +1,7 @@
 """Derivatives by finite differences, as references for exact ones.
 
 Differences are central and of fourth order, [8 (f(h) - f(-h)) - (f(2h) - f(-2h))] / 12h with an
-error of h^4/30 times the fifth derivative: with h = 0.01 bohr a relative error of 1e-6 or less.
+error of h^4/30 times the fifth derivative: with h = 0.01 bohr the relative error is 1e-6 or less.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Differences:
     """Derivatives of observables of one structure; the axes of derivatives are the last ones.
 
     Args:
-        observe: function that returns the observables of structures, atomic units.
+        observe: function that returns the observables of structures, in atomic units.
         structure: structure at which to differentiate.
         atoms: indices of the atoms to differentiate with respect to, shape ``(n_sampled,)``.
         step: step of positions, bohr.
@@ -60,7 +60,7 @@ class Differences:
         return self._differentiate(moves, self._step * _STRAIN_STEP, (3, 3))
 
     def rounding(self, name: str) -> float:
-        """Return a bound of the rounding error of the derivatives of an observable."""
+        """Return a bound on the rounding error of the derivatives of an observable."""
         (values,) = self._observe([self._structure])
         return rounding(values[name], self._step * _STRAIN_STEP)
 
@@ -93,7 +93,7 @@ def _slope(values: Sequence[Values], step: float) -> dict[str, Array]:
 
 
 def rounding(value: Array, step: float) -> float:
-    """Return a bound of the rounding error of a derivative of a value of any shape."""
+    """Return a bound on the rounding error of a derivative of a value of any shape."""
     return float(100.0 * np.finfo(np.float64).eps * np.max(np.abs(value)) / step)
 
 

@@ -1,12 +1,12 @@
 """A scripted i-PI server, to test a client byte by byte in memory, or over a real socket.
 
-A test calls for one exchange after the other::
+A test asks for one exchange after another::
 
     server = ScriptedServer(MemoryClient(answer), batch_size=4)
     results = server.evaluate(cells, positions)
     server.exit()
 
-Over a socket, the client runs elsewhere (a thread, a process)::
+Over a socket, the client runs elsewhere, in a thread or a process::
 
     with listen(UnixAddress("/tmp/test.sock")) as listener:
         ...                                   # start the client
@@ -58,14 +58,14 @@ class Stream(Protocol):
 
 
 class MemoryClient:
-    """A client without a socket, which processes the bytes of the server immediately.
+    """A client without a socket, which processes the bytes from the server immediately.
 
     Attributes:
         ended: True after the client has received EXIT.
 
     Args:
         answer: as for :func:`mlobs_client.wire.client.serve`.
-        cuts: lengths of the pieces in which the client receives the bytes of the server; further
+        cuts: lengths of the pieces in which the client receives the bytes from the server; further
             bytes arrive as the server sends them.
     """
 
@@ -126,7 +126,7 @@ class SocketStream:
 
 @contextlib.contextmanager
 def listen(address: UnixAddress | TcpAddress) -> Iterator[socket.socket]:
-    """Listen at an address; a unix socket is removed afterwards."""
+    """Listen on an address; a unix socket is removed afterwards."""
     if isinstance(address, UnixAddress):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(address.path)
@@ -144,7 +144,7 @@ def listen(address: UnixAddress | TcpAddress) -> Iterator[socket.socket]:
 
 
 def accept(listener: socket.socket, timeout: float = 10.0) -> SocketStream:
-    """Wait for the next client, at most ``timeout`` seconds."""
+    """Wait for the next client, for at most ``timeout`` seconds."""
     listener.settimeout(timeout)
     stream, _ = listener.accept()
     stream.settimeout(timeout)
@@ -152,13 +152,13 @@ def accept(listener: socket.socket, timeout: float = 10.0) -> SocketStream:
 
 
 class ScriptedServer:
-    """A server that sends the messages of i-PI when a test calls for them.
+    """A server that sends the messages of i-PI when a test asks for them.
 
     Args:
         stream: connection to one client.
-        batch_size: number of structures in each message, padded with copies as by i-PI.
-        parameters: text of INIT.
-        request_id: number of INIT.
+        batch_size: number of structures in each message, padded with copies as i-PI does.
+        parameters: text in INIT.
+        request_id: number in INIT.
         consolidated: True to send POSDATA and GETFORCE together, as i-PI does by default.
     """
 
@@ -250,7 +250,7 @@ class ScriptedServer:
 
 
 def init(request_id: int, parameters: str = "", batch_size: int = 1) -> bytes:
-    """Encode INIT like i-PI, which announces the batch size in the parameters."""
+    """Encode INIT as i-PI does, which announces the batch size in the parameters."""
     if batch_size > 1:
         parameters += f"{',' if parameters.strip() else ''} batch_size:{batch_size}"
     text = parameters.encode()

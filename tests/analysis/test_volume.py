@@ -74,6 +74,8 @@ def test_runs_without_an_error_of_their_volume_are_compared_by_their_width_and_n
     slow = np.linspace(11.9, 12.1, 50)[:, None, None] * np.eye(3)  # one relaxation
     with caplog.at_level(logging.WARNING):
         common_volume([slow, slow[::-1] + 0.01 * np.eye(3)], ["a", "b"])
-    assert "too short for errors of their volumes, which are taken as equal (a: 172" in caplog.text
+    assert (
+        "too short for errors of their volumes, which are taken to be equal (a: 172" in caplog.text
+    )
     with pytest.raises(RecordError, match="volumes differ"):
         common_volume([slow, slow + 0.5 * np.eye(3)], ["a", "b"])

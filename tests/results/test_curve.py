@@ -98,7 +98,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         replace(one, blocks=one.blocks[:, 1:])
     with pytest.raises(RecordError, match="members must have shape"):
         replace(one, members=one.mean)
-    with pytest.raises(RecordError, match="wavenumber must rise"):
+    with pytest.raises(RecordError, match="wavenumber must increase"):
         replace(one, x=one.x[::-1])
 
 

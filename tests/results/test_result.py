@@ -188,7 +188,7 @@ def test_what_is_no_result_is_refused_with_its_name(tmp_path: Path) -> None:
 
 def test_points_and_tensors_that_do_not_fit_are_refused() -> None:
     one = Estimate(1.0, 0.1, "K", 30)
-    with pytest.raises(RecordError, match="1 estimates need as many x"):
+    with pytest.raises(RecordError, match="1 estimates need as many values of x"):
         Points("temperature", "field", "V/angstrom", np.zeros(2), (one,))
     with pytest.raises(RecordError, match="one unit"):
         Points("a", "b", "c", np.zeros(2), (one, Estimate(1.0, 0.1, "eV", 30)))

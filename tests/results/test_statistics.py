@@ -171,7 +171,7 @@ def test_statistics_say_nothing_on_the_terminal() -> None:
 def test_bad_series_are_named() -> None:
     with pytest.raises(RecordError, match=r"series\[3\] is nan"):
         statistics.mean(np.array([1.0, 2.0, 3.0, np.nan, 5.0]))
-    with pytest.raises(RecordError, match="3 samples, at least 4 are needed"):
+    with pytest.raises(RecordError, match="3 samples, but at least 4 are needed"):
         statistics.mean(np.ones(3))
     with pytest.raises(RecordError, match="0 samples"):
         statistics.mean(np.array(3.0))

@@ -1,7 +1,7 @@
 """Field above which diffusion is arrested.
 
 Diffusion counts as arrested if its coefficient falls below a fraction of that at zero field. The
-criterion does not tell the reason: a glass, a crystal and a run that is too short look alike.
+criterion does not reveal the reason: a glass, a crystal and a run that is too short look alike.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ArrestField:
     Attributes:
         fraction: fraction of the coefficient at zero field.
         field: signed fields in the given order, shape ``(n_fields,)``, V/angstrom.
-        ratio: for each field, the ratio of its diffusion coefficient and that at zero field.
+        ratio: for each field, the ratio of its diffusion coefficient to that at zero field.
         phases: for each field, ``liquid``, ``arrested``, or ``undecided`` if the ratio has no error
-            or there is no confidence of 95 % (Student's t for the number of blocks).
+            or a confidence of 95 % is not reached (Student's t for the number of blocks).
     """
 
     fraction: float
@@ -39,7 +39,7 @@ class ArrestField:
 
     @property
     def last_liquid(self) -> float | None:
-        """The highest strength with certain diffusion, V/angstrom; None without one."""
+        """The strongest field at which diffusion is certain, V/angstrom; None if there is none."""
         arrested = self.first_arrested
         fields = [
             strength
@@ -50,7 +50,7 @@ class ArrestField:
 
     @property
     def first_arrested(self) -> float | None:
-        """The lowest strength with certain arrest, V/angstrom; None without one."""
+        """The weakest field at which arrest is certain, V/angstrom; None if there is none."""
         arrested = np.array(self.phases) == "arrested"
         return float(np.abs(self.field[arrested]).min()) if arrested.any() else None
 
@@ -73,12 +73,12 @@ def arrest_field(
 
     Args:
         field: signed fields, one of which is zero, shape ``(n_fields,)``, V/angstrom.
-        coefficients: diffusion coefficient at each field, all of one unit.
+        coefficients: diffusion coefficient at each field, all in one unit.
         fraction: fraction of the coefficient at zero field, between 0 and 1.
 
     Raises:
-        ConfigError: the fraction is impossible.
-        RecordError: there is no zero field, or no diffusion at it with a confidence of 95 %.
+        ConfigError: the fraction is invalid.
+        RecordError: there is no zero field, or no diffusion there with 95 % confidence.
     """
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"fraction = {fraction}: must be between 0 and 1")

@@ -37,7 +37,7 @@ def highest(curve: Curve) -> Estimate:
 
 
 def mode(curve: Curve) -> Estimate:
-    """Return the mode of a distribution, by a parabola through the highest bin and its neighbours.
+    """Return the mode of a distribution: fit a parabola to the highest bin and its neighbours.
 
     Args:
         curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
@@ -59,12 +59,12 @@ def mode(curve: Curve) -> Estimate:
 
 @dataclass(frozen=True)
 class Bonds:
-    """Bonds between atoms, also across the boundaries of the cell.
+    """Bonds between atoms, including those across the boundaries of the cell.
 
     Attributes:
         pairs: indices of centre and neighbour, shape ``(n_bonds, 2)``.
-        images: lattice vectors to add to the neighbour, shape ``(n_bonds, 3)``, whole numbers;
-            constant along an unwrapped trajectory.
+        images: lattice vectors to add to the neighbour, shape ``(n_bonds, 3)``, integers; constant
+            along an unwrapped trajectory.
     """
 
     pairs: Integers
@@ -132,11 +132,11 @@ def histogram(
 
     Args:
         runs: numbers along each run, shape ``(t, ...)``, in ``unit``.
-        edges: edges of equal bins, shape ``(n_bins + 1,)``, in ``unit``; numbers outside of them
-            are missing in the integral.
-        n_blocks: smallest number of blocks for the errors.
+        edges: edges of equal bins, shape ``(n_bins + 1,)``, in ``unit``; numbers outside them are
+            missing from the integral.
+        n_blocks: minimum number of blocks for the errors.
         unit: unit of the numbers.
-        interval: time between samples, ps, for the message if there are no errors.
+        interval: time between samples, ps, for the reason given in place of errors.
         name: name of the numbers.
 
     Returns:
@@ -172,11 +172,11 @@ def radial_distribution(
     Args:
         runs: positions of this species along each run, shape ``(t, n_beads, n_atoms, 3)``, bohr.
         cells: cells along each run, shape ``(t, 3, 3)``, bohr, lattice vectors are rows.
-        n_blocks: smallest number of blocks for the errors.
+        n_blocks: minimum number of blocks for the errors.
         bin_width: width of the bins, bohr.
-        reach: the longest distance, bohr; by default, and at most, half of the smallest distance
+        reach: the longest distance, bohr; by default, and at most, half the smallest distance
             between opposite faces of a cell.
-        interval: time between samples, ps, for the message if there are no errors.
+        interval: time between samples, ps, for the reason given in place of errors.
 
     Returns:
         g(r) without a unit, over distances in angstrom.
@@ -192,8 +192,8 @@ def radial_distribution(
     n_bins = int(min(half, reach or half) / bin_width)
     if n_bins < 2:
         raise RecordError(
-            f"distances in this cell reach {half / ANGSTROM:.2f} angstrom only, and bins are "
-            f"{bin_width / ANGSTROM:.2f} angstrom wide; choose narrower ones"
+            f"distances in this cell reach only {half / ANGSTROM:.2f} angstrom, and bins are "
+            f"{bin_width / ANGSTROM:.2f} angstrom wide; choose narrower bins"
         )
     edges: Array = np.linspace(0.0, n_bins * bin_width, n_bins + 1)
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)

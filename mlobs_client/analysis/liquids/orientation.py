@@ -17,7 +17,7 @@ from mlobs_client.structure import Array
 
 @dataclass(frozen=True)
 class Orientation:
-    """Moments and distribution of cos(theta), the angle between molecules and a direction.
+    """Moments and distribution of cos(theta), where theta is the angle to a direction.
 
     Attributes:
         first: P1, the mean of cos(theta): 0 without order, 1 if all are parallel.
@@ -49,8 +49,8 @@ def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
     if (counts != 2).any():
         wrong = int(np.argmax(counts != 2))
         raise RecordError(
-            f"atom {centres[wrong]} has {counts[wrong]} bonds in the first frame, a bisector needs "
-            "two; start from whole molecules"
+            f"atom {centres[wrong]} has {counts[wrong]} bonds in the first frame, but a bisector "
+            "needs two; start from whole molecules"
         )
     order = np.argsort(bonds.pairs[:, 0], kind="stable")
     first, second = vectors[:, :, order[0::2]], vectors[:, :, order[1::2]]
@@ -65,14 +65,14 @@ def orientation(
     n_bins: int = 40,
     interval: float | None = None,
 ) -> Orientation:
-    """Return moments and distribution of the angle between molecules and a direction.
+    """Return the moments and the distribution of cos(theta) with respect to a direction.
 
     Args:
         axes: unit vectors along each run, shape ``(t, n_beads, n_molecules, 3)``.
         direction: unit vector, shape ``(3,)``.
-        n_blocks: smallest number of blocks for the errors of the distribution.
+        n_blocks: minimum number of blocks for the errors of the distribution.
         n_bins: number of bins of the distribution.
-        interval: time between samples, ps, for the message if there are no errors.
+        interval: time between samples, ps, for the reason given in place of errors.
 
     Raises:
         RecordError: there are too few samples, or numbers are not finite.

@@ -1,7 +1,7 @@
 """Move the dipoles of independent runs of one system to one branch.
 
 A run from unwrapped positions stays on one branch, but another run that starts from other images of
-the atoms may be on another one: its mean then differs by quanta, e times lattice vectors, which
+the atoms may be on another branch: its mean then differs by quanta, e times lattice vectors, which
 would count as fluctuations of the dipole.
 """
 
@@ -19,7 +19,7 @@ from mlobs_client.results.statistics import mean
 from mlobs_client.structure import Array, Integers
 
 SURE: Final = 3.0
-"""Difference of two means that is significant, in standard errors."""
+"""Smallest significant difference between two means, in standard errors."""
 
 
 def align_runs(
@@ -76,8 +76,8 @@ def say_moved(names: Sequence[str], away: Integers) -> list[str]:
         away: quanta by which each run was displaced, shape ``(n_runs, 3)``.
     """
     return [
-        f"{name}: the mean dipole is {quanta} quanta (e x lattice vectors) from that of the other "
-        "runs; the run was moved by these to the same branch"
+        f"{name}: the mean dipole is {quanta} quanta (e x lattice vectors) away from that of the "
+        "other runs; the run was moved to the same branch"
         for name, quanta in zip(names, away.tolist(), strict=True)
         if any(quanta)
     ]
@@ -86,7 +86,7 @@ def say_moved(names: Sequence[str], away: Integers) -> list[str]:
 def align_relaxed(
     dipoles: Sequence[Array], rest: Array, cell: Array, names: Sequence[str], remedy: str
 ) -> tuple[list[Array], Integers]:
-    """Move runs that relax to a state by whole quanta to the branch of its mean dipole.
+    """Move runs that relax to a state to the branch of its mean dipole, by whole quanta.
 
     Args:
         dipoles: dipoles of each run, shape ``(t, 3)``, e bohr; the last quarter counts as relaxed.
@@ -99,7 +99,7 @@ def align_relaxed(
         The same as :func:`align_runs`.
 
     Raises:
-        RecordError: for the reasons of :func:`align_runs`.
+        RecordError: as in :func:`align_runs`.
     """
     away = np.zeros((len(dipoles), 3), dtype=np.int64)
     for i, (run, name) in enumerate(zip(dipoles, names, strict=True)):

@@ -15,12 +15,11 @@ The sign convention is :math:`e^{-i\omega t}`: :math:`\epsilon = \epsilon' + i \
     \qquad
     \epsilon(\omega) = \epsilon_\infty - \int_0^\infty \dot\Phi(t)\, e^{i \omega t}\, dt,
 
-with the first expression in equilibrium without a field, and the second one after a static field E
-is switched off at t = 0 (run in the field, and continue without it from several checkpoints). A
-third method, without a relaxation function, is
-:mod:`~mlobs_client.analysis.response.pulses`; the static tensor alone is in
-:mod:`~mlobs_client.analysis.response.permittivity`. All agree in linear response: the field
-has to be weak.
+where the first expression holds in equilibrium without a field, and the second after a static field
+E is switched off at t = 0 (run in the field, and continue without it from several checkpoints). A
+third method, without a relaxation function, is :mod:`~mlobs_client.analysis.response.pulses`; the
+static tensor alone is in :mod:`~mlobs_client.analysis.response.permittivity`. All agree in linear
+response: the field has to be weak.
 
 Quantum nuclei: the mean over beads from RPMD or TRPMD approximates the Kubo-transformed
 correlation function, which obeys this classical formula exactly, as does the response of the
@@ -102,7 +101,7 @@ class DielectricFunction:
             details: details of both curves.
             other_windows: epsilon with other windows, shape ``(2, k)``, see
                 :class:`~mlobs_client.results.curve.Curve`.
-            rows: name of the rows of ``blocks``: blocks, runs or pairs.
+            rows: what the rows of ``blocks`` are: blocks, runs or pairs.
         """
         is_few = len(blocks) < FEWEST_RUNS
         reason = f"{len(blocks)} curves, needs {FEWEST_RUNS}" if is_few else ""
@@ -163,7 +162,7 @@ def dielectric_from_fluctuations(
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
             resolution.
     """
@@ -218,15 +217,15 @@ def dielectric_from_relaxation(
         dipoles: dipoles of several runs, shape ``(t, 3)``, e bohr; sample 0 is in equilibrium with
             the field, which is absent from then on.
         fields: field in which each run started, shape ``(n_runs, 3)``, Eh/(e bohr), all along one
-            line and of one strength, with as many of each sign.
+            line and of one strength, with as many of one sign as of the other.
         rest: mean dipole without a field, shape ``(3,)``, e bohr, on the same branch.
         timestep: time between samples, atu.
         volume: volume of the cell, bohr^3.
-        settings: resolution and window; the number of blocks is that of the runs.
+        settings: resolution and window; the number of blocks is the number of runs.
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: there are fewer than two runs, fields or shapes are wrong, numbers are not
             finite, or runs are too short for the resolution.
     """
@@ -278,8 +277,8 @@ def kramers_kronig(imaginary: Array) -> Array:
               \frac{\omega' \chi''(\omega')}{\omega'^2 - \omega^2}\, d\omega'
 
     Args:
-        imaginary: imaginary part at equal steps of the frequency from 0 on, shape ``(..., k)``; it
-            is assumed to be zero beyond.
+        imaginary: imaginary part at equidistant frequencies, starting at 0, shape ``(..., k)``; it
+            is assumed to be zero at higher frequencies.
 
     Returns:
         The real part at the same frequencies, shape ``(..., k)``, in the same unit.
@@ -303,8 +302,8 @@ def _respond(
 ) -> DielectricFunction:
     """Return the dielectric function from transforms of the relaxation function, atu.
 
-    ``transforms`` has shape ``(n_blocks, k)``; ``other_windows`` has shape ``(2, k)``, their means
-    with other windows.
+    ``transforms`` has shape ``(n_blocks, k)``; ``other_windows``, shape ``(2, k)``, holds their
+    means with other windows.
     """
     check_positive("epsilon_inf", electronic, "")
 
@@ -355,6 +354,7 @@ def _fields(fields: Array, n_runs: int) -> tuple[Array, float]:
     if 2 * n_alike != n_runs:
         raise RecordError(
             f"{n_alike} runs are from one sign of the field and {n_runs - n_alike} from the other; "
-            "give as many of each: the error of the mean dipole at rest, which all share, cancels"
+            "give as many of each, so that the error of the mean dipole at rest, which all share, "
+            "cancels"
         )
     return signed, float(norms[0])

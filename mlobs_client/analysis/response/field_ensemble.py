@@ -2,8 +2,8 @@
 
 The multistate Bennett acceptance ratio (pymbar) gives the probability of each sample in all runs
 together; see :mod:`mlobs_client.analysis.response.reweighting` for the weights and the criterion of
-reliability. The error is that of the contribution of each run to the average, to first order, from
-spectral densities at zero frequency: runs may be shorter than an error from blocks would need.
+reliability. The error follows, to first order, from the contribution of each run to the average, by
+spectral densities at zero frequency: runs may be shorter than an error from blocks would require.
 
 Source:
     M. R. Shirts and J. D. Chodera, J. Chem. Phys. 129, 124105 (2008).
@@ -45,11 +45,11 @@ from mlobs_client.results.zero_frequency import (
 from mlobs_client.structure import Array, Integers
 
 LEAST_OVERLAP: Final = 0.03
-"""Smallest overlap of runs at neighbouring fields (Klimovich, Shirts, Mobley, J. Comput.-Aided Mol.
+"""Minimum overlap of runs at neighbouring fields (Klimovich, Shirts, Mobley, J. Comput.-Aided Mol.
 Des. 29, 397 (2015))."""
 
 PER_INDEPENDENT: Final = 4
-"""Number of samples to use for each independent one: one would lose a quarter of the information of
+"""Number of samples to use per independent sample: one would lose a quarter of the information of
 a run, four lose 2 %. The error includes their correlation."""
 
 
@@ -69,7 +69,7 @@ class Samples:
     temperature: float
 
     def dipoles_in(self, field: Array) -> Array:
-        """Return dipoles in a field; at first order, those at zero field.
+        """Return the dipoles in a field; to first order, those at zero field.
 
         Args:
             field: shape ``(3,)``, Eh/(e bohr).
@@ -97,7 +97,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class FieldEnsemble:
-    """Samples of runs at several fields, combined to one ensemble.
+    """Samples of runs at several fields, combined into one ensemble.
 
     Attributes:
         fields: the different fields, shape ``(n_fields, 3)``, Eh/(e bohr).
@@ -151,7 +151,7 @@ class FieldEnsemble:
                 must be.
 
         Raises:
-            ConfigError: the temperature is impossible.
+            ConfigError: the temperature is invalid.
             RecordError: shapes are wrong, numbers are not finite, neighbouring fields do not
                 overlap, or a run has fewer than :data:`~mlobs_client.results.estimate.FEWEST`
                 independent samples.
@@ -195,17 +195,17 @@ class FieldEnsemble:
     def expect(
         self, field: Array, least: float = LEAST, observable: Array | None = None
     ) -> Reweighted:
-        """Average the observable in any field on the line of those of the runs.
+        """Average the observable in any field on the line of the fields of the runs.
 
         Args:
             field: shape ``(3,)``, Eh/(e bohr).
-            least: smallest number of effective samples.
+            least: minimum number of effective samples.
             observable: values in this field, if the observable depends on the field explicitly,
-                shape ``(n,)``, in ``unit`` and the order of ``samples``; by default, the values
+                shape ``(n,)``, in ``unit`` and in the order of ``samples``; by default, the values
                 given to :meth:`of`.
 
         Raises:
-            RecordError: there are fewer effective samples, or the field is not on the line.
+            RecordError: there are too few effective samples, or the field is not on the line.
         """
         field = np.asarray(field)
         if len(self.fields) > 1:  # the length of the runs was checked along their line only
@@ -230,7 +230,7 @@ class FieldEnsemble:
     def _error(self, deviations: Array, n_effective: float) -> float:
         """Return the error of an average, widened by Student's t.
 
-        The free energies of the fields depend on the samples, too. Their contribution follows, to
+        The free energies of the fields also depend on the samples. Their contribution follows, to
         first order, from the MBAR equations, by which the samples of all fields together reproduce
         the number of samples at each field.
 
@@ -322,6 +322,6 @@ def _check_overlap(overlap: Array, fields: Array) -> None:
         if overlap[one, other] < LEAST_OVERLAP:
             raise RecordError(
                 f"the runs at {fields[one].tolist()} and {fields[other].tolist()} Eh/(e bohr) "
-                f"overlap by {overlap[one, other]:.2g}, at least {LEAST_OVERLAP} is needed to "
-                "combine them; run at a field in between"
+                f"overlap by {overlap[one, other]:.2g}, but at least {LEAST_OVERLAP} is needed "
+                "to combine them; run at a field in between"
             )

@@ -1,13 +1,13 @@
 r"""Estimate how much a quantity fluctuates along correlated runs, with errors of the variances.
 
-The mean is known from the same samples only, which takes the variance of that mean,
-:math:`S_{ij}(0)/n`, off the covariances at all lags; it is added again. The errors are those of
-Gaussian fluctuations, as of a sum over many molecules (Bartlett's formula),
+The mean is estimated from the same samples, which lowers the covariances at all lags by the
+variance of that mean, :math:`S_{ij}(0)/n`; it is added back. The errors are those of Gaussian
+fluctuations, such as those of a sum over many molecules (Bartlett's formula),
 
 .. math:: \mathrm{var}(c_{ij})
           = \frac{1}{n} \sum_k \left[C_{ii}(k)\, C_{jj}(k) + C_{ij}(k)^2\right],
 
-with less noise than those of the squares themselves.
+and are less noisy than errors from the squares themselves.
 
 Source:
     Bartlett, Suppl. J. R. Stat. Soc. 8, 27 (1946).

@@ -30,8 +30,8 @@ class Permittivity:
     Attributes:
         tensor: shape ``(3, 3)``, symmetric, without a unit.
         errors: standard errors, shape ``(3, 3)``, without a unit; NaN if the runs are too short.
-        no_error: reason if the elements have no errors, which need longer runs than the mean of
-            three; empty otherwise.
+        no_error: reason why the elements have no errors, which need longer runs than the error of
+            ``mean``; empty if they have errors.
         mean: a third of the trace; the dielectric constant of a liquid.
     """
 
@@ -64,9 +64,10 @@ def permittivity_from_fluctuations(
               + \frac{\langle \mu_i \mu_k \rangle - \langle \mu_i \rangle \langle \mu_k \rangle}
                      {V k_B T \epsilon_0}
 
-    The mean dipole is that of all runs, which must be on one branch. It is estimated from the same
-    samples, which is corrected, see :mod:`~mlobs_client.analysis.response.fluctuations`: otherwise
-    the fluctuations from a run of length T would be too small by a fraction :math:`2 \tau / T`.
+    The mean dipole is taken over all runs, which must be on one branch. It is estimated from the
+    same samples, which is corrected for (see :mod:`~mlobs_client.analysis.response.fluctuations`):
+    otherwise the fluctuations from a run of length T would be too small by a fraction :math:`2 \tau
+    / T`.
 
     Args:
         dipoles: dipole of the whole cell, shape ``(t, 3)``, e bohr, or several such runs; for path
@@ -74,10 +75,10 @@ def permittivity_from_fluctuations(
         volume: volume of the cell, bohr^3.
         temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
-        interval: time between samples, ps, for the message if there is no error.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, runs are too short, or numbers are not finite.
 
     Example:
@@ -120,7 +121,7 @@ def per_covariance(volume: float, temperature: float) -> float:
         The factor, 1/(e bohr)^2.
 
     Raises:
-        ConfigError: the volume or the temperature is impossible.
+        ConfigError: the volume or the temperature is invalid.
     """
     check_positive("volume", volume, "bohr^3")
     check_temperature(temperature)

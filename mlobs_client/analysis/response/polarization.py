@@ -33,19 +33,20 @@ class PolarizationCurve:
     """Mean polarization along a static field against its strength.
 
     Attributes:
-        field: signed fields along ``direction``, in rising order, shape ``(n_fields,)``,
+        field: signed fields along ``direction``, in ascending order, shape ``(n_fields,)``,
             V/angstrom.
         polarization: polarization along ``direction`` in each field, uC/cm^2.
         direction: unit vector, shape ``(3,)``, see :func:`along_one_line`.
         slope: slope of the fitted line, uC/cm^2 per V/angstrom.
         intercept: polarization at zero field according to the fitted line, uC/cm^2.
-        susceptibility: slope over epsilon_0, without a unit. The field of an electric enthalpy
-            H - mu.E is the macroscopic one, so the relative permittivity is 1 + susceptibility. A
-            model of the dipole at zero field does not contain the electronic response.
+        susceptibility: slope divided by epsilon_0, without a unit. The field of an electric
+            enthalpy H - mu.E is the macroscopic one, so the relative permittivity is 1 +
+            susceptibility. A model of the dipole at zero field does not contain the electronic
+            response.
         chi_squared: chi squared of the line per degree of freedom; if it is much larger than 1, the
             response is not linear.
         paired: True if the polarization is the difference from a run without a field that started
-            at the same state; the line then goes through the origin.
+            from the same state; the line then goes through the origin.
     """
 
     field: Array
@@ -82,7 +83,7 @@ class PolarizationCurve:
         )
 
     def numbers(self, label: str) -> dict[str, Estimate]:
-        """Return slope, intercept and susceptibility by their names, which contain the label."""
+        """Return slope, intercept and susceptibility under names that contain the label."""
         return {
             f"slope, {label}": self.slope,
             f"intercept, {label}": self.intercept,
@@ -110,16 +111,16 @@ def polarization_against_field(
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; if given, jumps in time are removed,
             and the means are moved to one branch, from the runs of the weakest field outwards.
             Leave it out if the dipoles are on one branch already.
-        interval: time between samples, ps, for the message if there is no error.
-        paired: True if dipoles are differences from runs without a field that started at the same
+        interval: time between samples, ps, for the reason given in place of an error.
+        paired: True if dipoles are differences from runs without a field that started from the same
             states. Such a response is not stationary: each pair of runs is one sample, and three or
-            more give an error. Without a field there is no polarization by symmetry (of an
-            isotropic liquid), and the line goes through the origin. For all fields, the list of
-            runs must have the pairs from one state at the same position.
+            more give an error. Without a field, the polarization is zero by symmetry (in an
+            isotropic liquid), and the line goes through the origin. In the lists of runs of all
+            fields, the pairs from one state must be at the same position.
 
     Raises:
-        RecordError: fields are fewer than 3 or not on one line, or runs do not match them, are too
-            short, are not finite, or have branches that cannot be determined.
+        RecordError: there are fewer than 3 fields, fields are not on one line, or runs do not match
+            them, are too short, are not finite, or have branches that cannot be determined.
     """
     fields = check_series(fields, "fields", least=3)
     if fields.ndim != 2 or fields.shape[1] != 3 or len(dipoles) != len(fields):
@@ -170,13 +171,13 @@ def mean_polarization(
             branch.
         direction: unit vector, shape ``(3,)``.
         volume: volume of the cell, bohr^3.
-        interval: time between samples, ps, for the message if there is no error.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Returns:
         The component along the direction, uC/cm^2.
 
     Raises:
-        ConfigError: the volume is impossible.
+        ConfigError: the volume is invalid.
         RecordError: runs are too short, or numbers are not finite.
     """
     check_positive("volume", volume, "bohr^3")
@@ -197,7 +198,7 @@ def susceptibility_from_fluctuations(
 
     The formula is exact for classical nuclei, and for path integrals with the mean over beads, to
     which a static field couples. It corresponds to the slope of :func:`polarization_against_field`
-    at zero field. The whole tensor is that of
+    at zero field. The whole tensor is given by
     :func:`~mlobs_client.analysis.response.permittivity.permittivity_from_fluctuations`.
 
     Args:
@@ -205,16 +206,16 @@ def susceptibility_from_fluctuations(
             runs, on one branch.
         volume: volume of the cell, bohr^3.
         temperature: kT, Eh.
-        direction: the unit vector d, shape ``(3,)``, such as that of the field of a curve.
-        interval: time between samples, ps, for the message if there is no error.
+        direction: the unit vector d, shape ``(3,)``, such as that of a polarization curve.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Returns:
-        The susceptibility without a unit, as :attr:`PolarizationCurve.susceptibility`. The
-        distribution of a single component is skewed, so that fewer than 30 independent samples give
-        no error.
+        The susceptibility without a unit, like :attr:`PolarizationCurve.susceptibility`. The
+        distribution of a single component is skewed, so fewer than 30 independent samples give no
+        error.
 
     Raises:
-        ConfigError: the volume or the temperature is impossible.
+        ConfigError: the volume or the temperature is invalid.
         RecordError: a run has fewer than 10 samples, or numbers are not finite.
     """
     scale = per_covariance(volume, temperature)

@@ -8,7 +8,7 @@ is that of :mod:`~mlobs_client.analysis.response.dielectric`:
                  {V \epsilon_0 \int E(t)\, e^{i \omega t}\, dt}
 
 with the dipole :math:`\mu_0` of the same motion without the pulse. It is not needed for two runs
-that start at one state, one in E(t) and one in -E(t): half of the difference of their dipoles
+that start from one state, one in E(t) and one in -E(t): half of the difference of their dipoles
 contains neither the thermal motion nor even orders in the field. The remaining noise is that of the
 response, not of the dipole.
 """
@@ -46,26 +46,27 @@ ABSENT: Final = 1e-3
 """Fraction of its maximum below which a pulse has not started, or is over."""
 
 SAME: Final = 1e-2
-"""Fraction of the largest difference of two dipoles below which they are equal before the pulse, so
-that the runs start at one state; rounding of networks in single precision stays far below."""
+"""Fraction of the largest difference of two dipoles below which they count as equal before the
+pulse: the runs then start from one state. The rounding of networks in single precision stays far
+below."""
 
 WEAKEST: Final = 0.1
 """Smallest amplitude of a pulse, as a fraction of the largest, by which a response is divided."""
 
 LONGEST: Final = 0.02
 """Largest sigma of a pulse, as a fraction of the longest lag. The window starts at the centre of
-the pulse instead of at each time of it, which is wrong by up to twice this fraction for a line at
-the end of the band."""
+the pulse instead of at each of its times, which causes an error of up to twice this fraction for a
+line at the end of the band."""
 
 CLOCK: Final = (
-    "after a RESTART the time of i-PI continues, so that a <peak> may be over; it starts at 0 with "
-    "<file mode='chk'> in a new input"
+    "after a RESTART the time of i-PI continues, so a <peak> may already be over; it starts at 0 "
+    "with <file mode='chk'> in a new input"
 )
 
 
 @dataclass(frozen=True)
 class PulseResponse:
-    """A pulse, and the response of the dipole to odd order.
+    """A pulse, and the response of the dipole in odd orders of the field.
 
     Attributes:
         direction: unit vector of the field, shape ``(3,)``.
@@ -135,7 +136,7 @@ def dielectric_from_pulse(
 ) -> DielectricFunction:
     """Determine the dielectric function along a field from pairs of runs in pulses E(t) and -E(t).
 
-    Both runs of a pair start at the same checkpoint, with its momenta; half of the difference of
+    Both runs of a pair start from the same checkpoint, with its momenta; half of the difference of
     their dipoles is the response to the field. The error is from the scatter of the pairs.
 
     The lag window starts at the centre of the pulse. The curve extends over the wavenumbers at
@@ -149,14 +150,14 @@ def dielectric_from_pulse(
             opposite.
         timestep: time between samples, atu.
         volume: volume of the cell, bohr^3.
-        settings: resolution and window; the number of blocks is that of the pairs.
+        settings: resolution and window; the number of blocks is the number of pairs.
         electronic: high-frequency (electronic) permittivity, epsilon_inf; 1 leaves it out.
         names: names of the runs in error messages; by default "run 1", ...
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: runs are refused by :meth:`PulseResponse.of` or are too short, or the pulse is
-            too long for the resolution or too short for the interval of the samples.
+            too long for the resolution or too short for the time between samples.
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")
@@ -234,7 +235,7 @@ def _common_pulse(pulses: Array, names: Sequence[str]) -> tuple[Array, Array, In
             raise RecordError(
                 f"the field of {name} is not +E(t) or -E(t) of that of {names[0]}: they differ by "
                 f"{wrong / VOLT_PER_ANGSTROM:.3g} V/angstrom, of at most "
-                f"{strengths[top] / VOLT_PER_ANGSTROM:.3g}; treat other pulses by themselves"
+                f"{strengths[top] / VOLT_PER_ANGSTROM:.3g}; analyse other pulses separately"
             )
     return direction, along, signs
 
@@ -273,19 +274,19 @@ def _pairs(runs: Array, signs: Integers, start: int, names: Sequence[str]) -> Ar
         if before > SAME * largest:
             raise RecordError(
                 f"{names[a]} has no partner among those in the opposite field: the dipole that "
-                f"fits best, of {names[b]}, differs by {before:.3g} e bohr before the pulse, and "
-                f"by at most {largest:.3g} later; start both at the same checkpoint, with its "
-                "momenta"
+                f"fits best, that of {names[b]}, differs by {before:.3g} e bohr before the pulse, "
+                f"and by at most {largest:.3g} later; start both from the same checkpoint, with "
+                "its momenta"
             )
     return differences
 
 
 def _check_duration(pulse: PulseResponse, max_lag: int, timestep: float) -> None:
-    """Refuse long pulses, as a window about the centre is right for short ones only."""
+    """Refuse long pulses, as a window about the centre is right only for short ones."""
     longest = LONGEST * max_lag
     if pulse.duration > longest:
         raise RecordError(
-            f"the pulse has a sigma of {pulse.duration * timestep / FEMTOSECOND:.3g} fs, and the "
+            f"the pulse has a sigma of {pulse.duration * timestep / FEMTOSECOND:.3g} fs, but the "
             f"resolution allows at most {longest * timestep / FEMTOSECOND:.3g} fs, {LONGEST:g} of "
             "the longest lag; make the pulse shorter, or ask for a finer resolution"
         )

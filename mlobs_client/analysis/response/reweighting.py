@@ -13,12 +13,12 @@ because the Boltzmann factor of a ring polymer contains the mean energy of its b
 be canonical, at one temperature and in one cell, and the field must not enter their energies in any
 other way: neither as a fixed displacement nor as a fixed voltage in a cell that changes.
 
-The effective number of ``n`` samples is that of Kish, :math:`(\sum w)^2 / \sum w^2`, over the
+The effective number of ``n`` samples is that of Kish, :math:`(\sum w)^2 / \sum w^2`, divided by the
 statistical inefficiency. But if a run has missed the samples with large weights, its weights look
-even, and this number is too large. So the criterion is the effective number for Gaussian work,
-:math:`n e^{-\mathrm{var}(\ln w)}`, which needs no tail. Averages of too few effective samples are
-refused; if the work has shorter tails than a Gaussian, such as that of a dipole with two states, so
-are some averages that would be right.
+uniform, and this number is too large. So the criterion is the effective number for Gaussian work,
+:math:`n e^{-\mathrm{var}(\ln w)}`, which does not depend on the tail. Averages from too few
+effective samples are refused; if the work has shorter tails than a Gaussian, such as that of a
+dipole with two states, so are some averages that would be right.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from mlobs_client.results.zero_frequency import count_independent
 from mlobs_client.structure import Array, Integers
 
 LEAST: Final = 100.0
-"""Smallest number of effective samples of an average. With 100, runs that are accepted at the very
+"""Minimum number of effective samples of an average. With 100, runs that are accepted at the very
 limit have a bias of a quarter of an error; with 50, of a half."""
 
 N_BLOCKS: Final = 20
 """Number of blocks of a run for its error, if they are long enough."""
 
 PER_BLOCK: Final = 2.5
-"""Smallest number of independent samples of a block, five correlation times."""
+"""Minimum number of independent samples in a block, five correlation times."""
 
 PER_DEGREE: Final = 25.0
 """Number of effective samples for each degree of freedom of the error. The error depends on the few
@@ -57,8 +57,8 @@ class Reweighted:
     """An average in a field from runs at other fields.
 
     Attributes:
-        estimate: value with its error; ``n_independent`` is the number of effective samples, in
-            view of the weights and of the correlation in time.
+        estimate: value with its error; ``n_independent`` is the number of effective samples,
+            allowing for the weights and for the correlation in time.
         kish: effective fraction of the samples according to their weights, at most 1.
     """
 
@@ -79,9 +79,9 @@ def reweight(
 ) -> Reweighted:
     """Average an observable in another field, from one run.
 
-    The error is that of a jackknife over blocks. If the effective number of samples exceeds that
-    for Gaussian work, the tail was missed, and the error is widened accordingly. The bias of the
-    ratio of means is below a tenth of the error.
+    The error is from a jackknife over blocks. If the effective number of samples exceeds that for
+    Gaussian work, the tail was missed, and the error is widened accordingly. The bias of the ratio
+    of means is below a tenth of the error.
 
     Args:
         observable: observable in the other field, shape ``(t,)``, in ``unit``; for path integrals,
@@ -91,13 +91,13 @@ def reweight(
         change: the other field minus that of the run, shape ``(3,)``, Eh/(e bohr).
         temperature: kT, Eh (kelvin times :data:`~mlobs_client.units.KELVIN`).
         unit: unit of the observable.
-        least: smallest number of effective samples.
+        least: minimum number of effective samples.
         polarizabilities: polarizability along the run, shape ``(t, 3, 3)``, bohr^3, for energies
             of second order in the field; None for first order.
         interval: time between samples, ps, for messages that say how long a run must be.
 
     Raises:
-        ConfigError: the temperature is impossible.
+        ConfigError: the temperature is invalid.
         RecordError: shapes are wrong, numbers are not finite, the run has fewer than
             :data:`~mlobs_client.results.estimate.FEWEST` independent samples, or fewer than
             ``least`` effective ones.
@@ -149,7 +149,7 @@ def of_each_sample(observable: Array, run: Array) -> Array:
 
 
 def symmetric(polarizabilities: Array, run: Array) -> Array:
-    """Return the symmetric part of the polarizabilities, which alone has an energy in a field.
+    """Return the symmetric part of the polarizabilities, the only part with an energy in a field.
 
     Args:
         polarizabilities: shape ``(t, 3, 3)``, bohr^3.
@@ -184,7 +184,7 @@ def refuse_short(
     """Refuse a run that has hardly decorrelated, as neither its mean nor its error is known.
 
     Args:
-        which: name of the run, for the error.
+        which: name of the run, for the error message.
         n_independent: number of independent samples of its work and observable.
         n_samples: number of its samples.
         interval: time between samples, ps.
@@ -217,7 +217,7 @@ def count_blocks(n_independent: float) -> int:
 
 
 def blocks_of(n_samples: int, n_blocks: int) -> Integers:
-    """Return the index of the block of each sample, shape ``(n_samples,)``, in their order."""
+    """Return the index of each sample's block, shape ``(n_samples,)``, in the order of samples."""
     return np.arange(n_samples) * n_blocks // n_samples
 
 
@@ -245,20 +245,20 @@ def refuse_below(least: float, expected: float, seen: float, change: Array) -> N
     have fewer, and refusing those would select averages that are too small.
 
     Args:
-        least: smallest number of effective samples.
+        least: minimum number of effective samples.
         expected: effective number for Gaussian work.
         seen: effective number according to the weights.
         change: change of the field, shape ``(3,)``, Eh/(e bohr).
 
     Raises:
         ConfigError: ``least`` is not positive.
-        RecordError: there are fewer effective samples.
+        RecordError: there are too few effective samples.
     """
     if not (np.isfinite(least) and least > 0.0):
         raise ConfigError(f"least = {least}: must be a positive number of effective samples")
     if expected < least or seen < 0.5 * least:
         raise RecordError(
-            f"only {min(expected, seen):.3g} effective samples are left, {least:g} are needed, "
-            f"after a change of the field by {np.linalg.norm(change):.3g} Eh/(e bohr): run at a "
-            "field in between, or longer"
+            f"only {min(expected, seen):.3g} effective samples are left after a change of the "
+            f"field by {np.linalg.norm(change):.3g} Eh/(e bohr), but {least:g} are needed: run at "
+            "a field in between, or longer"
         )

@@ -24,8 +24,8 @@ from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
 
 TOLERANCE: Final = 0.05
-"""Largest deviation of quanta from an integer: far from one half, and above the noise of labels and
-of ends that agree within :data:`CLOSED`."""
+"""Largest deviation of quanta from an integer: far below one half, and above the noise of labels
+and of ends that agree within :data:`CLOSED`."""
 
 CLOSED: Final = 0.01 * ANGSTROM
 """Largest distance of an atom from its expected position at the end of a path, bohr."""
@@ -69,12 +69,12 @@ class OxidationNumber:
 
 
 def curve_along_path(along: Array, label: str, quantum: str = "e a") -> Curve:
-    """Return the dipole along a path as a curve against the fraction of the path.
+    """Return the dipole along a path as a function of the fraction of the path.
 
     Args:
         along: change of the dipole from the start of the path, shape ``(t,)``, quanta.
         label: label in the legend of a figure.
-        quantum: unit that one quantum is.
+        quantum: unit that equals one quantum.
 
     Raises:
         RecordError: there are fewer than two images.
@@ -86,7 +86,7 @@ def curve_along_path(along: Array, label: str, quantum: str = "e a") -> Curve:
 
 
 def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:
-    """Follow the dipole along a closed path, for labels on any branches.
+    """Follow the dipole along a closed path, with labels on any branch.
 
     Args:
         dipoles: dipoles in the order of the path, shape ``(t, 3)``, e bohr; the last structure is
@@ -95,9 +95,10 @@ def wind(dipoles: Array, cell: Array, tolerance: float = TOLERANCE) -> Winding:
         tolerance: largest deviation from integers, quanta.
 
     Raises:
-        ConfigError: the tolerance is impossible.
-        RecordError: a step is too large to tell a jump of branch from motion, or the change is not
-            a whole number of quanta: the path is not closed, or the system was a metal on it.
+        ConfigError: the tolerance is invalid.
+        RecordError: a step is too large to tell a jump to another branch from motion, or the change
+            is not a whole number of quanta: the path is not closed, or the system was metallic on
+            it.
     """
     _check_tolerance(tolerance)
     continuous = unwrap_dipole(dipoles, cell, remedy=MORE_IMAGES)
@@ -133,7 +134,7 @@ def oxidation_number(
         closed: largest distance of an atom from its expected position at the end, bohr.
 
     Raises:
-        ConfigError: there is no such atom, or the tolerance is impossible.
+        ConfigError: there is no such atom, or the tolerance is invalid.
         RecordError: the path is not closed, ends where it started, or has too few images, or the
             change of the dipole is not an integer times e times the displacement of the atom.
     """
@@ -159,7 +160,7 @@ def oxidation_number(
         raise RecordError(
             f"the dipole changes by {along[-1]:.3f} e times the lattice vector by which atom "
             f"{atom} moves: not an integer within {tolerance:g}; the labels are not of one "
-            "insulating state, not of a multi-valued model, or not in the unit that you say"
+            "insulating state, not of a multi-valued model, or not in the given unit"
         )
     return OxidationNumber(atom, number, float(along[-1]), images, np.asarray(along))
 
@@ -178,14 +179,15 @@ def find_images(positions: Array, cell: Array, atom: int, closed: float = CLOSED
 
     Raises:
         ConfigError: there is no such atom.
-        RecordError: the path is not closed, ends where it started, or has too large steps.
+        RecordError: the path is not closed, ends where it started, or has steps that are too
+            large.
     """
     checked = check_series(positions, "positions of the path")
     if checked.ndim != 3 or checked.shape[-1] != 3:
         raise RecordError(f"positions must have shape (t, n_atoms, 3), got {checked.shape}")
     if not 0 <= atom < checked.shape[1]:
         raise ConfigError(
-            f"there is no atom {atom}: the path has {checked.shape[1]}, counted from 0"
+            f"there is no atom {atom}: the path has {checked.shape[1]} atoms, counted from 0"
         )
     fractional = in_quanta(checked, cell)
     steps = np.diff(fractional, axis=0)

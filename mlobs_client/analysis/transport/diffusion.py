@@ -4,9 +4,10 @@ Both methods measure the same coefficient: the slope of the mean squared displac
 six times the integral of the velocity autocorrelation function up to that lag. For path integrals,
 use the centroids.
 
-D refers to the frame in which the centre of mass of all atoms is at rest. In an infinite liquid D
-is larger by :math:`1/(1 - m/M)`, with the mass m of one molecule and M of all molecules: 1.6 % for
-64 molecules. The finite-size correction, :func:`correct_for_size`, applies to D as it is here.
+D refers to the frame in which the centre of mass of all atoms is at rest. In an infinite liquid, D
+is larger by a factor of :math:`1/(1 - m/M)`, with the mass m of one molecule and M of all
+molecules: 1.6 % for 64 molecules. The finite-size correction, :func:`correct_for_size`, applies to
+D as defined here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ CUBIC: Final = 2.837297
 """Lattice sum of a cubic cell (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004))."""
 
 DIFFUSIVE_WITHIN: Final = 0.2
-"""Largest significant deviation of the MSD exponent alpha from 1 at which motion is diffusive."""
+"""Largest significant deviation of the MSD exponent alpha from 1 at which motion counts as
+diffusive."""
 
 CUBIC_WITHIN: Final = 0.05
 """Largest relative difference of lengths, and largest cosine of an angle, of a nearly cubic
@@ -44,7 +46,7 @@ class Diffusion:
     """A diffusion coefficient with the curve from which it was determined.
 
     Attributes:
-        rate: D with the centre of mass at rest, between the lags of the window, angstrom^2/ps, also
+        rate: D with the centre of mass at rest, between the lags of the window, angstrom^2/ps, even
             if the motion is not diffusive there; its error is from the scatter of the blocks.
         curve: mean squared displacement, angstrom^2, or integral of the velocity autocorrelation
             function up to each lag, angstrom^2/ps, against the lag, ps.
@@ -108,8 +110,8 @@ def diffusion_from_displacements(
         masses: shape ``(n_atoms,)``, electron masses; the motion of the centre of mass is removed.
         timestep: time between samples, atu.
         chosen: mask of the atoms whose D is determined, shape ``(n_atoms,)``.
-        n_blocks: smallest number of blocks for the error.
-        window: lags between which the line is fitted, ps; by default from a quarter to half of a
+        n_blocks: minimum number of blocks for the error.
+        window: lags between which the line is fitted, ps; by default from a quarter to a half of a
             block.
 
     Raises:
@@ -143,9 +145,9 @@ def diffusion_from_velocities(
         masses: shape ``(n_atoms,)``, electron masses; the motion of the centre of mass is removed.
         timestep: time between samples, atu.
         chosen: mask of the atoms whose D is determined, shape ``(n_atoms,)``.
-        n_blocks: smallest number of blocks for the error.
+        n_blocks: minimum number of blocks for the error.
         window: lags between which the integral up to each lag is averaged, ps; by default from a
-            quarter to half of a block.
+            quarter to a half of a block.
 
     Raises:
         ConfigError: the window has fewer than three samples.
@@ -176,7 +178,7 @@ def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
         Shape ``(max_lag + 1,)``, in the square of the unit of ``positions``.
 
     Raises:
-        RecordError: there are not more than ``max_lag`` samples, or numbers are not finite.
+        RecordError: there are at most ``max_lag`` samples, or numbers are not finite.
     """
     centered = positions - positions.mean(
         axis=0
@@ -262,7 +264,7 @@ def _slope(lags: Array, values: Array) -> float:
 def _exponent(lags: Array, curves: Array, rate: Callable[[Array, Array], float]) -> Estimate:
     """Return the MSD exponent alpha, from the growth rates in both halves of the window.
 
-    The rate is constant for diffusive motion, also after ballistic motion at short lags, which
+    The rate is constant for diffusive motion, even after ballistic motion at short lags, which
     shifts the line but does not change its slope.
     """
     middle = len(lags) // 2
@@ -293,8 +295,8 @@ def _find_window(
     first, last = (round(time / spacing) for time in window)
     if not 0 <= first < last - 1:
         raise ConfigError(
-            f"the window from {window[0]} to {window[1]} ps needs three samples or more, which are "
-            f"{spacing:.3g} ps apart; choose a wider one"
+            f"the window from {window[0]} to {window[1]} ps must contain three samples or more, "
+            f"which are {spacing:.3g} ps apart; choose a wider window"
         )
     if last > n_samples - 1:
         raise RecordError(

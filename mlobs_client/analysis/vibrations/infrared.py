@@ -3,7 +3,7 @@
 For path integrals, use the dipole averaged over the beads
 (:func:`~mlobs_client.analysis.branches.average_beads`), from RPMD, TRPMD or CMD. Its
 autocorrelation function approximates the Kubo-transformed one, which has the symmetries of a
-classical one; the correction is then ``harmonic``, and no other (:func:`check_correction`).
+classical one; the correction must then be ``harmonic`` (:func:`check_correction`).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def infrared(
         The absorption over wavenumbers, both in cm^-1; km/mol per cm^-1 for a molecule in vacuum.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, numbers are not finite, a jump cannot be resolved, or runs
             are too short.
 
@@ -153,10 +153,9 @@ def infrared_from_currents(
     ============= ======================== =======================================
 
     ``harmonic`` is the only one that fulfils the fluctuation-dissipation theorem. It is exact for
-    Kubo-transformed correlation functions (path integrals), and gives the response in the
-    classical limit. With it the intensity obeys the sum rule
-    :math:`\int_0^\infty n \alpha\, d\omega = (\pi / 2 c \epsilon_0 V) \sum_I q_I^2 / m_I` for
-    particles of fixed charge.
+    Kubo-transformed correlation functions (path integrals), and gives the response in the classical
+    limit. With it, the intensity obeys the sum rule :math:`\int_0^\infty n \alpha\, d\omega = (\pi
+    / 2 c \epsilon_0 V) \sum_I q_I^2 / m_I` for particles of fixed charge.
 
     For a molecule in vacuum n = 1, and the cross section is alpha V. Per mole, and integrated over
     a band, :math:`A = N_A V \int \alpha\, d\tilde\nu` is
@@ -180,7 +179,7 @@ def infrared_from_currents(
         The absorption over wavenumbers, both in cm^-1; km/mol per cm^-1 for a molecule in vacuum.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
             resolution.
 
@@ -239,7 +238,7 @@ def check_correction(name: str, n_beads: int) -> None:
 
 
 def quantum_correction(name: str, x: Array) -> Array:
-    """Return the factor Q from a classical to a quantum spectral density.
+    """Return the factor Q that turns a classical spectral density into a quantum one.
 
     Args:
         name: a name of :data:`CORRECTIONS`.

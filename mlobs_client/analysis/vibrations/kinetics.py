@@ -14,16 +14,16 @@ from mlobs_client.structure import Array
 from mlobs_client.units import KELVIN
 
 AT_REST: Final = 1e-2
-"""Total momentum over the root of the sum of squared momenta below which the centre of mass is at
-rest: the ratio is 1 for thermal motion, and about 1e-6, the rounding of the files, at rest."""
+"""Ratio of the total momentum to the root of the sum of squared momenta below which the centre of
+mass is at rest: it is 1 for thermal motion, and about 1e-6, the rounding of the files, at rest."""
 
 DEPENDENT: Final = 1e-3
-"""Ratio of the smallest and the largest singular value of the summed velocities of the species
+"""Ratio of the smallest to the largest singular value of the summed velocities of the species
 below which they are linearly dependent; it allows for the rounding of the files."""
 
 LEAST_SHARE: Final = 1e-2
-"""Fraction of the largest momentum of a species below which another one does not determine its
-mass."""
+"""Fraction of the largest momentum of any species; a species with less momentum does not determine
+its mass."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def masses_from_momentum(
     """Return the ratios of masses for which the centre of mass is at rest.
 
     If i-PI fixes the centre of mass, the summed velocities of the species are linearly dependent,
-    with the masses as coefficients, exactly and at any temperatures.
+    with the masses as coefficients, exactly and at any temperature.
 
     Args:
         runs: velocities along each run, shape ``(t, n_atoms, 3)``, bohr/atu.
@@ -110,7 +110,7 @@ def masses_from_momentum(
 
     Returns:
         The mass of each group for which it can be determined, relative to the first; None if the
-        centre of mass moves for any masses, or if there are fewer than two groups.
+        centre of mass moves whatever the masses are, or if there are fewer than two groups.
     """
     summed = {
         name: np.concatenate([run[:, atoms].sum(axis=1).ravel() for run in runs])

@@ -28,11 +28,11 @@ class SpectrumSettings:
     Attributes:
         resolution: full width at half maximum of a sharp line, cm^-1; it determines the longest
             lag. A finer resolution needs longer blocks and gives larger errors.
-        n_blocks: number of blocks for the error, of all runs together.
+        n_blocks: number of blocks for the error, from all runs together.
         window: lag window, a name of :data:`~mlobs_client.results.correlation.WINDOWS`.
 
     Raises:
-        ConfigError: a value is impossible.
+        ConfigError: a value is invalid.
     """
 
     resolution: float = 10.0
@@ -74,8 +74,8 @@ def spectrum(
         other_windows: y with a window half as long and with one twice as long, shape ``(2, k)``, in
             ``unit``.
         details: settings of the computation, for captions and files.
-        rows: name of the rows of ``blocks``.
-        no_error: reason if there are no errors.
+        rows: what the rows of ``blocks`` are.
+        no_error: reason why there are no errors; empty if there are any.
 
     Raises:
         RecordError: shapes do not match.
@@ -91,8 +91,8 @@ def as_runs(data: Runs, axes: tuple[str, ...], what: str) -> list[Array]:
 
     Args:
         data: one array with as many axes as ``axes``, or a sequence of such arrays, of any unit.
-        axes: names of the axes for the error, of which the last has length 3.
-        what: name of the data in the error.
+        axes: names of the axes for error messages; the last axis has length 3.
+        what: name of the data in error messages.
 
     Raises:
         RecordError: there is no run, a shape is wrong, or a number is not finite.
@@ -112,19 +112,19 @@ def check_positive(name: str, value: float, unit: str) -> None:
     """Refuse a parameter that is not a positive, finite number.
 
     Args:
-        name: name of the parameter, for the error.
+        name: name of the parameter, for the error message.
         value: its value, in ``unit``.
-        unit: its unit, for the error.
+        unit: its unit, for the error message.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: the parameter is not such a number.
     """
     if not (np.isfinite(value) and value > 0.0):
         raise ConfigError(f"{name} = {value} {unit}: must be a positive, finite number")
 
 
 def check_temperature(temperature: float) -> None:
-    """Refuse a temperature that is impossible, or most likely in kelvin.
+    """Refuse a temperature that is impossible or most likely in kelvin.
 
     Args:
         temperature: kT, Eh.

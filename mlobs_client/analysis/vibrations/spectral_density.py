@@ -1,7 +1,7 @@
 r"""Spectral densities of runs, from blocks, autocorrelation functions, windows and transforms.
 
-Each density is computed three times: with the given window, with one half as long, and with one
-twice as long from half as many blocks. The differences show the bias of the window.
+Each density is computed three times: with the given window, with a window half as long, and with a
+window twice as long from half as many blocks. The differences show the bias of the window.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ NOISE: Final = "noise of the correlation left"
 """Names in the details of a spectrum, for numbers relative to lag 0."""
 
 LAST_LAGS: Final = 0.1
-"""Last fraction of the lags in which the remaining correlation is measured, because a single lag
-may be a zero of an oscillation."""
+"""Final fraction of the lags, over which the remaining correlation is measured, because at a single
+lag an oscillation may be zero."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class SpectralDensity:
                 :func:`~mlobs_client.results.correlation.autocorrelation`.
 
         Raises:
-            ConfigError: a parameter is impossible.
+            ConfigError: a parameter is invalid.
             RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         density = cls.of_one_window(runs, timestep, settings, weights, biased=biased)
@@ -99,7 +99,7 @@ class SpectralDensity:
         biased: bool = True,
         n_points: int | None = None,
     ) -> SpectralDensity:
-        """Compute the same as :meth:`of`, with the given window only.
+        """Compute the same as :meth:`of`, but only with the given window.
 
         Args:
             runs: signal along each run, shape ``(t, ...)``, of any unit.
@@ -111,7 +111,7 @@ class SpectralDensity:
             n_points: number of wavenumbers; by default ten for each line width.
 
         Raises:
-            ConfigError: a parameter is impossible.
+            ConfigError: a parameter is invalid.
             RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         blocks = correlation.split_blocks(runs, settings.n_blocks)
@@ -145,9 +145,10 @@ class SpectralDensity:
         )
 
     def restore_mean(self, timestep: float, duration: float) -> SpectralDensity:
-        """Add the bias of the correlation at every lag from the subtraction of a sample mean.
+        """Correct the correlation at every lag for the subtraction of a sample mean.
 
-        It is the variance of the mean, S(0)/duration, where S(0) itself is reduced by it.
+        The subtraction lowers it by the variance of the mean, S(0)/duration, and lowers S(0)
+        itself.
 
         Args:
             timestep: time between samples, atu.
@@ -186,8 +187,8 @@ def correlation_left(lagged: Array) -> dict[str, float]:
         lagged: unbiased autocorrelation of each block, shape ``(n_blocks, n_lags)``, of any unit.
 
     Returns:
-        Root mean square of the mean over blocks in the last tenth of the lags, and of its standard
-        error there, both relative to lag 0. If the first is not larger than the second, no
+        Root mean squares over the last tenth of the lags: of the mean over blocks, and of its
+        standard error, both relative to lag 0. If the first is not larger than the second, no
         correlation is detected, though there may be some.
     """
     n_blocks, n_lags = lagged.shape
@@ -207,10 +208,10 @@ def check_length(length: int, max_lag: int, resolution: float, what: str) -> Non
         length: number of samples of the series.
         max_lag: longest lag for the resolution, in samples.
         resolution: full width at half maximum of a sharp line, cm^-1.
-        what: name of the series in the error.
+        what: name of the series in the error message.
 
     Raises:
-        RecordError: the series is too short; the error names the resolution that it allows.
+        RecordError: the series is too short; the message names the resolution that it allows.
     """
     if length > max_lag:
         return

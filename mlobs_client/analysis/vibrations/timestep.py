@@ -1,4 +1,4 @@
-r"""Shifts of wavenumbers by the time step of the integrator, and their correction.
+r"""Shifts of wavenumbers due to the time step of the integrator, and their correction.
 
 In velocity Verlet, a harmonic oscillator of angular frequency :math:`\omega` oscillates at
 
@@ -30,11 +30,11 @@ PROMINENT: Final = 0.05
 """Smallest prominence of a clear maximum, as a fraction of the highest point."""
 
 CLEAR: Final = 6.0
-"""Smallest prominence of a clear maximum, in errors: some hundreds of points of noise span five to
-six."""
+"""Smallest prominence of a clear maximum, in errors: a few hundred points of noise span five to six
+errors."""
 
 STEEPEST: Final = np.pi / 3.0
-"""Largest phase, half of the simulated frequency times the time step, up to which a spectrum is
+"""Largest phase (half the simulated frequency times the time step) up to which a spectrum is
 corrected: near a quarter of a period the integrator is unstable."""
 
 
@@ -44,7 +44,7 @@ class PeakShift:
 
     Attributes:
         wavenumber: position in the simulated spectrum, cm^-1.
-        shift: shift by the time step, cm^-1; positive.
+        shift: shift due to the time step, cm^-1; positive.
     """
 
     wavenumber: float
@@ -52,7 +52,7 @@ class PeakShift:
 
 
 def true_wavenumber(seen: Array, timestep: float) -> Array:
-    """Return the wavenumbers of harmonic oscillators from those in velocity Verlet.
+    """Return the wavenumbers of harmonic oscillators from those seen with velocity Verlet.
 
     Args:
         seen: wavenumbers in the simulation, shape ``(k,)``, cm^-1.
@@ -70,11 +70,11 @@ def true_wavenumber(seen: Array, timestep: float) -> Array:
 
 
 def peak_shifts(spectrum: Curve, timestep: float) -> list[PeakShift]:
-    """Return the shifts of all clear maxima of a spectrum by the time step.
+    """Return the shifts of all clear maxima of a spectrum due to the time step.
 
-    A maximum is clear if its prominence is at least six errors, and 5 % of the highest maximum. Its
-    position is that of a parabola through three points;
-    :meth:`~mlobs_client.results.curve.Curve.peak` gives one with an error.
+    A maximum is clear if its prominence is at least six errors and at least 5 % of the highest
+    maximum. Its position is the vertex of a parabola through three points;
+    :meth:`~mlobs_client.results.curve.Curve.peak` gives a position with an error.
 
     Args:
         spectrum: the simulated spectrum, over wavenumbers in cm^-1.

@@ -51,7 +51,7 @@ def vdos(
         States per cm^-1, over wavenumbers in cm^-1.
 
     Raises:
-        ConfigError: a parameter is impossible.
+        ConfigError: a parameter is invalid.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
             resolution.
 

@@ -125,5 +125,5 @@ def test_what_has_no_radial_distribution_is_refused() -> None:
     cells = np.tile(CELL, (N_BLOCKS, 1, 1))
     with pytest.raises(RecordError, match="at least two atoms, not 1"):
         radial_distribution([np.zeros((N_BLOCKS, 1, 1, 3))], [cells], N_BLOCKS)
-    with pytest.raises(RecordError, match="choose narrower ones"):
+    with pytest.raises(RecordError, match="choose narrower bins"):
         radial_distribution([np.zeros((N_BLOCKS, 1, 2, 3))], [cells], N_BLOCKS, bin_width=10.0)

@@ -55,7 +55,7 @@ def test_the_average_at_the_field_of_the_run_is_its_own() -> None:
 def test_a_field_too_far_away_is_refused_with_what_is_left() -> None:
     run = draw(strength(0.0), 4000, 2)
     with pytest.raises(
-        RecordError, match=r"only [\d.e-]+ effective samples are left, 100 are need"
+        RecordError, match=r"only [\d.e-]+ effective samples are left .* but 100 are need"
     ):
         reweight(run @ DIRECTION, run, strength(0.5), TEMPERATURE)
     found = reweight(run @ DIRECTION, run, strength(0.5), TEMPERATURE, least=1e-9)

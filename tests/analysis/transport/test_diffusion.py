@@ -159,7 +159,7 @@ def test_impossible_input_is_refused() -> None:
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, n_blocks=20)
     with pytest.raises(RecordError, match=r"from 0.1 to 2.0 ps does not fit into a block of 0.48"):
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, window=(0.1, 2.0))
-    with pytest.raises(ConfigError, match=r"from 0.2 to 0.1 ps needs three samples or more"):
+    with pytest.raises(ConfigError, match=r"from 0.2 to 0.1 ps must contain three samples or more"):
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, window=(0.2, 0.1))
     with pytest.raises(RecordError, match="24 atoms, with 3 masses"):
         diffusion_from_displacements([x], MASSES[:3], TIMESTEP, EVERY)
