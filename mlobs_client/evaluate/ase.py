@@ -142,7 +142,7 @@ def _find_class(path: str) -> type[BaseCalculator]:
 
 
 def _advice(target: object) -> str:
-    """Return which class to write in place of what was found."""
+    """Return advice on which class to write in place of what was found."""
     if inspect.isclass(target) or not callable(target):
         return 'write module and class, as in "ase.calculators.lj.LennardJones"'
     try:

@@ -34,7 +34,7 @@ def find_history(steps: Integers | Array, path: Path, entries: str) -> Integers:
     smallest_after = np.minimum.accumulate(steps[::-1])[::-1]
     keep = np.append(steps[:-1] < smallest_after[1:], True)
     if replaced := np.count_nonzero(~keep):
-        logger.warning("%s: %d %s replaced: the run did these steps again", path, replaced, entries)
+        logger.warning("%s: %d %s replaced, because the run repeated them", path, replaced, entries)
     return np.flatnonzero(keep)
 
 

@@ -28,7 +28,8 @@ class CrashCounter:
         """Count one more crash.
 
         Crashes with the same last line of output are of the same kind if the run made no step
-        between them, however long a client takes to start; so are errors within :data:`WINDOW`.
+        between them, however long a client takes to start; so are repeated errors within
+        :data:`WINDOW`.
 
         Args:
             words: last line of its output.

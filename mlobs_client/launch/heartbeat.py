@@ -37,7 +37,7 @@ class Heartbeat:
         self._n_steps += 1
 
     def reset_timer(self) -> None:
-        """Restart the timer after a delay that was to be expected."""
+        """Restart the timer after an expected delay."""
         self._since = time.monotonic()
 
     @property

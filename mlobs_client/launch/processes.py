@@ -103,7 +103,7 @@ class Child:
             os.killpg(self.pid, number)
 
     def said(self) -> str:
-        """Return its output since its start, or the end of a long output."""
+        """Return its output since it was started, or the end of a long output."""
         with self.log.open("rb") as stream:
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(self._begin, end - TAIL))

@@ -63,8 +63,8 @@ class Job:
         cpus: cores per task.
         gpus: GPUs per node.
         nodes: number of nodes.
-        tasks: number of tasks: on one node, one for i-PI and all clients; on several nodes, one
-            for i-PI and one for each client.
+        tasks: number of tasks; on one node, one for i-PI and all clients, and on several nodes,
+            one for i-PI and one for each client.
         options: further options of ``sbatch``, for example ``--partition=long``.
     """
 

@@ -86,7 +86,7 @@ class Compared:
         return np.asarray(self.members.mean(axis=0))
 
     def as_json(self) -> dict[str, Any]:
-        """Return errors of the mean, by component and by class, of each member, and their spread.
+        """Return errors of the mean (by component and class) and of each member, and their spread.
 
         Tensors have no percentage of the total deviation, but percentages of their parts.
         """

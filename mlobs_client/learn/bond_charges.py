@@ -35,7 +35,7 @@ SCALES: Final = (1.0, 3.0, 9.0)
 """Expected root mean square of the dipoles in each search, quanta."""
 
 KEPT: Final = (1000, 10000)
-"""Numbers of choices of branches that are followed at once; the second is for when the first
+"""Numbers of choices of branches that are followed at once; the second is used if the first
 fails."""
 
 N_REFINED: Final = 50
@@ -161,7 +161,7 @@ def fit_bond_charges(
         features: shape ``(n_structures, 3, n_features)``, angstrom.
         labels: shape ``(n_structures, 3)``, label - e sum N R on any branch, e angstrom.
         quanta: quanta of each structure.
-        seed: seed for the choice of structures if there are many, and for their parts.
+        seed: seed for choosing structures if there are many, and for dividing them into parts.
         start: charges from Born charges, e, shape ``(n_features,)``; None if there are none.
     """
     random = np.random.default_rng([seed, 3])

@@ -181,7 +181,7 @@ def _check_data(models: Sequence[Path], data: Path) -> None:
         raise ConfigError(
             f"{data}: these models were trained on it, and would look better than they are; "
             f"calibrate on structures that were held out, of which {report} names "
-            f"{len(held_out)} (data, held_out), and keep some of them to assess its errors"
+            f"{len(held_out)} (data, held_out), and keep some of them to assess the errors"
         )
 
 

@@ -251,7 +251,7 @@ def _check_order(
             "the Born charges have the coordinate as first index: the correlation of their "
             "antisymmetric parts with those of a model that is fitted to dipoles and symmetric "
             f"parts is {order.correlation:.2f}. [i, j] = d dipole_i / d R_j is required: exchange "
-            "the indices with --transpose, or leave it out if it was given"
+            "the indices with --transpose, or leave that out if it was given"
         )
     return order
 

@@ -33,7 +33,7 @@ def test_how_many_entries_a_later_history_replaces_is_said(caplog) -> None:
     with caplog.at_level(logging.WARNING):
         find_history(np.array([0, 5, 10, 15, 5, 10]), Path("a.out"), "rows")
         find_history(np.array([0, 5]), Path("b.out"), "rows")
-    assert caplog.messages == ["a.out: 3 rows replaced: the run did these steps again"]
+    assert caplog.messages == ["a.out: 3 rows replaced, because the run repeated them"]
 
 
 @given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=5), min_size=1, max_size=5))

@@ -53,7 +53,7 @@ def tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
     """Return the networks with tables for radial functions if these depend on the length alone.
 
     Other networks are returned unchanged: those with radial functions of the species of an edge
-    (Agnesi and soft transforms), with further inputs of layers, or with too large tables.
+    (Agnesi and soft transforms), with further inputs of layers, or with tables that are too large.
     """
     if not all(_are_functions_of_length(network.network) for network in networks):
         return networks
