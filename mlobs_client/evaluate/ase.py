@@ -57,7 +57,7 @@ class AseEvaluator:
         """Make the calculator from its import path, as in a client file.
 
         Its module is imported, which runs code; nothing is called before it is known to be a
-        class of calculators.
+        calculator class.
 
         Args:
             path: import path, for example ``"ase.calculators.lj.LennardJones"``.
@@ -129,7 +129,7 @@ def _find_class(path: str) -> type[BaseCalculator]:
         raise ConfigError(
             f"calculator = {path!r} cannot be imported ({type(error).__name__}: {error}); write "
             'module and class, as in "ase.calculators.lj.LennardJones", and install the package '
-            "that has it"
+            "that contains it"
         ) from error
     if inspect.isclass(target) and issubclass(target, BaseCalculator):
         return target
@@ -142,7 +142,7 @@ def _find_class(path: str) -> type[BaseCalculator]:
 
 
 def _advice(target: object) -> str:
-    """Return which class to write in place of what was found."""
+    """Return advice on which class to write in place of what was found."""
     if inspect.isclass(target) or not callable(target):
         return 'write module and class, as in "ase.calculators.lj.LennardJones"'
     try:
@@ -162,9 +162,9 @@ def _advice(target: object) -> str:
 
 
 def _warn_of_unknown(calculator: BaseCalculator, path: str, parameters: Mapping[str, Any]) -> None:
-    """Warn of unknown parameters: many ASE calculators ignore them without an error.
+    """Warn about unknown parameters: many ASE calculators ignore them without an error.
 
-    The defaults of a calculator are no complete list, so this is only a warning.
+    The defaults of a calculator are not a complete list, so this is only a warning.
     """
     defaults = getattr(calculator, "default_parameters", {})
     known = {*defaults, *inspect.signature(type(calculator)).parameters}

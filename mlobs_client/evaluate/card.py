@@ -1,6 +1,6 @@
 """The calibration card of committees: ``calibration.json`` beside their model files.
 
-A committee is identified by the sha256 of all its members, so that no other one takes its alpha.
+A committee is identified by the sha256 of all its members, so that no other one is given its alpha.
 Every quantity names the data that it was calibrated on, as these need not be in one file.
 """
 
@@ -22,21 +22,22 @@ from mlobs_client.tables import Table, validate
 FILE: Final = "calibration.json"
 
 LIMITS: Final = (
-    "alpha holds for structures and labels like those of the data. A calibrated spread is blind "
-    "far from them, and to what all members have in common, such as the functional of their "
-    "labels: there the right alpha may be twice as large, or more. A client warns of spreads of "
-    "more than twice the largest one seen here."
+    "alpha holds for structures and labels like those of the data. A calibrated spread is blind to "
+    "errors far from them, and to those that all members share, such as errors of the functional "
+    "of their labels: there the right alpha may be twice as large, or more. A client warns of "
+    "spreads of more than twice the largest one seen here."
 )
 
 
 class CalibratedQuantity(Table):
     """One quantity of a committee.
 
-    ``alpha`` and its standard ``error``; ``formula`` and, from six members, the same by
-    ``mean_of_ratios``. Spreads are std(ddof=1) over the members, not calibrated, pooled over the
-    components of an atom or structure, in ``unit``; those of whole structures are scaled to
-    ``n_atoms`` by the square root of the number of atoms. ``coverage``: fractions of the errors
-    within one and two calibrated spreads, and those expected by Student's t.
+    ``formula`` gives ``alpha`` with its standard ``error``; from six members on, ``mean_of_ratios``
+    holds both from another formula. Spreads are std(ddof=1) over the members, not calibrated,
+    pooled over the components of an atom or structure, in ``unit``; those of whole structures are
+    scaled to ``n_atoms`` by the square root of the number of atoms. ``coverage`` holds the
+    fractions of the errors within one and two calibrated spreads, ``expected_coverage`` those
+    expected from Student's t.
     """
 
     alpha: float = Field(gt=0.0)
@@ -105,7 +106,7 @@ def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuanti
         The path of the card.
 
     Raises:
-        ConfigError: the present card is damaged.
+        ConfigError: the existing card is damaged.
         ModelError: it cannot be written.
     """
     path = card_file(models)
@@ -138,7 +139,7 @@ class Alpha:
         value: the factor.
         is_set: True if the client file sets it.
         card: calibration of the spread; None if it was not calibrated.
-        of: quantity of the card: that of forces serves for energies that were not calibrated.
+        of: quantity of the card; that of forces serves for energies that were not calibrated.
     """
 
     value: float

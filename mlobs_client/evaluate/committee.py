@@ -68,7 +68,7 @@ class Committee:
 
     Attributes:
         models: at least one model.
-        alphas: factor of the deviations from the mean, by quantity, see
+        alphas: factors of the deviations from the mean, by quantity, see
             :class:`mlobs_client.evaluate.members.CalibratedMembers`; 1 for quantities that are
             not named.
         common: a known part that is added to every member.
@@ -254,7 +254,7 @@ class CommitteeEvaluation:
 
 
 def _turned(row: Quantity, values: Array) -> Array:
-    """Swap the axes of atoms and members: networks have atoms first, the table members."""
+    """Swap the axes of atoms and members: networks put atoms first, the table members."""
     return values.swapaxes(0, 1) if row.members_of and row.per == "atom" else values
 
 
@@ -279,10 +279,10 @@ class CommitteeEvaluator:
         committees: committees by the quantity that they predict.
         skin: skin of neighbour lists, bohr, see
             :class:`mlobs_client.evaluate.graph.GraphBuilder`.
-        max_edges: approximate number of edges of one batch, summed over all networks; by default
-            so many that on a CPU more would not be faster, and on a GPU as many as will most
+        max_edges: approximate number of edges of one batch, summed over all networks; by default,
+            so many on a CPU that more would not be faster, and as many on a GPU as will most
             likely fit.
-        batch: largest number of structures of a batch, in place of ``max_edges``.
+        batch: largest number of structures in a batch, in place of ``max_edges``.
 
     Raises:
         ConfigError: the committees live on different devices.
@@ -362,7 +362,7 @@ class CommitteeEvaluator:
         """Refuse species that a committee was not trained for.
 
         Raises:
-            EvaluationError: there is one; the error names the species and the committee.
+            EvaluationError: there is one; the error names it and the committee.
         """
         key = structure.numbers.tobytes()
         if key in self._accepted:

@@ -51,8 +51,8 @@ class WithFormalCharges:
         self.provides = evaluator.provides & FormalCharges.provides
         if "dipole" not in self.provides:
             raise ConfigError(
-                "[dipole]: this toy has no dipole; take another one, or leave out its name: "
-                "oxidation_numbers alone are a dipole too"
+                "[dipole]: this toy has no dipole; use another one, or leave out its name: "
+                "oxidation_numbers alone also give a dipole"
             )
         self._evaluator = evaluator
         self._charges = FormalCharges(numbers)

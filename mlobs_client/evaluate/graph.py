@@ -1,4 +1,4 @@
-"""Join structures to one graph of neighbours.
+"""Join structures into one graph of neighbours.
 
 A graph is exact at every step: it has all pairs within the cutoff and no others, with vectors from
 the present positions.
@@ -24,7 +24,7 @@ SAME_PLACE: Final = 1e-6
 
 
 MOST_COMPOSITIONS: Final = 64
-"""Number of different batches of species to remember: enough for one step, not for a data set."""
+"""Number of batches with different species to remember: enough for one step, not for a data set."""
 
 
 class Edges(NamedTuple):
@@ -121,7 +121,7 @@ class GraphBuilder:
 
     Args:
         cutoff: cutoff of the edges, bohr.
-        skin: skin of the neighbour lists, bohr; with a larger one, lists live longer and every
+        skin: skin of the neighbour lists, bohr; with a larger one, lists live longer, but every
             step costs more.
         capacity: number of lists to keep, see
             :class:`mlobs_client.evaluate.neighbours.NeighbourLists`.
@@ -142,7 +142,7 @@ class GraphBuilder:
         self._compositions: dict[tuple[bytes, ...], _Composition] = {}
 
     def __call__(self, structures: Sequence[Structure]) -> Graph:
-        """Join structures of any sizes to one graph, in their order.
+        """Join structures of any sizes into one graph, in their order.
 
         Raises:
             EvaluationError: no neighbours can be found in a cell.
@@ -208,7 +208,7 @@ class GraphBuilder:
 
 
 class _Composition(NamedTuple):
-    """The tensors of a graph that depend only on species and sizes of its structures."""
+    """The tensors of a graph that depend only on the species and sizes of its structures."""
 
     numbers: torch.Tensor
     structure_of: torch.Tensor

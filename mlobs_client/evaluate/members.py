@@ -1,7 +1,7 @@
 """Predictions of the members of a committee, their statistics, and the pullback of these.
 
 Each statistic is a function of all members on one graph. It is pulled back in two parts, first to
-weights of the members, so that several statistics of them need one backward pass.
+weights of the members, so that several statistics of them need only one backward pass.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Statistic(Protocol):
     """A function of the predictions of members.
 
     Attributes:
-        members: the members of which it is a function.
+        members: the members that it is a function of.
         values: shape ``(n_structures, *shape)``, atomic units; the members themselves have shape
             ``(n_structures, n_members, *shape)``.
     """

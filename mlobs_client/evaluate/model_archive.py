@@ -11,7 +11,7 @@ from typing import Final
 from mlobs_client.errors import ModelError
 
 MOST: Final = 20
-"""Number of names to print; a file can hold thousands."""
+"""Largest number of names to print; a file can hold thousands."""
 
 USUAL: Final = ("torch", "e3nn", "mace")
 """Packages whose classes networks usually consist of."""

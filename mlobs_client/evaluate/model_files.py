@@ -1,8 +1,8 @@
 """Find model files by their names, check that they are trusted, and read them.
 
 A MACE ``*.model`` file is a pickle, and a pickle can run any code when it is loaded. So files are
-identified by their sha256, and only those are loaded that come with this package, that our training
-wrote here, or that the user has trusted.
+identified by their sha256, and a file is loaded only if it comes with this package, our training
+wrote it here, or the user has trusted it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _digest(content: bytes) -> str:
 
 
 def trust(path: Path | str) -> str:
-    """Add a file, by its content, to the list of those that may be loaded.
+    """Add a file, by its content, to the list of files that may be loaded.
 
     Returns:
         The sha256 of the file.
@@ -98,7 +98,7 @@ def untrusted(paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def require_trust(paths: Iterable[Path]) -> None:
-    """Refuse files that are not trusted, all of them in one line.
+    """Refuse files that are not trusted, and name all of them in one line.
 
     Raises:
         ModelError: a file is not trusted, or a file or the list of trusted models cannot be read.
@@ -111,7 +111,7 @@ def load(path: Path | str) -> torch.nn.Module:
     """Read one model, if its file is trusted.
 
     Args:
-        path: path of a pickled network, such as MACE writes.
+        path: path of a pickled network, as MACE writes it.
 
     Raises:
         ModelError: the file is missing, is not trusted, or does not contain a network.
@@ -154,8 +154,8 @@ def _refusal(unknown: Mapping[Path, str]) -> ModelError:
 def quiet_third_parties() -> Iterator[None]:
     """Silence MACE, e3nn and torch while they are imported, read from files or written to them.
 
-    MACE prints that cuequivariance is absent; e3nn reads its constants in an old way; torch
-    deprecates TorchScript, which e3nn is made of.
+    MACE prints that cuequivariance is absent; e3nn reads its constants in an outdated way; torch
+    deprecates TorchScript, on which e3nn is based.
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
@@ -164,7 +164,7 @@ def quiet_third_parties() -> Iterator[None]:
 
 
 def _in_short(error: Exception) -> str:
-    """Return type and first sentence of an error: torch writes a paragraph on a truncated file."""
+    """Return type and first sentence of an error: torch writes a paragraph for a truncated file."""
     first = str(error).strip().split("\n")[0].split(". ")[0]
     return f"{type(error).__name__}: {first}"
 
@@ -188,7 +188,7 @@ def _remedy(pattern: str, folder: Path) -> str:
         return f" in {folder.resolve()}; paths are relative to the client file"
     root = _bundled_folder()
     names = sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.model"))
-    return f"; bundled are {', '.join(names)}"
+    return f"; the bundled models are {', '.join(names)}"
 
 
 def _bundled_folder() -> Path:

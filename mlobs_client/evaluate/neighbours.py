@@ -1,7 +1,7 @@
 """Neighbour lists that serve for many steps.
 
 A list of all pairs closer than ``cutoff + skin`` stays complete for ``cutoff`` until the atoms have
-moved too far; only then it is rebuilt.
+moved too far; only then is it rebuilt.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class NeighbourList:
 
     @classmethod
     def of(cls, batch: Batch, reach: float) -> NeighbourList:
-        """Search the pairs of a batch of one structure.
+        """Find the pairs of a batch of one structure.
 
         Raises:
             EvaluationError: the cell does not fit the periodicity, or no neighbours can be found.
@@ -115,7 +115,7 @@ class NeighbourList:
 
     @classmethod
     def joined(cls, lists: Sequence[NeighbourList]) -> NeighbourList:
-        """Join the lists of single structures to one."""
+        """Join the lists of single structures into one."""
         references = [one.reference for one in lists]
         sizes = [len(reference.positions) for reference in references]
         starts = tuple(accumulate(sizes, initial=0))
@@ -248,7 +248,7 @@ class _LruLists:
         return len(self._lists)
 
     def find(self, batch: Batch, cutoff: float) -> NeighbourList | None:
-        """Return a list that is complete for all structures of the batch; None without one."""
+        """Return a list that is complete for all structures of the batch, or None."""
         for place, entry in enumerate(self._lists):
             if entry.serves(batch, cutoff):
                 self._lists.rotate(-place - 1)

@@ -128,11 +128,12 @@ def check_single_valued(
     """Refuse models whose predictions change when atoms are moved by lattice vectors.
 
     One atom of each species is moved, up to three at once, in directions that are not coplanar, so
-    that the charges of one do not hide those of another; if something is wrong, one after the
-    other. The dipole may only change by e N a; the energy, and the gradients of energy and
-    dipole, must not change. A learned charge q would change the dipole by q a, with a of many bohr:
-    far above the tolerance. Rounding errors stay below it, also in float32 (3e-8 has been seen):
-    networks get differences of positions that were taken in float64, whose last digit may change.
+    that the charges of one do not hide those of another; if something is wrong, they are moved
+    one after the other. The dipole may only change by e N a; the energy, and the gradients of
+    energy and dipole, must not change. A learned charge q would change the dipole by q a, where a
+    is many bohr long: far above the tolerance. Rounding errors stay below it, also in float32
+    (3e-8 has been seen): networks get differences of positions that were taken in float64, whose
+    last digit may change.
 
     Args:
         evaluator: evaluator with or without energy and dipole.
@@ -141,7 +142,7 @@ def check_single_valued(
         tolerance: largest change of any number, atomic units.
 
     Raises:
-        ModelError: something else changes; the error says by how much, and what to do.
+        ModelError: something else changes; the error says by how much and what to do.
     """
     wanted = evaluator.provides & {"energy", "dipole"}
     directions = np.flatnonzero(structure.pbc)

@@ -1,9 +1,9 @@
 """Find files that the parameters of a calculator name, and that could run code when loaded.
 
 Only the calculator knows how it reads a name: as a path or a pattern, with ``~`` for the home
-folder or for a folder of that name. So all possible meanings of a name are checked, also compressed
-files, and all files of a folder. The working folder and its parents are left out: calculators name
-them as the place to work in.
+folder or for a folder of that name. So all possible meanings of a name are checked, including
+compressed files and all files in a folder. The working folder and its parents are left out:
+calculators name them as the place to work in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 from mlobs_client.errors import ModelError
 
 MOST: Final = 10_000
-"""Largest number of files of a folder that are checked."""
+"""Largest number of files in a folder that are checked."""
 
 _NUMPY: Final = b"\x93NUMPY"
 
@@ -54,7 +54,7 @@ def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Pat
 def can_run_code(path: Path) -> bool:
     """Return True for files like those of torch, numpy or pickle: loading them can run any code.
 
-    The file may be compressed. One that cannot be read counts as dangerous.
+    The file may be compressed. A file that cannot be read counts as dangerous.
     """
     try:
         if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):  # torch reads both
@@ -71,7 +71,7 @@ def can_run_code(path: Path) -> bool:
 
 
 def _unpack_zlib(path: Path) -> io.BufferedIOBase:
-    """Unpack a whole file; one that only starts like zlib is left as it is."""
+    """Unpack a whole file; a file that only starts like zlib is left as it is."""
     content = path.read_bytes()
     with contextlib.suppress(zlib.error):
         content = zlib.decompressobj().decompress(content)
@@ -89,9 +89,9 @@ _PACKED: Final[Mapping[bytes, Callable[[Path], io.BufferedIOBase]]] = {
 
 
 class _Reader(pickle._Unpickler):
-    """Read a pickle as far as possible without code: a call needs the name of a function.
+    """Read a pickle as far as possible without running code: a call needs the name of a function.
 
-    This is the reader in Python: that in C takes gigabytes of memory for some plain texts.
+    This is the reader in pure Python: the one in C takes gigabytes of memory for some texts.
     """
 
     def find_class(self, module: str, name: str, /) -> Any:
@@ -135,7 +135,7 @@ def _has_objects(file: io.BufferedIOBase) -> bool:
 def _named(text: str, folder: Path) -> list[Path]:
     """Return all files that a text can mean: as it is, as a pattern, and with ``~`` expanded.
 
-    A folder means all files in it. Functions of strings are used, because pathlib refuses names
+    A folder means all files in it. String functions are used, because pathlib refuses names
     ("~nobody/x", "***") that others open.
     """
     names = {text, os.path.expanduser(text)}  # noqa: PTH111 (see above)
@@ -157,7 +157,7 @@ def _is_around(path: Path, folder: Path) -> bool:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return all files of a folder, at any depth, also behind links to folders."""
+    """Return all files of a folder, at any depth, including those behind links to folders."""
     files: list[Path] = []
     seen = set()
     for root, inner, names in os.walk(folder, followlinks=True):
@@ -170,6 +170,6 @@ def _files_in(folder: Path) -> list[Path]:
         if len(files) > MOST:
             raise ModelError(
                 f"{folder}: parameters name this folder, and with more than {MOST} files it is too "
-                "large to look for those that can run code; name a folder in it"
+                "large to search for those that can run code; name a folder in it"
             )
     return files

@@ -16,7 +16,7 @@ from mlobs_client.ipi.tags import attribute_of, split_list
 
 @dataclass(frozen=True)
 class PropertiesOutput:
-    """A tag ``<properties>``: file name without prefix, and names without units or arguments."""
+    """A ``<properties>`` tag: file name without prefix, and names without units or arguments."""
 
     filename: str
     stride: int
@@ -25,9 +25,9 @@ class PropertiesOutput:
 
 @dataclass(frozen=True)
 class TrajectoryOutput:
-    """A tag ``<trajectory>``; ``extras`` are the keys of ``extra_type``, none for ``raw``.
+    """A ``<trajectory>`` tag; ``extras`` are the keys in ``extra_type``, none for ``raw``.
 
-    ``component`` is the force whose extras are written, from 0; None for those of all forces.
+    ``component`` is the index of the force whose extras are written, from 0; None for all forces.
     """
 
     filename: str
@@ -43,7 +43,7 @@ class TrajectoryOutput:
 
 
 def read_properties(tag: ET.Element) -> PropertiesOutput:
-    """Read a ``<properties>``."""
+    """Read a ``<properties>`` tag."""
     # a name is followed by {unit} and (arguments)
     names = split_list(re.sub(r"\([^)]*\)|\{[^}]*\}", "", tag.text or ""))
     stride = int(attribute_of(tag, "stride", "1"))
@@ -58,7 +58,7 @@ def read_components(outputs: ET.Element) -> Iterator[int]:
 
 
 def read_trajectory(tag: ET.Element) -> TrajectoryOutput:
-    """Read a ``<trajectory>``."""
+    """Read a ``<trajectory>`` tag."""
     text = (tag.text or "").strip()
     what = re.split(r"[({]", text)[0].strip()  # blanks may stand before {unit} and (arguments)
     component = re.fullmatch(r"extras_component_raw\s*\(\s*(?:idx\s*=)?\s*(\d+)\s*\)", text)

@@ -1,4 +1,4 @@
-"""Read the cells of a run, and recognize a molecule in vacuum, for which i-PI also writes one."""
+"""Read the cells of a run, and recognize a molecule in vacuum, which has one in i-PI as well."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlobs_client.structure import Array, Integers, fills_cell
 
 
 def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
-    """Read steps and cells of the first trajectory with a cell.
+    """Read the steps and cells of the first trajectory that has cells.
 
     Args:
         paths: files that may be trajectories.
@@ -34,8 +34,8 @@ def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
             return np.array([f.step for f in frames]), np.array([f.cell for f in frames])
     raise RecordError(
         f"{prefix}: has no trajectory with a cell, so there is no volume; add <trajectory "
-        "filename='pos'> positions </trajectory> to <output>, or say 'mlobs ir --volume V', in "
-        "angstrom^3, or '--molecule'"
+        "filename='pos'> positions </trajectory> to <output>, or add --volume V (angstrom^3) or "
+        "--molecule to 'mlobs ir'"
     )
 
 
@@ -43,7 +43,7 @@ def is_in_vacuum(paths: Iterable[Path]) -> bool | None:
     """Return whether vacuum surrounds the atoms along all lattice vectors, or there is no cell.
 
     Args:
-        paths: files; the first frame of the first one with positions decides.
+        paths: files; the first frame of the first file with positions decides.
 
     Returns:
         True or False; None if no file has positions.

@@ -34,12 +34,12 @@ def find_history(steps: Integers | Array, path: Path, entries: str) -> Integers:
     smallest_after = np.minimum.accumulate(steps[::-1])[::-1]
     keep = np.append(steps[:-1] < smallest_after[1:], True)
     if replaced := np.count_nonzero(~keep):
-        logger.warning("%s: %d %s replaced: the run did these steps again", path, replaced, entries)
+        logger.warning("%s: %d %s replaced, because the run repeated them", path, replaced, entries)
     return np.flatnonzero(keep)
 
 
 def find_bead_files(base: Path) -> dict[int, Path]:
-    """Return i-PI's files ``base_00``, ``base_01``, ... by bead, with or without an xyz ending.
+    """Return i-PI's files ``base_00``, ``base_01``, ... by bead, with or without ``.xyz``.
 
     Raises:
         RecordError: there are none, or a bead has two.
@@ -51,8 +51,8 @@ def find_bead_files(base: Path) -> dict[int, Path]:
             path = base.parent / name
             if (other := found.setdefault(int(match[1]), path)) != path:
                 raise RecordError(
-                    f"{path}: {other.name} is bead {int(match[1])} too; move the one of another "
-                    "run to another folder"
+                    f"{path}: {other.name} is also bead {int(match[1])}; move the file of the "
+                    "other run to another folder"
                 )
     if not found:
         raise RecordError(
@@ -63,13 +63,13 @@ def find_bead_files(base: Path) -> dict[int, Path]:
 
 
 def collect_beads(bases: Sequence[Path]) -> dict[int, list[Path]]:
-    """Return the files of each bead, over several folders of one run.
+    """Return the files of each bead, from several folders of one run.
 
-    Their number is compared with other trajectories of the run. One bead alone (``bead='2'``) or
-    every second one (``bead='-2'``) may have been requested from i-PI, and is logged.
+    The number of beads is compared with that of other trajectories of the run. i-PI may have been
+    asked for one bead alone (``bead='2'``) or every second one (``bead='-2'``); this is logged.
 
     Raises:
-        RecordError: other beads are missing, or folders have different beads.
+        RecordError: beads are missing, or the folders have different beads.
     """
     found = [find_bead_files(base) for base in bases]
     for base, files in zip(bases, found, strict=True):
@@ -86,7 +86,7 @@ def say_other_beads(path: Path) -> None:
     match = re.fullmatch(r"(.+)_\d+(?:\.xyz|\.extxyz)?", path.name)
     if match and (others := find_bead_files(path.with_name(match[1]))) and len(others) > 1:
         logger.warning(
-            "%s: is one of %d beads; for their mean give %s",
+            "%s: is one of %d beads; for their mean, give %s",
             path,
             len(others),
             path.with_name(match[1]),
@@ -100,10 +100,10 @@ def _check_complete(base: Path, beads: list[int]) -> None:
         missing = ", ".join(str(bead) for bead in range(n_beads) if bead not in beads)
         raise RecordError(
             f"{base}: has the beads {listed}, but {missing} of {n_beads} are missing, and a mean "
-            "needs all: bring their files back, or move away those of other runs"
+            "needs all: put their files back, or move the files of other runs away"
         )
     if len(beads) < n_beads:
-        logger.warning("%s: the beads %s only, of at least %d", base, listed, n_beads)
+        logger.warning("%s: has only the beads %s of at least %d", base, listed, n_beads)
 
 
 def _last_bead_of_others(base: Path) -> int:

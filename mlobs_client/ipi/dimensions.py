@@ -1,6 +1,6 @@
 """Convert i-PI's units to atomic units, with i-PI's own factors.
 
-i-PI rounds some of its factors (1 angstrom = 1.8897261 bohr, CODATA 1.8897261259; those of
+i-PI rounds some of its factors (1 angstrom = 1.8897261 bohr, CODATA 1.8897261259; those for
 pressures are 3e-5 too small): only with the same factor does a number come back as i-PI had it.
 
 Source:
@@ -34,7 +34,7 @@ def factor(quantity: str, unit: str, where: str) -> float:
     match = UnitPrefixRE.match(unit)
     if match is None or match.group(2).lower() not in known:
         raise RecordError(
-            f"{where}: unknown unit {unit!r} of {quantity}; i-PI has "
+            f"{where}: unknown unit {unit!r} of {quantity}; i-PI knows "
             f"{', '.join(name for name in known if name) or 'only atomic_unit'}"
         )
     return float(unit_to_internal(dimension, unit, 1.0))

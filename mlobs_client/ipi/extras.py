@@ -1,6 +1,6 @@
 """Read the extras that i-PI writes: observables that clients send besides forces.
 
-Numbers come with the 9 digits that i-PI prints by default (``floatformat`` in its input), except
+Numbers have the 9 digits that i-PI prints by default (``floatformat`` in its input), except
 in files of ``extra_type='raw'``, which repeat the client's JSON with all digits.
 
 Source:
@@ -42,7 +42,7 @@ class Extras:
         steps: shape ``(n_steps,)``.
         values: numbers by name, ``[step, ...]`` or ``[step, bead, ...]``, atomic units. Observables
             have the names, shapes and index orders of this package; a file with several extras,
-            which i-PI joins into one row, keeps the name "a,b" of i-PI's input.
+            which i-PI joins into one row, keeps the name "a,b" from i-PI's input.
         texts: texts by name, for each step (and bead).
     """
 
@@ -73,7 +73,7 @@ def read_extras(*paths: Path | str, bead: int = 0) -> Extras:
     files = [Path(path) for path in paths]
     blocks = [block for file in files for block in _read_blocks(file)]
     if not blocks:
-        raise RecordError(f"{', '.join(map(str, paths))}: no extras of i-PI are in there")
+        raise RecordError(f"{', '.join(map(str, paths))}: no extras of i-PI were found")
     steps = np.array([block.step for block in blocks])
     blocks = [blocks[i] for i in find_history(steps, files[0], "extras")]
     contents = [_parse(block, bead, files[0]) for block in blocks]
@@ -191,7 +191,7 @@ def _parse_raw(block: _Block, bead: int, path: Path) -> dict[str, Array | str]:
 
 
 def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> tuple[str, Array]:
-    """Restore name and shape of an observable, which i-PI writes as rows and columns."""
+    """Restore the name and shape of an observable, which i-PI writes as rows and columns."""
     row = sent_as(key)
     if row is None:
         return key, array.squeeze()
@@ -207,7 +207,7 @@ def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> tuple[str, 
 def _stack(steps: list[int], contents: list[dict[str, Array | str]], path: Path) -> Extras:
     usual = Counter(_shape_of(content) for content in contents).most_common(1)[0][0]
     if not usual:
-        raise RecordError(f"{path}: no extras of i-PI are whole")
+        raise RecordError(f"{path}: has no complete extras of i-PI")
     whole = [i for i, content in enumerate(contents) if _shape_of(content) == usual]
     if len(whole) < len(contents):
         logger.warning(

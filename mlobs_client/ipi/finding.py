@@ -1,4 +1,4 @@
-"""Find outputs of a run by their content, since their names are free in i-PI's input.
+"""Find outputs of a run by their content, since i-PI's input can give them any name.
 
 ``<trajectory filename='vc'> v_centroid </trajectory>`` makes ``PREFIX.vc.xyz``, and ``velocities``
 would make ``PREFIX.vc_0.xyz``, ``PREFIX.vc_1.xyz``, ...
@@ -25,7 +25,7 @@ class Output:
     """An output of i-PI.
 
     Attributes:
-        path: path of the file; without bead and ending if there is one file per bead.
+        path: path of the file; without bead and file extension if there is one per bead.
         name: name in ``filename=`` of i-PI's input.
         holds: quantity ("velocities"), extras ("dipole", "raw"), or "properties".
     """
@@ -58,12 +58,12 @@ def find_output(prefix: Path, holds: Sequence[str], name: str, remedy: str) -> P
 
     Args:
         prefix: prefix of the outputs of the run.
-        holds: quantities or extras, in the order of preference.
-        name: name of the file in the shipped inputs, preferred if several hold the same.
-        remedy: how to name the file, for error messages.
+        holds: quantities or extras, in order of preference.
+        name: name of the file in the shipped inputs, preferred if several hold the quantity.
+        remedy: advice on how to name the file, for error messages.
 
     Returns:
-        A file, or the path of the files of all beads without bead and ending.
+        Path of the file or, if there is one per bead, the path without bead and file extension.
 
     Raises:
         RecordError: there is none, or there are several and none has this name.

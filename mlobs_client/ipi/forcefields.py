@@ -28,17 +28,17 @@ class Forcefield:
     Attributes:
         kind: name of the tag, for example ``ffsocket``.
         name: name to which ``<force forcefield=...>`` refers.
-        pbc: whether positions are wrapped before they are sent; None if it is not written.
+        pbc: whether positions are wrapped before they are sent; None if the tag does not say.
         mode: mode of a socket: ``unix``, ``inet`` or ``shm``.
         address: address of a socket.
         port: port of an inet socket.
         batch_size: number of structures in one message.
         matching: assignment of clients to beads: ``auto``, ``any`` or ``lock``.
         members: names of the forcefields inside it.
-        baseline: name of the forcefield that is the baseline of a committee; empty without.
+        baseline: name of the forcefield that is the baseline of a committee; empty if none is.
         plumed_extras: extras that are requested from PLUMED.
         loads: texts that may name files that i-PI itself loads, such as models.
-        n_photons: number of atoms, the last ones and labelled ``L``, that are photons.
+        n_photons: number of photons, which are the last atoms and have the label ``L``.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Forcefield:
         """Return the keys of its extras.
 
         Args:
-            sent: keys that clients send, by the name of the forcefield.
+            sent: keys that clients send, by the names of the forcefields.
 
         Returns:
             All keys; None if they are unknown, because other programs send them.
@@ -75,12 +75,12 @@ class Forcefield:
 
     @property
     def can_send(self) -> bool:
-        """True if extras come from a driver, and not from i-PI itself."""
+        """True if extras come from a driver, not from i-PI itself."""
         return self.kind in ("ffsocket", "ffcavphsocket", "ffdirect", "ffmpi")
 
     @property
     def made(self) -> frozenset[str]:
-        """Keys of extras that i-PI makes here, whatever the members are."""
+        """Keys of the extras that i-PI itself makes, whatever the members are."""
         if self.kind == "ffcommittee":
             baseline = BASELINE if self.baseline else ()
             return frozenset((*(f"committee_{name}" for name in COMMITTEE), *baseline))
@@ -128,7 +128,7 @@ def _read(tag: ET.Element) -> Forcefield:
 def _what_is_loaded(tag: ET.Element) -> tuple[str, ...]:
     """Return all values of the parameters of ``<ffdirect>``, and the model of ``<ffsgdml>``.
 
-    Values can be lists and mappings, and names can have brackets, so they are split in both ways.
+    Values can be lists or mappings, but names can contain brackets, so values are split both ways.
     """
     name = {"ffdirect": "parameters", "ffsgdml": "sGDML_model"}.get(tag.tag)
     if name is None:

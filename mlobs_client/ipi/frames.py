@@ -1,8 +1,8 @@
-"""Find the frames of an xyz file, also if a kill has truncated it.
+"""Find the frames of an xyz file, even if a kill has truncated it.
 
 i-PI's own ``read_xyz`` returns a truncated frame as complete, with zeros for the missing atoms, and
 reads a unit such as ``ev/ang`` or ``m/s`` as atomic units, because its pattern allows letters only;
-it also reads line by line (10 000 frames of 48 atoms: half a minute).
+it also reads line by line (half a minute for 10 000 frames of 48 atoms).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlobs_client.errors import RecordError
 logger = logging.getLogger(__name__)
 
 MOST_DIGITS: Final = 18
-"""Largest number of digits of a step or a count: more do not fit into 64 bits."""
+"""Largest number of digits in a step or a count: more do not fit into 64 bits."""
 
 _STEP: Final = re.compile(rb"Step:\s+(\d+)")
 _BEAD: Final = re.compile(rb"Bead:\s+(\d+)")
@@ -59,7 +59,7 @@ class FrameLocation:
             return comment, [line.decode() for line in islice(file, self.n_atoms)]
         except UnicodeDecodeError as error:
             raise RecordError(
-                f"{self.path}:{self.line}: this frame is not text in UTF-8 ({error.reason} "
+                f"{self.path}:{self.line}: this frame is not UTF-8 text ({error.reason} "
                 f"{error.object[error.start : error.end]!r}); remove it, or convert the file with: "
                 "iconv -f latin1 -t utf-8"
             ) from error
@@ -69,7 +69,7 @@ def find_frames(path: Path) -> list[FrameLocation]:
     """Find the complete frames of a file; truncated ones are left out with a warning.
 
     Raises:
-        RecordError: the file is missing, is not xyz, or changes its number of atoms.
+        RecordError: the file is missing, is not xyz, or has frames with different numbers of atoms.
     """
     try:
         with path.open("rb") as file:
@@ -131,7 +131,7 @@ def _find_comment(lines: list[bytes], mark: bytes) -> int | None:
 
 
 def whole_number(text: str, where: str) -> int:
-    """Read a whole number without sign, such as a step or a count.
+    """Read a whole number without a sign, such as a step or a count.
 
     Args:
         text: ASCII digits.

@@ -1,4 +1,4 @@
-"""Read those parts of an input (or a RESTART) of i-PI that matter for clients.
+"""Read the parts of an input (or a RESTART) of i-PI that matter to clients.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/{simulation,forcefields,forces,outputs}.py``, with its defaults.
@@ -45,7 +45,7 @@ PRIVATE: Final = "mlobs-run-"
 
 @dataclass(frozen=True)
 class Force:
-    """A tag ``<force>``, in ``<forces>`` or, with ``biases``, in ``<bias>``."""
+    """A ``<force>`` tag, in ``<forces>`` or, with ``biases``, in ``<bias>``."""
 
     forcefield: str
     weight: float
@@ -63,22 +63,22 @@ class IpiInput:
         prefix: prefix of the outputs.
         floatformat: format of all numbers that i-PI writes, except in xyz files.
         sockets_prefix: string that i-PI puts before the address of a unix socket.
-        step: first step, not 0 in a RESTART.
+        step: first step; not 0 in a RESTART.
         total_steps: number of the last step.
-        motions: modes of all ``<motion>``.
-        super_motion: mode of ``<smotion>``, for example ``remd``; "dummy" without.
+        motions: modes of all ``<motion>`` tags.
+        super_motion: mode of ``<smotion>``, for example ``remd``; "dummy" if there is none.
         dynamics: modes of all kinds of dynamics, for example ``npt``.
-        barostats: modes of all ``<barostat>``.
+        barostats: modes of all ``<barostat>`` tags.
         has_multiple_time_steps: whether ``<nmts>`` or ``<mts_weights>`` define inner time steps.
         n_systems: number of ``<system>`` tags; 0 if there is a ``<system_template>``.
         n_beads: number of beads of the first system.
         writes_asr_threshold: whether ``asr_threshold`` is set.
         takes_born_charges: whether there is ``<bec mode='driver'>``.
         timestep: text and unit of the first time step; None without dynamics.
-        temperature: text and unit of the temperature of the first ensemble; None without.
-        checkpoints: file names of all ``<checkpoint>``.
+        temperature: text and unit of the temperature of the first ensemble; None if not given.
+        checkpoints: file names of all ``<checkpoint>`` tags.
         components: indices, from 0, of the forces that an output shows separately.
-        system_prefixes: prefixes of all systems, also of those from a ``<system_template>``.
+        system_prefixes: prefixes of all systems, including those from a ``<system_template>``.
     """
 
     path: Path
@@ -113,17 +113,17 @@ class IpiInput:
 
     @property
     def is_mpi_job(self) -> bool:
-        """True if i-PI communicates with its drivers by MPI."""
+        """True if i-PI communicates with its drivers via MPI."""
         return any(ff.kind == "ffmpi" for ff in self.forcefields)
 
     @property
     def is_composed(self) -> bool:
-        """True if forcefields are nested: i-PI passes them neither name nor prefix."""
+        """True if forcefields are nested: i-PI passes neither name nor prefix on to them."""
         return any(ff.kind in ("ffcommittee", "ffrotations") for ff in self.forcefields)
 
     @property
     def writes_steps(self) -> bool:
-        """True if one of the ``<properties>`` contains the step."""
+        """True if one of the ``<properties>`` tags contains the step."""
         return any("step" in output.names for output in self.properties)
 
     @property
@@ -141,7 +141,7 @@ class IpiInput:
         return self.path.parent / self._name(filename)
 
     def files(self, filename: str) -> list[Path]:
-        """Return the paths of ``<properties>`` or a ``<trajectory>``, one per system."""
+        """Return the paths of a ``<properties>`` or ``<trajectory>`` output, one per system."""
         name = self._name(filename)
         prefixes = dict.fromkeys(self.system_prefixes)
         return [self.path.parent / (f"{one}_{name}" if one else name) for one in prefixes]
@@ -171,11 +171,11 @@ def read_content(content: bytes, path: Path) -> IpiInput:
         _check_numbers(root)
         return replace(_read(path, root), system_prefixes=prefixes)
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}; i-PI wants a plain number there") from error
+        raise ConfigError(f"{path}: {error}; i-PI expects a plain number there") from error
 
 
 def _sockets_prefix(root: ET.Element) -> str:
-    """Return the prefix of sockets; a RESTART of ``mlobs run`` names a folder that is gone."""
+    """Return the prefix of sockets; a RESTART from ``mlobs run`` names a folder that is gone."""
     prefix = attribute_of(root, "sockets_prefix", PREFIX)
     return PREFIX if re.fullmatch(rf".*{PRIVATE}\w{{8}}/", prefix) else prefix
 
@@ -196,7 +196,7 @@ def _check_numbers(root: ET.Element) -> None:
     """Refuse tags whose text is not a finite number in the allowed range.
 
     Raises:
-        ValueError: names the tag and its text.
+        ValueError: there is one; the error names the tag and its text.
     """
     for tag in root.iter():
         text = (tag.text or "").strip()

@@ -1,4 +1,4 @@
-"""Translate labels of i-PI, ``H``, ``D``, ``O18``, ``Cl37``, ``L`` ..., into elements and masses.
+"""Translate labels of i-PI, such as ``H``, ``D``, ``O18`` and ``L``, into elements and masses.
 
 The readers of outputs, the checks and the readers of structure files share this table.
 
@@ -52,8 +52,8 @@ def numbers_of(labels: tuple[str, ...]) -> Integers:
 def masses_of(labels: tuple[str, ...]) -> Array:
     """Return the masses that i-PI assigns to these labels, shape ``(n_atoms,)``, electron masses.
 
-    An isotope that i-PI does not know has its mass number as mass (u), and an element beyond its
-    table has the standard atomic mass.
+    An isotope that i-PI does not know has its mass number as mass (u), and an element beyond i-PI's
+    table has its standard atomic mass.
 
     Raises:
         ValueError: see :func:`element`.

@@ -34,7 +34,7 @@ class Piece:
 
 
 def find_pieces(steps: Array, times: Array) -> list[Piece]:
-    """Find the pieces in which the time grows by the same time step.
+    """Find the pieces in which the time grows by a constant time step.
 
     Args:
         steps: steps of at least two rows of the properties, increasing, shape ``(t,)``.

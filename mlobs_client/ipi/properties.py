@@ -38,7 +38,7 @@ class Properties:
     """Properties of a run.
 
     Attributes:
-        values: values by the names in i-PI's input without unit, such as ``kinetic_md(O)``, atomic
+        values: values by the names in i-PI's input, such as ``kinetic_md(O)``, without unit; atomic
             units, shape ``(n_steps,)`` or ``(n_steps, n_columns)``.
         units: unit of each property in the (first) file, as i-PI writes it.
     """
@@ -55,7 +55,7 @@ class Properties:
         return self.values[name]
 
     def to_pandas(self) -> DataFrame:
-        """Return a table of pandas, in atomic units, with ``name[0]``, ... for several columns.
+        """Return a pandas table in atomic units; several columns are ``name[0]``, ``name[1]``, ...
 
         Raises:
             RecordError: pandas is not installed.
@@ -88,9 +88,9 @@ def read_properties(*paths: Path | str) -> Properties:
     """Read properties and convert them to atomic units.
 
     Args:
-        paths: one file, or the files of a continued run in their order. A continued run that
-            i-PI appended to the same file is one file. i-PI writes no header when it continues,
-            so a file without header has the columns of the one before.
+        paths: one file, or the files of a continued run in their order. A run that i-PI
+            continued in the same file is one file. i-PI writes no header when it continues, so a
+            file without a header has the columns of the previous one.
 
     Raises:
         RecordError: a file is missing, has no header, or has a line that cannot be read.
@@ -139,7 +139,7 @@ def has_header(line: str) -> bool:
 
 
 def _pieces(paths: Sequence[Path]) -> Iterator[tuple[Path, int, list[str]]]:
-    """Yield path, number of the first line and lines of each part with at most one header.
+    """Yield path, number of the first line, and lines of each part, which has at most one header.
 
     A file that was joined from others has several headers, each with its own units.
     """
@@ -215,7 +215,7 @@ def _one_history(values: dict[str, Array], paths: Sequence[Path]) -> dict[str, A
     if order is None:
         if len(paths) > 1:
             raise RecordError(
-                f"{paths[0]}: has neither step nor time, so that continued runs cannot be joined; "
+                f"{paths[0]}: has neither step nor time, so continued runs cannot be joined; "
                 "add step to <properties>"
             )
         return values

@@ -27,7 +27,7 @@ class Kind:
 
     Attributes:
         name: name of the observable.
-        shape: shape of one step and bead.
+        shape: shape at one step and bead.
         units: factors to atomic units, by unit.
         of_ase: unit in extended xyz.
     """
@@ -49,8 +49,8 @@ class Source:
         key: name of the extra, of the property, or of the entry or column of extended xyz.
         unit: unit of its numbers; empty if the file or the program that wrote it determines it.
         path: extras, properties or a trajectory of i-PI, extended xyz, or a table of numbers with
-            a line for each step; without bead and ending for the files of all beads. None to
-            search with the prefix of the run.
+            a line for each step; without bead and file extension for the files of all
+            beads. None to search with the prefix of the run.
     """
 
     key: str
@@ -87,7 +87,7 @@ def read_series(path: Path, source: Source, kind: Kind) -> Series:
         raise RecordError(f"{path}: gives its units itself; leave out --unit {source.unit}")
     if not source.unit and unit is not None and source.key != kind.name:
         logger.warning(
-            "%s: gives no unit of %s; %s is assumed, --unit sets another", path, source.key, unit
+            "%s: gives no unit of %s; %s is assumed; --unit sets another", path, source.key, unit
         )
     scale = 1.0 if unit is None else kind.units[source.unit or unit]
     if values.ndim == 1 + len(kind.shape):
@@ -158,7 +158,7 @@ def _from_extended(path: Path, key: str, kind: Kind) -> tuple[Integers, Array]:
 
 
 def _can_be(entry: object, kind: Kind) -> bool:
-    """Return whether an entry has the shape of an observable, and is not boolean as ``pbc``."""
+    """Return whether an entry has the shape of an observable, and is not boolean, as ``pbc`` is."""
     array = np.asarray(entry)
     return array.shape == kind.shape and array.dtype.kind in "if"
 
@@ -168,7 +168,7 @@ def _from_table(path: Path, kind: Kind) -> tuple[Integers, Array]:
         table = np.loadtxt(path, ndmin=2)
     except ValueError as error:
         raise RecordError(
-            f"{path}: holds neither extras or properties of i-PI, nor extended xyz, nor a table "
+            f"{path}: holds neither extras nor properties of i-PI, nor extended xyz, nor a table "
             f"of numbers: {error}"
         ) from error
     n_columns = int(np.prod(kind.shape))

@@ -1,7 +1,7 @@
 """Read structure files of all formats as i-PI reads them.
 
-These are xyz with a comment of i-PI, extended xyz with labels of i-PI, checkpoints and RESTART, and
-PDB with units of i-PI; everything else is read by ASE. The first of several frames is read, as i-PI
+The formats of i-PI are xyz with its comment, extended xyz with its labels, checkpoints and RESTART,
+and PDB with its units; everything else is read by ASE. The first of several frames is read, as i-PI
 does for its first bead.
 
 Source:
@@ -88,10 +88,10 @@ def read_content(path: Path) -> Content:
 
 
 def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
-    """Read all structures of a file, with all data that ASE finds besides.
+    """Read all structures of a file, with all other data that ASE finds.
 
-    xyz with labels of i-PI (``D``, ``O18``) is read as by :func:`read_content`, with any number of
-    atoms in each frame; everything else by ASE alone.
+    xyz with labels of i-PI (``D``, ``O18``) is read as :func:`read_content` does, with any number
+    of atoms in each frame; everything else is read by ASE alone.
 
     Args:
         path: path of the file.
@@ -115,7 +115,7 @@ def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
         raise
     except Exception as error:  # ASE's readers raise anything
         raise ConfigError(
-            f"{path}: ASE cannot read structures from it, {n_read} were read before: {error}"
+            f"{path}: ASE cannot read structures from it beyond the first {n_read}: {error}"
         ) from error
 
 
@@ -153,7 +153,9 @@ def _frames(path: Path) -> Generator[tuple[int, str, list[str]], None, None]:
         while first or number == 1:
             if not first.isdecimal() or int(first) == 0:
                 which = "first line of an xyz file" if number == 1 else f"line {number}"
-                raise ConfigError(f"{path}: the {which} is the number of atoms, not {first[:40]!r}")
+                raise ConfigError(
+                    f"{path}: the {which} must be the number of atoms, not {first[:40]!r}"
+                )
             comment = file.readline().rstrip("\n") + "\n"
             lines = [line.rstrip("\n") + "\n" for line in islice(file, int(first))]
             if len(lines) < int(first):
@@ -185,7 +187,7 @@ def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Cont
     has_unit = re.search(r"\b(?!cell\b|CELL\b)\w+\{", comment) is not None
     if not has_unit or ("CELL" in comment and "cell{" not in comment):
         logger.warning(
-            "%s names no unit of its %s, so it is bohr, as for i-PI; if that is not so, write "
+            "%s names no unit of its %s, so bohr is assumed, as in i-PI; if that is wrong, write "
             "positions{angstrom} cell{angstrom} into its second line",
             path,
             "cell" if has_unit else "positions",
@@ -194,13 +196,13 @@ def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Cont
         comment = f"positions{{atomic_unit}} {comment}"
     parsed = parse_frame(comment, lines, f"{path}:{line}")
     if parsed.quantity not in POSITION_QUANTITIES:
-        raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another structure")
+        raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another file")
     cell = np.zeros((3, 3)) if parsed.cell is None else parsed.cell
     return Content(parsed.numbers, parsed.values, cell, PERIODIC if cell.any() else MOLECULE)
 
 
 def _read_checkpoint(path: Path) -> Content:
-    """Read the first bead of the first system, with those classes of i-PI alone."""
+    """Read the first bead of the first system, using only the classes of i-PI for these."""
     from ipi.inputs.beads import InputBeads
     from ipi.inputs.cell import InputCell
     from ipi.utils.io.inputs.io_xml import xml_parse_file
@@ -215,8 +217,8 @@ def _read_checkpoint(path: Path) -> Content:
         raise ConfigError(f"{path}: cannot be read as XML: {error}") from error
     if "beads" not in tags or "cell" not in tags:
         raise ConfigError(
-            f"{path}: has no <beads> and <cell>, so it is an input and no checkpoint; name the "
-            "file of its <initialize>, or a RESTART"
+            f"{path}: has no <beads> and <cell>, so it is an input, not a checkpoint; name the "
+            "file in its <initialize>, or a RESTART"
         )
     beads, cell = InputBeads(), InputCell()
     beads.parse(tags["beads"])

@@ -32,7 +32,7 @@ def make_systems(root: ET.Element) -> Iterator[ET.Element]:
     """Yield each ``<system>`` of an input, and one for each instance of its templates, in order.
 
     Args:
-        root: tag ``<simulation>``; it is not changed.
+        root: the ``<simulation>`` tag; it is not changed.
     """
     yield from root.findall("system")
     for template in root.findall("system_template"):

@@ -1,7 +1,7 @@
-"""Read masses, temperature and beads of a run from i-PI's input, checkpoints and RESTART.
+"""Read the masses, temperature and beads of a run from i-PI's input, checkpoints and RESTART.
 
-A RESTART and a checkpoint hold the masses of all atoms; an input holds masses that differ from
-i-PI's table of labels.
+A RESTART and a checkpoint hold the masses of all atoms; an input holds those that differ
+from i-PI's table of labels.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/{beads,initializer,system,ensembles}.py``, ``init_stage1`` in
@@ -46,7 +46,7 @@ THERMOSTATTED: Final = frozenset({"nvt", "npt", "nst", "sc", "scnpt", "nvt-cc"})
 KEEP: Final = "keep RESTART or a checkpoint of the run, which holds its masses, beside its outputs"
 
 SAME_TEMPERATURE: Final = 0.005
-"""Largest relative difference between roundings of one temperature (298 and 298.15 K)."""
+"""Largest relative difference between roundings of one temperature, such as 298 and 298.15 K."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class System:
 
     @property
     def starts(self) -> list[Path]:
-        """Return the files that ``<initialize>`` names and that are there; they may hold masses."""
+        """Return the files that ``<initialize>`` names and that exist; they may hold masses."""
         tags = [
             *self.element.findall("initialize/file"),
             *(m for m in self.element.findall("initialize/masses") if m.get("mode") != "manual"),
@@ -117,8 +117,8 @@ class System:
         if written != labels:
             raise ConfigError(
                 f"{self.path}: holds {len(written)} atoms {' '.join(written[:4])} ..., but the run "
-                f"has {len(labels)} atoms {' '.join(labels[:4])} ...: it is of another run and not "
-                "used; remove it from the folder"
+                f"has {len(labels)} atoms {' '.join(labels[:4])} ...: it is from another run, and "
+                "is not used; remove it from the folder"
             )
         return array_of(self.element.find("beads/m"))
 
@@ -174,7 +174,7 @@ def find_systems(prefix: Path) -> list[System]:
 
 
 def read_systems(path: Path) -> list[System]:
-    """Read all systems of an input or of a checkpoint, also those of a ``<system_template>``.
+    """Read all systems of an input or of a checkpoint, including those of a ``<system_template>``.
 
     Raises:
         ConfigError: it is missing, is not XML, or is invalid.
@@ -212,14 +212,14 @@ def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | Non
     Args:
         systems: result of :func:`find_systems`.
         quantity: ``v_centroid`` or ``velocities``. Those of P beads have P times the temperature,
-            and a file does not show whether it holds one bead of several.
+            but a file does not show whether it holds one bead of several.
     """
     is_thermal = quantity == "v_centroid" or all(one.n_beads == 1 for one in systems)
     return ensemble_temperature(systems) if is_thermal else None
 
 
 def is_same_temperature(found: Array | float, temperature: float) -> NDArray[np.bool_]:
-    """Return whether temperatures agree within the roundings of one.
+    """Return whether temperatures agree to within rounding.
 
     Args:
         found: temperatures in any unit, shape ``(...)``.
@@ -256,7 +256,7 @@ def _read_system(path: Path, output: ET.Element, number: int, tag: ET.Element) -
 
 
 def _read_masses(mode: str, path: Path) -> Array:
-    """Return masses as i-PI does: from ASE's column or elements, else from its own table."""
+    """Return masses as i-PI does: from ASE's column or elements, or else from its own table."""
     if mode == "ase":
         import ase.io
 

@@ -50,7 +50,7 @@ def attribute_of(tag: ET.Element, name: str, default: str) -> str:
 
 
 def text_of(parent: ET.Element, tag: str, default: str) -> str:
-    """Return the text of a tag below another one."""
+    """Return the text of a tag below its parent, or the default without it."""
     found = parent.find(tag)
     return default if found is None or not found.text else found.text.strip()
 
@@ -87,7 +87,7 @@ def find_output(root: ET.Element) -> ET.Element:
 
 
 def checkpoint_names(output: ET.Element) -> tuple[str, ...]:
-    """Return ``filename`` of all ``<checkpoint>`` of ``<output>``, without its prefix."""
+    """Return the ``filename`` of each ``<checkpoint>`` in ``<output>``, without its prefix."""
     return tuple(attribute_of(tag, "filename", "restart") for tag in output.findall("checkpoint"))
 
 

@@ -1,4 +1,4 @@
-"""Read ``<trajectory>`` files of i-PI: positions, velocities, forces, of beads or centroids."""
+"""Read ``<trajectory>`` files of i-PI: positions, velocities and forces of beads or centroids."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Trajectory:
         quantity: see :class:`Frame`.
         numbers: shape ``(n_atoms,)``, atomic numbers.
         values: ``[step, atom, 3]`` or ``[step, bead, atom, 3]``, atomic units.
-        cells: ``[step, 3, 3]``, bohr, lattice vectors are rows; NaN without cell.
+        cells: ``[step, 3, 3]``, bohr, lattice vectors are rows; NaN without a cell.
         labels: see :class:`Frame`.
         masses: masses of the first frame, see :class:`Frame`.
     """
@@ -72,7 +72,7 @@ class Trajectory:
 
 
 class TrajectoryReader:
-    """Reads the frames of a trajectory one by one; they stay in their files until then.
+    """Reads the frames of a trajectory one by one; until then they stay in their files.
 
     Attributes:
         bead: bead of the frames, unless the comments name several beads.
@@ -130,7 +130,7 @@ class TrajectoryReader:
             first = self._places[0]
             raise RecordError(
                 f"{first.path}: has {counts.max()} frames of step {steps[counts.argmax()]}, such "
-                "as beads or images, where one at each step is needed; give files of single beads"
+                "as beads or images, but one at each step is needed; give files of single beads"
             )
 
     def select(self, steps: Integers) -> TrajectoryReader:
@@ -168,7 +168,7 @@ def _check_masses(frames: Sequence[Frame], places: Sequence[FrameLocation]) -> N
     for frame, place in zip(frames, places, strict=True):
         if first is not frame.masses and not np.array_equal(first, frame.masses):  # type: ignore
             raise RecordError(
-                f"{place.path}:{place.line}: the column masses differs from that of the first "
+                f"{place.path}:{place.line}: the masses differ from those of the first "
                 "frame; all frames need the same masses"
             )
 
@@ -185,7 +185,7 @@ def open_trajectory(
         paths: one file (xyz or extxyz, any units that i-PI writes), or the files of a continued
             run in their order.
         bead: bead of the frames.
-        columns: columns of extended xyz of other programs; the first one that exists is read
+        columns: columns of extended xyz from other programs; the first one that exists is read
             instead of positions, in its own unit.
 
     Raises:
@@ -193,7 +193,7 @@ def open_trajectory(
     """
     places = [place for path in paths for place in find_frames(Path(path))]
     if not places:
-        raise RecordError(f"{', '.join(map(str, paths))}: has no whole frame")
+        raise RecordError(f"{', '.join(map(str, paths))}: has no complete frame")
     return TrajectoryReader(_keep_history(places, Path(paths[0])), bead, columns)
 
 
@@ -214,7 +214,7 @@ def open_beads(*bases: Path | str) -> list[TrajectoryReader]:
     """Find the frames of all beads, at the steps that are common to all of them.
 
     Args:
-        bases: path without bead and ending, such as ``simulation.pos`` for
+        bases: path without bead and file extension, such as ``simulation.pos`` for
             ``simulation.pos_0.xyz``, ...; several for a run that was continued elsewhere.
 
     Raises:
@@ -240,7 +240,7 @@ def open_beads(*bases: Path | str) -> list[TrajectoryReader]:
 
 
 def iterate_beads(*bases: Path | str) -> Iterator[Frame]:
-    """Yield the frames of all beads, step by step, beads in order within a step.
+    """Yield the frames of all beads, step by step, with the beads in order within each step.
 
     Args:
         bases: see :func:`open_beads`.

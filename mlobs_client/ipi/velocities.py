@@ -22,7 +22,7 @@ VELOCITY_OUTPUTS: Final = ("v_centroid", "velocities")
 """Trajectories of i-PI; the mean velocity of all beads is the velocity of the centroid."""
 
 COLUMNS: Final = ("velocities", "velocity", "velo", "vel")
-"""Names of columns of extended xyz in other programs."""
+"""Names of the columns of velocities in extended xyz from other programs."""
 
 MOMENTA: Final = "momenta"
 """Column that ASE writes in place of velocities."""
@@ -38,7 +38,7 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
     """Read velocities, as ``[step, atom, 3]``, bohr/atu, averaged over beads if there are several.
 
     Args:
-        path: a trajectory of i-PI, the name of all its beads, or extended xyz with a column of
+        path: a trajectory of i-PI, the path that its beads share, or extended xyz with a column of
             velocities, or of momenta as ASE writes them.
         source: name and unit of this column; if the name is empty, one of :data:`COLUMNS`, else
             :data:`MOMENTA`, is read.
@@ -62,7 +62,7 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
         unit = source.unit or "angstrom/fs"
         if not source.unit:
             logger.warning(
-                "%s: gives no unit of velocities; %s is assumed, --unit sets another", path, unit
+                "%s: gives no unit of velocities; %s is assumed; --unit sets another", path, unit
             )
         return replace(found, quantity="velocities", values=found.values * VELOCITY_UNITS[unit])
     if found.quantity not in VELOCITY_OUTPUTS:
@@ -73,7 +73,7 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
 
 
 def _from_momenta(path: Path, found: Trajectory) -> Trajectory:
-    """Divide momenta of ASE by the masses of ASE: from the column, else from the elements."""
+    """Divide ASE's momenta by ASE's masses: from the column, or else from the elements."""
     from ase.data import atomic_masses, chemical_symbols
 
     masses, origin = found.masses, "the column masses"
@@ -86,7 +86,7 @@ def _from_momenta(path: Path, found: Trajectory) -> Trajectory:
             )
     if not (np.isfinite(masses).all() and (masses > 0.0).all()):
         raise RecordError(f"{path}: momenta need masses; the column has {masses.min() / DALTON} u")
-    logger.warning("%s: velocities are its momenta, in ASE's unit, by %s", path, origin)
+    logger.warning("%s: velocities are its momenta, in ASE's unit, divided by %s", path, origin)
     values = found.values * _OF_ASE / masses[:, None]
     return replace(found, quantity="velocities", values=values, masses=masses)
 

@@ -37,9 +37,9 @@ class Parsed:
         quantity: "positions", "velocities", "forces", ... as in i-PI's input.
         numbers: shape ``(n_atoms,)``, atomic numbers.
         values: shape ``(n_atoms, 3)``, atomic units.
-        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without cell.
+        cell: shape ``(3, 3)``, bohr, lattice vectors are rows; None without a cell.
         labels: labels of the atoms in the file, such as ``D`` or ``O18``, which imply masses.
-        masses: shape ``(n_atoms,)``, electron masses, from a column of extended xyz; else None.
+        masses: shape ``(n_atoms,)``, electron masses, from a column of extended xyz, or None.
     """
 
     quantity: str
@@ -57,7 +57,7 @@ def parse_frame(comment: str, lines: list[str], where: str, columns: Sequence[st
         comment: second line of the frame.
         lines: one line for each atom.
         where: file and line, for error messages.
-        columns: columns of extended xyz of other programs; the first one that exists is read. Its
+        columns: columns of extended xyz from other programs; the first one that exists is read. Its
             unit is unknown, so it is not converted, and the quantity is "column NAME".
 
     Raises:
@@ -167,7 +167,7 @@ def read_atoms(comment: str, lines: list[str]) -> Atoms:
 
 
 def _with_elements(comment: str, lines: list[str]) -> list[str]:
-    """Replace labels of i-PI by elements, since ASE knows no others."""
+    """Replace labels of i-PI by elements, since ASE knows only those."""
     from ase.data import atomic_numbers
 
     column = _species_column(comment)

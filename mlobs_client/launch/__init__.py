@@ -3,12 +3,12 @@
 ``local`` sets up a run: ``address`` and ``socket_folders`` free what dead servers left behind,
 ``checkpoints`` finds what a run continues from, ``relay`` connects clients on other machines,
 ``drivers`` reads command lines of other programs, ``folder`` allows one run at a time,
-``parent_death_signal`` ends i-PI with its run, ``exit_file`` with a RESTART, and ``signals`` are
-collected. ``supervision`` watches i-PI and the clients: ``service`` names them, ``places`` assigns
-them to GPUs and nodes, ``input_files`` and ``stamps`` notice that files have changed, ``processes``
-are child processes with a log, ``ending`` reads how i-PI ended, ``progress`` follows its outputs,
-``heartbeat`` finds a run that hangs, and ``crashes`` counts crashed clients. ``slurm`` writes job
-scripts.
+``parent_death_signal`` ends i-PI with its run, ``exit_file`` ends it with a RESTART, and
+``signals`` collects signals. ``supervision`` watches i-PI and the clients: ``service`` names them,
+``places`` assigns them to GPUs and nodes, ``input_files`` and ``stamps`` notice that files have
+changed, ``processes`` starts child processes with a log, ``ending`` reads how i-PI ended,
+``progress`` follows its outputs, ``heartbeat`` finds a run that hangs, and ``crashes`` counts
+crashed clients. ``slurm`` writes job scripts.
 """
 
 import lazy_loader

@@ -59,7 +59,7 @@ def sockets_of_run(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Soc
 
 
 def is_listening(ipi: IpiInput) -> bool:
-    """Return whether i-PI listens at the addresses of all its sockets."""
+    """Return whether i-PI listens on the addresses of all its sockets."""
     return all(_is_open(ff, ipi.sockets_prefix) for ff in ipi.sockets)
 
 
@@ -74,7 +74,7 @@ def _is_open(ff: Forcefield, prefix: str) -> bool:
 
 
 def free_addresses(ipi: IpiInput) -> None:
-    """Check the address of every socket; remove socket files that a dead server left.
+    """Check the address of every socket, and remove socket files that a dead server left.
 
     Raises:
         LaunchError: another process listens there, or the address cannot be used.
@@ -98,7 +98,7 @@ def _free_unix(ff: Forcefield, ipi: IpiInput) -> None:
             _remove(path, other)
             return
         except OSError as error:
-            raise LaunchError(f"i-PI cannot listen at {path}: {error}; {other}") from error
+            raise LaunchError(f"i-PI cannot listen on {path}: {error}; {other}") from error
         who = _describe_listener(probe)
     raise LaunchError(
         f"the address {ff.address!r} ({path}) is in use by {who}, perhaps the i-PI of a run that "
@@ -145,6 +145,6 @@ def _describe_port(ff: Forcefield, ipi: IpiInput, error: OSError) -> str:
             f"in {ipi.path.name} and in [socket] of the client file"
         )
     return (
-        f"i-PI cannot listen at {ff.address!r} port {ff.port}: {error.strerror or error}; "
+        f"i-PI cannot listen on {ff.address!r} port {ff.port}: {error.strerror or error}; "
         f"<address> in {ipi.path.name} must be a name or an address of this machine"
     )

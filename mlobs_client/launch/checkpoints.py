@@ -33,14 +33,14 @@ def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Ch
 
     i-PI writes RESTART when it ends cleanly; a run that was killed has its checkpoints. Files that
     are truncated, or have other outputs or forcefields, are skipped with a warning. A run that was
-    killed while it wrote its first checkpoint starts from the beginning.
+    killed while it wrote its first checkpoint starts anew.
 
     Args:
         ipi: the input of the run.
-        before: :func:`stamps_of` at the start of this run; unchanged files are of an earlier run.
+        before: :func:`stamps_of` at the start of this run; unchanged files are from an earlier run.
 
     Raises:
-        ConfigError: there are such files, but all of them are truncated, and none is the first.
+        ConfigError: there are checkpoints, but all are truncated, and none is of the first step.
     """
     found, unusable, is_early = [], [], False
     for path in _files(ipi):
@@ -55,7 +55,7 @@ def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Ch
             is_early |= path.name.endswith("_0")  # the first that is kept, of the first step
             continue
         if not _belongs(read, ipi):
-            logger.warning("%s is not used: it is not of %s", path, ipi.path)
+            logger.warning("%s is not used: it does not belong to %s", path, ipi.path)
         elif read.step > ipi.step:
             found.append((read.step, written, path))
         else:
@@ -66,7 +66,7 @@ def find_newest(ipi: IpiInput, before: Mapping[Path, Stamp] | None = None) -> Ch
     if unusable and not is_early:
         raise ConfigError(
             f"nothing to continue from: {', '.join(path.name for path in unusable)} in "
-            f"{ipi.path.parent.resolve()} cannot be read; remove that to start anew"
+            f"{ipi.path.parent.resolve()} cannot be read, and must be removed to start anew"
         )
     return None
 

@@ -28,12 +28,13 @@ class CrashCounter:
         """Count one more crash.
 
         Crashes with the same last line of output are of the same kind if the run made no step
-        between them, however long a client takes to start; errors also within :data:`WINDOW`.
+        between them, however long a client takes to start; so are repeated errors within
+        :data:`WINDOW`.
 
         Args:
             words: last line of its output.
             log: its log file.
-            n_steps: steps that the run has made; None where no output shows them.
+            n_steps: steps that the run has made; None if no output shows them.
             is_error: True if the client reported an error itself; False if it was killed.
 
         Raises:

@@ -22,7 +22,7 @@ def read_commands(commands: Sequence[str], ipi: IpiInput) -> list[list[str]]:
     """Split command lines into words, as a shell does.
 
     Args:
-        commands: command lines; ``{NAME}`` in them stands for the address of this <ffsocket>.
+        commands: command lines; ``{NAME}`` in them stands for the address of that <ffsocket>.
         ipi: the input.
 
     Raises:
@@ -37,7 +37,7 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
     except ValueError as error:
         raise LaunchError(f"--driver {command!r}: {error}") from error
     if not words:
-        raise LaunchError("--driver '': there is no program in it")
+        raise LaunchError("--driver '': it names no program")
     # with a slash, a path as seen from the folder in which the program will run
     program = ipi.path.parent.absolute() / words[0] if "/" in words[0] else words[0]
     if shutil.which(program, path=search_path()) is None:
@@ -46,7 +46,7 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
     for name in _PLACEHOLDER.findall(command):
         if name not in names:
             raise LaunchError(
-                f"--driver {command!r}: {ipi.path.name} has no <ffsocket name={name!r}>, but "
+                f"--driver {command!r}: {ipi.path.name} has no <ffsocket name={name!r}>; it has "
                 f"{', '.join(map(repr, names)) or 'none at all'}"
             )
     return words
@@ -55,7 +55,7 @@ def _read(command: str, ipi: IpiInput) -> list[str]:
 def names_all(commands: Sequence[str], ipi: IpiInput, clients: Sequence[ClientFile]) -> bool:
     """Return whether the commands name every unix socket that no client file serves.
 
-    Then no address has to be known beforehand, and runs with the same input do not interfere.
+    If so, no address has to be known beforehand, and runs with the same input do not interfere.
     """
     service = find_service(ipi, clients)
     told = {name for command in commands for name in _PLACEHOLDER.findall(command)}

@@ -1,4 +1,4 @@
-"""Read from its log how i-PI ended, since its exit status is 0 in most cases.
+"""Read from the log of i-PI how it ended, since its exit status is 0 in most cases.
 
 Source:
     i-PI 3.3.1, ``ipi/utils/softexit.py`` and ``ipi/engine/simulation.py``.
@@ -17,7 +17,7 @@ ERROR: Final = r"(?!Exception in thread)[A-Za-z_.]*(Error|Exception|Interrupt|In
 
 
 ALL_STEPS: Final = "@ SIMULATION: Exiting cleanly."
-"""i-PI's message after the last step, unless an optimization converged before."""
+"""i-PI's message after the last step, unless an optimization converged earlier."""
 
 
 class Ending(Enum):
@@ -66,7 +66,7 @@ def last_error(log: str) -> str | None:
 
 
 def find_full_disk(folder: Path) -> str:
-    """Describe why a folder cannot be written, as on a full disk; empty if it can be written."""
+    """Describe why a folder cannot be written, as on a full disk; empty if it can be."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as stream:
             stream.write(bytes(1 << 14))

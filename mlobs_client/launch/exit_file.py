@@ -52,8 +52,8 @@ def clear(folder: Path) -> None:
     path = folder / NAME
     try:
         if remove(folder):
-            logger.warning("removed %s, with which a run that was killed has ended its i-PI", path)
+            logger.warning("removed %s, with which a run that was killed had ended its i-PI", path)
     except OSError as error:
         raise LaunchError(f"{path} cannot be removed: {error.strerror}") from error
     if path.exists():
-        raise LaunchError(f"{path} would stop i-PI at once, and is not of mlobs; remove it")
+        raise LaunchError(f"{path} would stop i-PI at once, and mlobs did not make it; remove it")

@@ -1,4 +1,4 @@
-"""Keep the folder of i-PI to one run at a time, also after a run was killed."""
+"""Allow one run at a time in the folder of i-PI, even after a run was killed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def alone(folder: Path) -> Iterator[int]:
         The descriptor of the lock. i-PI inherits it, since it may outlive us.
 
     Raises:
-        LaunchError: another run works there, or a user's EXIT would end i-PI at once.
+        LaunchError: another run works there, or a user's EXIT file would end i-PI at once.
     """
     wait_for_rest(folder)
     with hold(folder / LOG) as lock:
@@ -65,13 +65,13 @@ def wait_for_rest(folder: Path) -> None:
         if time.monotonic() - begun > PATIENCE:
             raise LaunchError(f"{who}, and has not ended in {PATIENCE:g} s; run: kill -9 {pids}")
         if not is_said:
-            logger.warning("%s: waiting for its end", who)
+            logger.warning("%s: waiting for it to end", who)
             is_said = True
         time.sleep(POLL_INTERVAL)
 
 
 def _are_rest(holders: Mapping[int, int]) -> bool:
-    """Return whether all of them inherited the lock from a process that has ended."""
+    """Return whether all holders of the lock inherited it from a process that has ended."""
     takers = set(holders.values())
     return bool(holders) and min(takers) > 0 and not takers & set(holders)
 
@@ -79,8 +79,8 @@ def _are_rest(holders: Mapping[int, int]) -> bool:
 def _refusal(folder: Path, holders: Mapping[int, int]) -> LaunchError:
     owners = [pid for pid in holders if pid in holders.values()]
     who = f"another 'mlobs run' (process {owners[0]})" if owners else "another process"
-    where = "" if owners else ", perhaps on another machine or of another user"
+    where = "" if owners else ", perhaps on another machine or as another user"
     return LaunchError(
-        f"{who} is running in {folder.resolve()}{where}; wait for the end, or copy the inputs to a "
-        "folder of their own"
+        f"{who} is running in {folder.resolve()}{where}; wait until it ends, or copy the inputs to "
+        "a folder of their own"
     )

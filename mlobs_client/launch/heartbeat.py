@@ -1,4 +1,4 @@
-"""Notice when a run makes no more steps."""
+"""Notice when a run stops making steps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ class Heartbeat:
     """Notices that a step is overdue.
 
     Args:
-        patience: time without a step, s; None: 20 times the longest interval between two steps so
-            far, and at least 300 s; unlimited before the second step, whose duration is unknown.
+        patience: longest time without a step, s; None for 20 times the longest interval between
+            two steps so far, but at least 300 s, and no limit before the second step, whose
+            duration is unknown.
     """
 
     def __init__(self, patience: float | None = None) -> None:
@@ -36,7 +37,7 @@ class Heartbeat:
         self._n_steps += 1
 
     def reset_timer(self) -> None:
-        """Restart the timer after a delay that was to be expected."""
+        """Restart the timer after an expected delay."""
         self._since = time.monotonic()
 
     @property

@@ -1,4 +1,4 @@
-"""Refuse to restart a client after its files have changed: it would give other forces."""
+"""Refuse to restart a client after its files have changed: it would give different forces."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class InputFiles:
         """
         for file in self._files:
             if not file.path.exists():
-                raise LaunchError(f"{file.path} is gone, and no client can start; put it back")
+                raise LaunchError(f"{file.path} is gone, so no client can start; put it back")
             if stamp(file.path) != file.stamp and digest(file.path) != file.sha256:
                 raise LaunchError(
-                    f"{file.path} is another file than at the start of this run, and a client "
-                    "that starts now would give other numbers; put the first one back"
+                    f"{file.path} has changed since the start of this run, and a client that "
+                    "starts now would give different numbers; put the original back"
                 )

@@ -36,18 +36,18 @@ def run(
     """Run i-PI and its clients until it ends, or until SIGINT or SIGTERM.
 
     Logs are ``i-pi.log`` and ``NAME-K.log`` beside the input. A client that dies is started
-    again, but not if it never reached the server, nor without end after the same error. When i-PI
+    again, but not if it never reached the server, and not forever after the same error. When i-PI
     dies, all clients are ended within two seconds.
 
     Args:
         ipi: the input.
         clients: the client files of its forcefields.
-        report: called about every second.
+        report: called about once a second.
         options: see :class:`~mlobs_client.launch.options.RunOptions`.
 
     Raises:
         LaunchError: another run works in the folder, an address is in use, a client cannot work,
-            or i-PI failed; the text has the reason and the log.
+            or i-PI failed; the message names the reason and the log.
         ModelError: i-PI would load models that are not trusted.
     """
     require_trusted_input(ipi, ipi.path.parent)
@@ -71,7 +71,7 @@ def run(
     ):
         free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
         if ipi.step == 0:
-            set_aside(ipi, "of an earlier run")
+            set_aside(ipi, "from an earlier run")
         drivers = name_drivers(commands, ipi, sockets.prefix, files)
         mpi_clients = clients if ipi.is_mpi_job else ()
         server = Server(sockets.prefix, (lock, *sockets.locks), mpi_clients, drivers)
@@ -93,7 +93,7 @@ def _relay(ipi: IpiInput, prefix: str, options: RunOptions) -> Iterator[Relay | 
     with opened(Relay(host, [ff.address for ff in ipi.sockets], prefix), ipi.path.parent) as relay:
         if options.listen is None and relay.rendezvous.host.startswith("127."):
             logger.warning(
-                "%s is %s, which no other machine reaches; name an address that they do: --listen",
+                "%s is %s, which other machines cannot reach; give one that they can with --listen",
                 host,
                 relay.rendezvous.host,
             )

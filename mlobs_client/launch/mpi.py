@@ -33,7 +33,7 @@ def check(ipi: IpiInput, clients: Sequence[ClientFile]) -> None:
         )
     if not (ipi.path.parent / PLUG_IN).exists():
         raise LaunchError(
-            f"{ipi.path.parent / PLUG_IN} is missing, which the drivers of <ffmpi> need; "
+            f"{ipi.path.parent / PLUG_IN} is missing, but the drivers of <ffmpi> need it; "
             "'mlobs init ffmpi' writes it"
         )
     find_program("mpirun", PACKAGE)

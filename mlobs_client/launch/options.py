@@ -19,14 +19,14 @@ class RunOptions:
     """Options of a run.
 
     Attributes:
-        others_serve: sockets without a client file are served by other programs.
+        others_serve: True if other programs serve the sockets without a client file.
         drivers: command lines of such programs, which are started and ended with the run;
-            ``{NAME}`` in them is the address of this <ffsocket>.
-        srun: clients are started by Slurm, on the nodes of the current allocation.
-        listen: name or IPv4 address of this machine where clients on other machines connect; with
-            ``srun`` the name of this machine by default.
+            ``{NAME}`` in them is the address of that <ffsocket>.
+        srun: True if Slurm starts the clients, on the nodes of the current allocation.
+        listen: name or IPv4 address of this machine to which clients on other machines connect;
+            with ``srun``, the name of this machine by default.
         max_temperature: temperature above which the run is stopped, K.
-        stall: time without a step after which all clients are restarted, s; None: the default of
+        stall: time without a step after which all clients are restarted, s; None for the default of
             :class:`~mlobs_client.launch.heartbeat.Heartbeat`.
     """
 

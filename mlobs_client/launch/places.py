@@ -18,11 +18,11 @@ CHOSEN: Final = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Placement:
-    """A GPU or a node, as a client is started there.
+    """A GPU or a node on which a client is started.
 
     Attributes:
-        words: words that stand before its command.
-        environment: variables that are added to the environment.
+        words: words that precede the command of the client.
+        environment: variables that are added to its environment.
     """
 
     words: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Placement:
 
 
 def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
-    """Distribute the GPUs of this machine over the clients with ``device = "cuda"``.
+    """Distribute the GPUs of this machine among the clients with ``device = "cuda"``.
 
     Args:
         files: the client file of each process, by its name.

@@ -21,8 +21,8 @@ SRUN: Final = "srun: "  # how the lines of srun begin
 class Child:
     """A process that we started; its output is appended to a log file.
 
-    It has a session of its own, so that Ctrl-C in the terminal reaches this process alone: the
-    order in which i-PI and its clients end matters.
+    It has a session of its own, so that Ctrl-C in the terminal reaches only our own process:
+    the order in which i-PI and its clients end matters.
 
     Args:
         name: name of the process in messages.
@@ -30,7 +30,7 @@ class Child:
         folder: its working directory.
         environment: variables that are added to the environment.
         inherited: descriptors of files that it keeps open.
-        with_group: whether signals go to all processes that it started, too, as a shell needs it.
+        with_group: whether signals also go to all processes that it started, as a shell needs.
 
     Attributes:
         name: name of the process in messages.
@@ -74,7 +74,7 @@ class Child:
 
     @property
     def status(self) -> int | None:
-        """Exit status, minus the signal that killed it, or None while it runs."""
+        """Exit status, or minus the signal that killed it; None while it runs."""
         return self._process.poll()
 
     def wait(self, seconds: float) -> bool:
@@ -103,7 +103,7 @@ class Child:
             os.killpg(self.pid, number)
 
     def said(self) -> str:
-        """Return its output since its start, or the end of a long output."""
+        """Return its output since it was started, or the end of a long output."""
         with self.log.open("rb") as stream:
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(self._begin, end - TAIL))

@@ -59,13 +59,13 @@ class Status:
 class Progress:
     """Reads the first ``<properties>`` with a step, and the extras ``energy_spread``.
 
-    With several systems, these are the step that all have made, and the highest temperature and
-    spread.
+    With several systems, these are the last step that all have made, and the highest temperature
+    and spread.
 
     Args:
         ipi: the input.
-        reads_old: whether to read existing files; else they count as those of an earlier run until
-            they change.
+        reads_old: whether to read existing files; otherwise they count as those of an earlier
+            run until they change.
     """
 
     def __init__(self, ipi: IpiInput, *, reads_old: bool = False) -> None:
@@ -138,7 +138,7 @@ def _beads(base: Path) -> list[Path]:
 
 
 def _highest(values: Iterable[float | None]) -> float | None:
-    """Return the maximum; NaN if any is: a system that has exploded must be seen."""
+    """Return the maximum, or NaN if there is any: a system that has exploded must be seen."""
     known = [value for value in values if value is not None]
     return float(np.max(known)) if known else None
 

@@ -1,9 +1,9 @@
 """Connect clients on other nodes to i-PI, through a port that checks a password.
 
-i-PI itself listens at unix sockets in a folder that only its owner can enter. So its protocol,
+i-PI itself listens on unix sockets in a folder that only its owner can enter. So its protocol,
 which has no authentication, is not exposed to the network; the input needs no ports; and a client
-that is killed, or disconnected within a message, resets its connection to the relay only, which
-then closes the one to i-PI in order. (i-PI 3.3.1 waits without end after a connection was reset.)
+that is killed, or disconnected within a message, resets only its connection to the relay, which
+then closes the one to i-PI properly. (i-PI 3.3.1 waits forever after a connection has been reset.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Relay:
     """Listens for clients, in threads of its own.
 
     Args:
-        host: name or IPv4 address of this machine, where clients reach it.
+        host: name or IPv4 address of this machine, at which clients reach it.
         addresses: addresses of i-PI's unix sockets.
         prefix: string that i-PI puts before them.
 
@@ -45,7 +45,7 @@ class Relay:
         rendezvous: address and password for clients.
 
     Raises:
-        LaunchError: this machine cannot listen there.
+        LaunchError: this machine cannot listen on the address.
     """
 
     def __init__(self, host: str, addresses: Iterable[str], prefix: str) -> None:
@@ -66,7 +66,7 @@ class Relay:
         if ipaddress.ip_address(address).is_unspecified:
             self._door.close()
             raise LaunchError(
-                f"--listen {host} would be all networks of this machine; name one of its addresses"
+                f"--listen {host} means all networks of this machine; name one of its addresses"
             )
         self.rendezvous = Rendezvous.invent(secrets.token_hex(6), address, port)
         threading.Thread(target=self._receive_clients, daemon=True).start()
@@ -81,7 +81,7 @@ class Relay:
         self.drop_all()
 
     def drop_all(self) -> None:
-        """Close all connections; i-PI hands structures without an answer to other clients."""
+        """Close all connections; i-PI hands structures without a reply to other clients."""
         with self._lock:
             for client in self._clients:
                 with contextlib.suppress(OSError):
@@ -150,7 +150,7 @@ class Relay:
 
 @contextlib.contextmanager
 def opened(relay: Relay, folder: Path) -> Iterator[Relay]:
-    """Write the rendezvous file into this folder; close the relay in the end.
+    """Write the rendezvous file into this folder; close the relay at the end.
 
     Raises:
         LaunchError: the file cannot be written.
@@ -182,8 +182,8 @@ def _say(client: socket.socket, line: str) -> None:
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
     """Forward bytes until the source closes, then shut down the target.
 
-    Bytes that the target does not accept any more are still read: to close a socket with unread
-    bytes resets the connection.
+    Bytes that the target no longer accepts are still read: closing a socket with unread bytes
+    resets the connection.
     """
     is_taken = True
     while data := _receive(source):

@@ -47,7 +47,7 @@ def find_counting(ipi: IpiInput, files: Mapping[str, ClientFile]) -> frozenset[s
 
 
 def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve: bool) -> None:
-    """Refuse a run in which i-PI would wait for a client without end.
+    """Refuse a run in which i-PI would wait for a client forever.
 
     Raises:
         LaunchError: no client file serves a socket.
@@ -61,8 +61,8 @@ def check_service(ipi: IpiInput, clients: Sequence[ClientFile], *, others_serve:
         if ff.name not in service or service[ff.name].n_processes == 0:
             raise LaunchError(
                 f"no client would serve <ffsocket name='{ff.name}'> ({ff.mode} {ff.address!r}), "
-                "and i-PI would wait forever; give its client file too, with -n 1 or more, or say "
-                "--others-serve if another program does"
+                "and i-PI would wait forever; give its client file as well, with -n 1 or more, or "
+                "--others-serve if another program serves it"
             )
 
 
@@ -75,7 +75,7 @@ def check_relayed(ipi: IpiInput) -> None:
     for ff in ipi.sockets:
         if ff.mode != "unix":
             raise LaunchError(
-                f"<ffsocket name='{ff.name}'> has mode='{ff.mode}': for clients on other machines "
-                "i-PI listens to its own machine only, and the rest is ours; write mode='unix' in "
+                f"<ffsocket name='{ff.name}'> has mode='{ff.mode}': only unix sockets can be "
+                "relayed to clients on other machines; write mode='unix' in "
                 f"{ipi.path.name} and in [socket] of the client file"
             )

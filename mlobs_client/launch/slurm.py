@@ -63,8 +63,8 @@ class Job:
         cpus: cores per task.
         gpus: GPUs per node.
         nodes: number of nodes.
-        tasks: one on one node, for i-PI and all clients; on several nodes one for i-PI and one for
-            each client.
+        tasks: number of tasks; on one node, one for i-PI and all clients, and on several nodes,
+            one for i-PI and one for each client.
         options: further options of ``sbatch``, for example ``--partition=long``.
     """
 
@@ -170,7 +170,7 @@ def write(path: Path, text: str) -> bool:
         return False
     if before is not None:
         raise ConfigError(
-            f"{path} is there already, and would be another job now; submit it as it is "
+            f"{path} exists already, and would be a different job now; submit it as it is "
             f"({how_to_submit(path)}), or remove it"
         )
     with replacing(path, 0o777, error=LaunchError) as draft:
@@ -187,7 +187,7 @@ def submit(path: Path) -> str:
     """Submit a script to Slurm; return the job ID.
 
     Raises:
-        LaunchError: sbatch is not on the PATH, or refuses the script, with its own message.
+        LaunchError: sbatch is not on the PATH, or refuses the script; the error has its message.
     """
     try:
         done = subprocess.run(

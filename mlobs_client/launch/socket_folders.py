@@ -1,6 +1,6 @@
 """Make a folder for the sockets of one run, and remove those that killed runs have left.
 
-Each has a locked file for as long as a ``mlobs run`` or an i-PI works with it, however these end.
+Each has a locked file for as long as a ``mlobs run`` or an i-PI works with it, however they end.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
 
 
 def is_new(path: Path, before: Mapping[Path, Stamp]) -> bool:
-    """Return whether a file exists, and has changed since.
+    """Return whether a file exists and has changed since its earlier stamp.
 
     Args:
         path: path of the file.

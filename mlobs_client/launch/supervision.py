@@ -57,7 +57,7 @@ class Supervision:
         places: GPU or node of each process, by its name.
         options: options of the run.
         server: the way in which i-PI is started.
-        relay: listens for clients on other machines; None without.
+        relay: listens for clients on other machines; None without them.
 
     Raises:
         LaunchError: i-PI cannot be started.
@@ -222,8 +222,8 @@ class Supervision:
     def _is_missed(self, name: str, client: Child) -> bool:
         """Return whether a client has ended before i-PI.
 
-        i-PI sends EXIT when it ends, but also to a client that did not answer within its
-        <timeout>, and continues without it.
+        i-PI sends EXIT when it ends, but also to a client that did not reply within its
+        <timeout>; it then continues without that client.
         """
         if client.status != 0:
             return True
@@ -259,8 +259,8 @@ class Supervision:
             set_aside(self._ipi, "from after the explosion", beyond=self._last_cool)
             raise LaunchError(
                 f"the temperature is {status.temperature:.2g} K at step {status.step}, more than "
-                f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, at "
-                f"the last frames and at {BLOWN_UP}, where it has stopped"
+                f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, "
+                f"the last frames and {BLOWN_UP}, where it stopped"
             )
         self._last_cool = status.step or self._last_cool
         self._heartbeat.beat(status.step)
@@ -270,7 +270,7 @@ class Supervision:
             self._replace_clients(silence)
 
     def _is_loading(self) -> bool:
-        """Return whether a forcefield still waits for clients, which load their models.
+        """Return whether a forcefield still waits for clients that are loading their models.
 
         Clients of other programs are known to be connected only after the first step.
         """
@@ -293,7 +293,7 @@ class Supervision:
         if self._silences.count(n_steps) >= MAX_SILENCES:
             raise LaunchError(
                 f"{words}, {MAX_SILENCES} times in a row, although all clients were replaced; see "
-                f"{self._server.log}, or allow more with --stall"
+                f"{self._server.log}, or allow more time with --stall"
             )
         logger.warning("%s: all clients are replaced; --stall sets how long to wait", words)
         self._end_clients()
@@ -311,8 +311,8 @@ class Supervision:
         if newest is None:
             return ""
         return (
-            f"; resume from {newest.path} (step {newest.step}), after you have removed the reason: "
-            "add --resume to 'mlobs run'"
+            f"; to resume from {newest.path} (step {newest.step}), remove the cause, and add "
+            "--resume to 'mlobs run'"
         )
 
     @property

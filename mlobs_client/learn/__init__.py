@@ -4,8 +4,7 @@
 makes the first prediction that determines their branches. ``networks``, ``batches``, ``objective``
 and ``fit`` train one member, ``training`` trains a committee and continues after a kill, ``files``
 writes it atomically, and ``accuracy`` compares it with labels. All numbers are in the units of
-model
-files: e, angstrom, eV.
+model files: e, angstrom, eV.
 """
 
 import lazy_loader

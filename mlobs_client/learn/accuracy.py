@@ -29,12 +29,12 @@ WORDS: Final[Mapping[str, str]] = {
     "dipole": "dipole without integer part",
     "born_charges": "Born charges without integers",
 }
-"""Names in figures and tables, for quantities that are compared in part."""
+"""Names in figures and tables, for quantities of which only a part is compared."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Labels and predictions of one observable, of all held-out structures.
+    """Labels and predictions of one observable, for all held-out structures.
 
     Attributes:
         name: name of the quantity; energies are per atom.
@@ -86,7 +86,7 @@ class Compared:
         return np.asarray(self.members.mean(axis=0))
 
     def as_json(self) -> dict[str, Any]:
-        """Return errors of the mean, by component and by class, of each member, and their spread.
+        """Return errors of the mean (by component and class) and of each member, and their spread.
 
         Tensors have no percentage of the total deviation, but percentages of their parts.
         """
@@ -120,7 +120,7 @@ class Accuracy:
     Attributes:
         compared: labels and predictions by the names of observables.
         rmse_in_quanta: error of the dipole along each lattice vector, from the structures that have
-            quanta along it; None if no structure has.
+            quanta along it; None if there are none.
         branches: branches of all dipoles; None without dipoles.
     """
 
@@ -141,7 +141,7 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
     """Compare a committee with labels.
 
     Args:
-        data_set: data set that it was trained on.
+        data_set: data set that the committee was trained on.
         networks: networks by the names of their files; they are converted in place.
     """
     evaluator = KINDS[data_set.kind].evaluator(networks)
@@ -163,7 +163,7 @@ def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accura
 
 
 def _residuals(evaluator: Evaluator, data_set: DataSet) -> Array:
-    """Return dipole labels without integer part and prediction, ``[s, m, i]``, e angstrom."""
+    """Return dipole labels minus integer part and prediction, ``[s, m, i]``, e angstrom."""
     everything = np.arange(len(data_set.labelled))
     members = _observe(evaluator, data_set, everything, "committee_dipoles")
     labels = np.array([one.single_valued_dipole for one in data_set.labelled])

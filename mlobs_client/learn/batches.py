@@ -54,7 +54,7 @@ def make_graph(
 
 
 def join(graphs: Iterable[data.AtomicData], device: str = "cpu") -> Tensors:
-    """Join graphs to the input of a network; ``place`` has the indices of the structures."""
+    """Join graphs into the input of a network; ``place`` holds the indices of the structures."""
     batch = Batch.from_data_list(list(graphs)).to_dict()
     return {name: value.to(device) for name, value in batch.items() if torch.is_tensor(value)}
 

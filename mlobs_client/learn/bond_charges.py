@@ -1,4 +1,4 @@
-r"""Predict dipoles by a simple model, to put labels on one branch before training.
+r"""Predict dipoles with a simple model, to put labels on one branch before training.
 
 If the learned part of a dipole exceeds half a quantum, the branch nearest to zero is no better
 than any other, and a network that starts from it learns noise. A model with few parameters can be
@@ -32,28 +32,31 @@ REACHES: Final = (0.4, 0.6, 0.8, 1.0)
 """Reaches of the functions f_k = (1 - (r / reach)^2)^2, in units of the cutoff."""
 
 SCALES: Final = (1.0, 3.0, 9.0)
-"""Root mean squares of the dipoles in each search, quanta."""
+"""Expected root mean square of the dipoles in each search, quanta."""
 
 KEPT: Final = (1000, 10000)
-"""Numbers of choices of branches that are followed at once: the second if the first fails."""
+"""Numbers of choices of branches that are followed at once; the second is used if the first
+fails."""
 
 N_REFINED: Final = 50
 """Number of choices of each search that are refined by least squares."""
 
 AS_GOOD: Final = 1.01
-"""Among residuals within this factor of the smallest, the smallest predictions are chosen."""
+"""Charges whose residuals are within this factor of the smallest are as good; of these, those with
+the smallest predictions are chosen."""
 
 CLEAR: Final = 0.25
-"""If no label is farther from zero, quanta, zero is the first prediction."""
+"""If no label is farther from zero than this, in quanta, zero is the first prediction."""
 
 RANDOM: Final = 1.0 / np.sqrt(12.0)
 """Root mean square residual of labels on random branches, quanta."""
 
 TELLING: Final = 0.5 * RANDOM
-"""Largest acceptable residual, quanta: if normally distributed, 5e-4 are beyond half a quantum."""
+"""Largest acceptable residual, quanta: if residuals are normally distributed, a fraction of 5e-4 of
+them exceeds half a quantum."""
 
 UNSURE: Final = 0.2
-"""Error of a label's prediction from all others, quanta, at which every 80th branch is wrong."""
+"""Error of predicting a label from all others, quanta, at which one branch in 80 is wrong."""
 
 N_PARTS: Final = 5
 """Number of parts of the structures, each of which is predicted from the others."""
@@ -69,8 +72,8 @@ class FirstPrediction(NamedTuple):
         before: root mean square of the folded labels, e angstrom.
         after: root mean square of their folded residuals, e angstrom.
         unseen: root mean square residual of labels that the charges were not fitted to, quanta; of
-            fitted labels if that exceeds :data:`TELLING`.
-        unsure: indices of labels whose branch no other label determines.
+            the fitted labels if theirs exceeds :data:`TELLING`.
+        unsure: indices of labels whose branch the other labels do not determine.
     """
 
     charges: Array
@@ -81,7 +84,7 @@ class FirstPrediction(NamedTuple):
 
     @property
     def is_decisive(self) -> bool:
-        """True if it distinguishes branches."""
+        """True if the prediction distinguishes branches."""
         return bool(self.unseen <= TELLING)
 
 
@@ -126,7 +129,7 @@ def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> 
 def _kinds(
     structure: Structure, pairs: Pairs, species: Sequence[int]
 ) -> Iterator[npt.NDArray[np.bool_]]:
-    """Yield a mask of the pairs of each two species, in one order."""
+    """Yield a mask of the pairs of every two species, in a fixed order."""
     senders, receivers = structure.numbers[pairs.senders], structure.numbers[pairs.receivers]
     for first, second in combinations(sorted(species), 2):
         yield (senders == first) & (receivers == second)
@@ -158,8 +161,8 @@ def fit_bond_charges(
         features: shape ``(n_structures, 3, n_features)``, angstrom.
         labels: shape ``(n_structures, 3)``, label - e sum N R on any branch, e angstrom.
         quanta: quanta of each structure.
-        seed: seed for the choice of structures if there are many, and for their parts.
-        start: charges from Born charges, e, shape ``(n_features,)``; None without.
+        seed: seed for choosing structures if there are many, and for dividing them into parts.
+        start: charges from Born charges, e, shape ``(n_features,)``; None if there are none.
     """
     random = np.random.default_rng([seed, 3])
     chosen = random.permutation(len(labels))[:MOST_STRUCTURES]

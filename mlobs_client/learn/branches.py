@@ -1,7 +1,7 @@
 """Put dipoles, which are known up to quanta e a, on the branch nearest to a prediction.
 
 The dipole of a periodic structure is known modulo e times its lattice vectors a. So only the
-smallest representative of a residual, label - e sum N_I R_I - prediction, has a meaning.
+smallest representative of a residual, label - e sum N_I R_I - prediction, is meaningful.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AMBIGUOUS: Final = 0.35
 """Residual above which a neighbouring branch explains a label nearly as well, quanta."""
 
 OUTLYING: Final = 8.0
-"""Length of an outlying residual, in units of the median length."""
+"""Length above which a residual is an outlier, in units of the median length."""
 
 N_BINS: Final = 20
 """Number of bins of the histogram of residuals."""
@@ -36,7 +36,7 @@ class Quanta:
     Args:
         cell: shape ``(3, 3)``, lattice vectors are rows, usually in angstrom; dipoles are in e
             times the same unit.
-        pbc: periodicity along each lattice vector; other directions have no quanta.
+        pbc: periodicity along each lattice vector; directions that are not periodic have no quanta.
 
     Raises:
         EvaluationError: the periodic lattice vectors are linearly dependent.
@@ -69,7 +69,7 @@ class Quanta:
         return self._periodic
 
     def nearest(self, vectors: npt.ArrayLike) -> Integers:
-        """Return the integer coordinates of the lattice vectors that are nearest to vectors.
+        """Return the integer coordinates of the lattice vectors nearest to the given vectors.
 
         Args:
             vectors: shape ``(..., 3)``, in the unit of the quanta.
@@ -89,7 +89,7 @@ class Quanta:
         return np.asarray(best @ self._operation, dtype=np.int64)
 
     def shifts(self, vectors: npt.ArrayLike) -> Array:
-        """Return the lattice vectors that are nearest to vectors.
+        """Return the lattice vectors nearest to the given vectors.
 
         Args:
             vectors: shape ``(..., 3)``, in the unit of the quanta.

@@ -26,7 +26,7 @@ from mlobs_client.quantities import QUANTITIES, of_members, of_one_committee
 logger = logging.getLogger(__name__)
 
 ABSURD: Final = 10.0
-"""Alpha above that of any committee on structures like its training set."""
+"""Alpha that no committee reaches on structures like its training set."""
 
 FORMULA: Final = "alpha^2 = <e^2>/<s^2> - 1/M"
 
@@ -63,7 +63,7 @@ def calibrate_client(
         labels: labels by the names of :func:`mlobs_client.quantities.labelled`.
 
     Returns:
-        Calibrations by quantity. Others are left out with a warning.
+        Calibrations by quantity; quantities that cannot be calibrated are left out with a warning.
 
     Raises:
         ConfigError: no committee has labels, a committee has two members, it was trained on
@@ -80,9 +80,9 @@ def calibrate_client(
             calibration = calibrate(errors)
             if calibration.alpha > ABSURD:
                 logger.warning(
-                    "%s: alpha = %.3g: the errors are that many times the spread; are unit and key "
-                    "of the labels right (--unit, --key), and are these structures like those of "
-                    "the training?", quantity, calibration.alpha,
+                    "%s: alpha = %.3g: the errors are that many times the spread; are the unit and "
+                    "key of the labels right (--unit, --key), and are these structures like those "
+                    "used for training?", quantity, calibration.alpha,
                 )  # fmt: skip
         except ConfigError as error:
             reasons.append(str(error))
@@ -90,7 +90,7 @@ def calibrate_client(
         size = mean_size(labelled)
         calibrations[quantity] = CommitteeCalibration(models[quantity], errors, calibration, size)
     if not calibrations:
-        raise ConfigError("; ".join(reasons) or f"{data}: nothing in it can be calibrated")
+        raise ConfigError("; ".join(reasons) or f"{data}: nothing can be calibrated with it")
     for reason in reasons:
         logger.warning("not calibrated: %s", reason)
     return calibrations
@@ -181,12 +181,12 @@ def _check_data(models: Sequence[Path], data: Path) -> None:
         raise ConfigError(
             f"{data}: these models were trained on it, and would look better than they are; "
             f"calibrate on structures that were held out, of which {report} names "
-            f"{len(held_out)} (data, held_out), and keep some of them for its errors"
+            f"{len(held_out)} (data, held_out), and keep some of them to assess the errors"
         )
 
 
 def _uncalibrated(config: ClientConfig) -> ClientConfig:
-    """Return the client file with all alphas 1."""
+    """Return the client file with all alphas set to 1."""
     changed = {
         QUANTITIES[quantity].table: table.model_copy(update={"alpha": 1.0})
         for quantity, table in config.models.items()

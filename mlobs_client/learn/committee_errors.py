@@ -1,7 +1,7 @@
 """Compare committees with labels, for :mod:`mlobs_client.analysis.calibration`.
 
 Energies have no common zero, and each network has its own offset for each composition. Only
-differences between structures of one composition have a meaning. So the mean error of each member
+differences between structures of one composition are meaningful. So the mean error of each member
 is subtracted for each composition.
 """
 
@@ -41,7 +41,7 @@ def committee_errors(
 ) -> dict[str, Errors]:
     """Evaluate committees on labelled structures.
 
-    Extensive quantities are scaled by the square root of the number of atoms to its mean.
+    Extensive quantities are scaled to the mean number of atoms by the square root of the ratio.
 
     Args:
         evaluators: evaluators of a client whose alphas are all 1.
@@ -69,8 +69,8 @@ def committee_errors(
             compared = _without_offsets(compared)
         if not compared:
             logger.warning(
-                "no two labelled structures have the same composition, so there are no differences "
-                "of energies to compare; give more structures to calibrate energies"
+                "no two labelled structures have the same composition, so there are no energy "
+                "differences to compare; give more structures to calibrate energies"
             )
             continue
         errors[quantity] = _join(row, compared, size)
@@ -120,19 +120,19 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
 
 
 def _warn_of_offsets(offsets: Array, errors: Array) -> None:
-    """Warn of offsets ``[m, 1, 1]`` that exceed errors ``[structure, m, 1, 1]``."""
+    """Warn about offsets ``[m, 1, 1]`` that exceed errors ``[structure, m, 1, 1]``."""
     between, within = offsets.std(ddof=1), (errors - offsets).std(axis=1, ddof=1)
     if between > np.sqrt(np.mean(within**2)):
         logger.warning(
-            "energies of the members differ by constants of %.3g eV, more than by what structures "
-            "differ in: energy_spread shows the constants, and alpha is for differences of "
+            "energies of the members differ by constants of %.3g eV, more than they differ between "
+            "structures: energy_spread shows the constants, but alpha is for differences of "
             "energies; train with energies, or shift the members to one mean",
             between,
         )
 
 
 def _join(row: Quantity, compared: Sequence[_Compared], size: float) -> Errors:
-    """Join all structures, scaled to this number of atoms."""
+    """Join the errors of all structures, scaled to this number of atoms."""
     errors, deviations, frames = [], [], []
     for k, each in enumerate(compared):
         scale = 1.0 if row.per == "atom" else np.sqrt(size / each.one.structure.n_atoms)

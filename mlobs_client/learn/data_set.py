@@ -84,7 +84,7 @@ class DataSet:
 
     @property
     def unsure(self) -> list[int]:
-        """Indices in the file of structures whose branch no other structure determines."""
+        """File indices of structures whose branch the other structures do not determine."""
         places = [] if self.first is None else [self.rest[s] for s in self.first.unsure]
         return [self.labelled[s].index for s in places]
 
@@ -128,7 +128,7 @@ def prepare(
     seed: int = 0,
     fold: bool = True,
 ) -> DataSet:
-    """Hold structures out, and make targets, without use of held-out labels.
+    """Hold structures out, and make targets without using the held-out labels.
 
     Args:
         kind: kind of the networks.
@@ -144,7 +144,7 @@ def prepare(
     """
     if len(labelled) < FEWEST:
         raise ConfigError(
-            f"{len(labelled)} structures are too few to train, to choose and to test; give at "
+            f"{len(labelled)} structures are too few for training, validation and test; give at "
             f"least {FEWEST}"
         )
     order = np.random.default_rng([seed, 5]).permutation(len(labelled))
@@ -197,7 +197,7 @@ def _set_dipoles(
             "the branches of the dipoles cannot be determined: charges of pairs of atoms leave a "
             f"residual of {first.unseen:.2f} quanta (root mean square); at most {TELLING:.2f} "
             f"would be right, and random branches give {RANDOM:.2f}; check --key, --unit and the "
-            "oxidation numbers; else give more structures, smaller cells, Born charges with "
+            "oxidation numbers; or give more structures, smaller cells, Born charges with "
             "--born-charges-key, or dipoles on one branch with --branches keep"
         )
     predictions = features @ first.charges
@@ -221,7 +221,7 @@ def _set_born_charges(
     cutoff: float,
     rest: Integers,
 ) -> Array | None:
-    """Set targets of Born charges; return charges of pairs fitted to them, None without."""
+    """Set targets of Born charges; return charges of pairs fitted to them, or None."""
     if "born_charges" not in labelled[0].labels:
         return None
     for target, one in zip(targets, labelled, strict=True):
@@ -248,10 +248,10 @@ def _check_order(
     )
     if order.is_wrong:
         raise ConfigError(
-            "the Born charges have the coordinate as first index: their antisymmetric parts "
-            f"correlate by {order.correlation:.2f} with those of a model that is fitted to "
-            "dipoles and symmetric parts. [i, j] = d dipole_i / d R_j is wanted: exchange the "
-            "indices by --transpose, or leave it out if it was given"
+            "the Born charges have the coordinate as first index: the correlation of their "
+            "antisymmetric parts with those of a model that is fitted to dipoles and symmetric "
+            f"parts is {order.correlation:.2f}. [i, j] = d dipole_i / d R_j is required: exchange "
+            "the indices with --transpose, or leave that out if it was given"
         )
     return order
 

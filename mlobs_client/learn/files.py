@@ -1,4 +1,4 @@
-"""Write files of torch as a whole, so that an interrupted write leaves the previous file."""
+"""Write torch files as a whole, so that an interrupted write leaves the previous file."""
 
 from __future__ import annotations
 

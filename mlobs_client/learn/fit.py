@@ -2,7 +2,7 @@
 
 The optimizer is Adam with a one-cycle learning rate over a fixed number of steps. A running average
 of the weights is validated at each check, and the best average is kept. Every check writes the
-complete state, so that a continued fit ends as an uninterrupted one.
+complete state, so that a continued fit ends like an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Fit:
         train: training graphs.
         valid: validation graphs.
         recipe: settings of the optimization.
-        seed: seed of the order of the structures.
+        seed: seed for the order of the structures.
         checkpoint: file from which the fit continues if it exists.
         device: device of the network.
     """

@@ -1,6 +1,6 @@
 r"""Determine which index of Born charges is that of the dipole.
 
-An exchange of the indices of d mu_i / d R_Ij keeps the symmetric part and changes the sign of the
+Exchanging the indices of d mu_i / d R_Ij keeps the symmetric part and changes the sign of the
 antisymmetric one. A model whose derivatives are fitted to dipoles and to symmetric parts predicts
 antisymmetric parts with the right sign.
 """
@@ -19,14 +19,16 @@ from mlobs_client.learn.vector_features import count_features, vector_features
 from mlobs_client.structure import Array, Integers, Structure
 
 DECIDES: Final = 0.2
-"""Least correlation of antisymmetric parts; models of water and of oxides reach 0.5 to 0.99."""
+"""Smallest correlation of antisymmetric parts that decides; models of water and of oxides reach 0.5
+to 0.99."""
 
 EXPLAINED: Final = 0.8
-"""Least explained fraction of the squares of symmetric parts of atoms that were not fitted."""
+"""Smallest explained fraction of the squared symmetric parts of atoms that were not fitted."""
 
 VISIBLE: Final = 0.3
-"""Least size of antisymmetric parts, in units of the residual of symmetric ones: below it, right
-labels of wurtzite correlate by -0.5, above it those of 15 random ionic crystals by 0.66 or more."""
+"""Smallest size of antisymmetric parts, in units of the residual of symmetric ones: below it, the
+correlation of correct labels is -0.5 for wurtzite; above it, 0.66 or more for 15 random ionic
+crystals."""
 
 MOST_ATOMS: Final = 600
 """Number of atoms after which no more structures are used."""
@@ -40,7 +42,7 @@ class IndexOrder:
     """The order of the indices according to antisymmetric parts.
 
     Attributes:
-        correlation: correlation of labels and model; NaN without a model.
+        correlation: correlation between labels and model; NaN without a model.
         reason: reason why the order is undetermined; empty if it is determined.
     """
 
@@ -63,7 +65,7 @@ def find_index_order(
     born_charges: Sequence[Array],
     dipoles: Array | None = None,
 ) -> IndexOrder:
-    """Compare Born charges with a model that is fitted to data that do not depend on their order.
+    """Compare Born charges with a model that is fitted to data that do not depend on the order.
 
     Args:
         structures: structures in random order; the first ones are used.
@@ -100,14 +102,14 @@ def find_index_order(
 def _doubt(correlation: float, antisymmetric: float, symmetric: float, left: float) -> str:
     """Return the reason why the order is undetermined, from root mean squares and residuals."""
     if left**2 > (1.0 - EXPLAINED) * symmetric**2:
-        return f"a model leaves {left:.2g} of {symmetric:.2g} e of their symmetric parts"
+        return f"a model does not explain {left:.2g} of {symmetric:.2g} e of their symmetric parts"
     if antisymmetric < VISIBLE * left:
         return (
-            f"their antisymmetric parts, {antisymmetric:.2g} e, are small against the {left:.2g} e "
-            "that a model leaves of symmetric ones"
+            f"their antisymmetric parts, {antisymmetric:.2g} e, are small compared with the "
+            f"{left:.2g} e of symmetric ones that a model does not explain"
         )
     if abs(correlation) < DECIDES:
-        return f"their antisymmetric parts correlate by {correlation:.2f} with those of a model"
+        return f"the correlation of their antisymmetric parts with a model's is {correlation:.2f}"
     return ""
 
 
@@ -130,7 +132,7 @@ def _every_second(numbers: Integers) -> npt.NDArray[np.bool_]:
 
 
 def _parts(tensors: Array) -> tuple[Array, Array]:
-    """Return the symmetric and the antisymmetric part, in the indices 1 and 2."""
+    """Return the symmetric and the antisymmetric part in axes 1 and 2."""
     turned = tensors.swapaxes(1, 2)
     return 0.5 * (tensors + turned), 0.5 * (tensors - turned)
 

@@ -1,4 +1,4 @@
-r"""Fit labels that are known up to integers by a linear model with few parameters.
+r"""Fit a linear model with few parameters to labels that are known up to integers.
 
 In labels y = A c + n + noise with integers n, both c and n are unknown. If c is normally
 distributed, each label on a known branch predicts the next ones, with an error: the most certain
@@ -17,7 +17,7 @@ import numpy as np
 from mlobs_client.structure import Array
 
 NOISE: Final = 0.05
-"""Standard deviation of the noise, quanta; noise of 0.02 to 0.1 is treated as well."""
+"""Standard deviation of the noise, quanta; noise of 0.02 to 0.1 is treated equally well."""
 
 WITHIN: Final = 4.5
 """Largest deviation of a label from its prediction, in standard deviations."""

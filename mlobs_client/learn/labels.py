@@ -24,7 +24,7 @@ from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
 
 INTEGER_ARRAYS: Final = ("oxn", "Qs")
-"""Names of columns of oxidation numbers in data sets."""
+"""Names of the columns with oxidation numbers in data sets."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Label:
     """The location of a label in a file.
 
     Attributes:
-        key: name in the comment line, or of a column for labels of atoms.
+        key: name in the comment line or, for labels of atoms, of a column.
         unit: unit of the numbers, in e, angstrom and eV.
         transposed: Born charges are [j, i] = d dipole_i / d R_j in the file.
     """
@@ -156,7 +156,7 @@ def _label(
 
 
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the mappings that may have a label: ASE moves some keys into a calculator."""
+    """Return the mappings that may contain a label: ASE moves some keys into a calculator."""
     results: Mapping[str, Any] = atoms.calc.results if atoms.calc is not None else {}
     return (atoms.arrays if labelled(name).per == "atom" else atoms.info, results)
 
@@ -212,7 +212,7 @@ def _integers(
         if column is None:
             raise ConfigError(
                 f"{where}: a periodic dipole is known up to quanta, so it needs oxidation numbers; "
-                "give --oxidation-numbers O=-2,H=1, or add a column oxn with one for each atom"
+                "give --oxidation-numbers O=-2,H=1, or add a column oxn with one number per atom"
             )
         values = _numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
         broken = np.flatnonzero(values != np.round(values))

@@ -70,11 +70,11 @@ class Kind(NamedTuple):
     """One kind of network that can be trained.
 
     Attributes:
-        learns: quantities that it learns, which are the names of its outputs, in e, angstrom and
+        learns: quantities that it learns; its outputs have these names, and are in e, angstrom and
             eV.
-        make: makes an untrained network, from the architecture and the energies of free atoms, if
-            it learns energies, shape ``(n_species,)``, eV.
-        evaluator: makes an evaluator of trained networks, which it converts in place.
+        make: makes an untrained network from the architecture and, if it learns energies, the
+            energies of free atoms, shape ``(n_species,)``, eV.
+        evaluator: makes an evaluator from trained networks, which it converts in place.
         rate: highest learning rate.
         steps: number of steps of the optimizer.
     """
@@ -196,7 +196,7 @@ def fit_free_atoms(counts: Array, energies: Array) -> Array:
     """Return the energies of free atoms, eV, that minimize the energies to be learned.
 
     If the compositions do not determine them, the smallest ones are returned: only differences
-    between structures of such compositions have a meaning.
+    between structures of such compositions are meaningful.
 
     Args:
         counts: number of atoms of each species, shape ``(n_structures, n_species)``.

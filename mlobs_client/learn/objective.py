@@ -1,7 +1,7 @@
-"""Define the loss of training, and the error of validation.
+"""Define the training loss and the validation error.
 
 All squared errors are relative to the variance of the targets, so that a network that predicts zero
-has 1, and the same learning rates fit every data set.
+has the error 1, and the same learning rates suit every data set.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Objective:
         Args:
             network: network in training.
             batch: result of :func:`mlobs_client.learn.batches.join`.
-            random: draws a direction of the dipole, if there are Born charges.
+            random: generator that draws a direction of the dipole, if there are Born charges.
             branches_are_free: True if labels move with the network to the branch nearest to its
                 prediction.
         """
@@ -89,7 +89,7 @@ class Objective:
         return (of_structures / sizes.sqrt()[:, None] / self.scales[name]).square().mean()
 
     def _nearest_shifts(self, errors: torch.Tensor, batch: Tensors) -> torch.Tensor:
-        """Return the quanta nearest to errors; on a branch they are constant."""
+        """Return the quanta nearest to the errors; on a branch they are constant."""
         values = errors.detach().double().cpu().numpy()
         places = batch["place"].tolist()
         shifts = [self.quanta[place].shifts(v) for place, v in zip(places, values, strict=True)]

@@ -17,14 +17,14 @@ import numpy as np
 from mlobs_client.structure import Array, Structure
 
 FEWEST_LEFT = 3
-"""Least number of degrees of freedom after the trend is subtracted."""
+"""Smallest number of degrees of freedom after the trend is subtracted."""
 
 
 def tensor_parts(errors: Array, labels: Array, trend: Array) -> dict[str, dict[str, float | None]]:
     """Return root mean square errors of the isotropic and the anisotropic part.
 
     The isotropic part is a third of the trace, one number; the anisotropic part is symmetric and
-    traceless, five numbers, of which the mean square is a fifth of the sum over the nine elements.
+    traceless, five numbers, whose mean square is a fifth of the sum over the nine squared elements.
 
     Args:
         errors: symmetric tensors, shape ``(n, 3, 3)``, any unit.
@@ -57,8 +57,8 @@ def composition_and_volume(structures: Sequence[Structure]) -> Array:
         structures: structures of any composition.
 
     Returns:
-        Shape ``(n_structures, k)``: atoms of each species and, where all structures are periodic in
-        all directions, the volume, bohr^3. Where all have one composition, its column is constant.
+        Shape ``(n_structures, k)``: atoms of each species and, if all structures are periodic in
+        all directions, the volume, bohr^3. If all have one composition, its columns are constant.
     """
     species = sorted({int(z) for one in structures for z in one.numbers})
     counts = [[np.count_nonzero(one.numbers == z) for z in species] for one in structures]

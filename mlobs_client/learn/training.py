@@ -1,4 +1,4 @@
-"""Train the members of a committee in a folder, each once, also after interruptions.
+"""Train the members of a committee in a folder, each once, even after interruptions.
 
 ::
 
@@ -38,7 +38,7 @@ ATOMS_OF_A_STEP: Final = 200
 """Approximate number of atoms per step; smaller structures are joined."""
 
 ReportMember = Callable[[int, int, float], None]
-"""Function that is called with member, step and last validation error."""
+"""Function that is called with the member, the step and the last validation error."""
 
 
 class TrainingSettings(Table):
@@ -49,7 +49,7 @@ class TrainingSettings(Table):
         data: sha256 of the file of structures.
         labels: key and factor to e, angstrom and eV, by the names of labels.
         transpose: True if Born charges have the coordinate as first index in the file.
-        oxidation_numbers: oxidation numbers by species; None for those of the file.
+        oxidation_numbers: oxidation numbers by species; None for those in the file.
         branches: "fold" to put dipoles on the branch of a first prediction, or "keep".
         size: name in ``SIZES``.
         cutoff: cutoff, angstrom.
@@ -132,9 +132,9 @@ def train_committee(
         The model files.
 
     Raises:
-        ConfigError: the folder has other settings, or another process trains in it.
+        ConfigError: the folder has different settings, or another process trains in it.
         LaunchError: the folder cannot be made or written.
-        ModelError: a file has changed since it was written or cannot be written, or a training
+        ModelError: a file has changed since it was written or cannot be written, or training
             failed.
     """
     folder = Path(folder)
@@ -144,7 +144,7 @@ def train_committee(
         raise LaunchError(f"{folder}: cannot be made: {error.strerror}") from error
     with hold(folder / "train.lock") as lock:
         if lock is None:
-            raise ConfigError(f"{folder}: another process trains in it; wait, or name another one")
+            raise ConfigError(f"{folder}: another process trains in it; wait, or use another")
         _agree(settings, folder / "settings.json")
         paths = [member_file(folder, settings.kind, member) for member in range(n_members)]
         for member, path in enumerate(paths):
@@ -208,7 +208,7 @@ def _agree(settings: TrainingSettings, path: Path) -> None:
     if differing:
         values = "; ".join(f"{n} = {stored.get(n)!r}, not {wanted[n]!r}" for n in differing)
         raise ConfigError(
-            f"{path.parent}: was started with {values}; give the same, or train into another folder"
+            f"{path.parent}: was started with {values}; give the same, or train in another folder"
         )
 
 

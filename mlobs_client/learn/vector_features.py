@@ -49,7 +49,7 @@ class Pairs:
 
     @classmethod
     def of(cls, structure: Structure, cutoff: float) -> Pairs:
-        """Return all pairs within the cutoff, angstrom, in both orders."""
+        """Return all pairs within the cutoff (angstrom), in both orders."""
         cell = structure.cell * np.array(structure.pbc)[:, None] / ANGSTROM
         neighbours = matscipy.neighbours.neighbour_list(
             "ijdD",
@@ -89,7 +89,7 @@ def vector_features(structure: Structure, species: Sequence[int]) -> tuple[Array
 
 
 def count_features(n_species: int) -> int:
-    """Return the number of vectors for so many species."""
+    """Return the number of vectors for this number of species."""
     n_sums = n_species * len(REACHES)
     return n_species * n_sums * (1 + n_sums)
 
@@ -132,7 +132,7 @@ class _Bonds:
         )  # fmt: skip
 
     def around(self, chosen: npt.NDArray[np.bool_]) -> Iterator[tuple[Array, Array]]:
-        """Yield vectors that are summed over the chosen atoms, with derivatives, in groups."""
+        """Yield vectors summed over the chosen atoms, with their derivatives, in groups."""
         kept = np.flatnonzero(chosen[self.pairs.senders])
         moves, vectors = self.moves[:, kept], self.pairs.vectors[kept]
         outer = vectors[:, :, None] * vectors[:, None]

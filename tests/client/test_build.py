@@ -63,7 +63,7 @@ def test_a_structure_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_structure_file_that_is_not_a_structure_is_named(tmp_path: Path) -> None:
     (tmp_path / "init.xyz").write_text("hello\n")
     (tmp_path / "client.toml").write_text(WATER)
-    with pytest.raises(ConfigError, match="is the number of atoms, not 'hello'"):
+    with pytest.raises(ConfigError, match="must be the number of atoms, not 'hello'"):
         assemble(load_config(tmp_path / "client.toml"), tmp_path)
 
 

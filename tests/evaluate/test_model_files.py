@@ -83,7 +83,7 @@ def test_what_is_no_path_and_no_pattern_is_refused_by_its_name(pattern: str, tmp
 
 
 def test_an_unknown_bundled_name_is_answered_with_the_known_ones(tmp_path) -> None:
-    with pytest.raises(ModelError, match="bundled are"):
+    with pytest.raises(ModelError, match="the bundled models are"):
         resolve(["bundled:water/no-such-*"], tmp_path)
 
 

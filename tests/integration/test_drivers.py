@@ -99,8 +99,8 @@ def test_what_a_program_has_started_ends_with_it(run: Run) -> None:
         ("no-such-program -in lammps.in", "no such program; give its path, or set PATH"),
         ("./no-such-program", "no such program; give its path, or set PATH"),
         ("sleep '1", "No closing quotation"),
-        ("", "there is no program in it"),
-        ("sleep {sprigns}", "has no <ffsocket name='sprigns'>, but 'mlobs', 'springs'"),
+        ("", "it names no program"),
+        ("sleep {sprigns}", "has no <ffsocket name='sprigns'>; it has 'mlobs', 'springs'"),
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused_before_anything_starts(

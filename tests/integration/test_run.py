@@ -82,7 +82,7 @@ def test_the_same_line_starts_a_run_continues_it_after_a_kill_and_says_its_end(r
     assert run.wait() == 0, run.said
     went_on = r"continuing from (RESTART|simulation\.kept_?\d*) \(step 1\d\)"
     assert re.search(went_on, run.said), run.said
-    assert "EXIT, with which a run that was killed has ended its i-PI" in run.said
+    assert "EXIT, with which a run that was killed had ended its i-PI" in run.said
     steps = read_bead_extras(run.folder / "simulation.dipole").steps
     assert steps.tolist() == list(range(61))
     run.start("input.xml", 1, "--resume")
@@ -188,7 +188,7 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     path = run.folder / "input.xml"
     checkpoint = "<checkpoint filename='kept' stride='5'/> </output>"
     path.write_text(path.read_text().replace("</output>", checkpoint))
-    (run.folder / "RESTART").write_text("of an earlier run")
+    (run.folder / "RESTART").write_text("from an earlier run")
     os.utime(run.folder / "RESTART", (0, 0))
     run.start()
     run.wait_for_step(12)
@@ -197,7 +197,7 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     found = re.search(r"resume from \S*simulation\.kept\S* \(step (\d+)\)", run.said)
     assert found is not None, run.said
     assert int(found[1]) >= 10
-    assert "RESTART is of an earlier run, and is kept as #RESTART#0#" in run.said
+    assert "RESTART is from an earlier run, and is kept as #RESTART#0#" in run.said
 
 
 def test_clients_that_join_from_elsewhere_serve_a_run_that_listens(run: Run) -> None:

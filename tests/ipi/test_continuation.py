@@ -33,7 +33,7 @@ def test_how_many_entries_a_later_history_replaces_is_said(caplog) -> None:
     with caplog.at_level(logging.WARNING):
         find_history(np.array([0, 5, 10, 15, 5, 10]), Path("a.out"), "rows")
         find_history(np.array([0, 5]), Path("b.out"), "rows")
-    assert caplog.messages == ["a.out: 3 rows replaced: the run did these steps again"]
+    assert caplog.messages == ["a.out: 3 rows replaced, because the run repeated them"]
 
 
 @given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=5), min_size=1, max_size=5))
@@ -89,11 +89,11 @@ def test_beads_that_i_pi_was_asked_for_are_read_and_said(tmp_path: Path, beads, 
     base = make_beads(tmp_path, "run.vel", *beads)
     with caplog.at_level(logging.WARNING):
         assert list(collect_beads((base,))) == list(beads)
-    assert f"the beads {', '.join(map(str, beads))} only, of at least 4" in caplog.text
+    assert f"has only the beads {', '.join(map(str, beads))} of at least 4" in caplog.text
 
 
 def test_two_files_of_one_bead_are_refused(tmp_path: Path) -> None:
     base = make_beads(tmp_path, "run.pos", 0)
     (tmp_path / "run.pos_00.xyz").touch()
-    with pytest.raises(RecordError, match=r"pos_00\.xyz is bead 0 too|pos_0\.xyz is bead 0 too"):
+    with pytest.raises(RecordError, match=r"pos_00\.xyz is also bead 0|pos_0\.xyz is also bead 0"):
         find_bead_files(base)

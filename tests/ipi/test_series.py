@@ -80,7 +80,7 @@ def test_beads_are_found_or_one_of_them_is_said(tmp_path: Path, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         one = read_series(tmp_path / "sim.mu_1", Source("mu", "atomic_unit"), DIPOLE)
     assert one.values.shape == (3, 1, 3)
-    assert f"is one of 2 beads; for their mean give {tmp_path / 'sim.mu'}" in caplog.text
+    assert f"is one of 2 beads; for their mean, give {tmp_path / 'sim.mu'}" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["extras", "properties", "extxyz"])
@@ -94,7 +94,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, ki
     ("content", "said"),
     [
         ("0.1 0.2\n", "has 2 columns; a table of a dipole has 3"),
-        ("CRYST1 10\n", "holds neither extras or properties of i-PI, nor"),
+        ("CRYST1 10\n", "holds neither extras nor properties of i-PI, nor"),
         (" #EXTRAS(mu)# Step: 0 \n 1 2 3 4\n", r"mu has the shape \(4,\) at each step"),
     ],
 )

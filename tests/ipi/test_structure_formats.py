@@ -79,7 +79,7 @@ def test_xyz_of_ipi_without_units_is_in_bohr_and_that_is_said(
 ) -> None:
     comment = f"3\n# {CELLS['columns']}"
     ours = read(tmp_path, f"{comment}\n{ATOMS}\n")
-    assert "names no unit of its positions, so it is bohr" in caplog.text
+    assert "names no unit of its positions, so bohr is assumed" in caplog.text
     assert_equal(ours, read_with_ipi(tmp_path / "init.xyz", "xyz"))
     caplog.clear()
     read(tmp_path, f"{comment} positions{{angstrom}}\n{ATOMS}\n")
@@ -139,7 +139,7 @@ def test_a_checkpoint_gives_its_first_bead_and_its_cell(tmp_path: Path) -> None:
 
 def test_an_input_is_no_checkpoint(tmp_path: Path) -> None:
     text = "<simulation> <system> <initialize nbeads='1'/> </system> </simulation>"
-    with pytest.raises(ConfigError, match=r"no <beads> and <cell>.*name the file of its <init"):
+    with pytest.raises(ConfigError, match=r"no <beads> and <cell>.*name the file in its <init"):
         read(tmp_path, text, "input.xml")
 
 
@@ -160,7 +160,7 @@ def test_a_pdb_of_others_is_read_by_ase(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hello\n", "first line of an xyz file is the number of atoms, not 'hello'"),
+        ("hello\n", "first line of an xyz file must be the number of atoms, not 'hello'"),
         ("0\n\n", "number of atoms"),
         ("9999999999999999999999\nx\nO 0 0 0\n", r"init\.xyz"),
         (f"4\nx\n{ATOMS}\n", "has 3 atoms, but its first line says 4"),

@@ -140,7 +140,7 @@ def test_frames_without_step_are_counted(tmp_path: Path) -> None:
 
 def test_files_without_a_frame_or_a_common_step_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.xyz").write_text(frame(0)[:-5])
-    with pytest.raises(RecordError, match=r"cut\.xyz: has no whole frame"):
+    with pytest.raises(RecordError, match=r"cut\.xyz: has no complete frame"):
         open_trajectory(tmp_path / "cut.xyz")
     for bead in (0, 1):
         write(tmp_path / f"run.pos_{bead}.xyz", [bead])

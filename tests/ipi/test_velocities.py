@@ -101,7 +101,7 @@ def test_momenta_of_ase_are_divided_by_the_masses_that_they_were_made_with(
     np.testing.assert_allclose(found.values[0], expected, atol=1e-8)  # 8 digits written, CODATA
     np.testing.assert_allclose(found.masses, atoms.get_masses() * u, rtol=1e-8)
     origin = "the column masses" if masses else "ASE's masses of the elements"
-    assert f"velocities are its momenta, in ASE's unit, by {origin}" in caplog.text
+    assert f"velocities are its momenta, in ASE's unit, divided by {origin}" in caplog.text
     with pytest.raises(RecordError, match="gives its units itself; leave out --unit nm/ps"):
         read_velocities(path, Source(key, "nm/ps"))
 
@@ -128,7 +128,7 @@ def test_a_column_of_masses_that_changes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "md.extxyz"
     frames = [deuterated_hydroxide(masses=[16.0, mass]) for mass in (1.0, 2.0)]
     write_with_ase(path, frames, format="extxyz")
-    with pytest.raises(RecordError, match=r"md\.extxyz:6: the column masses differs from that"):
+    with pytest.raises(RecordError, match=r"md\.extxyz:6: the masses differ from those"):
         read_velocities(path, Source(""))
 
 

@@ -69,7 +69,7 @@ def test_a_file_that_a_kill_has_cut_is_left_out(
 def test_where_all_are_cut_nobody_begins_anew_without_a_word(ipi: IpiInput) -> None:
     cut = write(ipi, "RESTART", 60)
     cut.write_text(cut.read_text()[:-30])
-    with pytest.raises(ConfigError, match=r"RESTART in .* cannot be read; remove that to start"):
+    with pytest.raises(ConfigError, match=r"RESTART in .* cannot be read, and must be removed"):
         find_newest(ipi)
 
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_another_input_is_left_out(
     write(ipi, "RESTART", 60, **change)
     with caplog.at_level(logging.WARNING):
         assert find_newest(ipi) is None
-    assert "it is not of" in caplog.text
+    assert "it does not belong to" in caplog.text
 
 
 @pytest.mark.parametrize("written", [1000.0, 3000.0])
@@ -117,7 +117,7 @@ def test_a_restart_that_is_the_input_is_no_news(ipi: IpiInput) -> None:
 def test_what_earlier_runs_left_is_set_aside_and_nothing_is_lost(ipi: IpiInput) -> None:
     for step in (40, 60):
         write(ipi, "RESTART", step)
-        set_aside(ipi, "of an earlier run")
+        set_aside(ipi, "from an earlier run")
     assert find_newest(ipi) is None
     steps = [ipi_input.read(ipi.path.with_name(f"#RESTART#{k}#")).step for k in (0, 1)]
     assert steps == [40, 60]

@@ -100,7 +100,7 @@ def test_nothing_is_written_where_nobody_works(tmp_path: Path) -> None:
 def test_an_exit_of_ours_is_removed_when_the_folder_is_free_and_not_before(tmp_path: Path) -> None:
     with alone(tmp_path):
         exit_file.make(tmp_path)
-        with pytest.raises(LaunchError, match="wait for the end"), alone(tmp_path):
+        with pytest.raises(LaunchError, match="wait until it ends"), alone(tmp_path):
             pass
         assert (tmp_path / "EXIT").exists()
     with alone(tmp_path):

@@ -35,7 +35,7 @@ def test_another_file_of_the_same_name_is_refused(input_files, tmp_path, name):
     other = tmp_path / "other"
     other.write_text("something else")
     other.replace(tmp_path / name)
-    with pytest.raises(LaunchError, match=f"{name} is another file than at the start"):
+    with pytest.raises(LaunchError, match=f"{name} has changed since the start"):
         input_files.check_unchanged()
 
 

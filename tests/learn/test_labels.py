@@ -174,7 +174,7 @@ def test_a_column_that_is_no_number_is_one_line_with_its_place(value, write) -> 
 
 def test_what_ase_cannot_read_is_named_with_the_structures_before_it(write) -> None:
     path = write(molecule(mu=np.zeros(3)), molecule(dipole="n/a"))
-    with pytest.raises(ConfigError, match=r"cannot read .*, 1 were read before: .*'n/a'"):
+    with pytest.raises(ConfigError, match=r"cannot read .* beyond the first 1: .*'n/a'"):
         read_labelled(path, DIPOLE, WATER)
 
 

@@ -23,11 +23,11 @@ PATIENCE: Final = 60.0
 """Seconds of use before compilation starts, about the duration of a compilation."""
 
 
-_REMEDY: Final = "free space in the folder of compiled programs, or let XDG_CACHE_HOME name another"
+_REMEDY: Final = "free space in the folder of compiled programs, or set XDG_CACHE_HOME to another"
 
 
 def lock(key: str) -> contextlib.AbstractContextManager[int | None]:
-    """Lock a program while a client compiles it; the others get None."""
+    """Lock a program while a client compiles it; other clients get None."""
     return hold(_file(key, "lock"))
 
 
@@ -49,8 +49,8 @@ class Background:
     the store. A client that ends stops its worker; a worker notices if its client is killed.
 
     Attributes:
-        patience: time of use before a compilation is started, s: short runs would end before it
-            pays.
+        patience: time of use before a compilation starts, s: short runs would end before it pays
+            off.
         failures: last line of the worker's log, by key.
     """
 
@@ -63,7 +63,7 @@ class Background:
         atexit.register(self.stop)
 
     def start(self, request: store.Request, key: str) -> bool:
-        """Start a compilation, unless one is running here, or the same one elsewhere, or failed."""
+        """Start a compilation, unless one runs here, or the same runs elsewhere or has failed."""
         if self.running or key in self.failures:
             return False
         with contextlib.ExitStack() as stack:

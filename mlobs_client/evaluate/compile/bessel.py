@@ -1,7 +1,7 @@
 """Evaluate the radial basis of MACE, ``sqrt(2/c) sin(n pi r/c) / r``, with one sine for all n.
 
-A sine takes longer than its use in the network; the sines of multiples follow from
-``sin((n + 1) x) = 2 cos(x) sin(n x) - sin((n - 1) x)``, and their derivatives with them. For the
+Computing a sine takes longer than using it in the network; the sines of multiples follow from
+``sin((n + 1) x) = 2 cos(x) sin(n x) - sin((n - 1) x)``, and so do their derivatives. For the
 eight functions of a usual network, rounding errors stay below 1e-14; in single precision, below
 3e-6, several times those of a sine.
 """
@@ -27,7 +27,7 @@ def is_harmonic(basis: Any) -> bool:
 
 
 def evaluate(basis: Any, lengths: torch.Tensor) -> torch.Tensor:
-    """Return ``basis(lengths)`` of a basis with :func:`is_harmonic`.
+    """Return ``basis(lengths)`` for a basis with :func:`is_harmonic`.
 
     Args:
         basis: a ``BesselBasis``.

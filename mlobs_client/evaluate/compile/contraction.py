@@ -2,7 +2,7 @@
 
 MACE multiplies by full tensors over all products of components, nearly all of which are zero or
 belong to the same product in another order: for a vector of third order from harmonics up to l = 3,
-12288 numbers for 278 different products. Here every product is formed once.
+there are 12288 numbers for 278 different products. Here every product is formed once.
 """
 
 from __future__ import annotations

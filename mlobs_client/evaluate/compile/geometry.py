@@ -2,8 +2,8 @@
 
 A program finds the edges by itself, so that little else happens between the positions of i-PI and
 the forces. From the pairs of a neighbour list, which lives for many steps, it selects those within
-the cutoff. Their number varies; all arrays are padded with edges of an atom to its own images that
-are beyond the cutoff. This atom is the last one, in the last structure.
+the cutoff. Their number varies; all arrays are padded with edges from an atom to its own images
+beyond the cutoff. This atom is the last one, in the last structure.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Padding(NamedTuple):
     Attributes:
         numbers: atomic numbers of the real atoms.
         size: padded size.
-        rest: padded arrays; positions and cells of the padding only.
+        rest: padded arrays; its positions and cells are only those of the padding.
     """
 
     numbers: torch.Tensor
@@ -58,7 +58,7 @@ class Padding(NamedTuple):
         """Pad everything except positions and cells.
 
         Args:
-            graph: at least one structure, one atom and one pair smaller than the size.
+            graph: graph that is smaller than the size by at least one structure, atom and pair.
             attributes: shape ``(n_atoms, n_species)``, one-hot.
             size: size of the program.
         """
@@ -122,9 +122,9 @@ def select_edges(geometry: Geometry, cutoff: float, n_edges: int) -> SelectedEdg
 def through_edges(
     geometry: Geometry, edges: SelectedEdges, by_vectors: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return derivatives with respect to positions and strain, shaped as positions and cells.
+    """Return derivatives with respect to positions and strain, shaped like positions and cells.
 
-    It is :func:`mlobs_client.evaluate.derivatives.through_edges` for a fixed size.
+    This is :func:`mlobs_client.evaluate.derivatives.through_edges` for a fixed size.
 
     Args:
         geometry: geometry of the edges.

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 2.0  # seconds between two looks at the store
 MOST_SIZES: Final = 8
-"""Largest number of sizes of one committee. A run that needs more changes too fast to compile."""
+"""Largest number of sizes of one committee: if a run needs more, it changes too fast to compile."""
 
 
 class CompilationState(Enum):
@@ -54,7 +54,7 @@ class _Seen(NamedTuple):
 
 
 class CompiledNetworks:
-    """Sums over atoms of all members, by compiled programs as soon as there are any.
+    """Sums over atoms of all members, computed by compiled programs as soon as there are any.
 
     A program of the right size is taken from the store; if there is none, the networks are
     evaluated as they are, and after a while a program is compiled in the background. Before a
@@ -115,7 +115,7 @@ class CompiledNetworks:
         return None
 
     def _count_edges(self, graph: Graph) -> int:
-        """Return the number of edges, or that of the last step."""
+        """Return the number of edges, or that at the last step if it is known."""
         seen = self._seen.get(graph.neighbours)
         if seen is not None:
             return seen.n_edges
@@ -262,7 +262,7 @@ def padded_size(required: store.ProgramSize) -> store.ProgramSize:
 
 
 def _round_up(number: int, digits: int) -> int:
-    """Round up to a multiple of 16 with at most so many nonzero binary digits."""
+    """Round up to a multiple of 16 with at most this many nonzero binary digits."""
     step = max(16, 1 << max(0, number.bit_length() - digits))
     return -(-max(number, 1) // step) * step
 

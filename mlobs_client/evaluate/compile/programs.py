@@ -1,4 +1,4 @@
-"""Run compiled programs, for one member after another or for all, forward and backward."""
+"""Run compiled programs, for one member after another or for all at once, forward and backward."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Sums:
         values: shape ``(n_structures, n_members, *shape)``, float64, in the units of the networks;
             meaningless if there are more edges than the program has room for.
         n_edges: number of pairs within the cutoff of the networks.
-        closest: smallest distance of a pair, bohr; large if there is none.
+        closest: smallest distance of a pair, bohr; large if there is no pair.
 
     Args:
         program: program to run.
@@ -134,7 +134,7 @@ class Sums:
         self.closest = math.sqrt(square)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)`` with respect to atomic units."""
+        """Return the derivative of ``sum(weights * values)``, positions in bohr."""
         padded = torch.zeros_like(self._all)
         padded[:, : self._n_structures] = weights.transpose(0, 1)
         positions, strain = self._program.backward(self._saved, padded)

@@ -1,9 +1,9 @@
 """Interpolate the radial functions of a network in tables.
 
-From the length of an edge, MACE computes some tens of smooth functions, with Bessel functions, a
-cutoff and a network of some layers. Interpolation takes a fraction of the time: compiled with
-tables, a potential of 192 atoms takes 0.6 of the time without. The grids are as fine as needed for
-the required accuracy.
+From the length of an edge, MACE computes a few dozen smooth functions, with Bessel functions, a
+cutoff and a network of a few layers. Interpolation takes a fraction of the time: compiled with
+tables, a potential of 192 atoms takes 0.6 times as long as without. The grids are as fine as the
+required accuracy needs.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ ERROR: Final = {torch.float64: 2e-11, torch.float32: 1e-6}
 """Largest error of slopes relative to the largest slope, beyond ``CLOSEST``."""
 
 CLOSEST: Final = 0.5
-"""Distance that no two nuclei fall below, angstrom. Untrained there, networks are less smooth."""
+"""Distance below which no two nuclei come, angstrom. Networks are less smooth there."""
 
 FEWEST_INTERVALS: Final = {torch.float64: 1024, torch.float32: 256}
 MOST_BYTES: Final = 1 << 25
 """Largest size of all tables of one member: larger ones do not fit into the cache."""
 
 KEPT: Final = 4
-"""Numbers for each function and node: value, slope, curvature, and the difference to the value at
-the next node, which would lose digits in single precision."""
+"""Number of entries for each function and node: value, slope, curvature, and the difference to the
+value at the next node, which would lose digits in single precision."""
 
 _RISE: Final = (0.0, 0.0, 0.0, 10.0, -15.0, 6.0)
 _SLOPES: Final = ((0.0, 1.0, 0.0, -6.0, 8.0, -3.0), (0.0, 0.0, 0.0, -4.0, 7.0, -3.0))
@@ -52,8 +52,8 @@ Functions = Callable[[torch.Tensor], torch.Tensor]
 def tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
     """Return the networks with tables for radial functions if these depend on the length alone.
 
-    Other networks are returned unchanged: radial functions that depend on the species of an edge
-    (Agnesi and soft transforms), layers with further inputs, and tables that would be too large.
+    Other networks are returned unchanged: those with radial functions of the species of an edge
+    (Agnesi and soft transforms), with further inputs of layers, or with tables that are too large.
     """
     if not all(_are_functions_of_length(network.network) for network in networks):
         return networks

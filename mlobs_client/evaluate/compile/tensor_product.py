@@ -46,8 +46,8 @@ class Messages(NamedTuple):
 class Products:
     """All products of a network that act channel by channel, with their constants as numbers.
 
-    Tracing sees no numbers, so they are read before. They are those of the network, which may have
-    been built in single precision.
+    Tracing sees no numbers, so they are read beforehand. They are those of the network, which may
+    have been built in single precision.
 
     Args:
         network: network with any products; other kinds stay as they are.
@@ -106,8 +106,8 @@ class Products:
     def _spread(self, y: torch.Tensor, irreps: Any, channels: int) -> list[torch.Tensor]:
         """Return harmonics ``(n_edges, n_components, n_channels)``, once for all layers.
 
-        So their derivative is added up over layers before it is summed over channels, the slowest
-        part of the backward pass.
+        So their derivative is added up over layers before it is summed over channels, which is the
+        slowest part of the backward pass.
         """
         if self._harmonics is not y:
             self._harmonics, self._copies = y, {}
@@ -134,7 +134,7 @@ def _is_by_channel(product: Any) -> bool:
 
 
 def _terms(product: Any, instruction: Any) -> Terms | None:
-    """Return Wigner 3j symbols; None if all are one over the root of the number of components."""
+    """Return Wigner 3j symbols; None if all are 1/sqrt(number of components)."""
     one = product.irreps_in1[instruction.i_in1].ir.l
     two = product.irreps_in2[instruction.i_in2].ir.l
     three = product.irreps_out[instruction.i_out].ir.l

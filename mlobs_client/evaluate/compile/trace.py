@@ -48,7 +48,7 @@ def trace(
         network: one member.
         tensors: tensors that differ between members, which become arguments of the graphs. If
             ``stacked``, those of all members, along the first axis.
-        geometry: an example.
+        geometry: example structures.
         n_edges: largest number of its pairs within the cutoff.
         stacked: whether all members are evaluated together.
 
@@ -140,7 +140,7 @@ def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., A
 
 
 def _split(joint: torch.fx.GraphModule) -> Graphs:
-    """Split into forward and backward graph where the fewest tensors have to be saved."""
+    """Split into a forward and a backward graph where the fewest tensors have to be saved."""
     # the partitioner knows the roles of arguments by these names
     *primals, cotangents = joint.graph.find_nodes(op="placeholder")
     for k, node in enumerate(primals):
@@ -189,8 +189,8 @@ def _constant(graph: torch.fx.GraphModule, node: Any) -> torch.Tensor | None:
 def _materialize(graph: torch.fx.GraphModule) -> None:
     """Store quantities of atoms before edges read them, and concatenated tensors.
 
-    Otherwise the compiler repeats the work of an atom for each of its edges, and looks up for every
-    number from which piece it comes: the evaluation of 192 atoms took 1.6 times as long.
+    Otherwise the compiler repeats the work of an atom for each of its edges, and looks up
+    from which piece every number comes: the evaluation of 192 atoms took 1.6 times as long.
     """
     from torch._inductor.inductor_prims import force_stride_order
 

@@ -1,7 +1,7 @@
 """Compile and time networks: ``python -m mlobs_client.evaluate.compile.worker REQUEST KEY PID``.
 
-It is a separate process, since compilation takes a minute of Python and C++ compiler, during which
-the client evaluates the networks as they are.
+It is a separate process, since compilation keeps Python and a C++ compiler busy for a minute, in
+which the client evaluates the networks as they are.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ with quiet_third_parties():
     from mace.tools.torch_tools import default_dtype
 
 STACKED_UP_TO: Final = 4000
-"""Number of edges. Above it, the work of one member fills the caches, and stacking is slower."""
+"""Number of edges above which the work of one member fills the caches, and stacking is slower."""
 
 REPEATS: Final = 9
 
 
 def compile_and_keep(request: store.Request, key: str) -> None:
-    """Compile all members in a loop, and stacked if that may be faster; store the faster one."""
+    """Compile all members in a loop, and stacked if that may be faster; keep the faster program."""
     torch.set_num_threads(request.threads)
     disable_malloc_trim()  # as in a client, for which the programs are timed
     names = differing(request.networks)
@@ -154,7 +154,7 @@ def _end_with(client: int, key: str) -> None:
 
 
 def main() -> None:
-    """Compile for a client; the last line of the log of a failure has the reason.
+    """Compile for a client; after a failure, the last line of the log gives the reason.
 
     The process has normal priority: with a lower one, it takes ten times as long on a busy machine.
     """

@@ -77,8 +77,8 @@ def potential(
         setting: precision and device.
 
     Raises:
-        ConfigError: the device is not there.
-        ModelError: a network is of another kind, or they are made for different species.
+        ConfigError: the device is not available.
+        ModelError: a network is of another kind, or the networks are made for different species.
     """
     models = _models(networks, "energy", units.EV, setting)
     return Committee(models, {"energy": alpha})
@@ -106,8 +106,8 @@ def dipole(
         setting: precision and device.
 
     Raises:
-        ConfigError: unknown unit, or a device that is not there.
-        ModelError: a network is of another kind, or they are made for different species.
+        ConfigError: the unit is unknown, or the device is not available.
+        ModelError: a network is of another kind, or the networks are made for different species.
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
     models = _models(networks, "dipole", factor, setting)
@@ -138,8 +138,8 @@ def potential_and_dipole(
         setting: precision and device.
 
     Raises:
-        ConfigError: unknown unit, or a device that is not there.
-        ModelError: a network is of another kind, or they are made for different species.
+        ConfigError: the unit is unknown, or the device is not available.
+        ModelError: a network is of another kind, or the networks are made for different species.
     """
     factor = units.factor(unit, units.DIPOLE_UNITS, "[dipole] unit")
     of_each = [units.EV, factor, factor, factor]
@@ -182,8 +182,8 @@ def polarizability(
         setting: precision and device.
 
     Raises:
-        ConfigError: unknown unit, or a device that is not there.
-        ModelError: a network is of another kind, or they are made for different species.
+        ConfigError: the unit is unknown, or the device is not available.
+        ModelError: a network is of another kind, or the networks are made for different species.
     """
     factor = units.factor(unit, units.POLARIZABILITY_UNITS, "[polarizability] unit")
     models = _models(networks, "polarizability", factor, setting)
@@ -199,8 +199,8 @@ class MaceEvaluator(CommitteeEvaluator):
         polarizability: see :func:`polarizability`.
         potential_and_dipole: instead of the first two, see :func:`potential_and_dipole`.
         skin: see :class:`mlobs_client.evaluate.committee.CommitteeEvaluator`.
-        max_edges: see there.
-        batch: see there.
+        max_edges: see the same class.
+        batch: see the same class.
 
     Raises:
         ConfigError: the committees are on different devices.

@@ -1,4 +1,4 @@
-"""Evaluate networks of MACE by compiled programs as soon as there are any, in atomic units."""
+"""Evaluate networks of MACE with compiled programs as soon as there are any, in atomic units."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ class _Compiled:
         self.values = sums.values * unit
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``; weights are shaped as values."""
+        """Return the derivative of ``sum(weights * values)``; weights are shaped like values."""
         return self._sums.pull_back(weights * self._unit)

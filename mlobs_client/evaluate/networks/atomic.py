@@ -116,7 +116,7 @@ class AtomicNetwork(torch.nn.Module):
 
 
 def architecture_of(network: torch.nn.Module) -> str:
-    """Describe the architecture of a network: all but the values of its parameters and buffers.
+    """Describe the architecture of a network: all except the values of its parameters and buffers.
 
     Networks of the same architecture with the same parameters and buffers are the same function.
     """

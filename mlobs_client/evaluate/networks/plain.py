@@ -77,7 +77,7 @@ class PlainNetworks:
 
 
 class PlainModel:
-    """Networks of one architecture, from graphs to one quantity in atomic units (a ``Model``).
+    """Networks of one architecture that map graphs to one quantity in atomic units (a ``Model``).
 
     Attributes:
         n_members: number of networks.
@@ -87,7 +87,7 @@ class PlainModel:
 
     Args:
         networks: networks of one architecture, precision and device.
-        unit: unit of their values, in atomic units; one for each number of the last axis, if they
+        unit: unit of their values, in atomic units; one for each entry of the last axis if they
             give several quantities.
     """
 

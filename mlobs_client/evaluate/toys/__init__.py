@@ -1,8 +1,8 @@
 """Analytic models with exact observables and derivatives, in numpy only.
 
-They replace networks wherever the exact answer must be known: in tests, first steps with i-PI, and
-checks of an analysis. All quantities and parameters are in Hartree atomic units (bohr, Eh, e), so
-that no conversion can hide an error.
+They replace networks wherever the exact answer must be known: in tests, in first steps with i-PI,
+and in checks of an analysis. All quantities and parameters are in Hartree atomic units (bohr, Eh,
+e), so that no conversion can hide an error.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class HarmonicCrystal(JetEvaluator):
         polarizability_gradient: shape ``(n_atoms, 3, 3, 3)``, bohr^2,
             [I,i,k,j] = d alpha_ik/d R_Ij; None for a crystal without polarizability.
         reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
-            the cell, and the energy has a strain derivative; None pins them in space.
+            the cell, and the energy has a strain derivative; None pins the sites in space.
 
     Raises:
         ConfigError: wrong shapes, or a Hessian that is not symmetric.

@@ -37,7 +37,7 @@ class FerroelectricCrystal(JetEvaluator):
         direction: n, shape ``(3,)``, of any length and unit.
         born_charges: Z, shape ``(n_atoms,)``, e; by default the integers.
         reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
-            the cell, and the energy has a strain derivative; None pins them in space.
+            the cell, and the energy has a strain derivative; None pins the sites in space.
 
     Raises:
         ConfigError: shapes are wrong, charges are not integers, or there is no such atom.

@@ -21,7 +21,7 @@ class ChargedOscillators(JetEvaluator):
         \alpha &= \sum_I \alpha_0 + \alpha_1 u_I + \tfrac12 \alpha_2 |u_I|^2
 
     with the displacements :math:`u_I` from the sites. The dipole depends on the positions only: an
-    atom that moves by a lattice vector :math:`a` changes it by :math:`N_I a`, and no other
+    atom that moves by a lattice vector :math:`a` changes it by :math:`N_I a`, but no other
     observable. All quantities are in Hartree atomic units.
 
     Args:
@@ -34,7 +34,7 @@ class ChargedOscillators(JetEvaluator):
         polarizability_slope: alpha_1, shape ``(3, 3, 3)``, bohr^2, last axis is the displacement.
         polarizability_curvature: alpha_2, shape ``(3, 3)``, bohr.
         reference_cell: shape ``(3, 3)``, bohr, lattice vectors are rows; with it, the sites follow
-            the cell, and the energy has a strain derivative; None pins them in space.
+            the cell, and the energy has a strain derivative; None pins the sites in space.
 
     Raises:
         ConfigError: shapes are wrong, or charges are not integers.

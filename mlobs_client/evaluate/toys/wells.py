@@ -1,6 +1,6 @@
 """Particles in one-dimensional potentials pinned in space: the wells and barriers of textbooks.
 
-Each particle moves in a profile along one axis and in harmonic wells along the two others.
+Each particle moves in a profile along one axis and in harmonic wells along the other two.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ExternalPotential(JetEvaluator):
     Args:
         profile: potential along ``axis``.
         axis: 0, 1 or 2 for x, y or z.
-        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        wall_constant: force constant along the other two axes, Eh/bohr^2.
         charge: charge of each atom, e.
 
     Raises:
@@ -71,7 +71,7 @@ def double_well(
         minimum: distance of the minima from the barrier, bohr.
         barrier: height of the barrier above the minima, Eh.
         axis: 0, 1 or 2 for x, y or z.
-        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        wall_constant: force constant along the other two axes, Eh/bohr^2.
         charge: charge of each atom, e.
 
     Source:
@@ -98,7 +98,7 @@ def eckart(
         height: height of the barrier, Eh.
         width: width of the barrier, bohr.
         axis: 0, 1 or 2 for x, y or z.
-        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        wall_constant: force constant along the other two axes, Eh/bohr^2.
         charge: charge of each atom, e.
     """
 
@@ -126,7 +126,7 @@ def morse_wall(
         exponent: exponent of the Morse well, 1/bohr.
         centre: centre of the well, bohr.
         axis: 0, 1 or 2 for x, y or z.
-        wall_constant: force constant along the two other axes, Eh/bohr^2.
+        wall_constant: force constant along the other two axes, Eh/bohr^2.
         charge: charge of each atom, e.
     """
 
