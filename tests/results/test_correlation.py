@@ -103,7 +103,7 @@ def test_impossible_parameters_are_refused() -> None:
 
 
 def test_data_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(RecordError, match="5 samples, at least 6"):
+    with pytest.raises(RecordError, match="5 samples, but at least 6"):
         correlation.autocorrelation(np.ones(5), 5)
     with pytest.raises(RecordError, match=r"weights must have the shape of one sample, \(3,\)"):
         correlation.autocorrelation(np.ones((5, 3)), 2, np.ones(2))
