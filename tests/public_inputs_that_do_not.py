@@ -105,11 +105,11 @@ BAD: dict[str, tuple[Input, str]] = {
     ),
     "two sockets at one address": (
         replace(PLAIN, ff=ffsocket() + ffsocket("two"), forces=force() + force("two")),
-        "the same place tiny",
+        "are both at tiny",
     ),
     "a dipole of driven_dynamics without it": (
         replace(PLAIN, names="step, dipole"),
-        "exists with driven_dynamics only",
+        "exists only with driven_dynamics",
     ),
     "no Born charges for driven_dynamics": (
         replace(PLAIN, motion=driven(BORN)),

@@ -278,7 +278,7 @@ GOOD: dict[str, Input] = {
         clients={"client.toml": client(extras='"born_charges"')},
     ),
     "Born charges of driven_dynamics without it": Input(
-        outputs=trajectory("becx"), warnings=("nothing but NaN",)
+        outputs=trajectory("becx"), warnings=("writes only NaN",)
     ),
     "replay": Input(
         motion="<motion mode='replay'> <file mode='xyz'> w.xyz </file> </motion>",

@@ -114,7 +114,7 @@ def test_derivatives_of_its_mean_and_members_are_compared_with_differences(clien
     assert {f"d({NAME})/d(positions)", f"d({MEMBERS})/d(strain)"} <= {r.what for r in report.rows}
     findings = list(check_models(ClientFile(client, config.load_config(client))))
     assert not [one for one in findings if one.level == "error"], findings
-    assert any(f"{NAME}: correct within" in one.what for one in findings)
+    assert any(f"{NAME}: correct to within" in one.what for one in findings)
 
 
 def test_it_is_observed_after_the_simulation_in_the_units_of_users(

@@ -1,7 +1,7 @@
 """Know the runs of a campaign, their order and their files.
 
-Each run has a folder of its own, ``runs/NAME`` beside the campaign file, which is rendered from the
-template. The state of a run is stored in its folder, and nowhere else.
+The folder of each run, ``runs/NAME`` beside the campaign file, is rendered from the template. The
+state of a run is stored in its folder, and nowhere else.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Campaign:
 
     @property
     def hidden(self) -> Path:
-        """The folder of files that are needed while the campaign is executed."""
+        """The folder for files that are needed while the campaign is executed."""
         return self.path.parent / ".campaign"
 
     @property
     def stop(self) -> Path:
-        """While this file exists, no run is started, and running ones end with a RESTART."""
+        """While this file exists, no run is started, and runs at work end with a RESTART."""
         return self.hidden / "stop"
 
     @cached_property
@@ -88,7 +88,7 @@ class Campaign:
             except (KeyError, ValueError) as error:
                 raise ConfigError(
                     f"{self.path}: {START} has a $ without a parameter ({error}); write $$ for a "
-                    "dollar"
+                    "dollar sign"
                 ) from None
         return values
 
@@ -112,8 +112,8 @@ class Campaign:
         if changed:
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise ConfigError(
-                f"run {changed[0].name}{more} would be another one now: {self.path.name} or "
-                f"{self.template.folder} has changed since it began; take the change back, or "
+                f"run {changed[0].name}{more} would now be a different one: {self.path.name} or "
+                f"{self.template.folder} has changed since it was started; undo the change, or "
                 f"remove {changed[0].folder}{more} to run it anew"
             )
         return digests
@@ -126,7 +126,7 @@ class Campaign:
             files = [file for file in files if file in self.template.texts]
 
     def find_replaced(self, digests: Mapping[str, str]) -> list[CampaignRun]:
-        """Return runs whose files have changed and that made no step: they start over.
+        """Return runs whose files have changed and that have made no step: they start anew.
 
         Args:
             digests: result of :meth:`plan`.
@@ -148,7 +148,7 @@ class Campaign:
         return before
 
     def _line_of(self, run: CampaignRun) -> Sequence[CampaignRun]:
-        """Return a run and all runs that it continues from, the first one first."""
+        """Return a run and all runs that it continues from, the earliest first."""
         line = [run]
         while (after := line[-1].after) is not None:
             line.append(self.runs[after])
@@ -160,8 +160,8 @@ class Campaign:
             values = self.values(run)
             if START in names and START not in values:
                 raise ConfigError(
-                    f"{names[START]}: ${START} is not known for run {name}, which starts from no "
-                    f"other; write {START} = \"<file mode='ase'> init.xyz </file>\" into "
+                    f"{names[START]}: ${START} has no value for run {name}, which starts from no "
+                    f"other run; write {START} = \"<file mode='ase'> init.xyz </file>\" into "
                     f"{self.path}"
                 )
             self.template.check(values)
@@ -197,7 +197,7 @@ def load(path: Path) -> Campaign:
             )
         if len(run.name) > 200:
             raise ConfigError(
-                f"{path}: {run.name[:40]}... is too long for the name of a folder; give a list of "
+                f"{path}: {run.name[:40]}... is too long for a folder name; give a list of "
                 "[[runs]] with short names"
             )
     return Campaign(path, table, {run.name: run for run in _sort(named, path)})
@@ -218,7 +218,7 @@ def _combine(table: CampaignTable, folder: Path) -> Iterator[CampaignRun]:
 
 
 def _name(parameters: Mapping[str, Value]) -> str:
-    """Return a name that is valid for every file system and shell."""
+    """Return a name that is valid in every file system and shell."""
     parts = (f"{name}={value}" for name, value in parameters.items())
     return "_".join(re.sub(r"[^A-Za-z0-9.+=_-]+", "-", part) for part in parts)
 

@@ -31,7 +31,7 @@ from mlobs_client.locks import hold, is_held
 POLL_INTERVAL: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]
-"""By name of a run that has ended: None if it is done, else the reason why it is not."""
+"""By the name of a run that has ended: None if it is done, else the reason why it is not."""
 
 
 def execute(
@@ -45,12 +45,12 @@ def execute(
     Args:
         campaign: the campaign.
         digests: hash of the files of each run, by its name.
-        received: signals; with the first one, all runs stop with a RESTART.
+        received: signals so far; at the first one, all runs stop with a RESTART.
         report: called every half second.
 
     Raises:
         ConfigError: parsl cannot be configured as the file says.
-        LaunchError: parsl is not installed, or another campaign is executed in this folder.
+        LaunchError: parsl is not installed, or another campaign is being executed in this folder.
     """
     with _alone(campaign):
         campaign.stop.unlink(missing_ok=True)
@@ -80,7 +80,7 @@ def _alone(campaign: Campaign) -> Iterator[None]:
         if lock is None:
             raise LaunchError(
                 f"another 'mlobs campaign run' is running in {campaign.path.parent.resolve()}; "
-                "wait for its end, or end it with Ctrl-C"
+                "wait until it ends, or end it with Ctrl-C"
             )
         yield
 
@@ -161,9 +161,9 @@ def _kernel(campaign: Campaign) -> Iterator[Any]:
 
 
 def _judge_retries(campaign: Campaign) -> Callable[[Exception, Any], float]:
-    """Count a failure of a run only if the run made no progress before it.
+    """Count a failure of a run only if the run made no progress before failing.
 
-    So a job that reaches its time limit costs no retry, but a run that fails at the same step again
+    So a job that reaches its time limit costs no retry, but a run that fails again at the same step
     does.
     """
     farthest = {name: _read_step(run) for name, run in campaign.runs.items() if not run.is_done}
@@ -230,8 +230,8 @@ def _resolve(address: str) -> str:
         return socket.gethostbyname(address)
     except OSError as error:
         raise ConfigError(
-            f"[execution] address = {address!r}: {error.strerror}; give the number of this machine "
-            "in the network of the nodes, see: ip address"
+            f"[execution] address = {address!r}: {error.strerror}; give the IP address of this "
+            "machine in the network of the nodes, see: ip address"
         ) from error
 
 

@@ -17,7 +17,7 @@ START: Final = "start"
 """Name that a template uses for the initial state of a run."""
 
 TAKEN: Final = (START, "run", "after", "state", "steps")
-"""Names that parameters cannot have: a template and the table of results use them."""
+"""Names that parameters cannot have: templates and the table of results use them."""
 
 Value = int | float | str
 
@@ -25,7 +25,7 @@ Value = int | float | str
 def _check_value(value: object) -> Value:
     is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
     if not is_plain or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError(f"{value!r} is neither a finite number nor a text")
+        raise ValueError(f"{value!r} is neither a finite number nor text")
     return value  # type: ignore[return-value]
 
 
@@ -35,8 +35,8 @@ _Checked = Annotated[Value, PlainValidator(_check_value)]
 class Local(Table):
     """[execution] with kind = "local": processes on this machine, started by threads of parsl.
 
-    ``at_once`` is the number of runs at the same time. ``retries`` says how often a run that failed
-    without progress is continued before it counts as failed.
+    ``at_once`` is the number of runs that are executed at the same time. ``retries`` says how often
+    a run that failed without progress is continued before it counts as failed.
     """
 
     kind: Literal["local"]
@@ -47,8 +47,8 @@ class Local(Table):
 class Slurm(Table):
     """[execution] with kind = "slurm": Slurm jobs of one node, each with one run at a time.
 
-    ``walltime`` and ``cores`` are those of a job; without ``cores``, it has one core per client and
-    one for i-PI. ``options`` are further options of sbatch, such as "--partition=long".
+    ``walltime`` and ``cores`` are those of a job; without ``cores``, a job has one core per client
+    and one for i-PI. ``options`` are further options for sbatch, such as "--partition=long".
     ``worker_init`` holds shell commands that a job executes first. ``address`` is the address, in
     the network of the nodes, of the machine on which the campaign is started: parsl listens there
     and nowhere else.
@@ -68,7 +68,7 @@ class Parsl(Table):
     """[execution] with kind = "parsl": any configuration of parsl.
 
     ``config`` names a function that returns a ``parsl.Config``: "module:function" or
-    "file.py:function". It is code, and it runs as you.
+    "file.py:function". The function is code that runs with your permissions.
     """
 
     kind: Literal["parsl"]
@@ -88,10 +88,10 @@ class CampaignTable(Table):
     """A campaign file.
 
     ``template`` is a folder with ``input.xml``, ``client_files`` and whatever they need.
-    ``clients`` is -n of ``mlobs run``, ``drivers`` are command lines for its --driver. There are
-    either ``parameters``, of which all combinations are run, or ``runs``. With ``after``, a run
-    continues from the end of the run with the previous value of this parameter. ``start`` is the
-    value of ``$start`` in the other runs.
+    ``clients`` is -n of ``mlobs run``, and ``drivers`` are command lines for its --driver. There
+    are either ``parameters``, of which all combinations are run, or ``runs``. With ``after``, a run
+    continues from the end of the run with the previous value of the parameter that it names.
+    ``start`` is the value of ``$start`` in the other runs.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"beside": "drivers"}
@@ -127,7 +127,7 @@ class CampaignTable(Table):
         for name in sorted(names):
             if not (name.isidentifier() and name.isascii()) or name in TAKEN:
                 raise ValueError(
-                    f"{name!r} cannot be the name of a parameter; take letters, digits and _, "
+                    f"{name!r} cannot be the name of a parameter; use letters, digits and _, "
                     f"but none of {', '.join(TAKEN)}"
                 )
         for name, values in self.parameters.items():

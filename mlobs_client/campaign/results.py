@@ -1,4 +1,4 @@
-"""Collect the results of a campaign in one table: a row for each run, a column per quantity."""
+"""Collect the results of a campaign in a table with a row per run and a column per quantity."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from mlobs_client.units import PICOSECOND
 
 COUNTED: Final = ("step", "time")  # of no interest as an average
 ENDINGS: Final = {"errors": "error", "no error": "no error"}
-"""Endings of the names of columns that are not means."""
+"""Endings of the names of columns that hold no means."""
 
 
 @dataclass(frozen=True)
 class Skip:
-    """The equilibration at the beginning of each run, which averages leave out.
+    """The equilibration at the start of each run, which averages leave out.
 
     Attributes:
         picoseconds: simulated time, ps.
@@ -67,7 +67,7 @@ class ResultColumn:
 
     @property
     def header(self) -> str:
-        """A unique name of the column."""
+        """A unique name for the column."""
         name = f"{self.name} {ENDINGS[self.group]}" if self.group in ENDINGS else self.name
         return f"{name} ({self.unit})" if self.unit else name
 
@@ -95,11 +95,11 @@ def collect(campaign: Campaign, skip: Skip) -> ResultTable:
 
 
 def write_table(table: ResultTable, stem: Path) -> tuple[Path, Path]:
-    """Write the table as CSV and as HDF5, where each group has its columns and these their units.
+    """Write the table as CSV, and as HDF5 with the columns in their groups, each with its unit.
 
     Args:
         table: the table.
-        stem: path without ending; ``.csv`` and ``.h5`` are added.
+        stem: path without a file extension; ``.csv`` and ``.h5`` are added.
 
     Raises:
         RecordError: a file cannot be written.
@@ -121,7 +121,7 @@ def write_table(table: ResultTable, stem: Path) -> tuple[Path, Path]:
 
 
 def _as_array(values: Sequence[Value | None]) -> object:
-    """Return numbers or texts, with NaN or empty texts for None."""
+    """Return numbers or strings, with NaN or empty strings for None."""
     if any(isinstance(value, str) for value in values):
         return ["" if value is None else str(value) for value in values]
     if None in values:
@@ -155,7 +155,7 @@ def _average(run: CampaignRun, skip: Skip) -> dict[ResultColumn, Value]:
 
 
 def _means(path: Path, skip: Skip, mark: str) -> dict[ResultColumn, Value]:
-    """Return the averages of one system; the mark stands before the names of its columns."""
+    """Return the averages of one system; the mark precedes the names of its columns."""
     properties = read_properties(path)
     first = skip.count(properties)
     interval = _interval(properties)

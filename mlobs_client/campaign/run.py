@@ -1,4 +1,4 @@
-"""Execute one run of a campaign from its present state to its end, on whatever machine.
+"""Execute one run of a campaign from its current state to its end, on any machine.
 
 The lock of ``run.log`` is held while a run works in its folder. ``mlobs run`` inherits it, so it is
 held for as long as a campaign or a ``mlobs run`` may write there.
@@ -33,7 +33,7 @@ def run_to_completion(campaign_file: str, name: str, digest: str, before: object
     Args:
         campaign_file: path of the campaign file.
         name: name of the run.
-        digest: hash of its files when the campaign was started.
+        digest: hash that its files had when the campaign was started.
         before: result of the run that it continues from; parsl waits for it.
 
     Returns:
@@ -69,7 +69,7 @@ def run_to_completion(campaign_file: str, name: str, digest: str, before: object
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder of a run whose files have changed and that made no step."""
+    """Remove the folder of a run whose files have changed and that has made no step."""
     removed = folder.with_name(f".{folder.name}.removed")
     with _taken_over(folder):  # its log is open: some file systems remove no such folder
         folder.rename(removed)
@@ -96,8 +96,8 @@ def _start(campaign: Campaign, run: CampaignRun, digest: str) -> None:
 def _taken_over(folder: Path) -> Iterator[int]:
     """Lock a folder, and yield the lock.
 
-    A ``mlobs run`` that a killed campaign has left running is told to end with a RESTART, so that
-    it is supervised again: by an EXIT file, since the IDs of its processes are unknown.
+    A ``mlobs run`` that a killed campaign has left running is told by an EXIT file to end with a
+    RESTART, since the IDs of its processes are unknown; its run is then supervised again.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -108,7 +108,7 @@ def _taken_over(folder: Path) -> Iterator[int]:
                 return
         if time.monotonic() > deadline:
             raise LaunchError(
-                f"a 'mlobs run' or i-PI that an earlier campaign has started is running in "
+                f"a 'mlobs run' or i-PI that an earlier campaign has started is still running in "
                 f"{folder}, "
                 f"and has not ended {PATIENCE:g} s after {exit_file.NAME} was made there; end it"
             )
@@ -137,7 +137,7 @@ def _run(campaign: Campaign, run: CampaignRun, lock: int) -> bool:
 
 
 def _find_reason(child: Child) -> str:
-    """Return why it ended: not always its last line, since advice may follow the reason."""
+    """Return why the child ended: not always its last line, since advice may follow the reason."""
     for line in reversed(child.said().splitlines()):
         if line.startswith(("mlobs: error: ", "stopped: ")):
             return line.removeprefix("mlobs: error: ")

@@ -1,6 +1,6 @@
 """Read the state of a run from its folder.
 
-``run.json`` exists from the start, ``failed.json`` while the last attempt has failed, and
+``run.json`` exists from the start, ``failed.json`` if the last attempt has failed, and
 ``done.json`` when the run is done. Each is written as a whole or not at all.
 """
 
@@ -69,16 +69,16 @@ class CampaignRun:
         return RunState.PLANNED
 
     def describe_start(self, digest: str) -> dict[str, bytes]:
-        """Return the file that its folder has from the start."""
+        """Return the content of the file that its folder has from the start, by its name."""
         content = {"name": self.name, "parameters": self.parameters, "after": self.after}
         return {BEGUN: _text({**content, "digest": digest}).encode()}
 
     def read_digest(self) -> str | None:
-        """Return the hash of its files when it was started; None if there is none."""
+        """Return the hash that its files had when it was started; None if there is none."""
         return _read(self.folder / BEGUN).get("digest")
 
     def has_made_a_step(self) -> bool:
-        """Return whether the run has made a step, or may have: then its folder is not removed."""
+        """Return whether the run has or may have made a step; if so, its folder is not removed."""
         try:
             ipi = ipi_input.read(self.folder / "input.xml")
         except (MlobsError, OSError):  # then i-PI could not start
@@ -100,7 +100,7 @@ class CampaignRun:
         return _read(self.folder / DONE)
 
     def mark_failed(self, error: str) -> None:
-        """Store the reason of a failure.
+        """Store the reason for a failure.
 
         Raises:
             LaunchError: it cannot be written.
@@ -108,7 +108,7 @@ class CampaignRun:
         _write(self.folder / FAILED, {"name": self.name, "error": error})
 
     def clear_failure(self) -> None:
-        """Remove the reason of a failure when the next attempt starts."""
+        """Remove the reason for a failure when the next attempt starts."""
         (self.folder / FAILED).unlink(missing_ok=True)
 
     def mark_done(self, seconds: float) -> None:

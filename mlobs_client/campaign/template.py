@@ -41,7 +41,7 @@ class Template:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Each name that follows a $, with the first file and line in which it does.
+        """Each name that follows a $, with the first file and line in which it occurs.
 
         Raises:
             ConfigError: no name follows a $.
@@ -56,18 +56,18 @@ class Template:
         """Check that there is a value for every name.
 
         Raises:
-            ConfigError: a name has no value; the text has the file and the line.
+            ConfigError: a name has no value; the text gives the file and the line.
         """
         for name, where in self.names.items():
             if name not in known:
                 remedy = suggest(name, known) if known else "there are no parameters"
                 raise ConfigError(
                     f"{where}: ${name} is not a parameter of this campaign; {remedy} "
-                    "(write $$ for a dollar)"
+                    "(write $$ for a dollar sign)"
                 )
 
     def render(self, values: Mapping[str, object]) -> dict[str, bytes]:
-        """Return the text files, with values for their names."""
+        """Return the text files, with values in place of their names."""
         return {
             file: string.Template(text).substitute(values).encode()
             for file, text in self.texts.items()
@@ -90,7 +90,7 @@ class Template:
     def write(
         self, values: Mapping[str, object], target: Path, others: Mapping[str, bytes]
     ) -> None:
-        """Write a folder.
+        """Write all files into a folder.
 
         Args:
             values: values of the names.
@@ -149,7 +149,7 @@ def _find_names(text: str, file: str) -> Iterator[tuple[str, int]]:
     for match in string.Template.pattern.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
         if match["invalid"] is not None:
-            raise ConfigError(f"{file}:{line}: no name follows this $; write $$ for a dollar")
+            raise ConfigError(f"{file}:{line}: no name follows this $; write $$ for a dollar sign")
         if match["escaped"] is None:
             yield match["named"] or match["braced"], line
 

@@ -30,7 +30,7 @@ def check_agreement(
         ipi: the input.
         clients: all client files of the run.
         n_beads: number of beads of the ring polymer.
-        others_serve: sockets without a client file are served by other programs.
+        others_serve: whether other programs serve the sockets without a client file.
         is_complete: False if a client file could not be read, so that its sockets are unknown.
     """
     service = find_service(ipi, clients)
@@ -49,7 +49,7 @@ def check_agreement(
         elif ff in ipi.sockets and is_complete and not others_serve:
             yield warning(
                 f"no client file was given for <ffsocket name='{ff.name}'> at {_place(ff)}",
-                "give its client file too; without a client i-PI waits forever",
+                "also give its client file; without a client, i-PI waits forever",
             )
     sent = {name: client.extras for name, client in service.items()}
     yield from check_extras(ipi, sent, n_beads, is_complete=is_complete)
@@ -69,7 +69,7 @@ def _address(
     yield error(
         f"[socket] of {client.path.name} is {socket.mode} {where!r}, but {ipi.path.name} has "
         f"{there}",
-        f"make mode, address and port in [socket] of {client.path.name} those of the <ffsocket>",
+        f"set mode, address and port in [socket] of {client.path.name} to those of the <ffsocket>",
     )
 
 
@@ -83,9 +83,9 @@ def _shared(client: ClientFile, last: Sequence[ClientFile]) -> Iterator[Finding]
         yield ok(f"{both}, with the same settings for models and observables")
         return
     yield error(
-        f"{both}, but say different things, and i-PI gives each structure to whichever is free",
-        f"leave out one of them (more processes of one: -n), or write an <ffsocket> and a <force> "
-        f"of its own for {other.path.name}",
+        f"{both}, but their settings differ, and i-PI gives each structure to whichever is free",
+        f"leave out one of them (-n starts more processes of the other), or give "
+        f"{other.path.name} an <ffsocket> and a <force> of its own",
     )
 
 
@@ -161,13 +161,13 @@ def _virial(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
     if pressures and not modes:
         yield warning(
             f'virial = "none" in {client.path.name}, so the property {pressures[0]!r} lacks the '
-            "potential's part and means nothing",
+            "contribution of the potential and has no meaning",
             f"remove it from <properties> in {ipi.path.name}",
         )
 
 
 def _kinetic_stress(ipi: IpiInput, client: ClientFile) -> Iterator[Finding]:
-    """Warn of i-PI's kinetic stress, which is diagonal: a field drives currents, whose is not."""
+    """Warn about i-PI's kinetic stress, which is diagonal, unlike that of currents in a field."""
     if client.config.coupling is None or "anisotropic" not in ipi.barostats:
         return
     if "nst" in ipi.dynamics:
@@ -196,7 +196,7 @@ def _wrapping(ff: Forcefield, client: ClientFile, *, resumed: bool) -> Iterator[
         )
     elif ff.pbc is None and not resumed:  # a RESTART leaves out what is the default
         yield warning(
-            f"{tag} does not say pbc='False'; older versions of i-PI then wrap positions, and "
+            f"{tag} does not set pbc='False'; older versions of i-PI then wrap positions, and "
             f"{reason} ({client.path.name}) would jump",
             f"write pbc='False' in {tag}",
         )

@@ -52,10 +52,10 @@ class _Collector(logging.Handler):
 
 @contextlib.contextmanager
 def caught(said: Caught) -> Iterator[None]:
-    """Capture all output in this context, also that of code in C.
+    """Capture all output in this context, including that of C code.
 
     Args:
-        said: record to which the output is added.
+        said: object to which the output is added.
     """
     ours = logging.getLogger("mlobs_client")
     collector = _Collector(said.logged)

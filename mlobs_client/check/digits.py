@@ -19,8 +19,8 @@ from mlobs_client.units import EV
 ALL_DIGITS: Final = "%25.17e"
 REMEDY: Final = f"write <simulation floatformat='{ALL_DIGITS}'>"
 COARSEST: Final = 1e-5
-"""Largest step of written energies, eV: a fifth of the drift of fifty atoms in 1 ps at 1 ueV per
-atom and ps."""
+"""Largest acceptable step of written energies, eV: a fifth of the drift of fifty atoms in 1 ps at 1
+ueV per atom per ps."""
 NEED_ALL: Final = (1.0 / 3.0, 0.1 + 0.2)
 """Doubles of which at least one changes when it is written with fewer than 17 digits."""
 
@@ -29,8 +29,8 @@ def check_restart(ipi: IpiInput) -> Iterator[Finding]:
     """Find a format that rounds the RESTART: every double must be read back unchanged."""
     if any(float(ipi.floatformat % number) != number for number in NEED_ALL):
         yield warning(
-            f"floatformat='{ipi.floatformat}' has not all digits: a RESTART is rounded, and a run "
-            "that continues from it follows another trajectory",
+            f"floatformat='{ipi.floatformat}' does not write all digits: a RESTART is rounded, "
+            "and a run that continues from it follows another trajectory",
             REMEDY,
         )
 
@@ -49,6 +49,7 @@ def check_energy(energy: float, floatformat: str, subject: str) -> Iterator[Find
         yield warning(
             f"{subject}: the energy of the structure is {energy / EV:.0f} eV, which "
             f"floatformat='{floatformat}' writes in steps of {10.0 ** (exponent + 3):g} meV: "
-            f"'conserved' cannot show less, and {COARSEST * 1e3:g} meV is right",
+            "'conserved' cannot show smaller changes, and steps of at most "
+            f"{COARSEST * 1e3:g} meV are needed",
             REMEDY,
         )

@@ -60,7 +60,7 @@ class _Run:
         return frozenset() if ff is None else ff.extras(self.sent)
 
     def drops(self, force: Force, key: str) -> bool:
-        """Return whether i-PI drops a key: it does for forces of weight 0 and contracted forces."""
+        """Return whether i-PI drops a key: it does for weight 0 and for contracted forces."""
         contracted = force.n_beads not in (0, self.n_beads)
         return force.weight == 0.0 or (contracted and key not in force.interpolated)
 
@@ -81,16 +81,17 @@ def _judge(run: _Run, trajectory: TrajectoryOutput, key: str) -> Iterator[Findin
         yield ok(f"extras {key!r} for <trajectory filename='{trajectory.filename}'>")
     elif given:
         yield error(
-            f"{what}, which i-PI drops from forces with weight='0' or contracted by nbeads=",
+            f"{what}, which i-PI drops from forces with weight='0' and from those contracted by "
+            "nbeads=",
             f"give the force a weight, add <interpolate_extras> [ {key} ] </interpolate_extras>, "
-            "or write extras_component_raw(INDEX), with the index of the force from 0, instead of "
-            "extras",
+            "or write extras_component_raw(INDEX), with the index of the force, counted from 0, "
+            "instead of extras",
         )
     elif any(run.keys(force) is None for force in run.asked(trajectory)):
         if run.is_complete:
             yield warning(
                 f"{what}, which none of the given client files sends",
-                "make sure that the client of the other forcefield does",
+                "make sure that the client of the other forcefield sends them",
             )
     else:
         yield _missing(run, what, key)
@@ -112,7 +113,11 @@ def _missing(run: _Run, what: str, key: str) -> Finding:
             f"{what}, but no client sends it",
             f'add "{names[key]}" to [observables] extras of the client file',
         )
-    hint = f"; {key!r} of mlobs is {QUANTITIES[key].wire_name!r} there" if key in QUANTITIES else ""
+    hint = (
+        f"; {key!r} of mlobs is called {QUANTITIES[key].wire_name!r} there"
+        if key in QUANTITIES
+        else ""
+    )
     made = sorted({key for ff in run.ipi.forcefields for key in ff.made})
     return error(
         f"{what}, which neither i-PI nor a client of mlobs can give{hint}",
@@ -123,7 +128,7 @@ def _missing(run: _Run, what: str, key: str) -> Finding:
 def _within(parent: Forcefield, what: str, key: str) -> Finding:
     """Return the error for a key that a committee renames."""
     return error(
-        f"{what}, which <{parent.kind} name='{parent.name}'> passes on under another name "
-        "only, and only those of its last member",
+        f"{what}, which <{parent.kind} name='{parent.name}'> passes on only under another "
+        "name, and only those of its last member",
         f"write extra_type='committee_{key}' (the last member must send {key!r})",
     )

@@ -40,9 +40,9 @@ def check_files(
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
-        others_serve: sockets without a client file are served by other programs.
-        is_run: i-PI will be started in the folder of its input, as ``mlobs run`` does; else it may
-            also be in the current one.
+        others_serve: whether other programs serve the sockets without a client file.
+        is_run: i-PI will be started in the folder of its input, as by ``mlobs run``; else it may
+            also be started in the current folder.
     """
     yield from _check_files(
         input_path, client_paths, n_clients, others_serve=others_serve, is_run=is_run
@@ -51,11 +51,11 @@ def check_files(
 
 @dataclass(frozen=True)
 class _Read:
-    """Files that models are tested with.
+    """Files with which models are tested.
 
     Attributes:
         clients: client files whose models can be loaded.
-        ipi: the input, for the digits of energies that it writes; None if it is unreadable.
+        ipi: the input, which sets the digits of written energies; None if it is unreadable.
         start: the input as i-PI reads it, for the forces on its first structure; None if i-PI
             refuses it.
     """
@@ -131,7 +131,7 @@ def _without_lacks(
 
 
 def _find_lacks(client: ClientFile) -> Iterator[Finding]:
-    """Find models that a client file needs and that are missing, or a missing folder."""
+    """Find models, or a folder, that a client file needs but that are missing."""
     try:
         check_needs(client.config)
     except MlobsError as problem:
@@ -219,7 +219,7 @@ def check_physics(
 
     Args:
         client_paths: the client files.
-        say: called with the next activity.
+        say: called with a description of the next activity.
     """
     clients = yield from _load(client_paths)
     whole = yield from _without_lacks(clients)
@@ -243,13 +243,13 @@ def check_all(
     n_clients: Sequence[int] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
-    """Check the files, then the models; a finding of both is given once.
+    """Check the files, then the models; a finding of both is reported once.
 
     Args:
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
-        say: called with the next activity, which may take minutes.
+        say: called with a description of the next activity, which may take minutes.
     """
     said = set()
     for finding in _check_both(input_path, client_paths, n_clients, say):

@@ -22,7 +22,7 @@ class Finding:
     Attributes:
         level: its severity.
         what: the fact, with the value.
-        remedy: the change to make, and its place; empty if all is well.
+        remedy: the change to make, and where; empty if all is well.
     """
 
     level: Level
@@ -41,7 +41,7 @@ def warning(what: str, remedy: str) -> Finding:
 
 
 def error(what: str, remedy: str) -> Finding:
-    """Return a finding with which the run cannot work."""
+    """Return a finding that prevents the run from working."""
     return Finding(Level.ERROR, what, remedy)
 
 
@@ -51,6 +51,6 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def split_remedy(text: str) -> tuple[str, str]:
-    """Split a message of ours into what is wrong and its remedy; the latter may be empty."""
+    """Split a message of mlobs into what is wrong and its remedy; the latter may be empty."""
     what, _, remedy = text.partition("; ")
     return what, remedy

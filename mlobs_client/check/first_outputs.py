@@ -1,4 +1,4 @@
-"""Check that i-PI can write its outputs, which it tests only when it writes them first.
+"""Check that i-PI can write its outputs, which it tests only when it first writes them.
 
 This runs in the process that has read the input, and needs no forces.
 
@@ -119,7 +119,9 @@ def _of_property(what: str, filename: str, system: Any) -> Iterator[Fault]:
     yield from _of_arguments(where, row["func"], arguments, named, system)
     dimension = row.get("dimension", "undefined")
     if unit and dimension in ("", "number"):
-        yield Fault(f"{where}: {key} has no unit, and i-PI ignores it", "remove it", stops=False)
+        yield Fault(
+            f"{where}: {key} has no unit, and i-PI ignores the given one", "remove it", stops=False
+        )
     elif unit:
         yield from _of_unit(where, dimension, unit, lambda: unit_to_user(dimension, unit, 1.0))
 
@@ -196,7 +198,7 @@ def _of_arguments(
 
 
 def _of_atoms(where: str, kind: str, value: str, labels: list[str]) -> Iterator[Fault]:
-    """Check an argument that selects atoms by a label or a number; empty selects all."""
+    """Check an argument that selects atoms by a label or a number; an empty one selects all."""
     if kind == PER_ATOM and value.lstrip("+-").isdecimal():
         yield from _of_number(where, "atom", value, len(labels))
     elif value and value not in labels:

@@ -1,11 +1,11 @@
 """Check that i-PI fixes the atoms that are fixed in a structure file of ASE.
 
-A client gives forces only: constraints of ASE (``FixAtoms``; ``move_mask`` in extended xyz) have
-no effect on i-PI.
+A client gives only forces: constraints of ASE (``FixAtoms``; ``move_mask`` in extended xyz) have no
+effect on i-PI.
 
 Source:
-    i-PI 3.3.1, ``inputs/motion/motion.py``: ``<fixatoms>`` counts atoms from 0, ``<fixatoms_dof>``
-    coordinates.
+    i-PI 3.3.1, ``inputs/motion/motion.py``: ``<fixatoms>`` counts atoms from 0, and
+    ``<fixatoms_dof>`` coordinates.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def check_fixed_atoms(
         return
     ours = _describe(file.fixed)
     if np.array_equal(file.fixed, state.fixed):
-        yield ok(f"i-PI fixes {ours}, as {name} says")
+        yield ok(f"i-PI fixes {ours}, as {name} does")
         return
     theirs = _describe(np.array(state.fixed, dtype=np.int64))
     yield warning(

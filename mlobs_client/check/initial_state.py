@@ -1,4 +1,4 @@
-"""Take from i-PI itself those numbers of its initial state that depend on units.
+"""Obtain from i-PI itself the numbers in its initial state that depend on units.
 
 Source:
     i-PI 3.3.1, ``engine/motion/{dynamics,multi,motion}.py``, ``engine/ensembles.py``.
@@ -23,11 +23,11 @@ class InitialState:
     """The initial state, in atomic units.
 
     Attributes:
-        masses: masses of the atoms, without the photons of a cavity, shape ``(n_atoms,)``,
+        masses: masses of the atoms, without the photons of a cavity, shape ``(n_atoms,)``, in
             electron masses.
         temperatures: temperatures of the ensembles of all systems that set one, kT, Eh.
         velocity_temperature: kinetic temperature of the velocities of the first system, kT, Eh.
-        timestep: innermost time step, atomic time; None without dynamics.
+        timestep: innermost time step, atomic units; None without dynamics.
         fixed: indices ``3 I + i`` of fixed coordinates, sorted.
     """
 
@@ -50,7 +50,7 @@ class InitialState:
 
 
 def describe_state(simulation: Any) -> dict[str, Any]:
-    """Describe a simulation of i-PI for JSON; runs in the process of i-PI's parser.
+    """Describe a simulation of i-PI for JSON; this runs in the process of i-PI's parser.
 
     Args:
         simulation: an ``ipi.engine.simulation.Simulation``.

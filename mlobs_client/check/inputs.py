@@ -38,7 +38,7 @@ def check_input(ipi: IpiInput) -> Iterator[Finding]:
 
 
 def _without_weight(ipi: IpiInput) -> Iterator[Finding]:
-    """Warn of forces of weight 0 that no output shows."""
+    """Warn about forces of weight 0 that no output shows."""
     for index, force in enumerate(force for force in ipi.forces if not force.biases):
         if force.weight == 0.0 and index not in ipi.components:
             yield warning(
@@ -57,8 +57,9 @@ def check_batches(ipi: IpiInput, parsed: ParsedInput) -> Iterator[Finding]:
         beads = [force.n_beads or parsed.n_beads for force in forces]
         if beads and ff.batch_size > max(beads):
             yield warning(
-                f"<batch_size> {ff.batch_size} of <ffsocket name='{ff.name}'> is larger than its "
-                f"{max(beads)} beads: no batch is ever full, and one client does all the work",
+                f"<batch_size> {ff.batch_size} of <ffsocket name='{ff.name}'> is larger than the "
+                f"number of beads, {max(beads)}: no batch is ever full, and one client does all "
+                "the work",
                 f"set <batch_size> to beads / clients, at most {max(beads)}",
             )
 
@@ -70,13 +71,13 @@ def _names(ipi: IpiInput) -> Iterator[Finding]:
         yield error(f"two forcefields are called {name!r}", "give each <ff...> its own name=")
     for name in sorted(used - set(known)):
         yield error(
-            f"<force forcefield='{name}'> names no forcefield; there is {_quoted(known)}",
+            f"<force forcefield='{name}'> names no forcefield; defined: {_quoted(known)}",
             "write one of these names in <forces>, or add the <ffsocket>",
         )
     if not used:
         yield error(
             "there is no <force> in <forces>, so nothing moves the atoms",
-            "add <force forcefield='NAME'/> for the forcefields that shall act",
+            "add <force forcefield='NAME'/> for each forcefield that should act",
         )
     # the members of <ffcommittee> are used through it
     for name in sorted(set(known) - used) if not ipi.is_composed else ():
@@ -91,7 +92,7 @@ def _addresses(ipi: IpiInput) -> Iterator[Finding]:
         place = (ff.mode, ff.port) if ff.mode == "inet" else ("unix", ff.address)
         if place in seen:
             yield error(
-                f"the sockets of {seen[place]!r} and {ff.name!r} have the same place {place[1]}",
+                f"the sockets of {seen[place]!r} and {ff.name!r} are both at {place[1]}",
                 "give each <ffsocket> its own <address> or <port>",
             )
         seen[place] = ff.name
@@ -99,14 +100,14 @@ def _addresses(ipi: IpiInput) -> Iterator[Finding]:
             yield from _length(ipi, ff)
         if ff.mode == "shm":
             yield warning(
-                f"<ffsocket name='{ff.name}' mode='shm'> talks through shared memory, which "
-                "'mlobs client' does not",
+                f"<ffsocket name='{ff.name}' mode='shm'> uses shared memory, which 'mlobs client' "
+                "does not",
                 "write mode='unix', or use i-pi-driver-py with the plug-in drivers/mlobs_pes.py",
             )
 
 
 def _length(ipi: IpiInput, ff: Forcefield) -> Iterator[Finding]:
-    """Check the path length of a socket: i-PI adds its prefix, ``mlobs run`` a folder."""
+    """Check the path length of a socket: i-PI prepends its prefix, ``mlobs run`` a folder."""
     length = len(os.fsencode(ff.address))
     longest = LONGEST_PATH - len(os.fsencode(ipi.sockets_prefix))
     in_folder = LONGEST_PATH - len(f"{PREFIX}{PRIVATE}01234567/")
@@ -133,14 +134,14 @@ def _driven(ipi: IpiInput) -> Iterator[Finding]:
     for properties in ipi.properties:
         for name in sorted(DRIVEN_PROPERTIES.intersection(properties.names)):
             yield error(
-                f"the property {name!r} exists with driven_dynamics only and stops any other run",
+                f"the property {name!r} exists only with driven_dynamics and stops any other run",
                 f"remove it from <properties filename='{properties.filename}'>; the dipole of the "
                 "client is in its extras: <trajectory extra_type='dipole'> extras </trajectory>",
             )
     for trajectory in ipi.trajectories:
         if trajectory.what in DRIVEN_TRAJECTORIES:
             yield warning(
-                f"{trajectory.what!r} exists with driven_dynamics only; i-PI writes nothing but "
+                f"{trajectory.what!r} exists only with driven_dynamics; here, i-PI writes only "
                 f"{DRIVEN_TRAJECTORIES[trajectory.what]}",
                 f"remove <trajectory filename='{trajectory.filename}'>",
             )

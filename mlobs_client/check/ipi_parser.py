@@ -62,9 +62,9 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
         path: path of the XML.
         folder: folder to which paths in it are relative; that of the input by default.
 
-        Raises:
-            ConfigError: i-PI refuses it; the text is i-PI's own.
-            ModelError: i-PI would load models that are not trusted.
+    Raises:
+        ConfigError: i-PI refuses it; the text is i-PI's own.
+        ModelError: i-PI would load models that are not trusted.
     """
     folder = path.parent if folder is None else folder
     require_trusted_input(ipi_input.read(path), folder)
@@ -90,7 +90,7 @@ def _ask(path: Path, folder: Path) -> dict[str, Any]:
             command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"{path}: i-PI did not finish reading it in {DEADLINE:g} s") from None
+        raise ConfigError(f"{path}: i-PI did not finish reading it within {DEADLINE:g} s") from None
     last = (process.stdout.strip().splitlines() or [""])[-1]
     try:
         answer: dict[str, Any] = json.loads(last)
@@ -108,7 +108,7 @@ def _with_remedy(refusal: str, path: Path) -> str:
 
 
 def _describe_input(name: str) -> dict[str, Any]:
-    """Read the input with i-PI; runs in the separate process."""
+    """Read the input with i-PI; this runs in the separate process."""
     from ipi.engine.simulation import Simulation
 
     with Path(name).open() as stream:

@@ -1,4 +1,4 @@
-"""Check the magnitudes of numbers in an input: i-PI reads numbers without unit in atomic units.
+"""Check the magnitudes of numbers in an input: i-PI reads numbers without a unit as atomic units.
 
 Impossible numbers are errors, unusual ones are warnings.
 """
@@ -29,12 +29,12 @@ LONGEST_STEPS: Final = ((1.5, 1.0), (2.5, 2.0), (np.inf, 3.0))
 """Upper limit of the lightest mass (u), and longest usual time step (fs): with H, D, or neither."""
 TOO_CLOSE: Final = 0.45  # times the sum of covalent radii
 CLOSE: Final = 0.6
-"""Ratio to the sum of covalent radii that bonds exceed; if angstrom are read as bohr, it is 0.5 to
+"""Ratio to the sum of covalent radii that bonds exceed; if angstrom is read as bohr, it is 0.5 to
 0.55."""
 BONDED: Final = 1.3  # times the sum of covalent radii
 SAME: Final = 0.01  # relative, of the ratio of two structures
 IN_ANGSTROM: Final = (
-    "if they are angstrom, write positions{angstrom} cell{angstrom} into the second line of"
+    "if they are in angstrom, write positions{angstrom} cell{angstrom} into the second line of"
 )
 # In these, nothing depends on the temperature.
 ATHERMAL: Final = frozenset(
@@ -45,7 +45,7 @@ DALTON_IN_GRAM: Final = physical_constants["atomic mass constant"][0] * 1e3
 
 
 def check_state(ipi: IpiInput, state: InitialState) -> Iterator[Finding]:
-    """Check temperature and time step.
+    """Check the temperature and the time step.
 
     Args:
         ipi: the input.
@@ -70,7 +70,7 @@ def check_state(ipi: IpiInput, state: InitialState) -> Iterator[Finding]:
         yield error(
             f"the initial velocities have a kinetic temperature of {kelvin:.3g} K",
             f"write <velocities units='kelvin'> into {ipi.path.name}, with the temperature in "
-            "kelvin: without units i-PI reads a number in Hartree",
+            "kelvin: without units, i-PI reads the number in Hartree",
         )
     if state.timestep is not None:
         yield from _timestep(ipi, state, state.timestep / FEMTOSECOND)
@@ -85,16 +85,16 @@ def _temperature(ipi: IpiInput, kelvin: float) -> Iterator[Finding]:
     what = f"the temperature of {ipi.path.name} is {kelvin:.6g} K{written}"
     remedy = (
         f"write <temperature units='kelvin'> into {ipi.path.name}, with the temperature in kelvin: "
-        "without units i-PI reads a number in Hartree"
+        "without units, i-PI reads the number in Hartree"
     )
     if kelvin > HOTTEST or (kelvin < COLDEST and not _is_at_rest(ipi, kelvin)):
         yield error(what, remedy)
     elif not USUAL[0] <= kelvin <= USUAL[1] and kelvin > 0.0:
-        yield warning(f"{what}, outside of {USUAL[0]:g} to {USUAL[1]:g} K", remedy)
+        yield warning(f"{what}, outside {USUAL[0]:g} to {USUAL[1]:g} K", remedy)
 
 
 def _is_at_rest(ipi: IpiInput, kelvin: float) -> bool:
-    """Return whether this is 0 K in classical NVE dynamics, which does not use it."""
+    """Return whether this is 0 K in classical NVE dynamics, which uses no temperature."""
     return kelvin == 0.0 and ipi.n_beads == 1 and set(ipi.dynamics) == {"nve"}
 
 
@@ -105,7 +105,7 @@ def _timestep(ipi: IpiInput, state: InitialState, step: float) -> Iterator[Findi
     what = f"the innermost time step is {step:.4g} fs{written}"
     remedy = (
         f"write <timestep units='femtosecond'> into {ipi.path.name}, with the step in fs: without "
-        "units i-PI reads a number in atomic units of time"
+        "units, i-PI reads the number in atomic units of time"
     )
     if step < SHORTEST_STEP:
         yield warning(f"{what}, less than {SHORTEST_STEP:g} fs", remedy)
@@ -118,14 +118,14 @@ def _timestep(ipi: IpiInput, state: InitialState, step: float) -> Iterator[Findi
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pairs of atoms: indices ``(n_pairs, 2)``, distances in angstrom, and ratios to radii."""
+    """Pairs of atoms: indices ``(n_pairs, 2)``, distances (angstrom), ratios to sums of radii."""
 
     atoms: Integers
     distances: Array
     ratios: Array
 
     def describe(self, i: int, names: tuple[str, ...]) -> str:
-        """Describe a pair by its distance, labels and numbers, from 1."""
+        """Describe a pair by its distance, labels and numbers, counted from 1."""
         first, second = (f"{names[atom]}{atom + 1}" for atom in sorted(self.atoms[i]))
         return f"{self.distances[i]:.4g} angstrom ({first}-{second})"
 
@@ -133,7 +133,7 @@ class _Pairs:
 def check_distances(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
-    """Check density and distances of i-PI's first structure, and its size against the client's.
+    """Check density, distances and size (against the client's) of i-PI's first structure.
 
     Args:
         ipi: the input.
@@ -221,22 +221,22 @@ def _sizes(
     centred = (one.positions - one.positions.mean(axis=0) for one in (start, structure))
     compared = {"positions": (*centred,)}
     if all(structure.pbc):
-        compared["cell"] = (start.cell, structure.cell)
+        compared["lattice vectors"] = (start.cell, structure.cell)
     name = f"{client.config.structure} of {client.path.name}"
     for what, (theirs, ours) in compared.items():
         if _is_scaled(theirs, ours, ANGSTROM):
             yield error(
                 f"the {what} of {ipi.path.name} are {ANGSTROM:.3f} times those of {name}: i-PI "
                 "reads in angstrom what the client reads in bohr",
-                f"{IN_ANGSTROM} {client.config.structure}; if they are bohr, remove "
+                f"{IN_ANGSTROM} {client.config.structure}; if they are in bohr, remove "
                 f"units='angstrom' from <initialize> of {ipi.path.name}",
             )
         elif _is_scaled(theirs, ours, 1.0 / ANGSTROM):
             yield error(
                 f"the {what} of {ipi.path.name} are {1.0 / ANGSTROM:.3f} times those of {name}: "
                 "i-PI reads in bohr what the client reads in angstrom",
-                f"{IN_ANGSTROM} the xyz file in <initialize> of {ipi.path.name}; if they are bohr, "
-                "write positions{atomic_unit} cell{atomic_unit} there",
+                f"{IN_ANGSTROM} the xyz file in <initialize> of {ipi.path.name}; if they are in "
+                "bohr, write positions{atomic_unit} cell{atomic_unit} there",
             )
 
 

@@ -1,4 +1,4 @@
-"""Check the model files of a client before they are loaded, which can run any code."""
+"""Check the model files of a client before they are loaded, since loading can run any code."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ WRITTEN: Final = {
     AcousticSumRule: "sum_rule",
     UnwrappedPositions: "the test of unwrapped positions",
 }
-"""Name of a term in a client file."""
+"""Name of each term in a client file."""
 
 
 def check_models(
@@ -51,18 +51,18 @@ def check_models(
 ) -> Iterator[Finding]:
     """Load the models, evaluate them as in a run, and compare derivatives with finite differences.
 
-    These are forces, forces of a field, virials and Born charges; and the dipole, which may change
+    The derivatives are forces, forces of a field, virials and Born charges. The dipole may change
     only by its quanta when an atom is moved by a lattice vector. Output of the models is not shown.
 
     Args:
         client: client file that names the models.
         floatformat: format in which i-PI writes energies; None skips this check.
         start: the input as i-PI reads it, for the forces on its first structure.
-        say: called with the next activity, which may take minutes.
+        say: called with a description of the next activity, which may take minutes.
 
     Raises:
         ConfigError: settings do not fit the structure.
-        MissingObservable: a table needs what no model gives.
+        MissingObservable: a table needs an observable that no model gives.
         ModelError: a model file is missing, corrupt or for other species.
         EvaluationError: the models give no numbers for the structure, or no virial.
     """
@@ -99,21 +99,21 @@ def check_models(
 
 
 def _virial(client: ClientFile, assembly: ClientModels) -> Iterator[Finding]:
-    """Find a client that sends no virial; with a periodic structure it would not start."""
+    """Find a client that sends no virial; with a periodic structure, it would not start."""
     name = client.path.name
     if client.config.virial == "none":
         yield warning(
             f'{name}: virial = "none", so i-PI may get a zero virial',
-            "run at constant volume only, and ignore pressures",
+            "run only at constant volume, and ignore pressures",
         )
     elif not any(assembly.structure.pbc):
         (found,) = predict([assembly.structure], assembly.evaluators, assembly.terms)
         if found.virial is None:
-            yield ok(f"{name}: no virial, which a structure without periodicity does not need")
+            yield ok(f"{name}: sends no virial, and a structure without periodicity needs none")
 
 
 def _largest_force(assembly: ClientModels, start: ParsedInput) -> str:
-    """Return the largest force on i-PI's first structure, in words."""
+    """Return the largest force on i-PI's first structure, as text."""
     structure = replace(assembly.structure, positions=start.positions, cell=start.cell)
     (found,) = predict([structure], assembly.evaluators, assembly.terms)
     forces = np.linalg.norm(found.forces, axis=1) * ANGSTROM / EV
@@ -122,7 +122,7 @@ def _largest_force(assembly: ClientModels, start: ParsedInput) -> str:
 
 
 def _answer_once(client: ClientFile, assembly: ClientModels) -> float:
-    """Evaluate the structure of the client file as for a request of i-PI.
+    """Evaluate the structure of the client file as for a request from i-PI.
 
     Returns:
         The energy, Eh.
@@ -169,7 +169,7 @@ def _judge(subject: str, report: Report) -> Iterator[Finding]:
     if passed:
         worst = max(row.relative for row in passed)
         names = ", ".join(row.what for row in passed)
-        yield ok(f"{subject}: correct within a relative error of {worst:.0e}: {names}")
+        yield ok(f"{subject}: correct to within a relative error of {worst:.0e}: {names}")
     for row in report.rows:
         if not row.passed:
             yield error(
@@ -180,7 +180,7 @@ def _judge(subject: str, report: Report) -> Iterator[Finding]:
 
 
 def _shaken(structure: Structure) -> Structure:
-    """Displace atoms from symmetric positions, where wrong derivatives vanish, too."""
+    """Displace atoms from symmetric positions, where even wrong derivatives vanish."""
     noise = np.random.default_rng(0).normal(scale=0.02, size=structure.positions.shape)
     return replace(structure, positions=structure.positions + noise)
 

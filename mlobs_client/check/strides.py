@@ -33,7 +33,7 @@ def check_strides(ipi: IpiInput, clients: Sequence[ClientFile]) -> Iterator[Find
             continue
         remedy = obstacle.remedy
         yield warning(
-            f"stride in {name} has no effect, all observables are evaluated at every step: "
+            f"stride in {name} has no effect, and all observables are evaluated at every step: "
             f"{obstacle.reason}",
             remedy if remedy == AFTERWARDS else f"{remedy}, or {AFTERWARDS}",
         )
@@ -55,8 +55,8 @@ def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:
             )
         elif not trajectory.extras:
             yield warning(
-                f"{what} writes all extras, also {key!r}, {where}: readers keep the steps of the "
-                "more frequent kind",
+                f"{what} writes all extras, including {key!r}, {where}: readers keep the steps of "
+                "the more frequent extras",
                 remedy,
             )
 
@@ -64,7 +64,7 @@ def _outputs(ipi: IpiInput, service: Service) -> Iterator[Finding]:
 def _mismatches(
     ipi: IpiInput, service: Service
 ) -> Iterator[tuple[TrajectoryOutput, Force, ClientFile, str, int]]:
-    """Yield outputs of extras with extras that are missing at some of their steps."""
+    """Yield outputs of extras, each with extras that are missing at some of its steps."""
     outputs = [trajectory for trajectory in ipi.trajectories if trajectory.writes_extras]
     for trajectory, force in itertools.product(outputs, ipi.forces):
         if force.forcefield not in service:

@@ -30,7 +30,7 @@ def check_structure(
 
     Raises:
         ConfigError: the structure of the client file is missing or unreadable.
-        EvaluationError: it has a periodic cell without volume.
+        EvaluationError: it has a periodic cell without a volume.
     """
     file = read_structure_file(client.path.parent / client.config.structure, client.config.pbc)
     structure = file.structure
@@ -55,7 +55,7 @@ def _species(
     theirs = [_element(label) for label in parsed.names]
     where = f"{client.config.structure} of {client.path.name}"
     remedy = (
-        f"take the same atoms in the same order: structure = {client.config.structure!r} in "
+        f"use the same atoms in the same order: structure = {client.config.structure!r} in "
         f"{client.path.name}, <initialize> in {ipi.path.name}"
     )
     if len(ours) != len(theirs):
@@ -110,13 +110,13 @@ def _cell(
     gram = parsed.cell @ parsed.cell.T, structure.cell @ structure.cell.T
     if np.allclose(*gram, atol=1e-2):
         yield warning(
-            f"i-PI turns the cell of {client.config.structure} so that the first lattice vector "
+            f"i-PI rotates the cell of {client.config.structure} so that the first lattice vector "
             "is along x and the second in the xy plane; a [field] keeps its direction",
-            "turn the structure beforehand, or give [field] vector in the axes of i-PI",
+            "rotate the structure beforehand, or give [field] vector in the axes of i-PI",
         )
         return
     yield warning(
         f"the cells differ: {parsed.cell.round(3).tolist()} bohr in {ipi.path.name}, "
         f"{structure.cell.round(3).tolist()} bohr in {client.config.structure}",
-        "i-PI's is used; check its units (cell_units=) if you did not mean that",
+        "i-PI's cell is used; check its units (cell_units=) if this is not intended",
     )

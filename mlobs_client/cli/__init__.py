@@ -1,6 +1,6 @@
-"""The command ``mlobs``, with one module per subcommand, imported only when it is called.
+"""The command ``mlobs``: one module per subcommand, each imported only when it is called.
 
-Exit status: 0 on success, 1 for an error of ours (one line on stderr), 2 for wrong usage, 128 + n
+Exit status: 0 on success, 1 for an error of mlobs (one line on stderr), 2 for wrong usage, 128 + n
 after signal n.
 """
 
@@ -23,11 +23,11 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "Simulate quantum water in an electric field, in about 8 minutes.",
     "init": "Write an input.xml and a client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
-    "compile": "Compile the networks of a client file ahead of its run.",
+    "compile": "Compile the networks of a client file ahead of a run.",
     "bench": "Measure models on this machine, and recommend the fastest settings.",
     "run": "Run i-PI and its clients, here or on all nodes of a job.",
-    "launch": "Write and submit a Slurm job that requeues itself until finished.",
-    "campaign": "Run many simulations that differ in parameters.",
+    "launch": "Write and submit a Slurm job that requeues itself until it is finished.",
+    "campaign": "Run many simulations that differ in their parameters.",
     "field-scan": "Simulate a liquid in static fields: polarization, structure and diffusion.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables along an existing trajectory.",
@@ -42,11 +42,11 @@ COMMANDS: Final[dict[str, str]] = {
 }
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Error numbers of a write to a full disk, beyond a quota or beyond a limit of the shell."""
+"""Error numbers of a write that exceeds the space on the disk, a quota or a limit of the shell."""
 
 
 class _LazyGroup(click.Group):
-    """Imports a subcommand when it is used, since ``mlobs --help`` must not wait for torch."""
+    """Imports a subcommand only when it is used: ``mlobs --help`` must not wait for torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -87,7 +87,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours becomes one line and exit status 1.
+    """Run the command line; an error of mlobs becomes one line and exit status 1.
 
     The same holds for files that cannot be used, such as a folder in place of a file, and for a
     full disk, for which the system gives no file name.
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    """Print an error in one line, whatever characters file names contain, and exit."""
+    """Print an error on one line, whatever characters file names contain, and exit."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     click.echo(f"mlobs: error: {line}", err=True)
     sys.exit(1)

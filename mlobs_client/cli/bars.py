@@ -20,7 +20,7 @@ def make_bar(
     """Make a progress bar; each of its tasks is one line.
 
     Args:
-        console: where it is shown; standard output by default.
+        console: where the bar is shown; standard output by default.
         counts: show progress as two numbers, not as a percentage.
         stays: leave the bar on the screen at the end.
     """

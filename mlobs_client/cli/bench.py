@@ -46,20 +46,20 @@ from mlobs_client.errors import ConfigError, RecordError
 )  # fmt: skip
 @click.option(
     "--timestep", type=FiniteRange(0.0, min_open=True), default=0.5, show_default=True,
-    help="Time step of the simulation, fs, for ns/day.",
+    help="Time step of the simulation, fs, used to compute ns/day.",
 )  # fmt: skip
 @click.option(
     "--cores",
     type=click.IntRange(1),
-    help="Number of cores for all clients together.  [default: all cores of this process]",
+    help="Number of cores for all clients together.  [default: all that this process may use]",
 )
 @click.option(
     "--seconds", type=FiniteRange(0.0, 3600.0), default=2.0, show_default=True,
-    help="Time of the measurement of each case, s; at least five steps are made.",
+    help="Time for which each case is measured, s; at least five steps are made.",
 )  # fmt: skip
 @click.option("--no-compile", is_flag=True, help="Do not compile the networks, for a quick look.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File for all numbers, in JSON."
+    "-o", "--output", type=click.Path(path_type=Path), help="Write all numbers to this JSON file."
 )
 def command(
     models: tuple[str, ...],
@@ -73,18 +73,18 @@ def command(
 ) -> None:
     """Measure the committee of MODEL... on STRUCTURE, and recommend the fastest settings.
 
-    MODEL is a file of a MACE potential, or a pattern as in a client file; all of them form one
-    committee. STRUCTURE is any file that i-PI or ASE reads. A step is energy, forces and virial of
-    all beads, as a client evaluates them, without the time that i-PI itself takes.
+    MODEL is a file of a MACE potential, or a pattern as in a client file; all models form one
+    committee. STRUCTURE is any file that i-PI or ASE can read. A step evaluates the energy, forces
+    and virial of all beads as a client does; the time that i-PI itself takes is not included.
 
     First, both precisions are measured in one client with one thread, for several batch sizes (the
     number of structures that the networks evaluate together). Then the best of these cases is
     measured with more threads, and with several clients that share the beads. Among the cases
     within 3 % of the fastest, the command recommends the most precise, and then the simplest.
 
-    Run nothing else on the machine meanwhile. Networks that are not compiled yet are compiled,
-    about a minute for each batch size, number of threads and precision; clients use these programs
-    afterwards. Ctrl-C keeps compiled programs.
+    Run nothing else on the machine meanwhile. Networks that are not yet compiled are compiled,
+    which takes about a minute for each batch size, number of threads and precision; clients use
+    these programs afterwards. Compiled programs are kept after Ctrl-C.
     """
     console = log_to_console(logging.WARNING)
     if output is not None and not output.parent.is_dir():
@@ -92,7 +92,7 @@ def command(
     if output is not None and output.is_dir():
         raise RecordError(f"{output}: is a folder; give the name of a file")
     if cores is not None and cores > _available_cores():
-        raise ConfigError(f"--cores {cores}: this process may use {_available_cores()}")
+        raise ConfigError(f"--cores {cores}: this process may use only {_available_cores()}")
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = "1"
     subject = Subject(models, structure, compile=not no_compile)
@@ -114,7 +114,7 @@ def command(
 
 @dataclass(frozen=True)
 class Plan:
-    """The request, and the properties of the models before the measurements."""
+    """The measurements to make, and what is known of the models before them."""
 
     subject: Subject
     found: Survey
@@ -155,7 +155,7 @@ def _available_cores() -> int:
 
 
 def _measure(plan: Plan, seconds: float, console: Console) -> list[Timing]:
-    """Measure batch sizes, then the best one of each precision with more threads and clients."""
+    """Measure batch sizes, then the best one for each precision with more threads and clients."""
     timings: list[Timing] = []
     with make_bar(console) as bar:
         task = bar.add_task("", total=plan.n_cases)
@@ -176,7 +176,7 @@ def _measure(plan: Plan, seconds: float, console: Console) -> list[Timing]:
 
 
 def _best_of_each(timings: Sequence[Timing]) -> list[Timing]:
-    """Return the best case of each precision."""
+    """Return the best case for each precision."""
     return [
         best([timing for timing in timings if timing.case.dtype == dtype]) for dtype in PRECISIONS
     ]
@@ -213,10 +213,10 @@ def _notes(plan: Plan, timings: Sequence[Timing]) -> list[str]:
     rounding = plan.found.rounding
     notes = [
         "float32 changes the forces on this structure by at most "
-        f"{1e3 * rounding.difference:.2g} meV/angstrom, of at most {rounding.largest_force:.2g} "
-        "eV/angstrom.",
-        f"ns/day is for a time step of {plan.timestep:g} fs and the clients alone: the time of "
-        "i-PI comes on top.",
+        f"{1e3 * rounding.difference:.2g} meV/angstrom; the largest force is "
+        f"{rounding.largest_force:.2g} eV/angstrom.",
+        f"ns/day is for a time step of {plan.timestep:g} fs and the clients alone: the time "
+        "that i-PI takes comes on top.",
     ]
     if plan.beads == 1:
         notes.append(

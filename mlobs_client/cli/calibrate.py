@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 
 LABELLED: Final = {row.name: row for row in (*QUANTITIES.values(), *OF_DATA_SETS) if row.label}
 KEYS: Final = {name: row.label for name, row in LABELLED.items()}
-"""Names of labels, if no others are given."""
+"""Names of the labels, if no others are given."""
 
 UNITS: Final = {name: row.to_users for name, row in LABELLED.items() if row.to_users.others}
-"""Units that may be given, and that of the models; other labels are in eV and angstrom."""
+"""Units that may be given, and the unit of the models; other labels are in eV and angstrom."""
 
 LEGEND: Final = """\
 error: root mean square error of the mean; spread: root mean square spread of the members, without
-alpha; one, two: percentage of the errors within one and two calibrated spreads (expected); rank:
-Spearman's correlation of errors and spreads. The error of alpha is from a bootstrap over the
-structures, and at least that for normally distributed errors."""
+alpha; one, two: percentage of the errors within one and two calibrated spreads, with the expected
+percentage in parentheses; rank: Spearman's correlation of errors and spreads. The error of alpha
+comes from a bootstrap over the structures, and is at least as large as for normally distributed
+errors."""
 
 
 @click.command(
@@ -65,18 +66,18 @@ def command(
     """Compute alpha, the factor that scales the spread of each committee to match its errors.
 
     DATA.extxyz holds labelled structures on which no member was trained. Do not use the structures
-    by which you judge the errors: calibrate on one part, and judge by another. The structures
-    should be independent of each other, and similar to those of the runs to come: far from the
-    training data, a calibrated spread underestimates the error.
+    on which you assess the errors: calibrate on one part, and assess them on another. The
+    structures should be independent of each other, and similar to those of future runs: far from
+    the training data, a calibrated spread underestimates the error.
 
     alpha is written to calibration.json beside the models, for this committee only, and is used
     wherever a spread or a band is shown; an alpha in CLIENT.toml takes precedence. Forces and
     virials of members are derivatives of their energies, and are shown with the alpha of the
-    energies (without labels of energies, with that of the forces).
+    energies (or, without labels of energies, with that of the forces).
 
     alpha^2 = <e^2>/<s^2> - 1/M is the ratio of means for M members; for 6 or more members, alpha
-    from the mean of ratios is printed, too. Energies are compared without the mean error of each
-    composition. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json,
+    from the mean of ratios is also printed. Energies are compared after the mean error of each
+    composition is subtracted. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json,
     .h5.
     """
     console = log_to_console(logging.WARNING)
@@ -160,7 +161,7 @@ def _table(found: Mapping[str, CommitteeCalibration]) -> Table:
 
 
 def _by_mean_of_ratios(found: Mapping[str, CommitteeCalibration]) -> list[str]:
-    """Describe alpha by the mean of ratios, for committees in which it has a finite variance."""
+    """Report alpha from the mean of ratios, for committees in which it has a finite variance."""
     lines = []
     for quantity, one in found.items():
         if one.calibration.mean_of_ratios is not None:
@@ -196,7 +197,7 @@ def _write(
 
 
 def _result(found: Mapping[str, CommitteeCalibration], files: Iterable[Path]) -> Result:
-    """The reliability diagrams of all quantities, and alpha with its error."""
+    """Return the reliability diagrams of all quantities, and each alpha with its error."""
     from mlobs_client.analysis.reliability import reliability
     from mlobs_client.results.provenance import Provenance
     from mlobs_client.results.result import Result

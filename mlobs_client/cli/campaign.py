@@ -1,4 +1,4 @@
-"""``mlobs campaign``: run many simulations that differ in parameters."""
+"""``mlobs campaign``: run many simulations that differ in their parameters."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SHOWN: Final = 2  # runs beside the bar
     "mlobs campaign run   |   mlobs campaign status   |   mlobs campaign collect -o results"
 )
 def command() -> None:
-    """Run many simulations that differ in parameters; runs can continue from others.
+    """Run many simulations that differ in their parameters; runs can continue from others.
 
     CAMPAIGN.toml (default: campaign.toml) names a template and the values of its parameters. The
     template is a folder with input.xml and client.toml, in which $name stands for a parameter.
@@ -77,7 +77,7 @@ def plan(file: Path) -> None:
 @command.command("run")
 @campaign_file
 def run_command(file: Path) -> None:
-    """Execute all runs that are not done; 'run' and 'resume' are the same.
+    """Execute all runs that are not done; 'run' and 'resume' do the same.
 
     Runs that were interrupted are continued, and runs that failed are tried again. Runs that
     continue from a failed one wait. Ctrl-C and SIGTERM stop all runs with a RESTART. The log of
@@ -93,7 +93,7 @@ command.add_command(run_command, "resume")
 
 
 def complete(campaign: Campaign, again: str) -> None:
-    """Execute all runs that are not done, and print how many are done then.
+    """Execute all runs that are not done, and print how many are done at the end.
 
     Args:
         campaign: the runs.
@@ -119,7 +119,7 @@ def complete(campaign: Campaign, again: str) -> None:
         sys.exit(128 + received[0])
     else:
         raise LaunchError(
-            f"{done}, {_describe_failures(outcomes)}; remove the reason, and continue with: {again}"
+            f"{done}, {_describe_failures(outcomes)}; remove the cause, and continue with: {again}"
         )
 
 
@@ -251,7 +251,7 @@ class _Lines:
 
 @contextmanager
 def _shown(console: Console, campaign: Campaign) -> Iterator[Callable[[Outcomes], None]]:
-    """Show which runs have ended: by a bar in a terminal, else by lines."""
+    """Show which runs have ended: with a bar in a terminal, else with lines."""
     if console.is_terminal:
         bar = _Bar(console, campaign)
         with bar.progress:
@@ -264,6 +264,6 @@ def _describe_failures(outcomes: Outcomes) -> str:
     failed = {name: error for name, error in outcomes.items() if error is not None}
     first = next(iter(failed), None)
     if first is None:
-        return "and no error is known of the others"
+        return "and no error is known for the others"
     more = f", and {len(failed) - 1} more are not done" if len(failed) > 1 else ""
     return f"{first} failed: {failed[first]}{more}"

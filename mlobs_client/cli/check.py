@@ -1,4 +1,4 @@
-"""``mlobs check``: find mistakes in the files of a run, and name their remedies."""
+"""``mlobs check``: find mistakes in the files of a run, and say how to correct them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _silent(text: str) -> None:
 
 
 def _show(findings: Iterable[Finding], *, quiet: bool) -> int:
-    """Print findings as they come; return the number of errors."""
+    """Print findings as they arrive; return the number of errors."""
     console = Console(highlight=False, soft_wrap=False)
     n_errors = 0
     for finding in findings:

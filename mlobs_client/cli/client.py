@@ -24,13 +24,13 @@ from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, Uni
 @click.option(
     "--name",
     default="",
-    help="Name of the client's record: observables-NAME.h5.  [default: a free name]",
+    help="Write the client's record to observables-NAME.h5.  [default: a free name]",
 )
 @click.option(
     "--step",
     type=click.IntRange(0),
     help="Step at which i-PI starts, 0 or <step> of a RESTART; the stride of [observables] is "
-    "counted from it. For this, the client must be the only one, and <batch_size> must be the "
+    "counted from it. With --step, the client must be the only one, and <batch_size> must be the "
     "number of beads.",
 )
 @click.option(
@@ -44,8 +44,8 @@ from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, Uni
     "--join",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Serve the i-PI of a 'mlobs run --listen' on another machine, whose mlobs-run.json is "
-    "FILE, at the [socket] address of CLIENT.toml.",
+    help="Join a 'mlobs run --listen' on another machine (FILE is its mlobs-run.json), and serve "
+    "the <ffsocket> with the [socket] address of CLIENT.toml.",
 )
 @click.option(
     "--run", "run_name", default="", metavar="NAME",
@@ -67,8 +67,9 @@ def command(
     before you use it.
 
     The server may start later: the client waits for it as long as [socket] patience says. Exit
-    status: 0 after EXIT; 1 with one line that names the problem, also when the server disappears;
-    128 + n after signal n (after SIGTERM or SIGINT, the current result is delivered first).
+    status: 0 after EXIT; 1 with one line that names the problem, including when the server
+    disappears; 128 + n after signal n (after SIGTERM or SIGINT, the current result is delivered
+    first).
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,

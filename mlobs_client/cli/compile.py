@@ -1,4 +1,4 @@
-"""``mlobs compile``: compile the networks of a client file ahead of its run."""
+"""``mlobs compile``: compile the networks of a client file ahead of a run."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from mlobs_client.errors import ConfigError, ModelError
 def command(client: Path, beads: int) -> None:
     """Compile the networks of CLIENT.toml for its structure, and keep the programs on disk.
 
-    A client compiles its networks by itself, in the background, after its first minute. If they
-    are compiled ahead, all clients on this machine are fast from their first step. Programs depend
+    A client compiles its networks by itself, in the background, after its first minute. If they are
+    compiled beforehand, all clients on this machine are fast from their first step. Programs depend
     on the processor: compile on a node of the kind that will run the clients. The programs are kept
     in ~/.cache/mlobs/compiled (or $XDG_CACHE_HOME), which may be removed at any time.
 
@@ -52,8 +52,8 @@ def command(client: Path, beads: int) -> None:
         wanted -= {"positions"}
         states = compile_ahead(structures, assembly.evaluators, assembly.terms, wanted)
     if CompilationState.FAILED in states:
-        raise ModelError("not all networks could be compiled, see above; clients run without that")
+        raise ModelError("not all networks could be compiled, see above; clients work nevertheless")
     if CompilationState.READY not in states:
         click.echo("nothing to compile: this client file has no networks that can be compiled")
         return
-    click.echo("compiled: clients of this machine use the programs from their first step on")
+    click.echo("compiled: clients on this machine use the programs from their first step on")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mlobs_client.studies.demo_results import Row
 
 NOTE = (
-    "These runs are short: the spectra are broad, and the polarization does not contain the slow "
-    "reorientation of molecules yet. For converged results, increase <total_steps> and nbeads."
+    "These runs are short: the spectra are broad, and the polarization does not yet contain the "
+    "slow reorientation of molecules. For converged results, increase <total_steps> and nbeads."
 )
 
 
@@ -33,20 +33,20 @@ NOTE = (
 )  # fmt: skip
 @click.option(
     "--scale", default=1.0, show_default=True, type=FiniteRange(0.0, min_open=True),
-    help="Factor for the length of all runs; 1 takes about 8 minutes on 2 cores.",
+    help="Multiply the length of all runs by this factor; 1 takes about 8 minutes on 2 cores.",
 )  # fmt: skip
 @click.option(
     "--at-once",
     default=2,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Number of runs at the same time, each on one core.",
+    help="Number of runs to execute at the same time, each on one core.",
 )
 def command(output: Path, scale: float, at_once: int) -> None:
     """Simulate quantum water in an electric field, and draw the figures.
 
     The demo runs i-PI with committees of MACE potentials and dipole models for 16 water molecules
-    in a periodic cell. It tests the conservation of energy in classical dynamics without and with a
+    in a periodic cell. It tests the conservation of energy in classical dynamics with and without a
     field, and computes TRPMD and classical spectra with error bands, and the polarization as a
     function of the field. All inputs are in OUTPUT, for you to copy and change. After an
     interruption, the same command continues the demo; to start anew, remove OUTPUT, or choose
@@ -78,7 +78,7 @@ def command(output: Path, scale: float, at_once: int) -> None:
 
 
 def _write(rows: Sequence[Row], output: Path) -> None:
-    """Write the table as JSON and CSV; some rows have the source of an error, others a reason."""
+    """Write the table as JSON and CSV; a row has the source of its error, or why it has none."""
     records: list[dict[str, float | str | None]] = [
         {"what": row.what, "no_error": "", **row.value.as_json()} for row in rows
     ]

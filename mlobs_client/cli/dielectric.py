@@ -42,15 +42,15 @@ STATIC: Final = "static dielectric constant"
 )  # fmt: skip
 @click.option(
     "--response", "responses", multiple=True, type=click.Path(path_type=Path),
-    help="Prefix of a run that starts from a checkpoint of a run in a field, without that field.",
+    help="Prefix of a run that starts, without a field, from a checkpoint of a run in a field.",
 )  # fmt: skip
 @click.option(
     "--field", "fields", multiple=True, nargs=3, type=FiniteNumber(), metavar="X Y Z",
-    help="Field before each --response, V/angstrom, in the same order.",
+    help="Field from which each --response relaxes, V/angstrom, in the same order.",
 )  # fmt: skip
 @click.option(
     "--pulse", "pulses", multiple=True, type=click.Path(path_type=Path),
-    help="Prefix of a run in a pulse of driven_dynamics or in the opposite pulse, in any order.",
+    help="Prefix of a run in a pulse of driven_dynamics, or in the opposite pulse; in any order.",
 )  # fmt: skip
 @options.branches
 def command(
@@ -64,25 +64,26 @@ def command(
 ) -> None:
     """Compute the dielectric function of one system, with error bars.
 
-    PREFIX is i-PI's output prefix; several are independent runs without a field. The dipoles are
-    read from the extras PREFIX.dipole_* of all beads (from unwrapped positions: pbc='False'), step
-    and time from PREFIX.out, and the cell from a trajectory. The command prints the static
-    dielectric tensor, and writes OUTPUT.png, .pdf, .csv, .json, .h5.
+    PREFIX is i-PI's output prefix; give several for independent runs, all without a field. The
+    dipoles are read from the extras PREFIX.dipole_* of all beads (from unwrapped positions:
+    pbc='False'), the steps and times from PREFIX.out, and the cell from a trajectory. The command
+    prints the static dielectric tensor, and writes OUTPUT.png, .pdf, .csv, .json, .h5.
 
-    If the mean dipoles of several runs differ by whole quanta, e times lattice vectors, these runs
-    are moved to one branch, and the command prints which; if they differ by anything else, it
-    stops. The same holds for a --response, whose last quarter is compared with the runs at rest.
+    If the mean dipoles of several runs differ by whole quanta (e times lattice vectors), these runs
+    are moved to one branch, and the command prints which were moved; if they differ by anything
+    else, it stops. The same holds for each --response, whose last quarter is compared with the runs
+    at rest.
 
     With --response, the dielectric function along a static field is also computed from the
-    relaxation after that field was switched off. Make a run in the field ([field] of client.toml)
-    with <checkpoint overwrite='False'>, and start runs from several of its checkpoints, <file
-    mode='chk'>, with a client file without [field]; as many from -E as from +E. They relax to
-    the mean dipole of all PREFIX.
+    relaxation after that field is switched off. Make a run in the field ([field] of client.toml)
+    with <checkpoint overwrite='False'>, and start runs from several of its checkpoints (<file
+    mode='chk'>) with a client file without [field], as many from -E as from +E. They relax to the
+    mean dipole of the runs without a field.
 
-    With --pulse, it is also computed from runs in a short pulse of i-PI's driven_dynamics, along
-    that pulse. Start two runs from each of several checkpoints of PREFIX, with the same <efield>
-    except for the sign of <amp>. The dipoles show which two runs belong together. The pulse is
-    read from Efield{v/ang} in <properties>, with the stride of the dipole.
+    With --pulse, the dielectric function along a short pulse of i-PI's driven_dynamics is also
+    computed, from runs in that pulse. Start two runs from each of several checkpoints of PREFIX,
+    with the same <efield> except for the sign of <amp>. The dipoles show which two runs belong
+    together. The pulse is read from Efield{v/ang} in <properties>, with the stride of the dipole.
     """
     from mlobs_client.plot import write
     from mlobs_client.results.result import Result
@@ -186,7 +187,7 @@ def _parts(
 
 
 def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:
-    """Return the direction of the responses; None without any."""
+    """Return the direction of the responses; None if there are none."""
     if driven is None:
         return before[0] if len(before) else None
     if len(before):
@@ -203,8 +204,8 @@ def _direction(before: Array, driven: _PulseRuns | None) -> Array | None:
 def _say_what_is_left_out(wavenumber: Array, wanted: spectrum.SpectrumOptions) -> None:
     if wanted.low < wavenumber[0] or wanted.high > wavenumber[-1]:
         click.echo(
-            f"the pulse covers only {wavenumber[0]:.0f} to {wavenumber[-1]:.0f} cm^-1: below, the "
-            "runs are too short for the resolution, and elsewhere the pulse is too weak"
+            f"the pulse covers only {wavenumber[0]:.0f} to {wavenumber[-1]:.0f} cm^-1: below this "
+            "range, the runs are too short for the resolution, and elsewhere the pulse is too weak"
         )
 
 
@@ -265,7 +266,7 @@ def _show(static: Permittivity, curves: dict[str, DielectricFunction], along: bo
     for row, errors in zip(static.tensor, static.errors, strict=True):
         click.echo("  " + "  ".join(map(_element, row, errors)))
     if static.no_error and not static.mean.no_error:
-        click.echo(f"  no errors of single elements: {static.no_error}")
+        click.echo(f"  no errors for single elements: {static.no_error}")
     if along:
         for label, one in curves.items():
             click.echo(f"along the field, from {label}  {one.static}")

@@ -1,7 +1,7 @@
 """Samples that can be reweighted: dipoles and an observable of runs in a static field.
 
 The energy of such a run contains the field as -mu.E (- E.alpha.E/2 at second order), and its cell
-is constant. Its observable does not contain the field, or the field can be subtracted.
+is constant. Either its observable does not contain the field, or the field can be subtracted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mlobs_client.units import PICOSECOND
 POLARIZATION: Final = "polarization"
 POTENTIAL: Final = "potential"
 OF_POSITIONS: Final = ("kinetic_td", "r_gyration", "spring")
-"""Properties of i-PI that are one number and depend on the positions of the beads only. Others
+"""Properties of i-PI that are one number and depend only on the positions of the beads. Others
 contain forces, and so the field of the run (all other estimators of quantum kinetic energies,
 pressures, displaced paths), or velocities, on whose distribution a field has no effect."""
 
 SAME_CELL: Final = 1e-6
-"""Fraction of the longest component; what i-PI prints of a fixed cell differs by less."""
+"""Largest change of a fixed cell as i-PI prints it, as a fraction of its longest component."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FieldSamples:
     values: Array | None
 
     def response(self, temperature: float) -> Array:
-        """d<mu>/dE from the fluctuations, shape ``(3, 3)``, bohr^3; ``temperature`` in Eh."""
+        """Return d<mu>/dE from fluctuations, shape ``(3, 3)``, bohr^3; ``temperature`` in Eh."""
         of_nuclei = np.cov(self.dipoles.T, bias=True) / temperature
         if self.polarizabilities is None:
             return np.asarray(of_nuclei)
@@ -66,11 +66,12 @@ def align_samples(
 ) -> tuple[list[FieldSamples], Integers]:
     """Move runs by whole quanta to one branch; their fields may differ.
 
-    Means in different fields also differ by the linear response, which fluctuations give.
+    Means in different fields also differ by the linear response, which is computed from
+    fluctuations.
 
     Args:
         runs: samples of each run; all runs have the same cell.
-        names: names of the runs, for errors.
+        names: names of the runs, for error messages.
         temperature: kT, Eh.
 
     Returns:
@@ -85,7 +86,7 @@ def align_samples(
         [run.dipoles for run in runs],
         runs[0].cell,
         names,
-        "run longer or at a field in between, or say --branches keep if all are on one branch",
+        "run longer or at a field in between, or give --branches keep if all are on one branch",
         expected,
     )
     return [replace(run, dipoles=one) for run, one in zip(runs, dipoles, strict=True)], away
@@ -94,21 +95,21 @@ def align_samples(
 def read_field_samples(
     run: Run, steps: Integers, dipoles: Array, observable: str, field: Array, *, second_order: bool
 ) -> FieldSamples:
-    """Read the samples of the steps that all files of a run share.
+    """Read the samples at the steps that all files of a run share.
 
     Args:
-        run: the run; it has the extras ``polarizability`` at second order.
+        run: the run; at second order, it has the extras ``polarizability``.
         steps: steps of the dipoles, shape ``(t,)``.
         dipoles: dipoles at these steps, shape ``(t, 3)``, e bohr.
         observable: "polarization", "potential" (without the energy of the field), or a property
-            that depends on positions only.
+            that depends only on positions.
         field: field of the run, shape ``(3,)``, Eh/(e bohr).
         second_order: the field polarizes the electrons.
 
     Raises:
         RecordError: files are missing or share no step; the observable may contain the field; the
-            cell changes; a client file beside the outputs has another energy of the field.
-        ConfigError: such a client file is wrong.
+            cell changes; a client file beside the outputs gives the field another energy.
+        ConfigError: such a client file is invalid.
     """
     prefix = run.prefix
     if observable not in (POLARIZATION, POTENTIAL) and observable.split("(")[0] not in OF_POSITIONS:
@@ -150,7 +151,7 @@ def _shared(steps: Integers, others: Integers, where: str) -> tuple[Integers, In
 
 
 def _refuse_other_energies(prefix: Path, *, second_order: bool) -> None:
-    """Refuse runs whose client files, beside the outputs, give them another energy."""
+    """Refuse runs to which client files beside the outputs give another energy."""
     for path in sorted(prefix.parent.glob("*.toml")):
         content = read_toml(path, "is gone")
         if not {"field", "displacement"} & set(content):
@@ -160,7 +161,7 @@ def _refuse_other_energies(prefix: Path, *, second_order: bool) -> None:
             what = "[displacement]" if "displacement" in content else "[field] with reduced = true"
             raise RecordError(
                 f"{path}: has {what}: the energy of these runs is not -mu.E, and mlobs reweight "
-                "does not treat it"
+                "does not support it"
             )
         if any(table.vector) and table.second_order != second_order:
             said = "without" if table.second_order else "with"

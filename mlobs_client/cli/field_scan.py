@@ -53,7 +53,7 @@ SHOWN = {
     "is_run",
     default=True,
     show_default=True,
-    help="Run what is missing first, or analyse the runs that are there.",
+    help="First run what is missing, or only analyse the runs that are there.",
 )
 @skip_option
 @click.option(
@@ -69,13 +69,13 @@ SHOWN = {
     type=FiniteRange(0.0),
     default=None,
     metavar="PS PS",
-    help="Lags between which D is fitted, ps.  [default: a quarter and half of a block]",
+    help="Lags between which D is fitted, ps.  [default: a quarter and a half of a block]",
 )
 @click.option(
     "--viscosity",
     type=FiniteRange(0.0, min_open=True),
     default=None,
-    help="Viscosity at zero field, mPa s: corrects D at zero field for the size of a cubic cell.",
+    help="Viscosity at zero field, mPa s, to correct D at zero field for the size of a cubic cell.",
 )
 @click.option(
     "--fraction",
@@ -99,18 +99,19 @@ def command(
     CAMPAIGN.toml is a campaign file (see 'mlobs campaign') with $field and $beads in its template.
     After any interruption, the same command completes what is missing and repeats nothing.
 
-    The field is read from [field] of each run's client.toml, beads and temperature from its
-    input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in
-    'mlobs init field-scan'. Runs that differ only in their seeds are averaged. All fields must be
-    parallel or antiparallel. The temperature, the atoms and, without a barostat, the cell must be
-    the same for all runs with the same number of beads. A field whose runs are too short is left
-    out, with a warning.
+    The field is read from [field] of each run's client.toml, the beads and the temperature from its
+    input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in 'mlobs init
+    field-scan'. Runs that differ only in their seeds are averaged. All fields must be parallel or
+    antiparallel. The temperature, the atoms and, without a barostat, the cell must be the same for
+    all runs with the same number of beads. A field whose runs are too short is left out, with a
+    warning.
 
     The command writes OUTPUT (polarization with the linear response from fluctuations at zero
-    field, O-H length, orientation, and diffusion against field) and OUTPUT-distributions (O-H
-    lengths, O-O distances, orientations), each as .png, .pdf, .csv, .json, .h5. D is the diffusion
-    coefficient with the centre of mass at rest. Means of fewer than 20 independent samples have no
-    error, and neither has D where the mean squared displacement does not grow linearly in time.
+    field, O-H length, orientation, and diffusion as functions of the field) and
+    OUTPUT-distributions (O-H lengths, O-O distances, orientations), each as .png, .pdf, .csv,
+    .json, .h5. D is the diffusion coefficient with the centre of mass at rest. Means of fewer than
+    20 independent samples have no error, and neither does D where the mean squared displacement
+    does not grow linearly in time.
     """
     campaign = load(file)
     if is_run:
@@ -155,7 +156,7 @@ def _show(curves: Sequence[Scan]) -> None:
 
 
 def _reasons(curves: Sequence[Scan]) -> Iterator[str]:
-    """Return why estimates in the table have no error."""
+    """Yield the reasons why estimates in the table have no error."""
     for curve in curves:
         for point, row in zip(curve.points, curve.rows, strict=True):
             for name in SHOWN:
@@ -166,7 +167,7 @@ def _reasons(curves: Sequence[Scan]) -> Iterator[str]:
 
 
 def _text(estimate: Estimate | None) -> str:
-    """Return value and error without the unit, which is in the header."""
+    """Return the value and its error without the unit, which is in the header."""
     if estimate is None:
         return ""
     return f"{estimate.text} (no error)" if estimate.no_error else estimate.text

@@ -1,4 +1,4 @@
-"""``mlobs init``: write ready inputs to start from."""
+"""``mlobs init``: write inputs to start from."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ def command(kind: str | None, folder: Path | None) -> None:
         raise ConfigError(f"there is no kind {kind!r}; use one of {', '.join(kinds)}")
     target = folder or Path()
     written = copy_kind(kind, target)
-    click.echo(f"wrote {', '.join(written)} to {target.resolve()}; read the head of {_head(kind)}")
+    where = f"{', '.join(written)} to {target.resolve()}"
+    click.echo(f"wrote {where}; read the comment at the top of {_head(kind)}")
 
 
 def find_kinds() -> dict[str, str]:
-    """Return the kinds of inputs with the first sentence of their XML, or of their campaign."""
+    """Return the kinds of inputs, each with the first sentence of its XML or its campaign file."""
     folders = sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir())
     return {name: _first_sentence(name) for name in folders if _head(name)}
 
@@ -76,7 +77,7 @@ def _list_files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Tr
 
 
 def _head(kind: str) -> str:
-    """Return the file that explains a kind; empty if the folder is not a kind."""
+    """Return the name of the file that explains a kind; empty if there is none."""
     return next((name for name in HEADS if (TEMPLATES / kind / name).is_file()), "")
 
 

@@ -50,16 +50,16 @@ SAME_VOLUME: Final = 0.01
 @click.option(
     "--molecule/--periodic", "molecule", default=None,
     help="Give the absorption of a molecule in km/mol, or n(w)alpha(w) of a periodic cell.  "
-    "[default: a molecule if 4 angstrom of vacuum surround it]",
+    "[default: --molecule if 4 angstrom of vacuum surround the atoms]",
 )  # fmt: skip
 @click.option(
     "--volume", type=FiniteRange(0.0, min_open=True),
-    help="Volume of the periodic cell, angstrom^3, for runs without a trajectory that has it.",
+    help="Volume of the periodic cell, angstrom^3, for runs without a trajectory that gives it.",
 )  # fmt: skip
 @click.option(
     "--observed", multiple=True, type=click.Path(path_type=Path),
     help="Read dipoles or Born charges from this output of 'mlobs observe', or from the record of "
-    "the run's client (or the folder with the records of its clients), one for each PREFIX.",
+    "the run's client (or the folder with the records of its clients); give one for each PREFIX.",
 )  # fmt: skip
 @click.option(
     "--currents", is_flag=True,
@@ -82,10 +82,10 @@ def command(
     For a periodic cell the result is n(w)alpha(w); for a molecule in vacuum it is the molar
     absorption, with a list of the bands and their integrals in km/mol.
 
-    PREFIX is i-PI's output prefix; several are independent runs. The dipoles are read from the
-    extras dipole (or --key) and averaged over the beads, step and time from PREFIX.out, and the
-    cell from a trajectory. Where there are extras PREFIX.committee_dipole_*, the figure shows the
-    spread of the members.
+    PREFIX is i-PI's output prefix; give several for independent runs. The dipoles are read from the
+    extras dipole (or --key) and averaged over the beads; the steps and times are read from
+    PREFIX.out, and the cell from a trajectory. If there are extras PREFIX.committee_dipole_*, the
+    figure shows the spread of the members.
 
     The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
@@ -99,7 +99,8 @@ def command(
 
     if (observed or currents) and files.sources:
         raise click.UsageError(
-            "--observed and --currents take no file of dipoles; leave out --dipoles, --key, --unit"
+            "--observed and --currents take no file of dipoles; leave out --dipoles, --key and "
+            "--unit"
         )
     n_runs = len(wanted.prefixes)
     if observed and n_runs and len(observed) != n_runs:
@@ -107,7 +108,7 @@ def command(
             f"give --observed once for each of the {n_runs} PREFIX, not {len(observed)} times"
         )
     if molecule and volume is not None:
-        raise click.UsageError("--volume is that of a periodic cell; leave out --molecule")
+        raise click.UsageError("--volume is for a periodic cell; leave out --molecule")
     wanted, runs = files.run_set(wanted, integrator, temperature, observed)
     if molecule is None:
         molecule = volume is None and _are_molecules(runs.runs)
@@ -131,10 +132,10 @@ def command(
 
 
 def _volume(samples: Samples, given: float | None) -> float:
-    """Return the given volume (angstrom^3), or the mean of the sampled trajectories, in bohr^3.
+    """Return the given volume (angstrom^3), or the mean over the sampled trajectories, in bohr^3.
 
     Raises:
-        RecordError: no volume is given, and the runs have no cells, or different ones.
+        RecordError: no volume is given, and the runs have no cells or different ones.
     """
     from mlobs_client.units import ANGSTROM
 
@@ -156,7 +157,7 @@ def _volume(samples: Samples, given: float | None) -> float:
 
 
 def _are_molecules(runs: Sequence[Run]) -> bool:
-    """Return True if the runs are of a molecule in vacuum, and print that.
+    """Return whether the runs are of a molecule in vacuum; if so, print that.
 
     Raises:
         RecordError: some runs are of molecules, and others of periodic cells.
@@ -166,7 +167,7 @@ def _are_molecules(runs: Sequence[Run]) -> bool:
         listed = ", ".join(str(run.prefix) for run, one in zip(runs, seen, strict=True) if one)
         raise RecordError(
             f"{listed}: a molecule in vacuum, but other runs are of periodic cells; analyse them "
-            "separately, or say --molecule or --periodic"
+            "separately, or give --molecule or --periodic"
         )
     if seen[0]:
         click.echo("a molecule in vacuum: intensities in km/mol (--periodic for n alpha in cm^-1)")

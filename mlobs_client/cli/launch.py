@@ -29,7 +29,7 @@ from mlobs_client.launch.service import check_relayed, check_service
 @files_of_a_run
 @click.option(
     "--time", default="24:00:00", show_default=True, metavar="TIME",
-    help="Time limit of one job, in a format of sbatch.",
+    help="Time limit of one job, in any format that sbatch accepts.",
 )  # fmt: skip
 @click.option(
     "--nodes",
@@ -46,7 +46,7 @@ from mlobs_client.launch.service import check_relayed, check_service
 @click.option(
     "--listen",
     metavar="ADDRESS",
-    help="Name or address of the first node in the network of the clients, for several nodes; see "
+    help="With several nodes, name or address of the first in the network of the clients; see "
     "'mlobs run --listen'.  [default: the name of the node]",
 )
 @click.option(
@@ -63,7 +63,7 @@ from mlobs_client.launch.service import check_relayed, check_service
     "sbatch_options",
     multiple=True,
     metavar="OPTION",
-    help="Add an option of sbatch, such as --sbatch=--partition=long; may be repeated.",
+    help="Add an option for sbatch, such as --sbatch=--partition=long; may be repeated.",
 )
 @options.no_check
 @click.option("--print", "only_print", is_flag=True, help="Print the script, and write nothing.")
@@ -87,12 +87,14 @@ def command(
     The job stops with a RESTART three minutes before its time limit, and requeues itself until all
     steps are done. After a node has failed, it continues from the newest RESTART or <checkpoint>.
     'scancel' stops it with a RESTART; when it is submitted again, it continues. You can read and
-    change the script; it only needs 'mlobs run' on the nodes.
+    change the script; it needs only 'mlobs run' on the nodes.
 
     Exit status: 0, or 1 with one line that names the problem.
     """
     if only_print and submit:
-        raise click.UsageError("--print writes no file that --submit could submit; give one option")
+        raise click.UsageError(
+            "--print writes no file that --submit could submit; give only one of them"
+        )
     if not no_check:
         console = log_to_console(logging.WARNING)
         stop_at_errors(input_xml, clients, n_clients, console, others_serve=bool(drivers))

@@ -1,4 +1,4 @@
-"""Logging to the terminal, one line each, beside bars and spinners."""
+"""Log messages on the terminal, one line each, beside bars and spinners."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from mlobs_client.errors import ModelError
 def command() -> None:
     """Describe model files, and trust them.
 
-    A *.model file of MACE is a pickle: loading it can run any code that its author put there. So
-    mlobs loads only files that you have trusted. The bundled models are trusted, and so are those
-    that 'mlobs train' has written for you.
+    A *.model file of MACE is a pickle: loading it can run any code that its author put there.
+    Therefore mlobs loads only files that you have trusted. The bundled models are trusted, and so
+    are those that 'mlobs train' has written for you.
     """
 
 
@@ -39,7 +39,7 @@ def show(patterns: tuple[str, ...]) -> None:
     """Describe the model files that match PATTERN: class, species, cutoff, size, sha256.
 
     A file that is not trusted is not loaded. Its size, its sha256, the names in its archive, and
-    the functions and classes that loading would use are shown instead.
+    the functions and classes that loading it would use are shown instead.
     """
     from mlobs_client.evaluate import model_files
     from mlobs_client.evaluate.model_archive import describe_file

@@ -22,8 +22,8 @@ class NamedFiles:
 
     Attributes:
         option: the option that names the files.
-        paths: the file of each run; none where files are found by the prefixes.
-        sources: key and unit of the observable; empty for the names in the shipped inputs.
+        paths: the file of each run; empty if files are found by the prefixes.
+        sources: key and unit of the observable; empty if the names are those of the shipped inputs.
     """
 
     option: str
@@ -37,20 +37,20 @@ class NamedFiles:
         temperature: float | None = None,
         records: Sequence[Path] = (),
     ) -> tuple[spectrum.SpectrumOptions, RunSet]:
-        """Return the options, with the names of files where there are no prefixes, and the runs.
+        """Return the options, with file names in place of missing prefixes, and the runs.
 
         Args:
             wanted: the options of the command.
-            integrator: holds the time step of runs that do not tell it.
+            integrator: holds the time step of runs whose files do not give it.
             temperature: K; selects one temperature of replica exchange.
             records: one record for each run, or none.
 
         Raises:
-            click.UsageError: there are neither files nor prefixes, or not as many of both.
+            click.UsageError: there are neither files nor prefixes, or their numbers differ.
         """
         prefixes = wanted.prefixes or self.paths
         if not prefixes:
-            raise click.UsageError(f"give PREFIX of i-PI's outputs, or {self.option} FILE")
+            raise click.UsageError(f"give the PREFIX of i-PI's outputs, or {self.option} FILE")
         if self.paths and len(self.paths) != len(prefixes):
             raise click.UsageError(
                 f"give {self.option} once for each of the {len(prefixes)} PREFIX, not "
@@ -71,13 +71,13 @@ class NamedFiles:
 def options(
     observable: str, key: str, units: Mapping[str, float], formats: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options that make up :class:`NamedFiles`, the argument ``files``.
+    """Add the options that make up the argument ``files``, a :class:`NamedFiles`.
 
     Args:
         observable: its name in :attr:`mlobs_client.studies.runs.Run.sources`.
         key: its name in files, if no other is given.
         units: units that it may have.
-        formats: files that can be read, for the help.
+        formats: files that can be read, for the help text.
     """
     plural = observable if observable.endswith("s") else f"{observable}s"
     option = f"--{plural}"

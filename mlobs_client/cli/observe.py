@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--at-once", default=1, show_default=True, type=click.IntRange(min=1),
-    help="Number of processes, each with the 'threads' of CLIENT.toml.",
+    help="Number of processes, each with as many threads as CLIENT.toml sets.",
 )  # fmt: skip
 def command(
     client: Path,
@@ -60,9 +60,9 @@ def command(
     """Evaluate the models of CLIENT.toml along TRAJECTORY.
 
     TRAJECTORY is a file (xyz of i-PI in any unit, or extxyz), or the common name of all beads:
-    simulation.pos for simulation.pos_0.xyz, simulation.pos_1.xyz, ... Several of them are pieces
-    of one run. After an interruption, the same command continues where it stopped. OUTPUT is in
-    Hartree atomic units, as a client's record.
+    simulation.pos for simulation.pos_0.xyz, simulation.pos_1.xyz, ... Several are consecutive
+    pieces of one run. After an interruption, the same command continues where it stopped. OUTPUT is
+    in Hartree atomic units, like a client's record.
     """
     config = client_file.load_config(client)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)
@@ -100,7 +100,7 @@ def command(
 
 
 def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Frame]]]:
-    """Return the number of frames, and a function that reads them from the first one on."""
+    """Return the number of frames, and a function that reads them from the start."""
     from mlobs_client.ipi.trajectory import iterate_beads, open_beads, open_trajectory
 
     are_files = [path.is_file() for path in trajectory]
@@ -118,7 +118,7 @@ def _open(trajectory: tuple[Path, ...]) -> tuple[int, Callable[[], Iterable[Fram
 
 
 def _refuse_beads(files: tuple[Path, ...]) -> None:
-    """Refuse simulation.pos_*.xyz of a shell: files must be pieces of one run, not its beads."""
+    """Refuse simulation.pos_*.xyz from a shell: files must be pieces of one run, not its beads."""
     bases = [re.sub(r"_\d+(\.\w+)?$", "", str(path)) for path in files]
     if len(set(files)) > len(set(bases)):
         raise RecordError(

@@ -35,7 +35,7 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
         click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
                      multiple=True,
                      help="Number of clients for each client file; give it once for all files, or "
-                     "once for each. 0 for an input with <ffdirect>."),
+                     "once for each. Give 0 for an input with <ffdirect>."),
     ]  # fmt: skip
     decorated: Callable[..., None] = with_counts
     for decorate in reversed(decorators):
@@ -54,16 +54,16 @@ def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[Clie
 
 
 def command_line() -> tuple[str, ...]:
-    """Return the arguments of this process, as a user types them."""
+    """Return the command line of this process, as the user typed it."""
     return ("mlobs", *sys.argv[1:])
 
 
 def renamed(old: str, new: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add an old name of an option, whose use is an error that names the new one."""
+    """Add the old name of an option; using it is an error that names the new one."""
 
     def refuse(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
         if value:
-            raise click.UsageError(f"{old} is called {new} now")
+            raise click.UsageError(f"{old} is now called {new}")
 
     return click.option(old, multiple=True, hidden=True, expose_value=False, callback=refuse)
 
@@ -113,7 +113,7 @@ class LabelledMass(click.ParamType[tuple[str, float]]):
 
 
 class ResultFile(click.Path):
-    """A file that is written, or replaced; never a folder."""
+    """A file to write or replace; never a folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, dir_okay=False)
@@ -135,20 +135,20 @@ temperature = click.option(
 branches = click.option(
     "--branches", default="align", show_default=True, type=click.Choice(["align", "keep"]),
     help="'align' moves runs whose dipoles differ by whole quanta to one branch; 'keep' moves "
-    "none: all runs are on one branch already.",
+    "none, for runs that are already on one branch.",
 )  # fmt: skip
 
 no_check = click.option("--no-check", is_flag=True, help="Do not check the files first.")
 
 
 def prefixes(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the argument for i-PI's output prefix of each run."""
+    """Add the argument for the output prefix of each run."""
     metavar = "PREFIX..." if required else "[PREFIX...]"
     path = click.Path(path_type=Path)
     return click.argument("prefixes", metavar=metavar, nargs=-1, required=required, type=path)
 
 
 def output(**settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the option for the name of all files of a result; ``settings`` are those of click."""
+    """Add the option for the name of all files of a result; ``settings`` are passed to click."""
     text = "Path and name of the results, without a file extension."
     return click.option("-o", "--output", type=ResultName(), help=text, **settings)

@@ -31,7 +31,7 @@ AT_ONCE = 16
 @click.argument("path", metavar="PATH.extxyz", type=click.Path(path_type=Path))
 @click.option(
     "--atom", required=True, type=click.IntRange(0),
-    help="Index of the atom that moves into a periodic image of itself; the first is 0.",
+    help="Index of the atom that moves to a periodic image of itself; the first is 0.",
 )  # fmt: skip
 @click.option(
     "--key", default="dipole", show_default=True, help="Name of the dipoles in PATH.extxyz."
@@ -43,15 +43,15 @@ AT_ONCE = 16
 @click.option(
     "--client", type=click.Path(path_type=Path),
     metavar="CLIENT.toml",
-    help="Evaluate the dipoles with the models of this client file, in place of labels.",
+    help="Evaluate the dipoles with the models of this client file, instead of reading labels.",
 )  # fmt: skip
 @click.option(
     "--tolerance", default=TOLERANCE, show_default=True, type=FiniteRange(0.0, 0.5),
-    help="Largest distance of the number from an integer.",
+    help="Largest difference allowed between the number and an integer.",
 )  # fmt: skip
 @click.option(
     "--closed", default=CLOSED / ANGSTROM, show_default=True, type=FiniteRange(0.0),
-    help="Largest distance of an atom from where the path must end, angstrom.",
+    help="Largest distance allowed between an atom and where it must end, angstrom.",
 )  # fmt: skip
 @options.output()
 def command(
@@ -66,10 +66,10 @@ def command(
 ) -> None:
     """Compute the oxidation number of an atom from the dipole along a closed path.
 
-    When an atom moves into a periodic image of itself, the dipole of the cell changes by N e times
-    the lattice vector by which the atom has moved; N is its oxidation number. PATH.extxyz holds
-    the structures of the path in their order, with the total dipole of each, on any branch: jumps
-    by quanta are removed step by step. All other atoms must end where they started.
+    When an atom moves to a periodic image of itself, the dipole of the cell changes by N e times
+    the lattice vector by which the atom has moved; N is its oxidation number. PATH.extxyz holds the
+    structures of the path in order, with the total dipole of each, on any branch: jumps by quanta
+    are removed step by step. All other atoms must end where they started.
 
     With -o, the command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
@@ -127,11 +127,13 @@ def _positions(images: list[Atoms], path: Path) -> Array:
     for i, image in enumerate(images):
         if not np.array_equal(image.numbers, first.numbers):
             raise RecordError(
-                f"{path}: structure {i} has other atoms than structure 0, or another order"
+                f"{path}: structure {i} does not have the same atoms in the same order as "
+                "structure 0"
             )
         if not np.allclose(image.cell.array, first.cell.array, atol=1e-6):
             raise RecordError(
-                f"{path}: structure {i} has another cell than structure 0; a path needs one cell"
+                f"{path}: the cell of structure {i} differs from that of structure 0; a path "
+                "needs one cell"
             )
     return np.array([image.positions for image in images]) * ANGSTROM
 
@@ -155,7 +157,7 @@ def _labels(images: list[Atoms], path: Path, key: str) -> Array:
 
 
 def _files_of(client: Path | None) -> list[Path]:
-    """The client file, and what it names: the structure and the models."""
+    """Return the client file, and the files that it names: the structure and the models."""
     if client is None:
         return []
     from mlobs_client.client import config as client_file

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @options.prefixes(required=True)
 @click.option(
     "--field", "fields", multiple=True, required=True, type=FiniteNumber(),
-    help="Field of each run along --direction, V/angstrom; once for each PREFIX.",
+    help="Field of each run along --direction, V/angstrom; give it once for each PREFIX.",
 )  # fmt: skip
 @click.option(
     "--to", "targets", multiple=True, required=True, type=FiniteNumber(),
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--direction", nargs=3, type=FiniteNumber(), default=(0.0, 0.0, 1.0), show_default=True,
-    metavar="X Y Z", help="Direction of all fields, of any length.",
+    metavar="X Y Z", help="Vector along all fields; its length has no effect.",
 )  # fmt: skip
 @options.temperature
 @click.option(
@@ -84,18 +84,18 @@ def command(
     skip: Skip,
     output: Path,
 ) -> None:
-    """Compute averages of an observable in other fields than those of the runs.
+    """Compute averages of an observable in fields other than those of the runs.
 
-    PREFIX is i-PI's output prefix. The extras PREFIX.dipole_* of all beads (from unwrapped
-    positions), PREFIX.out, and the cell of a trajectory are read. One run is reweighted; several
+    PREFIX is i-PI's output prefix. The command reads the extras PREFIX.dipole_* of all beads (from
+    unwrapped positions), PREFIX.out, and the cell from a trajectory. One run is reweighted; several
     runs are combined by the multistate Bennett acceptance ratio (MBAR). An average of too few
     effective samples is refused.
 
-    The runs must be canonical, at one volume, each in a fixed field. Runs at a fixed displacement
-    or in a reduced field have another energy; they are refused if a client file beside PREFIX
-    shows that. If the mean dipoles of several runs differ by whole quanta, e times lattice vectors,
-    on top of their linear response, these runs are moved to one branch, and the command prints
-    which; if they differ by anything else, it stops.
+    The runs must sample the canonical ensemble at one volume, each in a fixed field. Runs at a
+    fixed displacement or in a reduced field have a different energy; they are refused if a client
+    file beside PREFIX shows that. If the mean dipoles of several runs differ by whole quanta (e
+    times lattice vectors) on top of their linear response, these runs are moved to one branch, and
+    the command prints which were moved; if they differ by anything else, it stops.
 
     The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """
@@ -148,7 +148,7 @@ def _result(
     samples: Samples,
     averages: Mapping[str, tuple[tuple[float, ...], tuple[Estimate, ...]]],
 ) -> Result:
-    """Return the result of averages by label, each with its fields, V/angstrom."""
+    """Return the result with the averages of each label, and their fields in V/angstrom."""
     from mlobs_client.cli import spectrum
     from mlobs_client.results.curve import ESTIMATOR
     from mlobs_client.results.result import Points, Result
@@ -171,7 +171,7 @@ def _result(
 
 @dataclass(frozen=True)
 class Average:
-    """The average to compute, and the effective samples that it needs.
+    """The average to compute, and the number of effective samples that it needs.
 
     Attributes:
         observable: name of the observable.

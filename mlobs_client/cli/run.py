@@ -38,13 +38,13 @@ LINE_INTERVAL = 10.0  # seconds, where there is no terminal
 )
 @files_of_a_run
 @click.option("--resume", is_flag=True, help="Continue from the newest RESTART or <checkpoint>.")
-@click.option("--others-serve", is_flag=True, help="Other programs serve the remaining sockets.")
+@click.option("--others-serve", is_flag=True, help="Leave the remaining sockets to other programs.")
 @click.option(
     "--driver",
     "drivers",
     multiple=True,
     metavar="COMMAND",
-    help="Start another program, to serve one of the remaining sockets; restart it if it dies, "
+    help="Start another program to serve one of the remaining sockets, restart it if it dies, "
     "and end it with the run. {NAME} in COMMAND stands for the address of <ffsocket name='NAME'>. "
     "May be repeated.",
 )
@@ -90,12 +90,12 @@ def command(
     """Run i-PI with INPUT.xml (or a RESTART) and N clients, here or on all nodes of a job.
 
     i-PI runs in the folder of its input. Its log is i-pi.log there, and the logs of the clients are
-    CLIENT-0.log, CLIENT-1.log ... i-PI renames the files of an earlier run to #NAME#0#; from a
-    RESTART, it appends to them. A client that dies is restarted, and so are all clients if no step
-    is made for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a RESTART.
-    With --resume, the same command starts a run, continues it after any interruption, and reports
-    when it is finished. Changes to INPUT.xml have no effect on a continued run: i-PI reads only the
-    RESTART.
+    CLIENT-0.log, CLIENT-1.log ... i-PI renames the files of an earlier run to #NAME#0#; when it
+    continues from a RESTART, it appends to them. A client that dies is restarted, and so are all
+    clients if no step is made for a long time. Ctrl-C and SIGTERM stop the run after the current
+    step, with a RESTART. With --resume, the same command starts a run, continues it after any
+    interruption, and reports when it is finished. Changes to INPUT.xml have no effect on a
+    continued run: i-PI reads only the RESTART.
 
     Exit status: 0 when all steps are done, or when i-PI found an EXIT file or reached its time
     limit; 1 with one line that names the problem; 128 + n after signal n.
@@ -190,7 +190,7 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
 
 
 def _say_why(outcome: Outcome, ipi: IpiInput) -> str:
-    """Say that all steps are done, or that an optimization converged before."""
+    """Say that all steps are done, or that an optimization converged before that."""
     if outcome.reason in ("", ALL_STEPS) or outcome.restart is None:
         return f"all {ipi.total_steps} steps are done"
     step = ipi_input.read(outcome.restart).step

@@ -30,7 +30,7 @@ from mlobs_client.studies.runs import Run
 from mlobs_client.units import FEMTOSECOND
 
 MOST_RANGES: Final = 5
-"""Ranges of wavenumbers that a line lists."""
+"""Largest number of wavenumber ranges that a line lists."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SpectrumOptions:
     """The runs, how to analyse them, and where to write the result.
 
     Attributes:
-        prefixes: i-PI's output prefix of each run; none where all files are named.
+        prefixes: i-PI's output prefix of each run; empty if all files are named.
         output: path of the results without a file extension.
         settings: resolution, blocks and window.
         skip: time to leave out at the start of each run.
@@ -59,7 +59,7 @@ class Integrator:
     """The time step of the integrator, and how to treat the wavenumbers that it shifts.
 
     Attributes:
-        timestep: innermost time step, fs; None for the one that the runs tell.
+        timestep: innermost time step, fs; None to use that of the runs.
         corrects: remove the shift of the wavenumbers.
     """
 
@@ -67,7 +67,7 @@ class Integrator:
     corrects: bool
 
     def treat(self, spectrum: Curve, wanted: SpectrumOptions, runs: RunSet) -> Curve:
-        """Print the shift of each peak in the figure, and remove it if that is asked for.
+        """Print the shift of each peak in the figure, and remove it if requested.
 
         Raises:
             ConfigError: the time step is longer than that of the runs.
@@ -84,14 +84,14 @@ class Integrator:
         listed = ", ".join(f"{one.wavenumber:.1f} ({one.shift:+.1f})" for one in peaks)
         remedy = "removed" if self.corrects else "--correct-timestep removes these shifts"
         click.echo(
-            f"peaks, and their shifts by a time step of {step / FEMTOSECOND:g} fs: "
-            + (f"{listed} cm^-1; {remedy}" if peaks else "none stands out of the noise")
+            f"peaks, and their shifts due to a time step of {step / FEMTOSECOND:g} fs: "
+            + (f"{listed} cm^-1; {remedy}" if peaks else "none stands out from the noise")
         )
         return correct_timestep(spectrum, step) if self.corrects else spectrum
 
 
 def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that make up an :class:`Integrator`, the argument ``integrator``."""
+    """Add the options that make up the argument ``integrator``, an :class:`Integrator`."""
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
@@ -152,7 +152,7 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
 def write_spectrum(
     spectrum: Curve, wanted: SpectrumOptions, integrator: Integrator, runs: RunSet
 ) -> Curve:
-    """Report the effects of window and time step, write figure and data, and print their names.
+    """Report the effects of window and time step, write figure and data, and print the file names.
 
     Returns:
         The spectrum that was written.
@@ -196,7 +196,7 @@ def member_report(spectrum: Curve) -> Iterator[str]:
         for at, by in peaks
     )
     yield f"peaks, and their spread over {len(spectrum.members)} members: " + (
-        f"{listed} cm^-1" if peaks else "none stands out of the noise"
+        f"{listed} cm^-1" if peaks else "none stands out from the noise"
     )
 
 
@@ -226,5 +226,5 @@ def window_report(spectrum: Curve) -> Iterator[str]:
     worst = float(np.max(shift[known] / spectrum.error[known], initial=0.0))
     yield (
         f"window bias: {marked.mean():.0%} of the points are marked, {where}; with other windows "
-        f"they move by {worst:.2g} errors at most, and below the resolution nothing is known"
+        f"they move by at most {worst:.2g} errors, and below the resolution nothing is known"
     )

@@ -68,13 +68,14 @@ def _options(steps: int, rate: float) -> Callable[[Callable[..., None]], Callabl
     decorators: list[Callable[[Any], Any]] = [
         click.argument("frames", metavar="FRAMES.extxyz", type=click.Path(path_type=Path)),
         click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
-                     help="Folder of the committee."),
+                     help="Folder for the committee."),
         click.option("-m", "--members", default=4, show_default=True, type=click.IntRange(1),
                      help="Number of networks, each with its own seed and split."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
-                     help="Seed of the test set and of the first member; member i adds i."),
+                     help="Seed of the test set and of the first member; member i uses this seed "
+                     "plus i."),
         click.option("--steps", type=click.IntRange(4),
-                     help=f"Number of steps of the optimizer.  [default: {steps}]"),
+                     help=f"Number of optimizer steps.  [default: {steps}]"),
         click.option("--size", default="small", show_default=True,
                      type=click.Choice(["small", "medium", "large"]),
                      help="Size of the networks: 8, 16 or 32 channels."),
@@ -90,9 +91,9 @@ def _options(steps: int, rate: float) -> Callable[[Callable[..., None]], Callabl
                      type=FiniteRange(0.0, 0.5, min_open=True),
                      help="Fraction of the structures that is held out from all members."),
         click.option("--device", default="cpu", show_default=True,
-                     help="Device of torch, such as cpu or cuda."),
+                     help="Device that torch uses, such as cpu or cuda."),
         click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
-                     help="Number of threads of torch."),
+                     help="Number of threads that torch uses."),
     ]  # fmt: skip
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -113,13 +114,13 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
                      help="Oxidation number of each species.  [default: the column oxn or Qs]"),
         click.option("--branches", default="fold", show_default=True,
                      type=click.Choice(["fold", "keep"]),
-                     help="'fold' finds the branch of each label; 'keep' changes none: all are on "
-                     "one smooth branch already."),
+                     help="'fold' finds the branch of each label; 'keep' changes none, for "
+                     "labels that are already on one smooth branch."),
         click.option("--born-charges-key",
                      help="Name of the Born charges, a column of nine numbers in e: [i, j] = "
                      "d dipole_i / d R_j.  [default: train without them]"),
         click.option("--transpose", is_flag=True,
-                     help="Read the Born charges of the file as [i, j] = d dipole_j / d R_i."),
+                     help="Read the Born charges in the file as [i, j] = d dipole_j / d R_i."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -132,10 +133,10 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     """Train committees of networks on labelled structures.
 
-    FRAMES.extxyz is a file that ASE reads, in angstrom and eV. A part of the structures is held out
-    from all members. Of the rest, each member sets aside its own random tenth for validation, and
-    keeps the weights with the smallest error there. The networks are MACE's own, and their files
-    load with plain mace-torch.
+    FRAMES.extxyz is a file that ASE can read, in angstrom and eV. Part of the structures is held
+    out from all members. Of the rest, each member sets aside its own random tenth for validation,
+    and keeps the weights with the smallest error there. The networks are MACE's own, and their
+    files load with plain mace-torch.
 
     After an interruption, the same command completes what is missing: members that are done are
     kept, and an unfinished one continues from its last validation. To add members later, give a
@@ -158,13 +159,13 @@ def dipole(
     transpose: bool,
     **others: Any,
 ) -> None:
-    """Train dipoles of periodic structures; labels may be on any branch.
+    """Train networks for dipoles of periodic structures; labels may be on any branch.
 
-    A label is known modulo e times the lattice vectors. The networks (AtomicDipolesMACE) learn the
-    dipole without e sum N_I R_I, where the N_I are integer oxidation numbers that add up to zero.
-    A model of charges that flow between pairs of atoms predicts the first branch of each label;
-    later, each label follows the network to the branch nearest to its prediction. The report lists
-    the labels that were moved, and those that agree with no branch; none is left out.
+    A label is known only modulo e times the lattice vectors. The networks (AtomicDipolesMACE) learn
+    the dipole without e sum N_I R_I, where the N_I are integer oxidation numbers that add up to
+    zero. A model of charges that flow between pairs of atoms predicts the first branch of each
+    label; later, each label follows the network to the branch nearest to its prediction. The report
+    lists the labels that were moved, and those that agree with no branch; none is left out.
     """
     labels = {"dipole": (key, _factor(DIPOLE, unit))}
     _add_born_charges(labels, born_charges_key, transpose)
@@ -174,13 +175,13 @@ def dipole(
 @command.command(epilog="Example:  mlobs train polarizability water.extxyz --key alpha -o alphas")
 @_options(3000, 0.05)
 @click.option("--key", default=POLARIZABILITY.label, show_default=True,
-              help="Name of the polarizability, nine numbers, in the comment lines.")  # fmt: skip
+              help="Name of the polarizability (nine numbers) in the comment lines.")  # fmt: skip
 @click.option(
     "--unit", default="angstrom^3", show_default=True,
     type=click.Choice(list(POLARIZABILITY.to_users.others)), help="Unit of the polarizabilities.",
 )  # fmt: skip
 def polarizability(key: str, unit: str, **others: Any) -> None:
-    """Train polarizabilities, symmetric tensors of degrees 0 and 2.
+    """Train networks for polarizabilities: symmetric tensors with parts of degrees 0 and 2.
 
     Only the polarizability of the networks (AtomicDielectricMACE) is trained; their dipole has no
     meaning.
@@ -279,7 +280,7 @@ def _train(
     write_json(options.output / "report.json", content)
     origin = Provenance.of((options.frames, *paths), command_line())
     for name, compared in accuracy.compared.items():
-        title = f"{compared.quantity} on structures held out"
+        title = f"{compared.quantity} on held-out structures"
         write(
             Result(title, parities=compared.parities, provenance=origin),
             options.output / f"parity_{name}",

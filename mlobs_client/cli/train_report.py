@@ -1,4 +1,4 @@
-"""Reports of ``mlobs train``: on the labels before the training, and on the networks after it."""
+"""Reports of ``mlobs train``: on the labels before training, and on the networks after it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlobs_client.learn.data_set import DataSet
 
 MOST_LINES: Final = 10
-"""Largest number of entries of a list on the terminal."""
+"""Largest number of entries that a list on the terminal shows."""
 
 TOO_MANY: Final = 0.1
 """Fraction of the labels without a branch above which the committee should not be used."""
@@ -66,8 +66,8 @@ def describe_labels(data_set: DataSet) -> Iterator[str]:
         )
     elif order is not None:
         yield (
-            "the Born charges are [i, j] = d dipole_i / d R_j: their antisymmetric parts correlate "
-            f"by {order.correlation:.2f} with those of a model"
+            "the Born charges are [i, j] = d dipole_i / d R_j: their antisymmetric parts have "
+            f"a correlation of {order.correlation:.2f} with those of a model"
         )
     unsure = data_set.unsure
     if unsure:
@@ -92,7 +92,7 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
     for quanta, n_labels in list(branches.moves.items())[:MOST_LINES]:
         yield f"  {n_labels} by {quanta}"
     if len(branches.moves) > MOST_LINES:
-        yield f"  and others: see report.json, {len(branches.moves)} different quanta"
+        yield f"  and others: report.json lists all {len(branches.moves)}"
     n_unexplained = len(branches.unexplained)
     if n_unexplained > TOO_MANY * branches.n_periodic:
         yield (
@@ -106,7 +106,7 @@ def _describe_branches(data_set: DataSet, accuracy: Accuracy) -> Iterator[str]:
 
 
 def _names(paths: Sequence[Path], kind: str) -> list[Path]:
-    """Return a glob if it matches exactly these files, else all of them."""
+    """Return a pattern if it matches exactly these files, else all paths."""
     glob = paths[0].with_name(f"{kind}-*.model")
     if {*glob.parent.glob(glob.name)} == {*paths}:
         return [glob]
@@ -114,7 +114,7 @@ def _names(paths: Sequence[Path], kind: str) -> list[Path]:
 
 
 def _client_tables(paths: Sequence[Path], data_set: DataSet) -> Iterator[str]:
-    """Return the lines to paste for the members that were tested."""
+    """Yield the lines to paste into a client file for the members that were tested."""
     names = _names(paths, data_set.kind)
     quoted = ", ".join(f'"{name.resolve()}"' for name in names)
     models = f'kind = "mace"\nmodels = [{quoted}]'

@@ -25,7 +25,7 @@ from mlobs_client.units import VELOCITY_UNITS
 )
 @click.option(
     "--mass", "masses", multiple=True, type=LabelledMass(), metavar="LABEL=U",
-    help="Mass of all atoms with a label, u, in place of that of the run: H=2.014.",
+    help="Mass of all atoms with this label, u, in place of the mass in the run, as in H=2.014.",
 )  # fmt: skip
 @click.option(
     "--temperature", type=FiniteRange(0.0, min_open=True),
@@ -40,12 +40,13 @@ def command(
 ) -> None:
     """Compute the vibrational density of states of one system, with error bars.
 
-    PREFIX is i-PI's output prefix; several are independent runs. The velocities are read from
+    PREFIX is i-PI's output prefix; give several for independent runs. The velocities are read from
     PREFIX.vel.xyz, or from any other trajectory of PREFIX with v_centroid or velocities (averaged
-    over the beads), and step and time from PREFIX.out. The masses are taken from RESTART, from a
-    checkpoint or from the input beside the outputs, else from the labels of the atoms; they are
-    printed. The integral of the spectrum is the number of coordinates that move. With replica
-    exchange, frames are sorted by temperature, and spectra are computed between exchanges.
+    over the beads), and the steps and times from PREFIX.out. The masses are taken from RESTART,
+    from a checkpoint or from the input beside the outputs, else from the labels of the atoms, and
+    are printed. The integral of the spectrum is the number of coordinates that move. With replica
+    exchange, frames are sorted by temperature, and spectra are computed from the stretches between
+    exchanges.
 
     The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """

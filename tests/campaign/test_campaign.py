@@ -106,7 +106,7 @@ def test_the_first_of_a_row_starts_as_the_file_says_and_the_others_from_a_checkp
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("campaign.toml", "start = ", "# ", "$start is not known for run temperature=280_seed=1"),
+        ("campaign.toml", "start = ", "# ", "$start has no value for run temperature=280_seed=1"),
         ("campaign.toml", "> $temperature <", "> $temp <", "a $ without a parameter"),
         (
             "campaign.toml",
@@ -182,7 +182,7 @@ def test_a_run_that_would_be_another_one_now_is_an_error_that_names_it(
     edit(tmp_path / file, old, new)
     with pytest.raises(ConfigError) as caught:
         load(path).plan()
-    assert "run temperature=280_seed=2 would be another one now" in str(caught.value)
+    assert "run temperature=280_seed=2 would now be a different one" in str(caught.value)
     assert f"or remove {folder}" in str(caught.value)
 
 
@@ -191,7 +191,7 @@ def test_an_error_says_how_many_runs_have_changed(tmp_path: Path) -> None:
     for seed in (1, 2):
         advance(begin(load(path), f"temperature=280_seed={seed}"), 3)
     edit(tmp_path / "template" / "init.xyz", "O 0.0", "O 0.1")
-    with pytest.raises(ConfigError, match=r"seed=1 \(and 1 more\) would be another one"):
+    with pytest.raises(ConfigError, match=r"seed=1 \(and 1 more\) would now be a different one"):
         load(path).plan()
 
 
@@ -212,7 +212,7 @@ def test_outputs_that_tell_no_step_are_not_replaced(tmp_path: Path) -> None:
     folder = begin(load(path), "temperature=280_seed=2")
     (folder / "simulation.pos_0.xyz").touch()
     edit(tmp_path / "template" / "init.xyz", "O 0.0", "O 0.1")
-    with pytest.raises(ConfigError, match="would be another one now"):
+    with pytest.raises(ConfigError, match="would now be a different one"):
         load(path).plan()
 
 

@@ -49,9 +49,9 @@ def test_a_job_of_slurm_has_names_of_slurm_and_parsl(tmp_path: Path) -> None:
         ("[parameters]\nx = [1, 1]\n", "x = [1, 1] must have values, all different"),
         (
             "[parameters]\nx = [true]\n",
-            "True is neither a finite number nor a text in",
+            "True is neither a finite number nor text in",
         ),
-        ("[parameters]\nx = [nan]\n", "nan is neither a finite number nor a text"),
+        ("[parameters]\nx = [nan]\n", "nan is neither a finite number nor text"),
         ("[parameters]\nstart = [1]\n", "'start' cannot be the name of a parameter"),
         ("[parameters]\n'a b' = [1]\n", "'a b' cannot be the name of a parameter"),
         ("[[runs]]\nname = '../up'\n", "runs.0.name = '../up'"),

@@ -146,7 +146,7 @@ def test_two_client_files_of_one_socket_may_differ_in_speed_only(case, texts):
     other.write_text(case.client.read_text() + FIELD)
     (error,) = texts(case.judge_agreement(other), "error")
     assert "client.toml and " in error
-    assert "b.toml serve the same <ffsocket>, but say different things" in error
+    assert "b.toml serve the same <ffsocket>, but their settings differ" in error
     assert texts(case.judge_agreement(), "error") == []  # one is left out
     case.replace(other, "tiny", "own")
     case.replace(case.input, "  <system>", f"{SOCKET}\n  <system>")

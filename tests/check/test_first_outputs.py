@@ -118,7 +118,7 @@ def test_all_that_ipi_does_not_know_is_said_and_not_only_the_first(simulation: A
 
 def test_a_unit_that_ipi_ignores_does_not_stop_it(simulation: Any) -> None:
     ((what, advice, stops),) = faults(simulation, properties("step{picosecond}"))
-    assert "step has no unit, and i-PI ignores it" in what
+    assert "step has no unit, and i-PI ignores the given one" in what
     assert (advice, stops) == ("remove it", False)
 
 

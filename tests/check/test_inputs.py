@@ -28,7 +28,7 @@ def test_two_forcefields_with_one_name_or_one_address_are_errors(case, texts):
     case.replace(case.input, "  <system>", f"{second}\n  <system>")
     names, places = texts(case.judge_input(), "error")
     assert "two forcefields are called 'mlobs'" in names
-    assert "the same place tiny" in places
+    assert "are both at tiny" in places
 
 
 @pytest.mark.parametrize("name", ["dipole", "Efield{v/ang}", "interaction_energy"])

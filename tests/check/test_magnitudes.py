@@ -162,7 +162,7 @@ def test_a_cell_in_bohr_is_an_error_and_a_restart_is_not_asked(case, texts):
     case.replace(case.structure, "F F F", "T T T")
     smaller = case.parse(cell=BOHR * case.parse().cell)
     (error,) = texts(case.judge_structure(smaller), "error")
-    assert error.startswith("the cell of input.xml")
+    assert error.startswith("the lattice vectors of input.xml")
     case.replace(case.input, "<total_steps>", "<step> 2 </step> <total_steps>")
     assert texts(case.judge_structure(smaller), "error") == []
 

@@ -116,7 +116,7 @@ def test_a_molecule_needs_no_virial_and_a_crystal_does(case, texts, monkeypatch)
     case.replace(case.client, 'virial = "none"\n', "")
     molecule = list(check_physics([case.client]))
     assert errors(molecule) == []
-    assert "no virial, which a structure without periodicity" in " ".join(texts(molecule, "ok"))
+    assert "no virial, and a structure without periodicity" in " ".join(texts(molecule, "ok"))
     case.replace(case.client, "structure =", "pbc = [true, true, true]\nstructure =")
     (error,) = errors(check_physics([case.client]))
     assert "no strain derivative" in error.what

@@ -78,7 +78,7 @@ def test_an_input_of_another_folder_is_an_error_of_a_run_that_copying_it_removes
 def test_a_unit_that_ipi_ignores_is_a_warning(tmp_path):
     findings = judge(replace(GOOD["ffsocket"], names="step{angstrom}, potential"), tmp_path)
     (warning,) = select(findings, Level.WARNING)
-    assert "step has no unit, and i-PI ignores it -> remove it" in warning
+    assert "step has no unit, and i-PI ignores the given one -> remove it" in warning
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_cell_of_ipi_without_volume_is_an_error(case, texts):
 def test_a_cell_that_ipi_turns_is_a_warning(case, texts):
     case.replace(case.structure, "20 0 0 3 21 0 -2 4 22", "0 20 0 21 3 0 4 -2 -22")
     case.replace(case.structure, "F F F", "T T T")
-    assert "turns the cell" in texts(case.judge_all(), "warning")[0]
+    assert "rotates the cell" in texts(case.judge_all(), "warning")[0]
 
 
 def test_two_cells_are_a_warning_with_both(case, texts):

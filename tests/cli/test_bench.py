@@ -91,7 +91,7 @@ def test_what_is_measured_is_said_with_its_precision_and_its_limits(
         "2 structures of 3 atoms per step: 4 cases on 1 core",
         "best float64",
         "float32 changes the forces on this structure by at most",
-        "the time of i-PI comes on top",
+        "the time that i-PI takes comes on top",
         "they compile the networks",
         "Recommended: float",
     ):

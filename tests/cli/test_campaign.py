@@ -68,7 +68,7 @@ def test_a_failed_campaign_is_one_line_with_the_first_reason(campaign: Campaign)
     assert text.startswith(f"0 of 2 runs are done, {FIRST} failed: ")
     assert "names no forcefield" in text
     assert (
-        ", and 1 more are not done; remove the reason, and continue with: mlobs campaign resume"
+        ", and 1 more are not done; remove the cause, and continue with: mlobs campaign resume"
         in text
     )
     assert "\n" not in text

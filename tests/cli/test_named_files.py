@@ -113,7 +113,8 @@ def test_a_molecule_in_a_vacuum_box_has_its_bands_in_km_per_mol(tmp_path: Path) 
 
 def test_neither_prefix_nor_file_and_numbers_that_differ_are_refused(tmp_path: Path) -> None:
     assert (
-        "give PREFIX of i-PI's outputs, or --velocities FILE" in call(vdos, tmp_path / "v").output
+        "give the PREFIX of i-PI's outputs, or --velocities FILE"
+        in call(vdos, tmp_path / "v").output
     )
     done = call(vdos, tmp_path / "v", "sim", "--velocities", "a", "--velocities", "b")
     assert "give --velocities once for each of the 1 PREFIX, not 2 times" in done.output

@@ -84,7 +84,7 @@ def test_what_is_missing_or_changes_is_named(tmp_path: Path) -> None:
     for image in images:
         image.info["dipole"] = np.zeros(3)
     write(path, images)
-    with pytest.raises(RecordError, match="structure 1 has another cell"):
+    with pytest.raises(RecordError, match="the cell of structure 1 differs"):
         call(path, "--atom", "1")
     write(path, images[:1])
     with pytest.raises(RecordError, match="has 1 structure; a path needs at least two"):

@@ -50,9 +50,9 @@ def test_the_shift_by_the_time_step_is_printed_and_removed(
     wavenumber = column(tmp_path / "v.csv", "wavenumber")
     more = ["--correct-timestep", "--timestep", "0.25"]
     corrected = CliRunner().invoke(vdos, [*arguments, *more], catch_exceptions=False)
-    assert "their shifts by a time step of 0.5 fs" in simulated.output
+    assert "their shifts due to a time step of 0.5 fs" in simulated.output
     assert "--correct-timestep removes these shifts" in simulated.output
-    assert "their shifts by a time step of 0.25 fs" in corrected.output
+    assert "their shifts due to a time step of 0.25 fs" in corrected.output
     moved = wavenumber[: len(column(tmp_path / "v.csv", "wavenumber"))]
     at = int(np.argmin(np.abs(moved - 3700.0)))
     # 18.99 cm^-1 at 3719 and 0.5 fs: a quarter at half of the time step, as the cube of wavenumbers
