@@ -22,7 +22,9 @@ def test_a_full_disk_is_named_and_the_file_before_stays(tmp_path: Path) -> None:
     write_json(path, {"step": 1})
     before = path.read_bytes()
     (tmp_path / "it.partial").symlink_to(FULL)
-    with pytest.raises(ModelError, match=r"it: cannot be written: No space left .* command again"):
+    with pytest.raises(
+        ModelError, match=r"it: cannot be written: No space left .* repeat the command"
+    ):
         write_json(path, {"step": 2})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -165,4 +165,4 @@ def test_an_input_says_what_its_time_step_does_to_spectra(kind: str, tmp_path: P
     # the innermost is 0.5 fs, with which 3700 cm^-1 move by 18.99: tests/analysis/test_timestep.py
     assert f"> {2.0 if kind == 'field-mts' else 0.5} </timestep>" in text
     said = " ".join(text.split())
-    assert re.search(r"shifts? O-H stretches by \+19 cm^-1", said)
+    assert re.search(r"shifts? O-H stretches by \+19 cm\^-1", said)

@@ -37,7 +37,7 @@ def test_one_waits_for_another_and_not_for_ever(tmp_path: Path) -> None:
     file = tmp_path / "a.lock"
     with (
         hold(file),
-        pytest.raises(LaunchError, match=r"locked .*a\.lock for 0\.1 s"),
+        pytest.raises(LaunchError, match=r"another process has held .*a\.lock for 0\.1 s"),
         in_turn(file, 0.1),
     ):
         pass

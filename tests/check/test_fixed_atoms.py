@@ -31,7 +31,7 @@ def test_atoms_fixed_by_ase_alone_are_a_warning_whose_list_fixes_them_in_ipi(cas
     case.replace(case.input, "</motion>", f"{pasted} </motion>")
     findings = case.judge_structure(parse_with_ipi(case.input))
     assert texts(findings, "warning") == []
-    assert "i-PI fixes 2 atoms (0, 2), as init.xyz says" in " ".join(texts(findings, "ok"))
+    assert "i-PI fixes 2 atoms (0, 2), as init.xyz does" in " ".join(texts(findings, "ok"))
 
 
 def test_other_atoms_are_a_warning_too(case, texts):

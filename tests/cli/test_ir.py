@@ -76,7 +76,7 @@ def test_recorded_born_charges_are_analysed_from_the_command_line(tmp_path: Path
 def test_records_without_prefixes_ask_for_prefixes() -> None:
     done = CliRunner().invoke(ir, ["--observed", "a.h5", "--temperature", "300", "-o", "ir"])
     assert done.exit_code == 2
-    assert "give PREFIX of i-PI's outputs" in done.output
+    assert "give the PREFIX of i-PI's outputs" in done.output
 
 
 def test_currents_take_no_file_of_dipoles(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_the_old_name_of_an_option_is_an_error_that_names_the_new_one() -> None:
     result = CliRunner().invoke(command, ["--old", "x"])
     assert (result.exit_code, result.output.splitlines()[-1]) == (
         2,
-        "Error: --old is called --new now",
+        "Error: --old is now called --new",
     )
     assert CliRunner().invoke(command, ["--new"]).output == "True\n"
     assert "--old" not in CliRunner().invoke(command, ["--help"]).output
@@ -127,4 +127,4 @@ def test_the_name_of_results_reads_the_same_in_every_command() -> None:
 @pytest.mark.parametrize("command", [launch.command, run.command])
 def test_the_option_beside_is_called_driver(command: click.Command) -> None:
     result = CliRunner().invoke(command, ["input.xml", "client.toml", "--beside", "lmp"])
-    assert result.output.endswith("Error: --beside is called --driver now\n")
+    assert result.output.endswith("Error: --beside is now called --driver\n")

@@ -330,7 +330,11 @@ def test_species_and_their_number_are_those_of_the_atoms(tmp_path: Path, rule: s
     ("numbers", "atoms", "said"),
     [
         ("{ O = -2, H = 1 }", molecule("CO"), "oxidation_numbers says nothing about C"),
-        ("[-2, 1, 1]", Atoms("HOH", molecule("H2O").positions), "atom 0 is H, and O in the client"),
+        (
+            "[-2, 1, 1]",
+            Atoms("HOH", molecule("H2O").positions),
+            "atom 0 is H here and O in the client",
+        ),
         ("[-2, 1, 1]", molecule("OH"), "oxidation_numbers has 3 numbers for 2 atoms"),
     ],
     ids=["species", "order", "number"],

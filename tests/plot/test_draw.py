@@ -217,7 +217,7 @@ def test_integers_of_a_path_are_lines() -> None:
 def test_what_cannot_be_drawn_or_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="different units"):
         plot.draw(result({"a": spectrum(3600.0), "b": spectrum(3600.0, unit="1/cm^-1")}))
-    with pytest.raises(ConfigError, match="test: no curve"):
+    with pytest.raises(ConfigError, match="test: there are no curves"):
         plot.draw(result({}))
     with pytest.raises(ConfigError, match="logarithmic axis cannot start at 0 cm"):
         plot.draw(result({"a": spectrum(3600.0)}), logarithmic=True)

@@ -62,7 +62,7 @@ def test_a_line_far_from_zero_has_the_slope_of_the_same_line_at_zero() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "errors", "said"),
     [
-        ([1.0, 2.0], [1.0, 2.0], None, "2 samples, at least 3"),
+        ([1.0, 2.0], [1.0, 2.0], None, "2 samples, but at least 3"),
         ([1.0, 2.0, 3.0], [1.0, 2.0], None, "equal length"),
         ([2.0, 2.0, 2.0], [1.0, 2.0, 3.0], None, "different x"),
         ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0], "must all be positive"),

@@ -81,7 +81,7 @@ def test_a_series_that_never_decorrelates_holds_fewer_than_twenty_samples() -> N
 
 
 def test_bad_series_are_refused() -> None:
-    with pytest.raises(RecordError, match="3 samples, at least 4"):
+    with pytest.raises(RecordError, match="3 samples, but at least 4"):
         zero_frequency_density(np.ones(3))
     with pytest.raises(RecordError, match=r"series\[1\] is nan"):
         statistical_inefficiency(np.array([1.0, np.nan, 2.0, 3.0]))

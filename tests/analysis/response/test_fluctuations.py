@@ -129,7 +129,7 @@ def test_a_single_element_needs_more_independent_samples_than_the_mean_of_three(
 
 
 def test_a_series_that_is_too_short_to_have_lags_is_refused() -> None:
-    with pytest.raises(RecordError, match="9 samples, at least 10"):
+    with pytest.raises(RecordError, match="9 samples, but at least 10"):
         covariance([np.zeros((9, 3))])
     with pytest.raises(RecordError, match="no run was given"):
         covariance([])

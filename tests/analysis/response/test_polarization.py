@@ -132,7 +132,7 @@ def test_impossible_input_is_refused() -> None:
     runs = legs(fields, 1.0, 50)
     with pytest.raises(RecordError, match="one run each"):
         polarization_against_field(fields, runs[:2], VOLUME)
-    with pytest.raises(RecordError, match="fields: 2 samples, at least 3"):
+    with pytest.raises(RecordError, match="fields: 2 samples, but at least 3"):
         polarization_against_field(fields[:2], runs[:2], VOLUME)
     with pytest.raises(RecordError, match="is not along"):
         polarization_against_field(np.eye(3), runs, VOLUME)

@@ -212,7 +212,7 @@ def test_a_pair_with_other_momenta_is_no_pair() -> None:
     [
         (gaussian(2.0, 2.0), r"starts before the first sample: it has 0\.\d+ of its maximum"),
         (gaussian(2.0, 998.0), "is not over at the last sample"),
-        (gaussian(20.0, 100.0), r"sigma of 20 fs, and the resolution allows at most 17 fs"),
+        (gaussian(20.0, 100.0), r"sigma of 20 fs, but the resolution allows at most 17 fs"),
         (gaussian(0.4), r"samples 1 fs apart end at 1\.668e\+04 cm\^-1, where the pulse has"),
         (gaussian(2.0, 500.0), r"after the pulse's centre has 499 samples, but 852 are needed"),
     ],
