@@ -45,7 +45,7 @@ def mode(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) 
 
 def height(place: float, n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
     found = highest(drawn(place, n_blocks, n_samples, rng))
-    return found.value, found.error, _density(place)
+    return found.value, found.error, _height(place)
 
 
 def density(n_blocks: int, n_samples: int, rng: np.random.Generator) -> Outcome:
@@ -70,10 +70,17 @@ def coefficients(ratio: float, n_blocks: int, rng: np.random.Generator) -> list[
     return [mean_of_independent(one, "angstrom^2/ps") for one in blocks]
 
 
-def _density(place: float) -> float:
-    """Of the bin above the lower edge that is next to the mode."""
-    ends = np.array([-place, 1.0 - place]) * BIN / SPREAD
+def _density(place: float, bins: int = 0) -> float:
+    """Return the density of a bin, so many above that whose lower edge is next to the mode."""
+    ends = (np.array([-place, 1.0 - place]) + bins) * BIN / SPREAD
     return float(np.diff(stats.norm.cdf(ends))[0] / BIN)
+
+
+def _height(place: float) -> float:
+    """Return the height of the parabola through the logarithms of the exact densities."""
+    logarithms = np.log([_density(place, bins) for bins in (-1, 0, 1)])
+    parabola = np.polynomial.Polynomial.fit([-1.0, 0.0, 1.0], logarithms, 2)
+    return float(np.exp(parabola(parabola.deriv().roots()[0])))
 
 
 CASES: Final[Mapping[str, Callable[[np.random.Generator], Outcome]]] = {

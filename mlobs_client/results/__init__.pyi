@@ -5,7 +5,6 @@ from .parity import Parity
 from .provenance import Provenance
 from .result import Points, Result, Tensor
 from .statistics import (
-    bootstrap,
     jackknife,
     mean,
     mean_of_independent,
@@ -21,7 +20,6 @@ __all__ = [
     "Provenance",
     "Result",
     "Tensor",
-    "bootstrap",
     "drift",
     "fit_line",
     "jackknife",

@@ -37,7 +37,7 @@ from mlobs_client.results.zero_frequency import (
     count_independent,
     zero_frequency_density,
 )
-from mlobs_client.structure import Array, Integers
+from mlobs_client.structure import Array
 
 MOST_SHORT: Final = 0.1
 """Largest fraction of samples in short runs for which the error of the long runs applies to
@@ -207,48 +207,6 @@ def jackknife(
     source = f"jackknife over {n_blocks} {what}"
     value = float(statistic(total / n_blocks))
     return Estimate(value, float(error), unit, n_blocks, error_from=source)
-
-
-def bootstrap(
-    blocks: Array,
-    statistic: Callable[[Array], float],
-    unit: str = "1",
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """Return the value and the error of a function of blocks, drawing blocks with replacement.
-
-    It is meant for statistics that are not smooth (medians, maxima); otherwise :func:`jackknife` is
-    cheaper. The scatter of means of drawn blocks corresponds to the variance divided by n instead
-    of n - 1, so it is multiplied by sqrt(n/(n - 1)), which gives the standard error for a mean.
-
-    Args:
-        blocks: shape ``(n_blocks, ...)``, any unit.
-        statistic: function of drawn blocks, shape ``(n_blocks, ...)``, that returns a number.
-        unit: unit of the number.
-        n_resamples: number of bootstrap samples.
-        seed: seed of the random numbers; the same seed gives the same error.
-
-    Raises:
-        RecordError: there are fewer than two blocks, or numbers are not finite.
-    """
-    checked = check_series(blocks, "blocks")
-
-    def of_drawn(indices: Integers) -> float:
-        return statistic(checked[indices])
-
-    drawn = stats.bootstrap(
-        (np.arange(len(checked)),),
-        of_drawn,
-        vectorized=False,
-        n_resamples=n_resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    n_blocks = len(checked)
-    error = float(drawn.standard_error) * np.sqrt(n_blocks / (n_blocks - 1)) * student(n_blocks - 1)
-    source = f"bootstrap over {n_blocks} blocks"
-    return Estimate(float(statistic(checked)), float(error), unit, n_blocks, error_from=source)
 
 
 def import_pymbar() -> ModuleType:

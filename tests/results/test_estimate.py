@@ -10,7 +10,7 @@ from scipy import stats
 
 from mlobs_client.results.estimate import Estimate, student, too_few
 from mlobs_client.results.lines import drift, fit_line
-from mlobs_client.results.statistics import bootstrap, jackknife, mean, mean_of_independent
+from mlobs_client.results.statistics import jackknife, mean, mean_of_independent
 
 SERIES = np.random.default_rng(0).normal(size=200)
 
@@ -45,7 +45,6 @@ def test_json_has_null_for_the_error_that_is_missing() -> None:
         (mean([SERIES[:15], SERIES[15:30], SERIES[30:45]]), "scatter of 3 runs"),
         (mean_of_independent(SERIES[::40]), "scatter of 5 blocks"),
         (jackknife(SERIES[::40], lambda x: float(x**2)), "jackknife over 5 blocks"),
-        (bootstrap(SERIES[::40], np.median), "bootstrap over 5 blocks"),
         (drift(np.arange(200.0), SERIES), "spectral density of the residuals at zero frequency"),
         (fit_line(np.arange(5.0), SERIES[::40]).slope, "scatter of 5 points"),
         (fit_line(np.arange(5.0), SERIES[::40], np.ones(5)).slope, "errors of 5 points"),

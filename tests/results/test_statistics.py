@@ -67,16 +67,6 @@ def test_the_jackknife_error_of_a_ratio_is_the_scatter_over_repetitions() -> Non
     assert np.mean([one.error for one in estimates]) == pytest.approx(1.027 * scatter, rel=0.12)
 
 
-@pytest.mark.parametrize(("n_blocks", "widened"), [(3, 1.3213), (4, 1.1969), (40, 1.0129)])
-def test_the_bootstrap_error_of_a_mean_is_its_standard_error(n_blocks: int, widened: float) -> None:
-    blocks = np.random.default_rng(7).normal(size=(n_blocks, 2))
-    estimate = statistics.bootstrap(blocks, lambda drawn: float(drawn[:, 1].mean()), "K")
-    # 1000 draws give it to 2 %; the scatter of the draws alone is 18 % less for three blocks
-    # and Student's t holds 68.27 % within so many of them
-    assert estimate.error == pytest.approx(widened * stats.sem(blocks[:, 1]), rel=0.08)
-    assert estimate == statistics.bootstrap(blocks, lambda drawn: float(drawn[:, 1].mean()), "K")
-
-
 def test_runs_that_are_too_short_for_their_own_errors_give_one_by_their_scatter() -> None:
     runs = [correlated(60, seed) for seed in range(5)]
     found = statistics.mean(runs, "K")

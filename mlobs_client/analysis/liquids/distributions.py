@@ -11,33 +11,28 @@ from typing import Final
 
 import matscipy.neighbours
 import numpy as np
+from numpy.polynomial import Polynomial
 
 from mlobs_client.errors import RecordError
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate, check_series
-from mlobs_client.results.statistics import bootstrap, independent_blocks
+from mlobs_client.results.statistics import independent_blocks, jackknife
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.units import ANGSTROM
 
 LONGEST_BOND: Final = 1.5 * ANGSTROM
 """Longest distance of a hydrogen from the oxygen to which it belongs, bohr."""
 
-
-def highest(curve: Curve) -> Estimate:
-    """Return the height of the highest bin; noise makes it too high if bins hold few samples.
-
-    Args:
-        curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
-
-    Returns:
-        The height, in the unit of the curve.
-    """
-    height = bootstrap(curve.blocks, lambda blocks: float(blocks.mean(axis=0).max()), curve.unit)
-    return height.without_error(curve.no_error)
+EMPTY: Final = 1e-3
+"""Fraction of the highest bin that an empty bin near it counts as, for its logarithm."""
 
 
 def mode(curve: Curve) -> Estimate:
-    """Return the mode of a distribution: fit a parabola to the highest bin and its neighbours.
+    """Return the mode of a distribution, with its statistical error.
+
+    It is the vertex of a parabola through the logarithms of the highest bin and two bins on either
+    side, weighted by the numbers of samples; it is exact for a Gaussian. Blocks are left out with
+    the same bins, so that it is a smooth function of them even if two bins are equally high.
 
     Args:
         curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
@@ -45,16 +40,47 @@ def mode(curve: Curve) -> Estimate:
     Returns:
         The position of the maximum, in the unit of x.
     """
+    bins = _about_highest(curve)
+    spacing, middle = float(curve.x[1] - curve.x[0]), float(curve.x[bins].mean())
+    position = jackknife(
+        curve.blocks[:, bins], lambda mean: middle + _vertex(mean)[0] * spacing, curve.x_unit
+    )
+    return position.without_error(curve.no_error)
 
-    def find(blocks: Array) -> float:
-        values = blocks.mean(axis=0)
-        top = int(np.clip(np.argmax(values), 1, len(values) - 2))
-        before, here, behind = values[top - 1 : top + 2]
-        bend = before - 2.0 * here + behind
-        offset = 0.0 if bend >= 0.0 else float(np.clip(0.5 * (before - behind) / bend, -0.5, 0.5))
-        return float(curve.x[top] + offset * (curve.x[1] - curve.x[0]))
 
-    return bootstrap(curve.blocks, find, curve.x_unit).without_error(curve.no_error)
+def highest(curve: Curve) -> Estimate:
+    """Return the height of a distribution at its mode, see :func:`mode`.
+
+    Args:
+        curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
+
+    Returns:
+        The height, in the unit of the curve.
+    """
+    blocks = curve.blocks[:, _about_highest(curve)]
+    height = jackknife(blocks, lambda mean: _vertex(mean)[1], curve.unit)
+    return height.without_error(curve.no_error)
+
+
+def _about_highest(curve: Curve) -> slice:
+    """Return the slice of the highest bin of the mean and of two bins on either side."""
+    top = int(np.clip(np.argmax(curve.mean), 2, max(2, len(curve.x) - 3)))
+    return slice(top - 2, top + 3)
+
+
+def _vertex(values: Array) -> tuple[float, float]:
+    """Return the position of the maximum, in bins from the middle one, and its height.
+
+    If the logarithms do not bend down, or bend about a point outside, this is the highest bin.
+    """
+    places = np.arange(len(values)) - 0.5 * (len(values) - 1)
+    known = np.maximum(values, EMPTY * values.max())
+    parabola = Polynomial.fit(places, np.log(known), 2, w=np.sqrt(known), domain=[-1.0, 1.0])
+    height, slope, bend = parabola.coef
+    offset = -0.5 * slope / bend if bend < 0.0 else np.inf
+    if abs(offset) > places[-1]:
+        return float(places[np.argmax(values)]), float(values.max())
+    return float(offset), float(np.exp(height + 0.5 * slope * offset))
 
 
 @dataclass(frozen=True)

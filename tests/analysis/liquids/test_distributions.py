@@ -109,16 +109,24 @@ def test_a_density_integrates_to_what_lies_within_its_bins() -> None:
     assert np.median(np.abs(pulls)) < 1.5  # 0.74 for 5 blocks
 
 
-def test_the_mode_of_a_parabola_is_its_top_between_two_bins() -> None:
+def gaussians(tops: tuple[float, ...]) -> Curve:
     centers = np.arange(0.0, 2.0, 0.1)
-    tops = (1.02, 1.04, 1.06)
-    blocks = np.array([2.0 - (centers - top) ** 2 for top in tops])
-    found = Curve("density", "1/angstrom", "length", "angstrom", centers, blocks)
-    assert mode(found).value == pytest.approx(1.04, abs=1e-9)
-    # standard error of the three tops, from 1000 draws to 2 %, times Student's 1.3213
+    blocks = np.array([2.0 * np.exp(-2.0 * (centers - top) ** 2) for top in tops])
+    return Curve("density", "1/angstrom", "length", "angstrom", centers, blocks)
+
+
+def test_mode_and_height_of_a_gaussian_are_exact_between_two_bins() -> None:
+    for top in (1.04, 1.05, 1.06):
+        found = gaussians((top, top, top))
+        assert mode(found).value == pytest.approx(top, abs=1e-9)
+        assert highest(found).value == pytest.approx(2.0, abs=1e-9)
+
+
+def test_the_error_of_a_mode_is_that_of_the_modes_of_its_blocks() -> None:
+    tops = (1.03, 1.05, 1.07)  # two bins are equally high
+    # standard error of the three, times Student's 1.3213; the mean of Gaussians is nearly one
     scatter = np.std(tops, ddof=1) / np.sqrt(3)
-    assert mode(found).error == pytest.approx(1.3213 * scatter, rel=0.1)
-    assert highest(found).value == pytest.approx(2.0, abs=0.003)
+    assert mode(gaussians(tops)).error == pytest.approx(1.3213 * scatter, rel=0.02)
 
 
 def test_what_has_no_radial_distribution_is_refused() -> None:
