@@ -74,7 +74,7 @@ CASES: Final[Mapping[str, Callable[[np.random.Generator], Outcome]]] = {
         f"alpha by the mean of ratios, 8 members, {frames} structures of 8": partial(
             alpha, 8, frames, 8, True
         )
-        for frames in (20, 100)
+        for frames in (40, 100)
     },
     **{
         f"bin of a reliability diagram, {frames} structures": partial(bin_of_reliability, frames)

@@ -34,6 +34,10 @@ cases, and leaving one out, as a reliability diagram does, leaves no spread."""
 MEAN_OF_RATIOS_FROM: Final = 6
 """Smallest number of members for which the variance of the ratios is finite."""
 
+FRAMES_OF_RATIOS: Final = 40
+"""Minimum number of structures for the mean of ratios, whose large values are rare: of 20
+structures the squared deviation is 1.34 times the squared error on average."""
+
 FEWEST_FRAMES: Final = 5
 """Minimum number of labelled structures."""
 
@@ -103,7 +107,7 @@ class Calibration:
         error: standard error of alpha, by bootstrap over the structures, and at least as large as
             for normally distributed errors.
         mean_of_ratios: alpha and its error from the mean of ratios; None for fewer than six
-            members.
+            members or 40 structures.
         n_members: number of members.
         n_frames: number of labelled structures.
         rms_error: root mean square error of the mean, in the unit of the data.
@@ -264,7 +268,7 @@ def _least_error(data: Errors, alpha: float) -> float:
 
 def _mean_of_ratios(data: Errors, weights: Array) -> tuple[float, float] | None:
     """Return alpha from the mean of ratios, which leaves out components without any spread."""
-    if data.n_members < MEAN_OF_RATIOS_FROM:
+    if data.n_members < MEAN_OF_RATIOS_FROM or data.n_frames < FRAMES_OF_RATIOS:
         return None
     variances = data.variances
     differ = variances > 0.0

@@ -58,6 +58,7 @@ def test_both_formulas_agree_where_both_have_a_variance_and_one_is_told_below_it
     assert alpha == pytest.approx(2.0, rel=0.1)
     assert abs(alpha - 2.0) < 3.0 * error
     assert calibrate(committee(5, 2.0)).mean_of_ratios is None
+    assert calibrate(committee(8, 2.0, n_frames=30)).mean_of_ratios is None
 
 
 def test_the_error_of_alpha_is_its_scatter_though_errors_within_a_structure_belong_together() -> (

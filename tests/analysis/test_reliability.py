@@ -14,9 +14,9 @@ from mlobs_client.results import Result
 
 def draw_committee(name: str, unit: str, n_rows: int) -> tuple[Calibration, Reliability]:
     random = np.random.default_rng(n_rows)
-    members = random.normal(size=(6, 20 * n_rows, 3))
+    members = random.normal(size=(6, 40 * n_rows, 3))
     mean = members.mean(axis=0)
-    frames = np.repeat(np.arange(20), n_rows)
+    frames = np.repeat(np.arange(40), n_rows)
     data = Errors(name, unit, random.normal(size=mean.shape) - mean, members - mean, frames)
     found = calibrate(data)
     return found, reliability(data, found.alpha)
@@ -39,7 +39,7 @@ def test_bins_of_all_quantities_are_drawn_and_come_back_from_the_files(tmp_path:
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == [
         "perfect committee", "bins of structures or atoms",
-        "bars: ±1 standard error,\nbootstrap over 20\nstructures",
+        "bars: ±1 standard error,\nbootstrap over 40\nstructures",
     ]  # fmt: skip
     result.write(tmp_path / "reliability")
     back = Result.read(tmp_path / "reliability.h5")

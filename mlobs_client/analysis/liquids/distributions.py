@@ -76,7 +76,7 @@ def _vertex(values: Array) -> tuple[float, float]:
     places = np.arange(len(values)) - 0.5 * (len(values) - 1)
     known = np.maximum(values, EMPTY * values.max())
     parabola = Polynomial.fit(places, np.log(known), 2, w=np.sqrt(known), domain=[-1.0, 1.0])
-    height, slope, bend = parabola.coef
+    height, slope, bend = np.asarray(parabola.coef, dtype=np.float64).tolist()
     offset = -0.5 * slope / bend if bend < 0.0 else np.inf
     if abs(offset) > places[-1]:
         return float(places[np.argmax(values)]), float(values.max())
