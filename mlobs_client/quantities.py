@@ -144,12 +144,15 @@ _ROWS: Final = (
         per="atom", axes=(3,), label="forces",
     ),
     Quantity(
-        "committee_forces", "Eh/bohr", "-dE_m/dR of each member, with the alpha of the energies",
+        "committee_forces", "Eh/bohr",
+        "-dE_m/dR of each member, deviations from the mean scaled by the alpha of the energies",
         "committee_force", per="atom", axes=(3,),
         derivative=Derivative("committee_energies", "positions", -1), members_of="forces",
     ),
     Quantity(
-        "committee_virials", "Eh", "-dE_m/d(strain) of each member, with the alpha of the energies",
+        "committee_virials", "Eh",
+        "-dE_m/d(strain) of each member, deviations from the mean scaled by the alpha of the "
+        "energies",
         "committee_virial", axes=(3, 3), is_symmetric=True,
         derivative=Derivative("committee_energies", "strain", -1), members_of="virials",
     ),
@@ -203,7 +206,7 @@ def sent_as(key: str) -> Quantity | None:
 
 
 def predicted() -> Iterator[Quantity]:
-    """Yield the rows that models predict, which have a table in a client file."""
+    """Yield the observables that models predict; each has a table in client files."""
     return (row for row in QUANTITIES.values() if row.table)
 
 

@@ -26,7 +26,7 @@ LARGEST_SHIFT = 3  # quanta along each lattice vector
 
 
 def read_liquid(data: Path) -> list[Atoms]:
-    """Return labels on one branch; each label of the file is one of these, up to quanta."""
+    """Return labels on one branch; modulo quanta, they are those of the file."""
     frames = []
     for source in ase.io.iread(data / "liquid_water" / "dielectric.extxyz"):
         atoms = Atoms(source.symbols, source.positions, cell=source.cell, pbc=True)

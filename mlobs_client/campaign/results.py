@@ -78,7 +78,7 @@ ResultTable = Mapping[ResultColumn, Sequence[Value | None]]
 def collect(campaign: Campaign, skip: Skip) -> ResultTable:
     """Return the table: parameters, state, steps, and averages of the first ``<properties>``.
 
-    Cells are None where a run is not done.
+    Averages of runs that are not done are None.
 
     Args:
         campaign: the campaign.

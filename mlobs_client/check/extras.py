@@ -1,4 +1,4 @@
-"""Check that the extras that an input of i-PI writes are available.
+"""Check that the extras that an input of i-PI asks for are available.
 
 Source:
     i-PI 3.3.1, ``extra_combine`` and ``extras_component`` in ``ipi/engine/forces.py``.

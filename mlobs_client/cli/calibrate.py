@@ -72,13 +72,14 @@ def command(
 
     alpha is written to calibration.json beside the models, for this committee only, and is used
     wherever a spread or a band is shown; an alpha in CLIENT.toml takes precedence. Forces and
-    virials of members are derivatives of their energies, and are shown with the alpha of the
-    energies (or, without labels of energies, with that of the forces).
+    virials of members are derivatives of their energies, so their spreads are scaled by the alpha
+    of the energies (or, without labels of energies, by that of the forces).
 
-    alpha^2 = <e^2>/<s^2> - 1/M is the ratio of means for M members; for 6 or more members, alpha
-    from the mean of ratios is also printed. Energies are compared after the mean error of each
-    composition is subtracted. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json,
-    .h5.
+    alpha comes from a ratio of means, alpha^2 = <e^2>/<s^2> - 1/M, where e is the error of the mean
+    of M members, and s their spread. For 6 or more members and 40 or more structures, alpha from
+    the mean of the ratios e^2/s^2 is also printed. Energies are compared after the mean error of
+    each composition is subtracted. The reliability diagram is written to OUTPUT.png, .pdf, .csv,
+    .json, .h5.
     """
     console = log_to_console(logging.WARNING)
     config = client_file.load_config(client)

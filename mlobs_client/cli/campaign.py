@@ -166,8 +166,8 @@ def collect_command(file: Path, output: Path, skip: Skip) -> None:
 
     The table has a row for each run with its parameters, state and steps, and with the average of
     each column of its first <properties>. Standard errors allow for correlated samples. An average
-    of fewer than 20 independent samples has no error; a column says how long its run would have to
-    be. Cells of runs that are not done are empty.
+    of fewer than 20 independent samples is given without an error; another column then says how
+    long the run would have to be. The averages of runs that are not done are left empty.
     """
     for path in write_table(collect(load(file), skip), output):
         click.echo(path)

@@ -110,8 +110,8 @@ def command(
     field, O-H length, orientation, and diffusion as functions of the field) and
     OUTPUT-distributions (O-H lengths, O-O distances, orientations), each as .png, .pdf, .csv,
     .json, .h5. D is the diffusion coefficient with the centre of mass at rest. Means of fewer than
-    20 independent samples have no error, and neither does D where the mean squared displacement
-    does not grow linearly in time.
+    20 independent samples are given without an error, and so is D where the mean squared
+    displacement does not grow linearly in time.
     """
     campaign = load(file)
     if is_run:

@@ -133,10 +133,10 @@ def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     """Train committees of networks on labelled structures.
 
-    FRAMES.extxyz is a file that ASE can read, in angstrom and eV. Part of the structures is held
-    out from all members. Of the rest, each member sets aside its own random tenth for validation,
-    and keeps the weights with the smallest error there. The networks are MACE's own, and their
-    files load with plain mace-torch.
+    FRAMES.extxyz is a file that ASE can read, in angstrom and eV. Some of the structures are
+    held out from all members. Of the rest, each member sets aside its own random tenth for
+    validation, and keeps the weights with the smallest error there. The networks are MACE's own,
+    and their files load with plain mace-torch.
 
     After an interruption, the same command completes what is missing: members that are done are
     kept, and an unfinished one continues from its last validation. To add members later, give a
@@ -197,10 +197,10 @@ def polarizability(key: str, unit: str, **others: Any) -> None:
 )
 @_options(5000, 0.01)
 @_dipole_options
-@click.option("--energy-key", default="energy", show_default=True, help="Name of the energies, eV.")
-@click.option(
-    "--forces-key", default="forces", show_default=True, help="Name of the forces, eV/angstrom."
-)
+@click.option("--energy-key", default="energy", show_default=True,
+              help="Name of the energies (in eV) in the comment lines.")  # fmt: skip
+@click.option("--forces-key", default="forces", show_default=True,
+              help="Name of the column of forces (in eV/angstrom).")  # fmt: skip
 def energy_dipole(
     key: str,
     unit: str,
@@ -212,9 +212,10 @@ def energy_dipole(
     forces_key: str,
     **others: Any,
 ) -> None:
-    """Train one network for energies, forces and dipoles: a field then costs almost nothing.
+    """Train networks that each give energies, forces and dipoles.
 
-    The networks are EnergyDipolesMACE; 'mlobs train dipole --help' explains their dipoles. If all
+    With such networks, a simulation in an electric field takes hardly longer than one without. The
+    networks are EnergyDipolesMACE; 'mlobs train dipole --help' explains their dipoles. If all
     structures have the same composition, only energy differences between structures of this
     composition are meaningful.
     """

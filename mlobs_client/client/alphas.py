@@ -74,10 +74,10 @@ def calibrated_by(quantity: str, found: Container[str]) -> str:
 
 
 def report_alphas(alphas: Mapping[str, Alpha], wanted: frozenset[str]) -> None:
-    """Log the alphas of the spreads that are used, and warn of spreads that are not calibrated.
+    """Log the calibration factors that are used, and warn of spreads that are not calibrated.
 
     Args:
-        alphas: alphas of a client, by quantity.
+        alphas: calibration factors alpha of committee spreads, by quantity.
         wanted: names of the observables that are sent, recorded or limited.
     """
     for quantity, alpha in alphas.items():

@@ -43,7 +43,7 @@ class ClientModels:
             start.
         evaluators: evaluators of the models; they share neighbour lists where they can.
         terms: extra force terms.
-        alphas: alphas of the spreads of committees, by quantity.
+        alphas: calibration factors alpha of committee spreads, by quantity.
     """
 
     structure: Structure

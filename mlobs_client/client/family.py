@@ -24,7 +24,7 @@ class ClientContext(NamedTuple):
     Attributes:
         folder: folder of the client file, to which its paths are relative.
         structure: structure of the client file.
-        alphas: alphas of the spreads of committees, by quantity.
+        alphas: calibration factors alpha of committee spreads, by quantity.
         compiles: True if networks are compiled.
         compile_after: time for which networks are used before they are compiled, s; None for about
             as long as a compilation takes.

@@ -32,9 +32,9 @@ class SpreadWatch:
         watched: alpha and card of the quantities for which there has been no warning yet.
 
     Args:
-        alphas: alphas of a client, by quantity. Quantities without a card are not watched. A card
-            for forces alone has no spreads of energies to compare with, which is logged as a
-            warning.
+        alphas: calibration factors alpha of committee spreads, by quantity. Quantities without a
+            card are not watched. A card for forces alone has no spreads of energies to compare
+            with, which is logged as a warning.
     """
 
     def __init__(self, alphas: Mapping[str, Alpha]) -> None:

@@ -51,7 +51,9 @@ class Output(Protocol):
         """Shape ``(n_structures, *shape)``, float64, atomic units."""
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``; it can be called repeatedly.
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain.
+
+        It can be called repeatedly.
 
         Args:
             weights: weights in the shape of the values.

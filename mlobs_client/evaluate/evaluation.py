@@ -120,9 +120,10 @@ class TabulatedEvaluation:
 
     Attributes:
         values: observables of each structure, atomic units.
-        jacobians: for each structure and observable, the derivatives with respect to the
-            positions, shape ``(*shape, n_atoms, 3)``, in its unit per bohr, and to the strain,
-            shape ``(*shape, 3, 3)``, in its unit, or None.
+        jacobians: for each structure, by the name of the observable, its derivatives: first with
+            respect to the positions, shape ``(*shape, n_atoms, 3)``, in the unit of the observable
+            per bohr; then with respect to the strain, shape ``(*shape, 3, 3)``, in the unit of the
+            observable, or None if there is no strain derivative.
     """
 
     values: Sequence[Values]

@@ -56,7 +56,7 @@ class Members:
             self.values = self.values + common.values.unsqueeze(1)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``."""
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain."""
         if len(self._outputs) == 1 and self._common is None:
             return self._outputs[0].pull_back(weights)
         derivatives, start = [], 0
@@ -93,7 +93,7 @@ class Part:
         return of_all
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``."""
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain."""
         return self.members.pull_back(self.on_members(weights))
 
 
@@ -118,7 +118,7 @@ class Mean:
         return self._of_each.on_members((weights / shape[1]).unsqueeze(1).expand(shape))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``."""
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain."""
         return self.members.pull_back(self.on_members(weights))
 
 
@@ -148,7 +148,7 @@ class CalibratedMembers:
         return self._of_each.on_members(spread_out(weights, self._alpha, dim=1))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``."""
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain."""
         return self.members.pull_back(self.on_members(weights))
 
 

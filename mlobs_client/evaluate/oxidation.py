@@ -1,8 +1,8 @@
 """The multi-valued part of a dipole, and the test that nothing else is multi-valued.
 
-In a periodic system the dipole of a cell is known up to quanta e a (a: lattice vectors). A learned
-dipole is a function of neighbours only, and so single-valued. Adding one integer per atom times its
-unwrapped position gives the right dipole,
+In a periodic system the dipole of a cell is known only modulo quanta, e times a lattice vector a. A
+learned dipole is a function of neighbours only, and so single-valued. Adding one integer per atom
+times its unwrapped position gives the right dipole,
 
 .. math::  \\mu(R) = \\mu_{\\text{learned}}(R) + e \\sum_I N_I R_I,
 
@@ -45,7 +45,7 @@ class MovingCharges(NamedTuple):
         return self.graph.sum_over_atoms(self.charges.unsqueeze(1) * self.graph.positions)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``."""
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain."""
         of_atoms = self.charges.unsqueeze(1) * weights[self.graph.structure_of]
         return through_positions(self.graph, of_atoms)
 

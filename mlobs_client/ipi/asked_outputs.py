@@ -1,4 +1,4 @@
-"""Read which outputs an input of i-PI writes.
+"""Read which outputs an input of i-PI asks for.
 
 Source:
     i-PI 3.3.1, ``ipi/inputs/outputs.py`` with its defaults.

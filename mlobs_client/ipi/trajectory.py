@@ -120,7 +120,7 @@ class TrajectoryReader:
         )
 
     def require_one_frame_per_step(self) -> None:
-        """Refuse files with images or several beads where a time series is needed.
+        """Refuse files with several frames per step, of beads or NEB images, for a time series.
 
         Raises:
             RecordError: a step has several frames.
@@ -130,7 +130,7 @@ class TrajectoryReader:
             first = self._places[0]
             raise RecordError(
                 f"{first.path}: has {counts.max()} frames of step {steps[counts.argmax()]}, such "
-                "as beads or images, but one at each step is needed; give files of single beads"
+                "as beads or NEB images, but one at each step is needed; give files of single beads"
             )
 
     def select(self, steps: Integers) -> TrajectoryReader:

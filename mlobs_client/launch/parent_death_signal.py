@@ -19,8 +19,8 @@ PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h: the signal for the death of the pa
 def with_parent_death_signal(command: Sequence[str]) -> list[str]:
     """Return the command that starts a program so that it ends with this process.
 
-    On Linux it then receives SIGTERM. It must be started from the main thread: for Linux, the
-    parent is a thread.
+    On Linux it receives SIGTERM as soon as the thread that started it ends, even if this process
+    goes on. So it must be started from the main thread.
 
     Args:
         command: path of the program, and its arguments.

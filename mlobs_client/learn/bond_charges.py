@@ -159,7 +159,7 @@ def fit_bond_charges(
 
     Args:
         features: shape ``(n_structures, 3, n_features)``, angstrom.
-        labels: shape ``(n_structures, 3)``, label - e sum N R on any branch, e angstrom.
+        labels: shape ``(n_structures, 3)``, label - e sum N_I R_I on any branch, e angstrom.
         quanta: quanta of each structure.
         seed: seed for choosing structures if there are many, and for dividing them into parts.
         start: charges from Born charges, e, shape ``(n_features,)``; None if there are none.

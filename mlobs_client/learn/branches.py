@@ -1,7 +1,8 @@
-"""Put dipoles, which are known up to quanta e a, on the branch nearest to a prediction.
+"""Put dipoles, which are known only modulo quanta, on the branch nearest to a prediction.
 
-The dipole of a periodic structure is known modulo e times its lattice vectors a. So only the
-smallest representative of a residual, label - e sum N_I R_I - prediction, is meaningful.
+The quanta of the dipole of a periodic structure are e times its lattice vectors. So only the
+smallest representative of a residual, label - e sum N_I R_I - prediction, is meaningful, where the
+N_I are the oxidation numbers of the atoms, and the R_I their positions.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Unexplained:
 
 @dataclass(frozen=True)
 class BranchReport:
-    """A comparison of labels and predictions, up to quanta.
+    """A comparison of labels and predictions, modulo quanta.
 
     Attributes:
         n_periodic: number of structures whose dipole has quanta.
@@ -195,7 +196,7 @@ def report_branches(
     Args:
         indices: indices of the structures in their file.
         quanta: quanta of each structure.
-        residuals: label - e sum N R - prediction, with labels as given, shape
+        residuals: label - e sum N_I R_I - prediction, with labels as given, shape
             ``(n_structures, 3)``, in the unit of the quanta.
     """
     moves: Counter[tuple[int, int, int]] = Counter()

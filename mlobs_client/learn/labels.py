@@ -211,8 +211,9 @@ def _integers(
             return np.zeros(structure.n_atoms, dtype=np.int64)
         if column is None:
             raise ConfigError(
-                f"{where}: a periodic dipole is known up to quanta, so it needs oxidation numbers; "
-                "give --oxidation-numbers O=-2,H=1, or add a column oxn with one number per atom"
+                f"{where}: a periodic dipole is known only modulo quanta, so it needs oxidation "
+                "numbers; give --oxidation-numbers O=-2,H=1, or add a column oxn with one number "
+                "per atom"
             )
         values = _numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
         broken = np.flatnonzero(values != np.round(values))

@@ -93,7 +93,10 @@ class Samples:
 
     @property
     def member_stretches(self) -> list[Array] | None:
-        """The values of members in :attr:`parts`, shape ``(n_members, t, ...)``, atomic units."""
+        """The values of the committee members in :attr:`parts`; None without members.
+
+        Each of shape ``(n_members, t, ...)``, Hartree atomic units.
+        """
         if self.members is None:
             return None
         pairs = zip(self.members, self.parts, strict=True)

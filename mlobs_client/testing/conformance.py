@@ -78,7 +78,7 @@ class Report:
 
 
 MULTIVALUED: Final = frozenset({"dipole", QUANTITIES["dipole"].members})
-"""Observables that are defined up to quanta, e times lattice vectors."""
+"""Observables that are defined modulo quanta, e times lattice vectors."""
 
 
 def check_evaluator(

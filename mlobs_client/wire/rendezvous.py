@@ -1,10 +1,11 @@
 """Find the relay of a run, and authenticate clients to it.
 
-``mlobs run --listen`` writes a file that only its owner can read, with a password. The relay sends
-a random challenge; the client answers with the ``<address>`` that it wants to serve, and with a
-code that cannot be computed from the challenge and the ``<address>`` without the password (HMAC,
-RFC 2104). So the password itself is never sent over the network, and an answer that somebody has
-recorded is worthless. The messages of i-PI that follow are neither encrypted nor signed.
+``mlobs run --listen`` writes a file that contains a password, and that only its owner can read. The
+relay sends a random challenge; the client answers with the ``<address>`` that it wants to serve,
+and with a code that cannot be computed from the challenge and the ``<address>`` without the
+password (HMAC, RFC 2104). So the password itself is never sent over the network, and an answer that
+somebody has recorded is worthless. The messages of i-PI that follow are neither encrypted nor
+signed.
 """
 
 from __future__ import annotations

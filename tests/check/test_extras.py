@@ -1,4 +1,4 @@
-"""Extras that an input writes, against those that its clients send and i-PI keeps."""
+"""Extras that an input asks for, against those that its clients send and i-PI keeps."""
 
 import pytest
 

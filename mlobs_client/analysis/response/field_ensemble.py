@@ -2,8 +2,9 @@
 
 The multistate Bennett acceptance ratio (pymbar) gives the probability of each sample in all runs
 together; see :mod:`mlobs_client.analysis.response.reweighting` for the weights and the criterion of
-reliability. The error follows, to first order, from the contribution of each run to the average, by
-spectral densities at zero frequency: runs may be shorter than an error from blocks would require.
+reliability. The error is that of the linearized average, a sum of one contribution per sample: the
+spectral density at zero frequency of the contributions of a run gives its part of the variance. So
+runs may be shorter than block averaging would require.
 
 Source:
     M. R. Shirts and J. D. Chodera, J. Chem. Phys. 129, 124105 (2008).

@@ -134,7 +134,7 @@ class Sums:
         self.closest = math.sqrt(square)
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``, positions in bohr."""
+        """Differentiate ``sum(weights * values)`` with respect to positions (bohr) and strain."""
         padded = torch.zeros_like(self._all)
         padded[:, : self._n_structures] = weights.transpose(0, 1)
         positions, strain = self._program.backward(self._saved, padded)

@@ -55,5 +55,9 @@ class _Compiled:
         self.values = sums.values * unit
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:
-        """Return the derivative of ``sum(weights * values)``; weights are shaped like values."""
+        """Differentiate ``sum(weights * values)`` with respect to positions and strain.
+
+        Args:
+            weights: weights in the shape of the values.
+        """
         return self._sums.pull_back(weights * self._unit)

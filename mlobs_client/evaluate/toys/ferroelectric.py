@@ -1,4 +1,4 @@
-"""A ferroelectric ionic crystal with two polarizations and a multi-valued dipole."""
+"""A ferroelectric ionic crystal with two polarization states and a multi-valued dipole."""
 
 from __future__ import annotations
 
