@@ -15,7 +15,6 @@ from mlobs_client.analysis.vibrations.bands import member_spreads
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
 from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
-from mlobs_client.campaign.results import Skip
 from mlobs_client.cli.options import FiniteRange, command_line, output, prefixes
 from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import ConfigError
@@ -24,6 +23,7 @@ from mlobs_client.results.correlation import WINDOWS
 from mlobs_client.results.curve import ESTIMATOR, Curve
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.result import Result
+from mlobs_client.results.skip import Skip
 from mlobs_client.studies.run_samples import Samples, common
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run
