@@ -20,11 +20,11 @@ from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot import write
 from mlobs_client.results.correlation import WINDOWS
-from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.result import Result
 from mlobs_client.results.skip import Skip
-from mlobs_client.studies.run_samples import Samples, common
+from mlobs_client.studies.run_samples import common
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run
 from mlobs_client.units import FEMTOSECOND
@@ -174,11 +174,6 @@ def say(lines: Iterable[str]) -> None:
     """Print lines."""
     for line in lines:
         click.echo(line)
-
-
-def estimated(curve: Curve, samples: Samples) -> Curve:
-    """Return the curve with its estimator, beads or centroids, among the details."""
-    return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
 
 
 def provenance(runs: Iterable[Run]) -> Provenance:

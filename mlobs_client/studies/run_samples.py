@@ -12,6 +12,7 @@ import numpy as np
 from mlobs_client.analysis.response.branches_of_runs import align_relaxed, align_runs, say_moved
 from mlobs_client.analysis.volume import common_volume
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import ESTIMATOR, Curve
 from mlobs_client.results.skip import Skip
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses
@@ -58,6 +59,14 @@ class Samples:
     def estimator(self) -> str:
         """A phrase that says how beads are averaged, for the caption of a figure."""
         return f"mean over {self.n_beads} beads" if self.n_beads > 1 else "classical nuclei"
+
+    def with_estimator(self, curve: Curve) -> Curve:
+        """Return a curve that was made from these samples, with :attr:`estimator` in its details.
+
+        Args:
+            curve: the curve.
+        """
+        return replace(curve, details={**curve.details, ESTIMATOR: self.estimator})
 
     @cached_property
     def spacing(self) -> float:
