@@ -9,7 +9,7 @@ the errors :math:`e`. The true value is assumed to be one more sample of a distr
 and :math:`e / \sqrt{\alpha^2 + 1/M}\, s` follows Student's t distribution with M - 1 degrees of
 freedom. The mean of the ratios is then :math:`\langle e^2/s^2 \rangle = (\alpha^2 + 1/M)\,(M -
 1)/(M - 3)`; its variance is infinite for M <= 5. So alpha is always estimated from the ratio of
-means; for six members or more, the mean of ratios is also given.
+means; for six or more members and 40 or more structures, the mean of ratios is also given.
 
 Source:
     Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), without the limit of many members.

@@ -75,10 +75,10 @@ def command(
     virials of members are derivatives of their energies, and are shown with the alpha of the
     energies (or, without labels of energies, with that of the forces).
 
-    alpha^2 = <e^2>/<s^2> - 1/M is the ratio of means for M members; for 6 or more members, alpha
-    from the mean of ratios is also printed. Energies are compared after the mean error of each
-    composition is subtracted. The reliability diagram is written to OUTPUT.png, .pdf, .csv, .json,
-    .h5.
+    alpha^2 = <e^2>/<s^2> - 1/M is the ratio of means for M members; for 6 or more members and 40 or
+    more structures, alpha from the mean of ratios is also printed. Energies are compared after the
+    mean error of each composition is subtracted. The reliability diagram is written to OUTPUT.png,
+    .pdf, .csv, .json, .h5.
     """
     console = log_to_console(logging.WARNING)
     config = client_file.load_config(client)
@@ -161,7 +161,7 @@ def _table(found: Mapping[str, CommitteeCalibration]) -> Table:
 
 
 def _by_mean_of_ratios(found: Mapping[str, CommitteeCalibration]) -> list[str]:
-    """Report alpha from the mean of ratios, for committees in which it has a finite variance."""
+    """Report alpha from the mean of ratios of committees for which it is known."""
     lines = []
     for quantity, one in found.items():
         if one.calibration.mean_of_ratios is not None:
