@@ -20,6 +20,7 @@ from mlobs_client.client.limits import check_limits
 from mlobs_client.client.needs import check_tables
 from mlobs_client.client.spread_watch import SpreadWatch
 from mlobs_client.client.total_energy import observe_batch, predict
+from mlobs_client.evaluate.evaluation import provided_by
 from mlobs_client.quantities import QUANTITIES, labelled
 from mlobs_client.structure import Array, Prediction, Structure, from_atoms
 from mlobs_client.terms.term import Term
@@ -107,7 +108,7 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         self._config, self._folder = config, folder
         self._assembly = assemble(config, folder)
         self._terms = {_kind(self._assembly.structure): self._assembly.terms}
-        self._given = frozenset[str]().union(*(one.provides for one in self._assembly.evaluators))
+        self._given = provided_by(self._assembly.evaluators)
         self._always = self._with_members(_named(config))
         if config.gives_forces:
             predict([], self._assembly.evaluators, self._assembly.terms, self._always)  # a check
