@@ -107,7 +107,7 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         super().__init__()
         self._config, self._folder = config, folder
         self._assembly = assemble(config, folder)
-        self._terms = {_kind(self._assembly.structure): self._assembly.terms}
+        self._terms = {_species_of(self._assembly.structure): self._assembly.terms}
         self._given = provided_by(self._assembly.evaluators)
         self._always = self._with_members(_named(config))
         if config.gives_forces:
@@ -207,10 +207,10 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             )
 
     def _terms_of(self, structure: Structure) -> tuple[Term, ...]:
-        kind = _kind(structure)
-        if kind not in self._terms:
-            self._terms[kind] = terms_for(structure, self._assembly, self._config)
-        return self._terms[kind]
+        species = _species_of(structure)
+        if species not in self._terms:
+            self._terms[species] = terms_for(structure, self._assembly, self._config)
+        return self._terms[species]
 
     def _with_members(self, names: frozenset[str]) -> frozenset[str]:
         """Return these observables with their members and spreads, which take no extra time."""
@@ -228,8 +228,8 @@ def _named(config: ClientConfig) -> frozenset[str]:
     return (named | energy | limited).union(*of_terms)
 
 
-def _kind(structure: Structure) -> tuple[bytes, tuple[bool, bool, bool]]:
-    """Return the properties of a structure on which terms and oxidation numbers depend."""
+def _species_of(structure: Structure) -> tuple[bytes, tuple[bool, bool, bool]]:
+    """Return species and periodicity, on which terms and oxidation numbers depend."""
     return structure.numbers.tobytes(), structure.pbc
 
 
