@@ -153,6 +153,20 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
+def files_of_client(config: ClientConfig, path: Path) -> list[Path]:
+    """Return a client file, its structure and its model files, each once.
+
+    Args:
+        config: the client file.
+        path: path of the client file.
+
+    Raises:
+        ModelError: a model file is missing.
+    """
+    folder = path.parent
+    return [path, folder / config.structure, *model_files(config, folder)]
+
+
 def _restricted(evaluator: Evaluator, quantity: str, tables: Mapping[str, object]) -> Evaluator:
     """Leave out observables that another table of the client file gives.
 
