@@ -17,7 +17,7 @@ from mlobs_client.client.alphas import report_alphas
 from mlobs_client.client.build import assemble, terms_for
 from mlobs_client.client.config import ClientConfig, load_config
 from mlobs_client.client.limits import check_limits
-from mlobs_client.client.needs import check_tables
+from mlobs_client.client.needs import check_tables, needed
 from mlobs_client.client.spread_watch import SpreadWatch
 from mlobs_client.client.total_energy import observe_batch, predict
 from mlobs_client.evaluate.evaluation import provided_by
@@ -220,12 +220,9 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
 
 
 def _named(config: ClientConfig) -> frozenset[str]:
-    """Return the observables of each evaluation, which the client file names or its terms need."""
-    of_terms = (names for term in config.terms.values() for names in term.needs.values())
+    """Return the observables of each evaluation: those that tables need, and the energy."""
     energy = {"energy"} if config.potential is not None else set[str]()
-    limited = {"energy_spread"} if config.limits.energy_spread is not None else set[str]()
-    named = frozenset(config.observables.strides) - {"positions"}
-    return (named | energy | limited).union(*of_terms)
+    return frozenset(energy).union(*needed(config).values())
 
 
 def _species_of(structure: Structure) -> tuple[bytes, tuple[bool, bool, bool]]:
