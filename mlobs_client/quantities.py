@@ -70,6 +70,8 @@ class Quantity:
         spread: name of the row of the standard deviation over members; for scalars only.
         members_of: name of the quantity if this is the row of its members; the axis of the members
             is the first one.
+        wire_order: our axes in the order of i-PI, which writes all but the last of them as one;
+            empty if it has our order.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Quantity:
     members: str = ""
     spread: str = ""
     members_of: str = ""
+    wire_order: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int | str, ...]:
@@ -113,6 +116,31 @@ class Quantity:
             for i, place in enumerate(product(*names))
             if not self.is_symmetric or place[-2] <= place[-1]
         }
+
+    def to_wire(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a value with the axes of extras: rows and columns for a ``wire_order``.
+
+        Args:
+            values: array of :attr:`shape`, Hartree atomic units.
+        """
+        if not self.wire_order:
+            return values
+        return values.transpose(self.wire_order).reshape(-1, values.shape[self.wire_order[-1]])
+
+    def from_wire(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Undo :meth:`to_wire`.
+
+        Args:
+            values: rows and columns as in extras, Hartree atomic units.
+
+        Raises:
+            ValueError: rows are missing.
+        """
+        if not self.wire_order:
+            return values
+        sizes = [size if isinstance(size, int) else -1 for size in self.shape]
+        sent = values.reshape([sizes[axis] for axis in self.wire_order])
+        return sent.transpose(np.argsort(self.wire_order))
 
 
 _COMMITTEE_KEYS: Final = {"energy": "committee_pot"}
@@ -162,7 +190,7 @@ _ROWS: Final = (
     ),
     Quantity(
         "born_charges", "e", "[I,i,j] = d dipole_i/d R_Ij", "BEC", per="atom", axes=(3, 3),
-        derivative=Derivative("dipole"),
+        derivative=Derivative("dipole"), wire_order=(0, 2, 1),  # [3 I + j, i]
     ),
     Quantity(
         "polarizability", "bohr^3", "[i,k] = d dipole_i/d E_k", "polarizability", axes=(3, 3),

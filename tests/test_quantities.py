@@ -29,6 +29,17 @@ def test_a_row_is_complete(quantity: Quantity) -> None:
     assert sent_as(quantity.wire_name) is quantity
 
 
+def test_axes_that_i_pi_orders_in_its_own_way_are_rows_and_columns_of_extras() -> None:
+    row = Quantity("x", "e", "", "x", per="atom", axes=(3, 3, 3), wire_order=(3, 0, 2, 1))
+    value = np.random.default_rng(0).normal(size=(5, 3, 3, 3))
+    sent = row.to_wire(value)
+    assert sent.shape == (3 * 5 * 3, 3)
+    assert sent[(1 * 5 + 4) * 3 + 2, 0] == value[4, 0, 2, 1]
+    np.testing.assert_array_equal(row.from_wire(sent), value)
+    with pytest.raises(ValueError, match="reshape"):
+        row.from_wire(sent[1:])
+
+
 def test_what_models_predict_has_members_and_a_table_of_its_own() -> None:
     rows = list(predicted())
     assert [row.table for row in rows] == ["potential", "dipole", "polarizability"]

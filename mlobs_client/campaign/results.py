@@ -18,36 +18,13 @@ from mlobs_client.files import replacing, write_csv
 from mlobs_client.ipi import Properties, read_properties
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.dimensions import factor
+from mlobs_client.results.skip import Skip
 from mlobs_client.results.statistics import OF_SERIES, mean
 from mlobs_client.units import PICOSECOND
 
 COUNTED: Final = ("step", "time")  # of no interest as an average
 ENDINGS: Final = {"errors": "error", "no error": "no error"}
 """Endings of the names of columns that hold no means."""
-
-
-@dataclass(frozen=True)
-class Skip:
-    """The equilibration at the start of each run, which averages leave out.
-
-    Attributes:
-        picoseconds: simulated time, ps.
-        fraction: fraction of the samples, used if no time is given.
-    """
-
-    picoseconds: float = 0.0
-    fraction: float = 0.0
-
-    def count(self, properties: Properties) -> int:
-        """Return the number of samples that are left out.
-
-        Raises:
-            RecordError: a time is given, but the properties have none.
-        """
-        if self.picoseconds == 0.0:
-            return int(self.fraction * len(next(iter(properties.values.values()))))
-        times = properties["time"]
-        return int((times - times[:1] < self.picoseconds * PICOSECOND).sum())
 
 
 @dataclass(frozen=True)
@@ -157,7 +134,8 @@ def _average(run: CampaignRun, skip: Skip) -> dict[ResultColumn, Value]:
 def _means(path: Path, skip: Skip, mark: str) -> dict[ResultColumn, Value]:
     """Return the averages of one system; the mark precedes the names of its columns."""
     properties = read_properties(path)
-    first = skip.count(properties)
+    n_samples = len(next(iter(properties.values.values())))
+    first = skip.count(n_samples, lambda: properties["time"])
     interval = _interval(properties)
     found: dict[ResultColumn, Value] = {}
     for name, values in properties.values.items():

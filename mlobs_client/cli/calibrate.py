@@ -95,10 +95,10 @@ def command(
     click.echo(LEGEND)
     for line in (*_by_mean_of_ratios(found), *_write(config, data, found)):
         click.echo(line)
+    from mlobs_client.client.build import files_of_client
     from mlobs_client.plot import write
 
-    files = (client, data, client.parent / config.structure)
-    for path in write(_result(found, files), output):
+    for path in write(_result(found, [data, *files_of_client(config, client)]), output):
         click.echo(path)
 
 
@@ -162,7 +162,7 @@ def _table(found: Mapping[str, CommitteeCalibration]) -> Table:
 
 
 def _by_mean_of_ratios(found: Mapping[str, CommitteeCalibration]) -> list[str]:
-    """Report alpha from the mean of ratios, for committees in which it has a finite variance."""
+    """Report alpha from the mean of ratios of committees for which it is known."""
     lines = []
     for quantity, one in found.items():
         if one.calibration.mean_of_ratios is not None:
@@ -214,11 +214,10 @@ def _result(found: Mapping[str, CommitteeCalibration], files: Iterable[Path]) ->
         for quantity, one in found.items()
         for name, number in one.calibration.numbers(quantity).items()
     }
-    models = {path for one in found.values() for path in one.models}
     return Result(
         "calibration of committees",
         tuple(line for line, _ in diagrams),
         tuple(bins for _, bins in diagrams),
         numbers,
-        provenance=Provenance.of({*files, *models}, command_line()),
+        provenance=Provenance.of(files, command_line()),
     )

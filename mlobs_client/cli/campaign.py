@@ -19,7 +19,7 @@ from rich.table import Table
 
 from mlobs_client.campaign.campaign import Campaign, load
 from mlobs_client.campaign.execution import Outcomes, execute
-from mlobs_client.campaign.results import Skip, collect, write_table
+from mlobs_client.campaign.results import collect, write_table
 from mlobs_client.campaign.state import CampaignRun, RunState
 from mlobs_client.cli import options
 from mlobs_client.cli.bars import make_bar
@@ -27,6 +27,7 @@ from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch.signals import received_signals
+from mlobs_client.results.skip import Skip
 from mlobs_client.studies.scan_check import averages_nothing
 
 COLOURS: Final = {

@@ -181,7 +181,7 @@ def _parts(
     parts = [(label, one.real) for label, one in curves.items()]
     parts += [(label, one.imaginary) for label, one in curves.items()]
     return tuple(
-        spectrum.estimated(replace(part.between(low, wanted.high), label=label), sources[label])
+        sources[label].with_estimator(replace(part.between(low, wanted.high), label=label))
         for label, part in parts
     )
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.analysis.response.branches_of_runs import align_runs
+from mlobs_client.analysis.response.reweighting import symmetric
 from mlobs_client.client import config
 from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
@@ -122,9 +123,8 @@ def read_field_samples(
     if second_order:
         written, read = run.observable("polarizability")
         here, there = _shared(steps, written, f"{prefix}.polarizability_*")
-        tensors = read["polarizability"][there].mean(axis=1)
-        tensors = 0.5 * (tensors + tensors.swapaxes(1, 2))  # only this part has an energy
         steps, dipoles = steps[here], dipoles[here]
+        tensors = symmetric(read["polarizability"][there].mean(axis=1), dipoles)
     interval = float(np.ptp(run.times(steps))) / PICOSECOND / max(1, len(steps) - 1)
     if observable == POLARIZATION:
         return FieldSamples(field, cell, interval, dipoles, tensors, None)

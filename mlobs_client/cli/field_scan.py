@@ -13,7 +13,6 @@ from rich.table import Table
 
 from mlobs_client.analysis.liquids.arrest import FRACTION
 from mlobs_client.campaign.campaign import load
-from mlobs_client.campaign.results import Skip
 from mlobs_client.cli import options
 from mlobs_client.cli.campaign import campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
@@ -22,6 +21,7 @@ from mlobs_client.cli.skip import skip_option
 from mlobs_client.plot import write
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.provenance import Provenance
+from mlobs_client.results.skip import Skip
 from mlobs_client.studies.field_scan import Scan, ScanSettings, analyse
 from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
 from mlobs_client.studies.samples import read_samples

@@ -125,7 +125,7 @@ def command(
         correction=correction,
         members=samples.member_stretches,
     )
-    shown = spectrum.write_spectrum(spectrum.estimated(result, samples), wanted, integrator, runs)
+    shown = spectrum.write_spectrum(samples.with_estimator(result), wanted, integrator, runs)
     if molecule:
         for band in find_bands(shown.between(wanted.low, wanted.high)):
             click.echo(f"band {band}")

@@ -14,10 +14,30 @@ import click
 from mlobs_client.client import config
 from mlobs_client.client.service import ClientFile
 
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def in_order(*decorators: Callable[[Any], Any]) -> Decorator:
+    """Return a decorator that adds several arguments and options, in the order of the help text."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        return functools.reduce(lambda decorated, add: add(decorated), decorators[::-1], function)
+
+    return decorate
+
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
     """Add the input of i-PI, the client files, and the number of processes for each of them."""
 
+    @in_order(
+        click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path)),
+        click.argument("clients", metavar="CLIENT.toml...", nargs=-1, required=True,
+                       type=click.Path(path_type=Path)),
+        click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
+                     multiple=True,
+                     help="Number of clients for each client file; give it once for all files, or "
+                     "once for each. Give 0 for an input with <ffdirect>."),
+    )  # fmt: skip
     @functools.wraps(function)
     def with_counts(clients: tuple[Path, ...], n_clients: tuple[int, ...], **others: Any) -> None:
         if len(n_clients) not in (1, len(clients)):
@@ -28,19 +48,7 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
         counts = n_clients * len(clients) if len(n_clients) == 1 else n_clients
         function(clients=clients, n_clients=counts, **others)
 
-    decorators: list[Callable[[Any], Any]] = [
-        click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path)),
-        click.argument("clients", metavar="CLIENT.toml...", nargs=-1, required=True,
-                       type=click.Path(path_type=Path)),
-        click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
-                     multiple=True,
-                     help="Number of clients for each client file; give it once for all files, or "
-                     "once for each. Give 0 for an input with <ffdirect>."),
-    ]  # fmt: skip
-    decorated: Callable[..., None] = with_counts
-    for decorate in reversed(decorators):
-        decorated = decorate(decorated)
-    return decorated
+    return with_counts
 
 
 def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[ClientFile]:
@@ -58,7 +66,7 @@ def command_line() -> tuple[str, ...]:
     return ("mlobs", *sys.argv[1:])
 
 
-def renamed(old: str, new: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def renamed(old: str, new: str) -> Decorator:
     """Add the old name of an option; using it is an error that names the new one."""
 
     def refuse(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
@@ -141,14 +149,14 @@ branches = click.option(
 no_check = click.option("--no-check", is_flag=True, help="Do not check the files first.")
 
 
-def prefixes(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def prefixes(*, required: bool) -> Decorator:
     """Add the argument for the output prefix of each run."""
     metavar = "PREFIX..." if required else "[PREFIX...]"
     path = click.Path(path_type=Path)
     return click.argument("prefixes", metavar=metavar, nargs=-1, required=required, type=path)
 
 
-def output(**settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def output(**settings: Any) -> Decorator:
     """Add the option for the name of all files of a result; ``settings`` are passed to click."""
     text = "Path and name of the results, without a file extension."
     return click.option("-o", "--output", type=ResultName(), help=text, **settings)

@@ -161,10 +161,9 @@ def _files_of(client: Path | None) -> list[Path]:
     if client is None:
         return []
     from mlobs_client.client import config as client_file
-    from mlobs_client.client.build import model_files
+    from mlobs_client.client.build import files_of_client
 
-    config = client_file.load_config(client)
-    return [client, client.parent / config.structure, *model_files(config, client.parent)]
+    return files_of_client(client_file.load_config(client), client)
 
 
 def _evaluate(images: list[Atoms], client: Path) -> Array:

@@ -10,7 +10,6 @@ import click
 import numpy as np
 
 from mlobs_client.analysis.response.reweighting import LEAST
-from mlobs_client.campaign.results import Skip
 from mlobs_client.cli import options
 from mlobs_client.cli.field_samples import (
     OF_POSITIONS,
@@ -23,6 +22,7 @@ from mlobs_client.cli.field_samples import (
 from mlobs_client.cli.options import FiniteNumber, FiniteRange
 from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import RecordError
+from mlobs_client.results.skip import Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

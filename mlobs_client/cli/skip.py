@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from mlobs_client.campaign.results import Skip
 from mlobs_client.cli.options import FiniteRange
+from mlobs_client.results.skip import Skip
 
 
 class SkipType(click.ParamType[Skip]):

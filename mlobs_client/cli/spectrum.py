@@ -15,16 +15,16 @@ from mlobs_client.analysis.vibrations.bands import member_spreads
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
 from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
-from mlobs_client.campaign.results import Skip
-from mlobs_client.cli.options import FiniteRange, command_line, output, prefixes
+from mlobs_client.cli.options import FiniteRange, command_line, in_order, output, prefixes
 from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import ConfigError
 from mlobs_client.plot import write
 from mlobs_client.results.correlation import WINDOWS
-from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.curve import Curve
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.result import Result
-from mlobs_client.studies.run_samples import Samples, common
+from mlobs_client.results.skip import Skip
+from mlobs_client.studies.run_samples import common
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run
 from mlobs_client.units import FEMTOSECOND
@@ -111,7 +111,8 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def options(function: Callable[..., None], needs_prefix: bool = True) -> Callable[..., None]:
     """Add the options that make up the first argument of ``function``."""
-    decorators: list[Callable[[Any], Any]] = [
+
+    @in_order(
         prefixes(required=needs_prefix),
         output(required=True),
         click.option("--resolution", default=10.0, show_default=True,
@@ -127,8 +128,7 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
                      help="Lowest wavenumber shown, cm^-1."),
         click.option("--high", default=4500.0, show_default=True, type=FiniteRange(0.0),
                      help="Highest wavenumber shown, cm^-1."),
-    ]  # fmt: skip
-
+    )  # fmt: skip
     @wraps(function)
     def called(
         prefixes: tuple[Path, ...],
@@ -144,8 +144,6 @@ def options(function: Callable[..., None], needs_prefix: bool = True) -> Callabl
         settings = SpectrumSettings(resolution=resolution, n_blocks=blocks, window=window)
         function(SpectrumOptions(prefixes, output, settings, skip, low, high), **others)
 
-    for decorate in reversed(decorators):
-        called = decorate(called)
     return called
 
 
@@ -174,11 +172,6 @@ def say(lines: Iterable[str]) -> None:
     """Print lines."""
     for line in lines:
         click.echo(line)
-
-
-def estimated(curve: Curve, samples: Samples) -> Curve:
-    """Return the curve with its estimator, beads or centroids, among the details."""
-    return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
 
 
 def provenance(runs: Iterable[Run]) -> Provenance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mlobs_client.cli import train_progress, train_report
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, command_line
+from mlobs_client.cli.options import Decorator, FiniteRange, command_line, in_order
 from mlobs_client.plot import write
 from mlobs_client.quantities import QUANTITIES, Quantity
 
@@ -63,9 +63,9 @@ class Options:
     transpose: bool = False
 
 
-def _options(steps: int, rate: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _options(steps: int, rate: float) -> Decorator:
     """Add the options of :class:`Options`; ``steps`` and ``rate`` are the defaults of a kind."""
-    decorators: list[Callable[[Any], Any]] = [
+    return in_order(
         click.argument("frames", metavar="FRAMES.extxyz", type=click.Path(path_type=Path)),
         click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
                      help="Folder for the committee."),
@@ -94,37 +94,26 @@ def _options(steps: int, rate: float) -> Callable[[Callable[..., None]], Callabl
                      help="Device that torch uses, such as cpu or cuda."),
         click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
                      help="Number of threads that torch uses."),
-    ]  # fmt: skip
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        for one in reversed(decorators):
-            function = one(function)
-        return function
-
-    return decorate
+    )  # fmt: skip
 
 
-def _dipole_options(function: Callable[..., None]) -> Callable[..., None]:
-    decorators: list[Callable[[Any], Any]] = [
-        click.option("--key", default=DIPOLE.label, show_default=True,
-                     help="Name of the total dipole in the comment lines."),
-        click.option("--unit", default="e*angstrom", show_default=True,
-                     type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
-        click.option("--oxidation-numbers", type=_SpeciesNumbers(),
-                     help="Oxidation number of each species.  [default: the column oxn or Qs]"),
-        click.option("--branches", default="fold", show_default=True,
-                     type=click.Choice(["fold", "keep"]),
-                     help="'fold' finds the branch of each label; 'keep' changes none, for "
-                     "labels that are already on one smooth branch."),
-        click.option("--born-charges-key",
-                     help="Name of the Born charges, a column of nine numbers in e: [i, j] = "
-                     "d dipole_i / d R_j.  [default: train without them]"),
-        click.option("--transpose", is_flag=True,
-                     help="Read the Born charges in the file as [i, j] = d dipole_j / d R_i."),
-    ]  # fmt: skip
-    for decorate in reversed(decorators):
-        function = decorate(function)
-    return function
+_dipole_options = in_order(
+    click.option("--key", default=DIPOLE.label, show_default=True,
+                 help="Name of the total dipole in the comment lines."),
+    click.option("--unit", default="e*angstrom", show_default=True,
+                 type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
+    click.option("--oxidation-numbers", type=_SpeciesNumbers(),
+                 help="Oxidation number of each species.  [default: the column oxn or Qs]"),
+    click.option("--branches", default="fold", show_default=True,
+                 type=click.Choice(["fold", "keep"]),
+                 help="'fold' finds the branch of each label; 'keep' changes none, for "
+                 "labels that are already on one smooth branch."),
+    click.option("--born-charges-key",
+                 help="Name of the Born charges, a column of nine numbers in e: [i, j] = "
+                 "d dipole_i / d R_j.  [default: train without them]"),
+    click.option("--transpose", is_flag=True,
+                 help="Read the Born charges in the file as [i, j] = d dipole_j / d R_i."),
+)  # fmt: skip
 
 
 @click.group(

@@ -59,4 +59,4 @@ def command(
     click.echo(str(samples.masses))
     click.echo(f"degrees of freedom: {find_freedom(samples.stretches, samples.masses.values)}")
     result = vdos(samples.stretches, samples.masses.values, samples.spacing, wanted.settings)
-    spectrum.write_spectrum(spectrum.estimated(result, samples), wanted, integrator, runs)
+    spectrum.write_spectrum(samples.with_estimator(result), wanted, integrator, runs)

@@ -17,9 +17,10 @@ from mlobs_client.client.alphas import report_alphas
 from mlobs_client.client.build import assemble, terms_for
 from mlobs_client.client.config import ClientConfig, load_config
 from mlobs_client.client.limits import check_limits
-from mlobs_client.client.needs import check_tables
+from mlobs_client.client.needs import check_tables, needed
 from mlobs_client.client.spread_watch import SpreadWatch
 from mlobs_client.client.total_energy import observe_batch, predict
+from mlobs_client.evaluate.evaluation import provided_by
 from mlobs_client.quantities import QUANTITIES, labelled
 from mlobs_client.structure import Array, Prediction, Structure, from_atoms
 from mlobs_client.terms.term import Term
@@ -106,8 +107,8 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         super().__init__()
         self._config, self._folder = config, folder
         self._assembly = assemble(config, folder)
-        self._terms = {_kind(self._assembly.structure): self._assembly.terms}
-        self._given = frozenset[str]().union(*(one.provides for one in self._assembly.evaluators))
+        self._terms = {_species_of(self._assembly.structure): self._assembly.terms}
+        self._given = provided_by(self._assembly.evaluators)
         self._always = self._with_members(_named(config))
         if config.gives_forces:
             predict([], self._assembly.evaluators, self._assembly.terms, self._always)  # a check
@@ -206,10 +207,10 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             )
 
     def _terms_of(self, structure: Structure) -> tuple[Term, ...]:
-        kind = _kind(structure)
-        if kind not in self._terms:
-            self._terms[kind] = terms_for(structure, self._assembly, self._config)
-        return self._terms[kind]
+        species = _species_of(structure)
+        if species not in self._terms:
+            self._terms[species] = terms_for(structure, self._assembly, self._config)
+        return self._terms[species]
 
     def _with_members(self, names: frozenset[str]) -> frozenset[str]:
         """Return these observables with their members and spreads, which take no extra time."""
@@ -219,16 +220,13 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
 
 
 def _named(config: ClientConfig) -> frozenset[str]:
-    """Return the observables of each evaluation, which the client file names or its terms need."""
-    of_terms = (names for term in config.terms.values() for names in term.needs.values())
+    """Return the observables of each evaluation: those that tables need, and the energy."""
     energy = {"energy"} if config.potential is not None else set[str]()
-    limited = {"energy_spread"} if config.limits.energy_spread is not None else set[str]()
-    named = frozenset(config.observables.strides) - {"positions"}
-    return (named | energy | limited).union(*of_terms)
+    return frozenset(energy).union(*needed(config).values())
 
 
-def _kind(structure: Structure) -> tuple[bytes, tuple[bool, bool, bool]]:
-    """Return the properties of a structure on which terms and oxidation numbers depend."""
+def _species_of(structure: Structure) -> tuple[bytes, tuple[bool, bool, bool]]:
+    """Return species and periodicity, on which terms and oxidation numbers depend."""
     return structure.numbers.tobytes(), structure.pbc
 
 

@@ -18,7 +18,7 @@ from mlobs_client.client.structure_file import how_to_make_periodic, read_struct
 from mlobs_client.client.total_energy import observe
 from mlobs_client.errors import ConfigError
 from mlobs_client.evaluate.card import Alpha
-from mlobs_client.evaluate.evaluation import Evaluator, Restricted
+from mlobs_client.evaluate.evaluation import Evaluator, Restricted, provided_by
 from mlobs_client.quantities import QUANTITIES, of_one_committee
 from mlobs_client.structure import Structure
 from mlobs_client.terms.displacement import FOUR_PI, FixedDisplacement
@@ -153,6 +153,20 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
+def files_of_client(config: ClientConfig, path: Path) -> list[Path]:
+    """Return a client file, its structure and its model files, each once.
+
+    Args:
+        config: the client file.
+        path: path of the client file.
+
+    Raises:
+        ModelError: a model file is missing.
+    """
+    folder = path.parent
+    return [path, folder / config.structure, *model_files(config, folder)]
+
+
 def _restricted(evaluator: Evaluator, quantity: str, tables: Mapping[str, object]) -> Evaluator:
     """Leave out observables that another table of the client file gives.
 
@@ -215,7 +229,7 @@ def _report_field(
     term: FixedDisplacement, evaluators: Sequence[Evaluator], structure: Structure
 ) -> None:
     """Log the field at the start, since a field from the wrong branch of the dipole ruins a run."""
-    if not term.needs <= frozenset[str]().union(*(one.provides for one in evaluators)):
+    if not term.needs <= provided_by(evaluators):
         return  # which is another error
     (values,) = observe([structure], evaluators, term.needs)
     field = term.field(structure, values) / VOLT_PER_ANGSTROM

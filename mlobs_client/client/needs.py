@@ -44,7 +44,7 @@ def check_tables(config: ClientConfig) -> None:
     given = frozenset[str]().union(
         *(table.gives(QUANTITIES[name]) for name, table in config.models.items())
     )
-    for who, names in _needed(config).items():
+    for who, names in needed(config).items():
         for name in sorted(names - given):
             table = next(row.table for row in predicted() if name in of_one_committee(row))
             removed = "it from there" if who == OBSERVABLES else who
@@ -54,13 +54,17 @@ def check_tables(config: ClientConfig) -> None:
             )
 
 
-def _needed(config: ClientConfig) -> dict[str, frozenset[str]]:
-    """Return the observables that each table or setting needs."""
+def needed(config: ClientConfig) -> dict[str, frozenset[str]]:
+    """Return the observables of models that each table or setting needs, by its name.
+
+    Args:
+        config: the client file.
+    """
     of_models = frozenset[str]().union(*(of_one_committee(row) for row in predicted()))
-    needed = {OBSERVABLES: of_models & set(config.observables.strides)}
+    names_of = {OBSERVABLES: of_models & set(config.observables.strides)}
     for name, term in config.terms.items():
         for setting, names in term.needs.items():
-            needed[f"{setting} of [{name}]" if setting else f"[{name}]"] = names
+            names_of[f"{setting} of [{name}]" if setting else f"[{name}]"] = names
     if config.limits.energy_spread is not None:
-        needed["[limits] energy_spread"] = frozenset({"energy_spread"})
-    return needed
+        names_of["[limits] energy_spread"] = frozenset({"energy_spread"})
+    return names_of

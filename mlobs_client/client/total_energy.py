@@ -8,7 +8,14 @@ from typing import Final
 import numpy as np
 
 from mlobs_client.errors import ConfigError, MissingObservable
-from mlobs_client.evaluate.evaluation import Batching, Evaluation, Evaluator, Gradient, Values
+from mlobs_client.evaluate.evaluation import (
+    Batching,
+    Evaluation,
+    Evaluator,
+    Gradient,
+    Values,
+    provided_by,
+)
 from mlobs_client.structure import Array, Prediction, Structure
 from mlobs_client.terms.term import Coupling, Term
 
@@ -167,7 +174,7 @@ def batches(
 
 def _check(evaluators: Sequence[Evaluator], wanted: frozenset[str]) -> None:
     """Check that exactly one evaluator provides each observable; two would count twice."""
-    provided = frozenset[str]().union(*(evaluator.provides for evaluator in evaluators))
+    provided = provided_by(evaluators)
     if missing := wanted - provided:
         raise MissingObservable(
             f"no model of this client gives {', '.join(sorted(missing))}; it gives "

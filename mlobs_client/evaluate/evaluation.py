@@ -8,7 +8,7 @@ whatever the number of terms. Formally it is a vector-Jacobian product.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -82,6 +82,15 @@ class Evaluator(Protocol):
         Raises:
             EvaluationError: a structure has species or a cell that the models cannot treat.
         """
+
+
+def provided_by(evaluators: Iterable[Evaluator]) -> frozenset[str]:
+    """Return the names of all observables that evaluators give together.
+
+    Args:
+        evaluators: the evaluators.
+    """
+    return frozenset[str]().union(*(one.provides for one in evaluators))
 
 
 @runtime_checkable

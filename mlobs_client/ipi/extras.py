@@ -198,8 +198,8 @@ def _as_ours(key: str, array: Array, has_all_beads: bool = False) -> tuple[str, 
     n_unknown = sum(isinstance(size, str) for size in row.shape) + has_all_beads
     if n_unknown > 1:  # then i-PI has kept the shape, or the file cannot be
         return row.name, array
-    if row.name == "born_charges":
-        return row.name, array.reshape(-1, 3, 3).transpose(0, 2, 1)  # [3 I + j, i] -> [I, i, j]
+    if row.wire_order:
+        return row.name, row.from_wire(array)
     known = [size for size in row.shape if isinstance(size, int)]
     return row.name, array.reshape([-1] * n_unknown + known)
 

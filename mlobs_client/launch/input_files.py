@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlobs_client.client.build import model_files
+from mlobs_client.client.build import files_of_client, model_files
 from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.evaluate.card import FILE
@@ -34,10 +34,10 @@ class InputFiles:
     def __init__(self, clients: Iterable[ClientFile]) -> None:
         paths: dict[Path, None] = {}
         for client in clients:
-            folder = client.path.parent
-            own = [client.path, folder / client.config.structure]
-            models = model_files(client.config, folder)
-            paths |= dict.fromkeys([*own, *models, *(model.with_name(FILE) for model in models)])
+            cards = [
+                path.with_name(FILE) for path in model_files(client.config, client.path.parent)
+            ]
+            paths |= dict.fromkeys([*files_of_client(client.config, client.path), *cards])
         # a client says itself what it misses
         there = [path for path in paths if path.is_file()]
         self._files = [_File(path, stamp(path), digest(path)) for path in there]

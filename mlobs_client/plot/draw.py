@@ -32,6 +32,7 @@ from mlobs_client.plot.figure import (
 )
 from mlobs_client.plot.parity import draw_parities
 from mlobs_client.results.curve import ESTIMATOR, NOT_AVERAGED, NOTE, Curve
+from mlobs_client.results.parity import Parity
 from mlobs_client.results.result import Points, Result
 
 FAINT: Final = 0.35
@@ -101,7 +102,7 @@ def draw(
 
     Args:
         result: a result with curves or points, or with comparisons of one quantity.
-        quantities: names of the curves and points to draw; None for all of them.
+        quantities: names of the curves, points and comparisons to draw; None for all of them.
         marks: values of x to mark at the top, by label, for example measured ones, in the unit of
             x.
         logarithmic: True for a logarithmic x axis.
@@ -112,15 +113,21 @@ def draw(
 
     Raises:
         ConfigError: there is nothing to draw, units differ in one panel, a logarithmic axis would
-            start at zero or below, or comparisons are of several quantities or come with curves or
-            points.
+            start at zero or below, or comparisons are of several quantities or come with curves,
+            points or options for these.
     """
-    every: Panel = [*result.curves, *result.points]
-    chosen = [one for one in every if quantities is None or one.quantity in quantities]
-    if result.parities and chosen:
-        raise ConfigError(f"{result.title}: draw comparisons alone, without curves and points")
-    if result.parities:
-        return draw_parities(result.parities)
+
+    def is_chosen(one: Curve | Points | Parity) -> bool:
+        return quantities is None or one.quantity in quantities
+
+    chosen: Panel = list(filter(is_chosen, [*result.curves, *result.points]))
+    if parities := list(filter(is_chosen, result.parities)):
+        if chosen or marks or logarithmic or integers:
+            raise ConfigError(
+                f"{result.title}: comparisons are drawn without curves, points, marks, a "
+                "logarithmic axis and lines at integers; leave these out, or choose quantities"
+            )
+        return draw_parities(parities)
     panels = _panels(result.title, chosen, logarithmic=logarithmic)
     labels = list(dict.fromkeys(_label(one) for panel in panels for one in panel))
     axis_names = {_x_label(panel[0]) for panel in panels}

@@ -22,7 +22,9 @@ def draw_parities(parities: Sequence[Parity]) -> Figure:
     """
     names = {(one.quantity, one.unit) for one in parities}
     if len(names) > 1:
-        raise ConfigError(f"one figure compares one quantity, not {sorted(names)}; draw each alone")
+        raise ConfigError(
+            f"one figure compares one quantity, not {sorted(names)}; choose quantities"
+        )
     ((quantity, unit),) = names
     per_unit = "" if unit == "1" else f" / {pretty(unit)}"
     figure, (axes,) = new_figure()

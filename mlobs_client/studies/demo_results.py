@@ -20,13 +20,12 @@ from mlobs_client.analysis.vibrations.vdos import vdos
 from mlobs_client.errors import RecordError
 from mlobs_client.plot import write
 from mlobs_client.plot.figure import name_errors, with_error
-from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
+from mlobs_client.results.curve import NOTE, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.result import Points, Result
 from mlobs_client.studies import demo
 from mlobs_client.studies.conserved_figure import conserved
-from mlobs_client.studies.run_samples import Samples
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
 
@@ -108,8 +107,8 @@ def _spectra(
     sets = {label: _open(folder, one, SKIPPED) for label, one in simulations.items()}
     kinds: dict[str, Callable[[RunSet, SpectrumSettings], Curve]] = {"VDOS": _vdos, "IR": _infrared}
     found = {
-        (what, label): replace(analyse(runs, settings), label=label)
-        for what, analyse in kinds.items()
+        (what, label): replace(compute(runs, settings), label=label)
+        for what, compute in kinds.items()
         for label, runs in sets.items()
     }
     rows = []
@@ -130,7 +129,7 @@ def _spectra(
 def _vdos(runs: RunSet, settings: SpectrumSettings) -> Curve:
     samples = runs.velocities()
     found = vdos(samples.stretches, samples.masses.values, samples.spacing, settings)
-    return _with_estimator(found, samples)
+    return samples.with_estimator(found)
 
 
 def _infrared(runs: RunSet, settings: SpectrumSettings) -> Curve:
@@ -143,20 +142,19 @@ def _infrared(runs: RunSet, settings: SpectrumSettings) -> Curve:
         settings=settings,
         members=samples.member_stretches,
     )
-    return _with_estimator(found, samples)
-
-
-def _with_estimator(curve: Curve, samples: Samples) -> Curve:
-    return replace(curve, details={**curve.details, ESTIMATOR: samples.estimator})
+    return samples.with_estimator(found)
 
 
 def _polarization(folder: Path, command: Sequence[str]) -> tuple[list[Row], list[Path]]:
-    classical = [_open(folder, one) for one in demo.CLASSICAL_FIELDS]
-    quantum = [_open(folder, one) for one in (demo.QUANTUM, *demo.QUANTUM_FIELDS)]
-    curves = {
-        "classical": _curve(classical, demo.CLASSICAL_FIELDS),
-        f"TRPMD, {demo.BEADS} beads": _curve(quantum, (demo.QUANTUM, *demo.QUANTUM_FIELDS)),
+    series = {
+        "classical": demo.CLASSICAL_FIELDS,
+        f"TRPMD, {demo.BEADS} beads": (demo.QUANTUM, *demo.QUANTUM_FIELDS),
     }
+    sets = {
+        label: [_open(folder, at_rest), *(_open(folder, one, SKIPPED) for one in in_fields)]
+        for label, (at_rest, *in_fields) in series.items()
+    }
+    curves = {label: _curve(sets[label], simulations) for label, simulations in series.items()}
     rows = [
         Row(f"change of polarization at {field:g} V/Å, {label}", polarization)
         for label, (curve, _) in curves.items()
@@ -179,7 +177,7 @@ def _polarization(folder: Path, command: Sequence[str]) -> tuple[list[Row], list
         tuple(lines),
         tuple(points),
         numbers,
-        provenance=_provenance((*classical, *quantum), command),
+        provenance=_provenance([one for several in sets.values() for one in several], command),
     )
     write(result, folder / "polarization")
     return rows, [folder / "polarization.png"]
@@ -198,8 +196,7 @@ def _curve(
     changes = []
     for one in in_fields:
         _, here, there = np.intersect1d(one.steps[0], at_rest.steps[0], return_indices=True)
-        change = one.values[0][here] - at_rest.values[0][there]
-        changes.append(change[round(SKIPPED * len(change)) :])
+        changes.append(one.values[0][here] - at_rest.values[0][there])
     fields = np.array([[0.0, 0.0, one.field] for one in simulations[1:]])
     found = polarization_against_field(
         fields * VOLT_PER_ANGSTROM, changes, at_rest.volume, paired=True

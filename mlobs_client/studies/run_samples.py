@@ -12,14 +12,12 @@ import numpy as np
 from mlobs_client.analysis.response.branches_of_runs import align_relaxed, align_runs, say_moved
 from mlobs_client.analysis.volume import common_volume
 from mlobs_client.errors import RecordError
+from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.skip import Skip
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses
 from mlobs_client.studies.replica_exchange import refuse_alignment
 from mlobs_client.studies.runs import Run
-from mlobs_client.units import PICOSECOND
-
-SAME_TIME: Final = 1e-3
-"""Rounding error of the times in a file, in time steps."""
 
 VELOCITIES: Final = {
     "v_centroid": "velocities of centroids",
@@ -61,6 +59,14 @@ class Samples:
     def estimator(self) -> str:
         """A phrase that says how beads are averaged, for the caption of a figure."""
         return f"mean over {self.n_beads} beads" if self.n_beads > 1 else "classical nuclei"
+
+    def with_estimator(self, curve: Curve) -> Curve:
+        """Return a curve that was made from these samples, with :attr:`estimator` in its details.
+
+        Args:
+            curve: the curve.
+        """
+        return replace(curve, details={**curve.details, ESTIMATOR: self.estimator})
 
     @cached_property
     def spacing(self) -> float:
@@ -201,25 +207,20 @@ def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:
     return values[0]
 
 
-def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice:
+def kept(run: Run, steps: Integers, skip: Skip) -> slice:
     """Return the samples of a run without its skipped start.
 
     Args:
         run: the run.
         steps: steps of its samples, shape ``(t,)``.
-        skip: time that is skipped, ps.
-        fraction: fraction of the samples that is skipped, if no time is.
+        skip: the start that is left out.
 
     Raises:
         RecordError: no samples are left.
     """
-    first = round(fraction * len(steps))
-    if skip > 0.0:  # else the time step is not needed
-        times = run.times(steps)
-        first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
+    first = skip.count(len(steps), lambda: run.times(steps))
     if first >= len(steps) - 1:
-        skipped = f"{skip} ps" if skip > 0.0 else f"{100.0 * fraction:g}%"
-        shorter = f"shorter than the {skipped} of --skip"
+        shorter = f"shorter than the {skip} of --skip"
         few = f"too few samples, {len(steps)}; run longer"
         raise RecordError(f"{run.prefix}: {shorter if first else few}")
     return slice(first, None)

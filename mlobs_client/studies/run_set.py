@@ -13,6 +13,7 @@ from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.ipi.series import Source
 from mlobs_client.ipi.trajectory import Trajectory
 from mlobs_client.quantities import QUANTITIES
+from mlobs_client.results.skip import Skip
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import common_masses
 from mlobs_client.studies.recorded import read_recorded
@@ -97,6 +98,10 @@ class RunSet:
                 f"leave out the files and names that are given for its {', '.join(sources)}"
             )
         return replace(run, sources=sources, given_timestep=self.timestep)
+
+    @property
+    def _skip(self) -> Skip:
+        return Skip(self.skip, self.fraction)
 
     @property
     def inputs(self) -> set[Path]:
@@ -213,10 +218,7 @@ class RunSet:
             RecordError: files are missing or damaged, or shorter than what is skipped.
         """
         read = [run.positions() for run in self.runs]
-        left = [
-            kept(run, one.steps, self.skip, self.fraction)
-            for run, one in zip(self.runs, read, strict=True)
-        ]
+        left = [kept(run, one.steps, self._skip) for run, one in zip(self.runs, read, strict=True)]
         return [
             replace(one, steps=one.steps[part], values=one.values[part], cells=one.cells[part])
             for one, part in zip(read, left, strict=True)
@@ -242,10 +244,7 @@ class RunSet:
         n_beads: int,
     ) -> Samples:
         """Leave out what is skipped, and compare the temperature with that of the runs."""
-        left = [
-            kept(run, one, self.skip, self.fraction)
-            for run, one in zip(self.runs, steps, strict=True)
-        ]
+        left = [kept(run, one, self._skip) for run, one in zip(self.runs, steps, strict=True)]
         samples = Samples(
             self.runs,
             [one[part] for one, part in zip(steps, left, strict=True)],

@@ -15,12 +15,12 @@ import numpy as np
 
 from mlobs_client.campaign import state
 from mlobs_client.campaign.campaign import Campaign
-from mlobs_client.campaign.results import Skip
 from mlobs_client.client import config
 from mlobs_client.client.service import ClientFile, find_service
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.trajectory import Trajectory
+from mlobs_client.results.skip import Skip
 from mlobs_client.structure import Array, Structure
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.units import PICOSECOND
@@ -110,7 +110,7 @@ def _read_sample(
     prefix = run.folder / ipi.prefix
     (outputs,) = RunSet((prefix,)).runs
     steps = outputs.properties["step"].astype(np.int64)
-    first = skip.count(outputs.properties)
+    first = skip.count(len(steps), lambda: outputs.properties["time"])
     if first >= len(steps) - 1:
         raise RecordError(f"{run.folder}: shorter than what is skipped; run longer, or skip less")
     skipped = float(np.ptp(outputs.times(steps[[0, first]]))) / PICOSECOND

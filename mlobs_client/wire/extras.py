@@ -1,8 +1,8 @@
 """Write and read the JSON text with observables that i-PI carries along with the forces.
 
-The keys are those of :data:`mlobs_client.quantities.QUANTITIES`. The indices of Born charges are
-reordered: i-PI wants ``BEC`` with shape ``(3 n_atoms, 3)``, one row for each displacement and
-one column for each component of the dipole.
+The keys and the order of axes are those of :data:`mlobs_client.quantities.QUANTITIES`: i-PI wants
+``BEC``, the Born charges, with shape ``(3 n_atoms, 3)``, one row for each displacement and one
+column for each component of the dipole.
 
 Source:
     i-PI 3.3.1: ``interfaces/utils.py`` (``parse_extra``), ``engine/motion/driven_dynamics.py``
@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from mlobs_client.errors import LocalProtocolError, RemoteProtocolError
-from mlobs_client.quantities import QUANTITIES, sent_as
+from mlobs_client.quantities import QUANTITIES, Quantity, sent_as
 from mlobs_client.structure import Array
 
 # i-PI keeps the whole text under "raw", and its <ffcommittee> prepends "committee_" to each key
@@ -45,11 +45,12 @@ def encode(values: Mapping[str, Value]) -> bytes:
     """
     fields: dict[str, object] = {}
     for name, value in values.items():
-        key = QUANTITIES[name].wire_name if name in QUANTITIES else name
+        row = QUANTITIES.get(name)
+        key = name if row is None else row.wire_name
         if key in RESERVED or key in fields:
             problem = "i-PI uses this key itself" if key in RESERVED else "this key occurs twice"
             raise LocalProtocolError(f"extras cannot carry {name!r} as {key!r}: {problem}")
-        fields[key] = _plain(name, value)
+        fields[key] = _plain(name, value, row)
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY) if fields else b""
 
 
@@ -75,7 +76,7 @@ def decode(text: bytes | str) -> dict[str, Array | str]:
         raise RemoteProtocolError(f"extras {_begin(text)} cannot be read: {error}") from error
 
 
-def _plain(name: str, value: Value) -> object:
+def _plain(name: str, value: Value, row: Quantity | None) -> object:
     if isinstance(value, str | int):
         return value
     if isinstance(value, np.integer):
@@ -86,9 +87,7 @@ def _plain(name: str, value: Value) -> object:
         raise LocalProtocolError(f"extras cannot carry {name!r}: it contains {bad}")
     if array.ndim == 0:
         return float(array)
-    if name == "born_charges":
-        array = array.transpose(0, 2, 1).reshape(-1, 3)  # [I, i, j] -> [3 I + j, i]
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array if row is None else row.to_wire(array))
 
 
 def _read(key: str, value: object) -> tuple[str, Array | str]:
@@ -97,9 +96,7 @@ def _read(key: str, value: object) -> tuple[str, Array | str]:
     if isinstance(value, str):
         return name, value
     array = np.array(value, dtype=np.float64)
-    if row is not None and name == "born_charges":
-        array = array.reshape(-1, 3, 3).transpose(0, 2, 1)
-    return name, array
+    return name, array if row is None else row.from_wire(array)
 
 
 def _begin(text: bytes | str) -> str:

@@ -11,9 +11,10 @@ import pytest
 from campaigns import write_campaign
 
 from mlobs_client.campaign.campaign import Campaign, load
-from mlobs_client.campaign.results import Skip, collect, write_table
+from mlobs_client.campaign.results import collect, write_table
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi import Properties
+from mlobs_client.results.skip import Skip
 
 HEADER = """# column   1     --> step : The current simulation time step.
 # column   2     --> time{femtosecond} : The elapsed simulation time.
@@ -107,9 +108,9 @@ def test_the_begin_can_be_left_out_by_time_or_by_fraction(campaign: Campaign, sk
 
 def test_a_time_cannot_be_left_out_where_the_properties_have_none() -> None:
     properties = Properties({"potential": np.zeros(9)}, {"potential": ""})
-    assert Skip(fraction=0.5).count(properties) == 4
+    assert Skip(fraction=0.5).count(9, lambda: properties["time"]) == 4
     with pytest.raises(RecordError, match="no 'time'"):
-        Skip(picoseconds=1.0).count(properties)
+        Skip(picoseconds=1.0).count(9, lambda: properties["time"])
 
 
 def test_leaving_out_nearly_all_is_an_error_that_names_the_file(campaign: Campaign) -> None:

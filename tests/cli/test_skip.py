@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from csv_files import column
 
-from mlobs_client.campaign.results import Skip
 from mlobs_client.cli.skip import SkipType
 from mlobs_client.cli.vdos import command as vdos
+from mlobs_client.results.skip import Skip
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def _judge(name: str, sets: Iterable[LabelledSet]) -> list[Figure]:
         wrong[list(first.unsure)] = False
         n_sets += 1
         n_refused += not first.is_decisive
-        n_wrong += int(wrong.sum()) if first.tells else 0
+        n_wrong += int(wrong.sum()) if first.is_decisive else 0
     share = 100.0 * n_refused / n_sets
     return [
         Figure(f"{name}: labels on wrong branches", n_wrong, None, "", "0", n_wrong == 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from csv_files import read_csv
 
 from mlobs_client import plot
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.results import Parity, Result
+from mlobs_client.results import Curve, Parity, Result
 
 REFERENCE = np.linspace(-2.0, 3.0, 7)
 SHIFTED = Parity("dipole", "e angstrom", REFERENCE, REFERENCE + 0.5, "x")
@@ -48,3 +49,28 @@ def test_what_is_not_comparable_is_refused() -> None:
     others = (SHIFTED, replace(SHIFTED, quantity="charge"))
     with pytest.raises(ConfigError, match="one figure compares one quantity"):
         plot.draw(Result("test", parities=others))
+
+
+def test_a_comparison_is_chosen_by_its_quantity() -> None:
+    others = (SHIFTED, replace(SHIFTED, quantity="charge"))
+    (axes,) = plot.draw(Result("test", parities=others), quantities=["charge"]).axes
+    assert axes.get_xlabel().startswith("reference charge")
+
+
+@pytest.mark.parametrize(
+    "options", [{"marks": {"a": [1.0]}}, {"logarithmic": True}, {"integers": True}]
+)
+def test_what_a_comparison_cannot_show_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="comparisons are drawn without curves, points, marks"):
+        plot.draw(Result("test", parities=(SHIFTED,)), **options)
+
+
+def test_a_comparison_beside_a_curve_is_drawn_only_if_it_is_chosen() -> None:
+    x = np.arange(3.0)
+    curve = Curve.of_one_series("energy", "eV", "time", "ps", x, x, "a")
+    both = Result("test", (curve,), parities=(SHIFTED,))
+    with pytest.raises(ConfigError, match="or choose quantities"):
+        plot.draw(both)
+    for quantity in ("dipole", "energy"):
+        (axes,) = plot.draw(both, quantities=[quantity]).axes
+        assert quantity in axes.get_xlabel() + axes.get_ylabel()

@@ -9,6 +9,7 @@ import pytest
 from written_runs import write_run
 
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results.skip import Skip
 from mlobs_client.studies import Run, RunSet
 from mlobs_client.studies.run_samples import kept
 
@@ -51,7 +52,7 @@ def test_a_run_that_is_too_short_is_refused_with_what_was_skipped(tmp_path: Path
     with pytest.raises(RecordError, match=r"shorter than the 99\.6% of --skip"):
         RunSet((prefix,), fraction=0.996).dipoles()
     with pytest.raises(RecordError, match=r"simulation: too few samples, 1; run longer"):
-        kept(Run(prefix), np.array([0]), 0.0)
+        kept(Run(prefix), np.array([0]), Skip())
 
 
 def test_runs_of_different_cells_or_sampling_times_are_refused(tmp_path: Path) -> None:

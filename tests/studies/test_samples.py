@@ -11,9 +11,9 @@ import pytest
 
 from mlobs_client.campaign.campaign import Campaign
 from mlobs_client.campaign.file import CampaignTable
-from mlobs_client.campaign.results import Skip
 from mlobs_client.campaign.state import DONE, CampaignRun
 from mlobs_client.errors import RecordError
+from mlobs_client.results.skip import Skip
 from mlobs_client.studies.samples import read_samples
 from mlobs_client.units import DALTON, FEMTOSECOND, KELVIN, VOLT_PER_ANGSTROM
 

@@ -38,14 +38,15 @@ def mode(curve: Curve) -> Estimate:
         curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
 
     Returns:
-        The position of the maximum, in the unit of x.
+        The position of the maximum, in the unit of x; NaN if all bins are empty.
     """
     bins = _about_highest(curve)
     spacing, middle = float(curve.x[1] - curve.x[0]), float(curve.x[bins].mean())
     position = jackknife(
         curve.blocks[:, bins], lambda mean: middle + _vertex(mean)[0] * spacing, curve.x_unit
     )
-    return position.without_error(curve.no_error)
+    few = "" if np.isfinite(position.error) else "no samples, or all of them in one block"
+    return position.without_error(curve.no_error or few)
 
 
 def highest(curve: Curve) -> Estimate:
@@ -71,15 +72,19 @@ def _about_highest(curve: Curve) -> slice:
 def _vertex(values: Array) -> tuple[float, float]:
     """Return the position of the maximum, in bins from the middle one, and its height.
 
-    If the logarithms do not bend down, or bend about a point outside, this is the highest bin.
+    If the logarithms do not bend down, or bend about a point outside, this is the highest bin, as
+    it is of two bins. Empty bins have no maximum, so that its position is NaN.
     """
     places = np.arange(len(values)) - 0.5 * (len(values) - 1)
-    known = np.maximum(values, EMPTY * values.max())
+    top = int(np.argmax(values))
+    if len(values) < 3 or values[top] == 0.0:
+        return (float(places[top]) if values[top] > 0.0 else np.nan), float(values[top])
+    known = np.maximum(values, EMPTY * values[top])
     parabola = Polynomial.fit(places, np.log(known), 2, w=np.sqrt(known), domain=[-1.0, 1.0])
     height, slope, bend = np.asarray(parabola.coef, dtype=np.float64).tolist()
     offset = -0.5 * slope / bend if bend < 0.0 else np.inf
     if abs(offset) > places[-1]:
-        return float(places[np.argmax(values)]), float(values.max())
+        return float(places[top]), float(values[top])
     return float(offset), float(np.exp(height + 0.5 * slope * offset))
 
 

@@ -96,7 +96,7 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     if reason and len(runs) >= FEWEST_RUNS:
         return _of_short_runs(deviations)
     n_independent = float(counts[least] if reason else sum(counts))
-    n_samples = len(deviations[least]) if reason else sum(map(len, deviations))
+    n_samples = sum(map(len, deviations))
     of_one = reason or too_few(n_independent, n_samples, interval, FEWEST_OF_ONE)
     mean, tensor, errors = _of_gaussians(deviations, n_independent)
     return Covariance(

@@ -99,20 +99,10 @@ class SpectralDensity:
         biased: bool = True,
         n_points: int | None = None,
     ) -> SpectralDensity:
-        """Compute the same as :meth:`of`, but only with the given window.
+        """Do the same as :meth:`of`, which describes the arguments, but only with the given window.
 
         Args:
-            runs: signal along each run, shape ``(t, ...)``, of any unit.
-            timestep: time between samples, atu.
-            settings: resolution, number of blocks, and window.
-            weights: weights of the components of the signal, shape ``(...)``, any unit.
-            biased: normalization of the autocorrelation, see
-                :func:`~mlobs_client.results.correlation.autocorrelation`.
             n_points: number of wavenumbers; by default ten for each line width.
-
-        Raises:
-            ConfigError: a parameter is invalid.
-            RecordError: runs are too short for the resolution, or numbers are not finite.
         """
         blocks = correlation.split_blocks(runs, settings.n_blocks)
         length = len(blocks[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -120,6 +122,20 @@ def test_mode_and_height_of_a_gaussian_are_exact_between_two_bins() -> None:
         found = gaussians((top, top, top))
         assert mode(found).value == pytest.approx(top, abs=1e-9)
         assert highest(found).value == pytest.approx(2.0, abs=1e-9)
+
+
+def test_a_distribution_without_samples_has_no_mode_and_one_of_two_bins_has_its_highest() -> None:
+    x, blocks = np.array([0.1, 0.2, 0.3, 0.4]), np.zeros((3, 4))
+    empty = Curve("density", "1/angstrom", "length", "angstrom", x, blocks)
+    assert np.isnan(mode(empty).value)
+    assert mode(empty).no_error.startswith("no samples")
+    assert highest(empty).value == 0.0
+    blocks[1, 2] = 6.0
+    in_one_block = mode(replace(empty, blocks=blocks))
+    assert in_one_block.value == pytest.approx(0.3, abs=0.05)
+    assert in_one_block.no_error.endswith("all of them in one block")
+    two = Curve("g(r)", "1", "distance", "angstrom", x[:2], np.array([[1.0, 3.0], [1.0, 2.0]]))
+    assert (mode(two).value, highest(two).value) == (0.2, 2.5)
 
 
 def test_the_error_of_a_mode_is_that_of_the_modes_of_its_blocks() -> None:
