@@ -184,7 +184,8 @@ class Result:
             raise RecordError(f"{path}: no such file; -o says where commands write their results")
         try:
             return (_from_hdf5 if Path(path).suffix == ".h5" else _from_json)(Path(path))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+                RuntimeError, MlobsError) as error:  # fmt: skip
             raise RecordError(
                 f"{path}: holds no result of mlobs ({error}); give the .json or .h5 file that a "
                 "command wrote with -o, or repeat the command"

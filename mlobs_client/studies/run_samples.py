@@ -215,8 +215,10 @@ def kept(run: Run, steps: Integers, skip: float, fraction: float = 0.0) -> slice
         times = run.times(steps)
         first = int((times - times[0] < skip * PICOSECOND - SAME_TIME * run.timestep).sum())
     if first >= len(steps) - 1:
-        skipped = f"{skip} ps" if skip > 0.0 else f"{100.0 * fraction:g}%"
-        shorter = f"shorter than the {skipped} of --skip"
+        skipped, long = f"{100.0 * fraction:g}%", ""
+        if skip > 0.0:
+            skipped, long = f"{skip} ps", f" last {(times[-1] - times[0]) / PICOSECOND:g} ps"
+        shorter = f"shorter than the {skipped} of --skip: its {len(steps)} samples{long}; skip less"
         few = f"too few samples, {len(steps)}; run longer"
         raise RecordError(f"{run.prefix}: {shorter if first else few}")
     return slice(first, None)
