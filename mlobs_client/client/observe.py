@@ -20,7 +20,7 @@ from mlobs_client.client.workers import EvaluateBatches
 from mlobs_client.errors import RecordError
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.files import replacing
-from mlobs_client.ipi.trajectory import Frame
+from mlobs_client.ipi.trajectory import Frame, TrajectoryReader
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.record.header import Attributes
 from mlobs_client.record.join import Joined
@@ -31,6 +31,9 @@ from mlobs_client.terms.term import Term
 
 FRAME_COLUMNS: Final = ("step", "bead", "structure_checksum")
 """Columns that identify the frame of a row."""
+
+N_COMPARED: Final = 10
+"""Number of rows that are compared with a trajectory; runs from one structure soon differ."""
 
 Periodicity = tuple[bool, bool, bool]
 
@@ -113,6 +116,33 @@ def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
         [name for name in record.names if name not in FRAME_COLUMNS] if names is None else names
     )
     return Joined(steps[whole[:, 0]], {name: record.read(name, whole) for name in columns})
+
+
+def check_trajectory(record: Record, readers: Sequence[TrajectoryReader]) -> None:
+    """Compare some rows of a record, from the first to the last, with the positions of a run.
+
+    Args:
+        record: a record written by :func:`observe_trajectory`.
+        readers: positions of the run, such as those of each bead.
+
+    Raises:
+        RecordError: the record was made from the trajectory of another run.
+    """
+    steps, checksums = record.read("step"), record.read("structure_checksum")
+    common = np.flatnonzero(np.isin(steps, np.concatenate([one.steps for one in readers])))
+    rows = common[np.linspace(0, len(common) - 1, min(N_COMPARED, len(common)), dtype=int)]
+    frames = {
+        (frame.step, _checksum(frame.structure))
+        for reader in readers
+        for frame in reader.select(steps[rows])
+    }
+    others = [i for i in rows if (steps[i], checksums[i]) not in frames]
+    if others or not len(rows):
+        where = f"at step {steps[others[0]]} its positions" if others else "its steps"
+        raise RecordError(
+            f"{record.path}: is the record of another run: {where} are not those of the run; give "
+            "its record, or observe its positions with 'mlobs observe' and another -o"
+        )
 
 
 def export_extxyz(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,24 @@ def collect_beads(bases: Sequence[Path]) -> dict[int, list[Path]]:
             )
         _check_complete(base, list(files))
     return {bead: [files[bead] for files in found] for bead in (found[0] if found else ())}
+
+
+def common_steps(steps: Sequence[Integers], base: Path) -> Integers:
+    """Return the steps that all beads have, and log how many others are left out.
+
+    Args:
+        steps: steps of each bead.
+        base: path of the files without bead, for messages.
+
+    Raises:
+        RecordError: the beads have no step in common.
+    """
+    common = reduce(np.intersect1d, steps)
+    if longest := max(map(len, steps)) - len(common):
+        logger.warning("%s: %d steps that not all beads have are left out", base, longest)
+    if len(common) == 0:
+        raise RecordError(f"{base}: the files of the beads have no step in common")
+    return common
 
 
 def say_other_beads(path: Path) -> None:

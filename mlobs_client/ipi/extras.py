@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from mlobs_client.errors import RecordError
-from mlobs_client.ipi.continuation import collect_beads, find_history
+from mlobs_client.ipi.continuation import collect_beads, common_steps, find_history
 from mlobs_client.ipi.frames import whole_number
 from mlobs_client.quantities import sent_as
 from mlobs_client.structure import Array, Integers
@@ -92,11 +92,7 @@ def read_bead_extras(*bases: Path | str) -> Extras:
     """
     files = collect_beads([Path(base) for base in bases])
     beads = [read_extras(*paths, bead=bead) for bead, paths in files.items()]
-    common = beads[0].steps
-    for extras in beads[1:]:
-        common = np.intersect1d(common, extras.steps)
-    if len(common) == 0:
-        raise RecordError(f"{bases[0]}: the extras of the beads have no step in common")
+    common = common_steps([extras.steps for extras in beads], Path(bases[0]))
     chosen = [np.isin(extras.steps, common) for extras in beads]
     return Extras(
         common,

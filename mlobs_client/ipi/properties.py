@@ -7,6 +7,7 @@ truncated line, and returns the repeated steps of a continued run twice.
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,6 +190,7 @@ def _read_table(
     path: Path, first_line: int, lines: list[str], columns: list[PropertyColumn]
 ) -> Array:
     n_columns = columns[-1].columns.stop
+    places = {one.name: one.columns.start for one in columns if one.name in ("step", "time")}
     rows = []
     for number, line in enumerate(lines, first_line):
         fields = line.split()
@@ -203,6 +205,9 @@ def _read_table(
             rows.append(list(map(float, fields)))
         except ValueError as error:
             raise RecordError(f"{path}:{number}: {error}") from None
+        for name, place in places.items():
+            if not math.isfinite(rows[-1][place]):
+                raise RecordError(f"{path}:{number}: {name} is {fields[place]}; remove this line")
     table = np.array(rows).reshape(-1, n_columns)
     for column in columns:
         quantity = column.name.split("(")[0]

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mlobs_client.errors import RecordError
-from mlobs_client.ipi.continuation import collect_beads, find_history
+from mlobs_client.ipi.continuation import collect_beads, common_steps, find_history
 from mlobs_client.ipi.frames import FrameLocation, find_frames
 from mlobs_client.ipi.xyz import Parsed, parse_frame
 from mlobs_client.structure import Array, Integers, Structure
@@ -224,13 +224,7 @@ def open_beads(*bases: Path | str) -> list[TrajectoryReader]:
     readers = [open_trajectory(*paths, bead=bead) for bead, paths in beads.items()]
     for reader in readers:
         reader.require_one_frame_per_step()
-    common = readers[0].steps
-    for reader in readers[1:]:
-        common = np.intersect1d(common, reader.steps)
-    if longest := max(len(reader) for reader in readers) - len(common):
-        logger.warning("%s: %d steps that not all beads have are left out", bases[0], longest)
-    if len(common) == 0:
-        raise RecordError(f"{bases[0]}: the files of the beads have no step in common")
+    common = common_steps([reader.steps for reader in readers], Path(bases[0]))
     chosen = [reader.select(common) for reader in readers]
     expected = next(iter(chosen[0])).labels
     for reader in chosen[1:]:

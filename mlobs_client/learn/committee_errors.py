@@ -116,6 +116,13 @@ def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:
         for each in alike:
             members = each.label + stretch * (each.members - each.label - offsets)
             corrected.append(_Compared(each.one, each.label, members))
+    if corrected and (n_alone := len(compared) - len(corrected)):
+        logger.warning(
+            "%d of %d labelled structures are left out of the energies, because each is the only "
+            "one of its composition; give at least two of each",
+            n_alone,
+            len(compared),
+        )
     return corrected
 
 

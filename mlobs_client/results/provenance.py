@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from mlobs_client.errors import RecordError
+
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
 """Packages whose versions a result names."""
 OF_NETWORKS: Final = {"torch": "torch", "mace": "mace-torch"}
@@ -40,13 +42,19 @@ class Provenance:
             command: words of the command line.
 
         Raises:
-            OSError: a file cannot be read.
+            RecordError: a file cannot be read.
         """
         versions = {"python": platform.python_version()}
         loaded = [name for module, name in OF_NETWORKS.items() if module in sys.modules]
         versions |= {name: metadata.version(name) for name in (*VERSIONS, *loaded)}
         hashes = {}
         for path in sorted({Path(one) for one in inputs}):
-            with path.open("rb") as file:
-                hashes[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                with path.open("rb") as file:
+                    hashes[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise RecordError(
+                    f"{path}: cannot be read any more ({error.strerror}), but is an input of the "
+                    "result; put it back, and repeat the command"
+                ) from error
         return cls(tuple(command), versions, hashes)

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 FORMAT: Final = "mlobs result 1"
 """Name and version of the file format."""
 
+UNREADABLE: Final = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
+    MlobsError,
+)  # fmt: skip
+"""What reading a damaged file, or one of another program, raises here and in h5py."""
+
 
 @dataclass(frozen=True, eq=False)
 class Points:
@@ -184,7 +190,7 @@ class Result:
             raise RecordError(f"{path}: no such file; -o says where commands write their results")
         try:
             return (_from_hdf5 if Path(path).suffix == ".h5" else _from_json)(Path(path))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise RecordError(
                 f"{path}: holds no result of mlobs ({error}); give the .json or .h5 file that a "
                 "command wrote with -o, or repeat the command"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mlobs_client.client.observe import read_observed
+from mlobs_client.client.observe import check_trajectory, read_observed
 from mlobs_client.errors import RecordError
+from mlobs_client.ipi.continuation import find_bead_files
 from mlobs_client.ipi.extras import Extras
+from mlobs_client.ipi.finding import find_outputs
+from mlobs_client.ipi.trajectory import POSITION_QUANTITIES, TrajectoryReader, open_trajectory
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.record.join import Joined, join_record
 from mlobs_client.record.reader import Record, open_record
 from mlobs_client.studies.replica_exchange import ExchangedRun
 from mlobs_client.studies.runs import Run
+
+logger = logging.getLogger(__name__)
 
 ROW, FILE = "record_row", "record"
 """Extras with the row and the record in which a client has stored its observables."""
@@ -52,7 +58,9 @@ def read_recorded(run: Run, path: Path, name: str) -> Joined:
     if (of_members := QUANTITIES[name].members) and all(of_members in one.names for one in records):
         names.append(of_members)
     if "step" in records[0].names:
-        return read_observed(path, names)
+        observed = read_observed(path, names)
+        _check_run(run, records[0])
+        return observed
     return join_record(_extras(run, records), records, names)
 
 
@@ -61,6 +69,30 @@ def _open(run: Run, path: Path) -> list[Record]:
     if path.is_dir():
         files = [path / str(file) for file in np.unique(run.extras(FILE).texts[FILE])]
     return [open_record(run.note(file)) for file in files]
+
+
+def _check_run(run: Run, record: Record) -> None:
+    """Compare a record of ``mlobs observe`` with the positions of the run."""
+    if readers := _positions(run):
+        check_trajectory(record, readers)
+    else:
+        logger.warning(
+            "%s: cannot check whether this record belongs to the run; keep the trajectory that was "
+            "observed beside the other outputs, with the prefix %s",
+            record.path,
+            run.prefix,
+        )
+
+
+def _positions(run: Run) -> list[TrajectoryReader]:
+    """Find the positions of all beads and of centroids."""
+    outputs = find_outputs(run.prefix)
+    files = [
+        file
+        for path in (run.note(one.path) for one in outputs if POSITION_QUANTITIES & {*one.holds})
+        for file in ([path] if path.is_file() else find_bead_files(path).values())
+    ]
+    return [open_trajectory(file) for file in files]
 
 
 def _extras(run: Run, records: Sequence[Record]) -> list[Extras]:

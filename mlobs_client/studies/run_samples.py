@@ -18,6 +18,7 @@ from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses
 from mlobs_client.studies.replica_exchange import refuse_alignment
 from mlobs_client.studies.runs import Run
+from mlobs_client.units import PICOSECOND
 
 VELOCITIES: Final = {
     "v_centroid": "velocities of centroids",
@@ -220,7 +221,8 @@ def kept(run: Run, steps: Integers, skip: Skip) -> slice:
     """
     first = skip.count(len(steps), lambda: run.times(steps))
     if first >= len(steps) - 1:
-        shorter = f"shorter than the {skip} of --skip"
+        long = f" last {np.ptp(run.times(steps)) / PICOSECOND:g} ps" if skip.picoseconds else ""
+        shorter = f"shorter than the {skip} of --skip: its {len(steps)} samples{long}; skip less"
         few = f"too few samples, {len(steps)}; run longer"
         raise RecordError(f"{run.prefix}: {shorter if first else few}")
     return slice(first, None)

@@ -92,6 +92,17 @@ def test_beads_of_a_continued_run_come_as_step_and_bead(tmp_path: Path) -> None:
     assert extras.values["dipole"].tolist() == [[[0, 0, 0], [1, 0, 0]], [[0, 3, 0], [1, 3, 0]]]
 
 
+def test_steps_that_not_all_beads_have_are_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "run.dipole_0").write_text(
+        block("dipole", 0, "1 2 3") + block("dipole", 5, "1 2 3")
+    )
+    (tmp_path / "run.dipole_1").write_text(block("dipole", 0, "1 2 3"))
+    assert read_bead_extras(tmp_path / "run.dipole").steps.tolist() == [0]
+    assert "run.dipole: 1 steps that not all beads have are left out" in caplog.text
+
+
 def test_cut_extras_are_left_out_with_a_warning(tmp_path: Path, caplog) -> None:
     path = tmp_path / "bec"
     content = "".join(block("BEC", s, rows(np.array(as_bec(BORN)))) for s in (0, 1, 2))

@@ -113,6 +113,7 @@ def test_a_run_that_continued_behind_a_cut_line_is_read(tmp_path: Path, caplog) 
         ("", "no header"),
         (HEADER + "  1.0 2.0\n" + row(2), r"a\.out:5: has 2 numbers instead of 6"),
         (HEADER + row(2).replace("1.0e+00", "1.0ee00"), r"a\.out:5: .*1\.0ee00"),
+        (HEADER + row(2).replace("1.00000000e-03", "nan"), r"a\.out:5: time is nan; remove this"),
         (
             HEADER.replace("column   1 ", "column   0 ") + row(2),
             r"a\.out: header: column 0-0 is invalid",

@@ -65,7 +65,9 @@ def test_dipoles_are_compared_modulo_quanta() -> None:
     np.testing.assert_allclose(found.errors[0], small, atol=1e-12)
 
 
-def test_energies_are_compared_without_the_mean_error_of_each_member_and_composition() -> None:
+def test_energies_are_compared_without_the_mean_error_of_each_member_and_composition(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Constants of members and of the labels change nothing, and one structure tells nothing."""
     numbers = [(8, 1, 1)] * 4 + [(8, 1)] * 3 + [(1, 1)]
     energies = RANDOM.normal(size=8)
@@ -85,6 +87,7 @@ def test_energies_are_compared_without_the_mean_error_of_each_member_and_composi
     np.testing.assert_allclose(moved.errors, plain.errors, atol=1e-12)
     np.testing.assert_allclose(moved.deviations, plain.deviations, atol=1e-12)
     assert plain.n_frames == 7
+    assert "1 of 8 labelled structures are left out of the energies" in caplog.text
     # by hand: the first composition, with n - 1 in the place of n
     error = energies[:4] - members[:4].mean(axis=1)
     size = np.mean([len(z) for z in numbers]) / 3  # scaled to the mean number of atoms

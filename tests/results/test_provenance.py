@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from mlobs_client.errors import RecordError
 from mlobs_client.results import Provenance
 
 
@@ -33,3 +34,8 @@ def test_provenance_has_the_versions_of_networks_where_they_were_loaded(
             monkeypatch.delitem(sys.modules, module, raising=False)
         found = Provenance.of().versions.get(package)
         assert found == (metadata.version(package) if loaded else None)
+
+
+def test_an_input_that_has_vanished_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"RESTART: cannot be read any more .*; put it back, and"):
+        Provenance.of([tmp_path / "RESTART"])

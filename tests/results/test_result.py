@@ -186,6 +186,24 @@ def test_what_is_no_result_is_refused_with_its_name(tmp_path: Path) -> None:
         Result.read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("numbers", []),  # a list has no items
+        ("curves", [{"details": "none"}]),
+        ("points", [{"details": {}, "x": [1.0], "y": []}]),  # which Points itself refuses
+    ],
+)
+def test_a_result_with_foreign_content_is_refused_with_its_name(
+    tmp_path: Path, name: str, content: object
+) -> None:
+    path = example().write(tmp_path / "x")[0]
+    changed = {**json.loads(path.read_text(encoding="utf-8")), name: content}
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    with pytest.raises(RecordError, match=r"x\.json: holds no result of mlobs"):
+        Result.read(path)
+
+
 def test_points_and_tensors_that_do_not_fit_are_refused() -> None:
     one = Estimate(1.0, 0.1, "K", 30)
     with pytest.raises(RecordError, match="1 estimates need as many values of x"):

@@ -43,13 +43,16 @@ def test_skipping_leaves_the_same_time_out_of_each_run(tmp_path: Path) -> None:
     found = RunSet(prefixes, 0.1).dipoles()  # ps: 50 samples
     assert [len(one) for one in found.values] == [150, 50]
     np.testing.assert_allclose(found.values[1], noise(1, 100)[50:], rtol=1e-11)
-    with pytest.raises(RecordError, match=r"b.simulation: shorter than the 0\.3 ps of --skip"):
+    said = r"b.simulation: shorter than the 0\.3 ps of --skip: its 100 samples last 0\.198 ps; skip"
+    with pytest.raises(RecordError, match=said):
         RunSet(prefixes, 0.3).dipoles()
 
 
 def test_a_run_that_is_too_short_is_refused_with_what_was_skipped(tmp_path: Path) -> None:
     prefix = write(tmp_path / "a", noise(0))
-    with pytest.raises(RecordError, match=r"shorter than the 99\.6% of --skip"):
+    with pytest.raises(
+        RecordError, match=r"shorter than the 99\.6% of --skip: its 200 samples; skip less"
+    ):
         RunSet((prefix,), fraction=0.996).dipoles()
     with pytest.raises(RecordError, match=r"simulation: too few samples, 1; run longer"):
         kept(Run(prefix), np.array([0]), Skip())
