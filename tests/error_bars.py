@@ -187,6 +187,15 @@ def _mean_of_runs(n_runs: int, n_independent: float, random: np.random.Generator
     return _told(mean([relaxation(n, MEMORY, random)[:, 0] for n in lengths]), 0.0)
 
 
+def _mean_of_states(n_runs: int, random: np.random.Generator) -> Repetition:
+    """Of runs that know their own means well; each stays in a state of its own."""
+    length = int(2 * MEMORY * 50)
+    return _told(
+        mean([relaxation(length, MEMORY, random)[:, 0] + random.normal() for _ in range(n_runs)]),
+        0.0,
+    )
+
+
 def _kinetic_temperature(
     n_independent: int, species: str, random: np.random.Generator
 ) -> Repetition:
@@ -244,17 +253,21 @@ BOHR2_PER_TIME: Final = 0.529177210544**2 / 2.4188843265864e-5
 """bohr^2/atu in angstrom^2/ps (CODATA 2022)."""
 
 
-def _langevin_liquid(n_samples: int, way: str, random: np.random.Generator) -> Repetition:
-    """Free particles whose velocities relax exponentially, ten blocks; the centre of mass held.
+def _langevin_liquid(
+    n_samples: int, way: str, random: np.random.Generator, n_blocks: int = 10
+) -> Repetition:
+    """Free particles whose velocities relax exponentially; the centre of mass held.
 
     Long after the velocities are forgotten, displacements grow as t, whatever the way.
     """
     velocities = relaxation(n_samples, MEMORY, random, 3 * N_PARTICLES).reshape(n_samples, -1, 3)
     masses, every = np.ones(N_PARTICLES), np.ones(N_PARTICLES, dtype=bool)
     if way != "velocities":
-        made = diffusion_from_displacements([np.cumsum(velocities, axis=0)], masses, 1.0, every, 10)
+        made = diffusion_from_displacements(
+            [np.cumsum(velocities, axis=0)], masses, 1.0, every, n_blocks
+        )
     else:
-        made = diffusion_from_velocities([velocities], masses, 1.0, every, 10)
+        made = diffusion_from_velocities([velocities], masses, 1.0, every, n_blocks)
     if way == "power of time":
         return _told(made.msd_exponent, 1.0)
     # sum of exp(-lag/memory) over all lags, by the trapezoidal rule
@@ -304,6 +317,7 @@ CASES: Final[dict[str, Case]] = {
         f"mean, {runs} runs of {n} independent": partial(_mean_of_runs, runs, n)
         for runs, n in ((3, 5), (8, 5), (4, 50))
     },
+    "mean, 10 states of 50 independent": partial(_mean_of_states, 10),
     **{f"static eps, Debye, {n} tau": partial(_static_permittivity, n) for n in (40, 100)},
     **{
         f"static eps, Debye, {runs} runs of {n} tau": partial(_static_of_short_runs, runs, n)
@@ -321,6 +335,10 @@ CASES: Final[dict[str, Case]] = {
         f"D, {way}, {n} samples, 10 blocks": partial(_langevin_liquid, n, way)
         for way in ("displacements", "velocities")
         for n in (2000, 8000)
+    },
+    **{
+        f"D, {way}, 2000 samples, 4 blocks": partial(_langevin_liquid, 2000, way, n_blocks=4)
+        for way in ("displacements", "velocities")
     },
     "power of time of displacements, 2000 samples": partial(
         _langevin_liquid, 2000, "power of time"

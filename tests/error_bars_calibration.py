@@ -68,7 +68,7 @@ CASES: Final[Mapping[str, Callable[[np.random.Generator], Outcome]]] = {
         f"alpha, {members} members, {frames} structures of {atoms}": partial(
             alpha, members, frames, atoms, False
         )
-        for members, frames, atoms in ((4, 10, 1), (4, 10, 8), (5, 20, 8), (8, 100, 8))
+        for members, frames, atoms in ((3, 5, 8), (4, 10, 1), (4, 10, 8), (5, 20, 8), (8, 100, 8))
     },
     **{
         f"alpha by the mean of ratios, 8 members, {frames} structures of 8": partial(

@@ -16,8 +16,9 @@ from error_bars import relaxation
 from scipy import stats
 
 from mlobs_client.analysis.liquids.arrest import arrest_field
-from mlobs_client.analysis.liquids.distributions import highest, histogram
+from mlobs_client.analysis.liquids.distributions import highest, histogram, radial_distribution
 from mlobs_client.analysis.liquids.distributions import mode as mode_of
+from mlobs_client.analysis.liquids.orientation import orientation
 from mlobs_client.errors import RecordError
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import Estimate
@@ -64,6 +65,26 @@ def ratio_to_zero_field(n_blocks: int, rng: np.random.Generator) -> Outcome | No
     return found.ratio[1].value, found.ratio[1].error, 0.4
 
 
+def ideal_gas(n_blocks: int, rng: np.random.Generator) -> Outcome:
+    """The radial distribution of eight atoms that do not interact, at a third of the cell."""
+    steps = rng.normal(scale=3.0, size=(40 * n_blocks, 1, 8, 3))
+    steps[0] = rng.uniform(0.0, 10.0, size=(1, 8, 3))
+    cells = np.tile(10.0 * np.eye(3), (len(steps), 1, 1))
+    found = radial_distribution([np.cumsum(steps, axis=0)], [cells], n_blocks, bin_width=0.5)
+    return float(found.mean[6]), float(found.error[6]), 1.0
+
+
+def rotors(what: str, n_blocks: int, rng: np.random.Generator) -> Outcome:
+    """Moments of the angles of eight molecules without order, or the density of one bin."""
+    vectors = relaxation(40 * n_blocks, MEMORY, rng, 24).reshape(-1, 1, 8, 3)
+    axes = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    found = orientation([axes], np.array([0.0, 0.6, 0.8]), n_blocks, n_bins=10)
+    if what == "density":
+        return float(found.distribution.mean[7]), float(found.distribution.error[7]), 0.5
+    moment = found.first if what == "P1" else found.second
+    return moment.value, moment.error, 0.0
+
+
 def coefficients(ratio: float, n_blocks: int, rng: np.random.Generator) -> list[Estimate]:
     """Of diffusion, at zero field and in one."""
     blocks = rng.normal(scale=0.3, size=(2, n_blocks)) * [[1.0], [ratio]] + [[1.0], [ratio]]
@@ -93,5 +114,10 @@ CASES: Final[Mapping[str, Callable[[np.random.Generator], Outcome]]] = {
         for n_blocks, length in ((4, 40), (10, 40), (10, 400))
     },
     **{f"density of a bin, {n} blocks": partial(density, n, 40 * n) for n in (4, 10)},
+    "g(r) of an ideal gas, 10 blocks": partial(ideal_gas, 10),
+    **{
+        f"{what} of the angles of free rotors, 10 blocks": partial(rotors, what, 10)
+        for what in ("P1", "P2", "density")
+    },
     **{f"D over D at zero field, {n} blocks": partial(ratio_to_zero_field, n) for n in (4, 10)},
 }

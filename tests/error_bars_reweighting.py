@@ -26,6 +26,8 @@ TEMPERATURE: Final = 300.0 * KELVIN
 SPREAD: Final = 5.0  # of the dipole, e bohr
 UNIT: Final = np.array([0.0, 0.0, TEMPERATURE / SPREAD])
 """The field that gives the work a standard deviation of 1."""
+WIDTH: Final = 0.5 * SPREAD**2 / TEMPERATURE
+"""Standard deviation of the polarizability, bohr^3: in this field a quarter of that of the work."""
 
 Outcome = tuple[float, float, float] | None
 """Value, its error, and the exact value; None where the average is refused."""
@@ -61,6 +63,52 @@ def of_several_runs(
     except RecordError:
         return None
     return found.value, found.error, SPREAD * target
+
+
+def polarizable(
+    rng: np.random.Generator, n_samples: int, time: float, field: float
+) -> tuple[Array, Array]:
+    """Dipoles in a field, and polarizabilities along it that fluctuate on their own."""
+    strength = field * UNIT[2]
+    tensors = np.zeros((n_samples, 3, 3))
+    shift = 0.5 * WIDTH * strength**2 / TEMPERATURE
+    tensors[:, 2, 2] = WIDTH * (2.0 + shift + relaxation(n_samples, time, rng)[:, 0])
+    return dipoles(rng, n_samples, time, field) + tensors[:, 2] * strength, tensors
+
+
+def polarized(field: float) -> float:
+    """Return the exact mean dipole in a field, whose energy is of second order."""
+    strength = field * UNIT[2]
+    shift = 0.5 * WIDTH * strength**2 / TEMPERATURE
+    return SPREAD * field + WIDTH * (2.0 + shift) * strength
+
+
+def second_order_from_one(n_samples: int, shift: float, rng: np.random.Generator) -> Outcome:
+    """The dipole in the other field, from a run without one."""
+    run, tensors = polarizable(rng, n_samples, 5.0, 0.0)
+    there = run[:, 2] + shift * UNIT[2] * tensors[:, 2, 2]
+    try:
+        found = reweight(there, run, shift * UNIT, TEMPERATURE, polarizabilities=tensors).estimate
+    except RecordError:
+        return None
+    return found.value, found.error, polarized(shift)
+
+
+def second_order_from_several(
+    n_samples: int, fields: Sequence[float], target: float, rng: np.random.Generator
+) -> Outcome:
+    """The dipole in a field between those of the runs."""
+    runs, tensors = zip(*(polarizable(rng, n_samples, 5.0, one) for one in fields), strict=True)
+    try:
+        joined = FieldEnsemble.of(
+            [run[:, 2] for run in runs], runs, np.outer(fields, UNIT), TEMPERATURE,
+            polarizabilities=tensors,
+        )  # fmt: skip
+        there = joined.samples.dipoles_in(target * UNIT)[:, 2]
+        found = joined.expect(target * UNIT, observable=there).estimate
+    except RecordError:
+        return None
+    return found.value, found.error, polarized(target)
 
 
 SHIFTS: Final = (
@@ -110,4 +158,16 @@ CASES: Final[Mapping[str, Case]] = {
         for target in targets
     },
     **{name: partial(of_several_runs, *how) for name, how in SHORT.items()},
+    **{
+        f"second order, one run, n = 20000, shift {shift:g}": partial(
+            second_order_from_one, 20_000, shift
+        )
+        for shift in (0.5, 1.0)
+    },
+    **{
+        f"second order, 2 runs, n = 4000, to {target:g}": partial(
+            second_order_from_several, 4000, (0.0, 1.5), target
+        )
+        for target in (0.75, 1.5)
+    },
 }

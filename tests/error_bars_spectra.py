@@ -19,7 +19,10 @@ from scipy.integrate import trapezoid
 from scipy.linalg import expm
 from scipy.signal import lfilter
 
-from mlobs_client.analysis.response.dielectric import dielectric_from_fluctuations
+from mlobs_client.analysis.response.dielectric import (
+    dielectric_from_fluctuations,
+    kramers_kronig,
+)
 from mlobs_client.analysis.vibrations.infrared import infrared
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.vdos import vdos
@@ -130,25 +133,27 @@ def _exact_absorption(found: Curve, per_volume: float) -> Array:
     return np.asarray(prefactor * windowed * np.sinc(phase / np.pi) ** -2)
 
 
-def debye_loss(rng: np.random.Generator, n_taus: int) -> Repetition:
-    """Imaginary part as fine as ten blocks allow, against that of an infinite run."""
+def debye(rng: np.random.Generator, n_taus: int, *, is_loss: bool = True) -> Repetition:
+    """One part as fine as ten blocks allow, against that of an infinite run."""
     decay = np.exp(-1.0 / SAMPLES_PER_TAU)
     kicks = rng.normal(size=(n_taus * SAMPLES_PER_TAU, 3)) * np.sqrt(1.0 - decay**2)
     kicks[0] /= np.sqrt(1.0 - decay**2)
     variance = STEP * VOLUME * TEMPERATURE / (4.0 * np.pi)
     dipoles = np.sqrt(variance) * lfilter([1.0], [1.0, -decay], kicks, axis=0)
     finest = 8.2 / (0.1 * n_taus * TAU) / INVERSE_CM
-    loss = dielectric_from_fluctuations(
+    both = dielectric_from_fluctuations(
         dipoles, TIMESTEP, VOLUME, TEMPERATURE, settings=SpectrumSettings(finest, 10)
-    ).imaginary
-    phase = loss.x * INVERSE_CM * TIMESTEP
+    )
+    found = both.imaginary if is_loss else both.real
+    phase = found.x * INVERSE_CM * TIMESTEP
     # of the sampled process: 2 tau/(1 + (w tau)^2) in the limit of short time steps
     spectrum = TIMESTEP * (1.0 - decay**2) / (1.0 - 2.0 * decay * np.cos(phase) + decay**2)
-    exact = 0.5 * STEP * phase / TIMESTEP * spectrum
-    values, errors, right = _points(loss, exact, PHASES / (TAU * INVERSE_CM))
-    if loss.window_bias is None:  # nor an error
+    loss = 0.5 * STEP * phase / TIMESTEP * spectrum
+    exact = loss if is_loss else 1.0 + kramers_kronig(loss)
+    values, errors, right = _points(found, exact, PHASES / (TAU * INVERSE_CM))
+    if found.window_bias is None:  # nor an error
         return values, errors, right
-    marked = loss.window_bias[_nearest(loss, PHASES / (TAU * INVERSE_CM))]
+    marked = found.window_bias[_nearest(found, PHASES / (TAU * INVERSE_CM))]
     return values, np.where(marked, np.nan, errors), right
 
 
@@ -172,9 +177,15 @@ SINGLE: Final = {
     "infrared, wing": partial(at_one, several=infrared_values, k=13),
     **{
         f"dielectric loss, Debye, {n} tau, at w tau = {PHASES[k]:g}": partial(
-            at_one, several=partial(debye_loss, n_taus=n), k=k
+            at_one, several=partial(debye, n_taus=n), k=k
         )
         for n, k in ((40, 6), (40, 8), (100, 3), (100, 5))
+    },
+    **{
+        f"real part of eps, Debye, {n} tau, at w tau = {PHASES[k]:g}": partial(
+            at_one, several=partial(debye, n_taus=n, is_loss=False), k=k
+        )
+        for n, k in ((40, 6), (100, 3), (100, 5))
     },
 }
 """One number of each, for the harness of all estimates."""

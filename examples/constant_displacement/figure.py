@@ -116,9 +116,9 @@ def averages() -> list[Average]:
 def against_field(found: list[Average]) -> Result:
     """Polarization against the field that acts; errors of fields are in ``expected.json``."""
     axis = ("polarization", "electric field", "V/angstrom")
-    fields, exact = exact_curve(np.linspace(-1.9, 1.9, 300) * VOLT_PER_ANGSTROM)
+    on_line, exact = exact_curve(np.linspace(-1.9, 1.9, 300) * VOLT_PER_ANGSTROM)
     line = tuple(Estimate(one, 0.0, "uC/cm^2", 1.0) for one in exact.tolist())
-    points = [Points(*axis, fields, line, "exact, 300 K, fixed $D$", is_line=True)]
+    points = [Points(*axis, on_line, line, "exact, 300 K, fixed $D$", is_line=True)]
     for kind, label in (
         ("displacement", "fixed $D$"),
         ("left", "fixed $E$, from the left"),
@@ -126,7 +126,8 @@ def against_field(found: list[Average]) -> Result:
     ):
         of_kind = [one for one in found if kind in one.run]
         estimates = tuple(one.polarization for one in of_kind)
-        points.append(Points(*axis, np.array([one.field for one in of_kind]), estimates, label))
+        fields = np.array([one.field for one in of_kind])
+        points.append(Points(*axis, fields, estimates, label, {"estimator": "classical nuclei"}))
     return Result("polarization at a fixed displacement and in fields", points=tuple(points))
 
 

@@ -71,6 +71,8 @@ AXIS_UNITS: Final = {
     "eV/angstrom": r"eV$\,$Å$^{-1}$",
     "angstrom^3": "Å$^3$",
     "e": "$e$",
+    "e a": r"$e\,a$",
+    "e c": r"$e\,c$",
     "meV/atom": r"meV$\,$atom$^{-1}$",
 }
 """Units as axes show them."""

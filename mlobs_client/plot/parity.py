@@ -32,7 +32,7 @@ def draw_parities(parities: Sequence[Parity]) -> Figure:
         axes.plot(
             one.reference, one.prediction, MARKERS[i % len(MARKERS)], color=COLORS[i % len(COLORS)],
             markersize=2.5, markeredgewidth=0.0, alpha=0.8,
-            label=": ".join(filter(None, (one.label, f"{one.rms_error:.2g}"))),
+            label=": ".join(filter(None, (one.label, f"{one.rms_error:#.2g}".rstrip(".")))),
         )  # fmt: skip
     ends = [
         min(float(one.reference.min()) for one in parities),

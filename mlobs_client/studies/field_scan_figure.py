@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
+from mlobs_client.analysis.response.polarization import linear_response
 from mlobs_client.errors import ConfigError
 from mlobs_client.results.curve import ESTIMATOR, NOTE, Curve
 from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.result import Points, Result
 from mlobs_client.studies.field_scan import Point, Scan
-from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 AXIS: Final = ("electric field", "V/angstrom")
 
@@ -27,9 +27,6 @@ ESTIMATORS: Final = {
     "MSD": "diffusion: centroids",
 }
 """Names of the averages over beads, by the first words of the names of quantities."""
-
-PER_SUSCEPTIBILITY: Final = VOLT_PER_ANGSTROM / (INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2)
-"""epsilon_0 in uC/cm^2 per V/angstrom."""
 
 DRAWN: Final = (
     "polarization",
@@ -120,15 +117,8 @@ def _linear_response(curve: Scan) -> Iterator[Points]:
     at_zero = next((one.polarization for one in curve.points if one.field == 0.0), None)
     if at_zero is None or curve.susceptibility is None:
         return
-    slope = curve.susceptibility * PER_SUSCEPTIBILITY
     line = tuple(
-        replace(
-            slope,
-            value=at_zero.value + slope.value * point.field,
-            error=slope.error * abs(point.field),
-            unit=at_zero.unit,
-        )
-        for point in curve.points
+        linear_response(at_zero, curve.susceptibility, point.field) for point in curve.points
     )
     note = "dashed: linear response,\nfluctuations at zero field"
     fields = np.array([point.field for point in curve.points])

@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import error_bars_calibration
 import error_bars_distributions
+import error_bars_responses
 import error_bars_reweighting
 import error_bars_spectra
 from error_bars import CASES, FEW, LIMITS, repeat
@@ -26,12 +27,20 @@ from error_bars import CASES, FEW, LIMITS, repeat
 ALL = {
     **CASES,
     **error_bars_spectra.SINGLE,
+    **error_bars_responses.CASES,
     **error_bars_distributions.CASES,
     **error_bars_calibration.CASES,
     **{f"reweighting, {name}": case for name, case in error_bars_reweighting.CASES.items()},
 }
 
-BELOW = ("6 states", "4 blocks", "diagram, 10 structures")
+BELOW = (
+    "6 states",
+    "4 blocks",
+    "field, 6 runs",
+    "6 pairs",
+    "diagram, 10 structures",
+    ", 5 structures",
+)
 """Cases of fewer than ten blocks or twenty samples, shown without limits: with five degrees of
 freedom of Student's t the squared pull of a right error is 1.35 on average, with three it has
 none."""
@@ -47,8 +56,10 @@ neighbouring blocks, which 1000 repetitions tell to 0.07 only; so is that of ske
 samples."""
 MORE: dict[str, int] = {
     "reweighting": 2000,
-    **dict.fromkeys(("kinetic temperature", "eps off", "susceptibility"), N_OF_BLOCKS),
-    **dict.fromkeys(("mode", "height", "density of a bin", "D over D"), N_OF_BLOCKS),
+    **dict.fromkeys(
+        ("kinetic temperature", "eps", "real", "imaginary", "susceptibility"), N_OF_BLOCKS
+    ),
+    **dict.fromkeys(("mode", "height", "density of a bin", "D over D", "g(r)"), N_OF_BLOCKS),
     "density of states, unequal": 3000,
 }
 """Few samples count near the limits of reweighting: there 400 have shown 0.78 for an error that is

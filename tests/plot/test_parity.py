@@ -23,7 +23,7 @@ def test_errors_and_points_are_those_that_were_given(tmp_path: Path) -> None:
     assert SHIFTED.rms_error == pytest.approx(0.5)
     found = Result("test", parities=(SHIFTED, TURNED))
     (axes,) = plot.draw(found).axes
-    assert axes.get_legend_handles_labels()[1] == ["x: 0.5", "y: 3.3"]
+    assert axes.get_legend_handles_labels()[1] == ["x: 0.50", "y: 3.3"]
     np.testing.assert_array_equal(axes.lines[0].get_data(), [REFERENCE, REFERENCE + 0.5])
     files = plot.write(found, tmp_path / "parity")
     rows = read_csv(next(file for file in files if file.suffix == ".csv"))
@@ -36,7 +36,7 @@ def test_errors_and_points_are_those_that_were_given(tmp_path: Path) -> None:
 def test_a_comparison_without_a_unit_and_a_label_shows_neither() -> None:
     (axes,) = plot.draw(Result("test", parities=(replace(SHIFTED, unit="1", label=""),))).axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("reference dipole", "prediction")
-    assert axes.get_legend_handles_labels()[1] == ["0.5"]
+    assert axes.get_legend_handles_labels()[1] == ["0.50"]
 
 
 def test_what_is_not_comparable_is_refused() -> None:

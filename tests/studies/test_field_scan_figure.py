@@ -85,9 +85,13 @@ def test_the_line_in_the_first_panel_is_the_linear_response(curves: list[Scan]) 
     line = linear_response(curves)
     assert curves[0].susceptibility is not None
     # epsilon_0 x 1 V/angstrom = 8.8541878e-12 x 1e10 C/m^2 = 8.8541878 uC/cm^2
-    for values, one in ((line.mean, curves[0].susceptibility.value),
-                        (line.error, curves[0].susceptibility.error)):  # fmt: skip
-        assert (values[2] - values[0]) / 0.3 == pytest.approx(8.8541878 * one)
+    slope = 8.8541878 * curves[0].susceptibility.value
+    assert (line.mean[2] - line.mean[0]) / 0.3 == pytest.approx(slope)
+    # it starts at the mean of a run, whose error it shares
+    (polarization, _) = of_quantity(against_field(curves), "polarization")
+    assert line.error[0] == polarization.error[0] > 0.0
+    of_slope = 0.3 * 8.8541878 * curves[0].susceptibility.error
+    assert line.error[2] == pytest.approx(np.hypot(line.error[0], of_slope))
     polarization = draw(against_field(curves), quantities=DRAWN).axes[0]
     drawn = [one for one in polarization.lines if one.get_linestyle() == "--"]
     np.testing.assert_array_equal(drawn[0].get_data(), [line.x, line.mean])

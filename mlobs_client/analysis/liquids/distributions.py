@@ -182,7 +182,11 @@ def histogram(
     width = float(edges[1] - edges[0])
     densities = [np.histogram(block, edges)[0] / (block.size * width) for block in blocks]
     per = "1" if unit == "1" else f"1/{unit}"
-    return _distribution(f"density of {name}", per, name, unit, edges, np.array(densities), reason)
+    rows = _rows(len(blocks), len(runs))
+    return Curve(
+        f"density of {name}", per, name, unit, _centres(edges), np.array(densities), rows=rows,
+        no_error=reason,
+    )  # fmt: skip
 
 
 def radial_distribution(
@@ -236,7 +240,10 @@ def radial_distribution(
     memory = [run[:, highest] for run in scaled]
     blocks, reason = independent_blocks(scaled, n_blocks, memory, interval)
     means = np.array([block.mean(axis=0) for block in blocks])
-    return _distribution("g(r)", "1", "distance", "angstrom", edges / ANGSTROM, means, reason)
+    return Curve(
+        "g(r)", "1", "distance", "angstrom", _centres(edges / ANGSTROM), means,
+        rows=_rows(len(blocks), len(runs)), no_error=reason,
+    )  # fmt: skip
 
 
 def _count_pairs(positions: Array, cells: Array, edges: Array) -> Array:
@@ -257,10 +264,10 @@ def _heights(cell: Array) -> Array:
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
-def _distribution(
-    quantity: str, unit: str, x_name: str, x_unit: str, edges: Array, blocks: Array, reason: str
-) -> Curve:
-    centres = np.asarray(0.5 * (edges[1:] + edges[:-1]))
-    return Curve(
-        quantity, unit, x_name, x_unit, centres, blocks, rows="blocks or runs", no_error=reason
-    )
+def _centres(edges: Array) -> Array:
+    return np.asarray(0.5 * (edges[1:] + edges[:-1]))
+
+
+def _rows(n_blocks: int, n_runs: int) -> str:
+    """Return the source of the scatter: whole runs, or blocks of them."""
+    return "runs" if n_blocks == n_runs else "blocks"

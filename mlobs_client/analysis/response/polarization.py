@@ -27,6 +27,9 @@ from mlobs_client.units import INVERSE_EPSILON_0, MICROCOULOMB_PER_CM2, VOLT_PER
 ON_LINE: Final = 1e-6
 """Largest distance of fields from one line, relative to the strongest field."""
 
+PER_SLOPE: Final = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
+"""1/epsilon_0: the susceptibility divided by the slope dP/dE in uC/cm^2 per V/angstrom."""
+
 
 @dataclass(frozen=True)
 class PolarizationCurve:
@@ -147,15 +150,13 @@ def polarization_against_field(
     )
     field = strength / VOLT_PER_ANGSTROM
     line = _fit_pairs(field, polarizations) if paired else _fit_free(field, estimates)
-    # chi = (1/epsilon_0) dP/dE, and 1/epsilon_0 = 4 pi in atomic units
-    per_slope = INVERSE_EPSILON_0 * MICROCOULOMB_PER_CM2 / VOLT_PER_ANGSTROM
     return PolarizationCurve(
         field=field,
         polarization=estimates,
         direction=direction,
         slope=line.slope,
         intercept=line.intercept,
-        susceptibility=replace(line.slope * per_slope, unit="1"),
+        susceptibility=replace(line.slope * PER_SLOPE, unit="1"),
         chi_squared=line.chi_squared,
         paired=paired,
     )
@@ -221,6 +222,29 @@ def susceptibility_from_fluctuations(
     scale = per_covariance(volume, temperature)
     along = [run @ direction for run in as_runs(dipoles, ("t", "3"), "dipoles")]
     return covariance([run[:, None] for run in along], interval).mean * scale
+
+
+def linear_response(at_zero: Estimate, susceptibility: Estimate, field: float) -> Estimate:
+    r"""Return the polarization in a field to first order, :math:`P(0) + \epsilon_0 \chi E`.
+
+    The error is that of both. For Gaussian fluctuations, their mean and their size are independent.
+
+    Args:
+        at_zero: polarization at zero field, uC/cm^2.
+        susceptibility: linear susceptibility, without a unit.
+        field: signed field, V/angstrom.
+
+    Returns:
+        The polarization, uC/cm^2; without an error if one of the two has none.
+    """
+    change = susceptibility * (field / PER_SLOPE)
+    found = replace(
+        change,
+        value=at_zero.value + change.value,
+        error=float(np.hypot(at_zero.error, change.error)),
+        unit=at_zero.unit,
+    )
+    return found.without_error(change.no_error or at_zero.no_error)
 
 
 def _polarizations(runs: Sequence[Array], direction: Array, volume: float) -> list[Array]:

@@ -117,6 +117,14 @@ def gaussians(tops: tuple[float, ...]) -> Curve:
     return Curve("density", "1/angstrom", "length", "angstrom", centers, blocks)
 
 
+def test_the_errors_of_a_distribution_are_named_after_blocks_or_whole_runs() -> None:
+    rng, edges = np.random.default_rng(2), np.linspace(-3.0, 3.0, 7)
+    of_one = histogram([rng.normal(size=400)], edges, N_BLOCKS)
+    of_three = histogram([np.cumsum(rng.normal(size=40)) for _ in range(3)], edges, N_BLOCKS)
+    assert of_one.error_from == "scatter of 5 blocks"
+    assert of_three.error_from == "scatter of 3 runs"
+
+
 def test_mode_and_height_of_a_gaussian_are_exact_between_two_bins() -> None:
     for top in (1.04, 1.05, 1.06):
         found = gaussians((top, top, top))

@@ -12,10 +12,12 @@ import pytest
 from mlobs_client.analysis.branches import average_beads, unwrap_dipole
 from mlobs_client.analysis.response.polarization import (
     along_one_line,
+    linear_response,
     polarization_against_field,
     susceptibility_from_fluctuations,
 )
 from mlobs_client.errors import RecordError
+from mlobs_client.results.estimate import Estimate
 from mlobs_client.units import MICROCOULOMB_PER_CM2, VOLT_PER_ANGSTROM
 
 Array = npt.NDArray[np.float64]
@@ -239,3 +241,14 @@ def test_changes_against_runs_without_a_field_take_three_pairs_for_an_error() ->
     assert found.susceptibility.value == pytest.approx(exact, abs=3 * found.susceptibility.error)
     assert found.susceptibility.error < 0.2 * exact
     assert (found.intercept.value, found.intercept.error) == (0.0, 0.0)
+
+
+def test_a_predicted_polarization_has_the_errors_of_its_start_and_of_its_slope() -> None:
+    start, response = Estimate(2.0, 0.3, "uC/cm^2", 50.0), Estimate(10.0, 1.0, "1", 50.0)
+    found = linear_response(start, response, -0.1)
+    # epsilon_0 is 8.8541878 uC/cm^2 per V/angstrom
+    assert found.value == pytest.approx(2.0 - 8.8541878)
+    assert found.error == pytest.approx(np.hypot(0.3, 0.88541878))
+    assert found.unit == "uC/cm^2"
+    assert linear_response(start.without_error("too short"), response, 0.1).no_error == "too short"
+    assert linear_response(start, response.without_error("few"), 0.1).no_error == "few"
