@@ -325,11 +325,11 @@ CASES: Final[dict[str, Case]] = {
     },
     **{
         f"eps off the diagonal, Debye, {n} tau": partial(_element_of_permittivity, n)
-        for n in (60, 100, 400)
+        for n in (100, 200, 400)
     },
     **{
         f"susceptibility along a line, {n} independent": partial(_susceptibility, n)
-        for n in (30, 50, 200)
+        for n in (50, 100, 200)
     },
     **{
         f"D, {way}, {n} samples, 10 blocks": partial(_langevin_liquid, n, way)

@@ -45,9 +45,10 @@ noisier; fluctuations that come in bursts exceed it."""
 
 OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
 
-FEWEST_OF_ONE: Final = 30
+FEWEST_OF_ONE: Final = 50
 """Number of independent samples below which single elements have no error: the variance of one
-component is more skewed than the mean of three, and two errors would contain 91 % of all cases."""
+component is more skewed than the mean of three, and with 30 samples the squared deviation from the
+true value would be 1.37 squared errors on average."""
 
 PER_FREEDOM: Final = 5.0
 """Independent samples for each degree of freedom of Bartlett's sum over lags, by random series."""

@@ -212,7 +212,7 @@ def susceptibility_from_fluctuations(
 
     Returns:
         The susceptibility without a unit, like :attr:`PolarizationCurve.susceptibility`. The
-        distribution of a single component is skewed, so fewer than 30 independent samples give no
+        distribution of a single component is skewed, so fewer than 50 independent samples give no
         error.
 
     Raises:
