@@ -120,8 +120,8 @@ def draw(
     def is_chosen(one: Curve | Points | Parity) -> bool:
         return quantities is None or one.quantity in quantities
 
-    chosen: Panel = list(filter(is_chosen, [*result.curves, *result.points]))
-    if parities := list(filter(is_chosen, result.parities)):
+    chosen: Panel = [one for one in (*result.curves, *result.points) if is_chosen(one)]
+    if parities := [one for one in result.parities if is_chosen(one)]:
         if chosen or marks or logarithmic or integers:
             raise ConfigError(
                 f"{result.title}: comparisons are drawn without curves, points, marks, a "
