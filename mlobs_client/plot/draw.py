@@ -120,7 +120,8 @@ def draw(
     def is_chosen(one: Curve | Points | Parity) -> bool:
         return quantities is None or one.quantity in quantities
 
-    chosen: Panel = [one for one in (*result.curves, *result.points) if is_chosen(one)]
+    drawable: Panel = [*result.curves, *result.points]
+    chosen = [one for one in drawable if is_chosen(one)]
     if parities := [one for one in result.parities if is_chosen(one)]:
         if chosen or marks or logarithmic or integers:
             raise ConfigError(
