@@ -64,7 +64,7 @@ SAME_VOLUME: Final = 0.01
 @click.option(
     "--currents", is_flag=True,
     help="Use Born charges times velocities in place of dipoles; the charges come from --observed "
-    "or from the extras BEC.",
+    "or from i-PI's BEC extras.",
 )  # fmt: skip
 def command(
     wanted: spectrum.SpectrumOptions,

@@ -2,8 +2,9 @@
 
 i-PI itself listens on unix sockets in a folder that only its owner can enter. So its protocol,
 which has no authentication, is not exposed to the network; the input needs no ports; and a client
-that is killed, or disconnected within a message, resets only its connection to the relay, which
-then closes the one to i-PI properly. (i-PI 3.3.1 waits forever after a connection has been reset.)
+that is killed, or disconnected in the middle of a message, resets only its connection to the relay,
+which then closes the one to i-PI properly. (i-PI 3.3.1 waits forever after a connection has been
+reset.)
 """
 
 from __future__ import annotations

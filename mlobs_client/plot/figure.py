@@ -214,7 +214,10 @@ def name_errors(what: str, found: Iterable[Estimate]) -> str:
 
 
 def explain_points(estimates: Sequence[Estimate]) -> list[Line2D]:
-    """Return legend entries for bars with the sources of errors, and for points without errors."""
+    """Return legend entries for error bars and for points without errors, if there are any.
+
+    The entry for error bars names the sources of the errors.
+    """
     lines = []
     if sure := [one for one in estimates if one.error > 0.0]:  # what is exact has no bar
         label = name_errors("bars: ±1 standard error", sure)

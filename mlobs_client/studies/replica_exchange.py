@@ -42,7 +42,8 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
 
     Raises:
         ConfigError: the prefix is that of a replica, whose temperature changes; no temperature is
-            given for replica exchange; or not exactly one of its temperatures is this one.
+            given for a run with replica exchange; or the given temperature matches none, or more
+            than one, of the temperatures of the run.
     """
     folder, name = prefix.parent, prefix.name
     if prefix.with_name(f"{name}.out").exists():

@@ -77,7 +77,7 @@ class PlainNetworks:
 
 
 class PlainModel:
-    """Networks of one architecture that map graphs to one quantity in atomic units (a ``Model``).
+    """Networks of one architecture that map graphs to one or several quantities (a ``Model``).
 
     Attributes:
         n_members: number of networks.
