@@ -1,7 +1,7 @@
 """Results: curves, points, numbers, tensors and comparisons, written and read exactly.
 
-A result is written to three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit,
-and ``STEM.csv`` is a table of the curves, points and comparisons for people and other programs.
+A result is written to three files: ``STEM.json`` and ``STEM.h5`` each hold all of it, to the last
+bit, and ``STEM.csv`` is a table for people and other programs; see :attr:`Result.columns`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNREADABLE: Final = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
     MlobsError,
 )  # fmt: skip
-"""What reading a damaged file, or one of another program, raises here and in h5py."""
+"""Errors that a damaged file, or a file of another program, raises when it is read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,9 +206,9 @@ class Result:
 
     @property
     def columns(self) -> dict[str, list[str | float]]:
-        """Columns of a table of curves, points and comparisons, or else of numbers.
+        """Columns of a table of the curves, points and comparisons, by their headers.
 
-        NaN stands for unknown values.
+        If there are none of these, the table holds the numbers. NaN stands for unknown values.
         """
         parts: list[Curve | Points | Parity] = [*self.curves, *self.points, *self.parities]
         rows = [row for part in parts for row in _rows(part)] or [
