@@ -42,7 +42,7 @@ def trace(
     n_edges: int,
     stacked: bool,
 ) -> Graphs:
-    """Trace a network for structures of this size.
+    """Trace a network for inputs of the size of ``geometry``.
 
     Args:
         network: one member.
