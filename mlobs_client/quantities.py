@@ -36,13 +36,13 @@ _SIZES: Final[dict[Per, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Derivative:
-    """The relation of a derivative, which is an observable, to the observable differentiated.
+    """The definition of an observable as a derivative of another one.
 
     Attributes:
         of: name of the observable differentiated, of the same model.
-        by: variable of the derivative: positions, whose axis of atoms is the first one after the
-            axis of members and whose Cartesian axis is the last; or strain, whose two axes are the
-            last.
+        by: variable of the derivative: positions, whose axis of atoms is the first one (after that
+            of the members, if any) and whose Cartesian axis is the last; or strain, whose two axes
+            are the last.
         sign: sign of the derivative, -1 for forces and virials.
     """
 

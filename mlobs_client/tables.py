@@ -21,7 +21,7 @@ BRANCHES: Final = frozenset({"int", "float", "str"})  # branches of unions of pl
 
 
 class Table(BaseModel):
-    """An immutable TOML table without unknown settings, NaN and infinity.
+    """An immutable TOML table without unknown settings, NaN or infinity.
 
     ``RENAMED`` maps old names of settings to new ones; using an old name is an error.
     """
