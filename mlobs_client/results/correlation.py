@@ -171,7 +171,7 @@ def longest_lag_needed(name: str, width: float, timestep: float, *, biased: bool
 def lag_for_line_width(
     name: str, width: float, timestep: float, n_samples: int | None = None
 ) -> int:
-    """Return the longest lag, in samples, that gives a sharp line this width.
+    """Return the lag, in samples, at which a window must end to give a sharp line this width.
 
     The triangle of a biased autocorrelation widens lines; a longer lag compensates for it.
 

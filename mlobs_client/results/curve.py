@@ -250,7 +250,7 @@ class Curve:
         return position.without_error(self.no_error)
 
     def member_peaks(self, low: float, high: float) -> Array:
-        """Return the position of the band for each member of the committee, see :meth:`peak`.
+        """Return the position of the band for each member of the committee; see :meth:`peak`.
 
         Args:
             low: lower end of the range, in ``x_unit``.

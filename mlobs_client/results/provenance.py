@@ -35,7 +35,7 @@ class Provenance:
 
     @classmethod
     def of(cls, inputs: Iterable[Path | str] = (), command: Sequence[str] = ()) -> Provenance:
-        """Look up versions, and hash the input files.
+        """Make the provenance of a result: look up versions, and hash the input files.
 
         Args:
             inputs: paths of the input files.

@@ -46,7 +46,7 @@ class Points:
         x_name: name of x, such as ``"field"``.
         x_unit: unit of x; ``"1"`` if it has none.
         x: shape ``(n,)``, in ``x_unit``.
-        y: n estimates, all of one unit.
+        y: n estimates, all in one unit.
         label: name in the legend of a figure.
         details: details of the analysis, for a reader.
         is_line: True if a figure joins the points by a line with a band.

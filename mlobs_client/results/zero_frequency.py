@@ -27,7 +27,7 @@ N_COARSE: Final = 50
 """Number of blocks whose means show relaxations that are slower than the window."""
 
 SLOWEST: Final = 0.97
-"""Upper limit of the correlation between neighbouring blocks; it then decays over 30 blocks."""
+"""Upper limit of the correlation between neighbouring blocks; at this limit it lasts 30 blocks."""
 
 TRUSTED: Final = 2.5
 """Factor applied to the number of relaxations of the slowest part, which is known only to within a
