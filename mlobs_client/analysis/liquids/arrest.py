@@ -41,7 +41,7 @@ class ArrestField:
     def last_liquid(self) -> float | None:
         """The strongest field below :attr:`first_arrested` at which diffusion is certain.
 
-        The unit is V/angstrom; None if there is none.
+        It is in V/angstrom; None if there is no such field.
         """
         arrested = self.first_arrested
         fields = [

@@ -24,8 +24,7 @@ LONGEST_BOND: Final = 1.5 * ANGSTROM
 """Longest distance of a hydrogen from the oxygen to which it belongs, bohr."""
 
 EMPTY: Final = 1e-3
-"""Lower limit of the bins near the highest one, as a fraction of it, so that they have logarithms.
-"""
+"""Lower limit of the bins near the highest one, as a fraction of it, since log(0) is infinite."""
 
 
 def mode(curve: Curve) -> Estimate:
@@ -52,7 +51,7 @@ def mode(curve: Curve) -> Estimate:
 
 
 def highest(curve: Curve) -> Estimate:
-    """Return the height of a distribution at its mode, see :func:`mode`.
+    """Return the height of a distribution at its mode; see :func:`mode`.
 
     Args:
         curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.

@@ -17,7 +17,7 @@ from mlobs_client.structure import Array
 
 @dataclass(frozen=True)
 class Orientation:
-    """Moments and distribution of cos(theta), theta being the angle of an axis to a direction.
+    """Moments and distribution of cos(theta), where theta is the angle of an axis to a direction.
 
     Attributes:
         first: P1, the mean of cos(theta): 0 without order, 1 if all axes are parallel to it.
@@ -32,7 +32,9 @@ class Orientation:
 
 
 def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
-    """Return the bisectors of molecules with two bonds; in water they are nearly along the dipoles.
+    """Return the bisectors of molecules with two bonds.
+
+    Those of water molecules are nearly parallel to the dipoles.
 
     Args:
         bonds: two bonds for each centre.

@@ -1,8 +1,8 @@
 r"""Estimate how much a quantity fluctuates along correlated runs, with errors of the variances.
 
 The mean is estimated from the same samples, which lowers the covariances at all lags by the
-variance of that mean, :math:`S_{ij}(0)/n`; it is added back. The errors are those of Gaussian
-fluctuations, such as those of a sum over many molecules (Bartlett's formula),
+variance of that mean, :math:`S_{ij}(0)/n`; it is added back. The errors follow from Bartlett's
+formula for Gaussian fluctuations, such as those of a sum over many molecules,
 
 .. math:: \mathrm{var}(c_{ij})
           = \frac{1}{n} \sum_k \left[C_{ii}(k)\, C_{jj}(k) + C_{ij}(k)^2\right],

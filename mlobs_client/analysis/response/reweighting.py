@@ -17,8 +17,8 @@ The effective number of ``n`` samples is that of Kish, :math:`(\sum w)^2 / \sum 
 statistical inefficiency. But if a run has missed the samples with large weights, its weights look
 uniform, and this number is too large. So the criterion is the effective number for Gaussian work,
 :math:`n e^{-\mathrm{var}(\ln w)}`, which does not depend on the tail. Averages from too few
-effective samples are refused; if the work has shorter tails than a Gaussian, such as that of a
-dipole with two states, so are some averages that would be right.
+effective samples are refused. If the work has shorter tails than a Gaussian, as for a dipole with
+two states, some averages that would be right are refused, too.
 """
 
 from __future__ import annotations
