@@ -1,7 +1,7 @@
 """Compare all derivatives of evaluators and terms with finite differences.
 
 :func:`check_evaluator`, :func:`check_term` and :func:`check_translations` work for any evaluator
-and term; they return a report that ``mlobs check`` prints and tests assert::
+and term; they return a report, which ``mlobs check`` prints and a test can check::
 
     report = check_evaluator(evaluator, structure)
     assert report.passed, str(report)
