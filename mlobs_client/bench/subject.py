@@ -29,7 +29,7 @@ class Subject:
     compile: bool
 
     def assemble(self, dtype: Precision, batch: int | None = None) -> ClientModels:
-        """Assemble the models of a client; if networks are compiled, then without delay.
+        """Assemble the models of a client; compilation, if requested, starts without delay.
 
         Raises:
             MlobsError: see :func:`mlobs_client.client.build.assemble`.
