@@ -182,11 +182,11 @@ def read_record(path: Path | str) -> dict[str, Any]:
 
 
 def load_member(path: Path | str) -> torch.nn.Module:
-    """Read a model that was trained in this folder.
+    """Read the model file of a member.
 
     Raises:
-        ModelError: training wrote another file, or the file is not trusted because another user
-            trained it.
+        ModelError: the file is not the one that training wrote, or is not trusted, for example
+            because another user trained it.
     """
     read_record(path)
     return load(path)
