@@ -1,6 +1,6 @@
 """The calibration card of committees: ``calibration.json`` beside their model files.
 
-A committee is identified by the sha256 of all its members, so that no other one is given its alpha.
+A committee is identified by the sha256 of all its members, so that its alpha is used for no other.
 Every quantity names the data that it was calibrated on, as these need not be in one file.
 """
 

@@ -52,7 +52,7 @@ def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Pat
 
 
 def can_run_code(path: Path) -> bool:
-    """Return True if a file may be one of torch, a pickle, or a numpy array of objects.
+    """Return True if a file may be a file of torch, a pickle, or a numpy array of objects.
 
     Loading such a file can run any code. It may be compressed; a file that cannot be read counts as
     dangerous.

@@ -95,7 +95,7 @@ def dipole(
     """Make a committee of dipole models.
 
     These are AtomicDipolesMACE, EnergyDipolesMACE and, for molecules, AtomicDielectricMACE, whose
-    learned charges add up to zero and are usable for non-periodic structures only, see
+    learned charges add up to zero and are usable for non-periodic structures only; see
     :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:

@@ -42,8 +42,8 @@ class AtomicNetwork(torch.nn.Module):
 
     Attributes:
         shape: shape of one contribution, which is that of the quantity, with two exceptions: energy
-            and dipole together have the shape ``(4,)``, and so have dipoles of networks with
-            learned charges, dipole and charge, the latter up to a constant.
+            and dipole together have the shape ``(4,)``, and so have dipole and charge for networks
+            with learned charges, whose charges are known up to a constant.
 
     Args:
         network: network of MACE; it is frozen.
