@@ -93,7 +93,7 @@ def draw(
     logarithmic: bool = False,
     integers: bool = False,
 ) -> Figure:
-    """Draw the curves and points of a result in a panel for each quantity, or its comparisons.
+    """Draw the comparisons of a result, or its curves and points in a panel for each quantity.
 
     Curves have bands for one standard error and for the spread of the committee, and are faint
     where they depend on the window. Points have bars, and are open if they have no error; those
