@@ -286,13 +286,16 @@ def _by_frame(data: Errors, values: Array) -> Array:
 
 
 def bootstrap_weights(n_frames: int, seed: int) -> Array:
-    """Return how often each bootstrap sample has each structure, shape ``(n_bootstrap, n_frames)``.
+    """Return how often each bootstrap sample contains each structure.
 
     Structures are drawn instead of atoms, because the errors within a structure are correlated.
 
     Args:
         n_frames: number of structures.
         seed: seed of the random numbers.
+
+    Returns:
+        Shape ``(n_bootstrap, n_frames)``.
     """
     random = np.random.default_rng(seed)
     drawn = random.multinomial(n_frames, np.full(n_frames, 1.0 / n_frames), size=N_BOOTSTRAP)
