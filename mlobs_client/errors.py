@@ -12,8 +12,8 @@
     ├── ProtocolError          a message violated the i-PI protocol
     │   ├── RemoteProtocolError   the message came from the other side
     │   └── LocalProtocolError    the message was ours
-    ├── RecordError            a record, a trajectory or an output file cannot be read or written
-    └── LaunchError            a process that we started failed
+    ├── RecordError            a record, a trajectory or an output file cannot be read or used
+    └── LaunchError            a process cannot be started, or one that we started failed
 
 A message says what is wrong, quotes the value, and says what would be right and where to change it.
 """
@@ -62,8 +62,8 @@ class LocalProtocolError(ProtocolError):
 
 
 class RecordError(MlobsError):
-    """A record, a trajectory or an output file cannot be read or written."""
+    """A record, a trajectory or an output file cannot be read, written or used for an analysis."""
 
 
 class LaunchError(MlobsError):
-    """A process that we started failed."""
+    """A process cannot be started, or one that we started failed."""

@@ -1,4 +1,7 @@
-"""Write JSON and CSV files atomically: an interrupted write leaves the previous file in place."""
+"""Read JSON files, write JSON and CSV files, and make data frames.
+
+Files are written atomically: an interrupted write leaves the previous file in place.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ def replacing(
     Args:
         path: path of the file.
         mode: permissions, minus those that the umask forbids.
-        writer: distinguishes processes that may write the same file at the same time.
+        writer: part of the name of the temporary file, to distinguish processes that may write the
+            same file at the same time.
         error: error to raise if the file cannot be written; its text names the file and the reason.
 
     Yields:

@@ -38,7 +38,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def lock(descriptor: int, path: Path) -> bool:
-    """Lock an open file like :func:`try_lock`; without locks, warn and return True."""
+    """Lock an open file like :func:`try_lock`; warn and return True if there are no locks."""
     try:
         return try_lock(descriptor)
     except OSError as error:

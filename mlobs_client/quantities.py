@@ -36,12 +36,13 @@ _SIZES: Final[dict[Per, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Derivative:
-    """The relation of an observable to another one of which it is the derivative.
+    """The definition of an observable as a derivative of another one.
 
     Attributes:
-        of: name of the other observable, of the same model.
-        by: variable of the derivative: positions, where the axis of atoms is the first after that
-            of members and the Cartesian axis is the last; or strain, which has the last two axes.
+        of: name of the observable differentiated, of the same model.
+        by: variable of the derivative: positions, whose axis of atoms is the first one (after that
+            of the members, if any) and whose Cartesian axis is the last; or strain, whose two axes
+            are the last.
         sign: sign of the derivative, -1 for forces and virials.
     """
 
@@ -68,10 +69,10 @@ class Quantity:
         label: default key in data sets; empty if the user has to give one.
         members: name of the row of committee members; empty if there is none.
         spread: name of the row of the standard deviation over members; for scalars only.
-        members_of: name of the quantity if this is the row of its members; the axis of the members
-            is the first one.
-        wire_order: our axes in the order of i-PI, which writes all but the last of them as one;
-            empty if it has our order.
+        members_of: name of the quantity if this is the row of its members, which are then counted
+            by the first axis.
+        wire_order: our axes in the order of i-PI, which merges all but the last of them into one;
+            empty if the order of i-PI is ours.
     """
 
     name: str
@@ -97,7 +98,7 @@ class Quantity:
 
     @property
     def large(self) -> bool:
-        """True if it is too large for text extras at every step."""
+        """True if its values are too large for text extras at every step."""
         return self.per != "structure"
 
     @property
@@ -107,7 +108,7 @@ class Quantity:
 
     @property
     def components(self) -> dict[str, int]:
-        """Index of each component of a flattened value, by name; symmetric ones occur once."""
+        """Index of each component of a flattened value, by name, without symmetric repetitions."""
         if not self.axes:
             return {self.name: 0}
         names = ("xyz" if size == 3 else map(str, range(size)) for size in self.axes)
@@ -118,7 +119,7 @@ class Quantity:
         }
 
     def to_wire(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a value with the axes of extras: rows and columns for a ``wire_order``.
+        """Return a value as extras have it: rows and columns if there is a ``wire_order``.
 
         Args:
             values: array of :attr:`shape`, Hartree atomic units.

@@ -137,7 +137,7 @@ def from_atoms(atoms: Atoms) -> tuple[Integers, Array, Array, tuple[bool, bool, 
 
 
 def fills_cell(positions: Array, cell: Array) -> bool:
-    """Return True if atoms are closer than ``VACUUM`` to their images along any lattice vector.
+    """Return True if atoms and their images are closer than ``VACUUM`` across any face of the cell.
 
     Args:
         positions: shape ``(n_atoms, 3)``, bohr.

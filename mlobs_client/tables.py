@@ -21,7 +21,7 @@ BRANCHES: Final = frozenset({"int", "float", "str"})  # branches of unions of pl
 
 
 class Table(BaseModel):
-    """An immutable TOML table without unknown settings and without NaN.
+    """An immutable TOML table without unknown settings, NaN or infinity.
 
     ``RENAMED`` maps old names of settings to new ones; using an old name is an error.
     """
@@ -46,7 +46,7 @@ def read_toml(path: Path, missing: str) -> dict[str, Any]:
 
     Args:
         path: path of the file.
-        missing: message, after the name of the file, if it does not exist.
+        missing: text that follows the name of the file in the error if the file does not exist.
 
     Raises:
         ConfigError: the file is missing or is not TOML.

@@ -109,7 +109,7 @@ def on_one_branch(series: Sequence[list[Array]], strength: Array, cell: Array) -
 
 
 def in_quanta(dipoles: Array, cell: Array) -> Array:
-    """Return the components along the lattice vectors, in quanta.
+    """Return the components of dipoles along the lattice vectors, in quanta.
 
     Args:
         dipoles: shape ``(..., 3)``, e bohr; for positions in bohr, the components are fractional

@@ -35,7 +35,7 @@ MEAN_OF_RATIOS_FROM: Final = 6
 """Smallest number of members for which the variance of the ratios is finite."""
 
 FRAMES_OF_RATIOS: Final = 40
-"""Minimum number of structures for the mean of ratios, whose large values are rare: of 20
+"""Minimum number of structures for the mean of ratios, whose large values are rare: for 20
 structures the squared deviation is 1.34 times the squared error on average."""
 
 FEWEST_FRAMES: Final = 5
@@ -47,7 +47,7 @@ N_BOOTSTRAP: Final = 2000
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of the mean of a committee and the deviations of its members from it.
+    """Errors of the mean of a committee, and deviations of its members from the mean.
 
     A row is an atom or a structure. Its components have equal weights, so that a rotation does not
     change the sum of their squares.
@@ -76,7 +76,7 @@ class Errors:
 
     @property
     def variances(self) -> Array:
-        """Variances (ddof=1), shape ``(n_rows, n_components)``, in the square of ``unit``."""
+        """Variances over members (ddof=1), shape ``(n_rows, n_components)``, ``unit`` squared."""
         return np.asarray((self.deviations**2).sum(axis=0) / (self.n_members - 1))
 
     @property
@@ -117,7 +117,7 @@ class Calibration:
         largest_spread: largest spread of a row, likewise.
         coverage: fractions of errors within one and within two calibrated spreads.
         rank_correlation: rank correlation (Spearman) of the errors and spreads of rows; None for
-            fewer than three rows, or if all are equal.
+            fewer than three rows, or if all errors or all spreads are equal.
     """
 
     alpha: float
@@ -149,7 +149,7 @@ class Calibration:
 
     @property
     def details(self) -> dict[str, str | float]:
-        """Everything that has no error, under names for a reader, in the unit of the errors."""
+        """Numbers without a standard error, by names for a reader, in the unit of the data."""
         within = zip(("one spread", "two spreads"), self.coverage, strict=True)
         return {
             "members": self.n_members,
@@ -286,13 +286,16 @@ def _by_frame(data: Errors, values: Array) -> Array:
 
 
 def bootstrap_weights(n_frames: int, seed: int) -> Array:
-    """Return how often each structure is drawn, shape ``(n_bootstrap, n_frames)``.
+    """Return how often each bootstrap sample contains each structure.
 
     Structures are drawn instead of atoms, because the errors within a structure are correlated.
 
     Args:
         n_frames: number of structures.
         seed: seed of the random numbers.
+
+    Returns:
+        Shape ``(n_bootstrap, n_frames)``.
     """
     random = np.random.default_rng(seed)
     drawn = random.multinomial(n_frames, np.full(n_frames, 1.0 / n_frames), size=N_BOOTSTRAP)
@@ -300,7 +303,7 @@ def bootstrap_weights(n_frames: int, seed: int) -> Array:
 
 
 def standard_error(resampled: Array, n_frames: int) -> float:
-    """Return the standard error of a bootstrap, corrected for the number of structures.
+    """Return the standard error from bootstrap samples, corrected for the number of structures.
 
     Args:
         resampled: the estimate from each bootstrap sample, shape ``(n_bootstrap,)``, any unit.

@@ -20,8 +20,8 @@ PRINTED: Final = 1e-5
 
 DIFFERENT: Final = 4.0
 """Smallest significant difference between two mean volumes, in standard errors. If runs are too
-short for errors, it is in widths of their fluctuations, as the mean of such a run is hardly more
-certain than one of its samples."""
+short for errors, the widths of their fluctuations replace the errors, as the mean of such a run is
+hardly more certain than one of its samples."""
 
 
 def common_volume(cells: Sequence[Array], names: Sequence[str]) -> float:

@@ -11,11 +11,11 @@ from mlobs_client.evaluate.evaluation import Precision
 PRECISIONS: Final[tuple[Precision, ...]] = ("float64", "float32")
 
 LARGEST: Final = 4
-"""Largest batch size, in units of the built-in estimate: larger batches do not fit into the caches
-of a CPU, and each size costs a compilation."""
+"""Largest batch size, in units of the one that a client would choose by itself: larger batches do
+not fit into the caches of a CPU, and each size costs a compilation."""
 
 TIE: Final = 1.03
-"""Ratio of times that is not significant: the next measurement may reverse it."""
+"""Largest ratio of times that is not significant: the next measurement may reverse their order."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def batch_sizes(beads: int, estimate: int) -> list[int]:
 
     Args:
         beads: structures of a step.
-        estimate: batch size that a client would choose by itself.
+        estimate: batch size that a client would choose by itself; sizes larger than
+            :data:`LARGEST` times this one are left out.
     """
     sizes = [beads]
     while sizes[-1] > 1:
@@ -91,7 +92,7 @@ def single_clients(beads: int, sizes: Iterable[int]) -> list[Case]:
 
 
 def divisions(case: Case, cores: int) -> list[Case]:
-    """Return a case with more threads and clients, as far as cores and structures allow.
+    """Return variants of a case with more threads or clients, as cores and structures allow.
 
     Several clients with several threads each are included only if they use all cores.
 

@@ -29,7 +29,7 @@ class Subject:
     compile: bool
 
     def assemble(self, dtype: Precision, batch: int | None = None) -> ClientModels:
-        """Build what a client consists of, with networks that are compiled without delay.
+        """Assemble the models of a client; compilation, if requested, starts without delay.
 
         Raises:
             MlobsError: see :func:`mlobs_client.client.build.assemble`.
@@ -57,7 +57,9 @@ class Survey:
 
 
 def survey(subject: Subject, beads: int) -> Survey:
-    """Evaluate the structure once in each precision, so that errors show up at once.
+    """Determine properties of the models by evaluating the structure once in each precision.
+
+    So errors in the files show up before the measurements.
 
     Args:
         subject: models and structure to be measured.

@@ -54,10 +54,10 @@ class AseEvaluator:
 
     @classmethod
     def from_import_path(cls, path: str, parameters: Mapping[str, Any]) -> Self:
-        """Make the calculator from its import path, as in a client file.
+        """Make the evaluator of a calculator that is named by its import path, as in a client file.
 
-        Its module is imported, which runs code; nothing is called before it is known to be a
-        calculator class.
+        The module is imported, which runs its code; after that, only a subclass of ASE's
+        calculators is called.
 
         Args:
             path: import path, for example ``"ase.calculators.lj.LennardJones"``.

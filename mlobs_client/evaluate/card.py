@@ -1,6 +1,6 @@
 """The calibration card of committees: ``calibration.json`` beside their model files.
 
-A committee is identified by the sha256 of all its members, so that no other one is given its alpha.
+A committee is identified by the sha256 of all its members, so that its alpha is used for no other.
 Every quantity names the data that it was calibrated on, as these need not be in one file.
 """
 
@@ -32,12 +32,12 @@ LIMITS: Final = (
 class CalibratedQuantity(Table):
     """One quantity of a committee.
 
-    ``formula`` gives ``alpha`` with its standard ``error``; from six members on, ``mean_of_ratios``
-    holds both from another formula. Spreads are std(ddof=1) over the members, not calibrated,
-    pooled over the components of an atom or structure, in ``unit``; those of whole structures are
-    scaled to ``n_atoms`` by the square root of the number of atoms. ``coverage`` holds the
-    fractions of the errors within one and two calibrated spreads, ``expected_coverage`` those
-    expected from Student's t.
+    ``formula`` gives ``alpha`` with its standard ``error``; for six or more members and 40 or more
+    structures, ``mean_of_ratios`` holds both from another formula. Spreads are std(ddof=1) over the
+    members, not calibrated, pooled over the components of an atom or structure, in ``unit``; those
+    of whole structures are scaled to ``n_atoms`` by the square root of the number of atoms.
+    ``coverage`` holds the fractions of the errors within one and two calibrated spreads,
+    ``expected_coverage`` those expected from Student's t.
     """
 
     alpha: float = Field(gt=0.0)
@@ -107,7 +107,7 @@ def write_card(models: Sequence[Path], quantities: Mapping[str, CalibratedQuanti
 
     Raises:
         ConfigError: the existing card is damaged.
-        ModelError: it cannot be written.
+        ModelError: the card cannot be written, or a model file cannot be read.
     """
     path = card_file(models)
     members = {model.name: digest(model) for model in models}
@@ -139,7 +139,8 @@ class Alpha:
         value: the factor.
         is_set: True if the client file sets it.
         card: calibration of the spread; None if it was not calibrated.
-        of: quantity of the card; that of forces serves for energies that were not calibrated.
+        of: quantity whose calibration is used; energies that were not calibrated use that of the
+            forces.
     """
 
     value: float

@@ -45,8 +45,8 @@ class Model(Protocol):
     Attributes:
         n_members: number of members.
         cutoff: cutoff of the neighbours, bohr.
-        species: atomic numbers that it was trained for.
-        device: device of its weights, in torch's terms.
+        species: atomic numbers that the models were trained for.
+        device: device of their weights, as torch names it.
     """
 
     n_members: int
@@ -162,8 +162,8 @@ class CommitteeEvaluation:
         """Return the gradient of ``sum_x cotangent_x . x`` of each structure, in one backward pass.
 
         Args:
-            cotangents: for each structure and observable, in its shape, atomic units; absent ones
-                are zero.
+            cotangents: for each structure, arrays in the shapes of the observables, by their names,
+                atomic units; absent ones are zero.
 
         Raises:
             MissingObservable: an observable has no derivative, or none was recorded.
@@ -280,8 +280,8 @@ class CommitteeEvaluator:
         skin: skin of neighbour lists, bohr, see
             :class:`mlobs_client.evaluate.graph.GraphBuilder`.
         max_edges: approximate number of edges of one batch, summed over all networks; by default,
-            so many on a CPU that more would not be faster, and as many on a GPU as will most
-            likely fit.
+            on a CPU, a number above which larger batches are not faster, and on a GPU, as many as
+            most likely fit into its memory.
         batch: largest number of structures in a batch, in place of ``max_edges``.
 
     Raises:
@@ -362,7 +362,7 @@ class CommitteeEvaluator:
         """Refuse species that a committee was not trained for.
 
         Raises:
-            EvaluationError: there is one; the error names it and the committee.
+            EvaluationError: there is such a species; the error names it and the committee.
         """
         key = structure.numbers.tobytes()
         if key in self._accepted:

@@ -42,7 +42,7 @@ class Edges(NamedTuple):
     starts: tuple[int, ...]
 
     def within(self, cutoff: float) -> Edges:
-        """Return the edges within a smaller cutoff (bohr); differentiable."""
+        """Return the edges within a smaller cutoff (bohr); gradients pass through their vectors."""
         inside = (self.vectors.detach().square().sum(1) < cutoff**2).nonzero().squeeze(1)
         starts = torch.tensor(self.starts, device=inside.device)
         new_starts = tuple(torch.searchsorted(inside, starts).tolist())
@@ -98,7 +98,10 @@ class Graph:
         return self._edges.starts
 
     def within(self, cutoff: float) -> Graph:
-        """Return the same atoms with the edges of a smaller cutoff (bohr); differentiable."""
+        """Return the same atoms with the edges within a smaller cutoff (bohr).
+
+        Gradients pass through to the vectors of this graph.
+        """
         if cutoff == self.cutoff:
             return self
         find = partial(self._edges.within, cutoff)

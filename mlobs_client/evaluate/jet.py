@@ -50,7 +50,7 @@ def tabulate(jets: Sequence[Mapping[str, Jet]], wanted: frozenset[str]) -> Tabul
 
 
 class JetEvaluator(ABC):
-    """An evaluator that gives all its observables, one structure after the other."""
+    """An evaluator that computes all its observables together, one structure after the other."""
 
     def __call__(
         self, structures: Sequence[Structure], wanted: frozenset[str], *, derivatives: bool = True

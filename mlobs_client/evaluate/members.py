@@ -111,7 +111,7 @@ class Mean:
         self._of_each = of_each
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return the same share for every member."""
+        """Return an equal share of the weights for every member."""
         shape = self._of_each.values.shape
         if shape[1] == 1:
             return self._of_each.on_members(weights.unsqueeze(1))
@@ -144,7 +144,7 @@ class CalibratedMembers:
         self.values = spread_out(of_each.values, alpha, dim=1)
 
     def on_members(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return weights that are scaled like the values, because the map is symmetric."""
+        """Return weights that are scaled like the values, because the scaling is symmetric."""
         return self._of_each.on_members(spread_out(weights, self._alpha, dim=1))
 
     def pull_back(self, weights: torch.Tensor) -> Derivative:

@@ -20,7 +20,10 @@ _TENSOR: Final = re.compile(r"[^/]*/data/\d+")
 
 
 def describe_file(path: Path, sha256: str) -> str:
-    """Describe a file of torch in one line: its size, sha256, names, and what loading would use.
+    """Describe a file of torch in one line.
+
+    The line gives its size, its sha256, the names in it, and the functions and classes that loading
+    it would use.
 
     Args:
         path: path of any file; the line says if it is not an archive.

@@ -152,7 +152,7 @@ def _refusal(unknown: Mapping[Path, str]) -> ModelError:
 
 @contextlib.contextmanager
 def quiet_third_parties() -> Iterator[None]:
-    """Silence MACE, e3nn and torch while they are imported, read from files or written to them.
+    """Silence MACE, e3nn and torch while they are imported, or networks are read or written.
 
     MACE prints that cuequivariance is absent; e3nn reads its constants in an outdated way; torch
     deprecates TorchScript, on which e3nn is based.

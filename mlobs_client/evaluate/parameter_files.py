@@ -52,9 +52,10 @@ def that_can_run_code(parameters: object, folder: Path = Path()) -> Iterator[Pat
 
 
 def can_run_code(path: Path) -> bool:
-    """Return True for files like those of torch, numpy or pickle: loading them can run any code.
+    """Return True if a file may be a file of torch, a pickle, or a numpy array of objects.
 
-    The file may be compressed. A file that cannot be read counts as dangerous.
+    Loading such a file can run any code. It may be compressed; a file that cannot be read counts as
+    dangerous.
     """
     try:
         if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):  # torch reads both

@@ -3,8 +3,8 @@
 ``labels`` reads labelled structures, ``branches`` moves dipoles by quanta, and ``bond_charges``
 makes the first prediction that determines their branches. ``networks``, ``batches``, ``objective``
 and ``fit`` train one member, ``training`` trains a committee and continues after a kill, ``files``
-writes it atomically, and ``accuracy`` compares it with labels. All numbers are in the units of
-model files: e, angstrom, eV.
+writes networks atomically, and ``accuracy`` compares them with labels. All numbers are in the units
+of model files: e, angstrom, eV.
 """
 
 import lazy_loader

@@ -40,7 +40,8 @@ class Compared:
         name: name of the quantity; energies are per atom.
         reference: labels, shape ``(n_rows, n_components)``, in ``unit``; dipoles without their
             integer part, on the branch nearest to the mean of the committee.
-        members: predictions, shape ``(n_members, n_rows, n_components)``, in ``unit``.
+        members: predictions, shape ``(n_members, n_rows, n_components)``, in ``unit``; for Born
+            charges, only the mean over the members, as if it were one member.
         classes: class of each row: the composition of its structure, or its species.
         parts: for tensors, the result of :func:`mlobs_client.learn.tensor_parts.tensor_parts`.
     """

@@ -89,12 +89,15 @@ class FirstPrediction(NamedTuple):
 
 
 def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -> Array:
-    """Return the sums over pairs, shape ``(3, n_features)``, angstrom.
+    """Return the sums over pairs of atoms that are multiplied by charges in the dipole.
 
     Args:
         structure: the structure.
         species: atomic numbers of all structures.
         cutoff: cutoff, angstrom.
+
+    Returns:
+        Shape ``(3, n_features)``, angstrom.
     """
     pairs = Pairs.of(structure, cutoff)
     values, _ = radial_functions(pairs.lengths, cutoff * np.array(REACHES))
@@ -103,7 +106,7 @@ def pair_features(structure: Structure, species: Sequence[int], cutoff: float) -
 
 
 def pair_slopes(structure: Structure, species: Sequence[int], cutoff: float) -> Array:
-    """Return derivatives ``[I, i, j, feature]`` of the sums over pairs with respect to R_Ij.
+    """Return derivatives ``[I, i, j, feature]`` of :func:`pair_features` with respect to R_Ij.
 
     Args:
         structure: the structure.

@@ -66,8 +66,8 @@ def calibrate_client(
         Calibrations by quantity; quantities that cannot be calibrated are left out with a warning.
 
     Raises:
-        ConfigError: no committee has labels, a committee has two members, it was trained on
-            these data, or nothing can be calibrated.
+        ConfigError: no committee has labels, a committee has fewer than three members or was
+            trained on these data, or nothing can be calibrated.
     """
     models = _models(config, folder, labels)
     for paths in models.values():

@@ -41,7 +41,8 @@ def committee_errors(
 ) -> dict[str, Errors]:
     """Evaluate committees on labelled structures.
 
-    Extensive quantities are scaled to the mean number of atoms by the square root of the ratio.
+    Errors of extensive quantities are scaled to the mean number of atoms by the square root of the
+    ratio of the numbers of atoms.
 
     Args:
         evaluators: evaluators of a client whose alphas are all 1.

@@ -84,7 +84,7 @@ class DataSet:
 
     @property
     def unsure(self) -> list[int]:
-        """File indices of structures whose branch the other structures do not determine."""
+        """Indices, in the file, of structures whose branch the other ones do not determine."""
         places = [] if self.first is None else [self.rest[s] for s in self.first.unsure]
         return [self.labelled[s].index for s in places]
 

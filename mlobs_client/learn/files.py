@@ -1,4 +1,4 @@
-"""Write torch files as a whole, so that an interrupted write leaves the previous file."""
+"""Write torch files as a whole, so that an interrupted write leaves the previous file in place."""
 
 from __future__ import annotations
 

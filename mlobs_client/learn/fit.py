@@ -108,7 +108,7 @@ class Fit:
         self._checks: list[Check] = []
 
     def run(self, report: ReportStep) -> list[Check]:
-        """Train to the end.
+        """Train to the end, and return the results of all validations.
 
         Raises:
             ModelError: the checkpoint cannot be read or written, or the error is not finite.

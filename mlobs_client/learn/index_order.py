@@ -19,8 +19,8 @@ from mlobs_client.learn.vector_features import count_features, vector_features
 from mlobs_client.structure import Array, Integers, Structure
 
 DECIDES: Final = 0.2
-"""Smallest correlation of antisymmetric parts that decides; models of water and of oxides reach 0.5
-to 0.99."""
+"""Smallest correlation of antisymmetric parts that determines the order; models of water and of
+oxides reach 0.5 to 0.99."""
 
 EXPLAINED: Final = 0.8
 """Smallest explained fraction of the squared symmetric parts of atoms that were not fitted."""
@@ -39,7 +39,7 @@ RIDGE: Final = 1e-4
 
 @dataclass(frozen=True)
 class IndexOrder:
-    """The order of the indices according to antisymmetric parts.
+    """The order of the indices of Born charges, as their antisymmetric parts show it.
 
     Attributes:
         correlation: correlation between labels and model; NaN without a model.

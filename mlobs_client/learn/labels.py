@@ -34,7 +34,7 @@ class Label:
     Attributes:
         key: name in the comment line or, for labels of atoms, of a column.
         unit: unit of the numbers, in e, angstrom and eV.
-        transposed: Born charges are [j, i] = d dipole_i / d R_j in the file.
+        transposed: True if Born charges are [j, i] = d dipole_i / d R_j in the file.
     """
 
     key: str
@@ -96,8 +96,8 @@ def read_labelled(
             their own.
 
     Raises:
-        ConfigError: the file cannot be read, a label is missing or has another shape, or
-            oxidation numbers are missing, not integers, or do not add up to zero.
+        ConfigError: the file cannot be read, a label is missing or has a wrong shape, or oxidation
+            numbers are missing, are not integers, or do not add up to zero.
     """
     path = Path(path)
     frames = list(iterate_atoms(path))

@@ -123,7 +123,7 @@ KINDS: Final[dict[str, Kind]] = {
         0.01, 5000,
     ),
 }  # fmt: skip
-"""Kinds by name; the names of model files begin with it."""
+"""Kinds by name; the name of a model file begins with the name of its kind."""
 
 
 def build(

@@ -160,7 +160,10 @@ def member_file(folder: Path | str, kind: str, member: int) -> Path:
 
 
 def read_record(path: Path | str) -> dict[str, Any]:
-    """Return the record of the training of a member; empty if it is not done.
+    """Return the record of the training of a member, which is empty until the member is done.
+
+    Args:
+        path: model file of the member.
 
     Raises:
         ModelError: the model file has changed since it was written.
@@ -179,10 +182,11 @@ def read_record(path: Path | str) -> dict[str, Any]:
 
 
 def load_member(path: Path | str) -> torch.nn.Module:
-    """Read a model that training wrote here.
+    """Read the model file of a member.
 
     Raises:
-        ModelError: it is another file, or training wrote it for another user and it is not trusted.
+        ModelError: the file is not the one that training wrote, or is not trusted, for example
+            because another user trained it.
     """
     read_record(path)
     return load(path)

@@ -93,12 +93,13 @@ def draw(
     logarithmic: bool = False,
     integers: bool = False,
 ) -> Figure:
-    """Draw the curves and points of a result, one panel for each quantity, or its comparisons.
+    """Draw the comparisons of a result, or its curves and points in a panel for each quantity.
 
     Curves have bands for one standard error and for the spread of the committee, and are faint
-    where they depend on the window. Points have bars, and are open if they have no error; some are
-    joined by a dashed line with a band instead. The same label has the same colour in all panels.
-    Predictions are drawn against references, with the root mean square error of each label.
+    where they depend on the window. Points have bars, and are open if they have no error; those
+    with ``is_line`` are drawn as a dashed line with a band. The same label has the same colour in
+    all panels. A comparison is drawn as predictions against references, with the root mean square
+    error of each label.
 
     Args:
         result: a result with curves or points, or with comparisons of one quantity.

@@ -155,7 +155,7 @@ def pretty(unit: str) -> str:
 
 
 def with_error(estimate: Estimate) -> str:
-    """Return value ± error without the unit; the value with a note if there is no error."""
+    """Return value ± error without the unit, or the value and a note if there is no error."""
     return estimate.text.replace("-", "−") + (" (no error)" if estimate.no_error else "")
 
 

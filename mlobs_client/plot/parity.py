@@ -18,7 +18,7 @@ def draw_parities(parities: Sequence[Parity]) -> Figure:
         parities: comparisons of one quantity, one for each component or species.
 
     Raises:
-        ConfigError: they have several quantities or units.
+        ConfigError: the comparisons are of several quantities or units.
     """
     names = {(one.quantity, one.unit) for one in parities}
     if len(names) > 1:

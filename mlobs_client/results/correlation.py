@@ -92,7 +92,7 @@ def lag_window(name: str, max_lag: int) -> Array:
         The weights, shape ``(max_lag + 1,)``, 1 at lag 0.
 
     Raises:
-        ConfigError: the name is unknown, or there is no lag.
+        ConfigError: the name is unknown, or ``max_lag`` is less than 1.
     """
     if name not in WINDOWS:
         raise ConfigError(f"window = {name!r}: unknown; use one of {', '.join(WINDOWS)}")
@@ -135,7 +135,7 @@ def effective_window(name: str, max_lag: int, n_samples: int | None = None) -> A
         The weights, shape ``(max_lag + 1,)``, 1 at lag 0.
 
     Raises:
-        ConfigError: the name is unknown, or there is no lag.
+        ConfigError: the name is unknown, or ``max_lag`` is less than 1.
     """
     window = lag_window(name, max_lag)
     return window if n_samples is None else window * (1.0 - np.arange(max_lag + 1) / n_samples)
@@ -171,7 +171,7 @@ def longest_lag_needed(name: str, width: float, timestep: float, *, biased: bool
 def lag_for_line_width(
     name: str, width: float, timestep: float, n_samples: int | None = None
 ) -> int:
-    """Return the longest lag, in samples, that gives a sharp line this width.
+    """Return the lag, in samples, at which a window must end to give a sharp line this width.
 
     The triangle of a biased autocorrelation widens lines; a longer lag compensates for it.
 

@@ -57,8 +57,8 @@ class Curve:
         label: label in the legend of a figure, such as ``"classical"``.
 
     Raises:
-        RecordError: shapes do not match, x does not increase, or there is one row of blocks
-            without a reason in ``no_error``.
+        RecordError: shapes do not match, x does not increase, or there are fewer than two rows of
+            blocks and no reason in ``no_error``.
 
     Example:
         A band near 1650 cm^-1, at slightly different positions in four blocks::
@@ -160,7 +160,7 @@ class Curve:
         It is the larger of two shifts: the shift to a window twice as long, averaged over one
         resolution (single points of a longer window are noisy), and a third of the shift from a
         window half as long (the bias falls with the square of the length). It is None without
-        other windows.
+        other windows or without a resolution.
         """
         if self.other_windows is None or self.resolution is None or len(self.x) < 2:
             return None
@@ -241,7 +241,7 @@ class Curve:
 
         Raises:
             ConfigError: the range has fewer than three points.
-            RecordError: there is no maximum inside the range.
+            RecordError: there is no maximum inside the range, or there is more than one band.
         """
         part = self._above_zero(low, high)
         upper = part._upper_half(part.mean)
@@ -250,7 +250,7 @@ class Curve:
         return position.without_error(self.no_error)
 
     def member_peaks(self, low: float, high: float) -> Array:
-        """Return the position of the band for each member of the committee, see :meth:`peak`.
+        """Return the position of the band for each member of the committee; see :meth:`peak`.
 
         Args:
             low: lower end of the range, in ``x_unit``.
@@ -262,7 +262,7 @@ class Curve:
         Raises:
             MissingObservable: the curve has no members.
             ConfigError: the range has fewer than three points.
-            RecordError: there is no maximum inside the range.
+            RecordError: there is no maximum inside the range, or there is more than one band.
         """
         part = self._above_zero(low, high)
         if part.members is None:

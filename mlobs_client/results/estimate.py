@@ -54,7 +54,7 @@ class Estimate:
         return replace(self, error=np.nan, no_error=reason) if reason else self
 
     def as_json(self) -> dict[str, float | str | None]:
-        """Return all numbers for JSON: the error with its source, or null with the reason."""
+        """Return a mapping for JSON, with the error and its source, or with null and the reason."""
         content: dict[str, float | str | None] = {
             "value": self.value,
             "error": None if self.no_error else self.error,
@@ -115,7 +115,7 @@ def student(freedom: float) -> float:
 def too_few(
     n_independent: float, n_samples: int, interval: float | None = None, least: float = FEWEST
 ) -> str:
-    """Return why a correlated series has no error; empty if it has one.
+    """Return the reason why a correlated series has no error, or an empty string if it has one.
 
     Args:
         n_independent: number of independent samples.

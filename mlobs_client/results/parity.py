@@ -24,7 +24,7 @@ class Parity:
         details: details of the predictions, for a reader.
 
     Raises:
-        RecordError: there are no values, or their numbers differ.
+        RecordError: there are no values, or not as many predictions as references.
     """
 
     quantity: str

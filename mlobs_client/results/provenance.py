@@ -16,7 +16,7 @@ from mlobs_client.errors import RecordError
 VERSIONS: Final = ("mlobs", "ipi", "numpy", "scipy")
 """Packages whose versions a result names."""
 OF_NETWORKS: Final = {"torch": "torch", "mace": "mace-torch"}
-"""Packages whose versions a result names if their modules were loaded, by these modules."""
+"""Packages whose versions a result names only if they were loaded, by the name of the module."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Provenance:
 
     @classmethod
     def of(cls, inputs: Iterable[Path | str] = (), command: Sequence[str] = ()) -> Provenance:
-        """Look up versions, and hash the input files.
+        """Make the provenance of a result: look up versions, and hash the input files.
 
         Args:
             inputs: paths of the input files.

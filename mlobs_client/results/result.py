@@ -1,7 +1,7 @@
 """Results: curves, points, numbers, tensors and comparisons, written and read exactly.
 
-A result is written to three files: ``STEM.json`` and ``STEM.h5`` hold all of it, to the last bit,
-and ``STEM.csv`` is a table of the curves, points and comparisons for people and other programs.
+A result is written to three files: ``STEM.json`` and ``STEM.h5`` each hold all of it, to the last
+bit, and ``STEM.csv`` is a table for people and other programs; see :attr:`Result.columns`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Points:
         x_name: name of x, such as ``"field"``.
         x_unit: unit of x; ``"1"`` if it has none.
         x: shape ``(n,)``, in ``x_unit``.
-        y: n estimates, all of one unit.
+        y: n estimates, all in one unit.
         label: name in the legend of a figure.
         details: details of the analysis, for a reader.
         is_line: True if a figure joins the points by a line with a band.
@@ -206,9 +206,9 @@ class Result:
 
     @property
     def columns(self) -> dict[str, list[str | float]]:
-        """Columns of a table of curves, points and comparisons, or else of numbers.
+        """Columns of a table of the curves, points and comparisons, by their headers.
 
-        NaN stands for unknown values.
+        If there are none of these, the table holds the numbers. NaN stands for unknown values.
         """
         parts: list[Curve | Points | Parity] = [*self.curves, *self.points, *self.parities]
         rows = [row for part in parts for row in _rows(part)] or [

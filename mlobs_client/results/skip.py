@@ -12,7 +12,7 @@ from mlobs_client.structure import Array
 from mlobs_client.units import PICOSECOND
 
 SAME_TIME: Final = 1e-3
-"""Rounding error of the times in a file, in times between samples."""
+"""Rounding error of the times in a file, as a fraction of the time between samples."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Skip:
     def count(self, n_samples: int, times: Callable[[], Array]) -> int:
         """Return the number of samples that are left out.
 
-        A sample at the end of the time is not left out. Fractions of a sample are rounded to the
-        nearest number, because 29 % of 100 samples are 28.999999999999996 in floating point.
+        A sample exactly at the end of the skipped time is kept. Fractions of a sample are rounded
+        to the nearest number, because 29 % of 100 samples are 28.999999999999996 in floating point.
 
         Args:
             n_samples: number of samples of the run.

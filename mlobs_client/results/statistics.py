@@ -67,7 +67,7 @@ def mean(
         interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
-        RecordError: there are fewer than 4 samples, or numbers are not finite.
+        RecordError: a series has fewer than 4 samples, or numbers are not finite.
 
     Example:
         A series with a correlation time of about ten samples::
@@ -142,7 +142,7 @@ def widen_skewed(mean: Estimate) -> Estimate:
 
 
 def too_short(runs: Sequence[Array], length: int, interval: float | None = None) -> str:
-    """Return why blocks are not independent; empty if they are.
+    """Return the reason why blocks are not independent, or an empty string if they are.
 
     Args:
         runs: samples of each run, shape ``(t, ...)``, any unit; the slowest component decides.
@@ -176,7 +176,7 @@ def independent_blocks(
         interval: time between samples, ps; None to give lengths in samples.
 
     Returns:
-        The blocks, and the reason why they give no errors; empty if they do.
+        The blocks, and the reason why they give no errors, which is empty if they do.
     """
     blocks = split_blocks(runs, n_blocks)
     reason = too_short(memory, len(blocks[0]), interval)

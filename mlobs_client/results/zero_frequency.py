@@ -27,7 +27,7 @@ N_COARSE: Final = 50
 """Number of blocks whose means show relaxations that are slower than the window."""
 
 SLOWEST: Final = 0.97
-"""Upper limit of the correlation between neighbouring blocks, at which 30 blocks count as one."""
+"""Upper limit of the correlation between neighbouring blocks; at this limit it lasts 30 blocks."""
 
 TRUSTED: Final = 2.5
 """Factor applied to the number of relaxations of the slowest part, which is known only to within a
@@ -60,7 +60,7 @@ def zero_frequency_density(series: Array | Sequence[Array], n_fitted: int = 1) -
         The density, in the square of the unit of the series; zero for a constant series.
 
     Raises:
-        RecordError: there are fewer than 4 samples, or numbers are not finite.
+        RecordError: a series has fewer than 4 samples, or numbers are not finite.
     """
     unchecked = [series] if isinstance(series, np.ndarray) and series.ndim < 2 else list(series)
     runs = [check_series(run, "series", least=4) for run in unchecked]

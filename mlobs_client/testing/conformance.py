@@ -1,7 +1,7 @@
 """Compare all derivatives of evaluators and terms with finite differences.
 
 :func:`check_evaluator`, :func:`check_term` and :func:`check_translations` work for any evaluator
-and term; they return a report that ``mlobs check`` prints and tests assert::
+and term; they return a report, which ``mlobs check`` prints and a test can check::
 
     report = check_evaluator(evaluator, structure)
     assert report.passed, str(report)
@@ -92,10 +92,10 @@ def check_evaluator(
 ) -> Report:
     """Compare every derivative of an evaluator with finite differences of its observables.
 
-    For each observable x with a derivative, a random cotangent w is pulled back and compared with
-    differences of w.x with respect to positions and, if there is a strain derivative, with respect
-    to strain. Observables that are derivatives of another observable, such as Born charges, are
-    compared with differences of the latter.
+    For each observable x with a derivative, a random cotangent w is pulled back, and the gradient
+    is compared with differences of w.x with respect to positions and, if there is a strain
+    derivative, with respect to strain. Observables that are derivatives of another observable, such
+    as Born charges, are compared with differences of the latter.
 
     Args:
         evaluator: evaluator to check.
@@ -149,17 +149,17 @@ def check_term(
     n_sampled: int | None = None,
     seed: int = 0,
 ) -> Report:
-    """Compare forces, virial and cotangents of a term with finite differences of its energy.
+    """Compare forces, virial and cotangents of a term with finite differences of the energy.
 
-    Forces are those of the evaluators and the term together, as in a run.
+    Forces and virial are those of the evaluators and the term together, as in a run.
 
     Args:
         term: term to check.
         evaluators: evaluators that give the observables of the term.
         structure: structure at which derivatives are compared; it should not be symmetric, as
             symmetry hides errors.
-        step: step of positions, bohr; the step of strain is a tenth of this number, and that of
-            observables is this number relative to their largest element.
+        step: step of positions, bohr; the step of strain is a tenth of this number, and the step
+            of an observable is this number times its largest element, or times 1 if that is larger.
         tolerance: acceptable error relative to the largest element, in addition to rounding.
         n_sampled: number of random atoms whose forces are compared; None for all.
         seed: seed of the sample.

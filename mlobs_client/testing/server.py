@@ -260,6 +260,8 @@ def init(request_id: int, parameters: str = "", batch_size: int = 1) -> bytes:
 def posdata(cells: Array, positions: Array) -> bytes:
     """Encode POSDATA: h, ih, n, q for one structure; n, [h, ih], q for a batch.
 
+    h is the cell, ih its inverse, n the number of atoms, and q their positions.
+
     Args:
         cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
         positions: shape ``(n_structures, n_atoms, 3)``, bohr.

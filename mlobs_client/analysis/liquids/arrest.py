@@ -39,7 +39,10 @@ class ArrestField:
 
     @property
     def last_liquid(self) -> float | None:
-        """The strongest field at which diffusion is certain, V/angstrom; None if there is none."""
+        """The strongest field below :attr:`first_arrested` at which diffusion is certain.
+
+        It is in V/angstrom; None if there is no such field.
+        """
         arrested = self.first_arrested
         fields = [
             strength

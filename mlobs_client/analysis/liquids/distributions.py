@@ -24,15 +24,16 @@ LONGEST_BOND: Final = 1.5 * ANGSTROM
 """Longest distance of a hydrogen from the oxygen to which it belongs, bohr."""
 
 EMPTY: Final = 1e-3
-"""Fraction of the highest bin that an empty bin near it counts as, for its logarithm."""
+"""Lower limit of the bins near the highest one, as a fraction of it, since log(0) is infinite."""
 
 
 def mode(curve: Curve) -> Estimate:
     """Return the mode of a distribution, with its statistical error.
 
-    It is the vertex of a parabola through the logarithms of the highest bin and two bins on either
-    side, weighted by the numbers of samples; it is exact for a Gaussian. Blocks are left out with
-    the same bins, so that it is a smooth function of them even if two bins are equally high.
+    It is the vertex of a parabola fitted to the logarithms of the highest bin and of two bins on
+    either side, weighted by the numbers of samples; it is exact for a Gaussian. The jackknife uses
+    the same bins whichever block it leaves out, so that the mode is a smooth function of the blocks
+    even if two bins are equally high.
 
     Args:
         curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
@@ -50,7 +51,7 @@ def mode(curve: Curve) -> Estimate:
 
 
 def highest(curve: Curve) -> Estimate:
-    """Return the height of a distribution at its mode, see :func:`mode`.
+    """Return the height of a distribution at its mode; see :func:`mode`.
 
     Args:
         curve: a distribution, as :func:`histogram` and :func:`radial_distribution` return it.
@@ -125,8 +126,8 @@ def find_bonds(structure: Structure, center: int = 8, neighbour: int = 1) -> Bon
         neighbour: atomic number of the atoms with one bond each, such as hydrogen.
 
     Raises:
-        RecordError: there are no such atoms, or one is farther than :data:`LONGEST_BOND` from all
-            centres.
+        RecordError: there are no atoms with the number ``neighbour``, or one of them is farther
+            than :data:`LONGEST_BOND` from all centres.
     """
     i, j, distances, images = matscipy.neighbours.neighbour_list(
         "ijdS",
@@ -217,8 +218,7 @@ def radial_distribution(
         g(r) without a unit, over distances in angstrom.
 
     Raises:
-        RecordError: there are fewer than two atoms, or too few samples, or the cell is smaller than
-            two bins.
+        RecordError: there are fewer than two atoms, too few samples or fewer than two bins.
     """
     n_atoms = runs[0].shape[2]
     if n_atoms < 2:

@@ -17,12 +17,12 @@ from mlobs_client.structure import Array
 
 @dataclass(frozen=True)
 class Orientation:
-    """Moments and distribution of cos(theta), where theta is the angle to a direction.
+    """Moments and distribution of cos(theta), where theta is the angle of an axis to a direction.
 
     Attributes:
-        first: P1, the mean of cos(theta): 0 without order, 1 if all are parallel.
-        second: P2, the mean of (3 cos(theta)^2 - 1)/2: 0 without order, 1 if all are parallel or
-            antiparallel.
+        first: P1, the mean of cos(theta): 0 without order, 1 if all axes are parallel to it.
+        second: P2, the mean of (3 cos(theta)^2 - 1)/2: 0 without order, 1 if all axes are parallel
+            or antiparallel to it.
         distribution: probability density of cos(theta), which is 1/2 without order.
     """
 
@@ -32,7 +32,9 @@ class Orientation:
 
 
 def find_bisectors(bonds: Bonds, vectors: Array) -> Array:
-    """Return the bisectors of molecules with two bonds; those of water are close to its dipoles.
+    """Return the bisectors of molecules with two bonds.
+
+    Those of water molecules are nearly parallel to the dipoles.
 
     Args:
         bonds: two bonds for each centre.

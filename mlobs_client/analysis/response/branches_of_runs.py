@@ -86,7 +86,7 @@ def say_moved(names: Sequence[str], away: Integers) -> list[str]:
 def align_relaxed(
     dipoles: Sequence[Array], rest: Array, cell: Array, names: Sequence[str], remedy: str
 ) -> tuple[list[Array], Integers]:
-    """Move runs that relax to a state to the branch of its mean dipole, by whole quanta.
+    """Move runs by whole quanta to the branch of the state to which they relax.
 
     Args:
         dipoles: dipoles of each run, shape ``(t, 3)``, e bohr; the last quarter counts as relaxed.

@@ -153,9 +153,9 @@ class FieldEnsemble:
 
         Raises:
             ConfigError: the temperature is invalid.
-            RecordError: shapes are wrong, numbers are not finite, neighbouring fields do not
-                overlap, or a run has fewer than :data:`~mlobs_client.results.estimate.FEWEST`
-                independent samples.
+            RecordError: shapes are wrong, numbers are not finite, fields are not on one line, runs
+                at neighbouring fields do not overlap, or a run has fewer than
+                :data:`~mlobs_client.results.estimate.FEWEST` independent samples.
         """
         check_temperature(temperature)
         fields = check_series(fields, "fields", least=2)

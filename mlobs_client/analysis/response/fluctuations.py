@@ -1,8 +1,8 @@
 r"""Estimate how much a quantity fluctuates along correlated runs, with errors of the variances.
 
 The mean is estimated from the same samples, which lowers the covariances at all lags by the
-variance of that mean, :math:`S_{ij}(0)/n`; it is added back. The errors are those of Gaussian
-fluctuations, such as those of a sum over many molecules (Bartlett's formula),
+variance of that mean, :math:`S_{ij}(0)/n`; it is added back. The errors follow from Bartlett's
+formula for Gaussian fluctuations, such as those of a sum over many molecules,
 
 .. math:: \mathrm{var}(c_{ij})
           = \frac{1}{n} \sum_k \left[C_{ii}(k)\, C_{jj}(k) + C_{ij}(k)^2\right],
@@ -40,8 +40,8 @@ from mlobs_client.results.zero_frequency import (
 from mlobs_client.structure import Array
 
 SPIKY: Final = 2.5
-"""Ratio to the variance of Gaussians above which the variance of the products is used, which is
-noisier; fluctuations that come in bursts exceed it."""
+"""Ratio of the variance of the products to the variance for Gaussians above which the former is
+used, although it is noisier; fluctuations that come in bursts exceed this ratio."""
 
 OF_FLUCTUATIONS: Final = "autocorrelations of the series, by Bartlett's formula"
 
@@ -51,7 +51,8 @@ component is more skewed than the mean of three, and with 30 samples the squared
 true value would be 1.37 squared errors on average."""
 
 PER_FREEDOM: Final = 5.0
-"""Independent samples for each degree of freedom of Bartlett's sum over lags, by random series."""
+"""Independent samples for each degree of freedom of Bartlett's sum over lags, as measured with
+random series."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Covariance:
         tensor: shape ``(k, k)``, symmetric, in the square of the unit of the vector.
         errors: standard errors, shape ``(k, k)``, in the unit of the tensor; NaN if the runs are
             too short.
-        no_error: reason if the elements have no errors; empty otherwise.
+        no_error: reason why the elements have no errors; empty if they have errors.
         mean: mean of the diagonal.
     """
 
@@ -75,13 +76,14 @@ class Covariance:
 def covariance(runs: Sequence[Array], interval: float | None = None) -> Covariance:
     """Return the covariance tensor of a vector along correlated, stationary runs.
 
-    If fluctuations come in bursts, the errors are those of the products, not of Gaussians. If one
-    of three or more runs is too short, the errors are those of a jackknife over the runs.
+    If fluctuations come in bursts, the errors follow from the scatter of the products rather than
+    from Bartlett's formula. If one of three or more runs is too short, the errors are those of a
+    jackknife over the runs.
 
     Args:
         runs: vector along each run, shape ``(t, k)``, all in one unit; the mean of all runs is
             subtracted.
-        interval: time between samples, ps, for the message if there is no error.
+        interval: time between samples, ps, for the reason given in place of an error.
 
     Raises:
         RecordError: there is no run, one has fewer than 10 samples, or numbers are not finite.

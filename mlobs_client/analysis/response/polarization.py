@@ -227,7 +227,8 @@ def susceptibility_from_fluctuations(
 def linear_response(at_zero: Estimate, susceptibility: Estimate, field: float) -> Estimate:
     r"""Return the polarization in a field to first order, :math:`P(0) + \epsilon_0 \chi E`.
 
-    The error is that of both. For Gaussian fluctuations, their mean and their size are independent.
+    The errors of both estimates are added in quadrature, because the mean and the size of Gaussian
+    fluctuations are independent.
 
     Args:
         at_zero: polarization at zero field, uC/cm^2.

@@ -114,7 +114,7 @@ class PulseResponse:
 
     @property
     def centre(self) -> float:
-        """Mean time of the intensity of the pulse, in samples."""
+        """Mean time of the pulse, weighted by its intensity, in samples."""
         return float(np.average(np.arange(len(self.field)), weights=self.field**2))
 
     @property

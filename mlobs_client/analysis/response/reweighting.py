@@ -17,8 +17,8 @@ The effective number of ``n`` samples is that of Kish, :math:`(\sum w)^2 / \sum 
 statistical inefficiency. But if a run has missed the samples with large weights, its weights look
 uniform, and this number is too large. So the criterion is the effective number for Gaussian work,
 :math:`n e^{-\mathrm{var}(\ln w)}`, which does not depend on the tail. Averages from too few
-effective samples are refused; if the work has shorter tails than a Gaussian, such as that of a
-dipole with two states, so are some averages that would be right.
+effective samples are refused. If the work has shorter tails than a Gaussian, as for a dipole with
+two states, some averages that would be right are refused, too.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PER_BLOCK: Final = 2.5
 PER_DEGREE: Final = 25.0
 """Number of effective samples for each degree of freedom of the error. The error depends on the few
 samples with the largest weights: the kurtosis of weighted dipoles gives one degree of freedom for
-10 to 20. The number is larger, because near the limit runs with underestimated errors are accepted
+10 to 20. This number is larger, because near the limit runs with underestimated errors are accepted
 more often."""
 
 
@@ -136,8 +136,8 @@ def of_each_sample(observable: Array, run: Array) -> Array:
         run: dipoles, shape ``(t, 3)``, e bohr.
 
     Raises:
-        RecordError: the shape is wrong, numbers are not finite, or there are fewer samples than
-            blocks.
+        RecordError: the shape is wrong, numbers are not finite, or there are fewer than
+            :data:`N_BLOCKS` samples.
     """
     values = check_series(observable, "observable", least=N_BLOCKS)
     if values.shape != (len(run),):
@@ -173,7 +173,8 @@ def symmetric(polarizabilities: Array, run: Array) -> Array:
 def independent(*series: Array) -> float:
     """Return the smallest number of independent samples of several series, at most their length.
 
-    For the mean of a vibration it may exceed the length, but not for a weighted mean.
+    The number for the plain mean of a vibration may exceed the length, but not the number for a
+    weighted mean.
     """
     return min(float(len(series[0])), *(count_independent(one) for one in series))
 
@@ -190,7 +191,8 @@ def refuse_short(
         interval: time between samples, ps.
 
     Raises:
-        RecordError: fewer than :data:`~mlobs_client.results.estimate.FEWEST` are independent.
+        RecordError: there are fewer than :data:`~mlobs_client.results.estimate.FEWEST` independent
+            samples.
     """
     if n_independent < FEWEST:
         reason = too_few(n_independent, n_samples, interval)
@@ -200,7 +202,8 @@ def refuse_short(
 def squares(work: Array) -> Array:
     """Return the squared deviations from the mean.
 
-    Weights depend on the amplitude of a vibration, which changes slowly.
+    They show how slowly weights change: a weight depends on the amplitude of a vibration, which
+    changes more slowly than the vibration itself.
 
     Args:
         work: shape ``(t,)``, without a unit.

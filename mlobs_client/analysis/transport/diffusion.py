@@ -1,8 +1,8 @@
 """Self-diffusion from mean squared displacements (Einstein) and from velocities (Green-Kubo).
 
 Both methods measure the same coefficient: the slope of the mean squared displacement at a lag is
-six times the integral of the velocity autocorrelation function up to that lag. For path integrals,
-use the centroids.
+six times the integral of the velocity autocorrelation function, averaged over x, y and z, up to
+that lag. For path integrals, use the centroids.
 
 D refers to the frame in which the centre of mass of all atoms is at rest. In an infinite liquid, D
 is larger by a factor of :math:`1/(1 - m/M)`, with the mass m of one molecule and M of all
@@ -115,7 +115,7 @@ def diffusion_from_displacements(
             block.
 
     Raises:
-        ConfigError: the window has fewer than three samples.
+        ConfigError: the window has fewer than three samples, or the time step is not positive.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short.
     """
 
@@ -150,7 +150,7 @@ def diffusion_from_velocities(
             quarter to a half of a block.
 
     Raises:
-        ConfigError: the window has fewer than three samples.
+        ConfigError: the window has fewer than three samples, or the time step is not positive.
         RecordError: shapes are wrong, numbers are not finite, or runs are too short.
     """
 

@@ -56,8 +56,8 @@ def infrared(
     r"""Determine the infrared absorption n(w) alpha(w) from the dipole of the cell.
 
     The dipole is differentiated by forward differences, which removes its mean (the line at zero
-    wavenumber) and multiplies its spectrum by the squared frequency; the response of the
-    difference, :math:`(2/\Delta t) \sin(\omega \Delta t / 2)`, is divided out exactly. See
+    wavenumber) and multiplies its spectrum by the squared frequency; the frequency response of the
+    differences, :math:`(2/\Delta t) \sin(\omega \Delta t / 2)`, is divided out exactly. See
     :func:`infrared_from_currents` for the formula and the corrections.
 
     Args:
@@ -74,7 +74,7 @@ def infrared(
             run.
         cell: shape ``(3, 3)``, bohr, lattice vectors are rows; if given, jumps by e x lattice
             vectors are removed by :func:`~mlobs_client.analysis.branches.unwrap_dipole`. Leave it
-            out if the dipole is on one branch, as from unwrapped positions.
+            out if the dipole is on one branch anyway, as it is with unwrapped positions.
 
     Returns:
         The absorption over wavenumbers, both in cm^-1; km/mol per cm^-1 for a molecule in vacuum.

@@ -20,7 +20,7 @@ from mlobs_client.units import INVERSE_CM
 
 LEFT: Final = "correlation left at the longest lag"
 NOISE: Final = "noise of the correlation left"
-"""Names in the details of a spectrum, for numbers relative to lag 0."""
+"""Names, in the details of a spectrum, of the two numbers from :func:`correlation_left`."""
 
 LAST_LAGS: Final = 0.1
 """Final fraction of the lags, over which the remaining correlation is measured, because at a single
@@ -40,8 +40,8 @@ class SpectralDensity:
             the signal squared.
         details: settings of the computation.
         other_windows: mean over blocks with a window half as long and with one twice as long, shape
-            ``(2, k)``, in the unit of ``blocks``; NaN if the runs are too short, or if it was not
-            computed.
+            ``(2, k)``, in the unit of ``blocks``; NaN if the runs are too short, or if no other
+            window was used.
     """
 
     wavenumber: Array

@@ -118,7 +118,7 @@ def correct_timestep(spectrum: Curve, timestep: float) -> Curve:
 
 
 def maxima(spectrum: Curve) -> Iterator[float]:
-    """Yield the wavenumbers of the clear maxima of a spectrum, cm^-1, see :func:`peak_shifts`."""
+    """Yield the wavenumbers of the clear maxima of a spectrum, cm^-1; see :func:`peak_shifts`."""
     intensity = spectrum.mean
     clear = np.maximum(CLEAR * spectrum.error, PROMINENT * float(intensity.max()))
     for top in find_peaks(intensity, prominence=clear)[0]:

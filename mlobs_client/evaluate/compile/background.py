@@ -63,7 +63,11 @@ class Background:
         atexit.register(self.stop)
 
     def start(self, request: store.Request, key: str) -> bool:
-        """Start a compilation, unless one runs here, or the same runs elsewhere or has failed."""
+        """Start a compilation, unless one runs here, or the same runs elsewhere or has failed here.
+
+        Returns:
+            True if a compilation was started.
+        """
         if self.running or key in self.failures:
             return False
         with contextlib.ExitStack() as stack:

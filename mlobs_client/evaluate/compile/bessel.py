@@ -15,7 +15,7 @@ import torch
 
 
 def is_harmonic(basis: Any) -> bool:
-    """Return whether the wave numbers of a ``BesselBasis`` are fixed multiples of the first."""
+    """Return whether the wave numbers of a ``BesselBasis`` are constants k, 2k, 3k, ..."""
     numbers = basis.bessel_weights
     if isinstance(numbers, torch.nn.Parameter):
         return False
@@ -27,10 +27,10 @@ def is_harmonic(basis: Any) -> bool:
 
 
 def evaluate(basis: Any, lengths: torch.Tensor) -> torch.Tensor:
-    """Return ``basis(lengths)`` for a basis with :func:`is_harmonic`.
+    """Return ``basis(lengths)``.
 
     Args:
-        basis: a ``BesselBasis``.
+        basis: a ``BesselBasis`` for which :func:`is_harmonic` returns True.
         lengths: shape ``(n_edges, 1)``.
 
     Returns:

@@ -1,6 +1,6 @@
 """Prepare the arguments of compiled programs: atoms, cells and pairs, padded to a fixed size.
 
-A program finds the edges by itself, so that little else happens between the positions of i-PI and
+A program finds the edges by itself, so that little else happens between the positions from i-PI and
 the forces. From the pairs of a neighbour list, which lives for many steps, it selects those within
 the cutoff. Their number varies; all arrays are padded with edges from an atom to its own images
 beyond the cutoff. This atom is the last one, in the last structure.

@@ -21,7 +21,10 @@ Saved = list[list[torch.Tensor]]
 
 
 def differing(networks: Sequence[AtomicNetwork]) -> list[str]:
-    """Return the names of parameters and buffers in which members of one architecture differ."""
+    """Return the names of parameters and buffers in which members of one architecture differ.
+
+    For a single member, these are the names of all its parameters.
+    """
     first, *others = [dict(network.state_dict()) for network in networks]
     if not others:
         return [name for name, _ in networks[0].named_parameters()]

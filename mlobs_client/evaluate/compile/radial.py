@@ -3,7 +3,7 @@
 From the length of an edge, MACE computes a few dozen smooth functions, with Bessel functions, a
 cutoff and a network of a few layers. Interpolation takes a fraction of the time: compiled with
 tables, a potential of 192 atoms takes 0.6 times as long as without. The grids are as fine as the
-required accuracy needs.
+accuracy requires.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ MOST_BYTES: Final = 1 << 25
 """Largest size of all tables of one member: larger ones do not fit into the cache."""
 
 KEPT: Final = 4
-"""Number of entries for each function and node: value, slope, curvature, and the difference to the
-value at the next node, which would lose digits in single precision."""
+"""Number of entries for each function and node: value, slope, curvature, and the difference from
+the value at the next node, which would lose digits if it were computed in single precision."""
 
 _RISE: Final = (0.0, 0.0, 0.0, 10.0, -15.0, 6.0)
 _SLOPES: Final = ((0.0, 1.0, 0.0, -6.0, 8.0, -3.0), (0.0, 0.0, 0.0, -4.0, 7.0, -3.0))
@@ -52,8 +52,9 @@ Functions = Callable[[torch.Tensor], torch.Tensor]
 def tabulated(networks: Sequence[AtomicNetwork]) -> Sequence[AtomicNetwork]:
     """Return the networks with tables for radial functions if these depend on the length alone.
 
-    Other networks are returned unchanged: those with radial functions of the species of an edge
-    (Agnesi and soft transforms), with further inputs of layers, or with tables that are too large.
+    Other networks are returned unchanged: those whose radial functions also depend on the species
+    of an edge (Agnesi and soft transforms), whose layers have further inputs, or whose tables would
+    be too large.
     """
     if not all(_are_functions_of_length(network.network) for network in networks):
         return networks

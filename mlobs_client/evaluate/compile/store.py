@@ -70,8 +70,8 @@ class StoredProgram:
     Attributes:
         folder: folder with ``forward.pt2`` and ``backward.pt2``.
         stacked: whether it evaluates all members together.
-        seconds: time of both passes when it was compiled, s, for members stacked or one after
-            another.
+        seconds: time of both passes when it was compiled, s, by the way in which the members were
+            evaluated, ``stacked`` or ``one after another``.
     """
 
     folder: Path

@@ -1,8 +1,8 @@
 """Evaluate the tensor product of messages in a memory layout that suits the compiler.
 
 e3nn keeps the components of one channel together, (channel, component): three or five numbers, too
-few for vector instructions. Here the channels of one component are contiguous for edges; messages
-of atoms, which are few, return to the layout of e3nn.
+few for vector instructions. Here, for edges, the channels of one component are contiguous; sums
+over the edges of atoms return to the layout of e3nn, because atoms are few.
 """
 
 from __future__ import annotations

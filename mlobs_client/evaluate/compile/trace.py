@@ -42,7 +42,7 @@ def trace(
     n_edges: int,
     stacked: bool,
 ) -> Graphs:
-    """Trace a network for structures of this size.
+    """Trace a network for inputs of the size of ``geometry``.
 
     Args:
         network: one member.
@@ -57,7 +57,7 @@ def trace(
         -> (d/d positions, d/d strain)``. Sums and cotangents have the shape ``(n_structures,
         *shape)``, are in float64 and in the units of the network, and have the members as first
         axis if stacked; ``summary`` is that of ``SelectedEdges``; derivatives are with respect to
-        atomic units.
+        positions in bohr.
     """
     own = list(tensors.values())
     members = (len(own[0]),) if stacked else ()

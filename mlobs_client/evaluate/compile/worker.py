@@ -1,7 +1,7 @@
 """Compile and time networks: ``python -m mlobs_client.evaluate.compile.worker REQUEST KEY PID``.
 
-It is a separate process, since compilation keeps Python and a C++ compiler busy for a minute, in
-which the client evaluates the networks as they are.
+It is a separate process, since compilation keeps Python and a C++ compiler busy for a minute,
+during which the client evaluates the networks as they are.
 """
 
 from __future__ import annotations

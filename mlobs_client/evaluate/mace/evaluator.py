@@ -68,13 +68,13 @@ def potential(
     alpha: float = 1.0,
     setting: Setting = DEFAULT_SETTING,
 ) -> Committee:
-    """Make a committee of energy models (MACE, ScaleShiftMACE; EnergyDipolesMACE).
+    """Make a committee of energy models (MACE, ScaleShiftMACE or EnergyDipolesMACE).
 
     Args:
         networks: networks by the names of their files; they are converted in place.
         alpha: scale of energy spreads, see
             :class:`mlobs_client.evaluate.members.CalibratedMembers`.
-        setting: precision and device.
+        setting: precision, device and compilation.
 
     Raises:
         ConfigError: the device is not available.
@@ -95,7 +95,7 @@ def dipole(
     """Make a committee of dipole models.
 
     These are AtomicDipolesMACE, EnergyDipolesMACE and, for molecules, AtomicDielectricMACE, whose
-    learned charges add up to zero and are usable for non-periodic structures only, see
+    learned charges add up to zero and are usable for non-periodic structures only; see
     :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
@@ -103,7 +103,7 @@ def dipole(
         alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         unit: unit of the networks, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: the multi-valued part, added to every member.
-        setting: precision and device.
+        setting: precision, device and compilation.
 
     Raises:
         ConfigError: the unit is unknown, or the device is not available.
@@ -135,7 +135,7 @@ def potential_and_dipole(
         dipole_alpha: scale of dipole spreads.
         unit: unit of the dipoles, see :func:`dipole`.
         oxidation_numbers: see :func:`dipole`.
-        setting: precision and device.
+        setting: precision, device and compilation.
 
     Raises:
         ConfigError: the unit is unknown, or the device is not available.
@@ -179,7 +179,7 @@ def polarizability(
         networks: networks by the names of their files; they are converted in place.
         alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         unit: unit of the networks, one of :data:`mlobs_client.units.POLARIZABILITY_UNITS`.
-        setting: precision and device.
+        setting: precision, device and compilation.
 
     Raises:
         ConfigError: the unit is unknown, or the device is not available.

@@ -1,7 +1,7 @@
 """Evaluate the contributions of atoms to one quantity by a MACE network, from edge vectors.
 
-Sums over the atoms of a structure, units and absolute positions are left to the caller. So the
-function does not know to which structure an atom belongs: any number of structures of any sizes
+Sums over the atoms of a structure, units and absolute positions are left to the caller. So a
+network does not know to which structure an atom belongs: any number of structures of any sizes
 forms one set of atoms and edges, and atoms can be added as padding.
 """
 
@@ -41,8 +41,9 @@ class AtomicNetwork(torch.nn.Module):
     """Contributions of atoms, shape ``(n_atoms, *shape)``, in the units of the network.
 
     Attributes:
-        shape: shape of one contribution, which is that of the quantity; for dipoles of networks
-            with learned charges ``(4,)``, dipole and charge, the latter up to a constant.
+        shape: shape of one contribution, which is that of the quantity, with two exceptions: energy
+            and dipole together have the shape ``(4,)``, and so have dipole and charge for networks
+            with learned charges, whose charges are known up to a constant.
 
     Args:
         network: network of MACE; it is frozen.
@@ -116,7 +117,7 @@ class AtomicNetwork(torch.nn.Module):
 
 
 def architecture_of(network: torch.nn.Module) -> str:
-    """Describe the architecture of a network: all except the values of its parameters and buffers.
+    """Describe the architecture of a network, without the values of its parameters and buffers.
 
     Networks of the same architecture with the same parameters and buffers are the same function.
     """

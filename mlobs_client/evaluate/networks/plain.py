@@ -87,8 +87,8 @@ class PlainModel:
 
     Args:
         networks: networks of one architecture, precision and device.
-        unit: unit of their values, in atomic units; one for each entry of the last axis if they
-            give several quantities.
+        unit: value, in atomic units, of the unit of their outputs; if they give several quantities,
+            one number for each entry of the last axis.
     """
 
     def __init__(self, networks: Sequence[AtomicNetwork], unit: float | Sequence[float]) -> None:

@@ -58,7 +58,7 @@ def make_toy(name: str, parameters: Mapping[str, Any]) -> Evaluator:
         parameters: parameters of its constructor, Hartree atomic units.
 
     Raises:
-        ConfigError: there is no such toy, it has no such parameter, or one is missing or
+        ConfigError: there is no such toy, it has no such parameter, or a parameter is missing or
             wrong.
     """
     if name not in TOYS:

@@ -40,7 +40,8 @@ class FerroelectricCrystal(JetEvaluator):
             the cell, and the energy has a strain derivative; None pins the sites in space.
 
     Raises:
-        ConfigError: shapes are wrong, charges are not integers, or there is no such atom.
+        ConfigError: shapes are wrong, charges are not integers, or ``polar`` has an index twice or
+            an index of no atom.
     """
 
     provides = frozenset({"energy", "dipole", "born_charges"})

@@ -21,7 +21,7 @@ class ChargedOscillators(JetEvaluator):
         \alpha &= \sum_I \alpha_0 + \alpha_1 u_I + \tfrac12 \alpha_2 |u_I|^2
 
     with the displacements :math:`u_I` from the sites. The dipole depends on the positions only: an
-    atom that moves by a lattice vector :math:`a` changes it by :math:`N_I a`, but no other
+    atom that moves by a lattice vector :math:`a` changes it by :math:`N_I a`, but changes no other
     observable. All quantities are in Hartree atomic units.
 
     Args:

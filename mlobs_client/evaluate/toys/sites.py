@@ -82,10 +82,10 @@ class Sites:
 
 
 def array(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Read a parameter as an array; a size of -1 may have any value.
+    """Read a parameter as an array; -1 in the shape stands for any size.
 
     Raises:
-        ConfigError: it does not consist of finite numbers of this shape.
+        ConfigError: the value does not consist of finite numbers, or has another shape.
     """
     try:
         result = np.array(value, dtype=np.float64)

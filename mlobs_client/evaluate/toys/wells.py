@@ -119,7 +119,7 @@ def morse_wall(
     wall_constant: float = EV / ANGSTROM**2,
     charge: float = 1.0,
 ) -> ExternalPotential:
-    """Make a quartic expansion of a Morse well along z, as in i-PI's driver ``MorseHarmonic``.
+    """Make a quartic expansion of a Morse well, as in i-PI's driver ``MorseHarmonic``.
 
     Args:
         depth: depth of the Morse well, Eh.
