@@ -63,7 +63,7 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
         folder: folder to which paths in it are relative; that of the input by default.
 
     Raises:
-        ConfigError: i-PI refuses it; the text is i-PI's own.
+        ConfigError: i-PI refuses the input; the message is i-PI's own.
         ModelError: i-PI would load models that are not trusted.
     """
     folder = path.parent if folder is None else folder

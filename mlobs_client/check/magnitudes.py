@@ -133,7 +133,7 @@ class _Pairs:
 def check_distances(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
-    """Check density, distances and size (against the client's) of i-PI's first structure.
+    """Report the density of i-PI's first structure, and check its distances and units.
 
     Args:
         ipi: the input.
