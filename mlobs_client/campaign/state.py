@@ -57,7 +57,7 @@ class CampaignRun:
         return (self.folder / DONE).exists()
 
     def read_state(self) -> RunState:
-        """Read the state from its folder or, without one, from that of the run it continues from."""
+        """Read the state from its folder or, before it has one, from that of the run before it."""
         if self.is_done:
             return RunState.DONE
         if (self.folder / FAILED).exists():
