@@ -56,7 +56,7 @@ class Properties:
         return self.values[name]
 
     def to_pandas(self) -> DataFrame:
-        """Return a pandas table, atomic units; a tensor has the columns ``name[0]``, ``name[1]``, ...
+        """Return a pandas table, atomic units; a tensor has columns ``name[0]``, ``name[1]``, ...
 
         Raises:
             RecordError: pandas is not installed.
