@@ -102,7 +102,7 @@ class ToyDipole(OxidationTable, ToyModel):
         return super().gives(row) if self.name else frozenset({"dipole", "born_charges"})
 
     def evaluator(self, context: ClientContext) -> Evaluator:
-        """Return the toy with formal charges added, or formal charges alone.
+        """Return the toy, the formal charges, or the toy with the formal charges added.
 
         Args:
             context: the client.

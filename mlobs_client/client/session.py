@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClientSession:
-    """Replies to structures, with the models, terms and record of one client.
+    """Turns structures into replies, with the models, terms and record of one client.
 
     The structure of the client file is evaluated once at the start, so that errors of the models
     are found before the client connects to i-PI.

@@ -1,4 +1,4 @@
-"""Add the energies of evaluators and terms; one pullback for each evaluator gives forces."""
+"""Add the energies of evaluators and terms; one pullback for each evaluator gives the forces."""
 
 from __future__ import annotations
 
