@@ -57,7 +57,7 @@ class ScanSettings:
     """Settings of the analysis of a field scan.
 
     Attributes:
-        n_blocks: smallest number of blocks of all runs of one field, for the errors of
+        n_blocks: smallest total number of blocks of the runs in one field, for the errors of
             distributions and diffusion.
         window: first and last lag of the fit of the diffusion coefficient, ps; None for a quarter
             and half of a block.
@@ -134,7 +134,7 @@ class Scan:
 
     @cached_property
     def rows(self) -> list[dict[str, Estimate | None]]:
-        """All estimates of each point by their names; None for an unknown one."""
+        """All estimates of each point by their names; None for those that are not known."""
         ratios = (None,) * len(self.points) if self.arrest is None else self.arrest.ratio
         return [
             {

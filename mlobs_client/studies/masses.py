@@ -114,9 +114,9 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
         where: the run, for messages.
 
     Raises:
-        RecordError: the centre of mass is at rest with other ratios of masses; or it is not at
-            rest, the masses are guessed from labels, and the kinetic temperatures of species differ
-            as they would with another isotope.
+        RecordError: the momenta show other ratios of masses; or they show none, the masses are
+            guessed from labels, and the kinetic temperatures of species differ as they would with
+            another isotope.
     """
     groups = masses.groups()
     ratios = masses_from_momentum([velocities], groups)

@@ -27,7 +27,7 @@ VELOCITIES: Final = {
 """Names of the velocities in figures, for each of i-PI's names."""
 
 SHORTEST: Final = 8
-"""Smallest number of samples in a stretch for a correlation function."""
+"""Smallest number of samples of a stretch from which a correlation function is computed."""
 
 KEEP: Final = "run longer, or give --branches keep if all are on one branch"
 
@@ -84,7 +84,7 @@ class Samples:
     def parts(self) -> list[list[slice]]:
         """The stretches of each run: consecutive samples between exchanges of replicas.
 
-        Blocks lie within one stretch.
+        Each block lies within one stretch.
 
         Raises:
             RecordError: all stretches of a run are too short.
@@ -217,7 +217,7 @@ def kept(run: Run, steps: Integers, skip: Skip) -> slice:
         skip: the start that is left out.
 
     Raises:
-        RecordError: no samples are left.
+        RecordError: fewer than two samples are left.
     """
     first = skip.count(len(steps), lambda: run.times(steps))
     if first >= len(steps) - 1:

@@ -43,7 +43,7 @@ class RunSet:
         timestep: time step of runs whose properties do not show it, atu.
 
     Raises:
-        ConfigError: there is no run, or there is not exactly one record or source for each run.
+        ConfigError: there is no run, or records or sources are given, but not one for each run.
 
     Example:
         Mean dipole of the first run without its first 0.1 ps, and infrared absorption of both

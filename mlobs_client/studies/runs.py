@@ -104,7 +104,7 @@ class Run:
     def timestep(self) -> float:
         """The time step, atu, from the columns ``step`` and ``time``, or else the given one.
 
-        If it changed during the run, it is that of the last piece.
+        If the time step changed during the run, this is the last one.
 
         Raises:
             RecordError: these columns are missing, or there are fewer than two rows.

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """The samples of one run, after its equilibration, in atomic units.
+    """The samples of one run, after its equilibration.
 
     Attributes:
         name: name of the run.
