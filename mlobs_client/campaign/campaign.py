@@ -51,7 +51,7 @@ class Campaign:
 
     @property
     def stop(self) -> Path:
-        """The file whose presence keeps runs from starting, and ends others with a RESTART."""
+        """The file whose presence keeps runs from starting and ends running ones with a RESTART."""
         return self.hidden / "stop"
 
     @cached_property

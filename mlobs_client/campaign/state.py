@@ -57,7 +57,7 @@ class CampaignRun:
         return (self.folder / DONE).exists()
 
     def read_state(self) -> RunState:
-        """Read the state from its folder or, before it has one, from that of the run before it."""
+        """Read the state from the run's folder or, without one, from that of its predecessor."""
         if self.is_done:
             return RunState.DONE
         if (self.folder / FAILED).exists():
