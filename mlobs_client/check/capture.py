@@ -1,4 +1,4 @@
-"""Capture the output of models and calculators: of Python, C and programs that they start."""
+"""Capture the output of models and calculators, from Python, C and programs that they start."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
 
     Args:
         path: path of the XML.
-        folder: folder to which paths in it are relative; that of the input by default.
+        folder: folder to which paths in the XML are relative; by default, the folder of the XML.
 
     Raises:
         ConfigError: i-PI refuses the input; the message is i-PI's own.

@@ -29,8 +29,8 @@ LONGEST_STEPS: Final = ((1.5, 1.0), (2.5, 2.0), (np.inf, 3.0))
 """Upper limit of the lightest mass (u), and longest usual time step (fs): with H, D, or neither."""
 TOO_CLOSE: Final = 0.45  # times the sum of covalent radii
 CLOSE: Final = 0.6
-"""Ratio to the sum of covalent radii that bonds exceed; if angstrom is read as bohr, it is 0.5 to
-0.55."""
+"""Ratio of a distance to the sum of covalent radii that bonds exceed; for bonds in angstrom that
+are read as bohr, it is 0.5 to 0.55."""
 BONDED: Final = 1.3  # times the sum of covalent radii
 SAME: Final = 0.01  # relative, of the ratio of two structures
 IN_ANGSTROM: Final = (
