@@ -211,8 +211,8 @@ def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | Non
 
     Args:
         systems: result of :func:`find_systems`.
-        quantity: ``v_centroid`` or ``velocities``. Those of P beads have P times the temperature,
-            but a file does not show whether it holds one bead of several.
+        quantity: ``v_centroid`` or ``velocities``. Velocities of P beads have P times the
+            temperature, but a file does not show whether it holds one bead of several.
     """
     is_thermal = quantity == "v_centroid" or all(one.n_beads == 1 for one in systems)
     return ensemble_temperature(systems) if is_thermal else None

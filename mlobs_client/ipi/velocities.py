@@ -19,7 +19,7 @@ from mlobs_client.units import DALTON, EV, VELOCITY_UNITS
 logger = logging.getLogger(__name__)
 
 VELOCITY_OUTPUTS: Final = ("v_centroid", "velocities")
-"""Trajectories of i-PI that hold velocities; the mean over all beads is that of the centroid."""
+"""Trajectories of i-PI with velocities; the mean over all beads is the centroid's velocity."""
 
 COLUMNS: Final = ("velocities", "velocity", "velo", "vel")
 """Names of the columns of velocities in extended xyz from other programs."""
