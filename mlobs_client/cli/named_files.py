@@ -42,7 +42,7 @@ class NamedFiles:
         Args:
             wanted: the options of the command.
             integrator: holds the time step of runs whose files do not give it.
-            temperature: temperature, K, to select from runs with replica exchange.
+            temperature: temperature of the runs, K, which selects frames from replica exchange.
             records: one record for each run, or none.
 
         Raises:
