@@ -1,4 +1,4 @@
-"""Know the runs of a campaign, their order and their files.
+"""The runs of a campaign, their order and their files.
 
 The folder of each run, ``runs/NAME`` beside the campaign file, is rendered from the template. The
 state of a run is stored in its folder, and nowhere else.
@@ -51,7 +51,7 @@ class Campaign:
 
     @property
     def stop(self) -> Path:
-        """While this file exists, no run is started, and runs at work end with a RESTART."""
+        """The file whose presence keeps runs from starting and ends running ones with a RESTART."""
         return self.hidden / "stop"
 
     @cached_property
@@ -59,7 +59,8 @@ class Campaign:
         """The files that are rendered for each run.
 
         Raises:
-            ConfigError: the template is missing, or lacks a file of a run.
+            ConfigError: the template is missing, lacks a file that every run needs, or has a file
+                that a run left there.
         """
         template = read_template(self.path.parent / self.table.template)
         for file in (*template.copied, *template.texts):
@@ -96,7 +97,7 @@ class Campaign:
         """Check everything that can be checked before a run is started.
 
         Returns:
-            Hash of the files of each run, by its name.
+            Hash of the files of each run, by the name of the run.
 
         Raises:
             ConfigError: a name in the template has no value, a parameter is not used or makes files

@@ -31,7 +31,7 @@ from mlobs_client.locks import hold, is_held
 POLL_INTERVAL: Final = 0.5  # seconds between two looks at the runs
 
 Outcomes = Mapping[str, str | None]
-"""By the name of a run that has ended: None if it is done, else the reason why it is not."""
+"""By the name of a run that has ended: None if it is done, else the reason why it is not done."""
 
 
 def execute(
@@ -44,7 +44,7 @@ def execute(
 
     Args:
         campaign: the campaign.
-        digests: hash of the files of each run, by its name.
+        digests: hash of the files of each run, by the name of the run.
         received: signals so far; at the first one, all runs stop with a RESTART.
         report: called every half second.
 

@@ -89,9 +89,9 @@ class CampaignTable(Table):
 
     ``template`` is a folder with ``input.xml``, ``client_files`` and whatever they need.
     ``clients`` is -n of ``mlobs run``, and ``drivers`` are command lines for its --driver. There
-    are either ``parameters``, of which all combinations are run, or ``runs``. With ``after``, a run
-    continues from the end of the run with the previous value of the parameter that it names.
-    ``start`` is the value of ``$start`` in the other runs.
+    are either ``parameters``, of which all combinations are run, or ``runs``. ``after`` names a
+    parameter: a run then continues from the end of the run with the previous value of this
+    parameter. ``start`` is the value of ``$start`` in the other runs.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"beside": "drivers"}

@@ -67,7 +67,8 @@ def check_rendered(
         values: values of the names in the template.
 
     Raises:
-        ConfigError: a file cannot be read with these values; the text names the run and the values.
+        ConfigError: a file cannot be read with these values; the message names the run and
+            the values.
     """
     rendered = Rendered.of(template, values)
     for file in files:

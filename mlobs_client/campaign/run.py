@@ -33,7 +33,7 @@ def run_to_completion(campaign_file: str, name: str, digest: str, before: object
     Args:
         campaign_file: path of the campaign file.
         name: name of the run.
-        digest: hash that its files had when the campaign was started.
+        digest: hash that the files of the run had when the campaign was started.
         before: result of the run that it continues from; parsl waits for it.
 
     Returns:

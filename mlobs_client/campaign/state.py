@@ -57,7 +57,7 @@ class CampaignRun:
         return (self.folder / DONE).exists()
 
     def read_state(self) -> RunState:
-        """Read the state from its folder or, if there is none, from that of the run before it."""
+        """Read the state from the run's folder or, without one, from that of its predecessor."""
         if self.is_done:
             return RunState.DONE
         if (self.folder / FAILED).exists():
@@ -69,16 +69,16 @@ class CampaignRun:
         return RunState.PLANNED
 
     def describe_start(self, digest: str) -> dict[str, bytes]:
-        """Return the content of the file that its folder has from the start, by its name."""
+        """Return the content of ``run.json``, which the folder has from the start, by file name."""
         content = {"name": self.name, "parameters": self.parameters, "after": self.after}
         return {BEGUN: _text({**content, "digest": digest}).encode()}
 
     def read_digest(self) -> str | None:
-        """Return the hash that its files had when it was started; None if there is none."""
+        """Return the hash that the files of the run had at its start; None if it is not stored."""
         return _read(self.folder / BEGUN).get("digest")
 
     def has_made_a_step(self) -> bool:
-        """Return whether the run has or may have made a step; if so, its folder is not removed."""
+        """Return whether the run has made, or may have made, a step; if so, its folder is kept."""
         try:
             ipi = ipi_input.read(self.folder / "input.xml")
         except (MlobsError, OSError):  # then i-PI could not start
@@ -92,7 +92,7 @@ class CampaignRun:
         return any(self.folder.glob(f"{ipi.prefix}.*"))
 
     def read_error(self) -> str:
-        """Return why it failed; empty if it has not."""
+        """Return why the run failed; empty if it has not failed."""
         return str(_read(self.folder / FAILED).get("error", ""))
 
     def read_result(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class CampaignRun:
         """Store the reason for a failure.
 
         Raises:
-            LaunchError: it cannot be written.
+            LaunchError: the file cannot be written.
         """
         _write(self.folder / FAILED, {"name": self.name, "error": error})
 
@@ -116,7 +116,7 @@ class CampaignRun:
 
         Raises:
             ConfigError: i-PI has left no RESTART.
-            LaunchError: it cannot be written.
+            LaunchError: the file cannot be written.
         """
         content = {
             "name": self.name,

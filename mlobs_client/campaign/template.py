@@ -44,7 +44,7 @@ class Template:
         """Each name that follows a $, with the first file and line in which it occurs.
 
         Raises:
-            ConfigError: no name follows a $.
+            ConfigError: a $ is not followed by a name.
         """
         found: dict[str, str] = {}
         for file, text in self.texts.items():
@@ -56,7 +56,7 @@ class Template:
         """Check that there is a value for every name.
 
         Raises:
-            ConfigError: a name has no value; the text gives the file and the line.
+            ConfigError: a name has no value; the message gives the file and the line.
         """
         for name, where in self.names.items():
             if name not in known:
@@ -67,7 +67,7 @@ class Template:
                 )
 
     def render(self, values: Mapping[str, object]) -> dict[str, bytes]:
-        """Return the text files, with values in place of their names."""
+        """Return the text files, with a value in place of each ``$name``."""
         return {
             file: string.Template(text).substitute(values).encode()
             for file, text in self.texts.items()
@@ -98,7 +98,7 @@ class Template:
             others: contents of further files, by their names.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: a file cannot be written, or the folder already has files.
         """
         unfinished = target.with_name(f".{target.name}{MARK}")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -110,7 +110,7 @@ class Template:
 
 
 def read_template(folder: Path) -> Template:
-    """Read a folder with all its subfolders.
+    """Read the files of a template from its folder, with all subfolders.
 
     Raises:
         ConfigError: it is missing, or a file cannot be read.

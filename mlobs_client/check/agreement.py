@@ -30,7 +30,7 @@ def check_agreement(
         ipi: the input.
         clients: all client files of the run.
         n_beads: number of beads of the ring polymer.
-        others_serve: whether other programs serve the sockets without a client file.
+        others_serve: whether other programs serve the sockets that have no client file.
         is_complete: False if a client file could not be read, so that its sockets are unknown.
     """
     service = find_service(ipi, clients)

@@ -1,4 +1,4 @@
-"""Capture the output of models and calculators, from Python, C and the programs they start."""
+"""Capture the output of models and calculators, from Python, C and programs that they start."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Caught:
     logged: list[str] = field(default_factory=list)
 
     def findings(self, subject: str) -> Iterator[Finding]:
-        """Yield a finding for each warning.
+        """Yield a finding for each warning, and one for the number of lines of output.
 
         Args:
             subject: name of the models in the findings.

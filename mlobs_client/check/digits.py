@@ -36,7 +36,7 @@ def check_restart(ipi: IpiInput) -> Iterator[Finding]:
 
 
 def check_energy(energy: float, floatformat: str, subject: str) -> Iterator[Finding]:
-    """Find energies so large that their last digit hides a drift of ``conserved``.
+    """Find an energy so large that its last written digit hides a drift of ``conserved``.
 
     Args:
         energy: energy of the structure, Eh.

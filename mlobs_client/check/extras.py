@@ -21,7 +21,7 @@ Keys = frozenset[str]
 def check_extras(
     ipi: IpiInput, sent: Mapping[str, Keys], n_beads: int, *, is_complete: bool = True
 ) -> Iterator[Finding]:
-    """Find extras that no client sends, that i-PI drops, or of which it keeps only the last ones.
+    """Find extras that no client sends, that i-PI drops, or that several forcefields send.
 
     Args:
         ipi: the input.

@@ -40,9 +40,9 @@ def check_files(
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
-        others_serve: whether other programs serve the sockets without a client file.
-        is_run: i-PI will be started in the folder of its input, as by ``mlobs run``; else it may
-            also be started in the current folder.
+        others_serve: whether other programs serve the sockets that have no client file.
+        is_run: True if i-PI is started in the folder of its input, as by ``mlobs run``; if False,
+            it may also be started in the current folder.
     """
     yield from _check_files(
         input_path, client_paths, n_clients, others_serve=others_serve, is_run=is_run
@@ -243,7 +243,7 @@ def check_all(
     n_clients: Sequence[int] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
-    """Check the files, then the models; a finding of both is reported once.
+    """Check the files, then the models; a finding that both checks make is reported once.
 
     Args:
         input_path: the XML, or a RESTART.

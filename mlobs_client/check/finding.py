@@ -36,12 +36,12 @@ def ok(what: str) -> Finding:
 
 
 def warning(what: str, remedy: str) -> Finding:
-    """Return a finding that may be intended."""
+    """Return a finding about something that may be intended."""
     return Finding(Level.WARNING, what, remedy)
 
 
 def error(what: str, remedy: str) -> Finding:
-    """Return a finding that prevents the run from working."""
+    """Return a finding about something that prevents the run from working."""
     return Finding(Level.ERROR, what, remedy)
 
 

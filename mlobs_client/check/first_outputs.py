@@ -35,7 +35,7 @@ PER_ATOM: Final = "atom"
 """Name of an argument that is a label or a number."""
 PER_LABEL: Final = "latom"
 ONE_ATOM: Final = "atom_"
-"""Prefix of properties of one atom, which is given by its number."""
+"""Prefix of the names of properties of one atom, which is given by its number."""
 
 
 def find_faults(simulation: Any) -> Iterator[Fault]:

@@ -27,7 +27,7 @@ SHOWN: Final = 6  # atoms
 def check_fixed_atoms(
     ipi: IpiInput, state: InitialState, file: StructureFile, name: str
 ) -> Iterator[Finding]:
-    """Compare the fixed coordinates.
+    """Compare the fixed coordinates of i-PI with those of a structure file.
 
     Args:
         ipi: the input.

@@ -20,7 +20,7 @@ PHOTON: Final = "L"  # the label of i-PI
 
 @dataclass(frozen=True)
 class InitialState:
-    """The initial state, in atomic units.
+    """The initial state of i-PI, in atomic units.
 
     Attributes:
         masses: masses of the atoms, without the photons of a cavity, shape ``(n_atoms,)``, in

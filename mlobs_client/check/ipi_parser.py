@@ -60,10 +60,10 @@ def parse_with_ipi(path: Path, folder: Path | None = None) -> ParsedInput:
 
     Args:
         path: path of the XML.
-        folder: folder to which paths in it are relative; that of the input by default.
+        folder: folder to which paths in the XML are relative; by default, the folder of the XML.
 
     Raises:
-        ConfigError: i-PI refuses it; the text is i-PI's own.
+        ConfigError: i-PI refuses the input; the message is i-PI's own.
         ModelError: i-PI would load models that are not trusted.
     """
     folder = path.parent if folder is None else folder

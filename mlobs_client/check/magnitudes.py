@@ -29,8 +29,8 @@ LONGEST_STEPS: Final = ((1.5, 1.0), (2.5, 2.0), (np.inf, 3.0))
 """Upper limit of the lightest mass (u), and longest usual time step (fs): with H, D, or neither."""
 TOO_CLOSE: Final = 0.45  # times the sum of covalent radii
 CLOSE: Final = 0.6
-"""Ratio to the sum of covalent radii that bonds exceed; if angstrom is read as bohr, it is 0.5 to
-0.55."""
+"""Ratio of a distance to the sum of covalent radii that bonds exceed; for bonds in angstrom that
+are read as bohr, it is 0.5 to 0.55."""
 BONDED: Final = 1.3  # times the sum of covalent radii
 SAME: Final = 0.01  # relative, of the ratio of two structures
 IN_ANGSTROM: Final = (
@@ -133,7 +133,7 @@ class _Pairs:
 def check_distances(
     ipi: IpiInput, parsed: ParsedInput, client: ClientFile, structure: Structure
 ) -> Iterator[Finding]:
-    """Check density, distances and size (against the client's) of i-PI's first structure.
+    """Report the density of i-PI's first structure, and check its distances and units.
 
     Args:
         ipi: the input.

@@ -21,7 +21,7 @@ def check_model_files(client: ClientFile) -> Iterator[Finding]:
         client: client file that names the models.
 
     Raises:
-        ModelError: a model file is missing, or some are not trusted.
+        ModelError: a model file is missing or not trusted.
     """
     paths = model_files(client.config, client.path.parent)
     unknown = untrusted(paths)
@@ -36,10 +36,10 @@ def require_trusted_input(ipi: IpiInput, folder: Path) -> None:
     """Refuse an input for which i-PI itself would load model files that are not trusted.
 
     Args:
-        ipi: input with ``<ffdirect>``, whose ``<parameters>`` name them, or ``<ffsgdml>``.
+        ipi: the input; ``<parameters>`` of ``<ffdirect>`` and ``<ffsgdml>`` may name such files.
         folder: folder in which i-PI is started.
 
     Raises:
-        ModelError: there are such files.
+        ModelError: the input names such files.
     """
     require_trust(that_can_run_code([ff.loads for ff in ipi.forcefields], folder))

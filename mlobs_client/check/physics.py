@@ -40,7 +40,7 @@ WRITTEN: Final = {
     AcousticSumRule: "sum_rule",
     UnwrappedPositions: "the test of unwrapped positions",
 }
-"""Name of each term in a client file."""
+"""Name of each term in findings."""
 
 
 def check_models(
@@ -56,7 +56,7 @@ def check_models(
 
     Args:
         client: client file that names the models.
-        floatformat: format in which i-PI writes energies; None skips this check.
+        floatformat: format in which i-PI writes energies; None skips the check of their digits.
         start: the input as i-PI reads it, for the forces on its first structure.
         say: called with a description of the next activity, which may take minutes.
 

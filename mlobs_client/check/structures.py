@@ -30,7 +30,7 @@ def check_structure(
 
     Raises:
         ConfigError: the structure of the client file is missing or unreadable.
-        EvaluationError: it has a periodic cell without a volume.
+        EvaluationError: this structure has a periodic cell without a volume.
     """
     file = read_structure_file(client.path.parent / client.config.structure, client.config.pbc)
     structure = file.structure

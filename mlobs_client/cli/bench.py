@@ -114,7 +114,7 @@ def command(
 
 @dataclass(frozen=True)
 class Plan:
-    """The measurements to make, and what is known of the models before them."""
+    """The measurements to make, and what is known of the models beforehand."""
 
     subject: Subject
     found: Survey

@@ -60,7 +60,7 @@ def stop_at_errors(
     *,
     others_serve: bool = False,
 ) -> None:
-    """Print warnings about the files of a run, without loading their models.
+    """Check the files of a run without loading models; print warnings, and raise an error.
 
     Raises:
         ConfigError: the first error in the files.

@@ -72,7 +72,7 @@ def command(
     If the mean dipoles of several runs differ by whole quanta (e times lattice vectors), these runs
     are moved to one branch, and the command prints which were moved; if they differ by anything
     else, it stops. The same holds for each --response, whose last quarter is compared with the runs
-    at rest.
+    without a field.
 
     With --response, the dielectric function along a static field is also computed from the
     relaxation after that field is switched off. Make a run in the field ([field] of client.toml)

@@ -1,7 +1,7 @@
 """Samples that can be reweighted: dipoles and an observable of runs in a static field.
 
 The energy of such a run contains the field as -mu.E (- E.alpha.E/2 at second order), and its cell
-is constant. Either its observable does not contain the field, or the field can be subtracted.
+is constant. Either the observable does not contain the field, or the field can be subtracted.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def read_field_samples(
         observable: "polarization", "potential" (without the energy of the field), or a property
             that depends only on positions.
         field: field of the run, shape ``(3,)``, Eh/(e bohr).
-        second_order: the field polarizes the electrons.
+        second_order: True if the field polarizes the electrons.
 
     Raises:
         RecordError: files are missing or share no step; the observable may contain the field; the

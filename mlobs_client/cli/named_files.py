@@ -42,7 +42,7 @@ class NamedFiles:
         Args:
             wanted: the options of the command.
             integrator: holds the time step of runs whose files do not give it.
-            temperature: K; selects one temperature of replica exchange.
+            temperature: temperature of the runs, K, which selects frames from replica exchange.
             records: one record for each run, or none.
 
         Raises:
@@ -74,9 +74,9 @@ def options(
     """Add the options that make up the argument ``files``, a :class:`NamedFiles`.
 
     Args:
-        observable: its name in :attr:`mlobs_client.studies.runs.Run.sources`.
-        key: its name in files, if no other is given.
-        units: units that it may have.
+        observable: name of the observable in :attr:`mlobs_client.studies.runs.Run.sources`.
+        key: name of the observable in files, if no other is given.
+        units: units that the observable may have.
         formats: files that can be read, for the help text.
     """
     plural = observable if observable.endswith("s") else f"{observable}s"

@@ -27,7 +27,7 @@ def in_order(*decorators: Callable[[Any], Any]) -> Decorator:
 
 
 def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the input of i-PI, the client files, and the number of processes for each of them."""
+    """Add the input of i-PI, the client files, and the number of clients for each client file."""
 
     @in_order(
         click.argument("input_xml", metavar="INPUT.xml", type=click.Path(path_type=Path)),
@@ -52,7 +52,7 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[ClientFile]:
-    """Read the client files that :func:`files_of_a_run` has named.
+    """Read the client files that the arguments of :func:`files_of_a_run` name.
 
     Raises:
         ConfigError: a file is missing or invalid.

@@ -177,7 +177,7 @@ class Average:
         observable: name of the observable.
         direction: unit vector along the field, shape ``(3,)``.
         volume: volume of the cell, bohr^3.
-        temperature: K.
+        temperature: temperature, K.
         least: number of effective samples below which an average is refused.
     """
 

@@ -110,7 +110,7 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def options(function: Callable[..., None], needs_prefix: bool = True) -> Callable[..., None]:
-    """Add the options that make up the first argument of ``function``."""
+    """Add the options that make up the first argument, a :class:`SpectrumOptions`."""
 
     @in_order(
         prefixes(required=needs_prefix),

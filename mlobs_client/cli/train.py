@@ -203,9 +203,9 @@ def energy_dipole(
 ) -> None:
     """Train networks that each give energies, forces and dipoles.
 
-    With such networks, a simulation in an electric field takes hardly longer than one without. The
-    networks are EnergyDipolesMACE; 'mlobs train dipole --help' explains their dipoles. If all
-    structures have the same composition, only energy differences between structures of this
+    With such networks, a simulation in an electric field takes hardly longer than one without a
+    field. The networks are EnergyDipolesMACE; 'mlobs train dipole --help' explains their dipoles.
+    If all structures have the same composition, only energy differences between structures of this
     composition are meaningful.
     """
     labels = {

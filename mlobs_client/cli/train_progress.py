@@ -1,4 +1,4 @@
-"""Show the progress of training: as bars in a terminal, as lines in a log file."""
+"""Show the progress of training: as bars in a terminal, and as lines in a log file."""
 
 from __future__ import annotations
 

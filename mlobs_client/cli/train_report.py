@@ -19,7 +19,7 @@ MOST_LINES: Final = 10
 """Largest number of entries that a list on the terminal shows."""
 
 TOO_MANY: Final = 0.1
-"""Fraction of the labels without a branch above which the committee should not be used."""
+"""Fraction of labels that agree with no branch; above it, the committee should not be used."""
 
 
 def show(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:

@@ -43,10 +43,10 @@ def command(
     PREFIX is i-PI's output prefix; give several for independent runs. The velocities are read from
     PREFIX.vel.xyz, or from any other trajectory of PREFIX with v_centroid or velocities (averaged
     over the beads), and the steps and times from PREFIX.out. The masses are taken from RESTART,
-    from a checkpoint or from the input beside the outputs, else from the labels of the atoms, and
-    are printed. The integral of the spectrum is the number of coordinates that move. With replica
-    exchange, frames are sorted by temperature, and spectra are computed from the stretches between
-    exchanges.
+    from a checkpoint or from the input beside the outputs, or else from the labels of the atoms,
+    and are printed. The integral of the spectrum is the number of coordinates that move. With
+    replica exchange, frames are sorted by temperature, and spectra are computed from the stretches
+    between exchanges.
 
     The command writes OUTPUT.png, .pdf, .csv, .json, .h5.
     """

@@ -64,7 +64,7 @@ def read_alphas(config: ClientConfig, folder: Path) -> dict[str, Alpha]:
 
 
 def calibrated_by(quantity: str, found: Container[str]) -> str:
-    """Return the quantity whose alpha a committee has: its own, or forces without energies.
+    """Return the quantity whose alpha scales a committee: its own, or forces if energies have none.
 
     Args:
         quantity: quantity of the committee.

@@ -24,7 +24,7 @@ class AseModel(Table):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Return all observables that it may give; each calculator gives only some of them."""
+        """Return the observables that a calculator may give; not every one gives all of them."""
         return frozenset({"energy", "dipole", row.name})
 
     def evaluator(self, context: ClientContext) -> Evaluator:
@@ -60,7 +60,7 @@ class ToyModel(Table):
         return self
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Return the observables that it gives."""
+        """Return the observables that the toy gives."""
         from mlobs_client.evaluate.toys import make_toy
 
         return make_toy(self.name, self.parameters).provides
@@ -98,11 +98,11 @@ class ToyDipole(OxidationTable, ToyModel):
         return self
 
     def gives(self, row: Quantity) -> frozenset[str]:
-        """Return the observables that it gives."""
+        """Return the observables that the toy, or the formal charges without a toy, give."""
         return super().gives(row) if self.name else frozenset({"dipole", "born_charges"})
 
     def evaluator(self, context: ClientContext) -> Evaluator:
-        """Return the toy with formal charges added, or formal charges alone.
+        """Return the toy, the formal charges, or the toy with the formal charges added.
 
         Args:
             context: the client.

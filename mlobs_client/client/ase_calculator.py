@@ -29,7 +29,7 @@ from mlobs_client.units import EV
 Results = dict[str, float | Array]
 
 FROM_ENERGY: Final = frozenset({"energy", "free_energy", "forces", "stress"})
-"""Properties of the total energy, with all terms; as observables, some would be without terms."""
+"""Properties that follow from the energy with all terms; the observable "energy" excludes them."""
 
 
 def calculator(
@@ -50,10 +50,10 @@ def calculator(
     scaled by alpha; members and spreads are those at zero field.
 
     Species, number of atoms, cell and periodicity are those of the atoms. Oxidation numbers by atom
-    and the cell of ``reduced`` are those of the structure in the client file. A result that exceeds
-    [limits] is an error. The atoms must not be wrapped between two evaluations in a field, unless
+    and ``reduced`` refer to the structure in the client file. A result that exceeds [limits] raises
+    EvaluationError. The atoms must not be wrapped between two evaluations in a field, unless
     ``calc.reset()`` is called. Nothing is recorded, and ``threads`` has no effect: set
-    OMP_NUM_THREADS.
+    OMP_NUM_THREADS instead.
 
     Args:
         client: path of the client file, or its content.
@@ -140,10 +140,10 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         Args:
             name: name of the property.
             atoms: the atoms; by default those of the last evaluation.
-            allow_calculation: if False, an unknown property is None.
+            allow_calculation: if False, None is returned for a property that is not known.
 
         Raises:
-            PropertyNotImplementedError: no model of this client gives it.
+            PropertyNotImplementedError: no model of this client gives the property.
         """
         self._check_given([name])
         return super().get_property(name, atoms, allow_calculation)
@@ -158,7 +158,7 @@ class ClientCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
 
         Args:
             atoms: the atoms; by default those of the last evaluation.
-            properties: names of ``implemented_properties``.
+            properties: names from ``implemented_properties``.
             system_changes: ASE's names for what has changed since the last evaluation; without
                 changes, known results are kept.
 

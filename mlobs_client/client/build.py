@@ -119,13 +119,13 @@ def terms_for(
     The cell of ``reduced`` remains that of the client file.
 
     Args:
-        structure: any structure; its species and its periodicity count.
+        structure: the structure; the terms depend on its species and its periodicity.
         assembly: models of the client file.
         config: the client file.
 
     Raises:
         ConfigError: a setting of the client file does not fit these atoms.
-        ModelError: the dipole models have no meaning for these atoms.
+        ModelError: the dipole of the models has no meaning for these atoms.
     """
     if not all(structure.pbc) and any(t.needs_cell is not None for t in config.terms.values()):
         raise ConfigError(
@@ -147,7 +147,7 @@ def model_files(config: ClientConfig, folder: Path) -> list[Path]:
         folder: folder of the client file.
 
     Raises:
-        ModelError: one is missing.
+        ModelError: a model file is missing.
     """
     paths = [path for _, _, models in committees(config, folder) for path in models]
     return list(dict.fromkeys(paths))

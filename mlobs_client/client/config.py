@@ -59,7 +59,7 @@ class UniformFieldTable(Table):
 
     @property
     def needs(self) -> dict[str, frozenset[str]]:
-        """The observables that the term needs, by the setting that needs them; "" is the table."""
+        """The observables that the term needs, by the setting that needs them; "" for the table."""
         second = {"second_order": frozenset({"polarizability"})} if self.second_order else {}
         return {"": frozenset({"dipole"}), **second}
 
@@ -83,7 +83,7 @@ class UniformFieldTable(Table):
 class DisplacementTable(UniformFieldTable):
     """[displacement]: a fixed electric displacement D, H = H0 + V/(8 pi) |D - 4 pi P|^2.
 
-    ``vector`` is the D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of a field. With
+    ``vector`` is the D of SI divided by epsilon_0, D = E + 4 pi P, in a unit of field. With
     ``reduced``, the flux of D through the faces of the cell is fixed at that of ``vector`` in the
     cell of ``structure``. D is fixed along ``axes``; along the other axes E is zero.
     """
@@ -124,9 +124,9 @@ class Observables(Table):
 
     ``stride`` is the number of steps of i-PI between two evaluations of an observable: one number
     for all of them, or numbers by name (1 for the others). All recorded observables share one
-    number, because a row has all columns. It takes effect only if the client can count the steps of
-    i-PI, see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born charges add
-    up to the sum of the oxidation numbers, which ``driven_dynamics`` requires.
+    number, because a row has all columns. ``stride`` has an effect only if the client can count the
+    steps of i-PI, see :mod:`mlobs_client.client.counting`. ``sum_rule = "restore"`` makes Born
+    charges add up to the sum of the oxidation numbers, which ``driven_dynamics`` requires.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"every": "stride"}
@@ -185,7 +185,7 @@ class Observables(Table):
 Potential = Annotated[MacePotential | AseModel | ToyModel, Field(discriminator="kind")]
 Dipole = Annotated[MaceDipole | ToyDipole, Field(discriminator="kind")]
 Other = Annotated[AseModel | ToyModel, Field(discriminator="kind")]
-"""Models of observables that have no settings of their own."""
+"""Models of the observables whose tables have no settings of their own."""
 
 AnyModel = MacePotential | MaceDipole | MacePolarizability | AseModel | ToyModel
 
@@ -210,10 +210,10 @@ class ClientConfig(Table):
     mean nothing; without periodicity this is not needed. ``pbc`` overrides the periodicity of the
     structure file. With ``compile``, MACE networks are compiled in the background, and those that
     were compiled in earlier runs are used. ``batch`` is the largest number of structures that MACE
-    networks evaluate together; by default, it is estimated from their number of edges (``mlobs
-    bench`` measures it).
+    networks evaluate together; by default, it is estimated from the number of edges in their graphs
+    (``mlobs bench`` measures it).
 
-    Each row of :mod:`mlobs_client.quantities` that names a table has it here, for its models.
+    The models of a quantity are in the table that its row in :mod:`mlobs_client.quantities` names.
     """
 
     model_config = ConfigDict(extra="allow")  # but nothing else: see _tables_are_known
@@ -273,7 +273,7 @@ class ClientConfig(Table):
 
     @property
     def coupling_table(self) -> str:
-        """The table that acts on the dipole, [field] or [displacement], by name; empty if none."""
+        """The name of the table that acts on the dipole, in brackets; empty if there is none."""
         return "".join(f"[{name}]" for name in self.terms)
 
     @property

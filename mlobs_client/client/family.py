@@ -1,4 +1,4 @@
-"""The client for which models are made, and the oxidation numbers of several model families."""
+"""The client for which models are made, and the oxidation numbers of dipoles of any family."""
 
 from __future__ import annotations
 

@@ -131,7 +131,9 @@ AnyMace = MacePotential | MaceDipole | MacePolarizability
 
 
 def mace_evaluators(tables: Mapping[str, AnyMace], context: ClientContext) -> list[Evaluator]:
-    """Make one evaluator of all MACE models of a client, which share graphs and a backward pass.
+    """Return one evaluator of all MACE models of a client, in a list; an empty list without any.
+
+    The models share graphs and a backward pass.
 
     Args:
         tables: tables of the client file, by quantity.

@@ -55,7 +55,7 @@ def check_tables(config: ClientConfig) -> None:
 
 
 def needed(config: ClientConfig) -> dict[str, frozenset[str]]:
-    """Return the observables of models that each table or setting needs, by its name.
+    """Return, by the name of each table or setting, the observables that it needs from models.
 
     Args:
         config: the client file.

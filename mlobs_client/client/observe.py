@@ -33,7 +33,7 @@ FRAME_COLUMNS: Final = ("step", "bead", "structure_checksum")
 """Columns that identify the frame of a row."""
 
 N_COMPARED: Final = 10
-"""Number of rows that are compared with a trajectory; runs from one structure soon differ."""
+"""Number of rows that are compared with a trajectory; few suffice, since runs soon diverge."""
 
 Periodicity = tuple[bool, bool, bool]
 
@@ -69,7 +69,7 @@ def observe_trajectory(
     Raises:
         RecordError: there are no frames, or ``output`` was made from another trajectory or with
             other models; the message says what differs.
-        MissingObservable: no model gives something that is wanted.
+        MissingObservable: no model gives one of the wanted observables.
     """
     stream = iter(frames)
     first = next(stream, None)
@@ -102,8 +102,8 @@ def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
         names: columns to read; by default all but those that identify the frame.
 
     Raises:
-        RecordError: the record was written by another command, or it does not have a single
-            complete step.
+        RecordError: the record was written by another command, or its rows are not complete steps,
+            one after the other.
     """
     record = open_record(path)
     steps, beads = record.read("step"), record.read("bead")
@@ -119,11 +119,11 @@ def read_observed(path: Path, names: Iterable[str] | None = None) -> Joined:
 
 
 def check_trajectory(record: Record, readers: Sequence[TrajectoryReader]) -> None:
-    """Compare some rows of a record, from the first to the last, with the positions of a run.
+    """Compare rows, evenly spread over a record, with the positions of a run.
 
     Args:
         record: a record written by :func:`observe_trajectory`.
-        readers: positions of the run, such as those of each bead.
+        readers: trajectories of positions of the run, for example one for each bead.
 
     Raises:
         RecordError: the record was made from the trajectory of another run.

@@ -42,13 +42,13 @@ class ClientFile:
 
     @property
     def uses_gpu(self) -> bool:
-        """True if one of its models runs on a GPU, on any that is free."""
+        """True if one of its models has ``device = "cuda"``, which stands for any free GPU."""
         tables = self.config.models.values()
         return any(getattr(table, "device", "cpu") == "cuda" for table in tables)
 
     @property
     def depends_on_step(self) -> bool:
-        """True if it does not evaluate all observables at every step."""
+        """True if the client does not evaluate all its observables at every step."""
         return Schedule(self.config.observables.strides).depends_on_step
 
 

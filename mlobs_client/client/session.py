@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClientSession:
-    """Replies to structures, with the models, terms and record of one client.
+    """Turns structures into replies, with the models, terms and record of one client.
 
     The structure of the client file is evaluated once at the start, so that errors of the models
     are found before the client connects to i-PI.
@@ -98,8 +98,8 @@ class ClientSession:
 
         Args:
             path: path of the client file.
-            name: if given, the record is called ``record_file-NAME``; otherwise the first free
-                name is used.
+            name: if given, ``-NAME`` is added to the name of the record; if another
+                client has that record, a number is added, too.
             step: step of i-PI at the first request; None if it is not known.
 
         Raises:
@@ -122,12 +122,13 @@ class ClientSession:
         """Evaluate structures.
 
         i-PI fills up batches with repeats of the last structure, and its own driver passes them
-        on: they are evaluated and recorded once.
+        on: the structure and its repeats are evaluated and recorded once.
 
         Args:
             cells: shape ``(n_structures, 3, 3)``, bohr, lattice vectors are rows.
             positions: shape ``(n_structures, n_atoms, 3)``, bohr.
-            batch_size: number of structures that a request can hold, if repeats were left out.
+            batch_size: number of structures that a request can hold; needed if the repeats were
+                left out.
 
         Returns:
             A reply for each structure, Hartree atomic units.
@@ -269,7 +270,7 @@ def check_virial(prediction: Prediction, structure: Structure, config: ClientCon
 
 
 def describe(config: ClientConfig, path: Path) -> dict[str, str | float]:
-    """Return the origin of the numbers of a client: its file, models, alphas and versions.
+    """Return the origin of the numbers of a client: its file, models, alphas and mlobs version.
 
     Args:
         config: the client file.

@@ -1,7 +1,8 @@
-"""Warn of structures for which the spread exceeds all spreads of the calibration.
+"""Warn of structures for which the spread far exceeds all spreads of the calibration.
 
-Such a structure is unlike those of the calibration, for which alpha was determined. Forces and
-virials are not compared; if the energies are not calibrated, a warning says so at the start.
+Such a structure is unlike those of the calibration, for which alpha was determined. Spreads of
+forces and virials are not compared; if the energies are not calibrated, a warning says so at the
+start.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 MARGIN: Final = 2.0
 """A warning is logged if a spread exceeds the largest one of the calibration by this factor. A run
-has more structures than a calibration, and the spread of few members is noisy: that of four members
-exceeds the largest of twenty sooner or later, but twice that only for one in a million
-structures."""
+has more structures than a calibration, and the spread of few members is noisy: with four members,
+it sooner or later exceeds the largest spread of twenty structures, but exceeds twice that spread
+only for one structure in a million."""
 
 
 class SpreadWatch:
@@ -52,7 +53,7 @@ class SpreadWatch:
                 )  # fmt: skip
 
     def needs(self, evaluated: frozenset[str]) -> frozenset[str]:
-        """Return more observables to evaluate, which cost nothing if their quantity is evaluated.
+        """Return the observables with the spreads to check; evaluating them takes no extra time.
 
         Args:
             evaluated: observables that are evaluated anyway; the energy always is.

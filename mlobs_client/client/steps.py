@@ -1,10 +1,10 @@
 """Count the steps of i-PI, to find the step to which a request belongs.
 
 The protocol does not carry the step. i-PI evaluates at the step from which it starts, and then once
-at each step, so a client that gets all structures can count them. It cannot count requests: i-PI
-queues the beads of a step one after the other, and another thread sends those that are in the queue
-when it wakes up. i-PI often splits the beads of a step into two requests, and fills up each with
-repeats of its last structure.
+at each step, so a client that gets all structures can count the steps. It cannot count requests:
+i-PI queues the beads of a step one after the other, and another thread sends those that are in the
+queue when it wakes up. i-PI often splits the beads of a step into two requests, and fills up each
+with repeats of its last structure.
 
 Source:
     i-PI 3.3.1: ``engine/simulation.py`` (``Simulation._run_loop``), ``engine/forces.py``
@@ -60,9 +60,9 @@ class StepCounter:
         """Count one request.
 
         Args:
-            n_different: number of its structures without the repeats at its end.
+            n_different: number of structures of the request, without the repeats at its end.
             n_per_step: number of structures of a step, the most that a request can hold.
-            repeats: True if it starts with the structure that ended the previous request.
+            repeats: True if the request starts with the structure that ended the previous one.
 
         Returns:
             The steps to which the request may belong, nearly always just one; None if it is not

@@ -84,7 +84,7 @@ def how_to_make_periodic(
     Args:
         config: the client file.
         folder: folder of the client file.
-        structure: its structure as it is now.
+        structure: the structure of the client file, as it is now.
         cell: cell of i-PI, shape ``(3, 3)``, bohr, lattice vectors are rows; None if not known.
     """
     said = "write pbc = [true, true, true] at the top of the client file"

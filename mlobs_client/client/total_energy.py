@@ -1,4 +1,4 @@
-"""Add the energies of evaluators and terms, with one pullback for each evaluator."""
+"""Add the energies of evaluators and terms; one pullback for each evaluator gives the forces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def predict(
 
     Args:
         structures: any number of structures, of any sizes, atomic units.
-        evaluators: evaluators that together provide each observable, and none of them twice.
+        evaluators: evaluators that together provide each observable exactly once.
         terms: extra force terms.
         wanted: observables to return in addition to energy, forces and virial; with "forces", the
             forces are also among the observables.
@@ -59,7 +59,7 @@ def predict(
 def total_energies(
     structures: Sequence[Structure], evaluators: Sequence[Evaluator], terms: Sequence[Term]
 ) -> list[float]:
-    """Return the energies of :func:`predict` without forces, which takes half the time.
+    """Return the energies that :func:`predict` gives, without forces, in half the time.
 
     Args:
         structures: structures of any sizes, atomic units.

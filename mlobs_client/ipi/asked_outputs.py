@@ -38,7 +38,7 @@ class TrajectoryOutput:
 
     @property
     def writes_extras(self) -> bool:
-        """True if it makes i-PI collect the extras of all clients."""
+        """True if the output makes i-PI collect the extras of all clients."""
         return self.what.startswith("extras")
 
 
@@ -51,7 +51,7 @@ def read_properties(tag: ET.Element) -> PropertiesOutput:
 
 
 def read_components(outputs: ET.Element) -> Iterator[int]:
-    """Find ``pot_component_raw{unit}(0)``, ``forces_component(index=1; bead=0)`` ..."""
+    """Yield the index in each ``pot_component_raw{unit}(0)``, ``forces_component(index=1)``, ..."""
     pattern = r"_component(?:_raw)?\s*(?:\{[^}]*\})?\s*\(\s*(?:\w+\s*=)?\s*(\d+)"
     for tag in outputs:
         yield from (int(index) for index in re.findall(pattern, tag.text or ""))

@@ -1,4 +1,4 @@
-"""Read the cells of a run, and recognize a molecule in vacuum, which has one in i-PI as well."""
+"""Read the cells of a run, and recognize a molecule in vacuum: i-PI gives it a cell, too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_cells(paths: Iterable[Path], prefix: Path) -> tuple[Integers, Array]:
         Steps ``(t,)`` and cells ``(t, 3, 3)``, bohr, lattice vectors are rows.
 
     Raises:
-        RecordError: none of them has a cell.
+        RecordError: no trajectory has a cell.
     """
     for path in paths:
         try:

@@ -101,7 +101,7 @@ def common_steps(steps: Sequence[Integers], base: Path) -> Integers:
 
 
 def say_other_beads(path: Path) -> None:
-    """Log that a file belongs to one of several beads."""
+    """Log a warning if a file belongs to one of several beads."""
     match = re.fullmatch(r"(.+)_\d+(?:\.xyz|\.extxyz)?", path.name)
     if match and (others := find_bead_files(path.with_name(match[1]))) and len(others) > 1:
         logger.warning(

@@ -22,8 +22,8 @@ def factor(quantity: str, unit: str, where: str) -> float:
         unit: unit as i-PI writes it, with any prefix ("picosecond"); empty for atomic units.
         where: file and line, for the error message.
 
-        Raises:
-            RecordError: i-PI knows no such unit for this quantity.
+    Raises:
+        RecordError: i-PI knows no such unit for this quantity.
     """
     if unit in ("", "automatic", "atomic_unit"):
         return 1.0

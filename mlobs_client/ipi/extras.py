@@ -108,7 +108,7 @@ def read_bead_extras(*bases: Path | str) -> Extras:
 
 
 def extras_in(line: str) -> tuple[str, ...]:
-    """Return the extras that a header names, as in i-PI's input; none for any other line."""
+    """Return the extras that a header names, as in i-PI's input; empty for any other line."""
     head = _find_head(line)
     return () if head is None else tuple(name.strip() for name in head[2].split(","))
 

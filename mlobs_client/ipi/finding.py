@@ -66,7 +66,7 @@ def find_output(prefix: Path, holds: Sequence[str], name: str, remedy: str) -> P
         Path of the file or, if there is one per bead, the path without bead and file extension.
 
     Raises:
-        RecordError: there is none, or there are several and none has this name.
+        RecordError: there is no such output, or there are several and none has this name.
     """
     outputs = find_outputs(prefix)
     for wanted in holds:

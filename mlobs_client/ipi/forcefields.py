@@ -34,7 +34,7 @@ class Forcefield:
         port: port of an inet socket.
         batch_size: number of structures in one message.
         matching: assignment of clients to beads: ``auto``, ``any`` or ``lock``.
-        members: names of the forcefields inside it.
+        members: names of the forcefields inside this one.
         baseline: name of the forcefield that is the baseline of a committee; empty if none is.
         plumed_extras: extras that are requested from PLUMED.
         loads: texts that may name files that i-PI itself loads, such as models.
@@ -56,7 +56,7 @@ class Forcefield:
     n_photons: int = 0
 
     def extras(self, sent: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
-        """Return the keys of its extras.
+        """Return the keys of the extras that i-PI gets from the forcefield.
 
         Args:
             sent: keys that clients send, by the names of the forcefields.
@@ -94,7 +94,7 @@ class Forcefield:
 
 
 def read_forcefields(root: ET.Element) -> tuple[Forcefield, ...]:
-    """Read all forcefields, also those inside ``<ffcommittee>`` and ``<ffrotations>``.
+    """Read all forcefields, including those inside ``<ffcommittee>`` and ``<ffrotations>``.
 
     Raises:
         ValueError: a text is not a number.
@@ -146,5 +146,5 @@ def _count_photons(tag: ET.Element) -> int:
 
 
 def find_parent(name: str, forcefields: Sequence[Forcefield]) -> Forcefield | None:
-    """Return the forcefield that contains this one, if any."""
+    """Return the forcefield that contains the one with this name, if any."""
     return next((ff for ff in forcefields if name in ff.members), None)

@@ -118,7 +118,7 @@ class IpiInput:
 
     @property
     def is_composed(self) -> bool:
-        """True if forcefields are nested: i-PI passes neither name nor prefix on to them."""
+        """True if forcefields are nested: i-PI passes neither name nor prefix on to inner ones."""
         return any(ff.kind in ("ffcommittee", "ffrotations") for ff in self.forcefields)
 
     @property
@@ -160,7 +160,7 @@ def read(path: Path) -> IpiInput:
 
 
 def read_content(content: bytes, path: Path) -> IpiInput:
-    """Read the content of an input, which may not be written yet.
+    """Read the content of an input, which may not have been written to its path yet.
 
     Raises:
         ConfigError: it is not XML, or a number in it is invalid.

@@ -38,7 +38,7 @@ def find_pieces(steps: Array, times: Array) -> list[Piece]:
 
     Args:
         steps: steps of at least two rows of the properties, increasing, shape ``(t,)``.
-        times: times of these rows, atu, shape ``(t,)``; i-PI continues them in a continued run.
+        times: times of these rows, atu, shape ``(t,)``; they go on when a run is continued.
     """
     tolerance = PRINTED * float(np.abs(times).max())
 

@@ -56,7 +56,7 @@ class Properties:
         return self.values[name]
 
     def to_pandas(self) -> DataFrame:
-        """Return a pandas table in atomic units; several columns are ``name[0]``, ``name[1]``, ...
+        """Return a pandas table, atomic units; a tensor has columns ``name[0]``, ``name[1]``, ...
 
         Raises:
             RecordError: pandas is not installed.
@@ -170,8 +170,8 @@ def read_header(lines: Sequence[str], path: Path) -> list[PropertyColumn]:
         lines: lines of the file; those outside the header are ignored.
         path: path of the file, for error messages.
 
-        Raises:
-            RecordError: a column number is invalid.
+    Raises:
+        RecordError: a column number is invalid.
     """
     matches = [match for line in lines if line.startswith("#") and (match := _COLUMN.match(line))]
     columns = []

@@ -47,9 +47,10 @@ class Source:
 
     Attributes:
         key: name of the extra, of the property, or of the entry or column of extended xyz.
-        unit: unit of its numbers; empty if the file or the program that wrote it determines it.
-        path: extras, properties or a trajectory of i-PI, extended xyz, or a table of numbers with
-            a line for each step; without bead and file extension for the files of all
+        unit: unit of its numbers; empty if the file, or the program that wrote it, determines the
+            unit.
+        path: path of extras, properties or a trajectory of i-PI, of extended xyz, or of a table of
+            numbers with a line for each step; without bead and file extension for the files of all
             beads. None to search with the prefix of the run.
     """
 
@@ -79,8 +80,8 @@ def read_series(path: Path, source: Source, kind: Kind) -> Series:
         source: name and unit of the observable in the file.
         kind: the observable.
 
-        Raises:
-            RecordError: the file is missing, does not hold it, or has other shapes or units.
+    Raises:
+        RecordError: the file is missing, lacks the observable, or has other shapes or units.
     """
     steps, values, unit = _read(path, source.key, kind)
     if source.unit and unit is None:

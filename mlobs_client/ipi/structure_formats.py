@@ -1,8 +1,8 @@
 """Read structure files of all formats as i-PI reads them.
 
 The formats of i-PI are xyz with its comment, extended xyz with its labels, checkpoints and RESTART,
-and PDB with its units; everything else is read by ASE. The first of several frames is read, as i-PI
-does for its first bead.
+and PDB with its units; everything else is read by ASE. Of several frames, :func:`read_content`
+reads the first, as i-PI does for its first bead.
 
 Source:
     i-PI 3.3.1, ``utils/io/io_units.py`` (units that are not written), ``engine/initializer.py``.

@@ -54,9 +54,9 @@ class System:
     """A ``<system>`` of an input or of a checkpoint.
 
     Attributes:
-        path: path of this file.
-        prefix: prefix of its outputs: that of ``<output>``, after that of ``<system>`` if it has
-            one, as in ``r0_simulation``.
+        path: path of the file.
+        prefix: prefix of its outputs: that of ``<output>``, preceded by that of ``<system>`` if
+            there is one, as in ``r0_simulation``.
         n_beads: number of beads of the ring polymer.
         temperature: temperature of the ensemble, kT, Eh; None if it is not written.
         dynamics: modes of all kinds of dynamics, for example ``nvt``.
@@ -88,7 +88,7 @@ class System:
 
     @property
     def starts(self) -> list[Path]:
-        """Return the files that ``<initialize>`` names and that exist; they may hold masses."""
+        """The files that ``<initialize>`` names and that exist; they may hold masses."""
         tags = [
             *self.element.findall("initialize/file"),
             *(m for m in self.element.findall("initialize/masses") if m.get("mode") != "manual"),
@@ -211,8 +211,8 @@ def kinetic_temperature(systems: Sequence[System], quantity: str) -> float | Non
 
     Args:
         systems: result of :func:`find_systems`.
-        quantity: ``v_centroid`` or ``velocities``. Those of P beads have P times the temperature,
-            but a file does not show whether it holds one bead of several.
+        quantity: ``v_centroid`` or ``velocities``. Velocities of P beads have P times the
+            temperature, but a file does not show whether it holds one bead of several.
     """
     is_thermal = quantity == "v_centroid" or all(one.n_beads == 1 for one in systems)
     return ensemble_temperature(systems) if is_thermal else None

@@ -29,9 +29,9 @@ class NumberWithUnit(NamedTuple):
             name: name of the quantity, for example ``temperature``.
             where: file, for the error message.
 
-            Raises:
-                ValueError: the text is not a number.
-                RecordError: i-PI knows no such unit for this quantity.
+        Raises:
+            ValueError: the text is not a number.
+            RecordError: i-PI knows no such unit for this quantity.
         """
         return float(self.text) * factor(name, self.unit, where)
 
@@ -50,7 +50,7 @@ def attribute_of(tag: ET.Element, name: str, default: str) -> str:
 
 
 def text_of(parent: ET.Element, tag: str, default: str) -> str:
-    """Return the text of a tag below its parent, or the default without it."""
+    """Return the text of a tag below its parent, or the default if there is no text."""
     found = parent.find(tag)
     return default if found is None or not found.text else found.text.strip()
 
@@ -94,7 +94,7 @@ def checkpoint_names(output: ET.Element) -> tuple[str, ...]:
 def count_beads(parent: ET.Element) -> int:
     """Return the number of beads of the first system below a tag.
 
-    A RESTART has ``<beads>``; in an input, ``<initialize>`` has their number.
+    A RESTART gives their number in ``<beads>``, an input in ``<initialize>``.
 
     Raises:
         ValueError: ``nbeads`` is not a number.

@@ -120,7 +120,7 @@ class TrajectoryReader:
         )
 
     def require_one_frame_per_step(self) -> None:
-        """Refuse files with several frames per step, of beads or NEB images, for a time series.
+        """Refuse files with several frames per step, such as beads or NEB images.
 
         Raises:
             RecordError: a step has several frames.
@@ -134,7 +134,7 @@ class TrajectoryReader:
             )
 
     def select(self, steps: Integers) -> TrajectoryReader:
-        """Return only the frames of these steps."""
+        """Return a reader of only the frames at these steps."""
         indices = np.flatnonzero(np.isin(self.steps, steps))
         places = [self._places[i] for i in indices]
         chosen = TrajectoryReader(places, self.bead, self._columns)

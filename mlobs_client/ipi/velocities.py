@@ -19,7 +19,7 @@ from mlobs_client.units import DALTON, EV, VELOCITY_UNITS
 logger = logging.getLogger(__name__)
 
 VELOCITY_OUTPUTS: Final = ("v_centroid", "velocities")
-"""Trajectories of i-PI; the mean velocity of all beads is the velocity of the centroid."""
+"""Trajectories of i-PI with velocities; the mean over all beads is the centroid's velocity."""
 
 COLUMNS: Final = ("velocities", "velocity", "velo", "vel")
 """Names of the columns of velocities in extended xyz from other programs."""
@@ -40,8 +40,8 @@ def read_velocities(path: Path, source: Source) -> Trajectory:
     Args:
         path: a trajectory of i-PI, the path that its beads share, or extended xyz with a column of
             velocities, or of momenta as ASE writes them.
-        source: name and unit of this column; if the name is empty, one of :data:`COLUMNS`, else
-            :data:`MOMENTA`, is read.
+        source: name and unit of this column; if the name is empty, the first of :data:`COLUMNS`
+            that exists, or else :data:`MOMENTA`, is read.
 
     Raises:
         RecordError: a file is missing, holds another quantity, or has its own unit in addition to

@@ -143,7 +143,7 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
 
 
 def read_atoms(comment: str, lines: list[str]) -> Atoms:
-    """Read a frame of extended or plain xyz with ASE, also with labels such as D and O18.
+    """Read a frame of extended or plain xyz with ASE, even with labels such as D and O18.
 
     A ``Lattice`` of zeros without ``pbc`` is that of a molecule.
 
@@ -151,8 +151,8 @@ def read_atoms(comment: str, lines: list[str]) -> Atoms:
         comment: the second line, with its newline.
         lines: one line for each atom.
 
-        Raises:
-            ValueError: a line cannot be read.
+    Raises:
+        ValueError: a line cannot be read.
     """
     import ase.io
 

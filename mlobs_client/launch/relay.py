@@ -151,7 +151,7 @@ class Relay:
 
 @contextlib.contextmanager
 def opened(relay: Relay, folder: Path) -> Iterator[Relay]:
-    """Write the rendezvous file into this folder; close the relay at the end.
+    """Write the rendezvous file into a folder; at the end, close the relay and remove the file.
 
     Raises:
         LaunchError: the file cannot be written.

@@ -40,7 +40,7 @@ OTHER_COLUMNS: Final[dict[str, Column]] = {
 
 
 def column(name: str) -> Column:
-    """Return a column.
+    """Return the type, unit and meaning of a column.
 
     Args:
         name: its name.

@@ -61,8 +61,8 @@ class Header:
         row: type of a row, with the checksum as its last column.
         data: position of the first row in the file, bytes.
         attributes: attributes of the record.
-        counters: positions in the file of the length of the file, of the size of the data and of
-            the number of rows, bytes.
+        counters: positions of three numbers in the file, bytes: the length of the file, the size
+            of the data and the number of rows.
     """
 
     row: np.dtype[np.void]
@@ -73,8 +73,8 @@ class Header:
     def end(self, n_rows: int) -> int:
         """Return the length of a file with ``n_rows`` rows, bytes.
 
-        HDF5 refuses data without rows, so a record starts with one row of zeros. Its checksum is
-        wrong, so it is not counted.
+        HDF5 refuses data without rows, so a record starts with one row of zeros. This row has
+        a wrong checksum, so it is not counted.
         """
         return self.data + max(n_rows, 1) * self.row.itemsize
 

@@ -45,8 +45,8 @@ def join_record(
 ) -> Joined:
     """Read rows of records in the order of steps and beads.
 
-    Records of other runs may have the same names and row numbers. They are recognized only by an
-    observable that is in both the extras and the record; without one, a warning is logged.
+    Records of other runs may have the same names and row numbers. Such records are recognized only
+    by an observable that is in both the extras and the record; without one, a warning is logged.
 
     Args:
         extras: ``record_row`` and, if several clients wrote records, ``record`` (their file names),
@@ -59,7 +59,7 @@ def join_record(
         The columns at the steps that all ``extras`` have.
 
     Raises:
-        RecordError: extras, a record or a row are missing, or a record is that of another run.
+        RecordError: extras, a record or a row are missing, or a record belongs to another run.
     """
     steps: Integers = reduce(np.intersect1d, [e.steps for e in extras])
     rows, files = None, None

@@ -98,7 +98,7 @@ class RecordWriter:
         return range(first, self._n_rows)
 
     def close(self) -> None:
-        """Write everything to disk, and let other processes write; remove an empty record."""
+        """Write everything to disk, and unlock the record; remove it if it is empty."""
         if self._n_rows:
             os.fsync(self._descriptor)
         else:

@@ -1,4 +1,4 @@
-"""Run the simulations of ``mlobs demo``: quantum water in an electric field.
+"""Execute the runs of ``mlobs demo``: quantum water in an electric field.
 
 Each run has a folder with an input.xml and a client.toml, made from the shipped inputs. It is
 started with the command that a user would type there: ``mlobs run input.xml client.toml``.
@@ -32,11 +32,11 @@ POLL_INTERVAL: Final = 0.5  # seconds between two looks at a run
 
 @dataclass(frozen=True)
 class DemoRun:
-    """One simulation of the demo.
+    """One run of the demo.
 
     Attributes:
-        name: name of its folder.
-        template: folder of ``ipi_inputs`` from which it is made.
+        name: name of the folder of the run.
+        template: name of the folder of inputs from which the run is made.
         n_steps: number of steps, of 0.5 fs.
         n_beads: number of beads; 1 for classical nuclei.
         field: electric field along z, V/angstrom.
@@ -122,17 +122,17 @@ def run_all(
     scale: float = 1.0,
     at_once: int = 2,
 ) -> None:
-    """Run all simulations, and evaluate the dipoles that are left for afterwards.
+    """Execute all runs, and evaluate the dipoles of those in :data:`OBSERVED` afterwards.
 
     Runs whose folders exist keep their inputs, which the user may have changed, and continue from
     where they ended.
 
     Args:
-        runs: the simulations.
-        folder: folder in which each simulation has a folder of its own.
-        report: called with the progress of each simulation.
+        runs: the runs.
+        folder: folder in which each run has a folder of its own.
+        report: called with the progress of each run.
         scale: factor that multiplies the number of steps, for a quick look.
-        at_once: number of simulations that run at the same time.
+        at_once: number of runs that are executed at the same time.
 
     Raises:
         LaunchError: a run failed; the message names its log.

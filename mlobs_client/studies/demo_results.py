@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 TEMPERATURE: Final = 300.0 * KELVIN
 SKIPPED: Final = 0.15
-"""Fraction of each run that is left out: the beads start at one point and have to equilibrate."""
+"""Fraction of a run that is left out at its start: beads start at one point, and equilibrate."""
 STRETCH: Final = (2800.0, 4200.0)
 """Range of the O-H stretch, cm^-1."""
 SHOWN: Final = (0.0, 4500.0)

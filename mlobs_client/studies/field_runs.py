@@ -22,8 +22,8 @@ from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_P
 logger = logging.getLogger(__name__)
 
 ALIKE_WITHIN: Final = 1e-5
-"""Largest relative difference between temperatures, cells or times of the runs of one curve, which
-files give with few digits."""
+"""Largest relative difference between temperatures, cells or times of the runs of one curve; files
+give them with few digits."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Analyse runs of a liquid in static fields, alone and together.
+"""Analyse runs of a liquid in static fields, for each field and for all fields together.
 
 The liquid is water, or another one whose molecules have an oxygen and two hydrogens.
 """
@@ -57,7 +57,7 @@ class ScanSettings:
     """Settings of the analysis of a field scan.
 
     Attributes:
-        n_blocks: smallest number of blocks of all runs of one field, for the errors of
+        n_blocks: smallest total number of blocks of the runs in one field, for the errors of
             distributions and diffusion.
         window: first and last lag of the fit of the diffusion coefficient, ps; None for a quarter
             and half of a block.
@@ -113,12 +113,12 @@ class Scan:
 
     Attributes:
         n_beads: number of beads; 1 for classical nuclei.
-        points: results in each field, in rising order.
+        points: results in each field, in order of increasing field.
         polarization: line through the polarizations of the points; None for fewer than 3 fields.
         susceptibility: linear response, from the fluctuations at zero field, without a unit; None
             without runs at zero field.
-        arrest: field above which diffusion is arrested, with the ratios of all points in their
-            order; None if there is no diffusion at zero field.
+        arrest: field above which diffusion is arrested, with the ratio of D to D at zero field for
+            each point; None if D at zero field is not known.
     """
 
     n_beads: int
@@ -129,12 +129,12 @@ class Scan:
 
     @property
     def label(self) -> str:
-        """The name of the number of beads in figures."""
+        """The name of these results in figures, which gives the number of beads."""
         return "classical" if self.n_beads == 1 else f"{self.n_beads} beads"
 
     @cached_property
     def rows(self) -> list[dict[str, Estimate | None]]:
-        """All estimates of each point by their names; None for an unknown one."""
+        """All estimates of each point by their names; None for those that are not known."""
         ratios = (None,) * len(self.points) if self.arrest is None else self.arrest.ratio
         return [
             {

@@ -26,7 +26,7 @@ ESTIMATORS: Final = {
     "D": "diffusion: centroids",
     "MSD": "diffusion: centroids",
 }
-"""Names of the averages over beads, by the first words of the names of quantities."""
+"""Phrases that say how beads are averaged, by the first words of the names of quantities."""
 
 DRAWN: Final = (
     "polarization",
@@ -55,7 +55,7 @@ def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) 
         provenance: origin of the runs.
 
     Raises:
-        ConfigError: there is no scan, or one without points.
+        ConfigError: there is no scan, or a scan has no points.
     """
     _check(curves)
     numbers = {name: one for curve in curves for name, one in _numbers(curve)}
@@ -69,14 +69,14 @@ def against_field(curves: Sequence[Scan], provenance: Provenance | None = None) 
 
 
 def distributions(curves: Sequence[Scan], provenance: Provenance | None = None) -> Result:
-    """Return distributions of O-H lengths, O-O distances and orientations, one for each field.
+    """Return distributions of O-H lengths, O-O distances and orientations in each field.
 
     Args:
         curves: scan of each number of beads.
         provenance: origin of the runs.
 
     Raises:
-        ConfigError: there is no scan, or one without points.
+        ConfigError: there is no scan, or a scan has no points.
     """
     _check(curves)
     return Result(

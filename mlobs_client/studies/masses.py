@@ -42,7 +42,7 @@ class Masses:
         labels: labels of the atoms.
         values: shape ``(n_atoms,)``, electron masses.
         source: name of their source, for example "RESTART".
-        is_guess: True if they are known from the labels only.
+        is_guess: True if the masses are known from the labels only.
     """
 
     labels: tuple[str, ...]
@@ -114,9 +114,9 @@ def check_masses(masses: Masses, velocities: Array, temperature: float | None, w
         where: the run, for messages.
 
     Raises:
-        RecordError: the centre of mass is at rest with other ratios of masses; or it is not at
-            rest, the masses are guessed from labels, and the kinetic temperatures of species differ
-            as they would with another isotope.
+        RecordError: the momenta show other ratios of masses; or they show none, the masses are
+            guessed from labels, and the kinetic temperatures of species differ as they would with
+            another isotope.
     """
     groups = masses.groups()
     ratios = masses_from_momentum([velocities], groups)
@@ -167,7 +167,7 @@ def common_masses(masses: Sequence[Masses], prefixes: Sequence[Path]) -> Masses:
         prefixes: prefix of each run, for messages.
 
     Raises:
-        RecordError: their atoms or masses differ.
+        RecordError: atoms or masses differ between runs.
     """
     first = masses[0]
     for prefix, other in zip(prefixes, masses, strict=True):

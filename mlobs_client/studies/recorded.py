@@ -27,7 +27,7 @@ ROW, FILE = "record_row", "record"
 
 
 def read_recorded(run: Run, path: Path, name: str) -> Joined:
-    """Read an observable of all beads, and that of each member if it was recorded.
+    """Read an observable of all beads, and its committee members if they were recorded.
 
     Args:
         run: the run to which the record belongs.
@@ -40,7 +40,8 @@ def read_recorded(run: Run, path: Path, name: str) -> Joined:
         Its values, shape ``(n_steps, n_beads, ...)``, Hartree atomic units.
 
     Raises:
-        RecordError: the record lacks the observable, is that of another run, or cannot be joined.
+        RecordError: the record lacks the observable, belongs to another run, or cannot be joined;
+            or the run has replica exchange.
     """
     if isinstance(run, ExchangedRun):
         raise RecordError(

@@ -37,13 +37,13 @@ def open_run(prefix: Path, temperature: float | None = None) -> Run:
     """Open a run, or the frames at one temperature of a run with replica exchange.
 
     Args:
-        prefix: prefix of ``<output>``, or that of a ``<system>`` without replica exchange.
+        prefix: prefix of ``<output>`` or, without replica exchange, prefix of one ``<system>``.
         temperature: one of the temperatures of replica exchange, K.
 
     Raises:
-        ConfigError: the prefix is that of a replica, whose temperature changes; no temperature is
-            given for a run with replica exchange; or the given temperature matches none, or more
-            than one, of the temperatures of the run.
+        ConfigError: the prefix is that of a replica, whose temperature changes, or of several
+            systems; no temperature is given for a run with replica exchange; or the given
+            temperature matches none, or more than one, of the temperatures of the run.
     """
     folder, name = prefix.parent, prefix.name
     if prefix.with_name(f"{name}.out").exists():

@@ -27,7 +27,7 @@ VELOCITIES: Final = {
 """Names of the velocities in figures, for each of i-PI's names."""
 
 SHORTEST: Final = 8
-"""Smallest number of samples in a stretch for a correlation function."""
+"""Smallest number of samples of a stretch from which a correlation function is computed."""
 
 KEEP: Final = "run longer, or give --branches keep if all are on one branch"
 
@@ -84,7 +84,7 @@ class Samples:
     def parts(self) -> list[list[slice]]:
         """The stretches of each run: consecutive samples between exchanges of replicas.
 
-        Blocks lie within one stretch.
+        Each block lies within one stretch.
 
         Raises:
             RecordError: all stretches of a run are too short.
@@ -111,7 +111,7 @@ class Samples:
 
     @property
     def notes(self) -> Iterator[str]:
-        """A sentence about the stretches of each run, since short ones are left out."""
+        """A sentence about the stretches of each run with exchanges; short ones are left out."""
         for run, steps in zip(self.runs, self.steps, strict=True):
             lengths = [one.stop - one.start for one in run.stretches(steps)]
             if len(lengths) > 1:
@@ -161,13 +161,13 @@ class Samples:
         return replace(self, values=dipoles), list(say_moved(self.names, away))
 
     def aligned_to(self, rest: Samples) -> tuple[Samples, list[str]]:
-        """Move dipoles to the branch of runs at rest, to whose mean they relax.
+        """Move dipoles to the branch of runs without a field, to whose mean dipole they relax.
 
         Args:
-            rest: dipoles of the runs at rest.
+            rest: dipoles of the runs without a field.
 
         Returns:
-            As :meth:`aligned`.
+            See :meth:`aligned`.
         """
         at_rest = np.concatenate(rest.values)
         dipoles, away = align_relaxed(self.values, at_rest, self.cell, self.names, KEEP)
@@ -217,7 +217,7 @@ def kept(run: Run, steps: Integers, skip: Skip) -> slice:
         skip: the start that is left out.
 
     Raises:
-        RecordError: no samples are left.
+        RecordError: fewer than two samples are left.
     """
     first = skip.count(len(steps), lambda: run.times(steps))
     if first >= len(steps) - 1:

@@ -31,9 +31,11 @@ class RunSet:
     Attributes:
         prefixes: prefix of the outputs of each run, such as ``run-1/simulation``.
         skip: time that is skipped at the start of each run, ps.
-        temperature: temperature, K, which is compared with that of the runs; it selects the frames
-            at this temperature from replica exchange. None for runs that are not at equilibrium.
-        fraction: fraction of the samples that is skipped at the start of each run, if no time is.
+        temperature: temperature, K, which is compared with that of the runs; from a run with
+            replica exchange, the frames at this temperature are read. None for runs that are not at
+            equilibrium.
+        fraction: fraction of the samples that is skipped at the start of each run; used if ``skip``
+            is 0.
         records: record of each run, from ``mlobs observe`` or from its own clients, from which
             observables are read; by default they are read from the extras of i-PI.
         sources: files or names of "velocities" or "dipole" of each run, if these are not found by
@@ -41,7 +43,7 @@ class RunSet:
         timestep: time step of runs whose properties do not show it, atu.
 
     Raises:
-        ConfigError: there is no run, or there is not exactly one record or source for each run.
+        ConfigError: there is no run, or records or sources are given, but not one for each run.
 
     Example:
         Mean dipole of the first run without its first 0.1 ps, and infrared absorption of both
@@ -84,8 +86,8 @@ class RunSet:
         """The runs.
 
         Raises:
-            ConfigError: replica exchange does not have this temperature, or files are named for a
-                run with replica exchange.
+            ConfigError: a run with replica exchange does not have this temperature, or has
+                :attr:`sources`.
         """
         runs = [open_run(Path(prefix), self.temperature) for prefix in self.prefixes]
         sources = self.sources or [{} for _ in runs]

@@ -104,7 +104,7 @@ class Run:
     def timestep(self) -> float:
         """The time step, atu, from the columns ``step`` and ``time``, or else the given one.
 
-        If it changed during the run, it is that of the last piece.
+        If the time step changed during the run, this is the last one.
 
         Raises:
             RecordError: these columns are missing, or there are fewer than two rows.
@@ -217,7 +217,7 @@ class Run:
         return Dipoles.of(steps, values["dipole"], values.get(QUANTITIES["dipole"].members))
 
     def observable(self, name: str) -> tuple[Integers, dict[str, Array]]:
-        """Read an observable, and that of each member if written, from the extras of all beads.
+        """Read an observable, and its committee members if written, from the extras of all beads.
 
         Args:
             name: a row of :mod:`mlobs_client.quantities`.
@@ -314,7 +314,7 @@ class Run:
 
     @cached_property
     def systems(self) -> list[System]:
-        """The systems of RESTART, a checkpoint and inputs beside the outputs, by reliability."""
+        """The systems in RESTART, a checkpoint and inputs beside outputs, most reliable first."""
         return find_systems(self.prefix)
 
     def masses(self, velocities: Trajectory, given: Mapping[str, float] | None = None) -> Masses:

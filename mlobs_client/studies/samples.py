@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """The samples of one run, after its equilibration, in atomic units.
+    """The samples of one run, after its equilibration.
 
     Attributes:
         name: name of the run.
@@ -134,7 +134,7 @@ def _read_sample(
 
 
 def read_field(ipi: ipi_input.IpiInput, clients: Sequence[ClientFile]) -> Array:
-    """Add the fields of the clients that serve an input, times the weights of its forces.
+    """Add up the fields of the clients that serve an input, times the weights of its forces.
 
     Args:
         ipi: the input.
@@ -181,7 +181,7 @@ def read_temperature(ipi: ipi_input.IpiInput) -> float:
         ipi: the input.
 
     Raises:
-        RecordError: the input has none.
+        RecordError: the input gives no temperature.
     """
     if ipi.temperature is None:
         raise RecordError(

@@ -46,7 +46,7 @@ def averages_nothing(campaign: Campaign) -> bool:
         campaign: any campaign.
 
     Raises:
-        ConfigError: its files cannot be read.
+        ConfigError: the input or a client file of this run cannot be read.
     """
     ipi, _ = _read(campaign, next(iter(campaign.runs.values())))
     return not ipi.properties

@@ -17,7 +17,8 @@ NOTABLE: Final = 0.05
 """Relative deviation of a mean kinetic temperature above which it is logged."""
 
 ANOTHER: Final = 0.5
-"""Relative difference that no run at this temperature has, with or without a thermostat."""
+"""Relative deviation that shows that the run was at another temperature, even without a
+thermostat."""
 
 SIGNIFICANT: Final = 5.0  # standard errors
 
@@ -32,7 +33,7 @@ def compare_temperature(run: Run, temperature: float, since: int = 0) -> None:
 
     Raises:
         ConfigError: the ensemble had another temperature, or the mean kinetic temperature is far
-            from this one.
+            from the given one.
     """
     held = ensemble_temperature(run.systems)
     if held is not None and not is_same_temperature(held / KELVIN, temperature):

@@ -23,7 +23,7 @@ class UniformField:
         E = E_0 - \mu \cdot F - \tfrac12 F \cdot \alpha F
 
     The last term is included only with ``second_order``, and then in energy, forces and virial
-    alike: an energy with :math:`\alpha` and forces without its gradient would not be conserved.
+    alike: if the forces lacked the gradient of :math:`\alpha`, the energy would not be conserved.
     Only the symmetric part of :math:`\alpha` contributes to the energy, so only this part induces a
     dipole.
 

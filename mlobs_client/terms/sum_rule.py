@@ -14,7 +14,7 @@ from mlobs_client.terms.term import Coupling
 logger = logging.getLogger(__name__)
 
 LARGE: Final = 0.01
-"""Correction that rounding alone does not explain, e per atom."""
+"""Smallest correction that rounding alone does not explain, e per atom."""
 
 
 class AcousticSumRule:

@@ -66,7 +66,7 @@ class Rendezvous:
             path: path of the file.
 
         Raises:
-            LaunchError: it cannot be written.
+            LaunchError: the file cannot be written.
         """
         with replacing(path, 0o600, error=LaunchError) as draft:
             draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
@@ -90,8 +90,8 @@ class Rendezvous:
             run: name that the run must have; if empty, any run is accepted.
 
         Raises:
-            OSError: it cannot be read; with ENOENT, it does not exist or belongs to another run.
-            RemoteProtocolError: its content is not that of such a file.
+            OSError: the file cannot be read; with ENOENT, it is missing or belongs to another run.
+            RemoteProtocolError: the file was not written by :meth:`write`.
         """
         try:
             found = cls(**orjson.loads(path.read_bytes()))

@@ -111,7 +111,7 @@ class Transport:
             self._writable.register(stop, selectors.EVENT_READ)
 
     def receive(self, *, interruptible: bool = True) -> bytes:
-        """Wait for bytes; return none once the server has closed or lost its end.
+        """Wait for bytes; return empty bytes once the server has closed or lost the connection.
 
         Args:
             interruptible: True if a request to finish ends the waiting at once.
@@ -130,8 +130,8 @@ class Transport:
     def send(self, data: bytes) -> None:
         """Send all bytes.
 
-        A server that has disappeared is noticed by :meth:`receive`, not here: it may have sent EXIT
-        before, which has not been read yet.
+        A server that has disappeared is noticed by :meth:`receive`, not here: it may have sent an
+        EXIT that has not been read yet.
 
         Args:
             data: the bytes.
@@ -259,7 +259,7 @@ def _open_relayed(address: RelayedAddress, timeout: float) -> socket.socket:
 
 
 def keep_alive(stream: socket.socket) -> None:
-    """Send small messages at once, and notice within two minutes that a host has lost power.
+    """Make a socket send small messages at once, and notice a dead host within two minutes.
 
     Args:
         stream: a connected TCP socket.
