@@ -57,7 +57,15 @@ samples."""
 MORE: dict[str, int] = {
     "reweighting": 2000,
     **dict.fromkeys(
-        ("kinetic temperature", "eps", "real", "imaginary", "susceptibility"), N_OF_BLOCKS
+        (
+            *("kinetic temperature", "eps", "susceptibility"),
+            *(
+                f"{part} part of eps {way}"
+                for part in ("real", "imaginary")
+                for way in ("after", "in")
+            ),
+        ),
+        N_OF_BLOCKS,
     ),
     **dict.fromkeys(("mode", "height", "density of a bin", "D over D", "g(r)"), N_OF_BLOCKS),
     "density of states, unequal": 3000,

@@ -50,9 +50,9 @@ FEWEST_OF_ONE: Final = 50
 component is more skewed than the mean of three, and with 30 samples the squared deviation from the
 true value would be 1.37 squared errors on average."""
 
-PER_FREEDOM: Final = 5.0
-"""Independent samples for each degree of freedom of Bartlett's sum over lags, as measured with
-random series."""
+PER_FREEDOM: Final = 12.0
+"""Independent samples per degree of freedom of Bartlett's sum over lags for one variance, from
+random series; a covariance of two components has twice as many degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,12 @@ def _of_gaussians(
     variances = _replace_spiky(variances, products, n_samples)
     traces = [np.trace(one, axis1=1, axis2=2)[:, None, None] for one in products]
     of_trace = _replace_spiky(of_trace.reshape(1, 1), traces, n_samples)
-    errors = np.sqrt(variances) * student(n_independent / PER_FREEDOM)
+    freedoms = (2.0 - np.eye(len(tensor))) * n_independent / PER_FREEDOM
+    errors = np.sqrt(variances) * np.vectorize(student)(freedoms)
     relative = _relative(np.diag(errors), np.diag(tensor))
     errors = errors * (1.0 + np.outer(relative, relative))
     trace = float(np.trace(tensor))
-    n_pairs = len(tensor) * (len(tensor) + 1) // 2
-    error = np.sqrt(of_trace[0, 0]) * student(n_pairs * n_independent / PER_FREEDOM)
+    error = np.sqrt(of_trace[0, 0]) * student(float(np.triu(freedoms).sum()))
     error = error * (1.0 + _relative(error, trace) ** 2)
     mean = Estimate(trace, float(error), "1", n_independent, error_from=OF_FLUCTUATIONS)
     return mean * (1.0 / len(tensor)), tensor, errors
