@@ -132,3 +132,48 @@ def test_an_optimisation_that_has_converged_has_not_made_all_steps(
     outcome = Outcome(ending, words, None, tmp_path / "RESTART")
     _say_end(outcome, ipi_input.read(tmp_path / "input.xml"))
     assert capsys.readouterr().out == f"{said}\n"
+
+
+def resume(folder: Path, *options: str) -> str:
+    """What ``mlobs run --resume`` says without starting anything."""
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, [*files, "--resume", *options])
+    return result.output or str(result.exception)
+
+
+@pytest.fixture
+def half_done(folder: Path) -> Path:
+    """A run of 40000 steps that was stopped after 60."""
+    text = (folder / "input.xml").read_text()
+    edit("input.xml", "<prng>", "<step>60</step> <prng>")(folder)
+    (folder / "input.xml").rename(folder / "RESTART")
+    (folder / "input.xml").write_text(text)
+    return folder
+
+
+def test_fewer_steps_than_are_done_are_refused(half_done: Path):
+    before = (half_done / "RESTART").read_bytes()
+    assert "RESTART is at step 60 already; steps are counted" in resume(half_done, "--steps", "59")
+    assert (half_done / "RESTART").read_bytes() == before
+
+
+def test_as_many_steps_as_are_done_finish_the_run(half_done: Path):
+    assert "finished: all 60 steps are done" in resume(half_done, "--steps", "60")
+
+
+def test_a_run_that_was_extended_is_not_continued_to_its_first_end(half_done: Path):
+    edit("RESTART", "<total_steps> 40000", "<total_steps> 50000")(half_done)
+    said = resume(half_done)
+    assert "asks for 40000 steps, but" in said
+    assert "for 50000; give --steps 50000, for example, or write the same" in said
+
+
+def test_a_run_that_has_not_begun_is_not_extended(folder: Path):
+    assert "--steps 9: there is no RESTART or <checkpoint>" in resume(folder, "--steps", "9")
+
+
+def test_steps_without_resume_are_wrong_usage(folder: Path):
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, [*files, "--steps", "9"])
+    assert result.exit_code == 2
+    assert "give --resume, too" in result.output

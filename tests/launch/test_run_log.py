@@ -1,0 +1,50 @@
+"""The log of ``mlobs run`` itself."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from mlobs_client.launch.ending import Ending
+from mlobs_client.launch.options import Outcome
+from mlobs_client.launch.progress import Status
+from mlobs_client.launch.run_log import NAME, RunLog, find_command, find_ending
+from mlobs_client.launch.sections import read_last_section, split_date
+
+
+def test_the_log_of_a_run_has_its_command_line_its_warnings_and_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    words = ["mlobs", "run", "a run/input.xml", "a run/client.toml"]
+    with RunLog(folder, words) as log:
+        logging.getLogger("mlobs_client.launch").warning("a client died")
+        log.follow(lambda status: None)(Status(7, 60, None, None, None, 1))
+    section = read_last_section(folder / NAME)
+    assert find_command(section) == (words, "..")
+    assert find_ending(section) is None  # as after a kill
+    assert [split_date(line)[1] for line in section.lines] == [
+        "a client died",
+        "step 7/60, 1 client",
+    ]
+    with RunLog(folder, words) as log:
+        log.say_end(Outcome(Ending.STOPPED, "SIGTERM", None, None))
+    assert find_ending(read_last_section(folder / NAME)) is Ending.STOPPED
+
+
+def test_a_run_that_fails_says_so_at_the_end_of_its_log(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), RunLog(tmp_path, ["mlobs", "run"]):
+        raise KeyError("lost")
+    section = read_last_section(tmp_path / NAME)
+    assert find_ending(section) is Ending.FAILED
+    assert "lost" in section.last_line
+
+
+def test_a_log_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with RunLog(tmp_path, ["mlobs", "run"]) as log:
+        log.say("more")
