@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.campaign.state import BEGUN
+from mlobs_client.cli.options import continued
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.overview import Overview, State, read_overview
 from mlobs_client.units import KELVIN
 
 CAMPAIGN: Final = "campaign.toml"
-RESUME: Final = "--resume"
 
 
 def next_line(found: Overview) -> str:
@@ -31,7 +31,7 @@ def next_line(found: Overview) -> str:
     if (folder / BEGUN).is_file() and (folder / "../.." / CAMPAIGN).is_file():
         return _in(folder / "../..", ["mlobs", "campaign", "status"])
     if found.state is State.FINISHED:
-        extended = _mlobs_run(found, RESUME, "--steps", str(2 * found.total_steps))
+        extended = _mlobs_run(found, 2 * found.total_steps) if found.ipi.dynamics else ""
         return _in(folder, _analysis(found.ipi)) or extended
     if found.state is State.EXPLODED:
         files = _client_files(folder)
@@ -39,8 +39,7 @@ def next_line(found: Overview) -> str:
     if (job := found.ipi.path.with_suffix(".sh")).is_file():  # by 'mlobs launch'
         return _in(folder, ["sbatch", job.name])
     start = found.ipi.path if found.checkpoint is None else found.checkpoint.path
-    resume = [] if found.state is State.PLANNED else [RESUME]
-    return _mlobs_run(found, *resume) or _in(folder, ["i-pi", os.path.relpath(start, folder)])
+    return _mlobs_run(found) or _in(folder, ["i-pi", os.path.relpath(start, folder)])
 
 
 def next_of_campaign(folder: Path, *, is_done: bool) -> str:
@@ -49,19 +48,17 @@ def next_of_campaign(folder: Path, *, is_done: bool) -> str:
     return _in(folder, ["mlobs", "campaign", *words])
 
 
-def _mlobs_run(found: Overview, *options: str) -> str:
-    """Return the line of ``mlobs run`` with more options; empty if i-PI was run without it."""
+def _mlobs_run(found: Overview, steps: int | None = None) -> str:
+    """Return the line of ``mlobs run``; empty if i-PI was run without it."""
     assert found.ipi is not None
     folder = found.folder
-    words = ["mlobs", "run", found.ipi.path.name, *_client_files(folder)]
     if found.started is not None:
-        words, folder = list(found.started.words), folder / found.started.folder
-    elif len(words) == 3:
+        return _in(folder / found.started.folder, continued(found.started.words, steps))
+    files = _client_files(folder)
+    if not files:
         return ""
-    if "--steps" in options and "--steps" in words:
-        place = words.index("--steps")
-        del words[place : place + 2]
-    return _in(folder, [*words, *(option for option in options if option not in words)])
+    words = ["mlobs", "run", found.ipi.path.name, *files]
+    return _in(folder, words if found.state is State.PLANNED else continued(words, steps))
 
 
 def _analysis(ipi: IpiInput) -> list[str]:

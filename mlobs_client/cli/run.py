@@ -20,6 +20,7 @@ from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import (
     FiniteRange,
     command_line,
+    continued,
     files_of_a_run,
     load_clients,
     renamed,
@@ -28,7 +29,7 @@ from mlobs_client.errors import ConfigError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import local
-from mlobs_client.launch.checkpoints import find_newest, set_total_steps
+from mlobs_client.launch.checkpoints import Checkpoint, find_newest, set_total_steps
 from mlobs_client.launch.ending import ALL_STEPS, Ending
 from mlobs_client.launch.folder import wait_for_rest
 from mlobs_client.launch.options import EXPLODED, Outcome, RunOptions
@@ -150,34 +151,32 @@ def _find_start(input_xml: Path, steps: int | None) -> Path:
     """
     ipi = ipi_input.read(input_xml)
     newest = find_newest(ipi)
-    start, step, total = input_xml, ipi.step, ipi.total_steps
-    if newest is not None:
-        start, step, total = newest.path, newest.step, newest.total_steps
-    if steps is None and total != ipi.total_steps:
+    start = newest or Checkpoint(input_xml, ipi.step, ipi.total_steps)
+    if steps is None and start.total_steps < ipi.total_steps:
         raise ConfigError(
-            f"{input_xml} asks for {ipi.total_steps} steps, but {start}, from which the run "
-            f"continues, for {total}; give --steps {max(total, ipi.total_steps)}, for example, or "
-            "write the same <total_steps> into both"
+            f"{input_xml} asks for {ipi.total_steps} steps, but {start.path}, from which the run "
+            f"continues, for {start.total_steps}; give --steps with the number that you want"
         )
-    if steps is not None and steps != total:
-        _extend(start, step, steps)
+    if steps is not None and steps != start.total_steps:
+        _extend(start, steps)
     if newest is not None:
-        click.echo(f"continuing from {start} (step {step})")
-    return start
+        total = start.total_steps if steps is None else steps
+        click.echo(f"continuing from {start.path} (step {start.step} of {total})")
+    return start.path
 
 
-def _extend(start: Path, step: int, steps: int) -> None:
-    if step == 0:
+def _extend(start: Checkpoint, steps: int) -> None:
+    if start.step == 0:
         raise ConfigError(
             f"--steps {steps}: there is no RESTART or <checkpoint> to continue from; write "
-            f"<total_steps> {steps} </total_steps> into {start}"
+            f"<total_steps> {steps} </total_steps> into {start.path}"
         )
-    if steps < step:
+    if steps < start.step:
         raise ConfigError(
-            f"--steps {steps}: {start} is at step {step} already; steps are counted from the start "
-            "of the run, so give more than that"
+            f"--steps {steps}: {start.path} is at step {start.step} already; steps are counted "
+            "from the start of the run, so give more than that"
         )
-    set_total_steps(start, steps)
+    set_total_steps(start.path, steps)
 
 
 class _Bar:
@@ -227,9 +226,8 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
         click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
         return
     step = ipi_input.read(outcome.restart).step
-    words = [word for word in sys.argv[1:] if word != "--resume"]
     click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, continue with:")
-    click.echo(shlex.join(["mlobs", *words, "--resume"]))
+    click.echo(shlex.join(continued(command_line())))
 
 
 def _say_why(outcome: Outcome, ipi: IpiInput) -> str:

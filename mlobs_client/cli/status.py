@@ -37,7 +37,7 @@ UNITS: Final = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (0.0, "s"))
 def command(folders: tuple[Path, ...], as_json: bool) -> None:
     """Say what each FOLDER holds (this one, if none is given); nothing in it is changed.
 
-    Shows whether a run is planned, running, finished, stopped, killed, failed or exploded; its
+    Shows whether a run is not started, running, finished, stopped, killed, failed or exploded; its
     steps, speed, temperature (the last one, and mean and standard deviation over the last quarter
     of the run) and committee spread; the last lines of its logs; and the line to type next. It need
     not have been started by mlobs: i-PI alone will do. A run on another machine is seen where the

@@ -35,11 +35,21 @@ def back_up(ipi: IpiInput, needed: Iterable[Path]) -> None:
         needed: files that the clients read, which stay.
 
     Raises:
-        LaunchError: a file cannot be moved.
+        LaunchError: a file cannot be moved, or the run would replace the file that it starts from.
     """
     left = list(ipi.path.parent.glob(BLOWN_UP))
     if ipi.step == 0:
-        left = list(dict.fromkeys([*find_files(ipi), *left, *find_outputs(ipi, needed)]))
+        named = _find_named(ipi)
+        stay = {ipi.path.resolve(), *named, *(path.resolve() for path in needed)}
+        checkpoints = list(find_files(ipi))
+        for path in checkpoints:
+            if path.resolve() in named:
+                raise LaunchError(
+                    f"{ipi.path.name} reads {path.name}, which the run itself would replace; "
+                    f"rename that file, and write its new name into {ipi.path.name}"
+                )
+        found = dict.fromkeys([*checkpoints, *left, *find_outputs(ipi)])
+        left = [path for path in found if path.resolve() not in stay]
     if target := _move(ipi.path.parent, ((path, path.name) for path in left)):
         names = ", ".join(path.name for path in left)
         logger.warning("files of an earlier run are kept in %s: %s", target, names)
@@ -78,23 +88,25 @@ def move_renamed(folder: Path) -> list[Path]:
     return [target for target in moved if target is not None]
 
 
-def find_outputs(ipi: IpiInput, needed: Iterable[Path]) -> Iterator[Path]:
-    """Find properties and trajectories of an earlier run with the same input.
+def find_outputs(ipi: IpiInput) -> Iterator[Path]:
+    """Find properties and trajectories that were written with an input.
 
-    Args:
-        ipi: the input.
-        needed: files that the clients read. Those which the input names stay, too: i-PI reads them
-            before it renames them.
+    Raises:
+        OSError: a folder cannot be read.
     """
-    names = {(tag.text or "").strip() for tag in ipi_input.parse(ipi.path).iter()}
-    stay = {path.resolve() for path in [*needed, *(ipi.path.parent / name for name in names)]}
     bases = [(file, "") for output in ipi.properties for file in ipi.files(output.filename)]
     bases += [(file, _ENDINGS) for one in ipi.trajectories for file in ipi.files(one.filename)]
     for base, endings in bases:
         pattern = re.compile(re.escape(base.name) + endings)
         for path in sorted(base.parent.iterdir()) if base.parent.is_dir() else ():
-            if pattern.fullmatch(path.name) and path.is_file() and path.resolve() not in stay:
+            if pattern.fullmatch(path.name) and path.is_file():
                 yield path
+
+
+def _find_named(ipi: IpiInput) -> set[Path]:
+    """Return the files that an input names; i-PI reads them before it renames them."""
+    names = {(tag.text or "").strip() for tag in ipi_input.parse(ipi.path).iter()}
+    return {(ipi.path.parent / name).resolve() for name in names}
 
 
 def _move(folder: Path, files: Iterable[tuple[Path, str]]) -> Path | None:
@@ -113,7 +125,7 @@ def _move(folder: Path, files: Iterable[tuple[Path, str]]) -> Path | None:
     target = None
     try:
         for path, name in files:
-            if target is None:
+            if target is None or (target / name).exists():  # the same name in another folder
                 target = _next(folder / FOLDER)
                 target.mkdir(parents=True)
             path.rename(target / name)

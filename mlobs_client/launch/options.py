@@ -37,7 +37,7 @@ class RunOptions:
     listen: str | None = None
     max_temperature: float = EXPLODED
     stall: float | None = None
-    words: Sequence[str] = ("mlobs", "run")
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

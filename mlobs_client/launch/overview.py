@@ -23,6 +23,7 @@ from mlobs_client.launch.options import EXPLODED
 from mlobs_client.launch.progress import DAY, Progress, Recent, Status, timestep_of
 from mlobs_client.launch.run_log import NAME, Started, find_command, find_ending
 from mlobs_client.launch.sections import Section, read_last_section, split_date
+from mlobs_client.launch.stamps import stamps
 from mlobs_client.locks import find_holders, find_writers, is_held
 
 LOGS: Final = ("*.log", "log.*", "*.err", "slurm-*.out")
@@ -113,7 +114,7 @@ def read_overview(folder: Path) -> Overview:
     """
     names = [path.name for path in folder.iterdir()]
     logs = _read_logs(folder)
-    started = find_command(logs[NAME]) if NAME in logs else None
+    started = find_command(logs[NAME], folder) if NAME in logs else None
     try:
         ipi = _find_input(folder, started)
     except MlobsError as error:
@@ -134,7 +135,7 @@ def _read_run(found: Overview, ipi: IpiInput) -> Overview:
         found = replace(found, status=progress.read(0), recent=progress.read_recent())
     except (MlobsError, OSError) as error:
         problems.append(str(error))
-    outputs = {path: path.stat().st_mtime for path in find_outputs(ipi, ())}
+    outputs = {path: mtime_ns * 1e-9 for path, (*_, mtime_ns) in stamps(find_outputs(ipi)).items()}
     newest = max(outputs, key=outputs.__getitem__, default=None)
     is_running, processes = _find_processes(found.folder, newest)
     if newest is not None:

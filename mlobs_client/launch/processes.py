@@ -53,9 +53,10 @@ class Child:
         self.log = folder / f"{name}.log"
         self._heard: set[str] = set()
         try:
-            with self.log.open("ab") as stream:
-                stream.write(heading(f"{name}: {shlex.join(command)}").encode())
-                stream.flush()
+            with self.log.open("ab", buffering=0) as stream:
+                title = heading(f"{name}: {shlex.join(command)}")
+                with contextlib.suppress(OSError):  # a full disk alone must not end a run
+                    stream.write(title.encode(errors="surrogateescape"))
                 self._begin = stream.tell()
                 self._process = subprocess.Popen(
                     command,

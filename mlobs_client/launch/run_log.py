@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Self
 from mlobs_client.launch.ending import Ending
 from mlobs_client.launch.options import Outcome
 from mlobs_client.launch.progress import Status
-from mlobs_client.launch.sections import Section, heading, now
+from mlobs_client.launch.sections import Section, heading, now, split_date
 
 NAME: Final = "mlobs-run.log"
 INTERVAL: Final = 600.0  # s between two lines with the progress
@@ -97,23 +97,34 @@ class RunLog(logging.Handler):
 
     def _write(self, text: str) -> None:
         # a run that needs no disk must not end because this one is full
-        with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
+        with contextlib.suppress(OSError), self._path.open("ab") as stream:
+            stream.write(text.encode(errors="surrogateescape"))
 
 
-def find_command(section: Section) -> Started | None:
-    """Return the command line in the title of a section; None if there is none."""
+def find_command(section: Section, folder: Path) -> Started | None:
+    """Return the command line in the title of a section.
+
+    Args:
+        section: a section of the log.
+        folder: folder of i-PI, in which the log is.
+
+    Returns:
+        The command line; None if there is none, or if it is for another folder: this one may be a
+        copy.
+    """
     line, _, away = section.title.partition(_FROM)
     try:
-        words, folder = shlex.split(line), shlex.split(away)
+        words, [cwd] = shlex.split(line), shlex.split(away) or ["."]
     except ValueError:
         return None
-    return Started(words, folder[0] if folder else ".") if words else None
+    files = [(folder / cwd / word).resolve() for word in words]
+    is_here = any(path.parent == folder.resolve() for path in files)
+    return Started(words, cwd) if is_here else None
 
 
 def find_ending(section: Section) -> Ending | None:
     """Return how the last run ended; None if it was killed, or still works."""
     for ending in Ending:
-        if f" {ending.value}: " in f" {section.last_line}":
+        if split_date(section.last_line)[1].startswith(f"{ending.value}: "):
             return ending
     return None

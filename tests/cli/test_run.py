@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from mlobs_client.cli.init import copy_kind
-from mlobs_client.cli.run import _say_end, command, shown
+from mlobs_client.cli.options import continued
+from mlobs_client.cli.run import _find_start, _say_end, command, shown
 from mlobs_client.errors import MlobsError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch.ending import read_ending
@@ -161,11 +162,30 @@ def test_as_many_steps_as_are_done_finish_the_run(half_done: Path):
     assert "finished: all 60 steps are done" in resume(half_done, "--steps", "60")
 
 
-def test_a_run_that_was_extended_is_not_continued_to_its_first_end(half_done: Path):
+def test_a_run_that_was_extended_is_continued_to_its_new_end(
+    half_done: Path, capsys: pytest.CaptureFixture[str]
+):
     edit("RESTART", "<total_steps> 40000", "<total_steps> 50000")(half_done)
+    assert _find_start(half_done / "input.xml", None) == half_done / "RESTART"
+    assert "RESTART (step 60 of 50000)\n" in capsys.readouterr().out
+
+
+def test_an_input_that_asks_for_more_steps_than_its_run_is_not_ignored(half_done: Path):
+    edit("RESTART", "<total_steps> 40000", "<total_steps> 30000")(half_done)
     said = resume(half_done)
     assert "asks for 40000 steps, but" in said
-    assert "for 50000; give --steps 50000, for example, or write the same" in said
+    assert "for 30000; give --steps with the number that you want" in said
+
+
+@pytest.mark.parametrize("words", ["", "--resume", "--resume --steps 9", "--steps=9 --resume"])
+def test_the_line_that_extends_a_run_says_its_end_once(words: str):
+    start = ["mlobs", "run", "input.xml", "client.toml", "-n", "20"]
+    assert continued([*start, *words.split()], 20) == [*start, "--resume", "--steps", "20"]
+
+
+def test_the_line_that_continues_an_extended_run_keeps_its_end():
+    line = continued(["mlobs", "run", "in.xml", "c.toml", "--resume", "--steps", "9"])
+    assert line == ["mlobs", "run", "in.xml", "c.toml", "--steps", "9", "--resume"]
 
 
 def test_a_run_that_has_not_begun_is_not_extended(folder: Path):

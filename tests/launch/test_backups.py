@@ -11,7 +11,7 @@ from ipi_runs import ffsocket, make_input
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
-from mlobs_client.launch.backups import back_up, find_outputs, move_renamed, set_aside
+from mlobs_client.launch.backups import back_up, move_renamed, set_aside
 from mlobs_client.launch.checkpoints import find_newest
 
 OUTPUT = """<output prefix='simulation'>
@@ -88,8 +88,38 @@ def test_after_a_kill_no_checkpoint_is_without_its_outputs(
 def test_what_the_new_run_reads_stays(ipi: IpiInput) -> None:
     text = ipi.path.read_text().replace("init.xyz", "simulation.pos_0.xyz")
     ipi.path.write_text(text)
-    found = {path.name for path in find_outputs(ipi, [ipi.path.parent / "simulation.vel.xyz"])}
-    assert found == {"simulation.out", "simulation.dipole_0", "simulation.dipole_1"}
+    back_up(ipi, [ipi.path.parent / "simulation.vel.xyz"])
+    kept = {path.name for path in (ipi.path.parent / "backups/1").iterdir()}
+    assert kept == {"simulation.out", "simulation.dipole_0", "simulation.dipole_1"}
+
+
+def test_a_checkpoint_of_the_first_step_that_is_the_input_stays(ipi: IpiInput) -> None:
+    first = write_checkpoint(ipi, "simulation.kept_0", 0)
+    write_checkpoint(ipi, "simulation.kept_1", 5)
+    back_up(ipi_input.read(first), ())
+    assert first.exists()
+    assert (ipi.path.parent / "backups/1/simulation.kept_1").exists()
+
+
+def test_a_start_that_the_run_would_replace_is_refused_and_nothing_is_moved(ipi: IpiInput) -> None:
+    restart = write_checkpoint(ipi, "RESTART", 5)
+    ipi.path.write_text(ipi.path.read_text().replace("init.xyz", "RESTART"))
+    with pytest.raises(LaunchError, match=r"input\.xml reads RESTART, which the run itself would"):
+        back_up(ipi, ())
+    assert restart.exists()
+    assert not (ipi.path.parent / "backups").exists()
+
+
+def test_files_with_the_same_name_do_not_replace_each_other(ipi: IpiInput) -> None:
+    folder = ipi.path.parent / "other"
+    folder.mkdir()
+    ipi.path.write_text(ipi.path.read_text().replace("prefix='simulation'", "prefix=''"))
+    ipi.path.write_text(ipi.path.read_text().replace("filename='out'", "filename='other/pos'"))
+    (folder / "pos").write_text("of properties")
+    (ipi.path.parent / "pos").write_text("of positions")
+    back_up(ipi_input.read(ipi.path), ())
+    kept = [(ipi.path.parent / f"backups/{k}/pos").read_text() for k in (1, 2)]
+    assert kept == ["of properties", "of positions"]
 
 
 def test_what_was_written_before_the_explosion_stays(ipi: IpiInput) -> None:

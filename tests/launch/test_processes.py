@@ -51,6 +51,14 @@ def test_a_second_child_continues_the_log_but_has_its_own_words(start, tmp_path)
     assert section.lines == ("second",)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full")
+def test_a_full_disk_costs_the_title_of_a_section_and_not_the_child(start, tmp_path):
+    (tmp_path / "child.log").symlink_to("/dev/full")
+    child = start("pass")
+    assert child.wait(20.0)
+    assert child.status == 0
+
+
 def test_a_date_does_not_make_last_words_different(start):
     child = start("print('2026-11-30 17:00:05+0000 mlobs client: WARNING: lost')")
     assert child.wait(20.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ def test_the_log_of_a_run_has_its_command_line_its_warnings_and_its_end(
         logging.getLogger("mlobs_client.launch").warning("a client died")
         log.follow(lambda status: None)(Status(7, 60, None, None, None, 1))
     section = read_last_section(folder / NAME)
-    assert find_command(section) == (words, "..")
+    assert find_command(section, folder) == (words, "..")
+    (tmp_path / "a copy").mkdir()
+    assert find_command(section, tmp_path / "a copy") is None  # the line is not for it
     assert find_ending(section) is None  # as after a kill
     assert [split_date(line)[1] for line in section.lines] == [
         "a client died",
@@ -42,6 +45,19 @@ def test_a_run_that_fails_says_so_at_the_end_of_its_log(tmp_path: Path) -> None:
     section = read_last_section(tmp_path / NAME)
     assert find_ending(section) is Ending.FAILED
     assert "lost" in section.last_line
+
+
+def test_a_warning_that_something_failed_is_no_end(tmp_path: Path) -> None:
+    with RunLog(tmp_path, ["mlobs", "run"]) as log:
+        log.say("client-0 died (compilation failed: no compiler) and is started again")
+    assert find_ending(read_last_section(tmp_path / NAME)) is None
+
+
+def test_a_name_that_is_no_text_is_written_as_it_is(tmp_path: Path) -> None:
+    word = os.fsdecode(b"caf\xe9.xml")
+    with RunLog(tmp_path, ["mlobs", "run", word]) as log:
+        log.say(word)
+    assert (tmp_path / NAME).read_bytes().count(b"caf\xe9.xml") == 2
 
 
 def test_a_log_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
