@@ -112,7 +112,7 @@ def read_overview(folder: Path) -> Overview:
     Raises:
         OSError: the folder cannot be read.
     """
-    names = [path.name for path in folder.iterdir()]
+    is_empty = next(folder.iterdir(), None) is None
     logs = _read_logs(folder)
     started = find_command(logs[NAME], folder) if NAME in logs else None
     try:
@@ -120,7 +120,7 @@ def read_overview(folder: Path) -> Overview:
     except MlobsError as error:
         return Overview(folder, State.FOREIGN, started=started, logs=logs, problem=str(error))
     if ipi is None:
-        return Overview(folder, State.FOREIGN if names else State.EMPTY, logs=logs)
+        return Overview(folder, State.EMPTY if is_empty else State.FOREIGN, logs=logs)
     return _read_run(Overview(folder, State.PLANNED, ipi, started, logs), ipi)
 
 
