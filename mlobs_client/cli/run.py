@@ -161,7 +161,7 @@ def _find_start(input_xml: Path, steps: int | None) -> Path:
         _extend(start, steps)
     if newest is not None:
         total = start.total_steps if steps is None else steps
-        click.echo(f"continuing from {start.path} (step {start.step} of {total})")
+        click.echo(f"continuing from {start.path} (step {start.step}) to step {total}")
     return start.path
 
 

@@ -39,9 +39,10 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
 
     Shows whether a run is not started, running, finished, stopped, killed, failed or exploded; its
     steps, speed, temperature (the last one, and mean and standard deviation over the last quarter
-    of the run) and committee spread; the last lines of its logs; and the line to type next. It need
-    not have been started by mlobs: i-PI alone will do. A run on another machine is seen where the
-    file system has locks; else look at the time since its last output.
+    of the run) and committee spread; the checkpoint from which it would be continued; the last
+    lines of its logs; and the line to type next. It need not have been started by mlobs: i-PI alone
+    will do. A run on another machine is seen where the file system has locks; else look at the time
+    since its last output.
 
     Exit status: 0, whatever the folders hold; 1 if a folder cannot be read.
     """
@@ -93,7 +94,7 @@ def _describe_campaign(folder: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _as_table(found: Overview, follow_up: str) -> dict[str, Any]:
-    recent = found.recent
+    recent, start = found.recent, found.checkpoint
     temperature = None if found.status is None else found.status.temperature
     spread = None if found.status is None else found.status.spread
     return {
@@ -110,6 +111,7 @@ def _as_table(found: Overview, follow_up: str) -> dict[str, Any]:
         },
         "energy_spread_mev": _finite(spread),
         "seconds_since_output": found.age,
+        "checkpoint": start and {"file": str(start.path), "step": start.step},
         "processes": list(found.processes),
         "logs": {name: _shorten(section.last_line) for name, section in found.logs.items()},
         "problem": found.problem,
@@ -121,9 +123,9 @@ def _as_lines(found: Overview, follow_up: str) -> Iterator[str]:
     yield f"{found.folder}: {found.state.value}{_say_steps(found)}"
     for name, words in _facts(found):
         yield f"  {name}: {words}"
-    logs = {} if found.ipi is None else found.logs
-    for name, section in list(logs.items())[:SHOWN]:
-        yield f"  {name}: {_shorten(section.last_line)}"
+    logs = [(name, log.last_line) for name, log in found.logs.items() if found.ipi and log.lines]
+    for name, line in logs[:SHOWN]:
+        yield f"  {name}: {_shorten(line)}"
     if len(logs) > SHOWN:
         yield f"  and {len(logs) - SHOWN} more logs"
     if found.problem:
@@ -149,6 +151,10 @@ def _facts(found: Overview) -> Iterator[tuple[str, str]]:
         yield "committee spread", f"{found.status.spread:.1f} meV"
     if found.age is not None:
         yield "last output", f"{_say_time(found.age)} ago"
+    if found.state not in (*WITHOUT_RUN, State.PLANNED, State.FINISHED, State.RUNNING):
+        start = found.checkpoint
+        known = f"{start.path.name}, step {start.step}" if start else "none, the run starts anew"
+        yield "checkpoint", known
 
 
 def _say_recent(found: Overview) -> str:

@@ -18,6 +18,7 @@ from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.backups import BLOWN_UP, find_outputs
 from mlobs_client.launch.checkpoints import Checkpoint, find_newest
+from mlobs_client.launch.ending import SUCCESS
 from mlobs_client.launch.folder import LOG
 from mlobs_client.launch.options import EXPLODED
 from mlobs_client.launch.progress import DAY, Progress, Recent, Status, timestep_of
@@ -127,7 +128,8 @@ def read_overview(folder: Path) -> Overview:
 def _read_run(found: Overview, ipi: IpiInput) -> Overview:
     problems: list[str] = []
     try:
-        found = replace(found, checkpoint=find_newest(ipi))
+        start = Checkpoint(ipi.path, ipi.step, ipi.total_steps) if ipi.step else None
+        found = replace(found, checkpoint=find_newest(ipi) or start)
     except (MlobsError, OSError) as error:
         problems.append(str(error))
     try:
@@ -219,14 +221,13 @@ def _judge(found: Overview, *, has_outputs: bool) -> State:
     temperature = None if found.status is None else found.status.temperature
     if (found.folder / BLOWN_UP).exists() or not (temperature or 0.0) <= EXPLODED:
         return State.EXPLODED
-    said = [line for section in found.logs.values() for line in section.lines]
-    ending = find_ending(found.logs[NAME]) if NAME in found.logs else None
-    if found.step >= found.total_steps or any("I-PI reports success" in line for line in said):
+    if found.step >= found.total_steps:
         return State.FINISHED
-    if ending is not None:
-        return State(ending.value)
-    if NAME in found.logs:
-        return State.KILLED
+    if NAME in found.logs:  # the log of an i-PI that it did not come to start tells nothing
+        ending = find_ending(found.logs[NAME])
+        return State.KILLED if ending is None else State(ending.value)
+    if any(SUCCESS in line for section in found.logs.values() for line in section.lines):
+        return State.FINISHED
     if found.checkpoint is not None and found.checkpoint.path.name == "RESTART":
         return State.STOPPED
     return State.KILLED if has_outputs or found.checkpoint else State.PLANNED

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from mlobs_client.launch.ending import Ending
+from mlobs_client.launch.ending import ALL_STEPS, Ending
 from mlobs_client.launch.options import Outcome
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.sections import Section, heading, now, split_date
@@ -50,7 +50,7 @@ class RunLog(logging.Handler):
         super().__init__(logging.WARNING)
         self._path = folder / NAME
         self._next = 0.0
-        self._last: Status | None = None
+        self._unsaid: Status | None = None
         away = os.path.relpath(Path.cwd(), folder.resolve())
         where = "" if away == "." else f"{_FROM}{shlex.quote(away)}"
         self._write(heading(f"{shlex.join(words)}{where}"))
@@ -82,18 +82,23 @@ class RunLog(logging.Handler):
 
         def report_and_write(status: Status) -> None:
             report(status)
-            self._last = status
+            self._unsaid = status
             if status.step is not None and time.monotonic() >= self._next:
                 self._next = time.monotonic() + INTERVAL
-                self.say(str(status))
+                self._say_status()
 
         return report_and_write
 
     def say_end(self, outcome: Outcome) -> None:
         """Write the last status, and how the run ended."""
-        if self._last is not None:
-            self.say(str(self._last))
-        self.say(f"{outcome.ending.value}: {outcome.reason}")
+        self._say_status()
+        reason = "all steps are done" if outcome.reason == ALL_STEPS else outcome.reason
+        self.say(f"{outcome.ending.value}: {reason}")
+
+    def _say_status(self) -> None:
+        if self._unsaid is not None:
+            self.say(str(self._unsaid))
+            self._unsaid = None
 
     def _write(self, text: str) -> None:
         # a run that needs no disk must not end because this one is full

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from small_run import CLIENT, Case
@@ -47,6 +49,21 @@ def test_a_finished_run_is_analysed_or_extended(
     here.replace(here.input, "extra_type='dipole'", "extra_type='charges'")
     extended = "mlobs run input.xml client.toml --resume --steps 20"
     assert next_line(read_overview(here.folder)) == extended
+
+
+def test_a_copy_of_a_folder_is_not_told_to_continue_the_first_one(
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    write_steps: Callable[..., None],
+    write_log: Callable[..., None],
+) -> None:
+    monkeypatch.chdir(case.folder.parent)
+    name = case.folder.name
+    write_steps(4)
+    write_log("stopped: SIGTERM", "mlobs", "run", f"{name}/input.xml", f"{name}/client.toml")
+    shutil.copytree(case.folder, "a copy")
+    line = "cd 'a copy'; mlobs run input.xml client.toml --resume"
+    assert next_line(read_overview(Path("a copy"))) == line
 
 
 def test_a_job_is_submitted_again_and_a_run_of_a_campaign_is_left_to_it(

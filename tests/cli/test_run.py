@@ -167,7 +167,7 @@ def test_a_run_that_was_extended_is_continued_to_its_new_end(
 ):
     edit("RESTART", "<total_steps> 40000", "<total_steps> 50000")(half_done)
     assert _find_start(half_done / "input.xml", None) == half_done / "RESTART"
-    assert "RESTART (step 60 of 50000)\n" in capsys.readouterr().out
+    assert "RESTART (step 60) to step 50000\n" in capsys.readouterr().out
 
 
 def test_an_input_that_asks_for_more_steps_than_its_run_is_not_ignored(half_done: Path):

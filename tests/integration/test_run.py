@@ -200,7 +200,7 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     assert re.search(r"files of an earlier run are kept in \S*backups/1: RESTART", run.said), (
         run.said
     )
-    assert (run.folder / "backups/1/RESTART").read_text() == "of an earlier run"
+    assert (run.folder / "backups/1/RESTART").read_text() == "from an earlier run"
 
 
 def test_clients_that_join_from_elsewhere_serve_a_run_that_listens(run: Run) -> None:

@@ -87,6 +87,16 @@ def test_the_log_of_a_run_says_how_it_ended(
     assert (found.state, found.step) == (state, step or 0)
 
 
+def test_the_success_of_an_earlier_run_is_not_that_of_a_run_that_was_killed_at_once(
+    folder: Path,
+) -> None:
+    (folder / "i-pi.log").write_text("@softexit: converged. I-PI reports success.\n")
+    assert read_overview(folder).state is State.FINISHED
+    with RunLog(folder, ["mlobs", "run", "input.xml", "client.toml"]):
+        pass
+    assert read_overview(folder).state is State.KILLED
+
+
 def test_without_a_log_outputs_and_the_restart_say_it(folder: Path) -> None:
     assert read_overview(folder).state is State.PLANNED
     write_rows(folder, 500)
@@ -94,6 +104,16 @@ def test_without_a_log_outputs_and_the_restart_say_it(folder: Path) -> None:
     write_restart(folder, 501)
     found = read_overview(folder)
     assert (found.state, found.step) == (State.STOPPED, 501)
+
+
+def test_a_restart_whose_input_is_gone_can_be_continued(folder: Path) -> None:
+    write_rows(folder, 500)
+    write_restart(folder, 500)
+    (folder / "input.xml").unlink()
+    found = read_overview(folder)
+    assert found.state is State.STOPPED
+    assert found.checkpoint is not None
+    assert (found.checkpoint.path, found.checkpoint.step) == (folder / "RESTART", 500)
 
 
 def test_a_run_that_has_the_lock_is_running_wherever_it_is(folder: Path) -> None:

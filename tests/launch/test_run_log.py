@@ -35,8 +35,11 @@ def test_the_log_of_a_run_has_its_command_line_its_warnings_and_its_end(
         "step 7/60, 1 client",
     ]
     with RunLog(folder, words) as log:
+        log.follow(lambda status: None)(Status(9, 60, None, None, None, 1))
         log.say_end(Outcome(Ending.STOPPED, "SIGTERM", None, None))
-    assert find_ending(read_last_section(folder / NAME)) is Ending.STOPPED
+    section = read_last_section(folder / NAME)
+    assert find_ending(section) is Ending.STOPPED
+    assert [line.rpartition(" step ")[2] for line in section.lines[:-1]] == ["9/60, 1 client"]
 
 
 def test_a_run_that_fails_says_so_at_the_end_of_its_log(tmp_path: Path) -> None:
