@@ -34,7 +34,7 @@ UNREADABLE: Final = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
     MlobsError,
 )  # fmt: skip
-"""What reading a damaged file, or one of another program, raises here and in h5py."""
+"""Errors that reading a damaged file, or one of another program, raises here and in h5py."""
 
 
 @dataclass(frozen=True, eq=False)
