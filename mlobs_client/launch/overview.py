@@ -197,17 +197,20 @@ def _find_processes(folder: Path, output: Path | None) -> tuple[bool, list[int]]
 def _speed(logs: Mapping[str, Section], status: Status | None, written: float) -> float | None:
     """Return steps per second since the last start.
 
-    They are counted from the first step in our own log to the last output, or else are i-PI's last
-    average.
+    They are counted from the first step in our own log to the last one there or, if there is only
+    one, to the last output, whose date a copy may not have; else they are i-PI's last average.
     """
+    seen = []
     for line in logs[NAME].lines if NAME in logs else ():
         date, words = split_date(line)
         if date is not None and (match := _STEP.match(words)):
-            n_steps = (status.step or 0 if status else 0) - int(match[1])
-            seconds = written - date.timestamp()
-            if n_steps > 0 and seconds > 1.0:  # dates have no fractions
-                return n_steps / seconds
-            break
+            seen.append((date.timestamp(), int(match[1])))
+    if len(seen) == 1 and status is not None and status.step is not None:
+        seen.append((written, status.step))
+    if seen:
+        seconds, n_steps = seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
+        if n_steps > 0 and seconds > 1.0:  # dates have no fractions
+            return n_steps / seconds
     for section in logs.values():
         text = "\n".join(section.lines).rpartition(_START)[2]
         averages = [float(seconds) for seconds in _AVERAGE.findall(text)]

@@ -163,7 +163,6 @@ def test_the_speed_is_that_since_the_first_step_of_the_last_start(folder: Path) 
     write_rows(folder, 500)
     (folder / NAME).write_text(
         f"{heading('mlobs run')}2026-01-01 10:00:00+0000 step 100/1000, 1 client\n"
-        "2026-01-01 10:10:00+0000 step 200/1000, 1 client\n"
     )
     written = datetime(2026, 1, 1, 10, 33, 20, tzinfo=UTC).timestamp()  # 2000 s later
     os.utime(folder / "simulation.out", (written, written))
@@ -171,6 +170,15 @@ def test_the_speed_is_that_since_the_first_step_of_the_last_start(folder: Path) 
     assert found.steps_per_second == pytest.approx(400 / 2000)
     # 0.2 steps of 0.25 fs each second; i-PI's fs differs from CODATA's in the seventh digit
     assert found.ns_per_day == pytest.approx(0.05e-6 * 86400, rel=1e-5)
+
+
+def test_a_copy_of_a_folder_with_new_dates_has_the_speed_of_its_log(folder: Path) -> None:
+    write_rows(folder, 500)
+    (folder / NAME).write_text(
+        f"{heading('mlobs run')}2026-01-01 10:00:00+0000 step 100/1000, 1 client\n"
+        "2026-01-01 10:33:20+0000 step 500/1000, 1 client\n"  # 2000 s later
+    )
+    assert read_overview(folder).steps_per_second == pytest.approx(400 / 2000)
 
 
 def test_without_our_log_the_speed_is_the_last_average_of_ipi(folder: Path) -> None:
