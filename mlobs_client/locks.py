@@ -88,11 +88,22 @@ def in_turn(path: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def is_held(log: Path) -> bool:
-    """Return True if a process holds the lock of a log; False if there is no such file."""
-    if not log.exists():
+    """Return True if a process holds the lock of a log; False if there is no such file.
+
+    Raises:
+        LaunchError: the log cannot be read.
+    """
+    try:
+        with log.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two who ask do not meet
+    except FileNotFoundError:
         return False
-    with hold(log) as descriptor:
-        return descriptor is None
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.filename is not None:
+            raise LaunchError(f"{log} cannot be read: {error.strerror}") from error
+    return False  # also where the file system has no locks
 
 
 def find_holders(log: Path) -> dict[int, int]:
@@ -105,20 +116,42 @@ def find_holders(log: Path) -> dict[int, int]:
     Raises:
         LaunchError: the log does not exist.
     """
-    try:
-        wanted = log.stat()
-    except OSError as error:
-        raise LaunchError(f"{log}: {error.strerror}") from error
     holders = {}
+    for process, info in _descriptors(log):
+        if taker := re.search(r"^lock:.* FLOCK +\S+ +\S+ +(-?\d+) ", info, re.MULTILINE):
+            holders[process] = int(taker[1])
+    return holders
+
+
+def find_writers(path: Path) -> list[int]:
+    """Return the visible processes of this machine that have opened a file to write it.
+
+    Raises:
+        LaunchError: the file does not exist.
+    """
+    writers = set()
+    for process, info in _descriptors(path):
+        flags = re.search(r"^flags:\s*([0-7]+)", info, re.MULTILINE)
+        if flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
+            writers.add(process)
+    return sorted(writers)
+
+
+def _descriptors(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the process and the state of each descriptor of a file, where there is a /proc.
+
+    Raises:
+        LaunchError: the file does not exist.
+    """
+    try:
+        wanted = path.stat()
+    except OSError as error:
+        raise LaunchError(f"{path}: {error.strerror}") from error
     for process in Path("/proc").glob("[0-9]*"):
         for file in _open_files(process):
             with contextlib.suppress(OSError):  # the file was closed meanwhile
-                if not os.path.samestat(file.stat(), wanted):
-                    continue
-                info = (process / "fdinfo" / file.name).read_text()
-                if taker := re.search(r"^lock:.* FLOCK +\S+ +\S+ +(-?\d+) ", info, re.MULTILINE):
-                    holders[int(process.name)] = int(taker[1])
-    return holders
+                if os.path.samestat(file.stat(), wanted):
+                    yield int(process.name), (process / "fdinfo" / file.name).read_text()
 
 
 def _open_files(process: Path) -> list[Path]:

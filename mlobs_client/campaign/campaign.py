@@ -22,10 +22,13 @@ from mlobs_client.campaign.rendered import INPUT, check_rendered
 from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.campaign.template import Template, read_template
 from mlobs_client.errors import ConfigError
+from mlobs_client.launch import backups
 from mlobs_client.tables import suggest
 
 CHECKPOINT: Final = "start.chk"
-LEFT_BY_A_RUN: Final = rf"RESTART|EXIT|{CHECKPOINT}|(run|done|failed)\.json|[^/]*\.log"
+LEFT_BY_A_RUN: Final = (
+    rf"RESTART|EXIT|{CHECKPOINT}|(run|done|failed)\.json|[^/]*\.log|{backups.FOLDER}/.*"
+)
 FROM_CHECKPOINT: Final = f"<file mode='chk'> {CHECKPOINT} </file>"
 """Tag that reads positions, momenta, masses and the cell; thermostats start afresh."""
 

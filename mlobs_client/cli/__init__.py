@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compile": "Compile the networks of a client file ahead of a run.",
     "bench": "Measure models on this machine, and recommend the fastest settings.",
     "run": "Run i-PI and its clients, here or on all nodes of a job.",
+    "status": "Describe the runs in folders: steps, speed, temperature, and the next command.",
     "launch": "Write and submit a Slurm job that requeues itself until it is finished.",
     "campaign": "Run many simulations that differ in their parameters.",
     "field-scan": "Simulate a liquid in static fields: polarization, structure and diffusion.",

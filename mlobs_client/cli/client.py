@@ -13,6 +13,7 @@ from mlobs_client.cli import options
 from mlobs_client.client import config as client_file
 from mlobs_client.client.config import Socket
 from mlobs_client.ipi.input import PREFIX
+from mlobs_client.launch.sections import DATE
 from mlobs_client.wire.transport import Address, RelayedAddress, TcpAddress, UnixAddress
 
 
@@ -73,7 +74,8 @@ def command(
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
-        format="mlobs client: %(levelname)s: %(message)s",
+        format="%(asctime)s mlobs client: %(levelname)s: %(message)s",
+        datefmt=DATE,
         force=True,
     )
     config = client_file.load_config(client)

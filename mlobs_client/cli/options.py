@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -64,6 +65,21 @@ def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[Clie
 def command_line() -> tuple[str, ...]:
     """Return the command line of this process, as the user typed it."""
     return ("mlobs", *sys.argv[1:])
+
+
+def continued(words: Sequence[str], steps: int | None = None) -> list[str]:
+    """Return the command line that continues a run.
+
+    Args:
+        words: command line that has started or continued it.
+        steps: number of the last step; None to keep that of the run.
+    """
+    kept = [word for word in words if word != "--resume"]
+    if steps is None:
+        return [*kept, "--resume"]
+    pairs = itertools.pairwise(["", *kept])
+    kept = [word for before, word in pairs if "--steps" not in (before, word.partition("=")[0])]
+    return [*kept, "--resume", "--steps", str(steps)]
 
 
 def renamed(old: str, new: str) -> Decorator:

@@ -17,12 +17,19 @@ from mlobs_client.cli import options
 from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.check import stop_at_errors
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import FiniteRange, files_of_a_run, load_clients, renamed
+from mlobs_client.cli.options import (
+    FiniteRange,
+    command_line,
+    continued,
+    files_of_a_run,
+    load_clients,
+    renamed,
+)
 from mlobs_client.errors import ConfigError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import local
-from mlobs_client.launch.checkpoints import find_newest
+from mlobs_client.launch.checkpoints import Checkpoint, find_newest, set_total_steps
 from mlobs_client.launch.ending import ALL_STEPS, Ending
 from mlobs_client.launch.folder import wait_for_rest
 from mlobs_client.launch.options import EXPLODED, Outcome, RunOptions
@@ -33,11 +40,19 @@ LINE_INTERVAL = 10.0  # seconds, where there is no terminal
 
 @click.command(
     epilog="Examples:  mlobs run input.xml client.toml -n 4   |   "
-    "mlobs run input.xml client.toml -n 4 --resume   |   mlobs run RESTART client.toml -n 4   |   "
+    "mlobs run input.xml client.toml -n 4 --resume   |   "
+    "mlobs run input.xml client.toml -n 4 --resume --steps 200000   |   "
     "mlobs run input.xml client.toml --driver 'lmp -in lammps.in -var address {lammps}'"
 )
 @files_of_a_run
 @click.option("--resume", is_flag=True, help="Continue from the newest RESTART or <checkpoint>.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --resume: continue to step N, counted from the start of the run as <total_steps>; "
+    "N is written into the RESTART or <checkpoint>.  [default: its <total_steps>]",
+)
 @click.option("--others-serve", is_flag=True, help="Leave the remaining sockets to other programs.")
 @click.option(
     "--driver",
@@ -79,6 +94,7 @@ def command(
     clients: tuple[Path, ...],
     n_clients: tuple[int, ...],
     resume: bool,
+    steps: int | None,
     others_serve: bool,
     drivers: tuple[str, ...],
     srun: bool,
@@ -89,21 +105,24 @@ def command(
 ) -> None:
     """Run i-PI with INPUT.xml (or a RESTART) and N clients, here or on all nodes of a job.
 
-    i-PI runs in the folder of its input. Its log is i-pi.log there, and the logs of the clients are
-    CLIENT-0.log, CLIENT-1.log ... i-PI renames the files of an earlier run to #NAME#0#; when it
-    continues from a RESTART, it appends to them. A client that dies is restarted, and so are all
-    clients if no step is made for a long time. Ctrl-C and SIGTERM stop the run after the current
-    step, with a RESTART. With --resume, the same command starts a run, continues it after any
-    interruption, and reports when it is finished. Changes to INPUT.xml have no effect on a
-    continued run: i-PI reads only the RESTART.
+    i-PI runs in the folder of its input. Its log is i-pi.log there, the logs of the clients are
+    CLIENT-0.log, CLIENT-1.log ..., and that of mlobs run itself is mlobs-run.log; each start is a
+    dated section of them. The files of an earlier run are moved to backups/1, backups/2 ...; from a
+    RESTART, i-PI appends to them. A client that dies is restarted, and so are all clients if no
+    step is made for a long time. Ctrl-C and SIGTERM stop the run after the current step, with a
+    RESTART. With --resume, the same command starts a run, continues it after any interruption, and
+    reports when it is finished. Changes to INPUT.xml have no effect on a continued run: i-PI reads
+    only the RESTART. --steps extends a run, and 'mlobs status' describes it.
 
     Exit status: 0 when all steps are done, or when i-PI found an EXIT file or reached its time
     limit; 1 with one line that names the problem; 128 + n after signal n.
     """
+    if steps is not None and not resume:
+        raise click.UsageError("--steps extends a run that is continued: give --resume, too")
     console = log_to_console(logging.WARNING)
     wait_for_rest(input_xml.parent)  # it writes the RESTART from which this run continues
     if resume:
-        input_xml = _find_start(input_xml)
+        input_xml = _find_start(input_xml, steps)
         start = ipi_input.read(input_xml)
         if start.step >= start.total_steps:
             click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
@@ -114,27 +133,50 @@ def command(
     ipi = ipi_input.read(input_xml)
     files = load_clients(clients, n_clients)
     with shown(console) as show:
-        settings = RunOptions(others_serve, drivers, srun, listen, max_temperature, stall)
+        settings = RunOptions(
+            others_serve, drivers, srun, listen, max_temperature, stall, command_line()
+        )
         outcome = local.run(ipi, files, show, settings)
     _say_end(outcome, ipi)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
 
 
-def _find_start(input_xml: Path) -> Path:
-    """Return the checkpoint from which a run continues, or the input if there is none."""
+def _find_start(input_xml: Path, steps: int | None) -> Path:
+    """Return the checkpoint from which a run continues, or the input if there is none.
+
+    Args:
+        input_xml: the input that the user gave, which may be a checkpoint itself.
+        steps: number of the last step, which is written into the checkpoint; None to keep its own.
+    """
     ipi = ipi_input.read(input_xml)
     newest = find_newest(ipi)
-    if newest is None:
-        return input_xml
-    total = ipi_input.read(newest.path).total_steps
-    if total != ipi.total_steps:
+    start = newest or Checkpoint(input_xml, ipi.step, ipi.total_steps)
+    if steps is None and start.total_steps < ipi.total_steps:
         raise ConfigError(
-            f"{input_xml} asks for {ipi.total_steps} steps, but {newest.path}, from which the run "
-            f"continues, for {total}; write the same <total_steps> into both"
+            f"{input_xml} asks for {ipi.total_steps} steps, but {start.path}, from which the run "
+            f"continues, for {start.total_steps}; give --steps with the number that you want"
         )
-    click.echo(f"continuing from {newest.path} (step {newest.step})")
-    return newest.path
+    if steps is not None and steps != start.total_steps:
+        _extend(start, steps)
+    if newest is not None:
+        total = start.total_steps if steps is None else steps
+        click.echo(f"continuing from {start.path} (step {start.step}) to step {total}")
+    return start.path
+
+
+def _extend(start: Checkpoint, steps: int) -> None:
+    if start.step == 0:
+        raise ConfigError(
+            f"--steps {steps}: there is no RESTART or <checkpoint> to continue from; write "
+            f"<total_steps> {steps} </total_steps> into {start.path}"
+        )
+    if steps < start.step:
+        raise ConfigError(
+            f"--steps {steps}: {start.path} is at step {start.step} already; steps are counted "
+            "from the start of the run, so give more than that"
+        )
+    set_total_steps(start.path, steps)
 
 
 class _Bar:
@@ -184,9 +226,8 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
         click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
         return
     step = ipi_input.read(outcome.restart).step
-    words = [word for word in sys.argv[1:] if word != "--resume"]
     click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, continue with:")
-    click.echo(shlex.join(["mlobs", *words, "--resume"]))
+    click.echo(shlex.join(continued(command_line())))
 
 
 def _say_why(outcome: Outcome, ipi: IpiInput) -> str:

@@ -18,6 +18,7 @@ ERROR: Final = r"(?!Exception in thread)[A-Za-z_.]*(Error|Exception|Interrupt|In
 
 ALL_STEPS: Final = "@ SIMULATION: Exiting cleanly."
 """i-PI's message after the last step, unless an optimization converged earlier."""
+SUCCESS: Final = "I-PI reports success"
 
 
 class Ending(Enum):
@@ -42,7 +43,7 @@ def read_ending(log: str, status: int) -> tuple[Ending, str]:
     if status == 0 and reasons:
         reason = reasons[-1].strip()
         words = re.split(r"\s*(?:I-PI reports|Restartable as is)", reason)[0]
-        if "I-PI reports success" in reason:
+        if SUCCESS in reason:
             return Ending.FINISHED, words
         if words.startswith("@SOFTEXIT"):
             return Ending.STOPPED, words.removeprefix("@SOFTEXIT: ")

@@ -13,13 +13,14 @@ from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.address import free_addresses, sockets_of_run
-from mlobs_client.launch.checkpoints import set_aside
+from mlobs_client.launch.backups import back_up, move_renamed
 from mlobs_client.launch.drivers import name_drivers, names_all, read_commands
 from mlobs_client.launch.folder import alone
 from mlobs_client.launch.options import Outcome, RunOptions, Server
 from mlobs_client.launch.places import by_srun, on_this_machine
 from mlobs_client.launch.progress import Status
 from mlobs_client.launch.relay import Relay, opened
+from mlobs_client.launch.run_log import RunLog
 from mlobs_client.launch.service import check_relayed, check_service, name_clients
 from mlobs_client.launch.signals import received_signals
 from mlobs_client.launch.supervision import Supervision
@@ -35,9 +36,10 @@ def run(
 ) -> Outcome:
     """Run i-PI and its clients until it ends, or until SIGINT or SIGTERM.
 
-    Logs are ``i-pi.log`` and ``NAME-K.log`` beside the input. A client that dies is started
-    again, but not if it never reached the server, and not forever after the same error. When i-PI
-    dies, all clients are ended within two seconds.
+    Logs are ``mlobs-run.log``, ``i-pi.log`` and ``NAME-K.log`` beside the input, and ``backups``
+    there has what earlier runs left. A client that dies is started again, but not if it never
+    reached the server, and not forever after the same error. When i-PI dies, all clients are ended
+    within two seconds.
 
     Args:
         ipi: the input.
@@ -65,21 +67,33 @@ def run(
     )
     with (
         alone(ipi.path.parent) as lock,
+        RunLog(ipi.path.parent, options.words) as log,
         received_signals() as received,
         sockets_of_run(ipi, [] if meets_others else clients) as sockets,
         _relay(ipi, sockets.prefix, options) as relay,
     ):
         free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
-        if ipi.step == 0:
-            set_aside(ipi, "from an earlier run")
+        _back_up_renamed(ipi, log)
+        back_up(ipi, [client.path.parent / client.config.structure for client in clients])
         drivers = name_drivers(commands, ipi, sockets.prefix, files)
         mpi_clients = clients if ipi.is_mpi_job else ()
         server = Server(sockets.prefix, (lock, *sockets.locks), mpi_clients, drivers)
         supervised = Supervision(ipi, files, places, options, server, relay)
         try:
-            return supervised.watch(received, report)
+            outcome = supervised.watch(received, log.follow(report))
         finally:
             supervised.end()
+        try:
+            _back_up_renamed(ipi, log)
+        except LaunchError as error:  # the run has worked all the same
+            logger.warning("%s", error)
+        log.say_end(outcome)
+        return outcome
+
+
+def _back_up_renamed(ipi: IpiInput, log: RunLog) -> None:
+    for moved in move_renamed(ipi.path.parent):
+        log.say(f"what i-PI had renamed is kept in {moved}")
 
 
 @contextlib.contextmanager

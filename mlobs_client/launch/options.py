@@ -28,6 +28,7 @@ class RunOptions:
         max_temperature: temperature above which the run is stopped, K.
         stall: time without a step after which all clients are restarted, s; None for the default of
             :class:`~mlobs_client.launch.heartbeat.Heartbeat`.
+        words: command line of the run, for its log.
     """
 
     others_serve: bool = False
@@ -36,6 +37,7 @@ class RunOptions:
     listen: str | None = None
     max_temperature: float = EXPLODED
     stall: float | None = None
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from mlobs_client.errors import LaunchError
+from mlobs_client.launch.sections import TAIL, heading, read_tail, split_date
 
-TAIL: Final = 1 << 16  # bytes of a log that are looked at
 SRUN: Final = "srun: "  # how the lines of srun begin
 
 
 class Child:
-    """A process that we started; its output is appended to a log file.
+    """A process that we started; its output is a new section of a log file.
 
     It has a session of its own, so that Ctrl-C in the terminal reaches only our own process:
     the order in which i-PI and its clients end matters.
@@ -52,7 +53,10 @@ class Child:
         self.log = folder / f"{name}.log"
         self._heard: set[str] = set()
         try:
-            with self.log.open("ab") as stream:
+            with self.log.open("ab", buffering=0) as stream:
+                title = heading(f"{name}: {shlex.join(command)}")
+                with contextlib.suppress(OSError):  # a full disk alone must not end a run
+                    stream.write(title.encode(errors="surrogateescape"))
                 self._begin = stream.tell()
                 self._process = subprocess.Popen(
                     command,
@@ -104,10 +108,7 @@ class Child:
 
     def said(self) -> str:
         """Return its output since it was started, or the end of a long output."""
-        with self.log.open("rb") as stream:
-            end = stream.seek(0, os.SEEK_END)
-            stream.seek(max(self._begin, end - TAIL))
-            return stream.read().decode("utf-8", "replace")
+        return read_tail(self.log, TAIL, self._begin)
 
     def has_said(self, words: str) -> bool:
         """Return whether these words have appeared in its output at any call so far."""
@@ -117,7 +118,7 @@ class Child:
 
     @property
     def last_line(self) -> str:
-        """The last line of its output, or how it ended.
+        """The last line of its output without its date, or how it ended.
 
         Lines that srun adds at the end of a task are skipped.
         """
@@ -127,7 +128,7 @@ class Child:
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
                 return f"killed by {signal.Signals(-status).name}"
-        return lines[-1].strip() if lines else f"ended with status {status}"
+        return split_date(lines[-1].strip())[1] if lines else f"ended with status {status}"
 
 
 def search_path() -> str:

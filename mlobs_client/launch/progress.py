@@ -15,10 +15,14 @@ import numpy as np
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.ipi.properties import PropertyColumn, read_header
+from mlobs_client.launch.sections import read_tail
 from mlobs_client.launch.stamps import is_new, stamps
+from mlobs_client.structure import Array
 from mlobs_client.units import EV, FEMTOSECOND, KELVIN
 
 TAIL: Final = 1 << 14  # bytes at the end of a file that hold its last line
+LONG_TAIL: Final = 1 << 18  # bytes at the end of properties that are averaged
+LAST_PART: Final = 0.25  # of all steps
 HEAD: Final = 1 << 16  # bytes at the beginning that hold the header
 DAY: Final = 86400.0  # s
 TEMPERATURE_UNITS: Final = {"kelvin": 1.0, "atomic_unit": 1.0 / KELVIN, "": 1.0 / KELVIN}
@@ -56,6 +60,23 @@ class Status:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class Recent:
+    """The temperature over the last part of a run, K.
+
+    Attributes:
+        mean: mean over its rows.
+        deviation: standard deviation of one row.
+        since: first step of the part.
+        n_rows: number of rows.
+    """
+
+    mean: float
+    deviation: float
+    since: int
+    n_rows: int
+
+
 class Progress:
     """Reads the first ``<properties>`` with a step, and the extras ``energy_spread``.
 
@@ -70,7 +91,7 @@ class Progress:
 
     def __init__(self, ipi: IpiInput, *, reads_old: bool = False) -> None:
         self._ipi = ipi
-        self._timestep = _timestep(ipi)
+        self._timestep = timestep_of(ipi)
         self._first: tuple[int, float] | None = None
         steps = [output for output in ipi.properties if "step" in output.names]
         self._properties = ipi.files(steps[0].filename) if steps else []
@@ -93,23 +114,52 @@ class Progress:
             n_clients,
         )
 
+    def read_recent(self) -> Recent | None:
+        """Average the temperature over the last quarter of all steps; None if it is not written.
+
+        No more is read than the end of the file. With several systems, the hottest one counts.
+        """
+        found: Recent | None = None
+        for path in self._properties:
+            steps, temperatures = self._read_rows(path, LONG_TAIL)
+            if temperatures is None or not len(steps):
+                continue
+            part = steps >= (1.0 - LAST_PART) * steps[-1]
+            with np.errstate(invalid="ignore", over="ignore"):  # of a run that has exploded
+                mean, variance = np.mean(temperatures[part]), np.var(temperatures[part])
+            n_rows = int(np.sum(part))
+            deviation = float(np.sqrt(variance * n_rows / max(1, n_rows - 1)))
+            if found is None or not mean <= found.mean:
+                found = Recent(float(mean), deviation, int(steps[part].min()), n_rows)
+        return found
+
     def _read_properties(self, path: Path) -> tuple[int | None, float | None]:
-        if not self._is_new(path):
+        steps, temperatures = self._read_rows(path, TAIL)
+        if not len(steps):
             return None, None
-        columns = _read_columns(path)
-        row = _last_row(path)
-        if "step" not in columns or len(row) < max(one.columns.stop for one in columns.values()):
-            return None, None
-        temperature = None
-        if (column := columns.get("temperature")) and column.unit in TEMPERATURE_UNITS:
-            temperature = row[column.columns.start] * TEMPERATURE_UNITS[column.unit]
-        return int(row[columns["step"].columns.start]), temperature
+        return int(steps[-1]), None if temperatures is None else float(temperatures[-1])
+
+    def _read_rows(self, path: Path, n_bytes: int) -> tuple[Array, Array | None]:
+        """Read steps, and temperatures (K) if there are any, from the end of a file."""
+        columns = _read_columns(path) if self._is_new(path) else {}
+        if "step" not in columns:
+            return np.empty(0), None
+        n_columns = max(one.columns.stop for one in columns.values())
+        rows = [row for row in _last_rows(path, n_bytes) if len(row) == n_columns]
+        table = np.array(rows).reshape(-1, n_columns)
+        steps = table[:, columns["step"].columns.start]
+        is_number = np.isfinite(steps) & (steps >= 0.0)
+        column = columns.get("temperature")
+        if column is None or column.unit not in TEMPERATURE_UNITS:
+            return steps[is_number], None
+        temperatures = table[is_number, column.columns.start] * TEMPERATURE_UNITS[column.unit]
+        return steps[is_number], temperatures
 
     def _read_spread(self, base: Path) -> float | None:
         beads = _beads(base)
         if not beads or not self._is_new(beads[0]):
             return None
-        row = _last_row(beads[0])
+        row = next(reversed(_last_rows(beads[0], TAIL)), [])
         return row[0] / EV * 1e3 if len(row) == 1 else None
 
     def _speed(self, step: int | None) -> float | None:
@@ -143,7 +193,7 @@ def _highest(values: Iterable[float | None]) -> float | None:
     return float(np.max(known)) if known else None
 
 
-def _timestep(ipi: IpiInput) -> float | None:
+def timestep_of(ipi: IpiInput) -> float | None:
     """Return the time step in fs.
 
     Raises:
@@ -163,12 +213,14 @@ def _read_columns(path: Path) -> dict[str, PropertyColumn]:
     return {}
 
 
-def _last_row(path: Path) -> list[float]:
-    """Return the numbers in the last complete line; none if it has other content."""
-    with path.open("rb") as stream:
-        end = stream.seek(0, 2)
-        stream.seek(max(0, end - TAIL))
-        complete = stream.read().decode("utf-8", "replace").split("\n")[:-1]
-    with contextlib.suppress(ValueError, IndexError):
-        return [float(number) for number in complete[-1].split()]
-    return []
+def _last_rows(path: Path, n_bytes: int) -> list[list[float]]:
+    """Return the numbers in the complete lines at the end of a file, none for other lines."""
+    text = read_tail(path, n_bytes)
+    is_whole = len(text) < n_bytes
+    rows = []
+    for line in text.split("\n")[0 if is_whole else 1 : -1]:
+        try:
+            rows.append([float(number) for number in line.split()])
+        except ValueError:
+            rows.append([])
+    return rows

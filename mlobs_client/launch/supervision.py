@@ -18,7 +18,8 @@ from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import exit_file, mpi
 from mlobs_client.launch.address import free_addresses, is_listening
-from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
+from mlobs_client.launch.backups import BLOWN_UP, set_aside
+from mlobs_client.launch.checkpoints import find_newest, stamps_of
 from mlobs_client.launch.crashes import CrashCounter
 from mlobs_client.launch.ending import Ending, find_full_disk, last_error, read_ending
 from mlobs_client.launch.heartbeat import Heartbeat
@@ -41,7 +42,6 @@ CLIENT_PATIENCE: Final = 1.5  # a server that dies ends all within two seconds
 STEP_PATIENCE: Final = 5.0  # for Slurm, to end a step
 EXIT_GRACE: Final = 10.0  # between EXIT to a client and the end of i-PI
 MAX_SILENCES: Final = 3  # in a row; the clients are replaced at each
-BLOWN_UP: Final = "RESTART-blown-up"
 CONNECTED: Final = "connected to the i-PI server"  # said by `mlobs client -v`
 # A client that is killed before it has read its request resets the connection. In i-PI 3.3.1
 # that ends the thread which talks to clients (sockets.py, _recv_forces_bulk), not the process.
@@ -256,7 +256,7 @@ class Supervision:
             self._stop_server()
             if (restart := self._restart) is not None:  # no run shall continue from it
                 restart.replace(restart.with_name(BLOWN_UP))
-            set_aside(self._ipi, "from after the explosion", beyond=self._last_cool)
+            set_aside(self._ipi, beyond=self._last_cool)
             raise LaunchError(
                 f"the temperature is {status.temperature:.2g} K at step {status.step}, more than "
                 f"--max-temperature {limit:g}: the simulation has blown up; look at <timestep>, "

@@ -248,9 +248,12 @@ def test_a_run_changes_with_the_one_that_it_starts_from(tmp_path: Path) -> None:
     assert {name: campaign.digest(run) for name, run in campaign.runs.items()} == after
 
 
-@pytest.mark.parametrize("name", ["RESTART", "EXIT", "done.json", "i-pi.log", "start.chk"])
+@pytest.mark.parametrize(
+    "name", ["RESTART", "EXIT", "done.json", "i-pi.log", "start.chk", "backups/1/x.out"]
+)
 def test_what_a_run_has_left_is_no_template(tmp_path: Path, name: str) -> None:
     path = write_campaign(tmp_path)
+    (tmp_path / "template" / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "template" / name).write_text("<simulation/>")
     with pytest.raises(ConfigError, match=f"{name} was left by a run"):
         load(path).plan()

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from mlobs_client.cli.init import copy_kind
-from mlobs_client.cli.run import _say_end, command, shown
+from mlobs_client.cli.options import continued
+from mlobs_client.cli.run import _find_start, _say_end, command, shown
 from mlobs_client.errors import MlobsError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.launch.ending import read_ending
@@ -132,3 +133,67 @@ def test_an_optimisation_that_has_converged_has_not_made_all_steps(
     outcome = Outcome(ending, words, None, tmp_path / "RESTART")
     _say_end(outcome, ipi_input.read(tmp_path / "input.xml"))
     assert capsys.readouterr().out == f"{said}\n"
+
+
+def resume(folder: Path, *options: str) -> str:
+    """What ``mlobs run --resume`` says without starting anything."""
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, [*files, "--resume", *options])
+    return result.output or str(result.exception)
+
+
+@pytest.fixture
+def half_done(folder: Path) -> Path:
+    """A run of 40000 steps that was stopped after 60."""
+    text = (folder / "input.xml").read_text()
+    edit("input.xml", "<prng>", "<step>60</step> <prng>")(folder)
+    (folder / "input.xml").rename(folder / "RESTART")
+    (folder / "input.xml").write_text(text)
+    return folder
+
+
+def test_fewer_steps_than_are_done_are_refused(half_done: Path):
+    before = (half_done / "RESTART").read_bytes()
+    assert "RESTART is at step 60 already; steps are counted" in resume(half_done, "--steps", "59")
+    assert (half_done / "RESTART").read_bytes() == before
+
+
+def test_as_many_steps_as_are_done_finish_the_run(half_done: Path):
+    assert "finished: all 60 steps are done" in resume(half_done, "--steps", "60")
+
+
+def test_a_run_that_was_extended_is_continued_to_its_new_end(
+    half_done: Path, capsys: pytest.CaptureFixture[str]
+):
+    edit("RESTART", "<total_steps> 40000", "<total_steps> 50000")(half_done)
+    assert _find_start(half_done / "input.xml", None) == half_done / "RESTART"
+    assert "RESTART (step 60) to step 50000\n" in capsys.readouterr().out
+
+
+def test_an_input_that_asks_for_more_steps_than_its_run_is_not_ignored(half_done: Path):
+    edit("RESTART", "<total_steps> 40000", "<total_steps> 30000")(half_done)
+    said = resume(half_done)
+    assert "asks for 40000 steps, but" in said
+    assert "for 30000; give --steps with the number that you want" in said
+
+
+@pytest.mark.parametrize("words", ["", "--resume", "--resume --steps 9", "--steps=9 --resume"])
+def test_the_line_that_extends_a_run_says_its_end_once(words: str):
+    start = ["mlobs", "run", "input.xml", "client.toml", "-n", "20"]
+    assert continued([*start, *words.split()], 20) == [*start, "--resume", "--steps", "20"]
+
+
+def test_the_line_that_continues_an_extended_run_keeps_its_end():
+    line = continued(["mlobs", "run", "in.xml", "c.toml", "--resume", "--steps", "9"])
+    assert line == ["mlobs", "run", "in.xml", "c.toml", "--steps", "9", "--resume"]
+
+
+def test_a_run_that_has_not_begun_is_not_extended(folder: Path):
+    assert "--steps 9: there is no RESTART or <checkpoint>" in resume(folder, "--steps", "9")
+
+
+def test_steps_without_resume_are_wrong_usage(folder: Path):
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, [*files, "--steps", "9"])
+    assert result.exit_code == 2
+    assert "give --resume, too" in result.output

@@ -197,7 +197,10 @@ def test_a_run_that_fails_says_from_what_it_can_go_on(run: Run) -> None:
     found = re.search(r"resume from \S*simulation\.kept\S* \(step (\d+)\)", run.said)
     assert found is not None, run.said
     assert int(found[1]) >= 10
-    assert "RESTART is from an earlier run, and is kept as #RESTART#0#" in run.said
+    assert re.search(r"files of an earlier run are kept in \S*backups/1: RESTART", run.said), (
+        run.said
+    )
+    assert (run.folder / "backups/1/RESTART").read_text() == "from an earlier run"
 
 
 def test_clients_that_join_from_elsewhere_serve_a_run_that_listens(run: Run) -> None:

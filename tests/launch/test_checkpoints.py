@@ -12,7 +12,7 @@ from ipi_runs import ffsocket, make_input
 from mlobs_client.errors import ConfigError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
-from mlobs_client.launch.checkpoints import find_newest, set_aside, stamps_of
+from mlobs_client.launch.checkpoints import find_newest, set_total_steps, stamps_of
 
 OUTPUT = "<output prefix='simulation'> <checkpoint filename='kept' stride='5'/> </output>"
 
@@ -114,23 +114,41 @@ def test_a_restart_that_is_the_input_is_no_news(ipi: IpiInput) -> None:
     assert find_newest(ipi_input.read(restart)) is None
 
 
-def test_what_earlier_runs_left_is_set_aside_and_nothing_is_lost(ipi: IpiInput) -> None:
-    for step in (40, 60):
-        write(ipi, "RESTART", step)
-        set_aside(ipi, "from an earlier run")
-    assert find_newest(ipi) is None
-    steps = [ipi_input.read(ipi.path.with_name(f"#RESTART#{k}#")).step for k in (0, 1)]
-    assert steps == [40, 60]
-
-
-def test_what_was_written_before_the_explosion_stays(ipi: IpiInput) -> None:
-    cool = write(ipi, "simulation.kept_1", 40, written=9.0)
-    write(ipi, "simulation.kept_2", 60, written=1.0)
-    cut = write(ipi, "simulation.kept_3", 80)
-    cut.write_text(cut.read_text()[:-30])
-    set_aside(ipi, "from after the explosion", beyond=59)
+def test_of_many_checkpoints_the_farthest_alone_is_read_whole(
+    ipi: IpiInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for k in range(5):
+        write(ipi, f"simulation.kept_{k}", 10 * k)
+    read: list[Path] = []
+    monkeypatch.setattr(
+        "mlobs_client.launch.checkpoints.ipi_input.read",
+        lambda path: read.append(path) or ipi_input.read_content(path.read_bytes(), path),
+    )
     found = find_newest(ipi)
     assert found is not None
-    assert found.path == cool
-    assert ipi.path.with_name("#simulation.kept_2#0#").exists()
-    assert cut.exists()
+    assert read == [found.path]
+    assert (found.step, found.total_steps) == (40, 100)
+
+
+def test_a_step_that_is_not_in_the_head_is_read_all_the_same(ipi: IpiInput) -> None:
+    write(ipi, "simulation.kept", 60)
+    far = write(ipi, "RESTART", 50)
+    far.write_text(far.read_text().replace("<step>", f"<!-- {70_000 * 'x'} --> <step>"))
+    found = find_newest(ipi)
+    assert found is not None
+    assert found.step == 60
+
+
+@pytest.mark.parametrize("has_default", [False, True], ids=["written", "as by default"])
+def test_the_last_step_of_a_checkpoint_is_changed_and_nothing_else(
+    ipi: IpiInput, *, has_default: bool
+) -> None:
+    path = write(ipi, "RESTART", 60)
+    if has_default:  # i-PI does not write the 1000 steps of its default
+        path.write_text(path.read_text().replace("<total_steps> 100 </total_steps>", ""))
+    before = path.read_text()
+    set_total_steps(path, 250)
+    assert ipi_input.read(path).total_steps == 250
+    assert ipi_input.read(path).step == 60
+    added = set(path.read_text().split()) - set(before.split())
+    assert added == {"<total_steps>250</total_steps>"}

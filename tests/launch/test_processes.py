@@ -8,6 +8,7 @@ import pytest
 from mlobs_client.errors import LaunchError
 from mlobs_client.launch import processes
 from mlobs_client.launch.processes import Child, find_program
+from mlobs_client.launch.sections import read_last_section
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_the_log_holds_what_was_said_on_both_streams(start, tmp_path):
     child = start("import sys; print('one'); print('two', file=sys.stderr)")
     assert child.wait(20.0)
     assert child.status == 0
-    assert sorted((tmp_path / "child.log").read_text().split()) == ["one", "two"]
+    assert sorted(child.said().split()) == ["one", "two"]
 
 
 def test_a_second_child_continues_the_log_but_has_its_own_words(start, tmp_path):
@@ -43,7 +44,25 @@ def test_a_second_child_continues_the_log_but_has_its_own_words(start, tmp_path)
     second = start("print('second')")
     assert second.wait(20.0)
     assert second.last_line == "second"
-    assert (tmp_path / "child.log").read_text().split() == ["first", "second"]
+    heads = [line[:4] for line in (tmp_path / "child.log").read_text().splitlines()]
+    assert heads == ["====", "firs", "====", "seco"]
+    section = read_last_section(tmp_path / "child.log")
+    assert section.title.startswith("child: ")
+    assert section.lines == ("second",)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full")
+def test_a_full_disk_costs_the_title_of_a_section_and_not_the_child(start, tmp_path):
+    (tmp_path / "child.log").symlink_to("/dev/full")
+    child = start("pass")
+    assert child.wait(20.0)
+    assert child.status == 0
+
+
+def test_a_date_does_not_make_last_words_different(start):
+    child = start("print('2026-11-30 17:00:05+0000 mlobs client: WARNING: lost')")
+    assert child.wait(20.0)
+    assert child.last_line == "mlobs client: WARNING: lost"
 
 
 def test_a_child_gets_its_environment_and_its_own_session(start):

@@ -1,0 +1,87 @@
+"""The line to type next in a folder of a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_run import CLIENT, Case
+
+from mlobs_client.cli.next_line import next_line
+from mlobs_client.launch.overview import read_overview
+
+
+def test_a_line_for_another_folder_goes_there_first(
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    write_steps: Callable[..., None],
+    write_log: Callable[..., None],
+) -> None:
+    monkeypatch.chdir(case.folder.parent)
+    name = case.folder.name
+    assert next_line(read_overview(case.folder)) == f"cd {name}; mlobs run input.xml client.toml"
+    write_steps(4)
+    write_log("stopped: SIGTERM", "mlobs", "run", f"{name}/input.xml", f"{name}/client.toml")
+    expected = f"mlobs run {name}/input.xml {name}/client.toml --resume"
+    assert next_line(read_overview(case.folder)) == expected
+
+
+def test_a_run_of_ipi_alone_is_continued_by_ipi(
+    here: Case, write_steps: Callable[..., None]
+) -> None:
+    here.client.unlink()
+    assert next_line(read_overview(here.folder)) == "i-pi input.xml"
+    write_steps(4)
+    text = here.input.read_text().replace("<prng>", "<step>4</step> <prng>")
+    (here.folder / "RESTART").write_text(text)
+    assert next_line(read_overview(here.folder)) == "i-pi RESTART"
+
+
+def test_a_finished_run_is_analysed_or_extended(
+    here: Case, write_steps: Callable[..., None], write_log: Callable[..., None]
+) -> None:
+    write_steps(10)
+    write_log("finished: all", "mlobs", "run", "input.xml", "client.toml", "--steps", "10")
+    ir = "mlobs ir simulation --temperature 300 -o ir"
+    assert next_line(read_overview(here.folder)) == ir
+    here.replace(here.input, "extra_type='dipole'", "extra_type='charges'")
+    extended = "mlobs run input.xml client.toml --resume --steps 20"
+    assert next_line(read_overview(here.folder)) == extended
+
+
+def test_a_copy_of_a_folder_is_not_told_to_continue_the_first_one(
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    write_steps: Callable[..., None],
+    write_log: Callable[..., None],
+) -> None:
+    monkeypatch.chdir(case.folder.parent)
+    name = case.folder.name
+    write_steps(4)
+    write_log("stopped: SIGTERM", "mlobs", "run", f"{name}/input.xml", f"{name}/client.toml")
+    shutil.copytree(case.folder, "a copy")
+    line = "cd 'a copy'; mlobs run input.xml client.toml --resume"
+    assert next_line(read_overview(Path("a copy"))) == line
+
+
+def test_a_job_is_submitted_again_and_a_run_of_a_campaign_is_left_to_it(
+    here: Case, write_steps: Callable[..., None]
+) -> None:
+    write_steps(4)
+    (here.folder / "input.sh").touch()
+    assert next_line(read_overview(here.folder)) == "sbatch input.sh"
+    folder = here.folder / "runs" / "a"
+    folder.mkdir(parents=True)
+    (here.folder / "campaign.toml").touch()
+    here.input.rename(folder / "input.xml")
+    (folder / "run.json").write_text("{}")
+    assert next_line(read_overview(folder)) == "mlobs campaign status"
+
+
+def test_a_client_file_is_known_by_its_structure(here: Case) -> None:
+    here.client.rename(here.folder / "own.toml")
+    (here.folder / "notes.toml").write_text("x = 1\n")
+    assert CLIENT.startswith("structure")
+    assert next_line(read_overview(here.folder)) == "mlobs run input.xml own.toml"
