@@ -325,7 +325,7 @@ CASES: Final[dict[str, Case]] = {
     },
     **{
         f"eps off the diagonal, Debye, {n} tau": partial(_element_of_permittivity, n)
-        for n in (100, 200, 400)
+        for n in (120, 200, 400)
     },
     **{
         f"susceptibility along a line, {n} independent": partial(_susceptibility, n)
@@ -346,7 +346,7 @@ CASES: Final[dict[str, Case]] = {
 }
 
 FEW: Final = tuple(
-    name for name in CASES if any(few in name for few in ("3 states", "3 runs", "4 runs"))
+    name for name in CASES if any(few in name for few in ("3 states", "3 runs", "4 runs", "4 blocks"))
 )
 """Errors by Student's t of two or three degrees of freedom, whose squared pulls have no mean, or
 none that repetitions find; two of its errors hold 0.88 of all."""

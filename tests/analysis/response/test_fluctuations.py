@@ -35,7 +35,7 @@ def test_the_mean_of_the_same_samples_makes_no_fluctuation_too_small(
 
 def test_errors_of_all_elements_are_the_scatter_over_repetitions() -> None:
     random = np.random.default_rng(2)
-    found = [covariance([draw(2000, random)]) for _ in range(150)]
+    found = [covariance([draw(4000, random)]) for _ in range(150)]
     scatter = np.std([one.tensor for one in found], axis=0)
     # scatter of 150 to 6 %
     np.testing.assert_allclose(np.mean([one.errors for one in found], axis=0), scatter, rtol=0.25)
