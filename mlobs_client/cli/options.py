@@ -145,12 +145,12 @@ class Gpus(click.ParamType[tuple[str | None, int]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str | None, int]:
-        gpu, _, number = str(value).rpartition(":")
-        if not re.fullmatch(r"\d+", number) or (gpu and not re.fullmatch(r"[\w.-]+", gpu)):
+        match = re.fullmatch(r"(?:([A-Za-z0-9_.-]+):)?([0-9]+)", str(value))
+        if match is None:
             self.fail(
                 f"{value!r}: write a number, or a type and a number, as in a100:4", param, ctx
             )
-        return gpu or None, int(number)
+        return match[1], int(match[2])
 
 
 class ResultFile(click.Path):

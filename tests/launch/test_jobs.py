@@ -7,19 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch import jobs
 from mlobs_client.launch.jobs import Job, script
 from mlobs_client.launch.schedulers import SLURM
 from mlobs_client.launch.site import Site
-from mlobs_client.launch.time_limits import seconds_of
 
 JOB = Job(Path("/water/input.sh"), ["mlobs"], "24:00:00", cpus=5)
 SITE = Site()
-CHAIN = Site(continuation="chain")
 
 
 def in_folder(folder: Path, *command: str) -> Job:
@@ -41,59 +37,6 @@ def test_it_asks_for_gpus_and_what_the_user_wants() -> None:
     job = replace(JOB, gpus=2, options=["--partition=long", "--exclusive"])
     assert asked(script(job, SITE))[-2:] == ["--partition=long", "--exclusive"]
     assert "--gpus-per-node=2" in asked(script(job, SITE))
-
-
-OF_SITE = {
-    "account": "chem", "partition": "gpu", "memory": "32G", "gpu": "a100", "mail": "me@example.org",
-}  # fmt: skip
-
-
-def test_slurm_is_asked_for_what_the_site_file_says() -> None:
-    site = Site(**OF_SITE, options=("--qos=long",), continuation="chain")
-    job = replace(JOB, gpus=4, gpu="v100", time="2-12", options=("--partition=debug",))
-    assert asked(script(job, site)) == [
-        "--job-name=water",
-        "--account=chem",
-        "--partition=debug",
-        "--mem=32G",
-        "--nodes=1",
-        "--ntasks=1",
-        "--cpus-per-task=5",
-        "--gpus-per-node=v100:4",
-        "--time=60:00:00",
-        "--signal=B:USR1@180",
-        "--no-requeue",
-        "--mail-user=me@example.org --mail-type=END,FAIL",
-        "--open-mode=append",
-        "--output=%x-%j.out",
-        "--qos=long",
-    ]
-
-
-def test_pbs_is_asked_for_the_same_in_its_own_words() -> None:
-    site = Site(scheduler="pbs", **OF_SITE, options=("-l place=excl", "-q long"))
-    text = script(replace(JOB, gpus=4, gpu="v100", time="2-12", options=("-q debug",)), site)
-    assert [line for line in text.splitlines() if line.startswith("#PBS")] == [
-        "#PBS -N water",
-        "#PBS -A chem",
-        "#PBS -q debug",
-        "#PBS -l select=1:ncpus=5:mem=32gb:ngpus=4:gpu_type=v100",
-        "#PBS -l walltime=60:00:00",
-        "#PBS -r n",
-        "#PBS -M me@example.org -m ae",
-        "#PBS -j oe",
-        "#PBS -l place=excl",
-    ]
-    assert 'next=$(qsub -W depend=afterany:"$PBS_JOBID" -v since="$before" input.sh)' in text
-    assert "\ntimeout 215820 mlobs &\n" in text  # three minutes before 60 hours
-    for alien in ("SLURM", "sbatch", "scancel", "scontrol"):
-        assert alien not in text
-
-
-def test_without_a_site_file_slurm_is_asked_for_nothing_that_a_site_decides() -> None:
-    assert not {"--account", "--partition", "--mem", "--mail-user"} & {
-        option.split("=")[0] for option in asked(script(JOB, SITE))
-    }
 
 
 @pytest.mark.parametrize(
@@ -134,65 +77,9 @@ def test_its_status_is_that_of_the_run(tmp_path: Path) -> None:
     assert subprocess.run(["bash"], input=text, text=True).returncode == 3
 
 
-@pytest.mark.parametrize(
-    ("time", "seconds"),
-    [
-        ("10", 600),
-        ("10:30", 630),
-        ("1:02:03", 3723),
-        ("2-12", 216_000),
-        ("2-12:30", 217_800),
-        ("2-12:30:15", 217_815),
-    ],
-)
-def test_times_are_read_as_slurm_reads_them(time: str, seconds: int) -> None:
-    assert seconds_of(time) == seconds
-
-
-@given(st.integers(0, 400 * 86400))
-def test_every_time_that_is_written_in_full_is_read_back(seconds: int) -> None:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    assert seconds_of(f"{days}-{hours:02}:{minutes:02}:{rest:02}") == seconds
-
-
-@pytest.mark.parametrize("time", ["", "1 day", "24h", "1:2:3:4", "-1", "10\n#SBATCH --wrap=x"])
-def test_other_times_are_refused(time: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"is not a time limit of Slurm; write hours:minutes:seconds"
-    ):
-        seconds_of(time)
-
-
 def test_a_time_that_is_needed_for_stopping_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--time 5 is 300 s, of which the last 180"):
         script(replace(JOB, time="5"), SITE)
-
-
-@pytest.mark.parametrize("option", ["partition=long", "--a b", "--x=1\nrm -r .", "-p"])
-def test_what_is_no_option_of_sbatch_is_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match="is not an option of sbatch"):
-        script(replace(JOB, options=[option]), SITE)
-
-
-@pytest.mark.parametrize("option", ["--time=5", "--signal=B:KILL@10", "--no-requeue"])
-def test_options_that_the_script_depends_on_are_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match="the job needs its own"):
-        script(replace(JOB, options=[option]), SITE)
-
-
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("--partition=long", "is not an option of qsub; write it as one word, for example '--qsub"),
-        ("-q a\nrm -r .", "is not an option of qsub"),
-        ("-l walltime=1:00:00", "the job needs its own"),
-    ],
-)
-def test_options_of_pbs_are_refused_likewise(option: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        script(replace(JOB, options=[option]), Site(scheduler="pbs"))
 
 
 WAITS = """echo '<step> {after} </step>' > RESTART.new
