@@ -52,7 +52,7 @@ def execute(folder: Path, site: Site, run: str, told: str | None = None) -> list
     if site is PBS:
         run = run.replace(WARNING, "")  # nobody warns but timeout
     job = Job(folder / "input.sh", ["bash", "-c", run], "6", cpus=1)
-    job.path.write_text(script(job, site).replace("timeout 180", "timeout 1"))
+    job.path.write_text(script(job, site).replace("timeout 180", "timeout 0.4"))
     (folder / "asked").write_text("")
     arguments = [told] if told is not None and site is SLURM else []
     since = {"since": told} if told is not None and site is PBS else {}
