@@ -1,6 +1,8 @@
 """Read JSON files, write JSON and CSV files, and make data frames.
 
 Files are written atomically: an interrupted write leaves the previous file in place.
+
+:func:`config_file` says where the user's own files are.
 """
 
 from __future__ import annotations
@@ -9,14 +11,31 @@ import contextlib
 import csv
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlobs_client.errors import MlobsError, ModelError, RecordError
+from mlobs_client.errors import ConfigError, MlobsError, ModelError, RecordError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+def config_file(name: str, *, error: type[MlobsError] = ConfigError) -> Path:
+    """Return the path of ``mlobs/NAME`` in ``$XDG_CONFIG_HOME`` or ``~/.config``.
+
+    Args:
+        name: name of the file.
+        error: error to raise if the user has no home folder.
+    """
+    try:
+        home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    except RuntimeError as reason:
+        raise error(
+            f"there is no home folder for mlobs/{name}; set XDG_CONFIG_HOME to a folder of your own"
+        ) from reason
+    return home / "mlobs" / name
 
 
 @contextlib.contextmanager

@@ -42,7 +42,8 @@ SchedulerParameters=sched_interval=1,bf_interval=1
 PropagateResourceLimits=NONE
 MailProg=/bin/true
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports}] CPUs=4 State=UNKNOWN
+NodeName=DEFAULT CPUs=4 RealMemory=1000
+NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports}] State=UNKNOWN
 PartitionName=main Nodes={nodes} Default=YES MaxTime=01:00:00 State=UP
 """
 

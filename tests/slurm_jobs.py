@@ -37,8 +37,36 @@ parameters = {{ seconds = {seconds}, fails_after = -1 }}
 """
 
 
-class Job:
-    """A folder with a run, and its job.
+class Submitted:
+    """A folder with a run, and its job; the number of the job is set when it is submitted."""
+
+    def __init__(self, folder: Path, cluster: Cluster, number: str = "") -> None:
+        self.folder, self.cluster, self.number = folder, cluster, number
+
+    def wait_for_step(self, step: int) -> None:
+        self.wait_until(lambda: len(self.steps()) > 0 and self.steps()[-1] >= step)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120.0
+        while not holds():
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+
+    def steps(self) -> list[int]:
+        path = self.folder / "simulation.out"
+        if not path.exists():
+            return []
+        lines = path.read_text().split("\n")[:-1]
+        return [int(float(line.split()[0])) for line in lines if not line.startswith("#")]
+
+    @property
+    def said(self) -> str:
+        logs = [*self.folder.glob("*.out"), *self.folder.glob("*.log")]
+        return "\n".join(f"{log.name}:\n{log.read_text()[-2000:]}" for log in logs)
+
+
+class Job(Submitted):
+    """A folder with a small run, and its job.
 
     Args:
         folder: empty.
@@ -50,8 +78,8 @@ class Job:
     def __init__(
         self, folder: Path, cluster: Cluster, steps: int = 1500, seconds: float | None = None
     ) -> None:
-        self.folder, self.cluster, self.n_steps = folder, cluster, steps
-        self.number = ""
+        super().__init__(folder, cluster)
+        self.n_steps = steps
         address = f"slurm-{os.getpid()}"
         potential = QUICK if seconds is None else SLOW.format(seconds=seconds)
         (folder / "slow_spring.py").write_text(SLOW_SPRING)
@@ -74,26 +102,10 @@ class Job:
         paths = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**self.cluster.environment, "PYTHONPATH": os.pathsep.join(paths)}
 
-    def wait_for_step(self, step: int) -> None:
-        self.wait_until(lambda: len(self.steps()) > 0 and self.steps()[-1] >= step)
-
-    def wait_until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120.0
-        while not holds():
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.1)
-
     def begin_soon(self) -> None:
         """Slurm would wait for two minutes, until nobody can mistake the job for its last try."""
         self.cluster.wait_for(self.number, "PENDING")
         self.cluster("scontrol", "update", f"JobId={self.number}", "StartTime=now+3")
-
-    def steps(self) -> list[int]:
-        path = self.folder / "simulation.out"
-        if not path.exists():
-            return []
-        lines = path.read_text().split("\n")[:-1]
-        return [int(float(line.split()[0])) for line in lines if not line.startswith("#")]
 
     def ends_well(self, *, was_resumed: bool = True) -> None:
         """All steps are there once, and their numbers are those of one undisturbed run."""
@@ -147,11 +159,6 @@ class Job:
         for signum in (signal.SIGSTOP, signal.SIGKILL):
             for pid in pids:
                 os.kill(pid, signum)
-
-    @property
-    def said(self) -> str:
-        logs = [*self.folder.glob("*.out"), *self.folder.glob("*.log")]
-        return "\n".join(f"{log.name}:\n{log.read_text()[-2000:]}" for log in logs)
 
 
 def _words(process: Path) -> list[str]:

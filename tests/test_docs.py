@@ -17,6 +17,7 @@ import pytest
 from mlobs_client.campaign.file import CampaignTable
 from mlobs_client.cli import COMMANDS, group
 from mlobs_client.client.config import parse
+from mlobs_client.launch.site import Site
 from mlobs_client.quantities import QUANTITIES
 from mlobs_client.tables import validate
 
@@ -67,11 +68,13 @@ def test_the_readme_has_at_most_twelve_kilobytes() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "toml")])
-def test_every_campaign_file_and_client_file_is_valid(name: str) -> None:
+def test_every_campaign_client_and_site_file_is_valid(name: str) -> None:
     for block in blocks(PAGES[name], "toml"):
         content = tomllib.loads(block)
         if "template" in content:
             validate(CampaignTable, content, name)
+        elif "scheduler" in content:
+            validate(Site, content, name)
         else:
             parse(content, name)
 

@@ -17,15 +17,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from signal import Signals
 from typing import Any, Final
 
 from mlobs_client.campaign.campaign import Campaign
-from mlobs_client.campaign.file import Parsl, Slurm
+from mlobs_client.campaign.file import Local, Parsl, Slurm
 from mlobs_client.campaign.run import NAME, PATIENCE, run_to_completion
 from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.launch.parent_death_signal import with_parent_death_signal
+from mlobs_client.launch.places import share, visible_gpus
+from mlobs_client.launch.schedulers import SLURM
+from mlobs_client.launch.site import Site, read_site
+from mlobs_client.launch.time_limits import in_full
 from mlobs_client.locks import hold, is_held
 
 POLL_INTERVAL: Final = 0.5  # seconds between two looks at the runs
@@ -39,6 +44,7 @@ def execute(
     digests: Mapping[str, str],
     received: Sequence[Signals],
     report: Callable[[Outcomes], None],
+    site: Path | None = None,
 ) -> Outcomes:
     """Execute all runs that are not done, until all have ended or a signal is received.
 
@@ -47,6 +53,7 @@ def execute(
         digests: hash of the files of each run, by the name of the run.
         received: signals so far; at the first one, all runs stop with a RESTART.
         report: called every half second.
+        site: site file for jobs of Slurm; with None, that of the user, if there is one.
 
     Raises:
         ConfigError: parsl cannot be configured as the file says.
@@ -54,7 +61,7 @@ def execute(
     """
     with _alone(campaign):
         campaign.stop.unlink(missing_ok=True)
-        with _kernel(campaign) as kernel:
+        with _kernel(campaign, site) as kernel:
             futures = _submit(campaign, digests, kernel)
             outcomes: dict[str, str | None] = {}
             try:
@@ -89,13 +96,32 @@ def _submit(campaign: Campaign, digests: Mapping[str, str], kernel: Any) -> dict
     """Submit all runs that are not done to parsl."""
     from parsl import python_app
 
-    app = python_app(run_to_completion, data_flow_kernel=kernel, cache=False)
+    execution, function = campaign.table.execution, run_to_completion
+    if isinstance(execution, Local):
+        function = _with_gpus(execution.at_once)
+    app = python_app(function, data_flow_kernel=kernel, cache=False)
     futures: dict[str, Any] = {}
     for name, run in campaign.runs.items():
         if not run.is_done:
             before = futures.get(run.after) if run.after else None
             futures[name] = app(str(campaign.path.absolute()), name, digests[name], before)
     return futures
+
+
+def _with_gpus(n_runs: int) -> Callable[..., bool]:
+    """Return a function that executes a run with its share of the GPUs of this machine."""
+    shares: SimpleQueue[str] = SimpleQueue()
+    for gpus in share(visible_gpus(), n_runs):
+        shares.put(gpus)
+
+    def run(campaign_file: str, name: str, digest: str, before: object) -> bool:
+        gpus = shares.get()
+        try:
+            return run_to_completion(campaign_file, name, digest, before, gpus)
+        finally:
+            shares.put(gpus)
+
+    return run
 
 
 def _read_outcomes(
@@ -130,7 +156,7 @@ def _stop(campaign: Campaign) -> None:
 
 
 @contextlib.contextmanager
-def _kernel(campaign: Campaign) -> Iterator[Any]:
+def _kernel(campaign: Campaign, site: Path | None) -> Iterator[Any]:
     """Start parsl, with its log in a file."""
     try:
         from parsl import DataFlowKernel
@@ -139,7 +165,7 @@ def _kernel(campaign: Campaign) -> Iterator[Any]:
             f"campaigns are executed by parsl, which cannot be imported ({error}); install it "
             "with: pip install 'mlobs[campaign]'"
         ) from error
-    config = _configure(campaign)
+    config = _configure(campaign, site)
     config.run_dir = str(campaign.hidden / "parsl")
     config.retries = campaign.table.execution.retries
     config.retry_handler = _judge_retries(campaign)
@@ -183,27 +209,44 @@ def _read_step(run: CampaignRun) -> int:
     return -1 if status is None or status.step is None else status.step
 
 
-def _configure(campaign: Campaign) -> Any:
+def _configure(campaign: Campaign, site: Path | None = None) -> Any:
     from parsl import Config, ThreadPoolExecutor
 
     execution = campaign.table.execution
+    if site is not None and not isinstance(execution, Slurm):
+        raise ConfigError(
+            f"--site {site} is for jobs of Slurm, but {campaign.path} has [execution] kind = "
+            f'"{execution.kind}"; leave --site out, or write kind = "slurm"'
+        )
     if isinstance(execution, Parsl):
         return _load_config(campaign.path, execution.config)
     if isinstance(execution, Slurm):
         return Config(
-            executors=[_slurm_executor(execution, campaign.table.clients)],
+            executors=[_slurm_executor(execution, campaign.table.clients, _read_site(site))],
             strategy="htex_auto_scale",
         )
     threads = ThreadPoolExecutor(label="runs", max_threads=execution.at_once)
     return Config(executors=[threads], strategy="none")
 
 
-def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
+def _read_site(path: Path | None) -> Site:
+    site = read_site(path)
+    if site.commands is not SLURM:
+        raise ConfigError(
+            f'the site file has scheduler = {site.scheduler!r}, but [execution] kind = "slurm"; '
+            'write kind = "parsl" and a config for your scheduler'
+        )
+    return site
+
+
+def _slurm_executor(execution: Slurm, n_clients: int, site: Site) -> Any:
     from parsl import HighThroughputExecutor
     from parsl.providers import SlurmProvider
 
     programs = Path(sys.executable).parent  # those of parsl, too
     cores = execution.cores or n_clients + 1
+    options = SLURM.requests(SLURM.of_site, site.values, (*site.options, *execution.options))
+    init = [f"export PATH={shlex.quote(str(programs))}:$PATH", site.setup, execution.worker_init]
     return HighThroughputExecutor(
         label="runs",
         address=_resolve(execution.address),
@@ -214,13 +257,13 @@ def _slurm_executor(execution: Slurm, n_clients: int) -> Any:
         # outlives us would keep its jobs
         interchange_launch_cmd=with_parent_death_signal([str(programs / "interchange.py")]),
         provider=SlurmProvider(
-            walltime=execution.walltime,
+            walltime=execution.walltime or in_full(site.walltime),
             cores_per_node=cores,
             init_blocks=0,
             max_blocks=execution.at_once,
             exclusive=False,
-            scheduler_options="\n".join(f"#SBATCH {option}" for option in execution.options),
-            worker_init=f"export PATH={shlex.quote(str(programs))}:$PATH\n{execution.worker_init}",
+            scheduler_options="\n".join(options),
+            worker_init="\n".join(init),
         ),
     )
 

@@ -35,8 +35,9 @@ _Checked = Annotated[Value, PlainValidator(_check_value)]
 class Local(Table):
     """[execution] with kind = "local": processes on this machine, started by threads of parsl.
 
-    ``at_once`` is the number of runs that are executed at the same time. ``retries`` says how often
-    a run that failed without progress is continued before it counts as failed.
+    ``at_once`` is the number of runs that are executed at the same time; they share the GPUs of the
+    machine out. ``retries`` says how often a run that failed without progress is continued before
+    it counts as failed.
     """
 
     kind: Literal["local"]
@@ -47,17 +48,18 @@ class Local(Table):
 class Slurm(Table):
     """[execution] with kind = "slurm": Slurm jobs of one node, each with one run at a time.
 
-    ``walltime`` and ``cores`` are those of a job; without ``cores``, a job has one core per client
-    and one for i-PI. ``options`` are further options for sbatch, such as "--partition=long".
-    ``worker_init`` holds shell commands that a job executes first. ``address`` is the address, in
-    the network of the nodes, of the machine on which the campaign is started: parsl listens there
-    and nowhere else.
+    ``walltime`` and ``cores`` are those of a job; without ``walltime``, that of the site file or
+    "24:00:00", and without ``cores``, one core per client and one for i-PI. ``options`` are further
+    options for sbatch, such as "--partition=long"; they replace those of the site file.
+    ``worker_init`` holds shell commands that a job executes after those of the site file.
+    ``address`` is the address, in the network of the nodes, of the machine on which the campaign is
+    started: parsl listens there and nowhere else.
     """
 
     kind: Literal["slurm"]
     at_once: int = Field(default=1, ge=1)
     retries: int = Field(default=1, ge=0)
-    walltime: str = Field(default="24:00:00", pattern=r"^\d+:\d\d:\d\d$")
+    walltime: str | None = Field(default=None, pattern=r"^\d+:\d\d:\d\d$")
     cores: int | None = Field(default=None, ge=1)
     options: tuple[Annotated[str, Field(pattern=r"^--[a-z][a-z-]*(=\S+)?$")], ...] = ()
     worker_init: str = ""

@@ -16,9 +16,12 @@ from typing import Final
 
 from mlobs_client.campaign.campaign import CHECKPOINT, Campaign, load
 from mlobs_client.campaign.state import CampaignRun
+from mlobs_client.client.config import load_config
+from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError, MlobsError
 from mlobs_client.launch import exit_file
 from mlobs_client.launch.folder import LOG
+from mlobs_client.launch.places import CHOSEN
 from mlobs_client.launch.processes import Child
 from mlobs_client.locks import hold, is_held
 
@@ -27,7 +30,9 @@ POLL_INTERVAL: Final = 0.2  # s
 PATIENCE: Final = 120.0  # s, until what a killed campaign has left running must have ended
 
 
-def run_to_completion(campaign_file: str, name: str, digest: str, before: object = None) -> bool:
+def run_to_completion(
+    campaign_file: str, name: str, digest: str, before: object = None, gpus: str = ""
+) -> bool:
     """Start or continue a run until it is done; no step is repeated.
 
     Args:
@@ -35,6 +40,7 @@ def run_to_completion(campaign_file: str, name: str, digest: str, before: object
         name: name of the run.
         digest: hash that the files of the run had when the campaign was started.
         before: result of the run that it continues from; parsl waits for it.
+        gpus: value of CUDA_VISIBLE_DEVICES for the run; if empty, that of this process.
 
     Returns:
         True if the run is done, False if the campaign was told to stop.
@@ -59,7 +65,7 @@ def run_to_completion(campaign_file: str, name: str, digest: str, before: object
         run.clear_failure()
         started = time.monotonic()
         try:
-            is_done = _run(campaign, run, lock)
+            is_done = _run(campaign, run, lock, gpus)
             if is_done:
                 run.mark_done(time.monotonic() - started)
         except MlobsError as error:
@@ -116,13 +122,16 @@ def _taken_over(folder: Path) -> Iterator[int]:
         time.sleep(POLL_INTERVAL)
 
 
-def _run(campaign: Campaign, run: CampaignRun, lock: int) -> bool:
+def _run(campaign: Campaign, run: CampaignRun, lock: int, gpus: str) -> bool:
     """Let ``mlobs run`` make the remaining steps; return whether all are done."""
     table = campaign.table
     files = ["input.xml", *table.client_files, "-n", str(table.clients), "--resume"]
     files += [word for line in table.drivers for word in ("--driver", line)]
     command = [sys.executable, "-m", "mlobs_client", "run", *files]
-    child = Child(NAME, command, run.folder, inherited=[lock])
+    clients = [run.folder / file for file in table.client_files]
+    names_gpu = any(ClientFile(path, load_config(path)).names_gpu for path in clients)
+    environment = {CHOSEN: gpus} if gpus and not names_gpu else {}
+    child = Child(NAME, command, run.folder, environment, inherited=[lock])
     was_told = False
     while not child.wait(POLL_INTERVAL):
         if not was_told and campaign.stop.exists():

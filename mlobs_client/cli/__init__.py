@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "bench": "Measure models on this machine, and recommend the fastest settings.",
     "run": "Run i-PI and its clients, here or on all nodes of a job.",
     "status": "Describe the runs in folders: steps, speed, temperature, and the next command.",
-    "launch": "Write and submit a Slurm job that requeues itself until it is finished.",
+    "launch": "Write and submit a job of Slurm or PBS that continues until it is finished.",
     "campaign": "Run many simulations that differ in their parameters.",
     "field-scan": "Simulate a liquid in static fields: polarization, structure and diffusion.",
     "client": "Run one socket client.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import time
 from collections import Counter
@@ -77,7 +78,8 @@ def plan(file: Path) -> None:
 
 @command.command("run")
 @campaign_file
-def run_command(file: Path) -> None:
+@options.site
+def run_command(file: Path, site: Path | None) -> None:
     """Execute all runs that are not done; 'run' and 'resume' do the same.
 
     Runs that were interrupted are continued, and runs that failed are tried again. Runs that
@@ -87,18 +89,20 @@ def run_command(file: Path) -> None:
     Exit status: 0 when all runs are done; 1 with one line that names the problem; 128 + n after
     signal n.
     """
-    complete(load(file), f"mlobs campaign resume {file}")
+    words = ["mlobs", "campaign", "resume", str(file), *(["--site", str(site)] if site else [])]
+    complete(load(file), shlex.join(words), site)
 
 
 command.add_command(run_command, "resume")
 
 
-def complete(campaign: Campaign, again: str) -> None:
+def complete(campaign: Campaign, again: str, site: Path | None = None) -> None:
     """Execute all runs that are not done, and print how many are done at the end.
 
     Args:
         campaign: the runs.
         again: command line that continues where this one was stopped.
+        site: site file for jobs of Slurm; with None, that of the user, if there is one.
 
     Raises:
         ConfigError: the campaign file or the template is invalid.
@@ -109,7 +113,7 @@ def complete(campaign: Campaign, again: str) -> None:
     digests = campaign.plan()
     _say_before(campaign, digests)
     with received_signals() as received, _shown(console, campaign) as report:
-        outcomes = execute(campaign, digests, received, report)
+        outcomes = execute(campaign, digests, received, report, site)
     states = Counter(run.read_state() for run in campaign.runs.values())
     done = f"{states[RunState.DONE]} of {len(campaign.runs)} runs are done"
     if states[RunState.DONE] == len(campaign.runs):

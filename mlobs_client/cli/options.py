@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -136,6 +137,22 @@ class LabelledMass(click.ParamType[tuple[str, float]]):
             self.fail(f"{value!r}: write a label and a mass in u, as in H=2.014", param, ctx)
 
 
+class Gpus(click.ParamType[tuple[str | None, int]]):
+    """[TYPE:]N: a type of GPU, and their number."""
+
+    name = "gpus"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str | None, int]:
+        match = re.fullmatch(r"(?:([A-Za-z0-9_.-]+):)?([0-9]+)", str(value))
+        if match is None:
+            self.fail(
+                f"{value!r}: write a number, or a type and a number, as in a100:4", param, ctx
+            )
+        return match[1], int(match[2])
+
+
 class ResultFile(click.Path):
     """A file to write or replace; never a folder."""
 
@@ -154,6 +171,12 @@ client_file = click.argument("client", metavar="CLIENT.toml", type=click.Path(pa
 temperature = click.option(
     "--temperature", required=True, type=FiniteRange(0.0, min_open=True),
     help="Temperature of the runs, K.",
+)  # fmt: skip
+
+site = click.option(
+    "--site", type=click.Path(path_type=Path), metavar="FILE",
+    help="Site file, which says what jobs on this cluster need.  [default: mlobs/site.toml in "
+    "$XDG_CONFIG_HOME or ~/.config, if it exists]",
 )  # fmt: skip
 
 branches = click.option(

@@ -47,6 +47,12 @@ class ClientFile:
         return any(getattr(table, "device", "cpu") == "cuda" for table in tables)
 
     @property
+    def names_gpu(self) -> bool:
+        """True if one of its models runs on a GPU that the file names, such as "cuda:1"."""
+        tables = self.config.models.values()
+        return any(getattr(table, "device", "cpu").startswith("cuda:") for table in tables)
+
+    @property
     def depends_on_step(self) -> bool:
         """True if the client does not evaluate all its observables at every step."""
         return Schedule(self.config.observables.strides).depends_on_step

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from mlobs_client.errors import ConfigError, LaunchError, ModelError
-from mlobs_client.files import read_json, write_json
+from mlobs_client.files import config_file, read_json, write_json
 from mlobs_client.locks import in_turn
 from mlobs_client.tables import Table, validate
 
@@ -31,14 +31,7 @@ def trust_file() -> Path:
     Raises:
         ModelError: the user has no home folder.
     """
-    try:
-        home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    except RuntimeError as error:
-        raise ModelError(
-            "there is no home folder for the list of trusted models; set XDG_CONFIG_HOME to a "
-            "folder of your own"
-        ) from error
-    return home / "mlobs" / "trusted_models.json"
+    return config_file("trusted_models.json", error=ModelError)
 
 
 def trusted() -> frozenset[str]:

@@ -10,7 +10,8 @@ notice that files have changed, ``processes`` starts child processes with a log,
 how i-PI ended, ``progress`` follows its outputs, ``heartbeat`` finds a run that hangs, and
 ``crashes`` counts crashed clients. ``run_log`` writes the log of all this, ``sections`` dates the
 sections of all logs, and ``overview`` reads from them and the outputs what a folder holds.
-``slurm`` writes job scripts.
+``jobs`` writes job scripts: ``schedulers`` has the options and commands of Slurm and PBS, ``site``
+reads what a cluster needs, and ``time_limits`` reads time limits.
 """
 
 import lazy_loader

@@ -1,11 +1,11 @@
-"""Assign clients to the GPUs of this machine, or to the nodes of an allocation."""
+"""Assign runs and clients to the GPUs of this machine, or clients to the nodes of an allocation."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ def on_this_machine(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
     Args:
         files: the client file of each process, by its name.
     """
-    gpus = itertools.cycle(_visible_gpus() or [""])
+    gpus = itertools.cycle(visible_gpus() or [""])
     places = {}
     for name, file in files.items():
         gpu = next(gpus) if file.uses_gpu else ""
@@ -72,7 +72,26 @@ def by_srun(files: Mapping[str, ClientFile]) -> dict[str, Placement]:
     return places
 
 
-def _visible_gpus() -> list[str]:
+def share(gpus: Sequence[str], n_runs: int) -> list[str]:
+    """Share GPUs out among runs that work on one machine at the same time.
+
+    With more GPUs than runs, a run has several; with more runs than GPUs, several runs have the
+    same one.
+
+    Args:
+        gpus: numbers or names of the GPUs.
+        n_runs: number of runs, at least 1.
+
+    Returns:
+        The value of CUDA_VISIBLE_DEVICES for each run; empty strings without GPUs.
+    """
+    if not gpus:
+        return [""] * n_runs
+    return [",".join(gpus[k::n_runs] or [gpus[k % len(gpus)]]) for k in range(n_runs)]
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs of CUDA_VISIBLE_DEVICES; where that is not set, all of this machine."""
     chosen = os.environ.get(CHOSEN)
     if chosen is not None:
         return [gpu for gpu in chosen.split(",") if gpu]

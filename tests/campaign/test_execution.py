@@ -82,6 +82,37 @@ def test_what_parsl_says_and_keeps_is_in_a_hidden_folder(
     assert names == [".campaign", "campaign.toml", "runs", "template"]
 
 
+RUN = """#!/bin/bash
+echo "$CUDA_VISIBLE_DEVICES" > devices
+cp input.xml RESTART
+for k in {1..200}; do
+    [ "$(ls ../*/devices | wc -l)" = 2 ] && echo finished && exit
+    sleep 0.05
+done
+"""
+"""In place of ``mlobs run``: ends when both runs have started."""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "device", "given"),
+    [("4,6", "cuda", ["4", "6"]), ("4", "cpu", ["4", "4"]), ("4,6", "cuda:1", ["4,6", "4,6"])],
+)
+def test_runs_at_the_same_time_share_the_gpus_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, device: str, given: list[str]
+) -> None:
+    path = write_campaign(tmp_path, seeds=[1], after="", at_once=2)
+    client = path.parent / "template" / "client.toml"
+    potential = f'[potential]\nkind = "mace"\nmodels = ["a.model"]\ndevice = "{device}"\n'
+    client.write_text(client.read_text().partition("[potential]")[0] + potential)
+    (tmp_path / "python").write_text(RUN)
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert set(run(load(path)).values()) == {None}
+    found = [file.read_text().strip() for file in (tmp_path / "runs").glob("*/devices")]
+    assert sorted(found) == given
+
+
 def test_two_campaigns_at_once_in_one_folder_are_refused(path: Path) -> None:
     campaign = load(path)
     campaign.hidden.mkdir()
@@ -117,6 +148,29 @@ def test_jobs_of_slurm_are_asked_for_as_the_file_says(path: Path) -> None:
     assert (provider.max_blocks, provider.nodes_per_block) == (3, 1)
     assert "#SBATCH --partition=long\n" in provider.scheduler_options
     assert "--exclusive" not in provider.scheduler_options
+
+
+def test_jobs_of_a_campaign_need_what_the_site_file_says(path: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(
+        'account = "chem"\npartition = "gpu"\nmemory = "8G"\nwalltime = "2-00"\nmodules = ["gcc"]\n'
+        'mail = "me@example.org"\noptions = ["--qos=long"]\n'
+    )
+    campaign = with_execution(path, SLURM.replace('walltime = "01:00:00"\n', ""))
+    (executor,) = _configure(campaign, site).executors
+    assert executor.provider.walltime == "48:00:00"
+    assert executor.provider.scheduler_options.splitlines()[:4] == [
+        "#SBATCH --account=chem",
+        "#SBATCH --partition=long",  # the campaign file is more special than the site file
+        "#SBATCH --mem=8G",
+        "#SBATCH --qos=long",
+    ]
+    assert "module load gcc || exit 1" in executor.provider.worker_init.splitlines()
+    with pytest.raises(ConfigError, match=r'is for jobs of Slurm, but .* kind = "local"'):
+        _configure(with_execution(path, 'kind = "local"\n'), site)
+    site.write_text('scheduler = "pbs"\n')
+    with pytest.raises(ConfigError, match="has scheduler = 'pbs', but"):
+        _configure(campaign, site)
 
 
 def test_any_config_of_parsl_is_a_function_in_a_file(path: Path) -> None:

@@ -63,6 +63,37 @@ def test_a_program_of_others_has_a_core_and_its_line_is_said_as_it_was_given(fol
     assert "no client would serve <ffsocket name='springs'>" in str(result.exception)
 
 
+def test_options_of_the_command_line_take_precedence_over_the_site_file(folder: Path) -> None:
+    site = folder / "site.toml"
+    site.write_text('partition = "gpu"\ngpu = "a100"\nwalltime = "48:00:00"\n')
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    arguments = [*files, "--no-check", "--site", str(site), "--print"]
+    result = CliRunner().invoke(command, [*arguments, "--gpus", "2"])
+    wanted = {"--partition=gpu", "--gpus-per-node=a100:2", "--time=48:00:00"}
+    assert wanted <= set(asked(result.output))
+    options = ["--gpus", "v100:4", "--time", "10", "--sbatch=--partition=debug"]
+    result = CliRunner().invoke(command, [*arguments, *options])
+    wanted = {"--partition=debug", "--gpus-per-node=v100:4", "--time=00:10:00"}
+    assert wanted <= set(asked(result.output))
+    assert "--partition=gpu" not in asked(result.output)
+
+
+@pytest.mark.parametrize("gpus", ["a100", "a100:", ":4", "a b:4", "-1"])
+def test_what_is_no_number_of_gpus_is_refused(folder: Path, gpus: str) -> None:
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    result = CliRunner().invoke(command, [*files, f"--gpus={gpus}"])
+    assert "write a number, or a type and a number, as in a100:4" in result.output
+
+
+def test_several_nodes_need_slurm(folder: Path) -> None:
+    (folder / "site.toml").write_text('scheduler = "pbs"\n')
+    files = [str(folder / name) for name in ("input.xml", "client.toml")]
+    arguments = [*files, "--site", str(folder / "site.toml"), "--nodes", "2", "--no-check"]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert "--nodes 2: clients on several nodes are started by srun" in str(result.exception)
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:
     path = folder / "input.sh"
     path.mkdir()
@@ -90,7 +121,7 @@ def test_printing_writes_nothing(folder: Path) -> None:
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
     result = CliRunner().invoke(command, [*files, "--print"])
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("#!/bin/bash\n#SBATCH --job-name=input\n")
+    assert result.output.startswith(f"#!/bin/bash\n#SBATCH --job-name={folder.name}\n")
     assert sorted(folder.iterdir()) == before
 
 

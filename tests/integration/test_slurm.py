@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import slurm
 from slurm import Cluster
-from slurm_jobs import Job
+from slurm_jobs import Job, Submitted
+from test_docs import PAGES, commands
 
 pytestmark = pytest.mark.skipif(bool(slurm.why_not()), reason=slurm.why_not())
+
+FIRST_JOB = PAGES["docs/how-to/cluster.md"].split("## A first job")[1].split("**The script.**")[0]
+SITE = """account = "chem"
+partition = "main"
+memory = "500M"
+walltime = "10"
+mail = "me@example.org"
+modules = ["cuda"]
+before = ["echo the site has $loaded"]
+continuation = "chain"
+"""
+TOY = """structure = "init.xyz"
+pbc = [false, false, false]
+[socket]
+address = "water-nve"
+[potential]
+kind = "toy"
+name = "qtip4pf"
+[dipole]
+kind = "toy"
+name = "qtip4pf"
+[observables]
+extras = ["dipole"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +105,46 @@ def test_two_jobs_of_the_same_address_run_side_by_side(tmp_path: Path, cluster: 
         job.ends_well()
     nodes = {cluster("squeue", "-h", "-t", "all", "-j", job.number, "-o", "%N") for job in jobs}
     assert nodes == {"n1"}
+
+
+def test_the_first_job_of_the_page_about_clusters_is_a_chain_that_ends(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Its commands, with a toy and fewer steps; the first job is told that its time is up."""
+    site = tmp_path / "config" / "mlobs" / "site.toml"
+    site.parent.mkdir(parents=True)
+    site.write_text(SITE)
+    environment = {
+        **cluster.environment,
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "BASH_FUNC_module%%": "() { loaded=$2; }",
+    }
+    folder = tmp_path / "my-run"
+
+    def do(*words: str) -> str:
+        command = [sys.executable, "-m", "mlobs_client", *words[1:]]
+        done = subprocess.run(
+            command if words[0] == "mlobs" else words,
+            cwd=folder if folder.exists() else tmp_path,
+            env=environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    init, _, launch, squeue, vdos = commands(FIRST_JOB, "sh")
+    do(*init)
+    (folder / "client.toml").write_text(TOY)
+    text = re.sub(r"<trajectory filename='spread'.*", "", (folder / "input.xml").read_text())
+    (folder / "input.xml").write_text(text.replace("40000 </total_steps>", "600 </total_steps>"))
+    job = Submitted(folder, cluster, do(*launch, "--no-check").split()[-1])
+    assert set(do(*squeue, "-h", "-o", "%j %a").splitlines()) == {"my-run chem"}
+    job.wait_for_step(40)
+    cluster("scancel", "--batch", "--signal=USR1", job.number)
+    job.wait_until(lambda: job.said.count("the next job is") == 2)
+    second, third = sorted(re.findall(r"the next job is (\d+)", job.said), key=int)
+    assert cluster.wait_for(second, "COMPLETED", "FAILED") == "COMPLETED", job.said
+    assert cluster.state(third) == "CANCELLED"
+    assert do(*squeue, "-h") == ""
+    assert job.steps() == list(range(0, 601, 4))  # <properties stride='4'>
+    assert "the site has cuda" in job.said
+    do(*vdos, "--resolution", "3000", "--blocks", "2")

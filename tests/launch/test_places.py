@@ -5,7 +5,7 @@ import pytest
 from mlobs_client.client import config as client_file
 from mlobs_client.client.service import ClientFile
 from mlobs_client.errors import LaunchError
-from mlobs_client.launch.places import Placement, by_srun, on_this_machine
+from mlobs_client.launch.places import Placement, by_srun, on_this_machine, share
 
 POTENTIAL = '[potential]\nkind = "mace"\nmodels = ["a.model"]\n'
 
@@ -32,6 +32,20 @@ def test_gpus_are_given_in_turn_to_those_that_want_one(files, monkeypatch) -> No
         "slow-0": {},
         "slow-1": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("gpus", "n_runs", "shares"),
+    [
+        (["4", "6"], 2, ["4", "6"]),
+        (["0", "1", "2", "3", "4"], 2, ["0,2,4", "1,3"]),
+        (["0", "GPU-7f"], 3, ["0", "GPU-7f", "0"]),
+        (["0"], 1, ["0"]),
+        ([], 2, ["", ""]),
+    ],
+)
+def test_runs_share_gpus_out(gpus: list[str], n_runs: int, shares: list[str]) -> None:
+    assert share(gpus, n_runs) == shares
 
 
 def test_a_named_gpu_is_left_to_the_user(files, monkeypatch) -> None:

@@ -7,14 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mlobs_client.errors import ConfigError, LaunchError
-from mlobs_client.launch import slurm
-from mlobs_client.launch.slurm import Job, script, seconds_of
+from mlobs_client.launch import jobs
+from mlobs_client.launch.jobs import Job, script
+from mlobs_client.launch.schedulers import SLURM
+from mlobs_client.launch.site import Site
 
-JOB = Job("water", "24:00:00", cpus=5)
+JOB = Job(Path("/water/input.sh"), ["mlobs"], "24:00:00", cpus=5)
+SITE = Site()
+
+
+def in_folder(folder: Path, *command: str) -> Job:
+    return replace(JOB, path=folder / "input.sh", command=command)
 
 
 def asked(text: str) -> list[str]:
@@ -22,7 +27,7 @@ def asked(text: str) -> list[str]:
 
 
 def test_it_asks_for_a_core_for_each_thread_and_for_a_signal_before_the_end() -> None:
-    options = asked(script(JOB, Path("/run"), ["mlobs"]))
+    options = asked(script(JOB, SITE))
     assert {"--nodes=1", "--cpus-per-task=5", "--time=24:00:00"} < set(options)
     assert {"--signal=B:USR1@180", "--requeue", "--open-mode=append"} < set(options)
     assert not any("gpu" in option for option in options)
@@ -30,15 +35,37 @@ def test_it_asks_for_a_core_for_each_thread_and_for_a_signal_before_the_end() ->
 
 def test_it_asks_for_gpus_and_what_the_user_wants() -> None:
     job = replace(JOB, gpus=2, options=["--partition=long", "--exclusive"])
-    assert asked(script(job, Path("/run"), ["mlobs"]))[-2:] == ["--partition=long", "--exclusive"]
-    assert "--gpus-per-node=2" in asked(script(job, Path("/run"), ["mlobs"]))
+    assert asked(script(job, SITE))[-2:] == ["--partition=long", "--exclusive"]
+    assert "--gpus-per-node=2" in asked(script(job, SITE))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("my run", "my_run"), ("300K", "run-300K"), ("it's", "it_s")]
+)
+def test_a_job_is_named_after_its_folder(folder: str, name: str) -> None:
+    job = replace(JOB, path=Path("/of/all") / folder / "input.sh")
+    assert asked(script(job, SITE))[0] == f"--job-name={name}"
+
+
+def test_modules_and_commands_of_the_site_come_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BASH_FUNC_module%%", '() { loaded="$loaded $2"; test "$2" != gone; }')
+    site = Site(modules=("gcc/12", "cuda/12.4"), before=("export FOUND=$loaded",))
+    job = in_folder(tmp_path, "bash", "-c", "echo $FOUND $OMP_NUM_THREADS")
+    text = script(job, site)
+    done = subprocess.run(["bash"], input=text, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "gcc/12 cuda/12.4 1\n"), done.stderr
+    text = script(job, Site(modules=("gone",)))
+    done = subprocess.run(["bash"], input=text, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.mark.parametrize("name", ["a folder", "it's", "$(touch x)", "back`tick`"])
 def test_names_of_files_are_never_read_as_commands(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    text = script(JOB, folder, ["printf", "%s\n", f"{name}.xml"])
+    text = script(in_folder(folder, "printf", "%s\n", f"{name}.xml"), SITE)
     done = subprocess.run(["bash"], input=text, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{name}.xml\n"), done.stderr
     assert sorted(tmp_path.iterdir()) == [folder]
@@ -46,56 +73,13 @@ def test_names_of_files_are_never_read_as_commands(tmp_path: Path, name: str) ->
 
 
 def test_its_status_is_that_of_the_run(tmp_path: Path) -> None:
-    text = script(JOB, tmp_path, ["bash", "-c", "exit 3"])
+    text = script(in_folder(tmp_path, "bash", "-c", "exit 3"), SITE)
     assert subprocess.run(["bash"], input=text, text=True).returncode == 3
-
-
-@pytest.mark.parametrize(
-    ("time", "seconds"),
-    [
-        ("10", 600),
-        ("10:30", 630),
-        ("1:02:03", 3723),
-        ("2-12", 216_000),
-        ("2-12:30", 217_800),
-        ("2-12:30:15", 217_815),
-    ],
-)
-def test_times_are_read_as_slurm_reads_them(time: str, seconds: int) -> None:
-    assert seconds_of(time) == seconds
-
-
-@given(st.integers(0, 400 * 86400))
-def test_every_time_that_is_written_in_full_is_read_back(seconds: int) -> None:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    assert seconds_of(f"{days}-{hours:02}:{minutes:02}:{rest:02}") == seconds
-
-
-@pytest.mark.parametrize("time", ["", "1 day", "24h", "1:2:3:4", "-1", "10\n#SBATCH --wrap=x"])
-def test_other_times_are_refused(time: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"is not a time limit of Slurm; write hours:minutes:seconds"
-    ):
-        seconds_of(time)
 
 
 def test_a_time_that_is_needed_for_stopping_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--time 5 is 300 s, of which the last 180"):
-        script(replace(JOB, time="5"), Path("/run"), ["mlobs"])
-
-
-@pytest.mark.parametrize("option", ["partition=long", "--a b", "--x=1\nrm -r .", "-p"])
-def test_what_is_no_option_of_sbatch_is_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match="is not an option of sbatch"):
-        script(replace(JOB, options=[option]), Path("/run"), ["mlobs"])
-
-
-@pytest.mark.parametrize("option", ["--time=5", "--signal=B:KILL@10", "--no-requeue"])
-def test_options_that_the_script_depends_on_are_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match="the job needs its own"):
-        script(replace(JOB, options=[option]), Path("/run"), ["mlobs"])
+        script(replace(JOB, time="5"), SITE)
 
 
 WAITS = """echo '<step> {after} </step>' > RESTART.new
@@ -115,7 +99,7 @@ def test_a_job_that_has_done_no_step_is_not_queued_again(
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    text = script(JOB, tmp_path, ["bash", "-c", WAITS.format(after=after)])
+    text = script(in_folder(tmp_path, "bash", "-c", WAITS.format(after=after)), SITE)
     done = subprocess.run(["bash"], input=text, text=True, timeout=20)
     assert done.returncode == 143
     asked_for = tmp_path / "asked"
@@ -128,4 +112,4 @@ def test_without_slurm_the_script_is_kept_and_the_remedy_named(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LaunchError, match=r"sbatch is not on the PATH; where Slurm is, run: cd "):
-        slurm.submit(tmp_path / "input.sh")
+        jobs.submit(tmp_path / "input.sh", SLURM)
