@@ -346,7 +346,9 @@ CASES: Final[dict[str, Case]] = {
 }
 
 FEW: Final = tuple(
-    name for name in CASES if any(few in name for few in ("3 states", "3 runs", "4 runs", "4 blocks"))
+    name
+    for name in CASES
+    if any(few in name for few in ("3 states", "3 runs", "4 runs", "4 blocks"))
 )
 """Errors by Student's t of two or three degrees of freedom, whose squared pulls have no mean, or
 none that repetitions find; two of its errors hold 0.88 of all."""

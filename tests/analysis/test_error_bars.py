@@ -7,9 +7,7 @@ from error_bars import CASES, FEW, Judgement, repeat
 from error_bars_spectra import SINGLE
 
 N_REPETITIONS = 60
-SLOW = tuple(
-    name for name in CASES if any(one in name for one in ("8000", "10 runs", "400 tau"))
-)
+SLOW = tuple(name for name in CASES if any(one in name for one in ("8000", "10 runs", "400 tau")))
 OF_SPECTRA = (
     "peak position, 10 blocks",
     "band integral, 10 blocks",
