@@ -1,0 +1,142 @@
+"""Inputs for all kinds of structures: ``mlobs check`` finds no error in them, and they run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc100, fcc111, graphene, make_supercell, molecule, nanotube
+from ase.cluster import Octahedron
+from ase.constraints import FixAtoms
+from click.testing import CliRunner
+
+from mlobs_client.cli.check import command as check
+from mlobs_client.cli.init import STRUCTURES, command
+from mlobs_client.ipi import read_properties
+from mlobs_client.units import ANGSTROM
+
+EMT = "ase.calculators.emt.EMT"
+POTENTIAL = "bundled:water/potential-0"
+BOX = Path(__file__).parents[2] / "ipi_inputs" / "water-nvt" / "init.xyz"
+
+
+def invoke(*arguments: str | Path):
+    return CliRunner().invoke(command, list(map(str, arguments)))
+
+
+def cut_water(n_molecules: int) -> Atoms:
+    """Some molecules of the water box, in a cell of the same density."""
+    box = ase.io.read(BOX)[: 3 * n_molecules]
+    box.set_cell(np.diag([7.83, 7.83, 7.83 * n_molecules / 16.0 + 4.0]))
+    return box
+
+
+def in_vacuum(atoms: Atoms) -> Atoms:
+    atoms.center(vacuum=6.0)
+    return atoms
+
+
+def heavy(atoms: Atoms, **masses: float) -> Atoms:
+    atoms.set_masses([masses.get(one.symbol, one.mass) for one in atoms])
+    return atoms
+
+
+def sheared() -> Atoms:
+    atoms = bulk("Cu", cubic=True) * (2, 2, 1)
+    shear = np.array([[1.0, 0.1, 0.0], [0.05, 1.0, 0.2], [0.1, 0.0, 1.0]])
+    atoms.set_cell(atoms.cell.array @ shear, scale_atoms=True)
+    return atoms
+
+
+def with_fixed_layer(slab: Atoms) -> Atoms:
+    slab.set_constraint(FixAtoms(mask=slab.get_tags() == slab.get_tags().max()))
+    slab.info.clear()
+    return slab
+
+
+ASE = ["--calculator", EMT]
+MACE = ["--model", POTENTIAL]
+DIPOLE = ["--dipole", "bundled:water/dipole-0"]
+IONS = ["--oxidation-numbers", "O=-2,H=1"]
+SYSTEMS: dict[str, tuple[Callable[[], Atoms], list[str]]] = {
+    # molecules
+    "water": (lambda: molecule("H2O"), [*MACE, *DIPOLE]),
+    "water-dimer": (lambda: in_vacuum(cut_water(2)), ["molecule", *MACE, "--beads", "4"]),
+    "heavy-water": (lambda: heavy(molecule("H2O"), H=2.014), [*MACE, "--ensemble", "trpmd"]),
+    "ethanol": (lambda: molecule("CH3CH2OH"), [*ASE, "--ensemble", "nve"]),
+    "benzene-13": (lambda: heavy(molecule("C6H6"), C=13.003), ASE),
+    "ammonia": (lambda: molecule("NH3", vacuum=6.0), [*ASE, "--beads", "3"]),
+    "nitrogen": (lambda: molecule("N2"), [*ASE, "--ensemble", "trpmd", "--beads", "5"]),
+    "silver-cluster": (lambda: Octahedron("Ag", 3), ASE),
+    # liquids
+    "liquid": (lambda: cut_water(4), ["liquid", *MACE, "--ensemble", "npt"]),
+    "liquid-in-a-field": (
+        lambda: cut_water(3),
+        ["liquid", *MACE, *DIPOLE, *IONS, "--field", "0", "0", "0.1"],
+    ),
+    # slabs, a sheet and a wire
+    "copper-slab": (lambda: with_fixed_layer(fcc111("Cu", (2, 2, 3), vacuum=6.0)), ASE),
+    "slab-of-vasp": (
+        lambda: with_fixed_layer(fcc100("Al", (2, 2, 3), vacuum=6.0, periodic=True)),
+        ["slab", *ASE, "--beads", "2"],
+    ),
+    "slab-without-vacuum": (lambda: with_fixed_layer(fcc111("Ni", (2, 2, 2))), ASE),
+    "graphene": (lambda: graphene(size=(2, 2, 1)), ASE),
+    "nanotube": (lambda: nanotube(6, 0), ASE),
+    # crystals
+    "triclinic-copper": (sheared, ["crystal", *ASE, "--ensemble", "npt"]),
+    "primitive-gold": (lambda: bulk("Au") * (2, 2, 2), [*ASE, "--timestep", "1.5"]),
+    "left-handed": (lambda: make_supercell(bulk("Pt") * 2, -np.eye(3)), ASE),
+    "alloy": (lambda: Atoms("CuAu", [[0, 0, 0], [1.9, 1.9, 1.9]], cell=[3.8] * 3, pbc=True), ASE),
+    "palladium": (lambda: bulk("Pd", cubic=True), [*ASE, "--temperature", "77", "--beads", "4"]),
+}
+
+
+def test_twenty_systems_are_tried() -> None:
+    assert len(SYSTEMS) == 20
+    assert sum("--model" in options for _, options in SYSTEMS.values()) == 5
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_is_made_for_a_structure_has_no_errors(
+    name: str, tmp_path: Path, checks_in_one_process: None
+) -> None:
+    make, options = SYSTEMS[name]
+    path, folder = tmp_path / "given.traj", tmp_path / name
+    ase.io.write(path, make())
+    kind = [word for word in options[:1] if word in STRUCTURES]
+    said = invoke(*kind, folder, "--structure", path, *options[len(kind) :])
+    assert said.exit_code == 0, said.output + str(said.exception)
+    assert "warning" not in said.output
+
+
+def test_what_is_made_for_a_triclinic_crystal_is_checked_again_and_runs(
+    tmp_path: Path, checks_in_one_process: None
+) -> None:
+    make, options = SYSTEMS["triclinic-copper"]
+    ase.io.write(tmp_path / "given.traj", make())
+    said = invoke(options[0], tmp_path, "--structure", tmp_path / "given.traj", *options[1:])
+    assert said.exit_code == 0, said.output
+    files = [str(tmp_path / name) for name in ("input.xml", "client.toml")]
+    assert CliRunner().invoke(check, [*files, "--quiet"]).stdout == "no errors\n"
+    xml = tmp_path / "input.xml"
+    text = re.sub(r"<total_steps> \d+", "<total_steps> 3", xml.read_text())
+    xml.write_text(re.sub(r" stride='\d+'", " stride='1'", text))
+    command = [sys.executable, "-m", "mlobs_client", "run", "input.xml", "client.toml"]
+    done = subprocess.run(
+        [*command, "--no-check"], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    properties = read_properties(tmp_path / "simulation.out")
+    assert properties["step"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert all(np.isfinite(values).all() for values in properties.values.values())
+    volume = properties["volume"]
+    assert volume[0] == pytest.approx(make().get_volume() * ANGSTROM**3, rel=1e-6)
+    assert len(set(volume)) == 4  # the barostat acts
