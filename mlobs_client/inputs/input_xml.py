@@ -18,7 +18,7 @@ TITLES: Final = {
     "npt": ("Dynamics at 1 bar", "Path-integral molecular dynamics (PIMD) at 1 bar"),
     "trpmd": ("", "Thermostatted ring-polymer dynamics (TRPMD)"),
 }
-"""What is computed, with one bead and with several."""
+"""Names of the computation, with one bead and with several."""
 
 
 def render_input(start: Start, settings: Settings, extras: Sequence[str], address: str) -> str:

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from mlobs_client.cli.check import command as check
 from mlobs_client.cli.init import STRUCTURES, command
-from mlobs_client.ipi import read_properties
+from mlobs_client.ipi import Properties, read_properties
 from mlobs_client.units import ANGSTROM
 
 EMT = "ase.calculators.emt.EMT"
@@ -117,26 +117,41 @@ def test_what_is_made_for_a_structure_has_no_errors(
     assert "warning" not in said.output
 
 
-def test_what_is_made_for_a_triclinic_crystal_is_checked_again_and_runs(
-    tmp_path: Path, checks_in_one_process: None
-) -> None:
-    make, options = SYSTEMS["triclinic-copper"]
-    ase.io.write(tmp_path / "given.traj", make())
-    said = invoke(options[0], tmp_path, "--structure", tmp_path / "given.traj", *options[1:])
+def run(name: str, folder: Path) -> Properties:
+    """Make the inputs of a system, run three steps with i-PI, and return the properties."""
+    make, options = SYSTEMS[name]
+    ase.io.write(folder / "given.traj", make())
+    said = invoke(options[0], folder, "--structure", folder / "given.traj", *options[1:])
     assert said.exit_code == 0, said.output
-    files = [str(tmp_path / name) for name in ("input.xml", "client.toml")]
-    assert CliRunner().invoke(check, [*files, "--quiet"]).stdout == "no errors\n"
-    xml = tmp_path / "input.xml"
+    xml = folder / "input.xml"
     text = re.sub(r"<total_steps> \d+", "<total_steps> 3", xml.read_text())
     xml.write_text(re.sub(r" stride='\d+'", " stride='1'", text))
     command = [sys.executable, "-m", "mlobs_client", "run", "input.xml", "client.toml"]
     done = subprocess.run(
-        [*command, "--no-check"], cwd=tmp_path, capture_output=True, text=True, timeout=240
+        [*command, "--no-check"], cwd=folder, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    properties = read_properties(tmp_path / "simulation.out")
+    properties = read_properties(folder / "simulation.out")
     assert properties["step"].tolist() == [0.0, 1.0, 2.0, 3.0]
     assert all(np.isfinite(values).all() for values in properties.values.values())
-    volume = properties["volume"]
-    assert volume[0] == pytest.approx(make().get_volume() * ANGSTROM**3, rel=1e-6)
+    return properties
+
+
+def test_a_triclinic_crystal_at_constant_pressure_is_checked_again_and_runs(
+    tmp_path: Path, checks_in_one_process: None
+) -> None:
+    volume = run("triclinic-copper", tmp_path)["volume"]
+    assert volume[0] == pytest.approx(sheared().get_volume() * ANGSTROM**3, rel=1e-6)
     assert len(set(volume)) == 4  # the barostat acts
+    files = [str(tmp_path / name) for name in ("input.xml", "client.toml")]
+    assert CliRunner().invoke(check, [*files, "--quiet"]).stdout == "no errors\n"
+
+
+def test_a_slab_with_several_beads_runs_and_its_fixed_atoms_stay(
+    tmp_path: Path, checks_in_one_process: None
+) -> None:
+    run("slab-of-vasp", tmp_path)
+    first, last = (ase.io.read(tmp_path / one) for one in ("init.xyz", "simulation.pos_0.xyz"))
+    moved = np.abs(last.positions - first.positions).max(axis=1) > 1e-4  # i-PI writes six digits
+    assert np.flatnonzero(~moved).tolist() == first.constraints[0].index.tolist()
+    assert 0 < len(first.constraints[0].index) < len(first)
