@@ -16,7 +16,7 @@ from mlobs_client.cli.options import FiniteRange, SpeciesNumbers
 from mlobs_client.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mlobs_client.inputs.own_system import Wishes
+    from mlobs_client.inputs.own_system import Choices
     from mlobs_client.inputs.starting_structure import Kind
 
 TEMPLATES: Final = files("mlobs_client") / "templates"
@@ -145,18 +145,18 @@ def command(
     molecule, crystal, slab or liquid if the periodicity in your file is not that of this kind. The
     command keeps the files only if 'mlobs check' finds no error in them.
     """
-    from mlobs_client.inputs.own_system import Wishes
+    from mlobs_client.inputs.own_system import Choices
 
-    wishes = Wishes(**options)
-    has_options = wishes != Wishes()
+    choices = Choices(**options)
+    has_options = choices != Choices()
     if kind is None and not has_options:
         _list_kinds()
         return
-    kind, target = _sort_arguments(kind, folder, wishes, has_options=has_options)
+    kind, target = _sort_arguments(kind, folder, choices, has_options=has_options)
     if kind is None or kind in STRUCTURES:
         structure_kind = cast("Kind | None", kind)
         names = _write_files(
-            structure_kind, target, wishes, overwrite=overwrite, no_models=no_models
+            structure_kind, target, choices, overwrite=overwrite, no_models=no_models
         )
         head = "input.xml"
     else:
@@ -172,7 +172,7 @@ def _list_kinds() -> None:
 
 
 def _sort_arguments(
-    kind: str | None, folder: Path | None, wishes: Wishes, *, has_options: bool
+    kind: str | None, folder: Path | None, choices: Choices, *, has_options: bool
 ) -> tuple[str | None, Path]:
     """Return KIND and FOLDER; with a structure the former may be left out.
 
@@ -180,9 +180,9 @@ def _sort_arguments(
         ConfigError: there is no such kind, or it takes no options.
     """
     known = {**STRUCTURES, **find_kinds()}
-    if wishes.structure is not None and folder is None and kind not in known:
+    if choices.structure is not None and folder is None and kind not in known:
         kind, folder = None, None if kind is None else Path(kind)
-    if kind is None and wishes.structure is None:
+    if kind is None and choices.structure is None:
         raise ConfigError(
             f"there is no structure; give --structure FILE, or one of the kinds {_listed(known)}"
         )
@@ -203,7 +203,7 @@ def _listed(kinds: Iterable[str]) -> str:
 
 
 def _write_files(
-    kind: Kind | None, target: Path, wishes: Wishes, *, overwrite: bool, no_models: bool
+    kind: Kind | None, target: Path, choices: Choices, *, overwrite: bool, no_models: bool
 ) -> list[str]:
     """Make the files for a structure, check and write them.
 
@@ -214,11 +214,11 @@ def _write_files(
     from mlobs_client.inputs.own_system import NAMES, make_files
 
     _refuse_existing(target, NAMES, kind or "--structure FILE", overwrite=overwrite)
-    given = wishes.structure
+    given = choices.structure
     if given is not None and any(_is_same(given, target / name) for name in NAMES):
         raise ConfigError(f"{given} is the structure itself and stays; give another folder")
     with as_file(TEMPLATES / "water-nvt" / "init.xyz") as water_box:
-        texts, notes = make_files(kind, target, wishes, water_box)
+        texts, notes = make_files(kind, target, choices, water_box)
     for note in notes:
         click.echo(note)
     warnings = write_checked(

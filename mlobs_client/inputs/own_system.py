@@ -33,7 +33,7 @@ NAMES: Final = (CLIENT, STRUCTURE, INPUT)
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Choices:
     """The choices of a user; see ``mlobs init --help``.
 
     Attributes:
@@ -64,14 +64,14 @@ class Wishes:
 
 
 def make_files(
-    kind: Kind | None, folder: Path, wishes: Wishes, water_box: Path
+    kind: Kind | None, folder: Path, choices: Choices, water_box: Path
 ) -> tuple[dict[str, str], list[str]]:
     """Make the files of a run; nothing is written.
 
     Args:
         kind: of the structure; None for what its file says.
         folder: where they will lie.
-        wishes: choices of the user; without a structure, the small system of the kind is taken.
+        choices: choices of the user; without a structure, the small system of the kind is taken.
         water_box: structure of the small liquid.
 
     Returns:
@@ -81,46 +81,46 @@ def make_files(
         ConfigError: the choices exclude each other or do not fit, or a file is missing.
         EvaluationError: the calculator gives no energy or no forces for the structure.
     """
-    start = _start(kind, wishes, water_box)
-    settings = choose(start, wishes.ensemble, wishes.temperature, wishes.beads, wishes.timestep)
-    models = _models(start, folder, wishes)
+    start = _start(kind, choices, water_box)
+    settings = choose(start, choices.ensemble, choices.temperature, choices.beads, choices.timestep)
+    models = _models(start, folder, choices)
     address = _address(folder)
     client = render_client(start, models, settings.ensemble, address)
     xml = render_input(start, settings, models.extras, address)
     return {STRUCTURE: render_structure(start), CLIENT: client, INPUT: xml}, start.notes
 
 
-def _start(kind: Kind | None, wishes: Wishes, water_box: Path) -> Start:
-    if wishes.structure is not None:
-        return read_start(wishes.structure, kind)
+def _start(kind: Kind | None, choices: Choices, water_box: Path) -> Start:
+    if choices.structure is not None:
+        return read_start(choices.structure, kind)
     if kind is None:
         raise ConfigError("there is no structure; give --structure FILE")
     return prepare(small_atoms(kind, water_box), kind, "the small system")
 
 
-def _models(start: Start, folder: Path, wishes: Wishes) -> Models:
+def _models(start: Start, folder: Path, choices: Choices) -> Models:
     """Return the models that are named, or those of the small system."""
-    potential = _potential(start, folder, wishes)
-    if not wishes.dipoles:
-        if wishes.oxidation_numbers is not None:
+    potential = _potential(start, folder, choices)
+    if not choices.dipoles:
+        if choices.oxidation_numbers is not None:
             raise ConfigError("--oxidation-numbers are those of a --dipole, and there is none")
-        return replace(potential, field=wishes.field)
-    dipole = mace_dipole(wishes.dipoles, folder, start, wishes.oxidation_numbers)
+        return replace(potential, field=choices.field)
+    dipole = mace_dipole(choices.dipoles, folder, start, choices.oxidation_numbers)
     extras = tuple(dict.fromkeys(("dipole", *potential.extras)))
-    return replace(potential, dipole=dipole, extras=extras, field=wishes.field)
+    return replace(potential, dipole=dipole, extras=extras, field=choices.field)
 
 
-def _potential(start: Start, folder: Path, wishes: Wishes) -> Models:
-    if wishes.models and wishes.calculator is not None:
+def _potential(start: Start, folder: Path, choices: Choices) -> Models:
+    if choices.models and choices.calculator is not None:
         raise ConfigError("--model and --calculator are two potentials; give one of them")
-    if wishes.parameters and wishes.calculator is None:
+    if choices.parameters and choices.calculator is None:
         raise ConfigError("--parameter belongs to --calculator, and there is none")
-    if wishes.models:
-        table, extras = mace_potential(wishes.models, folder)
+    if choices.models:
+        table, extras = mace_potential(choices.models, folder)
         return Models(table, extras=extras)
-    if wishes.calculator is not None:
-        return ase_models(wishes.calculator, dict(wishes.parameters), start)
-    if wishes.structure is None and start.kind is not None:
+    if choices.calculator is not None:
+        return ase_models(choices.calculator, dict(choices.parameters), start)
+    if choices.structure is None and start.kind is not None:
         return small_models(start.kind, start, folder)
     raise ConfigError(
         "a structure needs a potential; give --model FILE, --calculator MODULE.CLASS, or, to try, "
