@@ -108,7 +108,7 @@ def checks_in_one_process(reader: Executor, monkeypatch: pytest.MonkeyPatch) -> 
     """Saves the second in which each process of i-PI's parser starts."""
 
     def ask(path: Path, folder: Path) -> object:
-        reader.submit(os.chdir, folder).result()
+        reader.submit(os.chdir, folder.resolve()).result()
         return reader.submit(ipi_parser._answer, path.name).result()
 
     monkeypatch.setattr(ipi_parser, "_ask", ask)

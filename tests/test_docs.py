@@ -132,15 +132,15 @@ def test_the_commands_of_the_readme_are_run_as_those_of_the_first_run() -> None:
 def write_network(request: pytest.FixtureRequest) -> None:
     """Write an untrained network for carbon and hydrogen where the page has its model."""
     import torch
-    from untrained import build
+    from untrained import build, quiet_third_parties
 
-    torch.save(build("potential", 1, atomic_numbers=[1, 6]), "anthracene.model")
+    with quiet_third_parties():
+        torch.save(build("potential", 1, r_max=2.0, atomic_numbers=[1, 6]), "anthracene.model")
 
 
 def copy_old_run(request: pytest.FixtureRequest) -> None:
-    """Copy a finished run of i-PI without its client file."""
-    finished = request.getfixturevalue("finished_run")
-    shutil.copytree(finished, "old", ignore=shutil.ignore_patterns("client.toml"))
+    """Copy a finished run of i-PI."""
+    shutil.copytree(request.getfixturevalue("finished_run"), "old")
 
 
 GIVEN = {
@@ -149,11 +149,12 @@ GIVEN = {
 }
 """What the reader of a page has already, written into the current folder."""
 SHORT = {
+    "init": ["--no-models"],  # mlobs run tests them
     "ir": ["--resolution", "3000", "--blocks", "2"],
-    "vdos": ["--resolution", "3000", "--blocks", "2"],
-    "reweight": ["--least", "0"],
+    "vdos": ["--resolution", "3000", "--blocks", "2", "--high", "4500"],
+    "reweight": ["--least", "1", "--skip", "0"],
 }
-"""Options for runs of 80 steps; the last one counts."""
+"""Options that save time, for runs of 80 steps; the last one counts."""
 
 
 @pytest.mark.timeout(600)

@@ -60,7 +60,7 @@ class _Numbers(SpeciesNumbers):
 
 @click.command(
     epilog="Examples:  mlobs init water-trpmd my-run   |   mlobs init slab my-run   |   mlobs init "
-    "my-run --structure ethanol.xyz --calculator tblite.ase.TBLite"
+    "my-run --structure ethanol.xyz --calculator tblite.ase.TBLite --parameter verbosity=0"
 )
 @click.argument("kind", required=False)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
