@@ -25,7 +25,7 @@ import numpy as np
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.ipi.labels import are_isotopes, masses_of, numbers_of
 from mlobs_client.ipi.trajectory import POSITION_QUANTITIES
-from mlobs_client.ipi.xyz import parse_frame, read_atoms
+from mlobs_client.ipi.xyz import labels_of, parse_frame, read_atoms
 from mlobs_client.structure import Array, Integers, from_atoms, to_atoms
 from mlobs_client.units import DALTON
 
@@ -136,11 +136,11 @@ def _content_of(path: Path, line: int, comment: str, lines: list[str]) -> Conten
     """Parse a frame of xyz."""
     if is_of_ipi(comment):
         return _parse_of_ipi(path, line, comment, lines)
-    return _from_ase(read_atoms(comment, lines))
+    return _from_ase(read_atoms(comment, lines), labels_of(comment, lines))
 
 
-def _from_ase(atoms: Atoms) -> Content:
-    masses = atoms.get_masses() * DALTON if atoms.has("masses") else None
+def _from_ase(atoms: Atoms, labels: tuple[str, ...] = ()) -> Content:
+    masses = atoms.get_masses() * DALTON if atoms.has("masses") else _masses_of(labels)
     return Content(*from_atoms(atoms), atoms.constraints, masses)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from mlobs_client.errors import RecordError
 from mlobs_client.ipi.dimensions import factor
-from mlobs_client.ipi.labels import element, masses_of, numbers_of
+from mlobs_client.ipi.labels import element, numbers_of
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM, DALTON
 
@@ -145,7 +145,7 @@ def _read_cell(comment: str) -> tuple[Array | None, Array | None]:
 def read_atoms(comment: str, lines: list[str]) -> Atoms:
     """Read a frame of extended or plain xyz with ASE, even with labels such as D and O18.
 
-    A ``Lattice`` of zeros without ``pbc`` is that of a molecule. Isotopes have their masses.
+    A ``Lattice`` of zeros without ``pbc`` is that of a molecule.
 
     Args:
         comment: the second line, with its newline.
@@ -156,16 +156,13 @@ def read_atoms(comment: str, lines: list[str]) -> Atoms:
     """
     import ase.io
 
-    written = _with_elements(comment, lines)
-    text = f"{len(lines)}\n{comment}{''.join(written)}"
+    text = f"{len(lines)}\n{comment}{''.join(_with_elements(comment, lines))}"
     try:
         atoms = ase.io.read(io.StringIO(text), format="extxyz")
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if not atoms.cell.array.any() and "pbc=" not in comment:
         atoms.pbc = False
-    if written != lines and not atoms.has("masses"):
-        atoms.set_masses(masses_of(_labels(comment, lines)) / DALTON)
     return atoms
 
 
@@ -185,8 +182,8 @@ def _with_elements(comment: str, lines: list[str]) -> list[str]:
     return written
 
 
-def _labels(comment: str, lines: list[str]) -> tuple[str, ...]:
-    """Return the labels of the atoms; empty if no column has them."""
+def labels_of(comment: str, lines: list[str]) -> tuple[str, ...]:
+    """Return the labels of the atoms of extended or plain xyz; empty if no column has them."""
     column = _species_column(comment)
     return () if column is None else tuple(line.split()[column] for line in lines)
 
@@ -223,7 +220,7 @@ def _parse_extended(comment: str, lines: list[str], where: str, columns: Sequenc
         values = values * ANGSTROM
     cell = np.array(atoms.cell) * length if atoms.pbc.any() else None
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
-    labels = _labels(comment, lines) or tuple(atoms.symbols)
+    labels = labels_of(comment, lines) or tuple(atoms.symbols)
     quantity = name if units or name == "positions" else f"column {name}"
     masses = arrays.get("masses")
     if masses is not None:
