@@ -152,7 +152,6 @@ SHORT = {
     "init": ["--no-models"],  # mlobs run tests them
     "ir": ["--resolution", "3000", "--blocks", "2"],
     "vdos": ["--resolution", "3000", "--blocks", "2", "--high", "4500"],
-    "reweight": ["--least", "1", "--skip", "0"],
 }
 """Options that save time, for runs of 80 steps; the last one counts."""
 
