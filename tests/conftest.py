@@ -6,12 +6,16 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from hypothesis import settings
 from ipi_runs import WATER, ffdirect, make_input, run_ipi
+
+from mlobs_client.check import ipi_parser
 
 # on a machine with other work, an example takes as long as it takes
 settings.register_profile("without deadlines", deadline=None)
@@ -90,3 +94,21 @@ def finished_run(
             run_ipi(running)
             running.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def reader() -> Iterator[Executor]:
+    """Another process, in which i-PI reads one input after the other."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        yield process
+
+
+@pytest.fixture
+def checks_in_one_process(reader: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves the second in which each process of i-PI's parser starts."""
+
+    def ask(path: Path, folder: Path) -> object:
+        reader.submit(os.chdir, folder.resolve()).result()
+        return reader.submit(ipi_parser._answer, path.name).result()
+
+    monkeypatch.setattr(ipi_parser, "_ask", ask)

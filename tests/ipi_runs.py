@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,16 @@ def run_ipi(folder: Path, name: str = "input.xml") -> None:
         command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_ipi_in_this_process(folder: Path) -> None:
+    """Run ``input.xml`` in this process, which then can run the next one."""
+    from ipi.engine.simulation import Simulation
+    from ipi.utils.softexit import softexit
+
+    os.chdir(folder)
+    simulation = Simulation.load_from_xml(Path("input.xml").read_text())
+    simulation.run()
+    simulation.softexit()  # writes RESTART
+    simulation.stop()
+    softexit.reset()

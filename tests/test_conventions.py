@@ -44,12 +44,14 @@ ROOMS: dict[str, str] = {
     "bench": "ground evaluate client",
     "learn": "ground ipi results evaluate evaluate.mace analysis client",
     "check": "ground ipi evaluate terms client testing",
+    "inputs": "ground ipi evaluate client check",
     "launch": "ground ipi wire evaluate client check",
     "campaign": "ground ipi results client launch",
     "studies": "ground ipi record results analysis analysis.liquids analysis.vibrations "
     "analysis.response analysis.transport client plot campaign",
     "cli": "ground ipi wire evaluate evaluate.compile record results analysis analysis.liquids "
-    "analysis.vibrations analysis.response client plot bench learn check launch campaign studies",
+    "analysis.vibrations analysis.response client plot bench learn check inputs launch campaign "
+    "studies",
 }
 """Imports run downwards only: no room imports from one that stands after it."""
 WITH_TORCH = {"evaluate", "evaluate.networks", "evaluate.compile", "evaluate.mace", "learn"}

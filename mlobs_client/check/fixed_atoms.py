@@ -50,7 +50,7 @@ def check_fixed_atoms(
     theirs = _describe(np.array(state.fixed, dtype=np.int64))
     yield warning(
         f"{name} fixes {ours}, which has no effect on i-PI, and {ipi.path.name} fixes {theirs}",
-        f"write {_write(file.fixed)} into <motion> of {ipi.path.name}, instead of other fixed "
+        f"write {write_fixed(file.fixed)} into <motion> of {ipi.path.name}, instead of other fixed "
         f"atoms, or remove the constraint (move_mask) from {name}",
     )
 
@@ -69,7 +69,7 @@ def _describe(fixed: Integers) -> str:
     return f"{len(atoms)} atoms ({first})" if atoms else "none"
 
 
-def _write(fixed: Integers) -> str:
+def write_fixed(fixed: Integers) -> str:
     """Return the tag that fixes these coordinates in i-PI."""
     atoms = _atoms(fixed)
     if atoms is None:

@@ -153,6 +153,24 @@ class Gpus(click.ParamType[tuple[str | None, int]]):
         return match[1], int(match[2])
 
 
+class SpeciesNumbers(click.ParamType[dict[str, int]]):
+    """An integer for each species: O=-2,H=1."""
+
+    name = "O=-2,H=1"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, int]:
+        found = {}
+        for part in str(value).split(","):
+            symbol, _, number = part.partition("=")
+            try:
+                found[symbol.strip()] = int(number)
+            except ValueError:
+                self.fail(f"{part!r} is not a species with an integer; write O=-2,H=1", param, ctx)
+        return found
+
+
 class ResultFile(click.Path):
     """A file to write or replace; never a folder."""
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mlobs_client.cli import train_progress, train_report
 from mlobs_client.cli.logs import log_to_console
-from mlobs_client.cli.options import Decorator, FiniteRange, command_line, in_order
+from mlobs_client.cli.options import Decorator, FiniteRange, SpeciesNumbers, command_line, in_order
 from mlobs_client.plot import write
 from mlobs_client.quantities import QUANTITIES, Quantity
 
@@ -24,24 +24,6 @@ if TYPE_CHECKING:
 
 DIPOLE: Final = QUANTITIES["dipole"]
 POLARIZABILITY: Final = QUANTITIES["polarizability"]
-
-
-class _SpeciesNumbers(click.ParamType[dict[str, int]]):
-    """An integer for each species: O=-2,H=1."""
-
-    name = "O=-2,H=1"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> dict[str, int]:
-        found = {}
-        for part in str(value).split(","):
-            symbol, _, number = part.partition("=")
-            try:
-                found[symbol.strip()] = int(number)
-            except ValueError:
-                self.fail(f"{part!r} is not a species with an integer; write O=-2,H=1", param, ctx)
-        return found
 
 
 @dataclass(frozen=True)
@@ -102,7 +84,7 @@ _dipole_options = in_order(
                  help="Name of the total dipole in the comment lines."),
     click.option("--unit", default="e*angstrom", show_default=True,
                  type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
-    click.option("--oxidation-numbers", type=_SpeciesNumbers(),
+    click.option("--oxidation-numbers", type=SpeciesNumbers(),
                  help="Oxidation number of each species.  [default: the column oxn or Qs]"),
     click.option("--branches", default="fold", show_default=True,
                  type=click.Choice(["fold", "keep"]),

@@ -72,7 +72,7 @@ def read_structure_file(path: Path, pbc: Periodicity | None = None) -> Structure
         structure = Structure(content.numbers, content.positions, content.cell, periodic)
     except EvaluationError as error:
         raise EvaluationError(f"{path}: {error}") from error
-    fixed, others = _split(content.constraints)
+    fixed, others = split_constraints(content.constraints)
     return StructureFile(structure, fixed, others)
 
 
@@ -121,8 +121,8 @@ def _numbers(cell: Array | None, *, columns: bool = False) -> str:
     return " ".join(f"{number:.8g}" for number in (matrix / ANGSTROM).ravel())
 
 
-def _split(constraints: Sequence[Any]) -> tuple[Integers, tuple[str, ...]]:
-    """Return the fixed coordinates, and the names of constraints that i-PI does not have."""
+def split_constraints(constraints: Sequence[Any]) -> tuple[Integers, tuple[str, ...]]:
+    """Return the fixed coordinates ``3 I + i``, sorted, and the names of other constraints."""
     fixed: set[int] = set()
     others = []
     for constraint in constraints:

@@ -35,6 +35,11 @@ def element(label: str) -> str:
     return symbol
 
 
+def are_isotopes(labels: tuple[str, ...]) -> bool:
+    """Return whether a label names an isotope, such as ``D`` or ``O18``."""
+    return any(label != "L" and label != element(label) for label in set(labels))
+
+
 @lru_cache(maxsize=16)
 def numbers_of(labels: tuple[str, ...]) -> Integers:
     """Return atomic numbers, shape ``(n_atoms,)``, read-only, 0 for particles that are not atoms.

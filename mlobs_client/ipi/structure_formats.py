@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,10 +23,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import numpy as np
 
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.ipi.labels import numbers_of
+from mlobs_client.ipi.labels import are_isotopes, masses_of, numbers_of
 from mlobs_client.ipi.trajectory import POSITION_QUANTITIES
-from mlobs_client.ipi.xyz import parse_frame, read_atoms
+from mlobs_client.ipi.xyz import labels_of, parse_frame, read_atoms
 from mlobs_client.structure import Array, Integers, from_atoms, to_atoms
+from mlobs_client.units import DALTON
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -47,7 +49,8 @@ _OF_IPI: Final = re.compile(
 class Content:
     """The content of a file before it is checked, in bohr; lattice vectors are rows.
 
-    ``constraints`` are those of ASE, ``pbc`` is that of the file.
+    ``constraints`` are those of ASE, ``pbc`` is that of the file. ``masses`` have the shape
+    ``(n_atoms,)``, electron masses; None if the file leaves them to the elements.
     """
 
     numbers: Integers
@@ -55,6 +58,7 @@ class Content:
     cell: Array
     pbc: Periodicity
     constraints: Sequence[Any] = ()
+    masses: Array | None = None
 
 
 def read_content(path: Path) -> Content:
@@ -64,27 +68,80 @@ def read_content(path: Path) -> Content:
         ConfigError: it is unreadable.
     """
     first, second = head(path)
+    with _unreadable(path):
+        if _is_xyz(path, first, second):
+            return _content_of(path, *_first_frame(path))
+        if (content := _read_single(path, first)) is not None:
+            return content
+    import ase.io
+
     try:
-        if re.match(r"\s*(<\?xml|<!--|<simulation)", first):
-            return _read_checkpoint(path)
-        if first.strip().isdecimal() and is_of_ipi(second):
-            return _read_xyz_of_ipi(path)
-        if path.suffix in XYZ:
-            atoms = read_atoms(*_first_frame(path))
-            return Content(*from_atoms(atoms), atoms.constraints)
-        if path.suffix.lower() == ".pdb" and _is_pdb_of_ipi(path, first):
-            return _read_pdb_of_ipi(path)
+        return _from_ase(ase.io.read(path))
+    except Exception as error:  # ASE's readers raise anything
+        raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
+
+
+def read_last(path: Path) -> tuple[Content, int]:
+    """Read the last structure, and count those of the file.
+
+    Raises:
+        ConfigError: a structure is unreadable, or there is none.
+    """
+    first, second = head(path)
+    with _unreadable(path):
+        if _is_xyz(path, first, second):
+            ((n_frames, frame),) = deque(enumerate(_frames(path), start=1), maxlen=1)
+            return _content_of(path, *frame), n_frames
+        if (content := _read_single(path, first)) is not None:
+            return content, 1
+    frames = deque(enumerate(iterate_atoms(path), start=1), maxlen=1)
+    if not frames:
+        raise ConfigError(f"{path}: holds no structure; name a file with atoms")
+    ((n_frames, atoms),) = frames
+    return _from_ase(atoms), n_frames
+
+
+@contextlib.contextmanager
+def _unreadable(path: Path) -> Generator[None, None, None]:
+    """Turn the errors of our own readers into one that names the file."""
+    try:
+        yield
     except ConfigError:
         raise
     except (RecordError, ValueError, KeyError, IndexError) as error:
         raise ConfigError(f"{path}: no structure can be read from it: {error}") from error
-    import ase.io
 
-    try:
-        atoms = ase.io.read(path)
-        return Content(*from_atoms(atoms), atoms.constraints)
-    except Exception as error:  # ASE's readers raise anything
-        raise ConfigError(f"{path}: ASE cannot read a structure from it: {error}") from error
+
+def _is_xyz(path: Path, first: str, second: str) -> bool:
+    """Return whether it is xyz of i-PI, of whatever name, or xyz by its name."""
+    return not _is_xml(first) and (
+        path.suffix in XYZ or (first.strip().isdecimal() and is_of_ipi(second))
+    )
+
+
+def _is_xml(first: str) -> bool:
+    return re.match(r"\s*(<\?xml|<!--|<simulation)", first) is not None
+
+
+def _read_single(path: Path, first: str) -> Content | None:
+    """Read a file with one structure that i-PI reads, but not ASE; None for all others."""
+    if _is_xml(first):
+        return _read_checkpoint(path)
+    if path.suffix.lower() == ".pdb" and _is_pdb_of_ipi(path, first):
+        return _read_pdb_of_ipi(path)
+    return None
+
+
+def _content_of(path: Path, line: int, comment: str, lines: list[str]) -> Content:
+    """Parse a frame of xyz."""
+    if is_of_ipi(comment):
+        return _parse_of_ipi(path, line, comment, lines)
+    return _from_ase(read_atoms(comment, lines), labels_of(comment, lines))
+
+
+def _from_ase(atoms: Atoms, labels: tuple[str, ...] = ()) -> Content:
+    masses = atoms.get_masses() * DALTON if atoms.has("masses") else _masses_of(labels)
+    return Content(*from_atoms(atoms), atoms.constraints, masses)
 
 
 def iterate_atoms(path: Path) -> Generator[Atoms, None, None]:
@@ -166,21 +223,17 @@ def _frames(path: Path) -> Generator[tuple[int, str, list[str]], None, None]:
             first = file.readline().strip()
 
 
-def _first_frame(path: Path) -> tuple[str, list[str]]:
-    """Return the comment and the lines of the atoms."""
+def _first_frame(path: Path) -> tuple[int, str, list[str]]:
+    """Return the line number of the comment, the comment and the lines of the atoms."""
     with contextlib.closing(_frames(path)) as frames:
-        _, comment, lines = next(frames)
+        frame = next(frames)
         try:
             has_more = next(frames, None) is not None
         except ConfigError:  # in what is not taken
             has_more = True
     if has_more:
         logger.info("%s has several frames, of which the first is taken", path)
-    return comment, lines
-
-
-def _read_xyz_of_ipi(path: Path) -> Content:
-    return _parse_of_ipi(path, 2, *_first_frame(path))
+    return frame
 
 
 def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Content:
@@ -198,7 +251,13 @@ def _parse_of_ipi(path: Path, line: int, comment: str, lines: list[str]) -> Cont
     if parsed.quantity not in POSITION_QUANTITIES:
         raise ConfigError(f"{path}: holds {parsed.quantity}, not positions; name another file")
     cell = np.zeros((3, 3)) if parsed.cell is None else parsed.cell
-    return Content(parsed.numbers, parsed.values, cell, PERIODIC if cell.any() else MOLECULE)
+    pbc = PERIODIC if cell.any() else MOLECULE
+    return Content(parsed.numbers, parsed.values, cell, pbc, masses=_masses_of(parsed.labels))
+
+
+def _masses_of(labels: tuple[str, ...]) -> Array | None:
+    """Return the masses of isotopes with those of the other atoms; None if there is no isotope."""
+    return masses_of(labels) if are_isotopes(labels) else None
 
 
 def _read_checkpoint(path: Path) -> Content:
@@ -227,7 +286,9 @@ def _read_checkpoint(path: Path) -> Content:
     names = tuple(str(name) for name in found.names)
     positions = np.array(found.q[0], dtype=np.float64).reshape(-1, 3)
     vectors = np.array(cell.fetch().h, dtype=np.float64).T  # i-PI has them as columns
-    return Content(numbers_of(names), positions, vectors, PERIODIC)
+    masses = np.array(found.m, dtype=np.float64)
+    known = masses if masses.all() else _masses_of(names)
+    return Content(numbers_of(names), positions, vectors, PERIODIC, masses=known)
 
 
 def _is_pdb_of_ipi(path: Path, title: str) -> bool:
@@ -249,4 +310,5 @@ def _read_pdb_of_ipi(path: Path) -> Content:
     atoms = found["atoms"]
     names = tuple(str(name) for name in atoms.names)
     positions = np.array(atoms.q, dtype=np.float64).reshape(-1, 3)
-    return Content(numbers_of(names), positions, np.array(found["cell"].h).T, PERIODIC)
+    vectors, masses = np.array(found["cell"].h).T, _masses_of(names)
+    return Content(numbers_of(names), positions, vectors, PERIODIC, masses=masses)

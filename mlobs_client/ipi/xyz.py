@@ -182,6 +182,12 @@ def _with_elements(comment: str, lines: list[str]) -> list[str]:
     return written
 
 
+def labels_of(comment: str, lines: list[str]) -> tuple[str, ...]:
+    """Return the labels of the atoms of extended or plain xyz; empty if no column has them."""
+    column = _species_column(comment)
+    return () if column is None else tuple(line.split()[column] for line in lines)
+
+
 def _species_column(comment: str) -> int | None:
     """Return the column of the labels of the atoms; None if there is none."""
     properties = _PROPERTIES.search(comment)
@@ -214,9 +220,7 @@ def _parse_extended(comment: str, lines: list[str], where: str, columns: Sequenc
         values = values * ANGSTROM
     cell = np.array(atoms.cell) * length if atoms.pbc.any() else None
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
-    column = _species_column(comment)
-    symbols = tuple(atoms.symbols)
-    labels = symbols if column is None else tuple(line.split()[column] for line in lines)
+    labels = labels_of(comment, lines) or tuple(atoms.symbols)
     quantity = name if units or name == "positions" else f"column {name}"
     masses = arrays.get("masses")
     if masses is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlobs_client.ipi.labels import element, masses_of, numbers_of
+from mlobs_client.ipi.labels import are_isotopes, element, masses_of, numbers_of
 from mlobs_client.units import DALTON
 
 
@@ -33,3 +33,9 @@ def test_the_photon_of_a_cavity_is_no_atom() -> None:
 def test_what_is_no_label_is_refused_by_its_name(label: str) -> None:
     with pytest.raises(ValueError, match=f"unknown species {label!r}"):
         element(label)
+
+
+def test_isotopes_are_told_from_elements_and_photons() -> None:
+    assert are_isotopes(("H", "D"))
+    assert are_isotopes(("O", "O18"))
+    assert not are_isotopes(("H", "O", "L", "X"))

@@ -13,9 +13,9 @@ from ipi.utils.io import read_file
 
 from mlobs_client.client.structure_file import read_structure_file
 from mlobs_client.errors import ConfigError
-from mlobs_client.ipi.structure_formats import iterate_atoms
+from mlobs_client.ipi.structure_formats import iterate_atoms, read_content, read_last
 from mlobs_client.structure import Structure
-from mlobs_client.units import ANGSTROM
+from mlobs_client.units import ANGSTROM, DALTON
 
 EXACT = 1e-8  # relative: i-PI's angstrom is that of an older CODATA, 9e-9 away
 ATOMS = "O 0.1 0.2 0.3\nD 0.9 0.7 0.1\nH -0.6 0.8 0.2"
@@ -192,3 +192,59 @@ def test_all_frames_of_a_file_may_have_labels_of_ipi_and_any_number_of_atoms(tmp
     path.write_text(path.read_text() + "\n2\n" + mine + "\nH 0 0 0\n")
     with pytest.raises(ConfigError, match=r"set.xyz: has 1 atoms, but its line 8 says 2"):
         list(iterate_atoms(path))
+
+
+FRAME = "2\n{comment}\nD 0.0 0.0 {z}\nO18 0.0 0.0 1.0\n"
+EXTENDED = 'Properties=species:S:1:pos:R:3 pbc="F F F"'
+
+
+@pytest.mark.parametrize("comment", [f"# CELL(abcABC): 9 9 9 90 90 90 {UNITS}", EXTENDED])
+def test_the_last_frame_is_found_and_its_isotopes_have_their_masses(
+    tmp_path: Path, comment: str
+) -> None:
+    path = tmp_path / "many.xyz"
+    path.write_text("".join(FRAME.format(comment=comment, z=z) for z in (0.1, 0.2, 0.3)))
+    content, n_frames = read_last(path)
+    assert n_frames == 3
+    assert content.positions[0, 2] == pytest.approx(0.3 * ANGSTROM, abs=1e-6)
+    assert read_content(path).positions[0, 2] == pytest.approx(0.1 * ANGSTROM, abs=1e-6)
+    assert content.masses is not None
+    np.testing.assert_allclose(content.masses / DALTON, [2.014102, 17.999160], atol=1e-5)
+
+
+def test_the_last_structure_of_other_formats_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "many.traj"
+    ase.io.write(path, [Atoms("H", [[0.0, 0.0, z]]) for z in (1.0, 2.0)])
+    content, n_frames = read_last(path)
+    assert (n_frames, content.masses) == (2, None)
+    assert content.positions[0, 2] == pytest.approx(2.0 * ANGSTROM)
+
+
+def test_a_checkpoint_has_the_masses_of_its_atoms(tmp_path: Path) -> None:
+    path = tmp_path / "RESTART"
+    path.write_text(CHECKPOINT.replace("<names", "<m shape='(2)'> [ 5000, 7000 ] </m> <names"))
+    content, n_frames = read_last(path)
+    assert n_frames == 1
+    assert content.masses is not None
+    assert content.masses.tolist() == [5000.0, 7000.0]
+
+
+def test_a_pdb_of_i_pi_has_the_masses_of_its_labels(tmp_path: Path) -> None:
+    path = tmp_path / "init.pdb"
+    path.write_text(PDB.format(title=UNITS))
+    content, _ = read_last(path)
+    assert content.masses is not None
+    assert content.masses[1] / DALTON == pytest.approx(2.014102, abs=1e-5)
+
+
+def test_masses_of_elements_are_left_to_the_elements(tmp_path: Path) -> None:
+    path = tmp_path / "light.xyz"
+    path.write_text(f"1\n# CELL(abcABC): 9 9 9 90 90 90 {UNITS}\nH 0 0 0\n")
+    assert read_last(path)[0].masses is None
+
+
+def test_a_file_without_structures_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "empty.traj"
+    ase.io.write(path, [])
+    with pytest.raises(ConfigError, match=r"empty\.traj"):
+        read_last(path)
