@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ def command(
     if no_models:
         found = check_files(input_xml, clients, n_clients)
     else:
+        # read by torch when it is loaded; a few atoms are no faster with several threads
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         found = check_all(input_xml, clients, n_clients, _silent if quiet else _say)
     n_errors = _show(found, quiet=quiet)
     if n_errors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -210,6 +211,7 @@ def _write_files(
     Raises:
         ConfigError: one of them is there already, or is not right.
     """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when it is loaded, as for checks
     from mlobs_client.inputs.checked_files import write_checked
     from mlobs_client.inputs.own_system import NAMES, make_files
 

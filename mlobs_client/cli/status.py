@@ -148,7 +148,7 @@ def _facts(found: Overview) -> Iterator[tuple[str, str]]:
     if found.status is not None and found.status.temperature is not None:
         yield "temperature", f"{found.status.temperature:.0f} K{_say_recent(found)}"
     if found.status is not None and found.status.spread is not None:
-        yield "committee spread", f"{found.status.spread:.1f} meV"
+        yield "committee spread", f"{found.status.spread:.1f} meV of the energy of the cell"
     if found.age is not None:
         yield "last output", f"{_say_time(found.age)} ago"
     if found.state not in (*WITHOUT_RUN, State.PLANNED, State.FINISHED, State.RUNNING):

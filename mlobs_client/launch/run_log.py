@@ -66,7 +66,9 @@ class RunLog(logging.Handler):
         trace: TracebackType | None,
     ) -> None:
         logging.getLogger("mlobs_client").removeHandler(self)
-        if error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            self.say(f"{Ending.STOPPED.value}: by a second signal, without waiting for a RESTART")
+        elif error is not None:
             self.say(f"{Ending.FAILED.value}: {str(error) or type(error).__name__}")
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -67,3 +67,11 @@ def test_a_log_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     with RunLog(tmp_path, ["mlobs", "run"]) as log:
         log.say("more")
+
+
+def test_a_run_that_a_second_signal_ends_at_once_is_stopped_and_not_failed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), RunLog(tmp_path, ["mlobs", "run"]):
+        raise KeyboardInterrupt
+    section = read_last_section(tmp_path / NAME)
+    assert find_ending(section) is Ending.STOPPED
+    assert "second signal" in section.last_line
