@@ -50,8 +50,8 @@ class Slurm(Table):
 
     ``walltime`` and ``cores`` are those of a job; without ``walltime``, that of the site file or
     "24:00:00", and without ``cores``, one core per client and one for i-PI. ``options`` are further
-    options for sbatch, such as "--partition=long"; they replace those of the site file.
-    ``worker_init`` holds shell commands that a job executes after those of the site file.
+    options for sbatch, such as "--partition=long"; they replace those of the same name in the site
+    file. ``worker_init`` holds shell commands that a job executes after those of the site file.
     ``address`` is the address, in the network of the nodes, of the machine on which the campaign is
     started: parsl listens there and nowhere else.
     """

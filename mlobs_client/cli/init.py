@@ -94,12 +94,14 @@ class _Numbers(SpeciesNumbers):
     "dipoles",
     metavar="FILE",
     multiple=True,
-    help="MACE dipole model, for spectra and fields; as --model.",
+    help="MACE dipole model, for spectra and fields; several times, or a quoted pattern, for a "
+    "committee.",
 )
 @click.option(
     "--oxidation-numbers",
     type=_Numbers(),
-    help="Numbers of the dipole of a periodic structure, as in its training, or 'none'.",
+    help="Oxidation numbers by species, with which the dipole models of a periodic structure were "
+    "trained; 'none' if there were none.",
 )
 @click.option(
     "--field",

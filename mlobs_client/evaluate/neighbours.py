@@ -283,7 +283,7 @@ class _Entry:
     n_failed: int = 0
 
     def serves(self, batch: Batch, cutoff: float) -> bool:
-        """Return True if the list is complete for the batch, and count how often it was not."""
+        """Return True if the list is complete for the batch, and count successive failures."""
         complete = self.neighbours.is_complete_for(batch, cutoff)
         self.n_failed = 0 if complete else self.n_failed + 1
         return complete

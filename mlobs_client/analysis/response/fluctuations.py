@@ -212,7 +212,8 @@ def _of_short_runs(runs: Sequence[Array]) -> Covariance:
         return np.asarray(average[0] - common + (average[1] - common) / (len(runs) - 1))
 
     def element(i: int, j: int) -> Estimate:
-        return jackknife(moments, lambda average: float(tensor(average)[i, j]))
+        found = jackknife(moments, lambda average: float(tensor(average)[i, j]))
+        return widen_skewed(found) if i == j else found
 
     k = range(means.shape[1])
     elements = [[element(i, j) for j in k] for i in k]
