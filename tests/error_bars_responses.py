@@ -140,11 +140,16 @@ CASES: Final[dict[str, Case]] = {
             tensor_element, 0, j, 10, length
         )
         for name, j in (("diagonal", 0), ("off the diagonal", 1))
-        for length in (10, 20)
+        for length in (20, 30)
     },
     "static eps, Debye, 5 runs of 60 tau": partial(static_of_long_runs, 5, 60),
     "static eps, bursts": static_of_bursts,
-    "susceptibility along a line, 10 runs of 10 tau": partial(susceptibility_of_short_runs, 10, 10),
+    **{
+        f"susceptibility along a line, 10 runs of {length} tau": partial(
+            susceptibility_of_short_runs, 10, length
+        )
+        for length in (20, 30)
+    },
     **{
         f"polarization by linear response, {n} independent": partial(predicted_polarization, n)
         for n in (50, 200)

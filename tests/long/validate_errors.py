@@ -58,7 +58,7 @@ MORE: dict[str, int] = {
     "reweighting": 2000,
     **dict.fromkeys(
         (
-            *("kinetic temperature", "eps", "susceptibility"),
+            *("kinetic temperature", "eps", "susceptibility", "polarization by linear"),
             *(
                 f"{part} part of eps {way}"
                 for part in ("real", "imaginary")

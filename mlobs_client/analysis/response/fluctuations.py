@@ -50,6 +50,9 @@ FEWEST_OF_ONE: Final = 50
 component is more skewed than the mean of three, and with 30 samples the squared deviation from the
 true value would be 1.37 squared errors on average."""
 
+FEWEST_OF_RUNS: Final = 100
+"""The same for the total of short runs, whose scatter gives the errors: it is skewed, too."""
+
 PER_FREEDOM: Final = 12.0
 """Independent samples per degree of freedom of Bartlett's sum over lags for one variance, from
 random series; a covariance of two components has twice as many degrees of freedom."""
@@ -96,10 +99,11 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     counts = [min(map(count_independent, run.T)) for run in deviations]
     least = int(np.argmin(counts))
     reason = too_few(counts[least], len(deviations[least]), interval)
-    if reason and len(runs) >= FEWEST_RUNS:
-        return _of_short_runs(deviations)
-    n_independent = float(counts[least] if reason else sum(counts))
     n_samples = sum(map(len, deviations))
+    if reason and len(runs) >= FEWEST_RUNS:
+        of_one = too_few(sum(counts), n_samples, interval, FEWEST_OF_RUNS)
+        return _of_short_runs(deviations, of_one)
+    n_independent = float(counts[least] if reason else sum(counts))
     of_one = reason or too_few(n_independent, n_samples, interval, FEWEST_OF_ONE)
     mean, tensor, errors = _of_gaussians(deviations, n_independent)
     return Covariance(
@@ -199,8 +203,13 @@ def _relative(errors: Array, variances: Array | float) -> Array:
     return np.asarray(np.divide(errors, variances, out=zero, where=np.asarray(variances) > 0.0))
 
 
-def _of_short_runs(runs: Sequence[Array]) -> Covariance:
-    """Return the covariance of three or more short runs, with errors by a jackknife over them."""
+def _of_short_runs(runs: Sequence[Array], of_one: str) -> Covariance:
+    """Return the covariance of three or more short runs, with errors by a jackknife over them.
+
+    Args:
+        runs: deviations from the common mean.
+        of_one: reason if single elements have no errors; empty otherwise.
+    """
     means = np.array([run.mean(axis=0) for run in runs])
     squares = np.array([run.T @ run / len(run) for run in runs])
     of_means = means[:, :, None] * means[:, None, :]
@@ -217,11 +226,13 @@ def _of_short_runs(runs: Sequence[Array]) -> Covariance:
 
     k = range(means.shape[1])
     elements = [[element(i, j) for j in k] for i in k]
+    errors = np.array([[one.error for one in row] for row in elements])
+    mean = widen_skewed(
+        jackknife(moments, lambda one: float(np.trace(tensor(one))) / len(k), what="runs")
+    )
     return Covariance(
         np.array([[one.value for one in row] for row in elements]),
-        np.array([[one.error for one in row] for row in elements]),
-        "",
-        widen_skewed(
-            jackknife(moments, lambda one: float(np.trace(tensor(one))) / len(k), what="runs")
-        ),
+        np.full_like(errors, np.nan) if of_one else errors,
+        of_one,
+        mean.without_error(of_one if len(k) == 1 else ""),
     )
