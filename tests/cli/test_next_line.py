@@ -13,19 +13,33 @@ from mlobs_client.cli.next_line import next_line
 from mlobs_client.launch.overview import read_overview
 
 
-def test_a_line_for_another_folder_goes_there_first(
+@pytest.fixture
+def stopped(
     case: Case,
     monkeypatch: pytest.MonkeyPatch,
     write_steps: Callable[..., None],
     write_log: Callable[..., None],
-) -> None:
+) -> Case:
+    """A run that was started from the folder above, the current one, and stopped."""
     monkeypatch.chdir(case.folder.parent)
     name = case.folder.name
-    assert next_line(read_overview(case.folder)) == f"cd {name}; mlobs run input.xml client.toml"
     write_steps(4)
     write_log("stopped: SIGTERM", "mlobs", "run", f"{name}/input.xml", f"{name}/client.toml")
+    return case
+
+
+def test_a_line_for_another_folder_goes_there_first(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(case.folder.parent)
+    line = f"cd {case.folder.name}; mlobs run input.xml client.toml"
+    assert next_line(read_overview(case.folder)) == line
+
+
+def test_a_run_is_continued_from_where_it_was_started(stopped: Case) -> None:
+    name = stopped.folder.name
     expected = f"mlobs run {name}/input.xml {name}/client.toml --resume"
-    assert next_line(read_overview(case.folder)) == expected
+    assert next_line(read_overview(stopped.folder)) == expected
 
 
 def test_a_run_of_ipi_alone_is_continued_by_ipi(
@@ -51,17 +65,8 @@ def test_a_finished_run_is_analysed_or_extended(
     assert next_line(read_overview(here.folder)) == extended
 
 
-def test_a_copy_of_a_folder_is_not_told_to_continue_the_first_one(
-    case: Case,
-    monkeypatch: pytest.MonkeyPatch,
-    write_steps: Callable[..., None],
-    write_log: Callable[..., None],
-) -> None:
-    monkeypatch.chdir(case.folder.parent)
-    name = case.folder.name
-    write_steps(4)
-    write_log("stopped: SIGTERM", "mlobs", "run", f"{name}/input.xml", f"{name}/client.toml")
-    shutil.copytree(case.folder, "a copy")
+def test_a_copy_of_a_folder_is_not_told_to_continue_the_first_one(stopped: Case) -> None:
+    shutil.copytree(stopped.folder, "a copy")
     line = "cd 'a copy'; mlobs run input.xml client.toml --resume"
     assert next_line(read_overview(Path("a copy"))) == line
 
