@@ -133,3 +133,16 @@ def test_a_series_that_is_too_short_to_have_lags_is_refused() -> None:
         covariance([np.zeros((9, 3))])
     with pytest.raises(RecordError, match="no run was given"):
         covariance([])
+
+
+def test_short_runs_give_an_error_to_the_mean_long_before_single_elements() -> None:
+    random = np.random.default_rng(8)
+    few, many = (
+        covariance([relaxation(20 * length, 20.0, random, 3) for _ in range(10)])
+        for length in (5, 60)
+    )
+    assert np.isnan(few.errors).all()
+    assert "needs" in few.no_error
+    assert few.mean.error > 0.0
+    assert (many.errors > 0.0).all()
+    assert many.no_error == ""
