@@ -12,7 +12,8 @@ any client of these models needs, for i-PI itself takes longer after a model has
 Programs are subtracted step by step, for a machine is not always as fast.
 
 ``bench.py --short CHECKOUT``, below ten minutes, compares our client with that of another checkout
-of this repository, in turn: the ratio of the times of a step stands in results/bench_short.json.
+of this repository. Both run at once, each with an i-PI of its own, and advance in turn: the ratio
+of the times of a step stands in results/bench_short.json.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import ase.io
 import numpy as np
@@ -51,22 +54,29 @@ MORE = ((1, 32, 1), (64, 32, 1), (512, 1, 1))
 
 WARM_UP = 4
 ROUNDS = 3  # of what is subtracted from each other
-ROUNDS_OF_SHORT = 4
+STARTS_OF_SHORT = 5  # a process is a few per cent faster or slower than the next, for all its life
+TURNS_OF_SHORT = 12
 SLOWER = 1.05
 """Ratio of the times of a step up to which a change is said to cost nothing."""
 
 TIMESTEP = "<timestep units='femtosecond'>0.25</timestep>"
 NVE = f"<motion mode='dynamics'><dynamics mode='nve'>{TIMESTEP}</dynamics></motion>"
 
-# i-PI itself, with the wall clock as a property: differences between outputs are times of steps.
+# i-PI itself. It reads how many steps to run, a line of its input for each turn, and answers with
+# the moments at which it wrote its outputs: differences between them are times of steps.
 SERVER = """
-import sys, time
+import json, sys, time
 from ipi.scripting import InteractiveSimulation
-begun = time.perf_counter()  # i-PI prints nine digits
-simulation = InteractiveSimulation(
-    sys.argv[1], {"wall": lambda self: time.perf_counter() - begun}
-)
-simulation.run(simulation.tsteps)
+answers, sys.stdout = sys.stdout, sys.stderr
+moments = []
+def moment(_):
+    moments.append(time.perf_counter())
+    return moments[-1]
+simulation = InteractiveSimulation(sys.argv[1], {"moment": moment})
+for line in sys.stdin:
+    moments.clear()
+    simulation.run(int(line))
+    print(json.dumps(moments), file=answers, flush=True)
 simulation.stop()
 """
 
@@ -194,6 +204,11 @@ class Case:
         return WARM_UP + (300 if size < 8 else 30 if size < 64 else 10)
 
     @property
+    def steps_of_turn(self) -> int:
+        size = self.molecules * self.beads
+        return 50 if size < 8 else 20 if size < 64 else 4
+
+    @property
     def others(self) -> list[str]:
         single = ["mlobs, float32"] if self.molecules == max(MOLECULES) else []
         return [*single, IPI, ASE]
@@ -247,7 +262,13 @@ def is_compiled(client: str) -> bool:
 
 
 def prepare(
-    case: Case, client: str, address: str, batch_size: int, tables: str = "", motion: str = NVE
+    case: Case,
+    client: str,
+    address: str,
+    batch_size: int,
+    tables: str,
+    motion: str,
+    environment: Mapping[str, str],
 ) -> str:
     """Write what the clients read into the current folder; return i-PI's input."""
     box = water_box(case.molecules)
@@ -260,11 +281,11 @@ def prepare(
     )
     if is_compiled(client):
         command = [sys.executable, "-m", "mlobs_client", "compile", "client.toml"]
-        subprocess.run([*command, "-b", str(batch_size)], check=True, capture_output=True)
+        command += ["-b", str(batch_size)]
+        subprocess.run(command, check=True, capture_output=True, env=environment)
     length = box.cell[0, 0]
     return f"""<simulation verbosity='quiet' threading='false'>
-  <output prefix='bench'><properties filename='out'>[step, wall]</properties></output>
-  <total_steps>{case.n_steps}</total_steps>
+  <output prefix='bench'><properties filename='out'>[step, moment]</properties></output>
   <prng><seed>1</seed></prng>
   <ffsocket name='mace' mode='unix'><address>{address}</address><latency>1e-4</latency>
     <batch_size>{batch_size}</batch_size></ffsocket>
@@ -295,36 +316,94 @@ def step_times(case: Case, client: str, tables: str = "", motion: str = NVE) -> 
         tables: what our client file has beside its potential.
         motion: of i-PI's input.
     """
-    address = f"mlobs-bench-{os.getpid()}-{time.time_ns()}"
-    xml = prepare(case, client, address, 1 if client == ASE else case.beads, tables, motion)
-    with Path("ipi.log").open("w") as server_log, Path("client.log").open("w") as client_log:
-        server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, xml], stdout=server_log, stderr=server_log
-        )
-        deadline = time.monotonic() + 60.0
-        while not Path(f"/tmp/ipi_{address}").exists() and server.poll() is None:
-            if time.monotonic() > deadline:
-                server.kill()
-            time.sleep(0.05)
-        process = subprocess.Popen(
-            commands(case, address)[client.split(",")[0]], stdout=client_log, stderr=client_log
-        )
-        while server.poll() is None and process.poll() is None:
-            time.sleep(0.2)
-        stop(process, server)
-    if not Path("bench.out").exists() or len(wall := np.loadtxt("bench.out")) <= WARM_UP:
-        raise SystemExit(f"{client} failed for {case.name}:\n{Path('client.log').read_text()}")
-    return np.asarray(np.diff(wall[WARM_UP:, 1]))
+    with Simulation(case, client, tables, motion) as simulation:
+        return simulation.advance(case.n_steps)[WARM_UP:]
 
 
-def stop(client: subprocess.Popen[bytes], server: subprocess.Popen[bytes]) -> None:
-    """Give both a moment to end by themselves."""
-    for process in (server, client):
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+class Simulation:
+    """i-PI and a client, started in the current folder.
+
+    Args:
+        case: the system.
+        client: who serves i-PI.
+        tables: what our client file has beside its potential.
+        motion: of i-PI's input.
+        checkout: whose client, where it is ours.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        client: str,
+        tables: str = "",
+        motion: str = NVE,
+        checkout: Path = ROOT,
+    ) -> None:
+        self._name = f"{client} of {checkout}, {case.name}"
+        self._log = Path.cwd() / "client.log"
+        address = f"mlobs-bench-{os.getpid()}-{time.time_ns()}"
+        batch_size = 1 if client == ASE else case.beads
+        environment = os.environ | {"PYTHONPATH": str(checkout)}
+        xml = prepare(case, client, address, batch_size, tables, motion, environment)
+        with Path("ipi.log").open("w") as server_log, self._log.open("w") as client_log:
+            self._server = subprocess.Popen(
+                [sys.executable, "-c", SERVER, xml],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=server_log,
+                text=True,
+            )
+            wait_for(Path(f"/tmp/ipi_{address}"), self._server)
+            self._client = subprocess.Popen(
+                commands(case, address)[client.split(",")[0]],
+                stdout=client_log,
+                stderr=client_log,
+                env=environment,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give both a moment to end by themselves."""
+        self._server.communicate()
+        for process in (self._server, self._client):
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def begin(self, n_steps: int) -> None:
+        """Run so many steps; :meth:`end` returns their times."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(f"{n_steps}\n")
+        self._server.stdin.flush()
+
+    def end(self) -> Array:
+        """Wait for the steps and return the seconds of each after the first."""
+        assert self._server.stdout is not None
+        answers = self._server.stdout
+        while not select.select([answers], [], [], 0.2)[0] and self._client.poll() is None:
+            pass
+        if self._client.poll() is not None or not (answer := answers.readline()):
+            self._server.kill()
+            raise SystemExit(f"{self._name} failed:\n{self._log.read_text()}")
+        return np.diff(json.loads(answer))
+
+    def advance(self, n_steps: int) -> Array:
+        """Run so many steps and return the seconds of each after the first."""
+        self.begin(n_steps)
+        return self.end()
+
+
+def wait_for(socket: Path, server: subprocess.Popen[str]) -> None:
+    """Wait until i-PI listens."""
+    deadline = time.monotonic() + 60.0
+    while not socket.exists() and server.poll() is None:
+        if time.monotonic() > deadline:
+            server.kill()
+        time.sleep(0.05)
 
 
 def program_times(case: Case, n_steps: int) -> Array:
@@ -406,25 +485,42 @@ def overheads(case: Case, rounds: Array) -> list[Figure]:
 
 
 def compare(case: Case, other: Path) -> list[Figure]:
-    """Time our client and that of another checkout in turn.
+    """Time our client against that of another checkout, both alive and advancing in turn.
 
-    The ratio is the median over rounds, each of which has both, the second one first every other
-    time; its error is the standard deviation over rounds divided by their root.
+    The ratio is the mean over starts of that of the median times of a step; its error is the
+    standard error over starts.
     """
-    checkouts = (ROOT, other)
-    seconds = np.empty((ROUNDS_OF_SHORT, 2))
-    for i in range(ROUNDS_OF_SHORT):
-        for k in (0, 1) if i % 2 else (1, 0):
-            os.environ["PYTHONPATH"] = str(checkouts[k])
-            with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-                if i == 0:  # the programs are found again in the later rounds
-                    prepare(case, "mlobs", "unused", case.beads)
-                seconds[i, k] = step_time(case, UNTIMED)
+    seconds = np.array([in_turn(case, (ROOT, other)) for _ in range(STARTS_OF_SHORT)])
     ratios = seconds[:, 0] / seconds[:, 1]
-    ratio, error = float(np.median(ratios)), float(ratios.std(ddof=1)) / len(ratios) ** 0.5
+    ratio, error = float(ratios.mean()), float(ratios.std(ddof=1)) / len(ratios) ** 0.5
     ours, theirs = 1e3 * np.median(seconds, axis=0)
     reference = f"at most {SLOWER:g}; {ours:.2f} ms now, {theirs:.2f} ms in the other checkout"
     return [Figure(f"{case.name}: now / before", ratio, error, "1", reference, ratio <= SLOWER)]
+
+
+def in_turn(case: Case, checkouts: tuple[Path, Path]) -> tuple[float, float]:
+    """Return the median seconds of a step of the client of each checkout."""
+    with contextlib.ExitStack() as stack:
+        simulations = [stack.enter_context(simulation_of(case, checkout)) for checkout in checkouts]
+        for simulation in simulations:  # the clients start side by side
+            simulation.begin(WARM_UP)
+        for simulation in simulations:
+            simulation.end()
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for turn in range(TURNS_OF_SHORT):
+            for k in (0, 1) if turn % 2 else (1, 0):
+                seconds[k].extend(simulations[k].advance(case.steps_of_turn))
+    return float(np.median(seconds[0])), float(np.median(seconds[1]))
+
+
+@contextlib.contextmanager
+def simulation_of(case: Case, checkout: Path) -> Iterator[Simulation]:
+    """Start the client of a checkout in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.chdir(folder):
+            simulation = Simulation(case, UNTIMED, checkout=checkout)
+        with simulation:
+            yield simulation
 
 
 def main() -> int:
