@@ -22,7 +22,7 @@ from signal import Signals
 from typing import Any, Final
 
 from mlobs_client.campaign.campaign import Campaign
-from mlobs_client.campaign.file import Local, Parsl, Slurm
+from mlobs_client.campaign.file import CampaignTable, Local, Parsl, Slurm
 from mlobs_client.campaign.run import NAME, PATIENCE, run_to_completion
 from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import ConfigError, LaunchError
@@ -222,7 +222,7 @@ def _configure(campaign: Campaign, site: Path | None = None) -> Any:
         return _load_config(campaign.path, execution.config)
     if isinstance(execution, Slurm):
         return Config(
-            executors=[_slurm_executor(execution, campaign.table.clients, _read_site(site))],
+            executors=[_slurm_executor(execution, campaign.table, _read_site(site))],
             strategy="htex_auto_scale",
         )
     threads = ThreadPoolExecutor(label="runs", max_threads=execution.at_once)
@@ -239,12 +239,13 @@ def _read_site(path: Path | None) -> Site:
     return site
 
 
-def _slurm_executor(execution: Slurm, n_clients: int, site: Site) -> Any:
+def _slurm_executor(execution: Slurm, table: CampaignTable, site: Site) -> Any:
     from parsl import HighThroughputExecutor
     from parsl.providers import SlurmProvider
 
     programs = Path(sys.executable).parent  # those of parsl, too
-    cores = execution.cores or n_clients + 1
+    n_processes = table.clients * len(table.client_files) + len(table.drivers) + 1  # one is i-PI
+    cores = execution.cores or n_processes
     options = SLURM.requests(SLURM.of_site, site.values, (*site.options, *execution.options))
     init = [f"export PATH={shlex.quote(str(programs))}:$PATH", site.setup, execution.worker_init]
     return HighThroughputExecutor(

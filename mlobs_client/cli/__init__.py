@@ -29,7 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "status": "Describe the runs in folders: steps, speed, temperature, and the next command.",
     "launch": "Write and submit a job of Slurm or PBS that continues until it is finished.",
     "campaign": "Run many simulations that differ in their parameters.",
-    "field-scan": "Simulate a liquid in static fields: polarization, structure and diffusion.",
+    "field-scan": "Simulate water in static fields: polarization, structure and diffusion.",
     "client": "Run one socket client.",
     "observe": "Evaluate observables along an existing trajectory.",
     "vdos": "Compute the vibrational density of states from velocities, with error bars.",

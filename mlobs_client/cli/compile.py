@@ -30,7 +30,8 @@ def command(client: Path, beads: int) -> None:
     A client compiles its networks by itself, in the background, after its first minute. If they are
     compiled beforehand, all clients on this machine are fast from their first step. Programs depend
     on the processor: compile on a node of the kind that will run the clients. The programs are kept
-    in ~/.cache/mlobs/compiled (or $XDG_CACHE_HOME), which may be removed at any time.
+    in ~/.cache/mlobs/compiled (or $XDG_CACHE_HOME/mlobs/compiled); this folder may be removed at
+    any time.
 
     Exit status: 0 if clients have all programs that they can use; 1 with one line that names the
     problem.

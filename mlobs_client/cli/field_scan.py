@@ -94,7 +94,7 @@ def command(
     viscosity: float | None,
     fraction: float,
 ) -> None:
-    """Simulate a liquid in static fields, and analyse polarization, structure and diffusion.
+    """Simulate water in static fields, and analyse its polarization, structure and diffusion.
 
     CAMPAIGN.toml is a campaign file (see 'mlobs campaign') with $field and $beads in its template.
     After any interruption, the same command completes what is missing and repeats nothing.

@@ -94,8 +94,8 @@ class _Numbers(SpeciesNumbers):
     "dipoles",
     metavar="FILE",
     multiple=True,
-    help="MACE dipole model, for spectra and fields; several times, or a quoted pattern, for a "
-    "committee.",
+    help="MACE dipole model, for spectra and fields; for a committee, repeat the option or give a "
+    "quoted pattern.",
 )
 @click.option(
     "--oxidation-numbers",

@@ -73,8 +73,8 @@ from mlobs_client.launch.site import Site, read_site
     "job_options",
     multiple=True,
     metavar="OPTION",
-    help="Add an option for sbatch or qsub, such as --sbatch=--partition=long, which replaces that "
-    "of the site file; may be repeated.",
+    help="Add an option for sbatch or qsub, such as --sbatch=--partition=long; it replaces an "
+    "option of the same name in the site file. May be repeated.",
 )
 @options.no_check
 @click.option("--print", "only_print", is_flag=True, help="Print the script, and write nothing.")

@@ -95,8 +95,8 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="Time step of the integrator, fs: the innermost one if there are several; needed if "
-        "the files give no times.  [default: as in the run]",
+        help="Time step of the integrator, fs. With multiple time steps, give the innermost one, "
+        "but the outermost one if the files give no times.  [default: the outermost of the run]",
     )  # fmt: skip
     @click.option(
         "--correct-timestep", "corrects", is_flag=True,

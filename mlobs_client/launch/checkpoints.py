@@ -1,6 +1,6 @@
 """Find the files that a run can continue from: i-PI's RESTART, and those of ``<checkpoint>``.
 
-Files of an earlier run with the same names are moved when a new run starts.
+When a run starts anew, :mod:`mlobs_client.launch.backups` moves those of an earlier run away first.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ def made() -> Iterator[tuple[Path, int]]:
     """Make a folder that only its owner can enter, and remove it after the run.
 
     Yields:
-        The folder, and the descriptor of its lock, for child processes that may outlive us.
+        The folder, and the file descriptor of its lock, which child processes inherit that may
+        outlive this process.
 
     Raises:
         LaunchError: no folder can be made.

@@ -91,7 +91,9 @@ class Header:
 
 
 def make_header(row: np.dtype[np.void], attributes: Attributes) -> bytes:
-    """Return the bytes of an HDF5 file without rows; the rows follow them directly.
+    """Return the header of a record; the first row must follow it directly.
+
+    Only then is the file valid HDF5.
 
     Args:
         row: type of a row, with the checksum as its last column.

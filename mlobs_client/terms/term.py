@@ -18,8 +18,9 @@ class Coupling:
         energy: energy, Eh.
         cotangents: d(energy)/d(observable) by the name of the observable, each in the shape of the
             observable, Hartree atomic units.
-        explicit: gradient at fixed observables (of a restraint on positions, or of the volume at a
-            fixed displacement); None if the energy depends only on observables.
+        explicit: gradient of the energy at fixed observables, if the term depends on the structure
+            itself (a restraint on positions, or the volume in the energy at fixed displacement);
+            None if the energy depends only on observables.
         updated: observables that the term changes, for example by the dipole that a field induces,
             with the shapes and units of the table of quantities.
     """

@@ -94,15 +94,16 @@ def dipole(
 ) -> Committee:
     """Make a committee of dipole models.
 
-    These are AtomicDipolesMACE, EnergyDipolesMACE and, for molecules, AtomicDielectricMACE, whose
-    learned charges add up to zero and are usable for non-periodic structures only; see
+    These are AtomicDipolesMACE, EnergyDipolesMACE and AtomicDielectricMACE. The last has learned
+    charges, which add up to zero, and can therefore be used for non-periodic structures only; see
     :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
         networks: networks by the names of their files; they are converted in place.
         alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         unit: unit of the networks, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
-        oxidation_numbers: the multi-valued part, added to every member.
+        oxidation_numbers: define the multi-valued part of the dipole, e sum_I N_I R_I, which is
+            added to that of every member; None for no such part.
         setting: precision, device and compilation.
 
     Raises:
