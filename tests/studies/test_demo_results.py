@@ -13,6 +13,15 @@ import pytest
 from mlobs_client.client.config import load_config
 from mlobs_client.results import Result
 from mlobs_client.studies import demo
+from mlobs_client.studies.demo_plan import (
+    BEADS,
+    CLASSICAL,
+    FIRST,
+    QUANTUM,
+    RUNS,
+    DemoRun,
+    scaled,
+)
 
 SCALE = 0.045
 EXPECTED = Path(__file__).parents[2] / "examples" / "water_in_field" / "expected.json"
@@ -33,11 +42,11 @@ unit = "V/angstrom"
 extras = ["dipole"]
 """
 """For a run of a kind that another run shows with networks, which take ten seconds to load."""
-WITH_NETWORKS = (demo.QUANTUM, demo.CLASSICAL, demo.CLASSICAL_IN_FIELD)
+WITH_NETWORKS = (QUANTUM, CLASSICAL, FIRST)
 """TRPMD in a field with networks: tests/test_inputs.py."""
 
 
-def give_toy(run: demo.DemoRun, folder: Path) -> None:
+def give_toy(run: DemoRun, folder: Path) -> None:
     """Let a run run with an analytic model of water, which has no committee."""
     address = load_config(folder / "client.toml").socket.address
     (folder / "client.toml").write_text(TOY.format(address=address, field=run.field))
@@ -50,8 +59,8 @@ def give_toy(run: demo.DemoRun, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    for run in demo.RUNS:
-        demo.write(run, folder / "out" / run.name, SCALE)
+    for run, n_steps in scaled(SCALE).items():
+        demo.write(run, folder / "out" / run.name, n_steps)
         client = folder / "out" / run.name / "client.toml"
         if run in WITH_NETWORKS:
             client.write_text(client.read_text().replace("-*", "-[01]"))  # two members, for speed
@@ -90,7 +99,7 @@ def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_ne
         assert row["no_error"] == "1 pair of runs, needs 3"
     found = Result.read(quick_look / "polarization.json")
     assert {points.quantity for points in found.points} == {"change of polarization"}
-    for label in ("classical", f"TRPMD, {demo.BEADS} beads"):
+    for label in ("classical", f"TRPMD, {BEADS} beads"):
         assert found.numbers[f"susceptibility, {label}"].no_error == "1 pair of runs, needs 3"
 
 
@@ -106,7 +115,7 @@ def test_a_figure_names_the_command_and_the_files_that_it_is_from(
 ) -> None:
     origin = Result.read(quick_look / f"{figure}.h5").provenance
     assert origin.command == ("mlobs", "demo", "--scale", str(SCALE), "-o", "out")
-    assert "out/nve-field/simulation.out" in origin.inputs or figure != "conserved"
+    assert f"out/{FIRST.name}/simulation.out" in origin.inputs or figure != "conserved"
 
 
 def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
@@ -117,5 +126,5 @@ def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: P
 
 
 def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
-    assert len(list(quick_look.glob("*/input.xml"))) == 10
-    assert len(list(quick_look.glob("*/client.toml"))) == 10
+    assert len(list(quick_look.glob("*/input.xml"))) == len(RUNS)
+    assert len(list(quick_look.glob("*/client.toml"))) == len(RUNS)
