@@ -166,7 +166,10 @@ def _describe(found: Plan) -> Iterator[str]:
         f"{found.first / 60:.1f}."
     )
     for part in found.left_out:
-        yield f"left out: {part.what}, with less than {_picoseconds(part.least)}"
+        yield (
+            f"left out: {part.what}, for want of time: runs of at least "
+            f"{_picoseconds(part.least)} are needed"
+        )
     whole = lengths({part: part.n_steps for part in found.parts})
     shortened: dict[tuple[int, int], list[str]] = {}
     for run, n_steps in found.n_steps.items():

@@ -38,7 +38,7 @@ from mlobs_client.studies.demo_plan import (
     Part,
 )
 from mlobs_client.studies.run_set import RunSet
-from mlobs_client.units import KELVIN, VOLT_PER_ANGSTROM
+from mlobs_client.units import EV, KELVIN, VOLT_PER_ANGSTROM
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _provenance(sets: Iterable[RunSet], command: Sequence[str]) -> Provenance:
 def show_conserved(
     folder: Path, runs: Iterable[DemoRun], command: Sequence[str] = ()
 ) -> tuple[list[Row], Path]:
-    """Show the conserved energy of these runs: of the first, while the others continue, or of all.
+    """Show the conserved energy of these runs below their potential energy, which varies far more.
 
     Args:
         folder: output of the demo.
@@ -115,13 +115,21 @@ def show_conserved(
     """
     sets = {f"{run.field:g} V/Å" if run.field else "no field": _open(folder, run) for run in runs}
     tables = {label: one.runs[0].properties for label, one in sets.items()}
+    n_atoms = len(next(iter(sets.values())).runs[0].velocities().numbers)
     result = conserved(
         {label: (table["time"], table["conserved"]) for label, table in tables.items()},
-        len(next(iter(sets.values())).runs[0].velocities().numbers),
+        n_atoms,
         "classical nuclei",
         _provenance(sets.values(), command),
     )
-    write(result, folder / "conserved")
+    potentials = [
+        Curve.of_one_series(
+            "potential energy from its start", "meV/atom", "time", "ps", curve.x,
+            1000.0 * (table["potential"] - table["potential"][0]) / EV / n_atoms, curve.label,
+        )
+        for curve, table in zip(result.curves, tables.values(), strict=True)
+    ]  # fmt: skip
+    write(replace(result, curves=(*potentials, *result.curves)), folder / "conserved")
     rows = [
         Row(f"drift of the conserved energy, NVE, {label}", result.numbers[f"drift, {label}"])
         for label in sets

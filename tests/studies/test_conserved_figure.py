@@ -20,7 +20,7 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
     assert drift.value == pytest.approx(3.0, abs=4 * drift.error)
     assert drift.unit == "µeV/atom/ps"
     assert [text.get_text() for text in plot.draw(one).legends[0].get_texts()] == [
-        f"run: {drift.text} µeV/atom/ps",
+        f"run: drift {drift.text} µeV/atom/ps",
         "classical nuclei",
         "drifts: ±1 standard error,\nspectral density of the\nresiduals at zero\nfrequency",
     ]

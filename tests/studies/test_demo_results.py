@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,25 @@ def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+def test_the_time_of_a_step_is_measured_with_i_pi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = demo.write
+
+    def write_toy(run: DemoRun, folder: Path, n_steps: int) -> None:
+        write(run, folder, n_steps)
+        give_toy(run, folder)
+
+    monkeypatch.setattr(demo, "write", write_toy)
+    begun = time.monotonic()
+    costs = demo.measure([FIRST], lambda run, fraction: None)
+    elapsed = time.monotonic() - begun
+    assert list(costs) == [FIRST.kind]
+    cost = costs[FIRST.kind]
+    assert 0.0 < cost.step < cost.start
+    assert cost.start + demo.MEASURED * cost.step <= elapsed
+
+
 @pytest.mark.timeout(900)
 def test_the_table_has_the_rows_of_the_example(quick_look: Path) -> None:
     rows = json.loads((quick_look / "table.json").read_text())
@@ -119,10 +139,18 @@ def test_a_figure_names_the_command_and_the_files_that_it_is_from(
 
 
 def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
-    for curve in Result.read(quick_look / "conserved.json").curves:
+    curves = Result.read(quick_look / "conserved.json").curves
+    conserved = [one for one in curves if one.quantity == "conserved quantity from its start"]
+    potential = [one for one in curves if one.quantity == "potential energy from its start"]
+    assert len(conserved) == len(potential) == 2
+    for curve in curves:
         assert curve.unit == "meV/atom"
+        assert curve.mean[0] == 0.0
+    for curve in conserved:
         # about 0.1 at 0.5 fs; a force that is not the gradient of the energy gives more than 1
         assert np.abs(curve.mean).max() < 1.0
+    for curve in potential:  # the same energy goes into the motion of the nuclei
+        assert np.abs(curve.mean).max() > 3.0
 
 
 def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
