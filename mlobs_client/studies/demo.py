@@ -32,8 +32,8 @@ WARM_UP: Final = 4
 """Number of steps at their start that are not timed; the others are whole strides."""
 OBSERVED: Final = '"dipole", "committee_dipoles", "energy_spread"'
 MEMBERS: Final = (
-    f"<trajectory filename='committee' stride='{OUTPUT_STRIDE}' extra_type='committee_dipole'> "
-    "extras </trajectory>\n    "
+    f"<trajectory filename='committee_dipole' stride='{OUTPUT_STRIDE}' "
+    "extra_type='committee_dipole'> extras </trajectory>\n    "
 )
 
 ReportProgress = Callable[[DemoRun, float], None]
@@ -63,7 +63,8 @@ def write(run: DemoRun, folder: Path, n_steps: int) -> None:
         changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {run.field}"))
     _adapt(folder / "client.toml", run.dtype)
     if not run.field:  # with a field, the dipole is part of the forces and evaluated at each step
-        changes.append((r"extras = \[([^\]]*\])", f"{OBSERVED}]\nstride = {OUTPUT_STRIDE}"))
+        changes.append((r"()extras = ", f"stride = {OUTPUT_STRIDE}\n"))
+        changes.append((r"extras = \[([^\]]*)\]", OBSERVED))
         _change(folder / "input.xml", [(r"()<checkpoint ", MEMBERS)])
     _change(folder / "client.toml", changes)
 

@@ -153,6 +153,15 @@ def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: P
         assert np.abs(curve.mean).max() > 3.0
 
 
+def test_the_absorption_has_the_spread_of_the_committee(quick_look: Path) -> None:
+    curves = Result.read(quick_look / "spectra.json").curves
+    absorption = [one for one in curves if one.quantity.startswith("infrared absorption")]
+    assert len(absorption) == 2
+    for curve in absorption:
+        assert curve.members is not None
+        assert curve.members.shape == (2, len(curve.x))
+
+
 def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
     assert len(list(quick_look.glob("*/input.xml"))) == len(RUNS)
     assert len(list(quick_look.glob("*/client.toml"))) == len(RUNS)
