@@ -98,7 +98,7 @@ class Part:
         return all(n_steps.get(run, 0) >= self.least for run in self.runs)
 
 
-CONSERVED: Final = Part("the conserved energy", (CLASSICAL, FIRST), 400, 60)
+CONSERVED: Final = Part("the conserved energy", (CLASSICAL, FIRST), 400, 80)
 CLASSICAL_SPECTRA: Final = Part("the spectra of classical nuclei", (CLASSICAL,), 2040, 1020)
 QUANTUM_SPECTRA: Final = Part("the spectra of TRPMD", (QUANTUM,), 2040, 1020)
 CLASSICAL_POLARIZATION: Final = Part(

@@ -35,14 +35,14 @@ def test_the_table_has_rows_without_an_error_before_others_with_its_source(tmp_p
 
 def test_it_says_how_long_it_takes_what_is_left_out_and_from_how_many_to_how_many_ps() -> None:
     assert list(_describe(plan(SLOW, 80.0))) == [
-        "This takes about 6.7 minutes, the first figure about 2.7.",
+        "This takes about 6.8 minutes, the first figure about 2.9.",
         "left out: the spectra of classical nuclei, for want of time: runs of at least 0.51 ps are "
         "needed",
         "left out: the spectra of TRPMD, for want of time: runs of at least 0.51 ps are needed",
         "shortened: trpmd, trpmd-field-0.05, trpmd-field-0.1, trpmd-field-0.15, nve-field-0.05, "
         "nve-field-0.15 from 0.08 ps to 0.032 ps",
-        "shortened: nve-field-0.1 from 0.2 ps to 0.03 ps",
-        "shortened: nve from 0.2 ps to 0.04 ps",
+        "shortened: nve-field-0.1 from 0.2 ps to 0.04 ps",
+        "shortened: nve from 0.2 ps to 0.044 ps",
     ]
 
 

@@ -30,6 +30,14 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
     assert curve.mean[0] == 0.0
 
 
+def test_a_drift_without_an_error_is_not_in_the_legend() -> None:
+    times = np.linspace(0.0, 30 * FEMTOSECOND, 15)
+    values = np.random.default_rng(0).normal(0.0, 1e-7, 15)
+    one = conserved({"run": (times, values)}, 10, "classical nuclei")
+    assert one.numbers["drift, run"].no_error
+    assert one.curves[0].label == "run"
+
+
 def test_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="0 runs"):
         conserved({}, 3, "")

@@ -63,28 +63,28 @@ def test_cores_half_as_fast_shorten_all_runs_and_leave_nothing_out() -> None:
     found = planned(2.0)
     assert by_name(found) == {
         "trpmd": 1080,
-        "nve-field-0.1": 80,
+        "nve-field-0.1": 100,
         "nve": 1080,
         **dict.fromkeys(("trpmd-field-0.05", "trpmd-field-0.1", "trpmd-field-0.15"), 64),
         **dict.fromkeys(("nve-field-0.05", "nve-field-0.15"), 64),
     }
     assert found.left_out == ()
     assert found.seconds == pytest.approx(404.16)
-    assert found.first == pytest.approx(40.0 + 16.0 + 80 * 0.24 + 8.0)
+    assert found.first == pytest.approx(40.0 + 16.0 + 100 * 0.24 + 8.0)
 
 
 def test_cores_a_quarter_as_fast_leave_out_the_spectra_which_need_the_longest_runs() -> None:
     found = planned(4.0)
     assert found.left_out == (CLASSICAL_SPECTRA, QUANTUM_SPECTRA)
     assert by_name(found) == {
-        "trpmd": 64,
-        "nve-field-0.1": 60,
-        "nve": 72,
-        **dict.fromkeys(("trpmd-field-0.05", "trpmd-field-0.1", "trpmd-field-0.15"), 64),
-        **dict.fromkeys(("nve-field-0.05", "nve-field-0.15"), 64),
+        "trpmd": 60,
+        "nve-field-0.1": 80,
+        "nve": 84,
+        **dict.fromkeys(("trpmd-field-0.05", "trpmd-field-0.1", "trpmd-field-0.15"), 60),
+        **dict.fromkeys(("nve-field-0.05", "nve-field-0.15"), 60),
     }
-    assert found.seconds == pytest.approx(403.84)
-    assert found.first == pytest.approx(80.0 + 32.0 + 60 * 0.48 + 16.0)
+    assert found.seconds == pytest.approx(403.2)
+    assert found.first == pytest.approx(80.0 + 32.0 + 80 * 0.48 + 16.0)
 
 
 @pytest.mark.parametrize("slowness", [0.1, 1.0, 1.5, 2.0, 3.0, 4.0])
@@ -102,9 +102,9 @@ def test_the_promise_holds_with_a_reserve_and_no_part_is_shorter_than_its_least(
 
 def test_the_conserved_energy_is_never_left_out_and_the_promise_says_how_long_it_takes() -> None:
     found = planned(20.0)
-    assert by_name(found) == {"nve-field-0.1": 60, "nve": 60}
+    assert by_name(found) == {"nve-field-0.1": 80, "nve": 80}
     assert found.parts == PARTS[:1]
-    assert found.seconds == pytest.approx(400.0 + 160.0 + 60 * 2.4 + 160.0)
+    assert found.seconds == pytest.approx(400.0 + 160.0 + 80 * 2.4 + 160.0)
 
 
 def test_with_one_run_at_a_time_the_runs_are_shorter() -> None:

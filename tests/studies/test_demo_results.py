@@ -70,6 +70,7 @@ def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", str(SCALE), "-o", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "out" / "said.txt").write_text(done.stdout)
     return folder / "out"
 
 
@@ -121,6 +122,11 @@ def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_ne
     assert {points.quantity for points in found.points} == {"change of polarization"}
     for label in ("classical", f"TRPMD, {BEADS} beads"):
         assert found.numbers[f"susceptibility, {label}"].no_error == "1 pair of runs, needs 3"
+
+
+def test_the_first_figure_is_shown_before_all_runs_are_over(quick_look: Path) -> None:
+    said = (quick_look / "said.txt").read_text()
+    assert 0 < said.index("first figure, after") < said.index("figure: out/")
 
 
 @pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
