@@ -106,8 +106,9 @@ def _prepare(
 ) -> Sequence[Part]:
     """Write the inputs, and return the parts for whose figures the runs are long enough."""
     there = demo.read_lengths(output)
+    parts: tuple[Part, ...] = PARTS
     if scale is not None:
-        n_steps, parts = scaled(scale), PARTS
+        n_steps = scaled(scale)
     elif there:
         n_steps, parts = there, tuple(part for part in PARTS if part.has_enough(there))
         if not parts:

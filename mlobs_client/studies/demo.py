@@ -30,6 +30,7 @@ MEASURED: Final = 12
 """Number of steps of the runs that are timed."""
 WARM_UP: Final = 4
 """Number of steps at their start that are not timed; the others are whole strides."""
+CHECKPOINT_STRIDE: Final = 200  # steps: little is lost if the demo is killed
 OBSERVED: Final = '"dipole", "committee_dipoles", "energy_spread"'
 MEMBERS: Final = (
     f"<trajectory filename='committee_dipole' stride='{OUTPUT_STRIDE}' "
@@ -53,6 +54,7 @@ def write(run: DemoRun, folder: Path, n_steps: int) -> None:
     changes = [
         (r"<total_steps>\s*(\d+)", n_steps),
         (r"nbeads='(\d+)'", run.n_beads),
+        (r"filename='checkpoint' stride='(\d+)'", CHECKPOINT_STRIDE),
         (r"<address>\s*(\S+)", address),
     ]
     if run.template.startswith("water-trpmd"):
@@ -156,13 +158,10 @@ def run_all(
 def _run_one(run: DemoRun, folder: Path, report: ReportProgress, failed: threading.Event) -> float:
     begun = time.monotonic()
     total = ipi_input.read(folder / "input.xml").total_steps
-    restart = folder / "RESTART"
-    start = restart if restart.exists() else folder / "input.xml"
-    if ipi_input.read(start).step < total:
-        _call(
-            ["run", start.name, "client.toml", "--no-check"], folder, failed,
-            lambda: report(run, _last_step(folder / "simulation.out") / total),
-        )  # fmt: skip
+    _call(
+        ["run", "input.xml", "client.toml", "--resume", "--no-check"], folder, failed,
+        lambda: report(run, _last_step(folder / "simulation.out") / total),
+    )  # fmt: skip
     report(run, 1.0)
     return time.monotonic() - begun
 

@@ -34,27 +34,25 @@ def test_a_run_that_fails_ends_the_demo_with_its_reason(tmp_path: Path) -> None:
         demo.write(run, tmp_path / run.name, 40)
         (tmp_path / run.name / "client.toml").write_text("")
     with pytest.raises(
-        LaunchError, match=r"mlobs run input\.xml client\.toml --no-check failed: .*run\.log"
+        LaunchError,
+        match=r"mlobs run input\.xml client\.toml --resume --no-check failed: .*run\.log",
     ):
         demo.run_all(RUNS[:3], tmp_path, lambda run, fraction: None)
 
 
-def test_runs_continue_from_their_restart_and_those_that_are_done_are_not_begun_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_runs_continue_where_they_ended_and_those_that_are_done_are_not_begun_again(
+    tmp_path: Path,
 ) -> None:
-    new, begun, done = CLASSICAL_IN_FIELDS
-    for run, step in (new, 0), (begun, 100), (done, 320):
+    begun, done = CLASSICAL_IN_FIELDS[:2]
+    for run, step in (begun, 36), (done, 40):
         folder = tmp_path / run.name
-        demo.write(run, folder, 320)
-        if step:
-            text = (folder / "input.xml").read_text()
-            restart = text.replace("<total_steps>", f"<step> {step} </step> <total_steps>")
-            (folder / "RESTART").write_text(restart)
-    calls = []
-    monkeypatch.setattr(
-        demo, "_call", lambda arguments, folder, *_: calls.append((folder.name, arguments[1]))
-    )
+        demo.write(run, folder, 40)
+        text = (folder / "input.xml").read_text()
+        restart = text.replace("<total_steps>", f"<step> {step} </step> <total_steps>")
+        (folder / "RESTART").write_text(restart)
     over: list[DemoRun] = []
-    seconds = demo.run_all([new, begun, done], tmp_path, lambda run, fraction: None, over.append)
-    assert sorted(calls) == sorted([(new.name, "input.xml"), (begun.name, "RESTART")])
-    assert {*over} == {*seconds} == {new, begun, done}
+    seconds = demo.run_all([begun, done], tmp_path, lambda run, fraction: None, over.append)
+    assert {*over} == {*seconds} == {begun, done}
+    assert "(step 36) to step 40" in (tmp_path / begun.name / "run.log").read_text()
+    assert "finished: all 40 steps are done" in (tmp_path / done.name / "run.log").read_text()
+    assert not (tmp_path / done.name / "simulation.out").exists()
