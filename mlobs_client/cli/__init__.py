@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 # command -> its line in `mlobs --help`; the module has the same name, with _ for -
 COMMANDS: Final[dict[str, str]] = {
-    "demo": "Simulate quantum water in an electric field, in about 8 minutes.",
+    "demo": "Simulate quantum water in an electric field, in at most 8 minutes.",
     "init": "Write an input.xml and a client.toml to start from.",
     "check": "Find mistakes in an input.xml and client.toml before they cost an allocation.",
     "compile": "Compile the networks of a client file ahead of a run.",

@@ -45,6 +45,7 @@ SHORT: Final = {
     "D from": "$D$",
     "infrared absorption": r"$n(\omega)\,\alpha(\omega)$",
     "O-H length": r"$\langle r_\mathrm{OH} \rangle$",
+    "potential energy from its start": r"$\Delta E_\mathrm{potential}$",
     "P1": r"$\langle \cos\theta \rangle$",
     "vibrational density of states": "VDOS",
 }

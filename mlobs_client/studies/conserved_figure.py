@@ -45,7 +45,7 @@ def conserved(
         energies = 1000.0 * (np.asarray(values) - values[0]) / EV / n_atoms
         found = drift(picoseconds, 1000.0 * energies, ("ps", "µeV/atom"))
         drifts[f"drift, {label}"] = found
-        said = f"{label}: {with_error(found)} {found.unit}"
+        said = label if found.no_error else f"{label}: drift {with_error(found)} {found.unit}"
         curves.append(
             Curve.of_one_series(
                 "conserved quantity from its start", "meV/atom", "time", "ps", picoseconds,

@@ -13,79 +13,49 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from mlobs_client.errors import LaunchError
 from mlobs_client.ipi import input as ipi_input
+from mlobs_client.studies.demo_plan import OUTPUT_STRIDE, RUNS, Cost, DemoRun, Kind
 
 TEMPLATES: Final = Path(str(files("mlobs_client") / "templates"))
-OUTPUT_STRIDE: Final = 4  # steps of 0.5 fs: lines up to 8000 cm^-1 stay below the Nyquist limit
-BLOCKS: Final = 4
-RESOLUTION: Final = 250.0  # cm^-1, which four blocks of 0.23 ps allow
 POLL_INTERVAL: Final = 0.5  # seconds between two looks at a run
-
-
-@dataclass(frozen=True)
-class DemoRun:
-    """One run of the demo.
-
-    Attributes:
-        name: name of the folder of the run.
-        template: name of the folder of inputs from which the run is made.
-        n_steps: number of steps, of 0.5 fs.
-        n_beads: number of beads; 1 for classical nuclei.
-        field: electric field along z, V/angstrom.
-        dtype: precision of the networks; double where the energy must be conserved.
-    """
-
-    name: str
-    template: str
-    n_steps: int
-    n_beads: int = 1
-    field: float = 0.0
-    dtype: str = "float64"
-
-
-BEADS: Final = 4
-FIELDS: Final = (0.05, 0.1, 0.15)
-QUANTUM: Final = DemoRun("trpmd", "water-trpmd", 2040, BEADS, dtype="float32")
-CLASSICAL: Final = DemoRun("nve", "water-nve", 2040)
-CLASSICAL_IN_FIELD: Final = DemoRun("nve-field", "water-nve-field", 600, field=0.1)
-QUANTUM_FIELDS: Final = tuple(
-    DemoRun(f"trpmd-field-{field}", "water-trpmd-field", 160, BEADS, field, "float32")
-    for field in FIELDS
+MEASURED: Final = 12
+"""Number of steps of the runs that are timed."""
+WARM_UP: Final = 4
+"""Number of steps at their start that are not timed; the others are whole strides."""
+CHECKPOINT_STRIDE: Final = 200  # steps: little is lost if the demo is killed
+OBSERVED: Final = '"dipole", "committee_dipoles", "energy_spread"'
+MEMBERS: Final = (
+    f"<trajectory filename='committee_dipole' stride='{OUTPUT_STRIDE}' "
+    "extra_type='committee_dipole'> extras </trajectory>\n    "
 )
-CLASSICAL_FIELDS: Final = tuple(
-    DemoRun(f"classical-field-{field}", "water-trpmd-field", 320, 1, field, "float32")
-    for field in (0.0, *FIELDS)
-)
-# the longest first, so that both cores are busy to the end
-RUNS: Final = (QUANTUM, CLASSICAL, *QUANTUM_FIELDS, CLASSICAL_IN_FIELD, *CLASSICAL_FIELDS)
-OBSERVED: Final = (QUANTUM, CLASSICAL)
-"""Runs whose dipoles are evaluated afterwards, at every fourth step, which costs less."""
+
+ReportProgress = Callable[[DemoRun, float], None]
+"""A function that is called with a run and the fraction of its steps that are done."""
 
 
-def write(run: DemoRun, folder: Path, scale: float = 1.0) -> None:
+def write(run: DemoRun, folder: Path, n_steps: int) -> None:
     """Write the inputs of one run.
 
     Args:
         run: the run.
         folder: folder to create.
-        scale: factor that multiplies the number of steps, for a quick look.
+        n_steps: number of steps.
     """
     shutil.copytree(TEMPLATES / run.template, folder)
     address = f"mlobs-demo-{os.getpid()}-{run.name}"
-    n_steps = max(10 * OUTPUT_STRIDE, round(run.n_steps * scale))
     changes = [
         (r"<total_steps>\s*(\d+)", n_steps),
         (r"nbeads='(\d+)'", run.n_beads),
+        (r"filename='checkpoint' stride='(\d+)'", CHECKPOINT_STRIDE),
         (r"<address>\s*(\S+)", address),
-        (r"filename='pos' stride='(\d+)'", OUTPUT_STRIDE),
     ]
     if run.template.startswith("water-trpmd"):
         changes.append((r"<batch_size>\s*(\d+)", run.n_beads))
@@ -94,9 +64,10 @@ def write(run: DemoRun, folder: Path, scale: float = 1.0) -> None:
     if run.template.endswith("-field"):
         changes.append((r"vector = \[([^\]]*)\]", f"0.0, 0.0, {run.field}"))
     _adapt(folder / "client.toml", run.dtype)
-    if run in OBSERVED:
-        changes.append((r"extras = \[([^\]]*)\]", '"energy_spread"'))
-        _change(folder / "input.xml", [(r"(<trajectory filename='dipole'.*?</trajectory>)", "")])
+    if not run.field:  # with a field, the dipole is part of the forces and evaluated at each step
+        changes.append((r"()extras = ", f"stride = {OUTPUT_STRIDE}\n"))
+        changes.append((r"extras = \[([^\]]*)\]", OBSERVED))
+        _change(folder / "input.xml", [(r"()<checkpoint ", MEMBERS)])
     _change(folder / "client.toml", changes)
 
 
@@ -111,62 +82,88 @@ def _change(path: Path, changes: Sequence[tuple[str, object]]) -> None:
     path.write_text(text)
 
 
-ReportProgress = Callable[[DemoRun, float], None]
-"""A function that is called with a run and the fraction of its steps that are done."""
+def measure(runs: Sequence[DemoRun], report: ReportProgress, at_once: int = 2) -> dict[Kind, Cost]:
+    """Measure how long these runs take, from a few steps of each in a temporary folder.
+
+    Args:
+        runs: the runs, one of each kind.
+        report: called with the progress of each of them.
+        at_once: number of runs that are executed at the same time, as in the demo.
+
+    Returns:
+        The costs of runs of each kind.
+
+    Raises:
+        LaunchError: a run failed.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for run in runs:
+            write(run, folder / run.name, MEASURED)
+            _change(folder / run.name / "input.xml", [(r"verbosity='(low)'", "high")])
+        seconds = run_all(runs, folder, report, at_once=at_once)
+        return {run.kind: _cost(folder / run.name / "i-pi.log", seconds[run]) for run in runs}
+
+
+def _cost(log: Path, seconds: float) -> Cost:
+    """Read the times of steps from the log of i-PI; everything else is the start."""
+    times = [float(time) for time in re.findall(r"t/step:\s*(\S+)", log.read_text())][WARM_UP:]
+    step = sum(times) / len(times)
+    return Cost(seconds - MEASURED * step, step)
+
+
+def read_lengths(folder: Path) -> dict[DemoRun, int]:
+    """Return the number of steps of each run whose inputs are there, which the user may change."""
+    inputs = {run: folder / run.name / "input.xml" for run in RUNS}
+    return {run: ipi_input.read(path).total_steps for run, path in inputs.items() if path.exists()}
 
 
 def run_all(
-    runs: Sequence[DemoRun],
+    runs: Iterable[DemoRun],
     folder: Path,
     report: ReportProgress,
-    scale: float = 1.0,
+    finished: Callable[[DemoRun], None] = lambda run: None,
     at_once: int = 2,
-) -> None:
-    """Execute all runs, and evaluate the dipoles of those in :data:`OBSERVED` afterwards.
-
-    Runs whose folders exist keep their inputs, which the user may have changed, and continue from
-    where they ended.
+) -> dict[DemoRun, float]:
+    """Execute all runs, from their inputs, or from where they ended.
 
     Args:
-        runs: the runs.
+        runs: the runs, in the order in which they are started.
         folder: folder in which each run has a folder of its own.
         report: called with the progress of each run.
-        scale: factor that multiplies the number of steps, for a quick look.
+        finished: called with each run that is over, while others continue.
         at_once: number of runs that are executed at the same time.
+
+    Returns:
+        The time that each run has taken, s.
 
     Raises:
         LaunchError: a run failed; the message names its log.
     """
-    for run in runs:
-        if not (folder / run.name).exists():
-            write(run, folder / run.name, scale)
     failed = threading.Event()
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(_run_one, run, folder / run.name, report, failed) for run in runs]
+        futures = {
+            pool.submit(_run_one, run, folder / run.name, report, failed): run for run in runs
+        }
         try:
-            for future in futures:
+            for future in as_completed(futures):
                 future.result()
+                finished(futures[future])
         except BaseException:
             failed.set()
             raise
+    return {run: future.result() for future, run in futures.items()}
 
 
-def _run_one(run: DemoRun, folder: Path, report: ReportProgress, failed: threading.Event) -> None:
-    total = int(_find(folder / "input.xml", r"<total_steps>\s*(\d+)"))
-
-    def report_step() -> None:
-        report(run, _last_step(folder / "simulation.out") / total)
-
-    restart = folder / "RESTART"
-    if not restart.exists():
-        _call(["run", "input.xml", "client.toml", "--no-check"], folder, failed, report_step)
-    elif ipi_input.read(restart).step < total:
-        _call(["run", "RESTART", "client.toml", "--no-check"], folder, failed, report_step)
-    if run in OBSERVED:
-        wanted = ["-w", "dipole", "-w", "committee_dipoles", "-o", "dipoles.h5"]
-        arguments = ["observe", "client.toml", "simulation.pos", *wanted]
-        _call(arguments, folder, failed, report_step)
+def _run_one(run: DemoRun, folder: Path, report: ReportProgress, failed: threading.Event) -> float:
+    begun = time.monotonic()
+    total = ipi_input.read(folder / "input.xml").total_steps
+    _call(
+        ["run", "input.xml", "client.toml", "--resume", "--no-check"], folder, failed,
+        lambda: report(run, _last_step(folder / "simulation.out") / total),
+    )  # fmt: skip
     report(run, 1.0)
+    return time.monotonic() - begun
 
 
 def _call(
@@ -191,16 +188,11 @@ def _call(
 
 
 def _adapt(path: Path, dtype: str) -> None:
-    """Set the precision of each committee; do not compile, as a run this short gains nothing."""
+    """Set precision and members of each committee; do not compile, which gains nothing so soon."""
     kind = 'kind = "mace"'
     text = path.read_text().replace(kind, f'{kind}\ndtype = "{dtype}"')
+    text = text.replace('-*"]', '-[01]"]  # two of four, for speed')
     path.write_text(f"compile = false  # remove this in longer runs\n{text}")
-
-
-def _find(path: Path, pattern: str) -> str:
-    match = re.search(pattern, path.read_text())
-    assert match is not None  # _change has found it before
-    return match[1]
 
 
 def _last_step(properties: Path) -> int:

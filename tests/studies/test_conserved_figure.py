@@ -20,7 +20,7 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
     assert drift.value == pytest.approx(3.0, abs=4 * drift.error)
     assert drift.unit == "µeV/atom/ps"
     assert [text.get_text() for text in plot.draw(one).legends[0].get_texts()] == [
-        f"run: {drift.text} µeV/atom/ps",
+        f"run: drift {drift.text} µeV/atom/ps",
         "classical nuclei",
         "drifts: ±1 standard error,\nspectral density of the\nresiduals at zero\nfrequency",
     ]
@@ -28,6 +28,14 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
     assert (curve.quantity, curve.unit) == ("conserved quantity from its start", "meV/atom")
     assert curve.x[-1] == pytest.approx(10.0)
     assert curve.mean[0] == 0.0
+
+
+def test_a_drift_without_an_error_is_not_in_the_legend() -> None:
+    times = np.linspace(0.0, 30 * FEMTOSECOND, 15)
+    values = np.random.default_rng(0).normal(0.0, 1e-7, 15)
+    one = conserved({"run": (times, values)}, 10, "classical nuclei")
+    assert one.numbers["drift, run"].no_error
+    assert one.curves[0].label == "run"
 
 
 def test_nothing_is_refused() -> None:

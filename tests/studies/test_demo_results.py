@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,15 @@ import pytest
 from mlobs_client.client.config import load_config
 from mlobs_client.results import Result
 from mlobs_client.studies import demo
+from mlobs_client.studies.demo_plan import (
+    BEADS,
+    CLASSICAL,
+    FIRST,
+    QUANTUM,
+    RUNS,
+    DemoRun,
+    scaled,
+)
 
 SCALE = 0.045
 EXPECTED = Path(__file__).parents[2] / "examples" / "water_in_field" / "expected.json"
@@ -33,11 +43,11 @@ unit = "V/angstrom"
 extras = ["dipole"]
 """
 """For a run of a kind that another run shows with networks, which take ten seconds to load."""
-WITH_NETWORKS = (demo.QUANTUM, demo.CLASSICAL, demo.CLASSICAL_IN_FIELD)
+WITH_NETWORKS = (QUANTUM, CLASSICAL, FIRST)
 """TRPMD in a field with networks: tests/test_inputs.py."""
 
 
-def give_toy(run: demo.DemoRun, folder: Path) -> None:
+def give_toy(run: DemoRun, folder: Path) -> None:
     """Let a run run with an analytic model of water, which has no committee."""
     address = load_config(folder / "client.toml").socket.address
     (folder / "client.toml").write_text(TOY.format(address=address, field=run.field))
@@ -50,8 +60,8 @@ def give_toy(run: demo.DemoRun, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    for run in demo.RUNS:
-        demo.write(run, folder / "out" / run.name, SCALE)
+    for run, n_steps in scaled(SCALE).items():
+        demo.write(run, folder / "out" / run.name, n_steps)
         client = folder / "out" / run.name / "client.toml"
         if run in WITH_NETWORKS:
             client.write_text(client.read_text().replace("-*", "-[01]"))  # two members, for speed
@@ -60,7 +70,27 @@ def quick_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "mlobs_client", "demo", "--scale", str(SCALE), "-o", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "out" / "said.txt").write_text(done.stdout)
     return folder / "out"
+
+
+def test_the_time_of_a_step_is_measured_with_i_pi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = demo.write
+
+    def write_toy(run: DemoRun, folder: Path, n_steps: int) -> None:
+        write(run, folder, n_steps)
+        give_toy(run, folder)
+
+    monkeypatch.setattr(demo, "write", write_toy)
+    begun = time.monotonic()
+    costs = demo.measure([FIRST], lambda run, fraction: None)
+    elapsed = time.monotonic() - begun
+    assert list(costs) == [FIRST.kind]
+    cost = costs[FIRST.kind]
+    assert 0.0 < cost.step < cost.start
+    assert cost.start + demo.MEASURED * cost.step <= elapsed
 
 
 @pytest.mark.timeout(900)
@@ -90,8 +120,13 @@ def test_one_pair_of_runs_gives_no_error_of_the_polarization_and_says_what_it_ne
         assert row["no_error"] == "1 pair of runs, needs 3"
     found = Result.read(quick_look / "polarization.json")
     assert {points.quantity for points in found.points} == {"change of polarization"}
-    for label in ("classical", f"TRPMD, {demo.BEADS} beads"):
+    for label in ("classical", f"TRPMD, {BEADS} beads"):
         assert found.numbers[f"susceptibility, {label}"].no_error == "1 pair of runs, needs 3"
+
+
+def test_the_first_figure_is_shown_before_all_runs_are_over(quick_look: Path) -> None:
+    said = (quick_look / "said.txt").read_text()
+    assert said.index("first figure, after") < said.index("figure: out/")
 
 
 @pytest.mark.parametrize("figure", ["conserved", "spectra", "polarization"])
@@ -106,16 +141,33 @@ def test_a_figure_names_the_command_and_the_files_that_it_is_from(
 ) -> None:
     origin = Result.read(quick_look / f"{figure}.h5").provenance
     assert origin.command == ("mlobs", "demo", "--scale", str(SCALE), "-o", "out")
-    assert "out/nve-field/simulation.out" in origin.inputs or figure != "conserved"
+    assert f"out/{FIRST.name}/simulation.out" in origin.inputs or figure != "conserved"
 
 
 def test_the_conserved_energy_swings_by_less_than_one_mev_per_atom(quick_look: Path) -> None:
-    for curve in Result.read(quick_look / "conserved.json").curves:
+    curves = Result.read(quick_look / "conserved.json").curves
+    conserved = [one for one in curves if one.quantity == "conserved quantity from its start"]
+    potential = [one for one in curves if one.quantity == "potential energy from its start"]
+    assert len(conserved) == len(potential) == 2
+    for curve in curves:
         assert curve.unit == "meV/atom"
+        assert curve.mean[0] == 0.0
+    for curve in conserved:
         # about 0.1 at 0.5 fs; a force that is not the gradient of the energy gives more than 1
         assert np.abs(curve.mean).max() < 1.0
+    for curve in potential:  # the same energy goes into the motion of the nuclei
+        assert np.abs(curve.mean).max() > 3.0
+
+
+def test_the_absorption_has_the_spread_of_the_committee(quick_look: Path) -> None:
+    curves = Result.read(quick_look / "spectra.json").curves
+    absorption = [one for one in curves if one.quantity.startswith("infrared absorption")]
+    assert len(absorption) == 2
+    for curve in absorption:
+        assert curve.members is not None
+        assert curve.members.shape == (2, len(curve.x))
 
 
 def test_the_inputs_are_left_for_the_user(quick_look: Path) -> None:
-    assert len(list(quick_look.glob("*/input.xml"))) == 10
-    assert len(list(quick_look.glob("*/client.toml"))) == 10
+    assert len(list(quick_look.glob("*/input.xml"))) == len(RUNS)
+    assert len(list(quick_look.glob("*/client.toml"))) == len(RUNS)
