@@ -22,7 +22,8 @@ from signal import Signals
 from typing import Any, Final
 
 from mlobs_client.campaign.campaign import Campaign
-from mlobs_client.campaign.file import CampaignTable, Local, Parsl, Slurm
+from mlobs_client.campaign.file import Local, Parsl, Slurm
+from mlobs_client.campaign.rendered import Rendered
 from mlobs_client.campaign.run import NAME, PATIENCE, run_to_completion
 from mlobs_client.campaign.state import CampaignRun
 from mlobs_client.errors import ConfigError, LaunchError
@@ -222,7 +223,7 @@ def _configure(campaign: Campaign, site: Path | None = None) -> Any:
         return _load_config(campaign.path, execution.config)
     if isinstance(execution, Slurm):
         return Config(
-            executors=[_slurm_executor(execution, campaign.table, _read_site(site))],
+            executors=[_slurm_executor(execution, _count_cores(campaign), _read_site(site))],
             strategy="htex_auto_scale",
         )
     threads = ThreadPoolExecutor(label="runs", max_threads=execution.at_once)
@@ -239,13 +240,23 @@ def _read_site(path: Path | None) -> Site:
     return site
 
 
-def _slurm_executor(execution: Slurm, table: CampaignTable, site: Site) -> Any:
+def _count_cores(campaign: Campaign) -> int:
+    """Return the number of threads of all programs of that run that has most."""
+    table = campaign.table
+    threads = []
+    for run in campaign.runs.values():
+        rendered = Rendered.of(campaign.template, campaign.values(run))
+        clients = [rendered.read_client(file) for file in table.client_files]
+        threads.append(sum(client.config.threads for client in clients))
+    return table.clients * max(threads) + len(table.drivers) + 1  # one is i-PI
+
+
+def _slurm_executor(execution: Slurm, n_cores: int, site: Site) -> Any:
     from parsl import HighThroughputExecutor
     from parsl.providers import SlurmProvider
 
     programs = Path(sys.executable).parent  # those of parsl, too
-    n_processes = table.clients * len(table.client_files) + len(table.drivers) + 1  # one is i-PI
-    cores = execution.cores or n_processes
+    cores = execution.cores or n_cores
     options = SLURM.requests(SLURM.of_site, site.values, (*site.options, *execution.options))
     init = [f"export PATH={shlex.quote(str(programs))}:$PATH", site.setup, execution.worker_init]
     return HighThroughputExecutor(

@@ -52,7 +52,8 @@ errors."""
 @click.option(
     "--key", "keys", multiple=True, metavar="QUANTITY=NAME",
     help=f"Name of the labels in the comment lines or columns; QUANTITY is one of "
-    f"{', '.join(KEYS)}.  [default: the labels that the first structure has]",
+    f"{', '.join(KEYS)}. Labels with the names {', '.join(KEYS.values())} are found without this "
+    "option, and are used, too.",
 )  # fmt: skip
 @click.option(
     "--unit", "given_units", multiple=True, metavar="QUANTITY=UNIT",

@@ -38,7 +38,8 @@ def files_of_a_run(function: Callable[..., None]) -> Callable[..., None]:
         click.option("-n", "n_clients", type=click.IntRange(0), default=(1,), show_default=True,
                      multiple=True,
                      help="Number of clients for each client file; give it once for all files, or "
-                     "once for each. Give 0 for an input with <ffdirect>."),
+                     "once for each. Give 0 for a file that i-PI reads itself, with "
+                     "<ffdirect>."),
     )  # fmt: skip
     @functools.wraps(function)
     def with_counts(clients: tuple[Path, ...], n_clients: tuple[int, ...], **others: Any) -> None:

@@ -95,8 +95,10 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="Time step of the integrator, fs. With multiple time steps, give the innermost one, "
-        "but the outermost one if the files give no times.  [default: the outermost of the run]",
+        help="Time step of the integrator, fs, from which the shifts of peaks are computed. With "
+        "multiple time steps, give the innermost one. If no properties have the columns step and "
+        "time, give the outermost one: it is then that of the time axis, too.  [default: the "
+        "outermost one of the run]",
     )  # fmt: skip
     @click.option(
         "--correct-timestep", "corrects", is_flag=True,

@@ -1,7 +1,7 @@
 """Read the ``<properties>`` files of i-PI.
 
-i-PI's own ``read_output`` keeps the units of the file, reads line by line in Python, fails on a
-line with missing columns, and returns the repeated steps of a continued run twice.
+i-PI's own ``read_output`` keeps the units of the file, does not allow for the truncated lines of a
+run that was killed, and returns the repeated steps of a continued run twice.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def made() -> Iterator[tuple[Path, int]]:
     """Make a folder that only its owner can enter, and remove it after the run.
 
     Yields:
-        The folder, and the file descriptor of its lock, which child processes inherit that may
+        The folder, and the file descriptor of its lock, to be inherited by child processes that may
         outlive this process.
 
     Raises:

@@ -24,7 +24,7 @@ FIRST_DRAWING: Final = 0.5
 
 
 class Kind(NamedTuple):
-    """What determines the time of a step."""
+    """Properties of a run that determine the time of a step."""
 
     n_beads: int
     dtype: str
@@ -128,7 +128,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the demo keeps its promise on this machine.
+    """Lengths of all runs with which the demo keeps its promise on this machine.
 
     Attributes:
         n_steps: number of steps of each run, in the order in which they are started.

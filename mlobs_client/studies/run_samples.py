@@ -209,7 +209,7 @@ def common(values: Sequence[float], what: str, names: Sequence[str]) -> float:
 
 
 def kept(run: Run, steps: Integers, skip: Skip) -> slice:
-    """Return the samples of a run without its skipped start.
+    """Return the slice that selects the samples of a run after its skipped start.
 
     Args:
         run: the run.

@@ -197,10 +197,11 @@ def test_a_config_that_is_none_is_an_error(path: Path, name: str, said: str) -> 
     assert said in str(caught.value)
 
 
-def test_a_job_has_a_core_for_each_client_each_driver_and_ipi(path: Path) -> None:
+def test_a_job_has_a_core_for_each_thread_of_each_client_each_driver_and_ipi(path: Path) -> None:
     head = 'clients = 2\nclient_files = ["client.toml", "other.toml"]\ndrivers = ["sleep 1"]\n'
-    text = re.sub(r"(?m)^clients = .*\n", "", path.read_text())
-    path.write_text(head + text)
+    path.write_text(head + re.sub(r"(?m)^clients = .*\n", "", path.read_text()))
+    client = (path.parent / "template" / "client.toml").read_text()
+    (path.parent / "template" / "other.toml").write_text("threads = 3\n" + client)
     campaign = with_execution(path, SLURM.replace("cores = 4\n", ""))
     (executor,) = _configure(campaign).executors
-    assert executor.provider.cores_per_node == 2 * 2 + 1 + 1
+    assert executor.provider.cores_per_node == 2 * (1 + 3) + 1 + 1

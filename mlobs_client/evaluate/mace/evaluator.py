@@ -94,8 +94,9 @@ def dipole(
 ) -> Committee:
     """Make a committee of dipole models.
 
-    These are AtomicDipolesMACE, EnergyDipolesMACE and AtomicDielectricMACE. The last has learned
-    charges, which add up to zero, and can therefore be used for non-periodic structures only; see
+    Each network is an AtomicDipolesMACE, an EnergyDipolesMACE or an AtomicDielectricMACE. The last
+    adds learned charges times positions. Its dipole changes by fractions of a quantum when an atom
+    moves by a lattice vector, so it can be used for non-periodic structures only; see
     :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
