@@ -49,7 +49,7 @@ def read_toml(path: Path, missing: str) -> dict[str, Any]:
         missing: text that follows the name of the file in the error if the file does not exist.
 
     Raises:
-        ConfigError: the file is missing or is not TOML.
+        ConfigError: the file is missing, cannot be read, or is not TOML.
     """
     try:
         return parse_toml(path.read_bytes(), path)

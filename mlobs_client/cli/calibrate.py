@@ -52,8 +52,8 @@ errors."""
 @click.option(
     "--key", "keys", multiple=True, metavar="QUANTITY=NAME",
     help=f"Name of the labels in the comment lines or columns; QUANTITY is one of "
-    f"{', '.join(KEYS)}. Labels with the names {', '.join(KEYS.values())} are found without this "
-    "option, and are used, too.",
+    f"{', '.join(KEYS)}. For quantities without this option, labels named "
+    f"{', '.join(KEYS.values())} are used if the file has them.",
 )  # fmt: skip
 @click.option(
     "--unit", "given_units", multiple=True, metavar="QUANTITY=UNIT",

@@ -99,8 +99,8 @@ def command(
     CAMPAIGN.toml is a campaign file (see 'mlobs campaign') with $field and $beads in its template.
     After any interruption, the same command completes what is missing and repeats nothing.
 
-    The field is read from [field] of each run's client.toml, the beads and the temperature from its
-    input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in 'mlobs init
+    The field is read from [field] of each run's client.toml, the number of beads and the
+    temperature from its input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in 'mlobs init
     field-scan'. Runs that differ only in their seeds are averaged. All fields must be parallel or
     antiparallel. The temperature, the atoms and, without a barostat, the cell must be the same for
     all runs with the same number of beads. A field whose runs are too short is left out, with a

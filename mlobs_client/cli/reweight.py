@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 @options.temperature
 @click.option(
     "--observable", default=POLARIZATION, show_default=True,
-    help=f"Observable to average: {POLARIZATION} (along --direction, uC/cm^2), or a column of "
-    f"PREFIX.out in atomic units: {POTENTIAL} (without the energy of the field), "
-    f"{', '.join(OF_POSITIONS)}.",
+    help=f"Observable to average: {POLARIZATION} (along --direction, in uC/cm^2), or one of these "
+    f"columns of PREFIX.out, converted to atomic units: {POTENTIAL} (from which the energy of the "
+    f"field is subtracted), {', '.join(OF_POSITIONS)}.",
 )  # fmt: skip
 @click.option(
     "--second-order", is_flag=True,

@@ -95,9 +95,9 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="Time step of the integrator, fs, from which the shifts of peaks are computed. With "
-        "multiple time steps, give the innermost one. If no properties have the columns step and "
-        "time, give the outermost one: it is then that of the time axis, too.  [default: the "
+        help="Time step of the integrator, fs, which shifts the peaks. With multiple time steps, "
+        "give the innermost one. If i-PI's output does not contain the properties step and time, give "
+        "the outermost one instead; it then also sets the time between samples.  [default: the "
         "outermost one of the run]",
     )  # fmt: skip
     @click.option(

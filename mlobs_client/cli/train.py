@@ -65,7 +65,7 @@ def _options(steps: int, rate: float) -> Decorator:
                      type=FiniteRange(0.0, min_open=True),
                      help="Cutoff radius of the networks, angstrom."),
         click.option("--rate", type=FiniteRange(0.0, min_open=True),
-                     help=f"Highest learning rate.  [default: {rate}]"),
+                     help=f"Maximum learning rate.  [default: {rate}]"),
         click.option("--batch", type=click.IntRange(1),
                      help="Number of structures per step.  [default: as many as make about 200 "
                      "atoms]"),

@@ -27,7 +27,7 @@ only for one structure in a million."""
 
 
 class SpreadWatch:
-    """Compares spreads with those of the calibrations, and warns once for each quantity.
+    """Warns, once for each quantity, of spreads far larger than those of the calibrations.
 
     Attributes:
         watched: alpha and card of the quantities for which there has been no warning yet.

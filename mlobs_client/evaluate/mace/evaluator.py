@@ -95,8 +95,9 @@ def dipole(
     """Make a committee of dipole models.
 
     Each network is an AtomicDipolesMACE, an EnergyDipolesMACE or an AtomicDielectricMACE. The last
-    adds learned charges times positions. Its dipole changes by fractions of a quantum when an atom
-    moves by a lattice vector, so it can be used for non-periodic structures only; see
+    adds learned charges times positions. When an atom moves by a lattice vector, its dipole does
+    not change by an integer times e times that vector, so it can be used for non-periodic
+    structures only; see
     :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
