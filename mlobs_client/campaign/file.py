@@ -49,12 +49,12 @@ class Slurm(Table):
     """[execution] with kind = "slurm": Slurm jobs of one node, each with one run at a time.
 
     ``walltime`` and ``cores`` are the time limit and the number of cores of a job. By default,
-    ``walltime`` is that of the site file, or "24:00:00", and there is a core for each thread of
-    each client, each driver and i-PI. ``options`` are further options for sbatch, such as
-    "--partition=long"; they replace those of the same name in the site file. ``worker_init`` holds
-    shell commands that a job executes after those of the site file. ``address`` is the address, in
-    the network of the nodes, of the machine on which the campaign is started: parsl listens there
-    and nowhere else.
+    ``walltime`` is that of the site file, or "24:00:00", and there is one core for each thread of
+    each client, one for each driver, and one for i-PI. ``options`` are further options for sbatch,
+    such as "--partition=long"; they replace those of the same name in the site file.
+    ``worker_init`` holds shell commands that a job executes after those of the site file.
+    ``address`` is the address, in the network of the nodes, of the machine on which the campaign is
+    started: parsl listens there and nowhere else.
     """
 
     kind: Literal["slurm"]

@@ -102,8 +102,8 @@ def read_field_samples(
         run: the run; at second order, it has the extras ``polarizability``.
         steps: steps of the dipoles, shape ``(t,)``.
         dipoles: dipoles at these steps, shape ``(t, 3)``, e bohr.
-        observable: "polarization", "potential" (without the energy of the field), or a property
-            that depends only on positions.
+        observable: "polarization", "potential" (without the energy -mu.E in the field), or a
+            property that depends only on positions.
         field: field of the run, shape ``(3,)``, Eh/(e bohr).
         second_order: True if the field polarizes the electrons.
 

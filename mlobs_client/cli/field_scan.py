@@ -100,18 +100,19 @@ def command(
     After any interruption, the same command completes what is missing and repeats nothing.
 
     The field is read from [field] of each run's client.toml, the number of beads and the
-    temperature from its input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as in 'mlobs init
-    field-scan'. Runs that differ only in their seeds are averaged. All fields must be parallel or
-    antiparallel. The temperature, the atoms and, without a barostat, the cell must be the same for
-    all runs with the same number of beads. A field whose runs are too short is left out, with a
-    warning.
+    temperature from its input.xml, and the samples from i-PI's outputs out, pos, vel and dipole, as
+    in 'mlobs init field-scan'. Runs that differ only in their seeds are averaged. All fields must
+    be parallel or antiparallel. The temperature, the atoms and, without a barostat, the cell must
+    be the same for all runs with the same number of beads. A field whose runs are too short is left
+    out, with a warning.
 
     The command writes OUTPUT (polarization with the linear response from fluctuations at zero
     field, O-H length, orientation, and diffusion as functions of the field) and
     OUTPUT-distributions (O-H lengths, O-O distances, orientations), each as .png, .pdf, .csv,
-    .json, .h5. D is the diffusion coefficient with the centre of mass at rest. Means of fewer than
-    20 independent samples are given without an error, and so is D where the mean squared
-    displacement does not grow linearly in time.
+    .json, .h5. D is the diffusion coefficient relative to the centre of mass. Errors are those
+    within runs of at least 20 independent samples, or from the scatter of three or more shorter
+    runs; other means are given without an error, and so is D where the mean squared displacement
+    does not grow linearly in time.
     """
     campaign = load(file)
     if is_run:

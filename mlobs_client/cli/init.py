@@ -100,8 +100,8 @@ class _Numbers(SpeciesNumbers):
 @click.option(
     "--oxidation-numbers",
     type=_Numbers(),
-    help="Oxidation numbers by species, with which the dipole models of a periodic structure were "
-    "trained; 'none' if there were none.",
+    help="Oxidation numbers by species with which the dipole models of a periodic structure were "
+    "trained; 'none' if they were trained without.",
 )
 @click.option(
     "--field",

@@ -47,7 +47,7 @@ AT_ONCE = 16
 )  # fmt: skip
 @click.option(
     "--tolerance", default=TOLERANCE, show_default=True, type=FiniteRange(0.0, 0.5),
-    help="Largest allowed difference between a computed number and the nearest integer.",
+    help="Largest allowed difference between a computed oxidation number and an integer.",
 )  # fmt: skip
 @click.option(
     "--closed", default=CLOSED / ANGSTROM, show_default=True, type=FiniteRange(0.0),

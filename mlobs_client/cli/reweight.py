@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 @click.option(
     "--observable", default=POLARIZATION, show_default=True,
     help=f"Observable to average: {POLARIZATION} (along --direction, in uC/cm^2), or one of these "
-    f"columns of PREFIX.out, converted to atomic units: {POTENTIAL} (from which the energy of the "
-    f"field is subtracted), {', '.join(OF_POSITIONS)}.",
+    f"columns of PREFIX.out, converted to atomic units: {POTENTIAL} (without the energy "
+    f"-mu.E in the field), {', '.join(OF_POSITIONS)}.",
 )  # fmt: skip
 @click.option(
     "--second-order", is_flag=True,
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--least", default=LEAST, show_default=True, type=FiniteRange(0.0, min_open=True),
-    help="Number of effective samples below which an average is refused.",
+    help="Effective number of samples below which an average is refused.",
 )  # fmt: skip
 @options.branches
 @skip_option

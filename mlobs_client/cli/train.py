@@ -54,8 +54,8 @@ def _options(steps: int, rate: float) -> Decorator:
         click.option("-m", "--members", default=4, show_default=True, type=click.IntRange(1),
                      help="Number of networks, each with its own seed and split."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
-                     help="Seed of the test set and of the first member; member i uses this seed "
-                     "plus i."),
+                     help="Seed of the test set and of the first member; member i, counted from "
+                     "0, uses this seed plus i."),
         click.option("--steps", type=click.IntRange(4),
                      help=f"Number of optimizer steps.  [default: {steps}]"),
         click.option("--size", default="small", show_default=True,

@@ -111,7 +111,7 @@ class Restricted:
 
     Attributes:
         evaluator: the full evaluator.
-        provides: names of the observables that are used.
+        provides: names of the observables that it still provides.
     """
 
     evaluator: Evaluator

@@ -95,17 +95,16 @@ def dipole(
     """Make a committee of dipole models.
 
     Each network is an AtomicDipolesMACE, an EnergyDipolesMACE or an AtomicDielectricMACE. The last
-    adds learned charges times positions. When an atom moves by a lattice vector, its dipole does
-    not change by an integer times e times that vector, so it can be used for non-periodic
-    structures only; see
-    :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
+    adds learned charges times positions, so that its dipole changes by a non-integer multiple of e
+    times a lattice vector when an atom moves by that vector; it is refused for periodic structures,
+    see :func:`mlobs_client.evaluate.oxidation.check_single_valued`.
 
     Args:
         networks: networks by the names of their files; they are converted in place.
         alpha: scale of spreads, see :class:`mlobs_client.evaluate.members.CalibratedMembers`.
         unit: unit of the networks, one of :data:`mlobs_client.units.DIPOLE_UNITS`.
         oxidation_numbers: define the multi-valued part of the dipole, e sum_I N_I R_I, which is
-            added to that of every member; None for no such part.
+            added to the prediction of every member; None for no such part.
         setting: precision, device and compilation.
 
     Raises:
