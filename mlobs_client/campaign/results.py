@@ -72,7 +72,7 @@ def collect(campaign: Campaign, skip: Skip) -> ResultTable:
 
 
 def write_table(table: ResultTable, stem: Path) -> tuple[Path, Path]:
-    """Write the table as CSV, and as HDF5 with the columns in their groups, each with its unit.
+    """Write the table as CSV, and as HDF5: a dataset for each column, with its unit, in its group.
 
     Args:
         table: the table.

@@ -109,10 +109,10 @@ def command(
     The command writes OUTPUT (polarization with the linear response from fluctuations at zero
     field, O-H length, orientation, and diffusion as functions of the field) and
     OUTPUT-distributions (O-H lengths, O-O distances, orientations), each as .png, .pdf, .csv,
-    .json, .h5. D is the diffusion coefficient relative to the centre of mass. Errors are those
-    within runs of at least 20 independent samples, or from the scatter of three or more shorter
-    runs; other means are given without an error, and so is D where the mean squared displacement
-    does not grow linearly in time.
+    .json, .h5. D is the diffusion coefficient relative to the centre of mass. Errors are
+    estimated from the fluctuations within runs of at least 20 independent samples, or from the
+    scatter of three or more shorter runs; other means are given without an error, and so is D where
+    the mean squared displacement does not grow linearly with time.
     """
     campaign = load(file)
     if is_run:
