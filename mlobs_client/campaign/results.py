@@ -18,6 +18,7 @@ from mlobs_client.files import replacing, write_csv
 from mlobs_client.ipi import Properties, read_properties
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.dimensions import factor
+from mlobs_client.results.run_length import Interval
 from mlobs_client.results.skip import Skip
 from mlobs_client.results.statistics import OF_SERIES, mean
 from mlobs_client.units import PICOSECOND
@@ -160,9 +161,12 @@ def _means(path: Path, skip: Skip, mark: str) -> dict[ResultColumn, Value]:
     return found
 
 
-def _interval(properties: Properties) -> float | None:
-    """Return the interval between samples, ps; None if the properties have no time."""
-    if "time" not in properties.values:
+def _interval(properties: Properties) -> Interval | None:
+    """Return the interval between samples, ps; None if the properties have no time or steps."""
+    if not {"step", "time"}.issubset(properties.values):
         return None
-    times = properties["time"]
-    return float(times[-1] - times[0]) / max(1, len(times) - 1) / PICOSECOND
+    step, time = (
+        float(np.ptp(properties[name])) / max(1, len(properties[name]) - 1)
+        for name in ("step", "time")
+    )
+    return Interval(time / PICOSECOND, step)

@@ -85,7 +85,6 @@ def command(
     with the same <efield> except for the sign of <amp>. The dipoles show which two runs belong
     together. The pulse is read from Efield{v/ang} in <properties>, with the stride of the dipole.
     """
-    from mlobs_client.plot import write
     from mlobs_client.results.result import Result
 
     if len(fields) != len(responses):
@@ -124,6 +123,8 @@ def command(
         tensors=(static.as_tensor(STATIC),),
         provenance=spectrum.provenance(run for one in sources.values() for run in one.runs),
     )
+    from mlobs_client.plot import write  # matplotlib is loaded only for runs that can be read
+
     for path in write(result, wanted.output, logarithmic=True):
         click.echo(path)
 
@@ -155,7 +156,7 @@ class _PulseRuns:
             self.fields,
             self.samples.spacing,
             self.samples.volume,
-            settings=settings,
+            settings=spectrum.with_stride(settings, self.samples),
             electronic=electronic,
             names=self.samples.names,
         )
@@ -218,21 +219,21 @@ def _fluctuations(
 ) -> tuple[Permittivity, DielectricFunction]:
     from mlobs_client.analysis.response.dielectric import dielectric_from_fluctuations
     from mlobs_client.analysis.response.permittivity import permittivity_from_fluctuations
-    from mlobs_client.units import KELVIN, PICOSECOND
+    from mlobs_client.units import KELVIN
 
     static = permittivity_from_fluctuations(
         samples.values,
         samples.volume,
         temperature * KELVIN,
         electronic=electronic,
-        interval=samples.spacing / PICOSECOND,
+        interval=samples.interval,
     )
     function = dielectric_from_fluctuations(
         samples.stretches,
         samples.spacing,
         samples.volume,
         temperature * KELVIN,
-        settings=settings,
+        settings=spectrum.with_stride(settings, samples),
         direction=direction,
         electronic=electronic,
     )
@@ -255,7 +256,7 @@ def _relaxation(
         np.concatenate(at_rest.values).mean(axis=0),
         samples.spacing,
         samples.volume,
-        settings=settings,
+        settings=spectrum.with_stride(settings, samples),
         electronic=electronic,
     )
 

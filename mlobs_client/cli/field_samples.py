@@ -20,7 +20,6 @@ from mlobs_client.errors import RecordError
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.runs import Run
 from mlobs_client.tables import read_toml
-from mlobs_client.units import PICOSECOND
 
 POLARIZATION: Final = "polarization"
 POTENTIAL: Final = "potential"
@@ -125,7 +124,7 @@ def read_field_samples(
         here, there = _shared(steps, written, f"{prefix}.polarizability_*")
         steps, dipoles = steps[here], dipoles[here]
         tensors = symmetric(read["polarizability"][there].mean(axis=1), dipoles)
-    interval = float(np.ptp(run.times(steps))) / PICOSECOND / max(1, len(steps) - 1)
+    interval = run.interval(steps)
     if observable == POLARIZATION:
         return FieldSamples(field, cell, interval, dipoles, tensors, None)
     written = run.properties["step"].astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich import box
@@ -18,14 +19,12 @@ from mlobs_client.cli.campaign import campaign_file, complete
 from mlobs_client.cli.logs import log_to_console
 from mlobs_client.cli.options import FiniteRange, command_line
 from mlobs_client.cli.skip import skip_option
-from mlobs_client.plot import write
-from mlobs_client.results.estimate import Estimate
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.skip import Skip
-from mlobs_client.studies.field_scan import Scan, ScanSettings, analyse
-from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
-from mlobs_client.studies.samples import read_samples
-from mlobs_client.studies.scan_check import check_scan
+
+if TYPE_CHECKING:
+    from mlobs_client.results.estimate import Estimate
+    from mlobs_client.studies.field_scan import Scan
 
 SHOWN = {
     "polarization": "P\nµC/cm²",
@@ -115,6 +114,13 @@ def command(
     the mean squared displacement does not grow linearly with time.
     """
     campaign = load(file)
+    # matplotlib and scipy are loaded from here on
+    from mlobs_client.plot import write
+    from mlobs_client.studies.field_scan import ScanSettings, analyse
+    from mlobs_client.studies.field_scan_figure import DRAWN, against_field, distributions
+    from mlobs_client.studies.samples import read_samples
+    from mlobs_client.studies.scan_check import check_scan
+
     if is_run:
         check_scan(campaign)
         complete(campaign, f"mlobs field-scan {file} -o {output}, with the same options")

@@ -121,7 +121,7 @@ def command(
         samples.spacing,
         None if molecule else _volume(samples, volume),
         temperature * KELVIN,
-        settings=wanted.settings,
+        settings=spectrum.with_stride(wanted.settings, samples),
         correction=correction,
         members=samples.member_stretches,
     )

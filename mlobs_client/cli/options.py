@@ -9,12 +9,12 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlobs_client.client import config
-from mlobs_client.client.service import ClientFile
+if TYPE_CHECKING:
+    from mlobs_client.client.service import ClientFile
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -60,6 +60,9 @@ def load_clients(clients: Sequence[Path], n_clients: Sequence[int]) -> list[Clie
     Raises:
         ConfigError: a file is missing or invalid.
     """
+    from mlobs_client.client import config
+    from mlobs_client.client.service import ClientFile
+
     files = zip(clients, n_clients, strict=True)
     return [ClientFile(path, config.load_config(path), n_processes) for path, n_processes in files]
 

@@ -101,7 +101,6 @@ def command(
     """
     from mlobs_client.analysis.response.branches_of_runs import say_moved
     from mlobs_client.analysis.volume import common_volume
-    from mlobs_client.plot import write
     from mlobs_client.results.statistics import mean
     from mlobs_client.studies.replica_exchange import refuse_alignment
     from mlobs_client.studies.run_set import RunSet
@@ -139,6 +138,8 @@ def command(
         "reweighted": (tuple(found), tuple(found.values())),
     }
     result = _result(observable, samples, averages)
+    from mlobs_client.plot import write  # matplotlib is loaded only for runs that can be read
+
     for path in write(result, output):
         click.echo(path)
 

@@ -12,19 +12,19 @@ import click
 import numpy as np
 
 from mlobs_client.analysis.vibrations.bands import member_spreads
+from mlobs_client.analysis.vibrations.short_runs import SHORT
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
 from mlobs_client.analysis.vibrations.spectral_density import LEFT, NOISE
 from mlobs_client.analysis.vibrations.timestep import correct_timestep, peak_shifts
 from mlobs_client.cli.options import FiniteRange, command_line, in_order, output, prefixes
 from mlobs_client.cli.skip import skip_option
 from mlobs_client.errors import ConfigError
-from mlobs_client.plot import write
 from mlobs_client.results.correlation import WINDOWS
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.provenance import Provenance
 from mlobs_client.results.result import Result
 from mlobs_client.results.skip import Skip
-from mlobs_client.studies.run_samples import common
+from mlobs_client.studies.run_samples import Samples, common
 from mlobs_client.studies.run_set import RunSet
 from mlobs_client.studies.runs import Run
 from mlobs_client.units import FEMTOSECOND
@@ -82,6 +82,8 @@ class Integrator:
             )
         peaks = peak_shifts(spectrum.between(wanted.low, wanted.high), step)
         listed = ", ".join(f"{one.wavenumber:.1f} ({one.shift:+.1f})" for one in peaks)
+        if peaks and spectrum.no_error:
+            click.echo("without errors, some of these peaks may be noise:")
         remedy = "removed" if self.corrects else "--correct-timestep removes these shifts"
         click.echo(
             f"peaks, and their shifts due to a time step of {step / FEMTOSECOND:g} fs: "
@@ -160,6 +162,8 @@ def write_spectrum(
     Raises:
         ConfigError: the time step is longer than that of the runs.
     """
+    from mlobs_client.plot import write
+
     shown = integrator.treat(spectrum, wanted, runs)
     part = replace(shown.between(wanted.low, wanted.high), label=wanted.prefixes[0].name)
     say(window_report(part))
@@ -168,6 +172,11 @@ def write_spectrum(
     for path in write(result, wanted.output):
         click.echo(path)
     return shown
+
+
+def with_stride(settings: SpectrumSettings, samples: Samples) -> SpectrumSettings:
+    """Add the steps between samples to the settings, so that messages give missing steps."""
+    return replace(settings, stride=samples.interval.steps)
 
 
 def say(lines: Iterable[str]) -> None:
@@ -199,7 +208,10 @@ def window_report(spectrum: Curve) -> Iterator[str]:
     """Describe how much correlation the window cuts off, and where the spectrum depends on it."""
     if LEFT in spectrum.details:  # responses to a pulse have no lag window
         left, noise = (float(spectrum.details[name]) for name in (LEFT, NOISE))
-        yield f"correlation left at the longest lag: {left:.2g} of that at lag 0, noise {noise:.2g}"
+        size = "not known" if np.isnan(noise) else f"{noise:.2g}"
+        yield f"correlation left at the longest lag: {left:.2g} of that at lag 0, noise {size}"
+    if SHORT in spectrum.details:
+        yield f"{SHORT}: {spectrum.details[SHORT]}"
     if spectrum.no_error:
         yield f"no error: {spectrum.no_error}"
     marked, shift, others = spectrum.window_bias, spectrum.window_shift, spectrum.other_windows

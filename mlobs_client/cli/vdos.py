@@ -58,5 +58,6 @@ def command(
     spectrum.say(samples.notes)
     click.echo(str(samples.masses))
     click.echo(f"degrees of freedom: {find_freedom(samples.stretches, samples.masses.values)}")
-    result = vdos(samples.stretches, samples.masses.values, samples.spacing, wanted.settings)
+    settings = spectrum.with_stride(wanted.settings, samples)
+    result = vdos(samples.stretches, samples.masses.values, samples.spacing, settings)
     spectrum.write_spectrum(samples.with_estimator(result), wanted, integrator, runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -270,6 +271,10 @@ def _explain(panels: Sequence[Panel]) -> list[Artist]:
     if sources := ", ".join(name_sources(one for one in curves if not one.no_error)):
         error = f"±1 standard error,\n{sources}"
         entries.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
+    # reasons that differ from curve to curve would fill the figure; the files have them
+    if len(reasons := {one.no_error for one in curves} - {"", NOT_AVERAGED}) == 1:
+        said = textwrap.fill(f"no error: {reasons.pop()}".replace(" cm^-1", "\u00a0cm⁻¹"), LONGEST)
+        entries.append(Line2D([], [], linestyle="none", label=said))
     if any(one.members is not None for one in curves):
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for one in curves):

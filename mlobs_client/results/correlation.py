@@ -16,8 +16,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from scipy import fft, optimize
-from scipy.signal import windows
+import scipy
 
 from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.results.estimate import check_series
@@ -70,15 +69,28 @@ def autocorrelation(
         raise RecordError(
             f"weights must have the shape of one sample, {checked.shape[1:]}, got {weights.shape}"
         )
-    n_padded = fft.next_fast_len(n_samples + max_lag, real=True)
+    n_padded = scipy.fft.next_fast_len(n_samples + max_lag, real=True)
     power = np.zeros(n_padded // 2 + 1)
     flat = np.ravel(weights)
     for first in range(0, len(flat), _COMPONENTS_AT_ONCE):
         some = slice(first, first + _COMPONENTS_AT_ONCE)
-        power += np.abs(fft.rfft(components[:, some], n_padded, axis=0)) ** 2 @ flat[some]
-    products = fft.irfft(power, n_padded)[: max_lag + 1]
+        power += np.abs(scipy.fft.rfft(components[:, some], n_padded, axis=0)) ** 2 @ flat[some]
+    products = scipy.fft.irfft(power, n_padded)[: max_lag + 1]
     counts = np.full(max_lag + 1, n_samples) if biased else n_samples - np.arange(max_lag + 1)
     return np.asarray(products / counts)
+
+
+def check_window(name: str) -> None:
+    """Refuse the name of an unknown window.
+
+    Args:
+        name: a name of :data:`WINDOWS`.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    if name not in WINDOWS:
+        raise ConfigError(f"window = {name!r}: unknown; use one of {', '.join(WINDOWS)}")
 
 
 def lag_window(name: str, max_lag: int) -> Array:
@@ -94,11 +106,10 @@ def lag_window(name: str, max_lag: int) -> Array:
     Raises:
         ConfigError: the name is unknown, or ``max_lag`` is less than 1.
     """
-    if name not in WINDOWS:
-        raise ConfigError(f"window = {name!r}: unknown; use one of {', '.join(WINDOWS)}")
+    check_window(name)
     if max_lag < 1:
         raise ConfigError(f"max_lag = {max_lag}: a window needs at least 1 sample")
-    whole = windows.get_window(name, 2 * max_lag + 1, fftbins=False)
+    whole = scipy.signal.windows.get_window(name, 2 * max_lag + 1, fftbins=False)
     return np.asarray(whole[max_lag:])
 
 
@@ -119,7 +130,11 @@ def line_width(weights: Array, timestep: float) -> float:
         return float(doubled @ np.cos(phase * lags)) / float(doubled.sum()) - 0.5
 
     # the transform of each window falls below one half within one period over the longest lag
-    return 2.0 * float(optimize.brentq(above_half, 0.0, 2.0 * np.pi / (len(lags) - 1))) / timestep
+    return (
+        2.0
+        * float(scipy.optimize.brentq(above_half, 0.0, 2.0 * np.pi / (len(lags) - 1)))
+        / timestep
+    )
 
 
 def effective_window(name: str, max_lag: int, n_samples: int | None = None) -> Array:
@@ -161,7 +176,7 @@ def longest_lag_needed(name: str, width: float, timestep: float, *, biased: bool
     Raises:
         ConfigError: the window is unknown, or the width or time step is not positive.
     """
-    lag_window(name, 1)
+    check_window(name)
     for what, value in (("timestep", timestep), ("line width", width)):
         if not (np.isfinite(value) and value > 0.0):
             raise ConfigError(f"{what} = {value}: must be a positive, finite number")
@@ -229,7 +244,24 @@ def cosine_transform(correlation: Array, timestep: float, n_points: int) -> Arra
     """
     missing = n_points - correlation.shape[-1]
     padding = [(0, 0)] * (correlation.ndim - 1) + [(0, missing)]
-    return np.asarray(fft.dct(np.pad(correlation, padding), type=1, axis=-1) * timestep)
+    return np.asarray(scipy.fft.dct(np.pad(correlation, padding), type=1, axis=-1) * timestep)
+
+
+def longest_block(lengths: Sequence[int], n_blocks: int) -> int:
+    """Return the largest length of ``n_blocks`` blocks of runs; 0 if there are too few samples.
+
+    Args:
+        lengths: number of samples of each run.
+        n_blocks: number of blocks, 1 or more.
+    """
+    candidates = {n // k for n in lengths for k in range(1, n_blocks + 1)} - {0}
+    possible = [length for length in candidates if sum(n // length for n in lengths) >= n_blocks]
+    return max(possible, default=0)
+
+
+def few_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
+    """Return the longest run for one block, and otherwise the same as :func:`split_blocks`."""
+    return [max(runs, key=len)] if n_blocks == 1 else split_blocks(runs, n_blocks)
 
 
 def split_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
@@ -252,14 +284,12 @@ def split_blocks(runs: Sequence[Array], n_blocks: int) -> list[Array]:
     if n_blocks < 2:
         raise ConfigError(f"n_blocks = {n_blocks}: an error needs at least 2 blocks")
     lengths = [len(run) for run in runs]
-    candidates = {n // k for n in lengths for k in range(1, n_blocks + 1)} - {0}
-    possible = [length for length in candidates if sum(n // length for n in lengths) >= n_blocks]
-    if not possible:
+    length = longest_block(lengths, n_blocks)
+    if length == 0:
         raise RecordError(
             f"{sum(lengths)} samples in {len(lengths)} runs cannot be cut into {n_blocks} blocks; "
             "run longer"
         )
-    length = max(possible)
     blocks: list[Array] = []
     for run in runs:
         count = len(run) // length

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.integrate import trapezoid
-from scipy.ndimage import uniform_filter1d
 
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.results.estimate import Estimate, student
@@ -140,7 +138,7 @@ class Curve:
         """
         if self.no_error:
             return np.full(len(self.x), np.nan)
-        error = stats.sem(self.blocks, axis=0) * student(len(self.blocks) - 1)
+        error = scipy.stats.sem(self.blocks, axis=0) * student(len(self.blocks) - 1)
         return np.asarray(error, dtype=np.float64)
 
     @property
@@ -166,7 +164,7 @@ class Curve:
             return None
         shorter, longer = self.other_windows
         n_points = max(1, round(self.resolution / (self.x[1] - self.x[0])))
-        ahead = uniform_filter1d(longer - self.mean, n_points, mode="nearest")
+        ahead = scipy.ndimage.uniform_filter1d(longer - self.mean, n_points, mode="nearest")
         return np.asarray(np.fmax(np.abs(ahead), np.abs(self.mean - shorter) / 3.0))
 
     @property
@@ -287,7 +285,9 @@ class Curve:
         """
         part = self.between(low, high)
         unit = product(self.unit, self.x_unit)
-        area = jackknife(part.blocks, lambda mean: float(trapezoid(mean, part.x)), unit)
+        area = jackknife(
+            part.blocks, lambda mean: float(scipy.integrate.trapezoid(mean, part.x)), unit
+        )
         return area.without_error(self.no_error)
 
     def _above_zero(self, low: float, high: float) -> Curve:

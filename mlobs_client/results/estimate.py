@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from mlobs_client.errors import RecordError
+from mlobs_client.results.run_length import longer_by
 from mlobs_client.structure import Array
 
 FEWEST: Final = 20
@@ -22,7 +23,7 @@ FEWEST: Final = 20
 FEWEST_RUNS: Final = 3
 """Minimum number of independent runs of any length whose scatter gives an error."""
 
-ONE_SIGMA: Final = float(stats.norm.cdf(1.0))
+ONE_SIGMA: Final = 0.8413447460685429
 """Cumulative probability of a normal distribution at one standard deviation."""
 
 
@@ -71,7 +72,7 @@ class Estimate:
         For few blocks or runs this takes more than two errors (Student's t). Without an error, the
         result is False.
         """
-        errors = float(stats.t.ppf(0.975, self._freedom)) / student(self._freedom)
+        errors = float(scipy.stats.t.ppf(0.975, self._freedom)) / student(self._freedom)
         return bool(abs(self.value - value) > errors * self.error)
 
     @property
@@ -109,26 +110,31 @@ def student(freedom: float) -> float:
     Args:
         freedom: degrees of freedom of the standard error; at least 1.
     """
-    return float(stats.t.ppf(ONE_SIGMA, max(freedom, 1.0)))
+    return float(scipy.stats.t.ppf(ONE_SIGMA, max(freedom, 1.0)))
 
 
 def too_few(
-    n_independent: float, n_samples: int, interval: float | None = None, least: float = FEWEST
+    n_independent: float,
+    n_samples: float,
+    interval: float | None = None,
+    least: float = FEWEST,
+    n_runs: int = 1,
 ) -> str:
     """Return the reason why a correlated series has no error, or an empty string if it has one.
 
     Args:
         n_independent: number of independent samples.
-        n_samples: number of all samples.
-        interval: time between samples, ps; None to give the required length in samples.
+        n_samples: number of all samples; the mean number if several runs have them.
+        interval: time between samples, ps; None to give the missing length in samples.
         least: minimum number of independent samples that gives an error.
+        n_runs: number of runs that must be longer.
     """
     if n_independent >= least:
         return ""
-    needed = least * n_samples / n_independent
-    amount = f"{needed:.2g} samples" if interval is None else f"{needed * interval:.2g} ps"
+    missing = (least / n_independent - 1.0) * n_samples
     count = int(n_independent)
-    return f"{count} independent sample{'s' if count != 1 else ''}, needs about {amount}"
+    what = f"{count} independent sample{'s' if count != 1 else ''}"
+    return f"{what}, needs {least:g}: run about {longer_by(missing, interval, n_runs)}"
 
 
 def check_series(values: Array, what: str, least: int = 2) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from mlobs_client.errors import RecordError
 from mlobs_client.results.estimate import Estimate, check_series, student, too_few
@@ -62,7 +62,7 @@ def fit_line(
     slope_unit = units[1] if units[0] == "1" else f"{units[1]}/{per}"
     source = f"scatter of {len(x)} points" if errors is None else f"errors of {len(x)} points"
     if errors is None:
-        fit = stats.linregress(x, y)
+        fit = scipy.stats.linregress(x, y)
         widened = student(len(x) - 2)
         slope = (fit.slope, fit.stderr * widened)
         intercept = (fit.intercept, fit.intercept_stderr * widened)

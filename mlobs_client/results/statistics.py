@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Final
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from mlobs_client.errors import RecordError
 from mlobs_client.results.correlation import split_blocks
@@ -30,6 +30,7 @@ from mlobs_client.results.estimate import (
     student,
     too_few,
 )
+from mlobs_client.results.run_length import longer_by
 from mlobs_client.results.zero_frequency import (
     FREEDOM,
     ROUNDING,
@@ -48,6 +49,9 @@ OF_SERIES: Final = "spectral density of the series at zero frequency"
 
 LONG: Final = 5.0
 """Minimum length of independent blocks of one run, in correlation times."""
+
+MARGIN: Final = 1.5
+"""Factor on the length that is advised: short series make their own correlation time too short."""
 
 
 def mean(
@@ -95,7 +99,7 @@ def mean(
         if len(runs) >= FEWEST_RUNS:
             return _mean_of_runs(runs, unit)
         least = int(np.argmin(counts))
-        reason = too_few(float(counts[least]), len(runs[least]), interval)
+        reason = too_few(float(counts[least]), len(runs[least]), interval, n_runs=len(runs))
         return Estimate(value, np.nan, unit, float(counts[least]), reason)
     long_runs = [run for run, enough in zip(runs, is_long, strict=True) if enough]
     n_independent = float(counts[is_long].sum())
@@ -108,7 +112,7 @@ def mean(
 def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") -> Estimate:
     """Return the mean of independent numbers, such as blocks, with the error from their scatter.
 
-    Two numbers give no error.
+    Fewer than three numbers give no error.
 
     Args:
         values: shape ``(n,)``, in ``unit``.
@@ -116,14 +120,15 @@ def mean_of_independent(values: Array, unit: str = "1", what: str = "blocks") ->
         what: what the numbers come from, such as "blocks".
 
     Raises:
-        RecordError: there are fewer than two numbers, or numbers are not finite.
+        RecordError: there are no numbers, or numbers are not finite.
     """
-    checked = check_series(values, "blocks")
-    error = float(stats.sem(checked)) * student(len(checked) - 1)
-    source = f"scatter of {len(checked)} {what}"
-    estimate = Estimate(float(checked.mean()), error, unit, len(checked), error_from=source)
-    is_few = len(checked) < FEWEST_RUNS
-    return estimate.without_error(f"{len(checked)} values, needs {FEWEST_RUNS}" if is_few else "")
+    checked = check_series(values, "blocks", least=1)
+    value, n_values = float(checked.mean()), len(checked)
+    if n_values < FEWEST_RUNS:
+        reason = f"{n_values} value{'s' if n_values > 1 else ''}, needs {FEWEST_RUNS}"
+        return Estimate(value, np.nan, unit, n_values, reason)
+    error = float(scipy.stats.sem(checked)) * student(n_values - 1)
+    return Estimate(value, error, unit, n_values, error_from=f"scatter of {n_values} {what}")
 
 
 def widen_skewed(mean: Estimate) -> Estimate:
@@ -147,15 +152,17 @@ def too_short(runs: Sequence[Array], length: int, interval: float | None = None)
     Args:
         runs: samples of each run, shape ``(t, ...)``, any unit; the slowest component decides.
         length: length of a block, samples.
-        interval: time between samples, ps; None to give the required length in samples.
+        interval: time between samples, ps; None to give the missing length in samples.
     """
     components = [column for run in runs for column in run.reshape(len(run), -1).T]
     time = max(map(_correlation_time, components))
     if length >= LONG * time:
         return ""
-    needed = LONG * time
-    amount = f"{needed:.2g} samples" if interval is None else f"{needed * interval:.2g} ps"
-    return f"blocks of {length / time:.1f} correlation times, each needs about {amount}"
+    missing = (MARGIN * LONG * time / length - 1.0) * sum(map(len, runs)) / len(runs)
+    advice = longer_by(missing, interval, len(runs))
+    return (
+        f"blocks of {length / time:.1f} correlation times, each needs {LONG:g}: run about {advice}"
+    )
 
 
 def independent_blocks(
@@ -190,6 +197,8 @@ def jackknife(
 ) -> Estimate:
     """Return the value and the jackknife error of a function of the mean over blocks.
 
+    A single block gives no error.
+
     Args:
         blocks: shape ``(n_blocks, ...)``, any unit.
         statistic: smooth function of the mean over blocks, shape ``(...)``, that returns a number.
@@ -197,15 +206,17 @@ def jackknife(
         what: what the blocks are, such as "runs".
 
     Raises:
-        RecordError: there are fewer than two blocks, or numbers are not finite.
+        RecordError: there are no blocks, or numbers are not finite.
     """
-    checked = check_series(blocks, "blocks")
+    checked = check_series(blocks, "blocks", least=1)
     n_blocks = len(checked)
     total = checked.sum(axis=0)
+    value = float(statistic(total / n_blocks))
+    if n_blocks < 2:
+        return Estimate(value, np.nan, unit, n_blocks, f"1 {what.removesuffix('s')}, needs 2")
     left_out = [statistic((total - block) / (n_blocks - 1)) for block in checked]
     error = np.sqrt((n_blocks - 1) * np.var(left_out)) * student(n_blocks - 1)
     source = f"jackknife over {n_blocks} {what}"
-    value = float(statistic(total / n_blocks))
     return Estimate(value, float(error), unit, n_blocks, error_from=source)
 
 
@@ -237,7 +248,7 @@ def _disagree(runs: Sequence[Array], mean: Estimate) -> bool:
     if len(runs) < FEWEST_RUNS:
         return False
     scatter = _mean_of_runs(runs, mean.unit).error / student(len(runs) - 1)
-    largest = stats.chi2.ppf(0.999, len(runs) - 1) / (len(runs) - 1)
+    largest = scipy.stats.chi2.ppf(0.999, len(runs) - 1) / (len(runs) - 1)
     return bool(scatter**2 > largest * mean.error**2)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from mlobs_client.analysis.response.branches_of_runs import align_runs, say_moved
 from mlobs_client.analysis.response.polarization import along_one_line
 from mlobs_client.errors import RecordError
+from mlobs_client.results.run_length import Interval
 from mlobs_client.structure import Array
 from mlobs_client.studies.samples import Sample
 from mlobs_client.units import ANGSTROM, FEMTOSECOND, KELVIN, PICOSECOND, VOLT_PER_ANGSTROM
@@ -57,14 +58,28 @@ class FieldRuns:
         return aligned
 
     @property
-    def dipoles_interval(self) -> float:
+    def dipoles_interval(self) -> Interval:
         """The time between samples of dipoles, ps."""
-        return self.samples[0].duration / (len(self.samples[0].dipoles) - 1)
+        picoseconds = self.samples[0].duration / (len(self.samples[0].dipoles) - 1)
+        return Interval(picoseconds, picoseconds * self._steps_per_picosecond)
 
     @property
-    def positions_interval(self) -> float:
+    def positions_interval(self) -> Interval:
         """The time between samples of positions, ps."""
-        return self.samples[0].positions_spacing / PICOSECOND
+        picoseconds = self.samples[0].positions_spacing / PICOSECOND
+        return Interval(picoseconds, picoseconds * self._steps_per_picosecond)
+
+    @property
+    def velocities_interval(self) -> Interval:
+        """The time between samples of velocities, ps."""
+        picoseconds = self.samples[0].velocities_spacing / PICOSECOND
+        return Interval(picoseconds, picoseconds * self._steps_per_picosecond)
+
+    @property
+    def _steps_per_picosecond(self) -> float:
+        first = self.samples[0]
+        stride = float(first.positions.steps[1] - first.positions.steps[0])
+        return stride * PICOSECOND / first.positions_spacing
 
     @property
     def volume(self) -> float:

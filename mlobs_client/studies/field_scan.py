@@ -241,7 +241,7 @@ def _analyse_point(runs: FieldRuns, direction: Array, settings: ScanSettings) ->
     samples = runs.samples
     oxygens = samples[0].positions.numbers == OXYGEN
     lengths, axes = zip(*map(_measure_molecules, samples), strict=True)
-    displacements, velocities = _measure_diffusion(samples, oxygens, settings)
+    displacements, velocities = _measure_diffusion(runs, oxygens, settings)
     interval = runs.positions_interval
     return Point(
         field=runs.field,
@@ -277,9 +277,10 @@ def _measure_molecules(sample: Sample) -> tuple[Array, Array]:
 
 
 def _measure_diffusion(
-    samples: Sequence[Sample], chosen: Array, settings: ScanSettings
+    runs: FieldRuns, chosen: Array, settings: ScanSettings
 ) -> tuple[Diffusion, Diffusion]:
     """Return the diffusion from displacements and from velocities, with the same lags."""
+    samples = runs.samples
     weights = samples[0].masses
     displacements = diffusion_from_displacements(
         [sample.positions.values.mean(axis=1) for sample in samples],  # of the centroid
@@ -288,6 +289,7 @@ def _measure_diffusion(
         chosen,
         settings.n_blocks,
         settings.window,
+        runs.positions_interval.steps,
     )
     velocities = diffusion_from_velocities(
         [sample.velocities for sample in samples],
@@ -296,6 +298,7 @@ def _measure_diffusion(
         chosen,
         settings.n_blocks,
         displacements.window,
+        runs.velocities_interval.steps,
     )
     return displacements, velocities
 

@@ -13,6 +13,7 @@ from mlobs_client.analysis.response.branches_of_runs import align_relaxed, align
 from mlobs_client.analysis.volume import common_volume
 from mlobs_client.errors import RecordError
 from mlobs_client.results.curve import ESTIMATOR, Curve
+from mlobs_client.results.run_length import Interval
 from mlobs_client.results.skip import Skip
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses
@@ -79,6 +80,11 @@ class Samples:
         pairs = zip(self.runs, self.steps, strict=True)
         spacings = [run.spacing(steps) for run, steps in pairs]
         return common(spacings, "sampling times", self.names)
+
+    @property
+    def interval(self) -> Interval:
+        """The mean time between samples of the first run, ps, with its number of steps."""
+        return self.runs[0].interval(self.steps[0])
 
     @cached_property
     def parts(self) -> list[list[slice]]:

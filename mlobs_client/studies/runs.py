@@ -29,6 +29,7 @@ from mlobs_client.ipi.systems import System, find_systems, kinetic_temperature
 from mlobs_client.ipi.trajectory import Trajectory, read_beads
 from mlobs_client.ipi.velocities import VELOCITY_OUTPUTS, read_velocities
 from mlobs_client.quantities import QUANTITIES
+from mlobs_client.results.run_length import Interval
 from mlobs_client.structure import Array, Integers
 from mlobs_client.studies.masses import Masses, check_masses, find_masses
 from mlobs_client.units import PICOSECOND
@@ -365,6 +366,16 @@ class Run:
                 "earlier pieces"
             )
         return float(strides[0]) * (across[0] if across else self._pieces[-1]).timestep
+
+    def interval(self, steps: Integers) -> Interval:
+        """Return the mean time between samples, with its number of steps.
+
+        Args:
+            steps: steps of two or more samples, shape ``(t,)``.
+        """
+        ends = steps[[0, -1]]
+        picoseconds = float(np.ptp(self.times(ends))) / PICOSECOND
+        return Interval(picoseconds / (len(steps) - 1), float(np.ptp(ends)) / (len(steps) - 1))
 
     def _find(self, holds: Sequence[str], name: str, remedy: str) -> Path:
         self._path(name)

@@ -83,7 +83,9 @@ def test_an_average_that_drifts_has_no_error_and_says_how_long_a_run_is_needed(
     first, second = read_csv(table)
     assert first["pair[1] error (atomic_unit)"] == ""
     # 0.5 ps of a straight line, the most correlated series that a window of a tenth can see
-    assert first["pair[1] no error"] == "12 independent samples, needs about 0.81 ps"
+    assert first["pair[1] no error"] == (
+        "12 independent samples, needs 20: run about 0.31 ps (620 steps) more"
+    )
     assert second["pair[1] no error"] == ""
     assert "temperature no error (kelvin)" not in first
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 from csv_files import column
 
+from mlobs_client.cli.ir import command as ir
 from mlobs_client.cli.vdos import command as vdos
 from mlobs_client.errors import ConfigError, RecordError
+from mlobs_client.results.result import Result
 
 SHORT = ["--resolution", "600", "--blocks", "2"]
 
@@ -73,3 +76,22 @@ def test_correlation_left_and_window_bias_are_said(finished_run: Path, tmp_path:
     assert summary["noise of the correlation left"] > 0.0
     # lines of a molecule are sharper than 600 cm^-1
     assert 1.0 in column(tmp_path / "v.csv", "window bias")
+
+
+@pytest.mark.parametrize("name", ["vdos", "ir"])
+def test_a_run_far_too_short_gives_a_curve_and_says_what_its_error_takes(
+    finished_run: Path, tmp_path: Path, name: str
+) -> None:
+    arguments = [str(finished_run / "simulation"), "-o", str(tmp_path / "v")]
+    if name == "ir":
+        arguments += ["--temperature", "300"]
+    command = {"vdos": vdos, "ir": ir}[name]
+    said = CliRunner().invoke(command, arguments, catch_exceptions=False).output
+    (curve,) = Result.read(tmp_path / "v.json").curves
+    # blocks of 5.1 ps have 10 cm^-1; the run has 0.2 ps
+    assert curve.resolution == pytest.approx(10.0 * 5.1 / 0.2, rel=0.05)
+    found = re.search(r"1 block at \d+ cm\^-1, needs 3 .* run 15.5 ps \(31000 steps\) more", said)
+    assert found is not None
+    assert curve.no_error.startswith(found[0])
+    assert np.isnan(curve.error).all()
+    assert np.isfinite(curve.mean).all()

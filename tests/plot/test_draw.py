@@ -90,8 +90,11 @@ def test_the_legend_says_which_scatter_the_band_is_and_none_without_one() -> Non
     unknown = replace(given, no_error="too short")
     both = "±1 standard error,\nscatter of 3 blocks, scatter of 3 pairs"
     assert labels_of(result({"a": given, "b": pairs})) == ["a", "b", both]
-    assert labels_of(result({"a": unknown, "b": pairs}))[2:] == [ERROR.replace("block", "pair")]
-    assert labels_of(result({"a": unknown})) == ["a (no error)"]
+    known = [ERROR.replace("block", "pair"), "no error: too short"]
+    assert labels_of(result({"a": unknown, "b": pairs}))[2:] == known
+    assert labels_of(result({"a": unknown})) == ["a (no error)", "no error: too short"]
+    other = replace(given, no_error="too few")
+    assert labels_of(result({"a": unknown, "b": other})) == ["a (no error)", "b (no error)"]
 
 
 def test_the_legend_says_which_beads_or_centroids_a_curve_is_of() -> None:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from mlobs_client.results.estimate import Estimate, student, too_few
 from mlobs_client.results.lines import drift, fit_line
+from mlobs_client.results.run_length import Interval
 from mlobs_client.results.statistics import jackknife, mean, mean_of_independent
 
 SERIES = np.random.default_rng(0).normal(size=200)
@@ -24,8 +25,9 @@ def test_an_estimate_shows_two_digits_of_its_error() -> None:
 
 def test_in_place_of_an_error_stands_why_there_is_none() -> None:
     one = Estimate(8.3123, 0.8, "uC/cm^2", 12.7).without_error(too_few(12.7, 127, 0.175))
-    # 20 of 12.7 samples, of 127 times 0.175 ps
-    assert str(one) == "8.3123 uC/cm^2, no error: 12 independent samples, needs about 35 ps"
+    # 7.3 of 12.7 independent samples are missing, of 127 samples every 0.175 ps: 12.8 ps
+    reason = "12 independent samples, needs 20: run about 13 ps more"
+    assert str(one) == f"8.3123 uC/cm^2, no error: {reason}"
     assert np.isnan(one.error)
     assert Estimate(8.3, 0.8, "K", 12.7).without_error("") == Estimate(8.3, 0.8, "K", 12.7)
 
@@ -57,8 +59,10 @@ def test_json_says_what_an_error_was_made_of(estimate: Estimate, source: str) ->
 
 def test_twenty_independent_samples_are_enough() -> None:
     assert too_few(20.0, 400) == ""
-    assert too_few(19.9, 398) == "19 independent samples, needs about 4e+02 samples"
-    assert too_few(1.5, 30, 0.1) == "1 independent sample, needs about 40 ps"
+    assert too_few(19.9, 398) == "19 independent samples, needs 20: run about 2 samples more"
+    assert too_few(1.5, 30, 0.1) == "1 independent sample, needs 20: run about 37 ps more"
+    in_steps = too_few(1.5, 30, Interval(0.1, 200), n_runs=2)
+    assert in_steps.endswith("needs 20: run about 37 ps (74000 steps) more in each run")
 
 
 def test_scaling_an_estimate_scales_its_error() -> None:

@@ -166,12 +166,12 @@ def test_atoms_that_still_fly_show_no_arrest(caplog: pytest.LogCaptureFixture) -
     assert np.isnan(curve.rows[0]["D from displacements"].error)
 
 
-@pytest.mark.parametrize("window", [None, (0.05, 0.2)])
+@pytest.mark.parametrize(("window", "n_samples"), [(None, 5), ((0.05, 0.2), 12)])
 def test_a_run_that_has_just_begun_is_left_out_by_its_name(
-    window: tuple[float, float] | None, caplog: pytest.LogCaptureFixture
+    window: tuple[float, float] | None, n_samples: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples = [draw_sample(field, 0.2, seed=4) for field in (0.0, 0.1, 0.2)]
-    begun = [draw_sample(0.3, 0.2, n_beads, n_samples=12, seed=5) for n_beads in (1, 2)]
+    begun = [draw_sample(0.3, 0.2, n_beads, n_samples=n_samples, seed=5) for n_beads in (1, 2)]
     settings = ScanSettings(window=window)
     (curve,) = analyse([*samples, *begun], settings)
     assert [point.field for point in curve.points] == [0.0, 0.1, 0.2]
@@ -182,6 +182,18 @@ def test_a_run_that_has_just_begun_is_left_out_by_its_name(
         assert f"{label}: 0.3 V/angstrom is left out ({name}): " in caplog.text
     with pytest.raises(RecordError, match="no field has runs that can be analysed"):
         analyse(begun, settings)
+
+
+def test_a_run_of_a_few_frames_gives_all_but_errors_and_says_how_much_longer_it_must_be() -> None:
+    (curve,) = analyse([draw_sample(0.3, 0.2, n_samples=12, seed=5)], ScanSettings())
+    (row,) = curve.rows
+    # two blocks of six samples every 10 fs; three take 0.06 ps more, one step to each frame
+    reason = "2 blocks, needs 3: run 0.06 ps (6 steps) more"
+    assert row["D from displacements"].no_error == reason
+    for name in ("polarization", "O-H length", "P1", "D from displacements"):
+        assert np.isfinite(row[name].value)
+    (longer,) = analyse([draw_sample(0.3, 0.2, n_samples=18, seed=5)], ScanSettings())
+    assert longer.points[0].displacements.rate.error > 0.0
 
 
 def test_what_short_runs_do_not_give_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,6 +39,7 @@ from scipy.signal import hilbert
 
 from mlobs_client.analysis.response.fluctuations import covariance
 from mlobs_client.analysis.response.permittivity import per_covariance
+from mlobs_client.analysis.vibrations.short_runs import finest_resolution
 from mlobs_client.analysis.vibrations.spectra import (
     Runs,
     SpectrumSettings,
@@ -46,11 +47,7 @@ from mlobs_client.analysis.vibrations.spectra import (
     check_positive,
     spectrum,
 )
-from mlobs_client.analysis.vibrations.spectral_density import (
-    SpectralDensity,
-    check_length,
-    correlation_left,
-)
+from mlobs_client.analysis.vibrations.spectral_density import SpectralDensity, correlation_left
 from mlobs_client.errors import ConfigError, MissingObservable, RecordError
 from mlobs_client.results import correlation
 from mlobs_client.results.curve import Curve
@@ -62,7 +59,6 @@ from mlobs_client.units import (
     INVERSE_CM,
     INVERSE_EPSILON_0,
     KELVIN,
-    PICOSECOND,
     VOLT_PER_ANGSTROM,
 )
 
@@ -173,7 +169,7 @@ def dielectric_from_fluctuations(
     if direction is not None:
         unit = _unit_vector(direction)
         runs = [run @ unit[:, None] for run in runs]
-    static = covariance(runs, timestep / PICOSECOND).mean * scale
+    static = covariance(runs, settings.interval(timestep)).mean * scale
     scale /= runs[0].shape[1]
     # a biased autocorrelation of blocks of length T would spread (eps(0) - 1)/(omega T) of slow
     # processes over all frequencies, which is more than there is between the bands of a liquid
@@ -189,7 +185,8 @@ def dielectric_from_fluctuations(
         density.wavenumber, scale * density.blocks, scale * density.other_windows,
         density.resolution, electronic, details, "blocks",
     )  # fmt: skip
-    reason = static.no_error or function.real.no_error
+    short = "; ".join(filter(None, (static.no_error, density.no_error)))
+    reason = short or function.real.no_error
     return DielectricFunction(
         replace(function.real, no_error=reason),
         replace(function.imaginary, no_error=reason),
@@ -234,10 +231,10 @@ def dielectric_from_relaxation(
     check_positive("volume", volume, "bohr^3")
     runs = as_runs(dipoles, ("t", "3"), "dipoles")
     signed, strength = _fields(fields, len(runs))
-    width = settings.resolution * INVERSE_CM
-    max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
     shortest = min(map(len, runs))
-    check_length(shortest, max_lag, settings.resolution, "the shortest run after the field")
+    resolution, short = finest_resolution([shortest] * len(runs), timestep, settings)
+    width = resolution * INVERSE_CM
+    max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
     scale = INVERSE_EPSILON_0 / (volume * strength)
     relaxation = scale * np.stack(
         [(run[:shortest] - rest) @ unit for run, unit in zip(runs, signed, strict=True)]
@@ -265,6 +262,7 @@ def dielectric_from_relaxation(
             **correlation_left(relaxation[:, : max_lag + 1]),
             "field (V/angstrom)": strength / VOLT_PER_ANGSTROM,
             "volume (angstrom^3)": volume / ANGSTROM**3,
+            **short,
         },
         "runs",
     )

@@ -98,13 +98,15 @@ def covariance(runs: Sequence[Array], interval: float | None = None) -> Covarian
     deviations = [run - average for run in checked]
     counts = [min(map(count_independent, run.T)) for run in deviations]
     least = int(np.argmin(counts))
-    reason = too_few(counts[least], len(deviations[least]), interval)
-    n_samples = sum(map(len, deviations))
-    if reason and len(runs) >= FEWEST_RUNS:
-        of_one = too_few(sum(counts), n_samples, interval, FEWEST_OF_RUNS)
+    n_runs = len(runs)
+    reason = too_few(counts[least], len(deviations[least]), interval, n_runs=n_runs)
+    per_run = sum(map(len, deviations)) / n_runs
+    if reason and n_runs >= FEWEST_RUNS:
+        of_one = too_few(sum(counts), per_run, interval, FEWEST_OF_RUNS, n_runs)
         return _of_short_runs(deviations, of_one)
     n_independent = float(counts[least] if reason else sum(counts))
-    of_one = reason or too_few(n_independent, n_samples, interval, FEWEST_OF_ONE)
+    n_samples = len(deviations[least]) if reason else per_run
+    of_one = too_few(n_independent, n_samples, interval, FEWEST_OF_ONE, n_runs)
     mean, tensor, errors = _of_gaussians(deviations, n_independent)
     return Covariance(
         tensor,

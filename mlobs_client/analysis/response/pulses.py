@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from mlobs_client.analysis.response.dielectric import DielectricFunction
+from mlobs_client.analysis.vibrations.short_runs import finest_resolution
 from mlobs_client.analysis.vibrations.spectra import (
     Runs,
     SpectrumSettings,
     as_runs,
     check_positive,
 )
-from mlobs_client.analysis.vibrations.spectral_density import check_length
 from mlobs_client.errors import RecordError
 from mlobs_client.results import correlation
 from mlobs_client.structure import Array, Integers
@@ -164,11 +164,12 @@ def dielectric_from_pulse(
     check_positive("volume", volume, "bohr^3")
     check_positive("epsilon_inf", electronic, "")
     pulse = PulseResponse.of(dipoles, fields, names)
-    width = settings.resolution * INVERSE_CM
+    n_after = len(pulse.field) - int(np.ceil(pulse.centre))
+    n_runs = 2 * len(pulse.dipoles)
+    fitted, short = finest_resolution([n_after] * n_runs, timestep, settings)
+    width = fitted * INVERSE_CM
     max_lag = correlation.lag_for_line_width(settings.window, width, timestep)
     _check_duration(pulse, max_lag, timestep)
-    n_after = len(pulse.field) - int(np.ceil(pulse.centre))
-    check_length(n_after, max_lag, settings.resolution, "the shortest run after the pulse's centre")
     n_points = correlation.points_for_line_width(width, timestep)
     moments, spectrum = _transforms(pulse, settings.window, max_lag, n_points)
     wavenumber = np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points)
@@ -197,6 +198,7 @@ def dielectric_from_pulse(
             "duration, sigma (fs)": pulse.duration * timestep / FEMTOSECOND,
             "volume (angstrom^3)": volume / ANGSTROM**3,
             "epsilon_inf": electronic,
+            **short,
         },
         epsilon(others),
         "pairs",
@@ -288,7 +290,8 @@ def _check_duration(pulse: PulseResponse, max_lag: int, timestep: float) -> None
         raise RecordError(
             f"the pulse has a sigma of {pulse.duration * timestep / FEMTOSECOND:.3g} fs, but the "
             f"resolution allows at most {longest * timestep / FEMTOSECOND:.3g} fs, {LONGEST:g} of "
-            "the longest lag; make the pulse shorter, or ask for a finer resolution"
+            "the longest lag; make the pulse shorter, or ask for a finer resolution, which may "
+            "need longer runs"
         )
 
 

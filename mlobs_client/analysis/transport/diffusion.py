@@ -21,9 +21,10 @@ from scipy import integrate
 
 from mlobs_client.analysis.vibrations.spectra import as_runs, check_positive
 from mlobs_client.errors import ConfigError, RecordError
-from mlobs_client.results.correlation import autocorrelation, split_blocks
+from mlobs_client.results.correlation import autocorrelation, few_blocks
 from mlobs_client.results.curve import Curve
-from mlobs_client.results.estimate import Estimate
+from mlobs_client.results.estimate import FEWEST_RUNS, Estimate
+from mlobs_client.results.run_length import Interval, count_blocks, longer_for_blocks
 from mlobs_client.results.statistics import jackknife, mean_of_independent
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, MILLIPASCAL_SECOND, PICOSECOND
@@ -35,6 +36,9 @@ CUBIC: Final = 2.837297
 DIFFUSIVE_WITHIN: Final = 0.2
 """Largest significant deviation of the MSD exponent alpha from 1 at which motion counts as
 diffusive."""
+
+SHORTEST: Final = 6
+"""Smallest number of samples of a block, of which a quarter to a half are three lags."""
 
 CUBIC_WITHIN: Final = 0.05
 """Largest relative difference of lengths, and largest cosine of an angle, of a nearly cubic
@@ -64,6 +68,8 @@ class Diffusion:
     def coefficient(self) -> Estimate:
         """The rate as a diffusion coefficient; it has no error if the motion is not diffusive."""
         exponent = self.msd_exponent
+        if self.rate.no_error:
+            return self.rate
         if exponent.no_error:
             return self.rate.without_error(exponent.no_error)
         if abs(exponent.value - 1.0) <= DIFFUSIVE_WITHIN or not exponent.is_beyond(1.0):
@@ -101,6 +107,7 @@ def diffusion_from_displacements(
     chosen: Array,
     n_blocks: int = 4,
     window: tuple[float, float] | None = None,
+    stride: float | None = None,
 ) -> Diffusion:
     """Determine D from the slope of the mean squared displacement (Einstein relation).
 
@@ -110,9 +117,10 @@ def diffusion_from_displacements(
         masses: shape ``(n_atoms,)``, electron masses; the motion of the centre of mass is removed.
         timestep: time between samples, atu.
         chosen: mask of the atoms whose D is determined, shape ``(n_atoms,)``.
-        n_blocks: minimum number of blocks for the error.
+        n_blocks: minimum number of blocks for the error; short runs have fewer.
         window: lags between which the line is fitted, ps; by default from a quarter to a half of a
             block.
+        stride: steps of the integrator between samples, for messages; None if not known.
 
     Raises:
         ConfigError: the window has fewer than three samples, or the time step is not positive.
@@ -126,7 +134,7 @@ def diffusion_from_displacements(
         return _slope(lags, values) / 6.0
 
     method = _Method("mean squared displacement", "angstrom^2", displacement, slope, _slope)
-    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, method)
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, stride, method)
 
 
 def diffusion_from_velocities(
@@ -136,6 +144,7 @@ def diffusion_from_velocities(
     chosen: Array,
     n_blocks: int = 4,
     window: tuple[float, float] | None = None,
+    stride: float | None = None,
 ) -> Diffusion:
     """Determine D from the integral of the velocity autocorrelation function (Green-Kubo relation).
 
@@ -145,7 +154,7 @@ def diffusion_from_velocities(
         masses: shape ``(n_atoms,)``, electron masses; the motion of the centre of mass is removed.
         timestep: time between samples, atu.
         chosen: mask of the atoms whose D is determined, shape ``(n_atoms,)``.
-        n_blocks: minimum number of blocks for the error.
+        n_blocks: minimum number of blocks for the error; short runs have fewer.
         window: lags between which the integral up to each lag is averaged, ps; by default from a
             quarter to a half of a block.
 
@@ -164,7 +173,7 @@ def diffusion_from_velocities(
 
     quantity = "integral of the velocity autocorrelation"
     method = _Method(quantity, UNIT, integral, plateau, plateau)
-    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, method)
+    return _diffusion(runs, masses, timestep, chosen, n_blocks, window, stride, method)
 
 
 def mean_squared_displacement(positions: Array, max_lag: int) -> Array:
@@ -234,16 +243,19 @@ def _diffusion(
     chosen: Array,
     n_blocks: int,
     window: tuple[float, float] | None,
+    stride: float | None,
     method: _Method,
 ) -> Diffusion:
     check_positive("timestep", timestep, "atu")
-    blocks = split_blocks(as_runs(runs, ("t", "n_atoms", "3"), "atoms"), n_blocks)
+    checked = as_runs(runs, ("t", "n_atoms", "3"), "atoms")
+    spacing = timestep / PICOSECOND
+    interval = spacing if stride is None else Interval(spacing, stride)
+    blocks, reason = _cut(checked, n_blocks, window, interval)
     if blocks[0].shape[1] != len(masses) or not chosen.any():
         raise RecordError(
             f"the runs have {blocks[0].shape[1]} atoms, with {len(masses)} masses, and "
             f"{chosen.sum()} atoms are chosen; give one mass for each atom, and choose at least one"
         )
-    spacing = timestep / PICOSECOND
     first, last = _find_window(window, spacing, len(blocks[0]))
     curves = np.array(
         [method.curve(_hold_center(block, masses)[:, chosen], last) for block in blocks]
@@ -252,7 +264,7 @@ def _diffusion(
     used = slice(first, last + 1)
     values = [method.read(lags[used], curve[used]) for curve in curves]
     exponent = _exponent(lags[used], curves[:, used], method.rate)
-    rate = mean_of_independent(np.array(values), UNIT)
+    rate = mean_of_independent(np.array(values), UNIT).without_error(reason)
     curve = Curve(method.quantity, method.unit, "lag", "ps", lags, curves, no_error=rate.no_error)
     return Diffusion(rate, curve, (float(lags[first]), float(lags[last])), exponent)
 
@@ -278,30 +290,45 @@ def _exponent(lags: Array, curves: Array, rate: Callable[[Array, Array], float])
         return 1.0 + float(np.log(rates[1] / rates[0]) / np.log(times[1] / times[0]))
 
     estimate = jackknife(curves, exponent)
+    if estimate.no_error:
+        return estimate
     is_unknown = not np.isfinite(estimate.value + estimate.error)
     return estimate.without_error("displacements shrink within their noise" if is_unknown else "")
+
+
+def _cut(
+    runs: Sequence[Array], n_blocks: int, window: tuple[float, float] | None, interval: float
+) -> tuple[list[Array], str]:
+    """Return blocks that hold the window, and why they are too few for an error, if they are."""
+    shortest = SHORTEST if window is None else round(window[1] / interval) + 1
+    lengths = [len(run) for run in runs]
+    n_possible = min(n_blocks, count_blocks(lengths, shortest))
+    if n_possible == 0:
+        what = "to see diffusion" if window is None else f"for lags of up to {window[1]:g} ps"
+        more = longer_for_blocks(lengths, shortest, 1, interval)
+        raise RecordError(
+            f"runs of at most {max(lengths)} samples, {max(lengths) * interval:.3g} ps, are too "
+            f"short {what}; run {more}, or choose shorter lags"
+        )
+    least = min(FEWEST_RUNS, n_blocks)
+    if n_possible >= least:
+        return few_blocks(runs, n_possible), ""
+    what = f"{n_possible} block{'s' if n_possible > 1 else ''}"
+    more = longer_for_blocks(lengths, shortest, least, interval)
+    return few_blocks(runs, n_possible), f"{what}, needs {least}: run {more}"
 
 
 def _find_window(
     window: tuple[float, float] | None, spacing: float, n_samples: int
 ) -> tuple[int, int]:
+    """Return the first and the last lag, in samples, for blocks that are long enough."""
     if window is None:
-        first, last = n_samples // 4, n_samples // 2
-        if last - first < 2:
-            raise RecordError(
-                f"blocks of {n_samples} samples are too short to see diffusion; run longer"
-            )
-        return first, last
+        return n_samples // 4, n_samples // 2
     first, last = (round(time / spacing) for time in window)
     if not 0 <= first < last - 1:
         raise ConfigError(
             f"the window from {window[0]} to {window[1]} ps must contain three samples or more, "
             f"which are {spacing:.3g} ps apart; choose a wider window"
-        )
-    if last > n_samples - 1:
-        raise RecordError(
-            f"the window from {window[0]} to {window[1]} ps does not fit into a block of "
-            f"{(n_samples - 1) * spacing:.3g} ps; run longer, or choose shorter lags"
         )
     return first, last
 

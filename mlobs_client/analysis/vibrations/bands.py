@@ -30,7 +30,8 @@ class Band:
     area: Estimate
 
     def __str__(self) -> str:
-        return f"{self.wavenumber:.1f} cm^-1: {self.area} (from {self.low:.0f} to {self.high:.0f})"
+        area = f"{self.area.text} {self.area.unit}" + (", no error" if self.area.no_error else "")
+        return f"{self.wavenumber:.1f} cm^-1: {area} (from {self.low:.0f} to {self.high:.0f})"
 
 
 def find_bands(spectrum: Curve) -> list[Band]:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from scipy.constants import Avogadro
-from scipy.special import exprel
+import scipy
 
 from mlobs_client.analysis.branches import unwrap_dipole
 from mlobs_client.analysis.vibrations.spectra import (
@@ -30,11 +29,11 @@ from mlobs_client.results.curve import Curve
 from mlobs_client.structure import Array
 from mlobs_client.units import ANGSTROM, INVERSE_CM, INVERSE_EPSILON_0, KELVIN, SPEED_OF_LIGHT
 
-MOLAR: Final = Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
+MOLAR: Final = scipy.constants.Avogadro / (1e8 * ANGSTROM) ** 2 * 1e-5
 """Factor from a cross section in bohr^2 to a molar absorption in km/mol per cm^-1."""
 
 CORRECTIONS: Final[dict[str, Callable[[Array], Array]]] = {
-    "harmonic": lambda x: 1.0 / exprel(-x),
+    "harmonic": lambda x: 1.0 / scipy.special.exprel(-x),
     "standard": lambda x: 2.0 / (1.0 + np.exp(-x)),
     "schofield": lambda x: np.exp(np.minimum(0.5 * x, 300.0)),  # no overflow far above any line
     "none": lambda x: np.ones_like(x),
@@ -198,7 +197,7 @@ def infrared_from_currents(
     of_cell = INVERSE_EPSILON_0 / (6.0 * SPEED_OF_LIGHT * temperature)
     prefactor = of_cell * (MOLAR if volume is None else 1e8 * ANGSTROM / volume)
     x = omega / temperature
-    scale = prefactor * exprel(-x) * quantum_correction(correction, x)
+    scale = prefactor * scipy.special.exprel(-x) * quantum_correction(correction, x)
     member_spectra = None
     if members is not None:
         member_runs = as_runs(members, ("n_members", "t", "3"), "members")
@@ -211,6 +210,7 @@ def infrared_from_currents(
         resolution=density.resolution,
         members=member_spectra,
         other_windows=density.other_windows,
+        no_error=density.no_error,
         details={
             **density.details,
             "quantum correction": correction,

@@ -14,8 +14,9 @@ from mlobs_client.errors import ConfigError, RecordError
 from mlobs_client.results import correlation
 from mlobs_client.results.curve import Curve
 from mlobs_client.results.estimate import check_series
+from mlobs_client.results.run_length import Interval
 from mlobs_client.structure import Array
-from mlobs_client.units import KELVIN
+from mlobs_client.units import KELVIN, PICOSECOND
 
 Runs = Array | Sequence[Array]
 """One run, or a sequence of independent runs, which may differ in length."""
@@ -30,6 +31,8 @@ class SpectrumSettings:
             lag. A finer resolution needs longer blocks and gives larger errors.
         n_blocks: number of blocks for the error, from all runs together.
         window: lag window, a name of :data:`~mlobs_client.results.correlation.WINDOWS`.
+        stride: steps of the integrator between samples, for messages that say how much longer runs
+            must be; None if not known.
 
     Raises:
         ConfigError: a value is invalid.
@@ -38,6 +41,7 @@ class SpectrumSettings:
     resolution: float = 10.0
     n_blocks: int = 10
     window: str = "parzen"
+    stride: float | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.resolution) and self.resolution > 0.0):
@@ -46,7 +50,16 @@ class SpectrumSettings:
             )
         if self.n_blocks < 2:
             raise ConfigError(f"n_blocks = {self.n_blocks}: an error needs at least 2 blocks")
-        correlation.lag_window(self.window, 1)
+        correlation.check_window(self.window)
+
+    def interval(self, timestep: float) -> float:
+        """Return the time between samples, ps, with :attr:`stride` if that is known.
+
+        Args:
+            timestep: time between samples, atu.
+        """
+        picoseconds = timestep / PICOSECOND
+        return picoseconds if self.stride is None else Interval(picoseconds, self.stride)
 
 
 def spectrum(

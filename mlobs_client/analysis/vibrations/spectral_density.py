@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from mlobs_client.analysis.vibrations.short_runs import Cut, cut_runs
 from mlobs_client.analysis.vibrations.spectra import SpectrumSettings
-from mlobs_client.errors import RecordError
 from mlobs_client.results import correlation
 from mlobs_client.structure import Array
 from mlobs_client.units import INVERSE_CM
@@ -39,6 +39,7 @@ class SpectralDensity:
         at_zero_lag: mean square of the signal in each block, shape ``(n_blocks,)``, in the unit of
             the signal squared.
         details: settings of the computation.
+        no_error: reason why there are too few blocks for errors; empty if there are enough.
         other_windows: mean over blocks with a window half as long and with one twice as long, shape
             ``(2, k)``, in the unit of ``blocks``; NaN if the runs are too short, or if no other
             window was used.
@@ -49,6 +50,7 @@ class SpectralDensity:
     resolution: float
     at_zero_lag: Array
     details: Mapping[str, str | float]
+    no_error: str
     other_windows: Array
 
     @classmethod
@@ -63,6 +65,9 @@ class SpectralDensity:
     ) -> SpectralDensity:
         """Cut runs into blocks, correlate, window and transform them, with three windows.
 
+        Runs that are too short for the settings give fewer blocks or a coarser resolution
+        (:mod:`~mlobs_client.analysis.vibrations.short_runs`).
+
         Args:
             runs: signal along each run, shape ``(t, ...)``, of any unit.
             timestep: time between samples, atu.
@@ -73,19 +78,23 @@ class SpectralDensity:
 
         Raises:
             ConfigError: a parameter is invalid.
-            RecordError: runs are too short for the resolution, or numbers are not finite.
+            RecordError: runs are too short for any spectrum, or numbers are not finite.
         """
-        density = cls.of_one_window(runs, timestep, settings, weights, biased=biased)
-        n_points, width = len(density.wavenumber), settings.resolution
-        coarser = replace(settings, resolution=2.0 * width)
-        finer = replace(settings, resolution=0.5 * width, n_blocks=max(2, settings.n_blocks // 2))
+        cut = cut_runs(list(map(len, runs)), timestep, settings, biased=biased)
+
+        def compute(cut: Cut, n_points: int | None = None) -> SpectralDensity:
+            return cls._of_cut(
+                runs, timestep, settings.window, cut, weights, biased=biased, n_points=n_points
+            )
+
+        density = compute(cut)
+        n_points, width = len(density.wavenumber), cut.resolution
+        coarser = replace(cut, resolution=2.0 * width)
+        finer = replace(cut, resolution=0.5 * width, n_blocks=max(2, cut.n_blocks // 2))
         others = np.full((2, n_points), np.nan)
         for row, other in zip(others, (coarser, finer), strict=True):
-            if _allow(runs, timestep, other, biased=biased):
-                repeated = cls.of_one_window(
-                    runs, timestep, other, weights, biased=biased, n_points=n_points
-                )
-                row[:] = repeated.blocks.mean(axis=0)
+            if _allow(runs, timestep, settings.window, other, biased=biased):
+                row[:] = compute(other, n_points).blocks.mean(axis=0)
         return replace(density, other_windows=others)
 
     @classmethod
@@ -97,40 +106,50 @@ class SpectralDensity:
         weights: Array | None = None,
         *,
         biased: bool = True,
+    ) -> SpectralDensity:
+        """Do the same as :meth:`of`, which describes the arguments, but only with one window."""
+        cut = cut_runs(list(map(len, runs)), timestep, settings, biased=biased)
+        return cls._of_cut(runs, timestep, settings.window, cut, weights, biased=biased)
+
+    @classmethod
+    def _of_cut(
+        cls,
+        runs: Sequence[Array],
+        timestep: float,
+        window_name: str,
+        cut: Cut,
+        weights: Array | None,
+        *,
+        biased: bool,
         n_points: int | None = None,
     ) -> SpectralDensity:
-        """Do the same as :meth:`of`, which describes the arguments, but only with the given window.
-
-        Args:
-            n_points: number of wavenumbers; by default ten for each line width.
-        """
-        blocks = correlation.split_blocks(runs, settings.n_blocks)
-        length = len(blocks[0])
-        width = settings.resolution * INVERSE_CM
-        needed = correlation.longest_lag_needed(settings.window, width, timestep, biased=biased)
-        check_length(length, needed, settings.resolution, f"each of {settings.n_blocks} blocks")
-        cut = length if biased else None  # a biased autocorrelation is cut by a triangle
-        max_lag = correlation.lag_for_line_width(settings.window, width, timestep, cut)
+        """Compute the density with one window, by default at ten wavenumbers per line width."""
+        blocks = correlation.few_blocks(runs, cut.n_blocks)
+        width, length = cut.resolution * INVERSE_CM, len(blocks[0])
+        n_samples = length if biased else None  # a biased autocorrelation is cut by a triangle
+        max_lag = correlation.lag_for_line_width(window_name, width, timestep, n_samples)
         lagged = np.stack(
             [correlation.autocorrelation(b, max_lag, weights, biased=biased) for b in blocks]
         )
         n_points = n_points or correlation.points_for_line_width(width, timestep)
-        window = correlation.lag_window(settings.window, max_lag)
-        effective = correlation.effective_window(settings.window, max_lag, cut)
-        triangle = correlation.effective_window("boxcar", max_lag, cut)
+        window = correlation.lag_window(window_name, max_lag)
+        effective = correlation.effective_window(window_name, max_lag, n_samples)
+        triangle = correlation.effective_window("boxcar", max_lag, n_samples)
         return cls(
             wavenumber=np.linspace(0.0, np.pi / (timestep * INVERSE_CM), n_points),
             blocks=correlation.cosine_transform(lagged * window, timestep, n_points),
             resolution=correlation.line_width(effective, timestep) / INVERSE_CM,
             at_zero_lag=lagged[:, 0],
             details={
-                "window": settings.window,
+                "window": window_name,
                 "autocorrelation": "biased" if biased else "unbiased",
                 "blocks": len(blocks),
                 "samples per block": length,
                 "longest lag (samples)": max_lag,
                 **correlation_left(lagged / triangle),
+                **cut.details,
             },
+            no_error=cut.no_error,
             other_windows=np.full((2, n_points), np.nan),
         )
 
@@ -160,14 +179,11 @@ class SpectralDensity:
         )
 
 
-def _allow(
-    runs: Sequence[Array], timestep: float, settings: SpectrumSettings, *, biased: bool
-) -> bool:
+def _allow(runs: Sequence[Array], timestep: float, window: str, cut: Cut, *, biased: bool) -> bool:
     """Return True if the runs are long enough for the window, and the window has enough lags."""
-    width = settings.resolution * INVERSE_CM
-    needed = correlation.longest_lag_needed(settings.window, width, timestep, biased=biased)
-    length = len(correlation.split_blocks(runs, settings.n_blocks)[0])
-    return correlation.SHORTEST_LAG <= needed < length
+    width = cut.resolution * INVERSE_CM
+    needed = correlation.longest_lag_needed(window, width, timestep, biased=biased)
+    return correlation.SHORTEST_LAG <= needed < len(correlation.few_blocks(runs, cut.n_blocks)[0])
 
 
 def correlation_left(lagged: Array) -> dict[str, float]:
@@ -178,35 +194,14 @@ def correlation_left(lagged: Array) -> dict[str, float]:
 
     Returns:
         Root mean squares over the last tenth of the lags: of the mean over blocks, and of its
-        standard error, both relative to lag 0. If the first is not larger than the second, no
-        correlation is detected, though there may be some.
+        standard error (NaN for one block), both relative to lag 0. If the first is not larger than
+        the second, no correlation is detected, though there may be some.
     """
     n_blocks, n_lags = lagged.shape
     at_zero = float(lagged[:, 0].mean()) or 1.0  # a signal of zero has no correlation
     end = lagged[:, -max(1, round(LAST_LAGS * n_lags)) :] / at_zero
+    left = float(np.sqrt(np.mean(end.mean(axis=0) ** 2)))
+    if n_blocks < 2:
+        return {LEFT: left, NOISE: np.nan}
     error = end.std(axis=0, ddof=1) / np.sqrt(n_blocks)
-    return {
-        LEFT: float(np.sqrt(np.mean(end.mean(axis=0) ** 2))),
-        NOISE: float(np.sqrt(np.mean(error**2))),
-    }
-
-
-def check_length(length: int, max_lag: int, resolution: float, what: str) -> None:
-    """Refuse series that are shorter than the longest lag.
-
-    Args:
-        length: number of samples of the series.
-        max_lag: longest lag for the resolution, in samples.
-        resolution: full width at half maximum of a sharp line, cm^-1.
-        what: name of the series in the error message.
-
-    Raises:
-        RecordError: the series is too short; the message names the resolution that it allows.
-    """
-    if length > max_lag:
-        return
-    finest = resolution * (max_lag + 0.5) / (length - 0.51)  # lags are rounded to samples
-    raise RecordError(
-        f"{what} has {length} samples, but {max_lag + 1} are needed for a resolution of "
-        f"{resolution:g} cm^-1; run longer, or ask for a resolution of {np.ceil(finest):g} cm^-1"
-    )
+    return {LEFT: left, NOISE: float(np.sqrt(np.mean(error**2)))}

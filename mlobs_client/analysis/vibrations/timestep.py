@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.signal import find_peaks
+import scipy
 
 from mlobs_client.analysis.vibrations.spectra import check_positive
 from mlobs_client.results.curve import Curve
@@ -73,8 +73,9 @@ def peak_shifts(spectrum: Curve, timestep: float) -> list[PeakShift]:
     """Return the shifts of all clear maxima of a spectrum due to the time step.
 
     A maximum is clear if its prominence is at least six errors and at least 5 % of the highest
-    maximum. Its position is the vertex of a parabola through three points;
-    :meth:`~mlobs_client.results.curve.Curve.peak` gives a position with an error.
+    maximum; without errors, only the latter counts. Its position is the vertex of a parabola
+    through three points; :meth:`~mlobs_client.results.curve.Curve.peak` gives a position with an
+    error.
 
     Args:
         spectrum: the simulated spectrum, over wavenumbers in cm^-1.
@@ -120,8 +121,8 @@ def correct_timestep(spectrum: Curve, timestep: float) -> Curve:
 def maxima(spectrum: Curve) -> Iterator[float]:
     """Yield the wavenumbers of the clear maxima of a spectrum, cm^-1; see :func:`peak_shifts`."""
     intensity = spectrum.mean
-    clear = np.maximum(CLEAR * spectrum.error, PROMINENT * float(intensity.max()))
-    for top in find_peaks(intensity, prominence=clear)[0]:
+    clear = np.fmax(CLEAR * spectrum.error, PROMINENT * float(intensity.max()))
+    for top in scipy.signal.find_peaks(intensity, prominence=clear)[0]:
         below, at, above = intensity[top - 1 : top + 2]
         curvature = below - 2.0 * at + above
         offset = 0.5 * (below - above) / curvature if curvature < 0.0 else 0.0

@@ -98,6 +98,7 @@ def vdos(
         resolution=density.resolution,
         details={**density.details, "degrees of freedom": degrees_of_freedom},
         other_windows=density.other_windows,
+        no_error=density.no_error,
     ).scaled(degrees_of_freedom / total * INVERSE_CM / np.pi)
 
 

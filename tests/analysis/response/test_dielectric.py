@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -204,7 +205,7 @@ def test_a_short_run_has_a_static_value_without_error() -> None:
     )  # fmt: skip
     # ten independent samples
     assert np.isnan(function.static.error)
-    assert "independent samples, needs about" in function.static.no_error
+    assert "independent samples, needs 20: run about" in function.static.no_error
     # the same number as the curve has, but for the window with which the mean is corrected
     assert function.static.value == pytest.approx(function.real.mean[0], rel=0.1)
 
@@ -254,14 +255,35 @@ def test_the_infrared_absorption_is_that_of_the_imaginary_part(thermal: list[Arr
     )
 
 
+def test_short_runs_after_a_field_give_a_coarser_resolution_and_say_so(
+    thermal: list[Array],
+) -> None:
+    settings = SpectrumSettings(resolution=10.0, stride=2)
+    fields = np.array([FIELD, -FIELD, FIELD, -FIELD])
+
+    def relax(n_samples: int) -> DielectricFunction:
+        runs = [thermal[k // 2][k % 2 :][:n_samples] for k in range(4)]
+        return dielectric_from_relaxation(runs, fields, REST, TIMESTEP, VOLUME, settings=settings)
+
+    short = relax(500).real
+    assert short.resolution == pytest.approx(43.0, rel=2e-3)
+    assert (short.error > 0.0).any()  # of four runs
+    said = str(short.details["short runs"])
+    assert said.startswith("a resolution of 43 cm^-1, not of 10 cm^-1: run ")
+    (steps,) = re.findall(r"\((\d+) steps\) more in each", said)
+    longer = relax(500 + int(steps) // 2).real
+    assert longer.resolution == pytest.approx(10.0, rel=2e-3)
+    assert "short runs" not in longer.details
+
+
 def test_impossible_input_is_refused(thermal: list[Array]) -> None:
     def relax(runs: Any = None, fields: Any = None, **options: Any) -> DielectricFunction:
         some = [run[:500] for run in thermal[:2]] if runs is None else runs
         given = np.array([FIELD, -FIELD]) if fields is None else fields
         return dielectric_from_relaxation(some, given, REST, TIMESTEP, VOLUME, **options)
 
-    with pytest.raises(RecordError, match=r"has 500 samples, .* ask for a resolution of 43 cm\^-1"):
-        relax(settings=SpectrumSettings(resolution=10.0))
+    with pytest.raises(RecordError, match=r"15 samples are too few for a spectrum, .*run at least"):
+        relax([run[:15] for run in thermal[:2]])
     with pytest.raises(RecordError, match=r"fields must have shape \(2, 3\)"):
         relax(fields=np.array([FIELD, FIELD, FIELD]))
     with pytest.raises(RecordError, match=r"not \+E and -E of one vector"):

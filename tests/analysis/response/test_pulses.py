@@ -214,9 +214,17 @@ def test_a_pair_with_other_momenta_is_no_pair() -> None:
         (gaussian(2.0, 998.0), "is not over at the last sample"),
         (gaussian(20.0, 100.0), r"sigma of 20 fs, but the resolution allows at most 17 fs"),
         (gaussian(0.4), r"samples 1 fs apart end at 1\.668e\+04 cm\^-1, where the pulse has"),
-        (gaussian(2.0, 500.0), r"after the pulse's centre has 499 samples, but 852 are needed"),
+        (gaussian(2.0, 975.0), r"24 samples are too few for a spectrum"),
     ],
 )  # fmt: skip
 def test_a_pulse_that_does_not_fit_the_run_is_refused(field: Array, message: str) -> None:
     with pytest.raises(RecordError, match=message):
         function_of(*pairs(field))
+
+
+def test_runs_that_end_soon_after_a_pulse_give_a_coarser_resolution_and_say_so() -> None:
+    found = function_of(*pairs(gaussian(2.0, 500.0))).imaginary
+    # 499 samples after the centre, where 50 cm^-1 take 852: 50 x 852.5/498.5 = 85.5
+    assert found.resolution == pytest.approx(86.0, rel=2e-3)
+    said = str(found.details["short runs"])
+    assert said.startswith("a resolution of 86 cm^-1, not of 50 cm^-1: run 0.36 ps more in each")

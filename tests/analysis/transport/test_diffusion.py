@@ -153,11 +153,28 @@ def test_a_cell_that_is_not_cubic_has_no_such_correction(cell: Array) -> None:
         correct_for_size(Estimate(0.2, 0.01, "angstrom^2/ps", 4), KT, 0.85, cell)
 
 
+def test_a_short_run_has_fewer_blocks_and_less_than_three_give_no_error() -> None:
+    x, _ = brownian(400, 0)
+    window = (0.5, 2.0)  # blocks of 101 samples every 20 fs
+    found = diffusion_from_displacements([x[:303]], MASSES, TIMESTEP, EVERY, 4, window)
+    assert found.rate.error_from == "scatter of 3 blocks"
+    short = diffusion_from_displacements([x[:150]], MASSES, TIMESTEP, EVERY, 4, window, stride=40)
+    reason = "1 block, needs 3: run 3.1 ps (6200 steps) more"  # 153 samples
+    assert short.coefficient.no_error == short.rate.no_error == short.curve.no_error == reason
+    assert short.rate.value > 0.0
+    longer = diffusion_from_displacements(
+        [x[: 150 + 6200 // 40]], MASSES, TIMESTEP, EVERY, 4, window
+    )
+    assert longer.rate.error > 0.0
+
+
 def test_impossible_input_is_refused() -> None:
     x, _ = brownian(100, 0)
-    with pytest.raises(RecordError, match="blocks of 5 samples are too short"):
-        diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, n_blocks=20)
-    with pytest.raises(RecordError, match=r"from 0.1 to 2.0 ps does not fit into a block of 0.48"):
+    with pytest.raises(RecordError, match=r"runs of at most 5 samples, 0.1 ps, are too short to"):
+        diffusion_from_displacements([x[:5]], MASSES, TIMESTEP, EVERY)
+    with pytest.raises(
+        RecordError, match=r"100 samples, 2 ps, are too short for lags of up to 2 ps; run 0.02 ps"
+    ):
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, window=(0.1, 2.0))
     with pytest.raises(ConfigError, match=r"from 0.2 to 0.1 ps must contain three samples or more"):
         diffusion_from_displacements([x], MASSES, TIMESTEP, EVERY, window=(0.2, 0.1))

@@ -1,8 +1,6 @@
-"""How wide lines become, how long runs must be, and what is left where the window ends."""
+"""How wide lines become, and what is left where the window ends."""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 import pytest
@@ -15,29 +13,7 @@ from mlobs_client.analysis.vibrations.spectral_density import (
     SpectralDensity,
     correlation_left,
 )
-from mlobs_client.errors import RecordError
 from mlobs_client.units import FEMTOSECOND
-
-
-def test_a_run_that_is_too_short_says_which_resolution_fits() -> None:
-    signal = np.random.default_rng(0).normal(size=(50_000, 3))
-    settings = SpectrumSettings(resolution=5.0, n_blocks=8)
-    with pytest.raises(RecordError, match="ask for a resolution of 9 cm") as caught:
-        SpectralDensity.of([signal], FEMTOSECOND, settings)
-    assert "each of 8 blocks" in str(caught.value)
-    SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(resolution=9.0, n_blocks=8))
-
-
-@pytest.mark.parametrize("n_samples", [101, 136, 153, 502, 4999])
-@pytest.mark.parametrize("resolution", [1.0, 7.3, 15.0])
-def test_the_resolution_that_is_advised_is_accepted(n_samples: int, resolution: float) -> None:
-    signal = np.random.default_rng(0).normal(size=(n_samples, 3))
-    for window in ("hann", "parzen"):
-        settings = SpectrumSettings(resolution, 2, window)
-        with pytest.raises(RecordError) as caught:
-            SpectralDensity.of([signal], FEMTOSECOND, settings)
-        (advised,) = re.findall(r"ask for a resolution of (\d+) cm", str(caught.value))
-        SpectralDensity.of([signal], FEMTOSECOND, SpectrumSettings(float(advised), 2, window))
 
 
 @pytest.mark.parametrize("biased", [True, False])
