@@ -159,8 +159,8 @@ def dielectric_from_fluctuations(
 
     Raises:
         ConfigError: a parameter is invalid.
-        RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
-            resolution.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short for a
+            spectrum.
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")
@@ -224,7 +224,7 @@ def dielectric_from_relaxation(
     Raises:
         ConfigError: a parameter is invalid.
         RecordError: there are fewer than two runs, fields or shapes are wrong, numbers are not
-            finite, or runs are too short for the resolution.
+            finite, or runs are too short for a spectrum.
     """
     settings = settings or SpectrumSettings()
     check_positive("timestep", timestep, "atu")

@@ -179,8 +179,8 @@ def infrared_from_currents(
 
     Raises:
         ConfigError: a parameter is invalid.
-        RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
-            resolution.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short for a
+            spectrum.
 
     Source:
         Ramirez, Lopez-Ciudad, Kumar, Marx, J. Chem. Phys. 121, 3973 (2004), for the corrections and

@@ -29,7 +29,9 @@ class SpectrumSettings:
     Attributes:
         resolution: full width at half maximum of a sharp line, cm^-1; it determines the longest
             lag. A finer resolution needs longer blocks and gives larger errors.
-        n_blocks: number of blocks for the error, from all runs together.
+        n_blocks: number of blocks for the error, from all runs together. Runs that are too short
+            for these give fewer blocks, or a coarser resolution
+            (:mod:`~mlobs_client.analysis.vibrations.short_runs`).
         window: lag window, a name of :data:`~mlobs_client.results.correlation.WINDOWS`.
         stride: steps of the integrator between samples, for messages that say how much longer runs
             must be; None if not known.

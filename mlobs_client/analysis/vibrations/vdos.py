@@ -52,8 +52,8 @@ def vdos(
 
     Raises:
         ConfigError: a parameter is invalid.
-        RecordError: shapes are wrong, numbers are not finite, or runs are too short for the
-            resolution.
+        RecordError: shapes are wrong, numbers are not finite, or runs are too short for a
+            spectrum.
 
     Example:
         Two atoms that vibrate against each other, one coordinate at 1000 cm^-1::
