@@ -97,7 +97,7 @@ def timestep_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--timestep", type=FiniteRange(0.0, min_open=True),
-        help="Time step of the integrator, fs, from which the shifts of the peaks that it causes are "
+        help="Time step of the integrator, fs, from which the shifts of peaks that it causes are "
         "computed. With multiple time steps, give the innermost one. If i-PI's output does not "
         "contain the properties step and time, give the outermost one instead; it then also sets "
         "the time between samples.  [default: the outermost one of the run]",
