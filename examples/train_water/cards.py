@@ -1,5 +1,6 @@
 """Write the cards and figures of ``evaluate.py``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 from mlobs_client.plot import write
 from mlobs_client.results import Parity, Result
 
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""References and predictions, by the name of a part."""
 AXES = {
     "potential": ("force", "eV/angstrom"),
-    "dipole": ("dipole of the cell", "e angstrom"),
-    "polarizability": ("polarizability of the cell", "angstrom^3"),
+    "dipole": ("dipole", "e angstrom"),
+    "polarizability": ("polarizability", "angstrom^3"),
 }
 TEXTS = {
     "potential": """\
@@ -78,17 +81,17 @@ COLUMNS = {
 }
 
 
-def plot_parity(kind: str, reference: np.ndarray, prediction: np.ndarray, path: Path) -> None:
+def plot_parity(kind: str, parts: Pairs, path: Path) -> None:
     """Draw predicted against reference components on the held-out frames.
 
     Args:
         kind: of networks.
-        reference: shape ``(n,)``, in the unit of ``AXES``.
-        prediction: shape ``(n,)``, mean of the committee.
+        parts: references and predictions of the mean of the committee, each of shape ``(n,)``, in
+            the unit of ``AXES``, by species or component.
         path: of the picture; the numbers go with it.
     """
-    one = Parity(*AXES[kind], reference, prediction, "test frames")
-    write(Result(f"{kind} on test frames", parities=(one,)), path.with_suffix(""))
+    parities = tuple(Parity(*AXES[kind], *pair, name) for name, pair in parts.items())
+    write(Result(f"{kind} on test frames", parities=parities), path.with_suffix(""))
 
 
 def tabulate(kind: str, card: dict[str, Any]) -> list[str]:

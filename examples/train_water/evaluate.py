@@ -11,7 +11,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import ase.io
 import numpy as np
 import torch
 from ase import Atoms
-from cards import plot_parity, write_card
+from cards import Pairs, plot_parity, write_card
 from cost import cost, edges_beyond_cutoff
 from networks import ARCHITECTURE, CUTOFF, KINDS, join, make_graph
 from prepare import (
@@ -98,6 +98,13 @@ def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
     return torch.stack(rows, dim=1).numpy() + numbers[:, None, None] * np.eye(3)
 
 
+def split(reference: Array, prediction: Array, parts: Mapping[str, Any]) -> Pairs:
+    """Return references and predictions of each part, which is an index into both."""
+    return {
+        name: (reference[part].ravel(), prediction[part].ravel()) for name, part in parts.items()
+    }
+
+
 def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, Any]:
     """Return errors of forces and energies, of each member and of their mean."""
     frames = unseen_frames(work, "potential")
@@ -127,6 +134,7 @@ def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, A
     distances = distances_to_training(work, "potential")
     far = distances > np.median(distances)
     mean_error = all_forces.mean(axis=0) - forces
+    is_oxygen = np.array([atoms.numbers == 8 for atoms in frames])
     return {
         "members": [
             errors(*each) for each in zip(energies, all_forces, cluster_energies, strict=True)
@@ -141,7 +149,7 @@ def evaluate_potential(models: list[torch.nn.Module], work: Path) -> dict[str, A
         "clusters_std_meV_per_molecule": 1e3 * float(reference.std()),
         "n_test": len(frames),
         "n_test_clusters": len(pairs),
-        "parity": (forces.ravel(), all_forces.mean(axis=0).ravel()),
+        "parity": split(forces, all_forces.mean(axis=0), {"O": is_oxygen, "H": ~is_oxygen}),
         "spreads": {
             "energy": compare_energies(energy, energies),
             "forces": compare_forces(forces, all_forces),
@@ -178,7 +186,9 @@ def evaluate_dipole(models: list[torch.nn.Module], work: Path) -> dict[str, Any]
         "n_test": len(frames),
         "n_test_born_charges": len(born),
         "born_charges_transposed_rmse_e": rmse(apts.mean(axis=0).swapaxes(-1, -2) - apt),
-        "parity": (total.ravel(), outputs.mean(axis=0).ravel()),
+        "parity": split(
+            total, outputs.mean(axis=0), {one: np.s_[:, i] for i, one in enumerate("xyz")}
+        ),
         "spreads": {"dipole": compare_vectors(total, outputs)},
     }
 
@@ -215,6 +225,7 @@ def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[s
         }
 
     parts = tensor_parts(of_all.mean(axis=0) - held_out, labels, trend)
+    diagonal = np.eye(3, dtype=bool)
     return {
         "members": [errors(a) for a in outputs],
         "committee": errors(outputs.mean(axis=0)),
@@ -226,7 +237,11 @@ def evaluate_polarizability(models: list[torch.nn.Module], work: Path) -> dict[s
         "anisotropic_percent_with_these": parts["anisotropic"]["relative_percent"],
         "polarizability_spread_rms_A3": rmse(outputs.std(axis=0, ddof=1)),
         "n_test": int(tested.sum()),
-        "parity": (alpha.ravel(), outputs.mean(axis=0).ravel()),
+        "parity": split(
+            alpha,
+            outputs.mean(axis=0),
+            {"diagonal": np.s_[:, diagonal], "off-diagonal": np.s_[:, ~diagonal]},
+        ),
         "spreads": {
             "polarizability": compare_vectors(
                 symmetric_components(alpha), symmetric_components(outputs)
@@ -267,8 +282,7 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
     paths = [work / f"{kind}-{member}.model" for member in range(N_MEMBERS)]
     models = [load(path) for path in paths]
     result = EVALUATE[kind](models, work)
-    reference, prediction = result.pop("parity")
-    plot_parity(kind, reference, prediction, HERE / f"parity_{kind}.png")
+    plot_parity(kind, result.pop("parity"), HERE / f"parity_{kind}.png")
     errors, committee = result.pop("members"), result.pop("committee")
     members = [{**describe(kind, m, work), "errors": errors[m]} for m in range(N_MEMBERS)]
     distances = distances_to_training(work, "potential" if kind == "potential" else "dielectric")
