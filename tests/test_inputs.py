@@ -29,7 +29,7 @@ PREFIXES = {"water-remd-field": "r2_simulation"}
 """Of outputs, where it is not that of the others."""
 CAMPAIGNS = {
     "campaign-temperatures": ("temperature", "[280, 300, 320]", "[280, 300]", "[1, 2]"),
-    "field-scan": ("field", "[0.0, 0.05, 0.1, 0.2]", "[0.1]", "[1, 8]"),
+    "field-scan": ("field", "[0.0, 0.025, 0.05]", "[0.05]", "[1, 8]"),
 }
 """A parameter, its values, those that are run, and values of another: the first will do."""
 RUNS = [kind for kind in find_kinds() if kind not in CAMPAIGNS]
