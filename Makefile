@@ -42,7 +42,8 @@ validate: $(VENV)/.ready
 	$(BIN)/python tests/long/validate.py; status=$$?; $(BIN)/python tests/long/validate_fields.py; fields=$$?; \
 	$(BIN)/python tests/long/validate_errors.py; errors=$$?; \
 	$(BIN)/python tests/long/validate_verdicts.py; verdicts=$$?; \
-	$(BIN)/python tests/long/tables.py; exit $$((status | fields | errors | verdicts))
+	$(BIN)/python tests/long/validate_infrared.py; infrared=$$?; \
+	$(BIN)/python tests/long/tables.py; exit $$((status | fields | errors | verdicts | infrared))
 
 faults: $(VENV)/.ready
 	$(BIN)/python tests/long/faults.py; faults=$$?; $(BIN)/python tests/long/campaign.py; runs=$$?; \

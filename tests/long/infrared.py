@@ -18,6 +18,8 @@ from ase import Atoms
 from report import Figure
 
 from mlobs_client.analysis import SpectrumSettings, correct_timestep, infrared
+from mlobs_client.errors import RecordError
+from mlobs_client.ipi import input as ipi_input
 from mlobs_client.plot import write
 from mlobs_client.results import Curve, Provenance, Result
 from mlobs_client.studies import RunSet
@@ -30,7 +32,7 @@ TEMPERATURE = 300.0  # K
 STEPS_PER_PS = 2000
 SKIP = 1.0  # ps, in which velocities and beads reach equilibrium
 SETTINGS = SpectrumSettings(resolution=50.0, n_blocks=8)
-SHOWN = (0.0, 4200.0)  # cm^-1
+SHOWN = (0.0, 4250.0)  # cm^-1
 LONGEST_BOND = 1.6  # angstrom; beyond it a molecule has come apart
 
 
@@ -82,14 +84,15 @@ FAST = {
     'extras = ["dipole"]': 'extras = ["dipole"]\nstride = 4',
     "<batch_size> 8": "<batch_size> 16",
 }
+RUN = ("run", "input.xml", "client.toml", "--no-check", "--resume")
 MELT = {"mode='svr'": "mode='langevin'", "> 500 </tau>": "> 100 </tau>"}
 EQUILIBRATION = Dynamics("equilibration", 2.0, ["--ensemble", "nvt"], {**FAST, **MELT})
 RUNS = {
     "classical": Dynamics("classical", 20.0, ["--ensemble", "nvt"], FAST),
     "TRPMD, 16 beads": Dynamics("trpmd", 10.0, ["--ensemble", "trpmd", "--beads", "16"], FAST),
 }
-SOURCE = "Bertie and Lan, Appl. Spectrosc. 50, 1047 (1996)"
-BANDS = (  # n alpha of H2O at 25 C from SOURCE
+# n alpha of H2O at 25 C: J. E. Bertie and Z. Lan, Appl. Spectrosc. 50, 1047 (1996)
+BANDS = (
     Band("libration", 400.0, 1000.0, 619.0, 595.0),
     Band("bend", 1500.0, 1800.0, 1645.0, 1645.0),
     Band("stretch", 2800.0, 4000.0, 3394.0, 3373.0),
@@ -97,7 +100,7 @@ BANDS = (  # n alpha of H2O at 25 C from SOURCE
 
 
 def infrared_of_water(folder: Path, stem: Path) -> list[Figure]:
-    """Carry out the runs in a folder, draw their spectra, and compare their bands with measured ones.
+    """Carry out runs, draw their spectra, and compare their bands with measured ones.
 
     Args:
         folder: of the runs, which are continued if they are there.
@@ -130,8 +133,11 @@ def simulate(dynamics: Dynamics, start: Path, folder: Path) -> Path:
             for old, new in dynamics.changes.items():
                 text = text.replace(old, new)
             path.write_text(text)
-    steps = ["--steps", str(n_steps)] if (target / "RESTART").exists() else []
-    mlobs(["run", "input.xml", "client.toml", "--no-check", "--resume", *steps], target)
+    restart = target / "RESTART"
+    if not restart.exists():
+        mlobs(RUN, target)
+    elif ipi_input.read(restart).step < n_steps:
+        mlobs([*RUN, "--steps", str(n_steps)], target)
     return target / "simulation"
 
 
@@ -148,12 +154,14 @@ def compare(prefixes: Mapping[str, Path], stem: Path) -> list[Figure]:
         for label, prefix in prefixes.items()
     }
     curves = {label: absorption(one, label) for label, one in runs.items()}
-    inputs = {path for one in runs.values() for path in one.inputs}
+    found = Provenance.of({path for one in runs.values() for path in one.inputs})
+    named = {"/".join(Path(path).parts[-2:]): digest for path, digest in found.inputs.items()}
     shown = tuple(one.between(*SHOWN) for one in curves.values())
-    result = Result("infrared absorption of liquid water", shown, provenance=Provenance.of(inputs))
+    title = "infrared absorption of liquid water"
+    result = Result(title, shown, provenance=replace(found, inputs=named))
     write(result, stem, marks={"measured maxima": [band.maximum for band in BANDS]})
-    lengths = [longest_bond(label, one) for label, one in runs.items()]
-    return [*bands(curves), *lengths]
+    about = [figure for label, one in runs.items() for figure in describe(label, one)]
+    return [*bands(curves), *about]
 
 
 def absorption(runs: RunSet, label: str) -> Curve:
@@ -166,31 +174,40 @@ def absorption(runs: RunSet, label: str) -> Curve:
 
 
 def bands(curves: Mapping[str, Curve]) -> list[Figure]:
-    """Positions of the bands beside the measured ones, and their shifts by quantum nuclei."""
-    classical, quantum = curves.values()
+    """Positions of the bands beside the measured ones, and a shift by quantum nuclei."""
     figures = []
     for band in BANDS:
-        found = [curve.peak(band.low, band.high) for curve in (classical, quantum)]
-        measured = f"measured: {band.middle:g}, its maximum {band.maximum:g} ({SOURCE})"
-        figures += [
-            Figure(f"{band.name}, {label}", one.value, one.error, one.unit, measured, None)
-            for label, one in zip(curves, found, strict=True)
-        ]
-    before, after = found  # of the stretch
+        measured = f"measured: {band.middle:g}; highest at {band.maximum:g}"
+        for label, curve in curves.items():
+            name = f"{band.name}, {label}"
+            try:
+                found = curve.peak(band.low, band.high)
+            except RecordError as error:  # a short run has no clear libration
+                print(f"{name}: {error}")
+            else:
+                figures.append(Figure(name, found.value, found.error, found.unit, measured, None))
+    return [*figures, stretch_shift(*curves.values())]
+
+
+def stretch_shift(classical: Curve, quantum: Curve) -> Figure:
+    """The difference of the O-H stretches."""
+    band = BANDS[-1]
+    before, after = (curve.peak(band.low, band.high) for curve in (classical, quantum))
     shift, error = after.value - before.value, float(np.hypot(before.error, after.error))
-    passed = bool(shift < -2.0 * error)
     reference = "below 0 by two errors: quantum nuclei soften it"
-    return [
-        *figures,
-        Figure("stretch, quantum - classical", shift, error, after.unit, reference, passed),
-    ]
+    name = f"{band.name}, quantum - classical"
+    return Figure(name, shift, error, after.unit, reference, bool(shift < -2.0 * error))
 
 
-def longest_bond(label: str, runs: RunSet) -> Figure:
-    """The longest bond of any bead: have all molecules stayed whole?"""
+def describe(label: str, runs: RunSet) -> list[Figure]:
+    """The length of a run, and the longest bond of any bead: have all molecules stayed whole?"""
     (trajectory,) = runs.positions()
+    length = (trajectory.steps[-1] - trajectory.steps[0]) / STEPS_PER_PS
     molecules = trajectory.values.reshape(*trajectory.values.shape[:2], -1, 3, 3)  # O H H
     bonds = np.linalg.norm(molecules[..., 1:, :] - molecules[..., :1, :], axis=-1) / ANGSTROM
     longest, name = float(bonds.max()), f"longest O-H bond, {label}"
     reference = f"below {LONGEST_BOND:g}: all molecules stay whole"
-    return Figure(name, longest, None, "angstrom", reference, longest < LONGEST_BOND)
+    return [
+        Figure(f"length, {label}", float(length), None, "ps", f"after {SKIP:g} ps", None),
+        Figure(name, longest, None, "angstrom", reference, longest < LONGEST_BOND),
+    ]
