@@ -31,7 +31,7 @@ DENSITY = 0.9965  # g/cm^3, of water at 300 K and 1 bar
 TEMPERATURE = 300.0  # K
 STEPS_PER_PS = 2000
 SKIP = 1.0  # ps, in which velocities and beads reach equilibrium
-SETTINGS = SpectrumSettings(resolution=50.0, n_blocks=8)
+SETTINGS = SpectrumSettings(resolution=70.0, n_blocks=7)
 SHOWN = (0.0, 4250.0)  # cm^-1
 LONGEST_BOND = 1.6  # angstrom; beyond it a molecule has come apart
 
@@ -72,8 +72,8 @@ class Band:
     middle: float
 
 
-# The most robust of the potentials for long bonds (potential.md), and the dipole model with the
-# smallest errors; single ones, as a committee of four takes three times as long.
+# The potential with the smallest errors of clusters, whose bonds are long (potential.md), and the
+# dipole model with small errors of Born charges (dipole.md); a committee takes three times as long.
 MODELS = (
     "--model", "bundled:water/potential-3", "--dipole", "bundled:water/dipole-1",
     "--oxidation-numbers", "O=-2,H=1",
@@ -89,7 +89,7 @@ MELT = {"mode='svr'": "mode='langevin'", "> 500 </tau>": "> 100 </tau>"}
 EQUILIBRATION = Dynamics("equilibration", 2.0, ["--ensemble", "nvt"], {**FAST, **MELT})
 RUNS = {
     "classical": Dynamics("classical", 20.0, ["--ensemble", "nvt"], FAST),
-    "TRPMD, 16 beads": Dynamics("trpmd", 10.0, ["--ensemble", "trpmd", "--beads", "16"], FAST),
+    "TRPMD, 16 beads": Dynamics("trpmd", 6.5, ["--ensemble", "trpmd", "--beads", "16"], FAST),
 }
 # n alpha of H2O at 25 C: J. E. Bertie and Z. Lan, Appl. Spectrosc. 50, 1047 (1996)
 BANDS = (

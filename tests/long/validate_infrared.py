@@ -1,6 +1,6 @@
 """``make validate``: the infrared absorption of liquid water, the first figure of README.md.
 
-``python validate_infrared.py`` takes 75 minutes of one core. The runs stay in ``build/infrared``:
+``python validate_infrared.py`` takes 50 minutes of one core. The runs stay in ``build/infrared``:
 interrupted, they go on, and when they are done, only the figure is made anew.
 """
 
