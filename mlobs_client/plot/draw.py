@@ -151,7 +151,7 @@ def draw(
 
 
 def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Add one entry for each label, whichever panel it is in, and explain bands and bars."""
+    """Add one entry for each label, whichever panel it is in, and explain what is drawn."""
     first = all_axes[0].get_legend_handles_labels()[1]
     elsewhere = {
         label: handle
@@ -162,7 +162,7 @@ def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel
     extra = [*elsewhere.values(), *_explain(panels)]
     lines = "\n".join([*first, *(str(one.get_label()) for one in extra)]).splitlines()
     n_columns = 1 if max(map(len, lines)) > LONGEST else 2
-    add_legend(figure, all_axes[0], extra, n_columns=n_columns)
+    add_legend(figure, all_axes[0], extra, _notes(panels), n_columns)
 
 
 def _panels(title: str, chosen: Panel, *, logarithmic: bool) -> list[Panel]:
@@ -264,7 +264,7 @@ def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
 
 
 def _explain(panels: Sequence[Panel]) -> list[Artist]:
-    """Return legend entries for bands, bars and faint lines, and for the estimator."""
+    """Return legend entries for bands, bars and faint lines."""
     every = [one for panel in panels for one in panel]
     curves = [one for one in every if isinstance(one, Curve)]
     entries: list[Artist] = []
@@ -278,18 +278,22 @@ def _explain(panels: Sequence[Panel]) -> list[Artist]:
     if any(one.members is not None for one in curves):
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for one in curves):
-        entries.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
+        entries.append(Line2D([], [], color="0", alpha=FAINT, label="faint: window bias"))
     points = [one for one in every if isinstance(one, Points)]
     if marked := [one for group in points if not group.is_line for one in group.y]:
         entries += explain_points(marked)
     if sure := [one for group in points if group.is_line for one in group.y if one.error > 0.0]:
         label = name_errors("band: ±1 standard error", sure)
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label=label))
-    notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
-    entries += [
-        Line2D([], [], linestyle="none", label=note) for note in dict.fromkeys(notes) if note
-    ]
     return entries
+
+
+def _notes(panels: Sequence[Panel]) -> str | None:
+    """Return estimators and notes, which have no symbol, as the title of the legend."""
+    every = [one for panel in panels for one in panel]
+    notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
+    text = "; ".join(" ".join(note.split()) for note in dict.fromkeys(notes) if note)
+    return textwrap.fill(text, 2 * LONGEST) or None
 
 
 def _label(one: Curve | Points) -> str:
