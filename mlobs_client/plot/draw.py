@@ -271,10 +271,6 @@ def _explain(panels: Sequence[Panel]) -> list[Artist]:
     if sources := ", ".join(name_sources(one for one in curves if not one.no_error)):
         error = f"±1 standard error,\n{sources}"
         entries.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
-    # reasons that differ from curve to curve would fill the figure; the files have them
-    if len(reasons := {one.no_error for one in curves} - {"", NOT_AVERAGED}) == 1:
-        said = textwrap.fill(f"no error: {reasons.pop()}".replace(" cm^-1", "\u00a0cm⁻¹"), LONGEST)
-        entries.append(Line2D([], [], linestyle="none", label=said))
     if any(one.members is not None for one in curves):
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for one in curves):
@@ -289,9 +285,13 @@ def _explain(panels: Sequence[Panel]) -> list[Artist]:
 
 
 def _notes(panels: Sequence[Panel]) -> str | None:
-    """Return estimators and notes, which have no symbol, as the title of the legend."""
+    """Return estimators, notes and a lack of errors, which have no symbol, as a title."""
     every = [one for panel in panels for one in panel]
     notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
+    reasons = {one.no_error for one in every if isinstance(one, Curve)} - {"", NOT_AVERAGED}
+    # reasons that differ from curve to curve would fill the figure; the files have them
+    if len(reasons) == 1:
+        notes.append(f"no error: {reasons.pop()}".replace(" cm^-1", "\u00a0cm⁻¹"))
     text = "; ".join(" ".join(note.split()) for note in dict.fromkeys(notes) if note)
     return textwrap.fill(text, 2 * LONGEST) or None
 
