@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
@@ -113,6 +114,14 @@ def test_the_tables_are_made_from_the_results() -> None:
         name: PAGES[name] for name in made
     }
     assert [name for name in PAGES.keys() - made if "<!-- results:" in PAGES[name]] == []
+
+
+def test_the_page_on_gpus_says_that_all_results_are_from_cpus_as_long_as_that_is_so() -> None:
+    found = [json.loads(path.read_text()) for path in (ROOT / "results").glob("*.json")]
+    builds = [content["versions"]["torch"] for content in found if "machine" in content]
+    assert builds
+    all_on_cpus = all(build.endswith("+cpu") for build in builds)
+    assert ("Nobody has run mlobs on a GPU yet" in PAGES["docs/how-to/gpu.md"]) == all_on_cpus
 
 
 @pytest.mark.parametrize("name", PAGES)

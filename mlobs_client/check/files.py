@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from mlobs_client.client.service import ClientFile, find_service
 from mlobs_client.errors import ConfigError, MlobsError
 from mlobs_client.ipi import input as ipi_input
 from mlobs_client.ipi.input import IpiInput
+from mlobs_client.progress import Progress, silent
 
 
 def check_files(
@@ -212,21 +213,19 @@ def _check_structure(
         yield from_error(problem)
 
 
-def check_physics(
-    client_paths: Sequence[Path], say: Callable[[str], None] = lambda text: None
-) -> Iterator[Finding]:
+def check_physics(client_paths: Sequence[Path], say: Progress = silent) -> Iterator[Finding]:
     """Load the models of client files and test them; see :mod:`mlobs_client.check.physics`.
 
     Args:
         client_paths: the client files.
-        say: called with a description of the next activity.
+        say: called with the next activity, and after each of its parts.
     """
     clients = yield from _load(client_paths)
     whole = yield from _without_lacks(clients)
     yield from _check_models(_Read(whole), say)
 
 
-def _check_models(read: _Read, say: Callable[[str], None]) -> Iterator[Finding]:
+def _check_models(read: _Read, say: Progress) -> Iterator[Finding]:
     from mlobs_client.check.physics import check_models  # loads torch
 
     floatformat = None if read.ipi is None else read.ipi.floatformat
@@ -241,7 +240,7 @@ def check_all(
     input_path: Path,
     client_paths: Sequence[Path],
     n_clients: Sequence[int] = (),
-    say: Callable[[str], None] = lambda text: None,
+    say: Progress = silent,
 ) -> Iterator[Finding]:
     """Check the files, then the models; a finding that both checks make is reported once.
 
@@ -249,7 +248,7 @@ def check_all(
         input_path: the XML, or a RESTART.
         client_paths: the client files of the run.
         n_clients: processes for each client file; one by default.
-        say: called with a description of the next activity, which may take minutes.
+        say: called with the next activity, which may take minutes, and after each of its parts.
     """
     said = set()
     for finding in _check_both(input_path, client_paths, n_clients, say):
@@ -262,7 +261,7 @@ def _check_both(
     input_path: Path,
     client_paths: Sequence[Path],
     n_clients: Sequence[int],
-    say: Callable[[str], None],
+    say: Progress,
 ) -> Iterator[Finding]:
     read = yield from _check_files(input_path, client_paths, n_clients)
     yield from _check_models(read, say)

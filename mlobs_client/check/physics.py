@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from mlobs_client.client.session import ClientSession
 from mlobs_client.client.total_energy import predict
 from mlobs_client.errors import EvaluationError
 from mlobs_client.evaluate.evaluation import Evaluator
+from mlobs_client.progress import Progress, silent
 from mlobs_client.quantities import predicted
 from mlobs_client.structure import Structure
 from mlobs_client.terms.displacement import FixedDisplacement
@@ -34,6 +36,9 @@ N_SAMPLED: Final = 2  # atoms
 STEPS: Final = {"float64": 0.01, "float32": 0.05}  # bohr
 # relative error: a spread is a small difference of large numbers; a wrong sign or index is 1
 TOLERANCES: Final = {"float64": 1e-4, "float32": 1e-2}
+# bohr, as atoms vibrate: near a minimum, errors are judged by the forces at this distance from it,
+# since those of self-consistent charges have an error of 1e-6 Eh/bohr wherever they are evaluated
+AMPLITUDE: Final = 0.1
 WRITTEN: Final = {
     UniformField: "[field]",
     FixedDisplacement: "[displacement]",
@@ -47,7 +52,7 @@ def check_models(
     client: ClientFile,
     floatformat: str | None = None,
     start: ParsedInput | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Progress = silent,
 ) -> Iterator[Finding]:
     """Load the models, evaluate them as in a run, and compare derivatives with finite differences.
 
@@ -58,7 +63,7 @@ def check_models(
         client: client file that names the models.
         floatformat: format in which i-PI writes energies; None skips the check of their digits.
         start: the input as i-PI reads it, for the forces on its first structure.
-        say: called with a description of the next activity, which may take minutes.
+        say: called with the next activity, which may take minutes, and after each of its parts.
 
     Raises:
         ConfigError: settings do not fit the structure.
@@ -68,9 +73,8 @@ def check_models(
     """
     # over before a compilation pays, which would take a core from it
     config, name = client.config.model_copy(update={"compile": False}), client.path.name
-    say(f"loading the models of {name}")
     said = Caught()
-    with caught(said):
+    with _during(f"loading the models of {name}", say), caught(said):
         assembly = assemble(config, client.path.parent)
         energy = _answer_once(client, assembly)
     yield ok(f"{name}: the models give finite numbers for the structure")
@@ -79,16 +83,16 @@ def check_models(
     structure = _shaken(assembly.structure)
     for evaluator in assembly.evaluators:
         what = " and ".join(sorted(evaluator.provides & {row.name for row in predicted()}))
-        say(f"{name}: comparing derivatives of {what} with finite differences")
-        with caught(said):
-            reports = _check_evaluator(evaluator, structure, _precision(config))
+        activity = f"{name}: comparing derivatives of {what} with finite differences"
+        with _during(activity, say) as progress, caught(said):
+            reports = _check_evaluator(evaluator, structure, _precision(config), progress)
         for report in reports:
             yield from _judge(f"{name}: {what}", report)
     for term in assembly.terms:
         subject = WRITTEN[type(term)]
-        say(f"{name}: comparing the forces of {subject} with finite differences")
-        with caught(said):
-            report = _check_term(assembly, term, structure, _precision(config))
+        activity = f"{name}: comparing the forces of {subject} with finite differences"
+        with _during(activity, say) as progress, caught(said):
+            report = _check_term(assembly, term, structure, _precision(config), progress)
         yield from _judge(f"{name}: {subject} with all models", report)
     if start is not None and len(start.names) == structure.n_atoms:
         with caught(said):
@@ -96,6 +100,16 @@ def check_models(
         yield ok(f"{name}: on the first structure of i-PI, the largest force is {largest}")
     yield from said.findings(name)
     yield from _virial(client, assembly)
+
+
+@contextlib.contextmanager
+def _during(activity: str, say: Progress) -> Iterator[Progress]:
+    """Announce an activity and its end; yield the function that reports its progress."""
+    say(activity, 0, 1)
+    try:
+        yield lambda by, done, total: say(f"{activity} ({by})", done, total)
+    finally:
+        say(activity, 0, 0)
 
 
 def _virial(client: ClientFile, assembly: ClientModels) -> Iterator[Finding]:
@@ -141,11 +155,19 @@ def _answer_once(client: ClientFile, assembly: ClientModels) -> float:
     return float(reply.energy)
 
 
-def _check_evaluator(evaluator: Evaluator, structure: Structure, dtype: str) -> list[Report]:
+def _check_evaluator(
+    evaluator: Evaluator, structure: Structure, dtype: str, progress: Progress
+) -> list[Report]:
     tolerance = TOLERANCES[dtype]
     reports = [
         check_evaluator(
-            evaluator, structure, step=STEPS[dtype], tolerance=tolerance, n_sampled=N_SAMPLED
+            evaluator,
+            structure,
+            step=STEPS[dtype],
+            tolerance=tolerance,
+            amplitude=AMPLITUDE,
+            n_sampled=N_SAMPLED,
+            progress=progress,
         )
     ]
     if any(structure.pbc):
@@ -153,14 +175,18 @@ def _check_evaluator(evaluator: Evaluator, structure: Structure, dtype: str) -> 
     return reports
 
 
-def _check_term(assembly: ClientModels, term: Term, structure: Structure, dtype: str) -> Report:
+def _check_term(
+    assembly: ClientModels, term: Term, structure: Structure, dtype: str, progress: Progress
+) -> Report:
     return check_term(
         term,
         assembly.evaluators,
         structure,
         step=STEPS[dtype],
         tolerance=TOLERANCES[dtype],
+        amplitude=AMPLITUDE,
         n_sampled=N_SAMPLED,
+        progress=progress,
     )
 
 

@@ -12,24 +12,26 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 
 def make_bar(
     console: Console | None = None, *, counts: bool = True, stays: bool = True
 ) -> Progress:
-    """Make a progress bar; each of its tasks is one line.
+    """Make a progress bar; the description of a task is folded in a narrow terminal.
 
     Args:
         console: where the bar is shown; standard output by default.
         counts: show progress as two numbers, not as a percentage.
         stays: leave the bar on the screen at the end.
     """
+    whole = Column(no_wrap=True)
     return Progress(
-        BarColumn(),
-        MofNCompleteColumn() if counts else TaskProgressColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        BarColumn(20, table_column=whole),
+        (MofNCompleteColumn if counts else TaskProgressColumn)(table_column=whole),
+        TextColumn("{task.description}", table_column=Column(overflow="fold")),
+        TimeElapsedColumn(table_column=whole),
+        TimeRemainingColumn(table_column=whole),
         console=console,
         refresh_per_second=2,
         transient=not stays,

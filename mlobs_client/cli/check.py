@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -13,8 +14,10 @@ from rich.table import Table
 
 from mlobs_client.check.files import check_all, check_files
 from mlobs_client.check.finding import Finding, Level
+from mlobs_client.cli.bars import make_bar
 from mlobs_client.cli.options import files_of_a_run
 from mlobs_client.errors import ConfigError
+from mlobs_client.progress import Progress, silent
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
@@ -43,12 +46,12 @@ def command(
     Exit status: 0 without errors, 1 with errors.
     """
     if no_models:
-        found = check_files(input_xml, clients, n_clients)
+        n_errors = _show(check_files(input_xml, clients, n_clients), quiet=quiet)
     else:
         # read by torch when it is loaded; a few atoms are no faster with several threads
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        found = check_all(input_xml, clients, n_clients, _silent if quiet else _say)
-    n_errors = _show(found, quiet=quiet)
+        with nullcontext(silent) if quiet else progress_shown() as say:
+            n_errors = _show(check_all(input_xml, clients, n_clients, say), quiet=quiet)
     if n_errors:
         click.echo(f"{n_errors} error{'s' if n_errors > 1 else ''}: do not run this yet")
         sys.exit(1)
@@ -82,13 +85,36 @@ def stop_at_errors(
         raise ConfigError(first)
 
 
-def _say(text: str) -> None:
-    """Print a line; a spinner would disappear with the output of models, which is captured."""
-    click.echo(f"... {text}", err=True)
+@contextmanager
+def progress_shown() -> Iterator[Progress]:
+    """Show what models are tested for: as a bar in a terminal, else as lines."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _say
+        return
+    # stderr itself is a file while the output of models is captured
+    with os.fdopen(os.dup(2), "w") as terminal:
+        bar = make_bar(Console(file=terminal, width=console.width), stays=False)
+        task = bar.add_task("")
+
+        def show(activity: str, done: int, total: int) -> None:
+            if total == 0:
+                bar.stop()  # before findings are printed
+                return
+            if done == 0:
+                bar.reset(task)
+            bar.update(task, description=activity, completed=done, total=total)
+            bar.start()
+
+        try:
+            yield show
+        finally:
+            bar.stop()
 
 
-def _silent(text: str) -> None:
-    """Show no progress."""
+def _say(activity: str, done: int, total: int) -> None:
+    if done < 1 <= total:
+        click.echo(f"... {activity}", err=True)
 
 
 def _show(findings: Iterable[Finding], *, quiet: bool) -> int:

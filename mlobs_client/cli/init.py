@@ -214,6 +214,7 @@ def _write_files(
         ConfigError: one of them is there already, or is not right.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when it is loaded, as for checks
+    from mlobs_client.cli.check import progress_shown
     from mlobs_client.inputs.checked_files import write_checked
     from mlobs_client.inputs.own_system import NAMES, make_files
 
@@ -225,9 +226,8 @@ def _write_files(
         texts, notes = make_files(kind, target, choices, water_box)
     for note in notes:
         click.echo(note)
-    warnings = write_checked(
-        target, texts, lambda text: click.echo(f"... {text}", err=True), with_models=not no_models
-    )
+    with progress_shown() as say:
+        warnings = write_checked(target, texts, say, with_models=not no_models)
     for warning in warnings:
         click.echo(f"warning: {warning.what}; {warning.remedy}")
     return sorted(texts)

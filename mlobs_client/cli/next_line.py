@@ -11,6 +11,7 @@ from typing import Final
 from mlobs_client.campaign.state import BEGUN
 from mlobs_client.cli.options import continued
 from mlobs_client.ipi.input import IpiInput
+from mlobs_client.launch.jobs import find_scheduler
 from mlobs_client.launch.overview import Overview, State, read_overview
 from mlobs_client.units import KELVIN
 
@@ -31,13 +32,15 @@ def next_line(found: Overview) -> str:
     if (folder / BEGUN).is_file() and (folder / "../.." / CAMPAIGN).is_file():
         return _in(folder / "../..", ["mlobs", "campaign", "status"])
     if found.state is State.FINISHED:
-        extended = _mlobs_run(found, 2 * found.total_steps) if found.ipi.dynamics else ""
+        can_extend = found.ipi.dynamics and found.checkpoint is not None
+        extended = _mlobs_run(found, 2 * found.total_steps) if can_extend else ""
         return _in(folder, _analysis(found.ipi)) or extended
     if found.state is State.EXPLODED:
         files = _client_files(folder)
         return _in(folder, ["mlobs", "check", found.ipi.path.name, *files]) if files else ""
-    if (job := found.ipi.path.with_suffix(".sh")).is_file():  # by 'mlobs launch'
-        return _in(folder, ["sbatch", job.name])
+    job = found.ipi.path.with_suffix(".sh")
+    if (scheduler := find_scheduler(job)) is not None:
+        return _in(folder, [scheduler.submit[0], job.name])
     start = found.ipi.path if found.checkpoint is None else found.checkpoint.path
     return _mlobs_run(found) or _in(folder, ["i-pi", os.path.relpath(start, folder)])
 
@@ -53,12 +56,14 @@ def _mlobs_run(found: Overview, steps: int | None = None) -> str:
     assert found.ipi is not None
     folder = found.folder
     if found.started is not None:
-        return _in(folder / found.started.folder, continued(found.started.words, steps))
-    files = _client_files(folder)
-    if not files:
+        folder, words = folder / found.started.folder, found.started.words
+    elif files := _client_files(folder):
+        words = ["mlobs", "run", found.ipi.path.name, *files]
+    else:
         return ""
-    words = ["mlobs", "run", found.ipi.path.name, *files]
-    return _in(folder, words if found.state is State.PLANNED else continued(words, steps))
+    if found.checkpoint is None or found.state is State.PLANNED:
+        return _in(folder, [word for word in words if word != "--resume"])
+    return _in(folder, continued(words, steps))
 
 
 def _analysis(ipi: IpiInput) -> list[str]:

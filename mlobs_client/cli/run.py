@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,7 +32,7 @@ from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch import local
 from mlobs_client.launch.checkpoints import Checkpoint, find_newest, set_total_steps
 from mlobs_client.launch.ending import ALL_STEPS, Ending
-from mlobs_client.launch.folder import wait_for_rest
+from mlobs_client.launch.folder import alone, wait_for_rest
 from mlobs_client.launch.options import EXPLODED, Outcome, RunOptions
 from mlobs_client.launch.progress import Status
 
@@ -122,19 +123,24 @@ def command(
     console = log_to_console(logging.WARNING)
     wait_for_rest(input_xml.parent)  # it writes the RESTART from which this run continues
     if resume:
-        input_xml = _find_start(input_xml, steps)
-        start = ipi_input.read(input_xml)
+        start = _find_start(input_xml, steps)
+        input_xml = start.path
         if start.step >= start.total_steps:
+            if steps is not None:
+                with alone(input_xml.parent):
+                    set_total_steps(input_xml, steps)
             click.echo(f"finished: all {start.total_steps} steps are done ({input_xml})")
             return
     if not no_check:
         others = others_serve or bool(drivers)
         stop_at_errors(input_xml, clients, n_clients, console, others_serve=others)
     ipi = ipi_input.read(input_xml)
+    extends = steps is not None and ipi.step > 0
+    ipi = replace(ipi, total_steps=ipi.total_steps if steps is None else steps)
     files = load_clients(clients, n_clients)
     with shown(console) as show:
         settings = RunOptions(
-            others_serve, drivers, srun, listen, max_temperature, stall, command_line()
+            others_serve, drivers, srun, listen, max_temperature, stall, extends, command_line()
         )
         outcome = local.run(ipi, files, show, settings)
     _say_end(outcome, ipi)
@@ -142,12 +148,12 @@ def command(
         sys.exit(128 + outcome.signal)
 
 
-def _find_start(input_xml: Path, steps: int | None) -> Path:
+def _find_start(input_xml: Path, steps: int | None) -> Checkpoint:
     """Return the checkpoint from which a run continues, or the input if there is none.
 
     Args:
         input_xml: the input that the user gave, which may be a checkpoint itself.
-        steps: number of the last step, which is written into the checkpoint; None to keep its own.
+        steps: number of the last step; None for that of the checkpoint.
     """
     ipi = ipi_input.read(input_xml)
     newest = find_newest(ipi)
@@ -158,14 +164,15 @@ def _find_start(input_xml: Path, steps: int | None) -> Path:
             f"continues, for {start.total_steps}; give --steps with the number that you want"
         )
     if steps is not None and steps != start.total_steps:
-        _extend(start, steps)
+        _check_steps(start, steps)
+        start = replace(start, total_steps=steps)
     if newest is not None:
-        total = start.total_steps if steps is None else steps
-        click.echo(f"continuing from {start.path} (step {start.step}) to step {total}")
-    return start.path
+        click.echo(f"continuing from {start.path} (step {start.step}) to step {start.total_steps}")
+    return start
 
 
-def _extend(start: Checkpoint, steps: int) -> None:
+def _check_steps(start: Checkpoint, steps: int) -> None:
+    """Refuse a number of the last step to which a run cannot be extended."""
     if start.step == 0:
         raise ConfigError(
             f"--steps {steps}: there is no RESTART or <checkpoint> to continue from; write "
@@ -176,7 +183,6 @@ def _extend(start: Checkpoint, steps: int) -> None:
             f"--steps {steps}: {start.path} is at step {start.step} already; steps are counted "
             "from the start of the run, so give more than that"
         )
-    set_total_steps(start.path, steps)
 
 
 class _Bar:
@@ -222,10 +228,10 @@ def _say_end(outcome: Outcome, ipi: IpiInput) -> None:
     if outcome.ending is Ending.FINISHED:
         click.echo(f"finished: {_say_why(outcome, ipi)}")
         return
-    if outcome.restart is None:
-        click.echo(f"stopped: {outcome.reason}; no step was done, so there is no RESTART")
+    step = 0 if outcome.restart is None else ipi_input.read(outcome.restart).step
+    if step == 0:
+        click.echo(f"stopped: {outcome.reason}; no step was done, so the next run starts anew")
         return
-    step = ipi_input.read(outcome.restart).step
     click.echo(f"stopped: {outcome.reason}; {outcome.restart} is at step {step}, continue with:")
     click.echo(shlex.join(continued(command_line())))
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final
 
 from mlobs_client.check.files import check_all, check_files
 from mlobs_client.check.finding import Finding, Level
 from mlobs_client.errors import ConfigError
+from mlobs_client.progress import Progress
 
 INPUT: Final = "input.xml"
 CLIENT: Final = "client.toml"
 
 
 def write_checked(
-    folder: Path, texts: Mapping[str, str], say: Callable[[str], None], *, with_models: bool = True
+    folder: Path, texts: Mapping[str, str], say: Progress, *, with_models: bool = True
 ) -> list[Finding]:
     """Write the files of a run, check them, and keep them if there is no error.
 
@@ -24,7 +25,7 @@ def write_checked(
         folder: created if it is not there.
         texts: content of the files by name, ``input.xml`` and ``client.toml`` among them; files
             that are there are replaced.
-        say: called with the next activity, which may take minutes.
+        say: called with the next activity, which may take minutes, and after each of its parts.
         with_models: the models are loaded and tested, too.
 
     Returns:

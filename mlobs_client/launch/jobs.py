@@ -19,7 +19,7 @@ from typing import Final
 
 from mlobs_client.errors import ConfigError, LaunchError
 from mlobs_client.files import replacing
-from mlobs_client.launch.schedulers import Scheduler
+from mlobs_client.launch.schedulers import SCHEDULERS, Scheduler
 from mlobs_client.launch.site import Site
 from mlobs_client.launch.time_limits import in_full, seconds_to_warning
 
@@ -186,6 +186,18 @@ def write(path: Path, text: str, scheduler: Scheduler) -> bool:
     with replacing(path, 0o777, error=LaunchError) as draft:
         draft.write_text(text, encoding="utf-8")
     return True
+
+
+def find_scheduler(path: Path) -> Scheduler | None:
+    """Return the scheduler of a script of ``mlobs launch``; None if there is none, or another."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    if re.search(r"\bmlobs(_client)? run ", text) is None:
+        return None
+    found = (one for one in SCHEDULERS.values() if f"\n{one.marker} " in text)
+    return next(found, None)
 
 
 def how_to_submit(path: Path, scheduler: Scheduler) -> str:

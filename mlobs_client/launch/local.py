@@ -14,6 +14,7 @@ from mlobs_client.errors import LaunchError
 from mlobs_client.ipi.input import IpiInput
 from mlobs_client.launch.address import free_addresses, sockets_of_run
 from mlobs_client.launch.backups import back_up, move_renamed
+from mlobs_client.launch.checkpoints import set_total_steps
 from mlobs_client.launch.drivers import name_drivers, names_all, read_commands
 from mlobs_client.launch.folder import alone
 from mlobs_client.launch.options import Outcome, RunOptions, Server
@@ -72,6 +73,8 @@ def run(
         sockets_of_run(ipi, [] if meets_others else clients) as sockets,
         _relay(ipi, sockets.prefix, options) as relay,
     ):
+        if options.extends:  # not before the lock: another run could start meanwhile
+            set_total_steps(ipi.path, ipi.total_steps)
         free_addresses(replace(ipi, sockets_prefix=sockets.prefix))
         _back_up_renamed(ipi, log)
         back_up(ipi, [client.path.parent / client.config.structure for client in clients])

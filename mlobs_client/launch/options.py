@@ -28,6 +28,7 @@ class RunOptions:
         max_temperature: temperature above which the run is stopped, K.
         stall: time without a step after which all clients are restarted, s; None for the default of
             :class:`~mlobs_client.launch.heartbeat.Heartbeat`.
+        extends: True if the number of the last step is written into the input, a checkpoint.
         words: command line of the run, for its log.
     """
 
@@ -37,6 +38,7 @@ class RunOptions:
     listen: str | None = None
     max_temperature: float = EXPLODED
     stall: float | None = None
+    extends: bool = False
     words: Sequence[str] = ()
 
 

@@ -151,7 +151,7 @@ def draw(
 
 
 def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Add one entry for each label, whichever panel it is in, and explain bands and bars."""
+    """Add one entry for each label, whichever panel it is in, and explain what is drawn."""
     first = all_axes[0].get_legend_handles_labels()[1]
     elsewhere = {
         label: handle
@@ -162,7 +162,7 @@ def _add_legend(figure: Figure, all_axes: Sequence[Axes], panels: Sequence[Panel
     extra = [*elsewhere.values(), *_explain(panels)]
     lines = "\n".join([*first, *(str(one.get_label()) for one in extra)]).splitlines()
     n_columns = 1 if max(map(len, lines)) > LONGEST else 2
-    add_legend(figure, all_axes[0], extra, n_columns=n_columns)
+    add_legend(figure, all_axes[0], extra, _notes(panels), n_columns)
 
 
 def _panels(title: str, chosen: Panel, *, logarithmic: bool) -> list[Panel]:
@@ -264,32 +264,36 @@ def _mark(axes: Axes, marks: Mapping[str, Sequence[float]]) -> None:
 
 
 def _explain(panels: Sequence[Panel]) -> list[Artist]:
-    """Return legend entries for bands, bars and faint lines, and for the estimator."""
+    """Return legend entries for bands, bars and faint lines."""
     every = [one for panel in panels for one in panel]
     curves = [one for one in every if isinstance(one, Curve)]
     entries: list[Artist] = []
     if sources := ", ".join(name_sources(one for one in curves if not one.no_error)):
         error = f"±1 standard error,\n{sources}"
         entries.append(Patch(color="0.5", alpha=0.55, linewidth=0, label=error))
-    # reasons that differ from curve to curve would fill the figure; the files have them
-    if len(reasons := {one.no_error for one in curves} - {"", NOT_AVERAGED}) == 1:
-        said = textwrap.fill(f"no error: {reasons.pop()}".replace(" cm^-1", "\u00a0cm⁻¹"), LONGEST)
-        entries.append(Line2D([], [], linestyle="none", label=said))
     if any(one.members is not None for one in curves):
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label="committee spread"))
     if any(np.any(one.window_bias) for one in curves):
-        entries.append(Line2D([], [], color="0.5", alpha=FAINT, label="window bias"))
+        entries.append(Line2D([], [], color="0", alpha=FAINT, label="faint: window bias"))
     points = [one for one in every if isinstance(one, Points)]
     if marked := [one for group in points if not group.is_line for one in group.y]:
         entries += explain_points(marked)
     if sure := [one for group in points if group.is_line for one in group.y if one.error > 0.0]:
         label = name_errors("band: ±1 standard error", sure)
         entries.append(Patch(color="0.5", alpha=0.2, linewidth=0, label=label))
-    notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
-    entries += [
-        Line2D([], [], linestyle="none", label=note) for note in dict.fromkeys(notes) if note
-    ]
     return entries
+
+
+def _notes(panels: Sequence[Panel]) -> str | None:
+    """Return estimators, notes and a lack of errors, which have no symbol, as a title."""
+    every = [one for panel in panels for one in panel]
+    notes = [str(one.details.get(name, "")) for name in (ESTIMATOR, NOTE) for one in every]
+    reasons = {one.no_error for one in every if isinstance(one, Curve)} - {"", NOT_AVERAGED}
+    # reasons that differ from curve to curve would fill the figure; the files have them
+    if len(reasons) == 1:
+        notes.append(f"no error: {reasons.pop()}".replace(" cm^-1", "\u00a0cm⁻¹"))
+    text = "; ".join(" ".join(note.split()) for note in dict.fromkeys(notes) if note)
+    return textwrap.fill(text, 2 * LONGEST) or None
 
 
 def _label(one: Curve | Points) -> str:

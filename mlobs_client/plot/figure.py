@@ -41,6 +41,7 @@ STYLE: Final[dict[str, object]] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
     "legend.frameon": False,
     "legend.handlelength": 1.8,
     "xtick.labelsize": 7,
@@ -145,7 +146,7 @@ def add_legend(
         figure.legend(handles=handles, loc="outside upper center", ncols=n_columns, title=title)
     labels = [str(one.get_label()) for one in handles]
     n_lines = sum(len(label.splitlines()) for label in labels)
-    n_rows = math.ceil(n_lines / n_columns) + (title is not None)
+    n_rows = math.ceil(n_lines / n_columns) + len((title or "").splitlines())
     figure.set_figheight(figure.get_figheight() + 0.15 * n_rows)
 
 
@@ -155,8 +156,8 @@ def pretty(unit: str) -> str:
 
 
 def with_error(estimate: Estimate) -> str:
-    """Return value ± error without the unit, or the value and a note if there is no error."""
-    return estimate.text.replace("-", "−") + (" (no error)" if estimate.no_error else "")
+    """Return value ± error without the unit, with the minus sign of axes."""
+    return estimate.text.replace("-", "−")
 
 
 def draw_points(

@@ -7,7 +7,9 @@ and term; they return a report, which ``mlobs check`` prints and a test can chec
     assert report.passed, str(report)
 
 Models in double precision pass at a relative error of 1e-6, the accuracy of the differences. Models
-in single precision need larger steps and tolerances, for example 0.05 and 0.01.
+in single precision need larger steps and tolerances, for example 0.05 and 0.01. Forces of a
+self-consistent calculation converge to an absolute error, which is a large part of a force near a
+minimum: an amplitude makes the forces at some distance from it the scale.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 from mlobs_client.client.total_energy import observe, predict, total_energies
 from mlobs_client.errors import MissingObservable
 from mlobs_client.evaluate.evaluation import Evaluator, Gradient, Values
+from mlobs_client.progress import Progress, silent
 from mlobs_client.quantities import QUANTITIES, Derivative
 from mlobs_client.structure import Array, Integers, Structure
 from mlobs_client.terms.term import Term
@@ -34,7 +37,8 @@ class Row:
     Attributes:
         what: name of the compared quantity, for example ``"forces"``.
         error: largest absolute error of an element.
-        scale: largest absolute value of the reference elements.
+        scale: largest absolute value of the reference elements, or of their change over the
+            amplitude of the check.
         allowed: largest acceptable ``error``.
     """
 
@@ -87,8 +91,10 @@ def check_evaluator(
     *,
     step: float = 0.01,
     tolerance: float = 1e-6,
+    amplitude: float = 0.0,
     n_sampled: int | None = None,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Report:
     """Compare every derivative of an evaluator with finite differences of its observables.
 
@@ -103,8 +109,11 @@ def check_evaluator(
             symmetry hides errors.
         step: step of positions, bohr; the step of strain is a tenth of this number.
         tolerance: acceptable error relative to the largest element, in addition to rounding.
+        amplitude: displacement, bohr, whose change of the derivative is the largest element where
+            that is larger than the derivative itself, for example near a minimum.
         n_sampled: number of random atoms to differentiate with respect to; None for all.
         seed: seed of the cotangents and of the sample.
+        progress: called after each displacement.
 
     Raises:
         MissingObservable: the evaluator provides no observable with a derivative.
@@ -121,21 +130,25 @@ def check_evaluator(
         raise MissingObservable("no observable of this evaluator has a derivative to check")
     atoms = sample(structure, n_sampled, seed)
     differences = Differences(
-        lambda displaced: observe(displaced, [evaluator], names), structure, atoms, step
+        lambda displaced: observe(displaced, [evaluator], names), structure, atoms, step, progress
     )
     rows = []
     for x, (weight, gradient) in pulled.items():
-        known = {"positions": (gradient.positions[atoms], differences.by_positions)}
+        known = {"positions": gradient.positions[atoms]}
         if gradient.strain is not None:
-            known["strain"] = (gradient.strain, differences.by_strain)
-        for by, (claimed, numeric) in known.items():
-            contracted = np.tensordot(weight, numeric[x], np.ndim(weight))
-            expected = np.asarray(contracted, dtype=np.float64)
-            what = f"d({x})/d({by})"
-            rows.append(_compare(what, claimed, expected, tolerance, differences.rounding(x)))
+            known["strain"] = gradient.strain
+        for by, claimed in known.items():
+            expected, change = (
+                np.asarray(np.tensordot(weight, numeric[x], np.ndim(weight)), dtype=np.float64)
+                for numeric in (differences.by(by), differences.changes(by, amplitude))
+            )
+            what, noise = f"d({x})/d({by})", differences.rounding(x)
+            rows.append(_compare(what, claimed, expected, tolerance, noise, change))
     for name, claim in claims.items():
         claimed, expected = _claimed(name, claim, values, differences, atoms)
-        rows.append(_compare(name, claimed, expected, tolerance, differences.rounding(claim.of)))
+        change = differences.changes(claim.by, amplitude)[claim.of]
+        noise = differences.rounding(claim.of)
+        rows.append(_compare(name, claimed, expected, tolerance, noise, change))
     return Report(tuple(rows))
 
 
@@ -146,8 +159,10 @@ def check_term(
     *,
     step: float = 0.01,
     tolerance: float = 1e-6,
+    amplitude: float = 0.0,
     n_sampled: int | None = None,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Report:
     """Compare forces, virial and cotangents of a term with finite differences of the energy.
 
@@ -161,8 +176,10 @@ def check_term(
         step: step of positions, bohr; the step of strain is a tenth of this number, and the step
             of an observable is this number times its largest element, or times 1 if that is larger.
         tolerance: acceptable error relative to the largest element, in addition to rounding.
+        amplitude: as in :func:`check_evaluator`.
         n_sampled: number of random atoms whose forces are compared; None for all.
         seed: seed of the sample.
+        progress: called after each displacement.
 
     Raises:
         MissingObservable: the evaluators do not give what the term needs.
@@ -173,14 +190,17 @@ def check_term(
         return [{"energy": np.asarray(energy)} for energy in totals]
 
     atoms = sample(structure, n_sampled, seed)
-    differences = Differences(energies, structure, atoms, step)
+    differences = Differences(energies, structure, atoms, step, progress)
     noise = differences.rounding("energy")
     prediction = predict([structure], evaluators, [term])[0]
-    expected = -differences.by_positions["energy"]
-    rows = [_compare("forces", prediction.forces[atoms], expected, tolerance, noise)]
+    claims = {"forces": ("positions", prediction.forces[atoms])}
     if prediction.virial is not None:
-        expected = -differences.by_strain["energy"]
-        rows.append(_compare("virial", prediction.virial, expected, tolerance, noise))
+        claims["virial"] = ("strain", prediction.virial)
+    rows = []
+    for what, (by, claimed) in claims.items():
+        expected = -differences.by(by)["energy"]
+        change = differences.changes(by, amplitude)["energy"]
+        rows.append(_compare(what, claimed, expected, tolerance, noise, change))
     values = observe([structure], evaluators, term.needs)
     rows += _check_cotangents(term, structure, values[0], step, tolerance)
     return Report(tuple(rows))
@@ -266,9 +286,9 @@ def _claimed(
     name: str, claim: Derivative, values: Values, differences: Differences, atoms: Integers
 ) -> tuple[Array, Array]:
     """Return an observable that is a derivative, and the value from differences."""
+    expected = claim.sign * differences.by(claim.by)[claim.of]  # [..., I, j] or [..., a, b]
     if claim.by == "strain":
-        return values[name], claim.sign * differences.by_strain[claim.of]
-    expected = claim.sign * differences.by_positions[claim.of]  # [..., I, j]
+        return values[name], expected
     if QUANTITIES[name].members_of:  # [m, I, ..., j]
         return values[name][:, atoms], np.moveaxis(expected, -2, 1)
     return values[name][atoms], np.moveaxis(expected, -2, 0)
@@ -293,10 +313,13 @@ def _check_cotangents(
             expected[index] = differentiate(energy, h)["energy"]
         noise = rounding(np.asarray(coupling.energy), h)
         claimed = coupling.cotangents[name]
-        yield _compare(f"cotangent of {name}", claimed, expected, tolerance, noise)
+        change = np.zeros(())
+        yield _compare(f"cotangent of {name}", claimed, expected, tolerance, noise, change)
 
 
-def _compare(what: str, claimed: Array, expected: Array, tolerance: float, noise: float) -> Row:
-    scale = float(np.max(np.abs(expected)))
+def _compare(
+    what: str, claimed: Array, expected: Array, tolerance: float, noise: float, change: Array
+) -> Row:
+    scale = max(float(np.max(np.abs(expected))), float(np.max(np.abs(change))))
     error = float(np.max(np.abs(claimed - expected)))
     return Row(what, error, scale, tolerance * scale + noise)

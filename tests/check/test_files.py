@@ -49,8 +49,8 @@ def test_models_that_cannot_be_built_are_an_error(case):
 def test_what_files_and_models_both_lack_is_said_once_and_models_are_not_loaded(case, texts):
     case.replace(case.client, '["dipole"]', '["energy_spread"]')
     case.replace(case.input, "'dipole'> extras", "'energy_spread'> extras")
-    said: list[str] = []
-    findings = list(check_all(case.input, [case.client], say=said.append))
+    said: list[tuple[str, int, int]] = []
+    findings = list(check_all(case.input, [case.client], say=lambda *one: said.append(one)))
     assert len(texts(findings, "error")) == 1
     assert said == []
     case.client.unlink()
@@ -68,10 +68,16 @@ def test_i_pi_reads_the_input_once_for_files_and_models(case, monkeypatch):
 
 @pytest.mark.usefixtures("ipi_in_this_process")
 def test_progress_is_said_before_what_takes_long(case):
-    said: list[str] = []
-    assert errors(check_all(case.input, [case.client], say=said.append)) == []
-    assert said[0] == "loading the models of client.toml"
-    assert "finite differences" in said[1]
+    said: list[tuple[str, int, int]] = []
+    assert errors(check_all(case.input, [case.client], say=lambda *one: said.append(one))) == []
+    assert said[:2] == [(loading := "loading the models of client.toml", 0, 1), (loading, 0, 0)]
+    (begun, *_), *parts, end = [one for one in said if "energy and" in one[0]]
+    assert end == (begun, 0, 0)
+    assert parts == [
+        (f"{begun} ({by})", k, n)
+        for by, n in (("positions", 6), ("strain", 9))
+        for k in range(1, n + 1)
+    ]
 
 
 @pytest.mark.usefixtures("ipi_in_this_process")

@@ -8,28 +8,42 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
 class Spring(Calculator):
-    """Springs to the origin; the force of the last atom has the wrong sign."""
+    """Springs to the origin, or to the first structure; errors of the force of the last atom."""
 
     implemented_properties = ("energy", "forces")
 
-    def __init__(self, sign=1.0, all_electrons=0.0):
+    def __init__(self, sign=1.0, all_electrons=0.0, at_rest=False, error=0.0):
         super().__init__()
         self.sign = sign
         self.all_electrons = all_electrons
+        self.home = None if at_rest else 0.0
+        self.error = error
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
-        forces = -atoms.positions.copy()
-        forces[-1] *= self.sign
-        energy = 0.5 * float(np.sum(atoms.positions**2)) + self.all_electrons
+        if self.home is None:
+            self.home = atoms.positions.copy()
+        forces = self.home - atoms.positions
+        energy = 0.5 * float(np.sum(forces**2)) + self.all_electrons
+        forces[-1] = self.sign * forces[-1] + self.error
         self.results = {"energy": energy, "forces": forces}
 '''
 
 
-def use_spring(case, monkeypatch, sign, all_electrons=0.0):
+HYDROGEN_CHLORIDE = """2
+Properties=species:S:1:pos:R:3 pbc="F F F"
+H 0.0 0.0 0.0
+Cl 0.0 0.0 1.2746
+"""
+
+
+def use_spring(case, monkeypatch, sign, all_electrons=0.0, at_rest=False, error=0.0):
     (case.folder / "wrong_spring.py").write_text(WRONG)
     monkeypatch.syspath_prepend(case.folder)
-    parameters = f"{{ sign = {sign}, all_electrons = {all_electrons} }}"
+    parameters = (
+        f"{{ sign = {sign}, all_electrons = {all_electrons}, "
+        f"at_rest = {str(at_rest).lower()}, error = {error} }}"
+    )
     spring = f'kind = "ase"\ncalculator = "wrong_spring.Spring"\nparameters = {parameters}'
     case.replace(case.client, 'kind = "toy"\nname = "qtip4pf"', spring)
     case.replace(case.client, '["dipole"]', "[]")
@@ -55,6 +69,27 @@ def test_a_force_of_the_wrong_sign_is_found(case, monkeypatch):
     found = errors(check_physics([case.client]))
     assert found
     assert "do not run" in found[0].remedy
+
+
+def test_near_a_minimum_a_force_may_have_the_error_of_self_consistent_charges(case, monkeypatch):
+    # forces of 0.01 eV/angstrom, of which 3e-6 eV/angstrom are more than 1e-4; at 0.1 bohr from
+    # the minimum, 1e-4 of the force are 5e-6 eV/angstrom
+    use_spring(case, monkeypatch, 1.0, at_rest=True, error=3e-6)
+    assert errors(check_physics([case.client])) == []
+
+
+@pytest.mark.parametrize(("sign", "error"), [(-1.0, 0.0), (1.0, 1e-5), (1.01, 0.0)])
+def test_near_a_minimum_a_wrong_force_is_found(case, monkeypatch, sign, error):
+    use_spring(case, monkeypatch, sign, at_rest=True, error=error)
+    assert errors(check_physics([case.client]))
+
+
+def test_hydrogen_chloride_with_tblite_passes(case):
+    pytest.importorskip("tblite", reason="tblite is not installed: pip install '.[tblite]'")
+    case.structure.write_text(HYDROGEN_CHLORIDE)
+    tblite = 'kind = "ase"\ncalculator = "tblite.ase.TBLite"\nparameters = { verbosity = 0 }'
+    case.replace(case.client, 'kind = "toy"\nname = "qtip4pf"', tblite)
+    assert errors(check_physics([case.client])) == []
 
 
 @pytest.mark.usefixtures("ipi_in_this_process")

@@ -36,6 +36,17 @@ def write_steps(case: Case) -> Callable[..., None]:
 
 
 @pytest.fixture
+def write_restart(case: Case) -> Callable[[int], None]:
+    """``write_restart(step)`` writes the RESTART of a step."""
+
+    def write(step: int) -> None:
+        text = case.input.read_text().replace("<prng>", f"<step>{step}</step> <prng>")
+        (case.folder / "RESTART").write_text(text)
+
+    return write
+
+
+@pytest.fixture
 def write_log(case: Case) -> Callable[..., None]:
     """``write_log(end, *words)`` writes the log of a run that was started by these words."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,19 @@ def test_a_bar_shows_how_far_each_task_is(counts: bool, said: str) -> None:
     assert "other" in other
     assert said in one
     assert said in other
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_in_a_narrow_terminal_the_description_is_folded_and_nothing_is_cut(counts: bool) -> None:
+    screen = io.StringIO()
+    text = "step 12000/40000, 0.25 ns/day, 301 K, spread 12.5 meV, 12 clients, runs/one=1_two=2"
+    with make_bar(Console(file=screen, force_terminal=True, width=80), counts=counts) as bar:
+        bar.add_task(text, total=40000, completed=12000)
+    said = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", screen.getvalue())
+    missing = [word for word in text.split() if word not in said]
+    assert (missing, "…" in said) == ([], False)
+    assert ("12000/40000" if counts else "30%") in said.splitlines()[1]
+    assert "0:00:00 -:--:--" in said  # elapsed and remaining
 
 
 def test_there_is_one_progress_bar() -> None:

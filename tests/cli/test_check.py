@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mlobs_client.cli.check import command
+from mlobs_client.check.capture import Caught, caught
+from mlobs_client.cli.check import command, progress_shown
 from mlobs_client.cli.init import copy_kind
 
 
@@ -61,3 +62,27 @@ def test_the_number_of_clients_is_that_of_the_run(folder: Path):
 def test_quiet_shows_only_what_is_wrong(folder: Path):
     result = invoke(folder, "--no-models", "--quiet")
     assert result.output == "no errors\n"
+
+
+def test_a_terminal_shows_how_far_a_test_is_while_the_output_of_models_is_captured(
+    monkeypatch, capfd
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal for rich
+    said = Caught()
+    with progress_shown() as say:
+        say("comparing", 0, 1)
+        with caught(said):
+            say("comparing (positions)", 2, 6)
+            print("of a model")
+        say("comparing", 0, 0)
+    shown = capfd.readouterr().err
+    assert "2/6" in shown
+    assert "comparing (positions)" in shown
+    assert said.n_lines == 1
+
+
+def test_without_a_terminal_each_activity_is_one_line(capfd):
+    with progress_shown() as say:
+        for progress in ((0, 1), (1, 6), (6, 6), (0, 0)):
+            say("comparing", *progress)
+    assert capfd.readouterr().err == "... comparing\n"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from signal import Signals
 
 import pytest
 from click.testing import CliRunner
@@ -16,9 +18,10 @@ from mlobs_client.cli.options import continued
 from mlobs_client.cli.run import _find_start, _say_end, command, shown
 from mlobs_client.errors import MlobsError
 from mlobs_client.ipi import input as ipi_input
-from mlobs_client.launch.ending import read_ending
+from mlobs_client.launch.ending import Ending, read_ending
 from mlobs_client.launch.options import Outcome
 from mlobs_client.launch.progress import Status
+from mlobs_client.locks import hold
 
 
 @pytest.fixture
@@ -135,6 +138,17 @@ def test_an_optimisation_that_has_converged_has_not_made_all_steps(
     assert capsys.readouterr().out == f"{said}\n"
 
 
+def test_a_run_that_was_stopped_before_its_first_step_is_not_to_be_continued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("input.xml", "RESTART"):
+        (tmp_path / name).write_text("<simulation> <total_steps> 60 </total_steps> </simulation>")
+    outcome = Outcome(Ending.STOPPED, "SIGINT", Signals.SIGINT, tmp_path / "RESTART")
+    _say_end(outcome, ipi_input.read(tmp_path / "input.xml"))
+    said = capsys.readouterr().out
+    assert said == "stopped: SIGINT; no step was done, so the next run starts anew\n"
+
+
 def resume(folder: Path, *options: str) -> str:
     """What ``mlobs run --resume`` says without starting anything."""
     files = [str(folder / name) for name in ("input.xml", "client.toml")]
@@ -160,13 +174,28 @@ def test_fewer_steps_than_are_done_are_refused(half_done: Path):
 
 def test_as_many_steps_as_are_done_finish_the_run(half_done: Path):
     assert "finished: all 60 steps are done" in resume(half_done, "--steps", "60")
+    assert ipi_input.read(half_done / "RESTART").total_steps == 60
+
+
+def test_the_second_of_two_runs_that_are_extended_at_once_changes_nothing(
+    half_done: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = (half_done / "RESTART").read_bytes()
+    # the first one starts between the first look of the second one and its own start
+    monkeypatch.setattr("mlobs_client.cli.run.wait_for_rest", lambda folder: None)
+    files = [str(half_done / name) for name in ("input.xml", "client.toml")]
+    with hold(half_done / "i-pi.log"):
+        result = CliRunner().invoke(command, [*files, "--resume", "--steps", "70"])
+    assert isinstance(result.exception, MlobsError)
+    assert str(result.exception).startswith(f"another 'mlobs run' (process {os.getpid()}) is")
+    assert (half_done / "RESTART").read_bytes() == before
 
 
 def test_a_run_that_was_extended_is_continued_to_its_new_end(
     half_done: Path, capsys: pytest.CaptureFixture[str]
 ):
     edit("RESTART", "<total_steps> 40000", "<total_steps> 50000")(half_done)
-    assert _find_start(half_done / "input.xml", None) == half_done / "RESTART"
+    assert _find_start(half_done / "input.xml", None).path == half_done / "RESTART"
     assert "RESTART (step 60) to step 50000\n" in capsys.readouterr().out
 
 

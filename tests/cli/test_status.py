@@ -20,13 +20,20 @@ def ask(*words: str) -> str:
 
 
 def test_a_stopped_run_is_described_with_the_line_that_continues_it(
-    here: Case, write_steps: Callable[..., None], write_log: Callable[..., None]
+    here: Case,
+    write_steps: Callable[..., None],
+    write_restart: Callable[[int], None],
+    write_log: Callable[..., None],
 ) -> None:
     write_steps(8)
     write_log("stopped: SIGTERM", "mlobs", "run", "input.xml", "client.toml", "-n", "4")
     said = ask()
-    assert said.startswith(".: stopped, 8 of 10 steps are done\n")
     assert "  checkpoint: none, the run starts anew\n" in said
+    assert said.endswith("  next: mlobs run input.xml client.toml -n 4\n")
+    write_restart(8)
+    said = ask()
+    assert said.startswith(".: stopped, 8 of 10 steps are done\n")
+    assert "  checkpoint: RESTART, step 8\n" in said
     assert "  temperature: 310 K; from step 6 on 310 +- 0 K (2 rows)\n" in said
     assert "stopped: SIGTERM\n" in said
     assert said.endswith("  next: mlobs run input.xml client.toml -n 4 --resume\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from csv_files import read_csv
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from mlobs_client import plot
@@ -34,6 +35,10 @@ def result(curves: Mapping[str, Curve]) -> Result:
 
 def labels_of(found: Result) -> list[str]:
     return [text.get_text() for text in plot.draw(found).legends[0].get_texts()]
+
+
+def title_of(found: Result) -> str:
+    return plot.draw(found).legends[0].get_title().get_text()
 
 
 def test_a_result_is_written_with_its_figure(tmp_path: Path) -> None:
@@ -90,16 +95,27 @@ def test_the_legend_says_which_scatter_the_band_is_and_none_without_one() -> Non
     unknown = replace(given, no_error="too short")
     both = "±1 standard error,\nscatter of 3 blocks, scatter of 3 pairs"
     assert labels_of(result({"a": given, "b": pairs})) == ["a", "b", both]
-    known = [ERROR.replace("block", "pair"), "no error: too short"]
-    assert labels_of(result({"a": unknown, "b": pairs}))[2:] == known
-    assert labels_of(result({"a": unknown})) == ["a (no error)", "no error: too short"]
+    known = result({"a": unknown, "b": pairs})
+    assert labels_of(known)[2:] == [ERROR.replace("block", "pair")]
+    assert title_of(known) == "no error: too short"
+    assert labels_of(result({"a": unknown})) == ["a (no error)"]
     other = replace(given, no_error="too few")
     assert labels_of(result({"a": unknown, "b": other})) == ["a (no error)", "b (no error)"]
 
 
 def test_the_legend_says_which_beads_or_centroids_a_curve_is_of() -> None:
     beads = replace(spectrum(3600.0), details={"estimator": "mean over 8 beads"})
-    assert labels_of(result({"TRPMD": beads})) == ["TRPMD", ERROR, "mean over 8 beads"]
+    assert labels_of(result({"TRPMD": beads})) == ["TRPMD", ERROR]
+    assert title_of(result({"TRPMD": beads})) == "mean over 8 beads"
+    assert title_of(result({"TRPMD": spectrum(3600.0)})) == ""
+
+
+def test_every_entry_of_the_legend_has_a_symbol() -> None:
+    noted = replace(spectrum(3600.0), details={"estimator": "mean over 8 beads", "note": "a note"},
+                    no_error="too short")  # fmt: skip
+    for handle in plot.draw(result({"TRPMD": noted})).legends[0].legend_handles:
+        is_line = isinstance(handle, Line2D)
+        assert not is_line or (handle.get_linestyle(), handle.get_marker()) != ("None", "None")
 
 
 def test_a_window_bias_is_faint_and_in_the_legend_and_in_the_numbers() -> None:
@@ -107,7 +123,7 @@ def test_a_window_bias_is_faint_and_in_the_legend_and_in_the_numbers() -> None:
     others = np.stack([given.mean, given.mean])
     others[0, 300:] *= 0.1  # from 3000 cm^-1 on
     biased = result({"a": replace(given, other_windows=others)})
-    assert labels_of(biased) == ["a", ERROR, "window bias"]
+    assert labels_of(biased) == ["a", ERROR, "faint: window bias"]
     sure, faint = plot.draw(biased).axes[0].get_lines()[:2]
     assert faint.get_alpha() == pytest.approx(0.35)
     drawn = np.isfinite(np.asarray(faint.get_ydata(), dtype=float))
@@ -181,8 +197,8 @@ def test_a_line_through_points_has_their_colour_and_no_name_of_its_own() -> None
         "polarization", "uC/cm^2", "field", "V/angstrom", axis[2], np.array([-2.0, 2.0]), "a"
     )
     found = Result("test", (line,), (points,))
-    bars, note = "bars: ±1 standard error", "lines through 0 by symmetry"
-    assert labels_of(found) == ["a", bars, note]
+    assert labels_of(found) == ["a", "bars: ±1 standard error"]
+    assert title_of(found) == "lines through 0 by symmetry"
     (axes,) = plot.draw(found).axes
     assert {one.get_color() for one in axes.get_lines()} == {"#0072B2"}
 

@@ -19,11 +19,13 @@ def test_the_drift_of_the_conserved_quantity_is_that_of_the_run() -> None:
     drift = one.numbers["drift, run"]
     assert drift.value == pytest.approx(3.0, abs=4 * drift.error)
     assert drift.unit == "µeV/atom/ps"
-    assert [text.get_text() for text in plot.draw(one).legends[0].get_texts()] == [
-        f"run: drift {drift.text} µeV/atom/ps",
-        "classical nuclei",
-        "drifts: ±1 standard error,\nspectral density of the\nresiduals at zero\nfrequency",
-    ]
+    (legend,) = plot.draw(one).legends
+    (label,) = [text.get_text() for text in legend.get_texts()]
+    assert label == f"run: drift {drift.text} µeV/atom/ps"
+    assert legend.get_title().get_text() == (
+        "classical nuclei; drifts: ±1 standard error,\n"
+        "spectral density of the residuals at zero frequency"
+    )
     (curve,) = one.curves
     assert (curve.quantity, curve.unit) == ("conserved quantity from its start", "meV/atom")
     assert curve.x[-1] == pytest.approx(10.0)

@@ -71,7 +71,8 @@ def test_the_figure_has_four_panels_and_says_which_errors_and_estimators_it_show
                           for one in ("classical", "2 beads")]  # fmt: skip
     (bars,) = [one for one in labels if one.startswith("bars: ±1 standard error")]
     assert "scatter of 4 blocks" in bars
-    assert {"classical nuclei", "diffusion: centroids", "lengths, angles: each bead"} <= set(labels)
+    notes = " ".join(figure.legends[0].get_title().get_text().split()).split("; ")
+    assert {"classical nuclei", "diffusion: centroids", "lengths, angles: each bead"} <= set(notes)
     assert max(len(line) for one in labels for line in one.splitlines()) <= 26  # two columns
 
 
