@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +16,8 @@ from mlobs_client.quantities import predicted
 if TYPE_CHECKING:
     from mlobs_client.learn.accuracy import Accuracy
     from mlobs_client.learn.data_set import DataSet
+    from mlobs_client.learn.held_out import HeldOut
+    from mlobs_client.results.result import Points
 
 MOST_LINES: Final = 10
 """Largest number of entries that a list on the terminal shows."""
@@ -22,8 +26,14 @@ TOO_MANY: Final = 0.1
 """Fraction of labels that agree with no branch; above it, the committee should not be used."""
 
 
-def show(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: Accuracy) -> None:
-    """Print the errors on the test set, the branches, and the tables for a client file."""
+def show(
+    console: Console,
+    paths: Sequence[Path],
+    data_set: DataSet,
+    accuracy: Accuracy,
+    held_out: HeldOut,
+) -> None:
+    """Print errors, alpha and cost on the test set, branches, and tables for a client file."""
     n_test = len(data_set.test)
     table = Table(title=f"root mean square errors on {n_test} held-out structures")
     for name in ("", "part", "rows", "error", "unit", "% of deviation", "spread"):
@@ -32,7 +42,12 @@ def show(console: Console, paths: Sequence[Path], data_set: DataSet, accuracy: A
         for row in _rows(name, compared.as_json()):
             table.add_row(*row)
     console.print(table)
-    for line in (*_describe_branches(data_set, accuracy), *_client_tables(paths, data_set)):
+    lines = (
+        *_describe_held_out(held_out),
+        *_describe_branches(data_set, accuracy),
+        *_client_tables(paths, data_set),
+    )
+    for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -54,6 +69,38 @@ def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     if len(found["classes"]) > 1:
         for one, of_class in found["classes"].items():
             yield "", one, str(of_class["n_rows"]), number(of_class["rmse"]), unit, "", ""
+
+
+def learning_curves(members: Mapping[str, Mapping[str, Any]]) -> tuple[Points, ...]:
+    """Return the error of each validation against the step, for each record of a member."""
+    from mlobs_client.results.estimate import Estimate
+    from mlobs_client.results.result import Points
+
+    curves = []
+    for name, record in members.items():
+        checks, reason = record["checks"], "error of one network"
+        errors = [
+            Estimate(check["error"], math.nan, "1", record["n_valid"], reason) for check in checks
+        ]
+        steps = np.array([check["step"] for check in checks], dtype=float)
+        axis = ("relative error", "step", "1")
+        curves.append(Points(*axis, steps, tuple(errors), name, is_line=True))
+    return tuple(curves)
+
+
+def _describe_held_out(held_out: HeldOut) -> Iterator[str]:
+    for name, one in held_out.calibrations.items():
+        if isinstance(one, str):
+            yield f"alpha of {name}: unknown, {one}"
+        else:
+            yield (
+                f"alpha of {name}: {one.alpha:.2f} ± {one.error:.2f}, from {one.n_frames} "
+                "held-out structures (mlobs calibrate writes it to a card, from other structures)"
+            )
+    yield (
+        f"cost: {held_out.milliseconds:.3g} ms per atom for all members and their derivatives "
+        f"({held_out.n_atoms} atoms)"
+    )
 
 
 def describe_labels(data_set: DataSet) -> Iterator[str]:

@@ -5,7 +5,7 @@ Networks are evaluated as a client evaluates them. Errors of dipoles are modulo 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,9 +18,10 @@ from mlobs_client.client.total_energy import observe
 from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.learn.branches import BranchReport, report_branches
 from mlobs_client.learn.data_set import DataSet
+from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.learn.tensor_parts import composition_and_volume, tensor_parts
-from mlobs_client.quantities import QUANTITIES, Quantity, of_members
+from mlobs_client.quantities import Quantity, labelled, of_members
 from mlobs_client.results.parity import Parity
 from mlobs_client.structure import Array, Integers
 from mlobs_client.units import ANGSTROM
@@ -59,12 +60,12 @@ class Compared:
 
     @property
     def unit(self) -> str:
-        unit = QUANTITIES[self.name].to_users.name
+        unit = labelled(self.name).to_users.name
         return f"{unit}/atom" if self.name == "energy" else unit
 
     @property
     def _components(self) -> dict[str, int]:
-        return QUANTITIES[self.name].components
+        return labelled(self.name).components
 
     @property
     def parities(self) -> tuple[Parity, ...]:
@@ -196,7 +197,7 @@ def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared
     """Compare labels as they are with the members; energies are per atom."""
     name = row.members_of
     held_out = [data_set.labelled[s] for s in data_set.test]
-    labels = [one.labels[name] for one in held_out]
+    labels = _labels(held_out, name)
     values = _observe(evaluator, data_set, data_set.test, row.name)
     members = [np.asarray(value) / row.to_users.factor for value in values]
     if row.per == "atom":
@@ -211,9 +212,13 @@ def _compare(evaluator: Evaluator, data_set: DataSet, row: Quantity) -> Compared
     if not row.is_symmetric:
         return result
     # all labels show what there is to predict; the errors are of those held out
-    everything = np.array([one.labels[name] for one in data_set.labelled])
+    everything = np.array(_labels(data_set.labelled, name))
     trend = composition_and_volume([one.structure for one in data_set.labelled])
     return replace(result, parts=tensor_parts(stacked.mean(axis=0) - reference, everything, trend))
+
+
+def _labels(structures: Sequence[LabelledStructure], name: str) -> list[Array]:
+    return [label for one in structures if (label := one.find(name)) is not None]
 
 
 def _flat(name: str, reference: Array, members: Array, classes: tuple[str, ...]) -> Compared:

@@ -20,7 +20,6 @@ from mlobs_client.evaluate.evaluation import Evaluator
 from mlobs_client.learn.labels import LabelledStructure
 from mlobs_client.quantities import Quantity, of_members, symmetric_components
 from mlobs_client.structure import Array
-from mlobs_client.units import ANGSTROM
 
 logger = logging.getLogger(__name__)
 
@@ -93,12 +92,12 @@ def _compare(row: Quantity, one: LabelledStructure, members: Array) -> _Compared
 
 def _label(quantity: str, one: LabelledStructure, members: Array) -> Array:
     """Return the label; a dipole is moved to the branch nearest to the mean of the committee."""
-    if quantity == "virials" and "virials" not in one.labels:
-        return -one.structure.volume / ANGSTROM**3 * one.labels["stress"]
     if quantity == "dipole":
         mean = members.mean(axis=0)
         return np.asarray(mean + one.quanta.fold(one.labels["dipole"] - mean))
-    return one.labels[quantity]
+    label = one.find(quantity)
+    assert label is not None
+    return label
 
 
 def _without_offsets(compared: Sequence[_Compared]) -> list[_Compared]:

@@ -23,7 +23,7 @@ from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.index_order import IndexOrder, find_index_order
 from mlobs_client.learn.labels import LabelledStructure, numbers_by_species, species_of
 from mlobs_client.learn.networks import KINDS, count_species, fit_free_atoms
-from mlobs_client.quantities import QUANTITIES
+from mlobs_client.quantities import labelled as row_of
 from mlobs_client.structure import Array, Integers
 
 VALID_FRACTION: Final = 0.1
@@ -69,8 +69,9 @@ class DataSet:
 
     @property
     def learns(self) -> tuple[str, ...]:
-        """Quantities that the networks learn."""
-        return KINDS[self.kind].learns
+        """Quantities that the networks learn: those that have labels."""
+        known = self.targets[self.rest[0]]
+        return tuple(name for name in KINDS[self.kind].learns if name in known)
 
     @property
     def oxidation_numbers(self) -> dict[str, int] | None:
@@ -160,7 +161,7 @@ def prepare(
             first = _set_dipoles(targets, labelled, quanta, species, cutoff, rest, seed)
         elif name == "energy":
             free_atoms = _set_energies(targets, labelled, species, rest)
-        else:
+        elif labelled[0].find(name) is not None or name not in KINDS[kind].optional:
             _set_as_labelled(targets, labelled, name)
     return DataSet(
         kind=kind,
@@ -168,7 +169,7 @@ def prepare(
         species=species,
         quanta=tuple(quanta),
         targets=tuple(targets),
-        scales=_scales([targets[s] for s in rest], [labelled[s] for s in rest], species),
+        scales=_scales(kind, [targets[s] for s in rest], [labelled[s] for s in rest], species),
         test=test,
         rest=rest,
         free_atoms=free_atoms,
@@ -209,9 +210,11 @@ def _set_dipoles(
 def _set_as_labelled(
     targets: Sequence[dict[str, Array]], labelled: Sequence[LabelledStructure], name: str
 ) -> None:
-    is_of_atoms = QUANTITIES[name].per == "atom"
+    is_of_atoms = row_of(name).per == "atom"
     for target, one in zip(targets, labelled, strict=True):
-        target[name] = one.labels[name] if is_of_atoms else one.labels[name][None]
+        label = one.find(name)
+        assert label is not None
+        target[name] = label if is_of_atoms else label[None]
 
 
 def _set_born_charges(
@@ -271,22 +274,28 @@ def _set_energies(
 
 
 def _scales(
+    kind: str,
     targets: Sequence[Mapping[str, Array]],
     labelled: Sequence[LabelledStructure],
     species: Sequence[int],
 ) -> dict[str, float]:
-    """Return root mean squares of the targets; of polarizabilities without a mean per species."""
+    """Return root mean squares of the targets; of polarizabilities without a mean per species.
+
+    For a kind with weights, all are those of the forces, or of the energies without forces.
+    """
     sizes = np.array([one.structure.n_atoms for one in labelled])
     scales = {}
     for name in targets[0]:
-        if QUANTITIES[name].per == "atom":
+        if row_of(name).per == "atom":
             values = np.concatenate([target[name].ravel() for target in targets])
         else:
             rows = np.array([target[name].ravel() for target in targets])
-            if QUANTITIES[name].is_symmetric:
+            if row_of(name).is_symmetric:
                 counts = count_species([one.structure.numbers for one in labelled], species)
                 means = counts @ fit_free_atoms(counts, rows[:, ::4].mean(axis=1))
                 rows = rows - means[:, None] * np.eye(3).ravel()
             values = rows / np.sqrt(sizes)[:, None]
         scales[name] = float(np.sqrt(np.mean(values**2))) or 1.0
+    if KINDS[kind].weights:
+        return dict.fromkeys(scales, scales.get("forces", scales["energy"]))
     return scales

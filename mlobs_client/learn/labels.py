@@ -73,6 +73,12 @@ class LabelledStructure:
             self.labels["dipole"] - self.oxidation_numbers @ self.structure.positions / ANGSTROM
         )
 
+    def find(self, name: str) -> Array | None:
+        """Return the label of an observable, None without it; virials may be given as stress."""
+        if name == "virials" and "stress" in self.labels:
+            return -self.structure.volume / ANGSTROM**3 * self.labels["stress"]
+        return self.labels.get(name)
+
     @property
     def formula(self) -> str:
         """Composition, such as ``H128O64``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -28,12 +29,14 @@ class NetworkSize(NamedTuple):
         layers: number of message-passing layers.
         correlation: correlation order of a layer (body order minus 1).
         radial: widths of the layers of the radial network.
+        degree: highest degree of the features of a potential.
     """
 
     channels: int
     layers: int
     correlation: int
     radial: tuple[int, ...]
+    degree: int = 1
 
 
 SIZES: Final = {
@@ -53,6 +56,7 @@ class Architecture(NamedTuple):
         species: atomic numbers, sorted.
         cutoff: cutoff, angstrom.
         neighbours: mean number of edges per atom, for normalization.
+        scale: unit of the energies of a potential inside the network, eV.
     """
 
     kind: str
@@ -60,6 +64,7 @@ class Architecture(NamedTuple):
     species: tuple[int, ...]
     cutoff: float
     neighbours: float
+    scale: float = 1.0
 
 
 Networks = Mapping[str, torch.nn.Module]
@@ -77,6 +82,10 @@ class Kind(NamedTuple):
         evaluator: makes an evaluator from trained networks, which it converts in place.
         rate: highest learning rate.
         steps: number of steps of the optimizer.
+        optional: labels that a data set need not have.
+        weights: default weights of squared errors per atom (of energies and virials, eV) relative
+            to those of forces in eV/angstrom; empty if each quantity is compared with its own
+            deviation.
     """
 
     learns: tuple[str, ...]
@@ -84,6 +93,8 @@ class Kind(NamedTuple):
     evaluator: Callable[[Networks], Evaluator]
     rate: float
     steps: int
+    optional: tuple[str, ...] = ()
+    weights: Mapping[str, float] = MappingProxyType({})
 
 
 def _dipole(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
@@ -103,13 +114,35 @@ def _polarizability(architecture: Architecture, energies: Array | None) -> torch
 
 
 def _energy_and_dipole(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
-    free = np.zeros(len(architecture.species)) if energies is None else energies
+    free = _free_atoms(architecture, energies)
     settings = _settings(architecture, "0e 1o") | {"atomic_energies": free}
     network: torch.nn.Module = modules.EnergyDipolesMACE(**settings)
     return network
 
 
+def _potential(architecture: Architecture, energies: Array | None) -> torch.nn.Module:
+    size, free = architecture.size, _free_atoms(architecture, energies)
+    degrees = " ".join(("0e", "1o", "2e")[: size.degree + 1])
+    settings = _settings(architecture, degrees) | {
+        "MLP_irreps": o3.Irreps(f"{size.channels}x0e"),
+        "atomic_energies": free,
+        "atomic_inter_scale": architecture.scale,
+        "atomic_inter_shift": 0.0,
+    }
+    network: torch.nn.Module = modules.ScaleShiftMACE(**settings)
+    return network
+
+
+def _free_atoms(architecture: Architecture, energies: Array | None) -> Array:
+    return np.zeros(len(architecture.species)) if energies is None else energies
+
+
 KINDS: Final[dict[str, Kind]] = {
+    "potential": Kind(
+        ("forces", "energy", "virials"), _potential,
+        lambda n: mace.MaceEvaluator(potential=mace.potential(n)), 0.01, 5000,
+        ("forces", "virials", "stress"), {"energy": 10.0, "virials": 1.0},
+    ),
     "dipole": Kind(
         ("dipole",), _dipole, lambda n: mace.MaceEvaluator(dipole=mace.dipole(n)), 0.02, 1000
     ),

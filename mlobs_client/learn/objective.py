@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from mlobs_client.learn.batches import Tensors, atoms_per_graph
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.networks import KINDS
-from mlobs_client.quantities import QUANTITIES
+from mlobs_client.quantities import labelled
 
 BORN_WEIGHT: Final = 0.2
 """Weight of relative squared errors of Born charges; that of other quantities is 1."""
@@ -30,13 +30,17 @@ class Objective:
     Attributes:
         kind: kind of the network.
         scales: root mean squares by the names of targets; for energy, dipole and polarizability
-            per square root of the number of atoms.
+            per square root of the number of atoms; with ``weights``, the root mean square of the
+            forces for all.
         quanta: quanta of each structure, by its index.
+        weights: weights of squared errors per atom, see
+            :class:`mlobs_client.learn.networks.Kind`.
     """
 
     kind: str
     scales: Mapping[str, float]
     quanta: Mapping[int, Quanta]
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def loss(
         self,
@@ -68,7 +72,10 @@ class Objective:
 
     def _evaluate(self, network: torch.nn.Module, batch: Tensors, *, training: bool) -> Tensors:
         output: Tensors = network(
-            batch, training=training, compute_force="forces" in KINDS[self.kind].learns
+            batch,
+            training=training,
+            compute_force="target_forces" in batch,
+            compute_virials="target_virials" in batch,
         )
         return output
 
@@ -76,6 +83,8 @@ class Objective:
         sizes = atoms_per_graph(batch)
         squares = []
         for name in KINDS[self.kind].learns:
+            if f"target_{name}" not in batch:
+                continue
             error = output[name] - batch[f"target_{name}"]
             if name == "dipole" and branches_are_free:
                 error = error - self._nearest_shifts(error, batch)
@@ -83,9 +92,12 @@ class Objective:
         return functools.reduce(torch.add, squares)
 
     def _mean_square(self, name: str, error: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-        if QUANTITIES[name].per == "atom":
+        if labelled(name).per == "atom":
             return (error / self.scales[name]).square().mean()
         of_structures = error.flatten(1) if error.ndim > 1 else error.unsqueeze(1)
+        if name in self.weights:
+            relative = of_structures / sizes[:, None] / self.scales[name]
+            return self.weights[name] * relative.square().mean()
         return (of_structures / sizes.sqrt()[:, None] / self.scales[name]).square().mean()
 
     def _nearest_shifts(self, errors: torch.Tensor, batch: Tensors) -> torch.Tensor:

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from mlobs_client.errors import ConfigError, LaunchError, ModelError
 from mlobs_client.evaluate.model_files import digest, load, quiet_third_parties, trust
@@ -28,8 +29,8 @@ from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.data_set import DataSet, prepare
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Recipe
-from mlobs_client.learn.labels import Label, read_labelled
-from mlobs_client.learn.networks import SIZES, Architecture, build, scale_outputs, to_float64
+from mlobs_client.learn.labels import Label, find_labels, read_labelled
+from mlobs_client.learn.networks import KINDS, SIZES, Architecture, build, scale_outputs, to_float64
 from mlobs_client.learn.objective import Objective
 from mlobs_client.locks import hold
 from mlobs_client.tables import Table
@@ -58,6 +59,8 @@ class TrainingSettings(Table):
         batch: number of structures per step; None for about 200 atoms.
         test_fraction: fraction of the structures that are held out from all members.
         seed: seed for held-out structures and for the first member; member K has seed + K.
+        weights: those that differ from the default, see :class:`mlobs_client.learn.networks.Kind`.
+        network: parts of the size that differ from ``SIZES``.
     """
 
     kind: str
@@ -73,6 +76,8 @@ class TrainingSettings(Table):
     batch: int | None
     test_fraction: float
     seed: int
+    weights: dict[str, float] = Field(default_factory=dict)
+    network: dict[str, int | tuple[int, ...]] = Field(default_factory=dict)
 
 
 def data_digest(path: Path | str) -> str:
@@ -95,9 +100,11 @@ def read_data_set(settings: TrainingSettings, path: Path | str) -> DataSet:
             :func:`mlobs_client.learn.data_set.prepare`.
     """
     numbers = settings.oxidation_numbers
+    wanted = {name: Label(*place, settings.transpose) for name, place in settings.labels.items()}
+    optional = {name: wanted.pop(name) for name in KINDS[settings.kind].optional if name in wanted}
     labelled = read_labelled(
         path,
-        {name: Label(*place, settings.transpose) for name, place in settings.labels.items()},
+        wanted | {name: optional[name] for name in find_labels(Path(path), optional)},
         None if numbers is None else OxidationNumbers(numbers),
     )
     return prepare(
@@ -206,8 +213,12 @@ def _agree(settings: TrainingSettings, path: Path) -> None:
     if not path.exists():
         write_json(path, wanted)
         return
-    stored = read_json(path)
-    stored.setdefault("transpose", False)  # older files do not have this setting
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in TrainingSettings.model_fields.items()
+        if not field.is_required()
+    }
+    stored = defaults | read_json(path)  # older files do not have all settings
     differing = [name for name in wanted if stored.get(name) != wanted[name]]
     if differing:
         values = "; ".join(f"{n} = {stored.get(n)!r}, not {wanted[n]!r}" for n in differing)
@@ -258,14 +269,19 @@ def _make_fit(
         ]
         for places in data_set.split(seed)
     )
-    size = SIZES[settings.size]
+    weights = {**KINDS[settings.kind].weights, **settings.weights}
     architecture = Architecture(
-        settings.kind, size, data_set.species, settings.cutoff, mean_neighbours(train)
+        settings.kind,
+        SIZES[settings.size]._replace(**settings.network),  # type: ignore[arg-type]
+        data_set.species,
+        settings.cutoff,
+        mean_neighbours(train),
+        data_set.scales["energy"] if weights else 1.0,
     )
     torch.manual_seed(seed)
     network = _move(build(architecture, torch.float32), device)
     quanta = {one.index: q for one, q in zip(data_set.labelled, data_set.quanta, strict=True)}
-    objective = Objective(settings.kind, data_set.scales, quanta)
+    objective = Objective(settings.kind, data_set.scales, quanta, weights)
     # initial outputs have the size of the targets
     squares = [objective.error(network, join([graph], device)) for graph in valid]
     scale_outputs(network, 1.0 / max(1.0, float(np.sqrt(np.mean(squares)))))

@@ -80,6 +80,7 @@ def frames(water, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LABELS: dict[str, dict[str, tuple[str, float]]] = {
+    "potential": {"energy": ("REF_energy", 1.0), "forces": ("REF_forces", 1.0)},
     "dipole": {"dipole": ("mu", 1.0), "born_charges": ("apt", 1.0)},
     "polarizability": {"polarizability": ("alpha", 1.0)},
     "energy-dipole": {
@@ -91,6 +92,7 @@ LABELS: dict[str, dict[str, tuple[str, float]]] = {
 
 
 RECIPES: dict[str, dict[str, float]] = {
+    "potential": {"steps": 40, "rate": 0.02},
     "dipole": {"steps": 40, "rate": 0.02},
     "polarizability": {"steps": 50, "rate": 0.05},
     "energy-dipole": {"steps": 60, "rate": 0.01},

@@ -17,7 +17,7 @@ from mlobs_client.learn.data_set import NO_QUANTA
 from mlobs_client.learn.training import load_member
 from mlobs_client.units import ANGSTROM
 
-KINDS = ("dipole", "polarizability", "energy-dipole")
+KINDS = ("potential", "dipole", "polarizability", "energy-dipole")
 NUMBERS = OxidationNumbers({"O": -2, "H": 1})
 
 

@@ -67,6 +67,8 @@ def test_stresses_are_found_as_six_numbers_and_as_nine(write) -> None:
     for key in ("stress", "REF_stress"):
         (one,) = read_labelled(write(atoms), {"stress": Label(key)})
         np.testing.assert_allclose(one.labels["stress"], nine)
+        # -V stress, in a cell of 210 angstrom^3
+        np.testing.assert_allclose(one.find("virials"), -210.0 * nine, rtol=1e-9)
 
 
 def test_the_labels_of_a_file_are_those_of_its_first_structure(write) -> None:

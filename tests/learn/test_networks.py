@@ -17,7 +17,12 @@ from mlobs_client.learn.networks import (
     to_float64,
 )
 
-KINDS = {"dipole": "dipole", "polarizability": "polarizability", "energy-dipole": "dipole"}
+KINDS = {
+    "potential": "interaction_energy",
+    "dipole": "dipole",
+    "polarizability": "polarizability",
+    "energy-dipole": "dipole",
+}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -31,7 +36,7 @@ def test_every_weight_learns_but_those_of_outputs_that_nobody_reads(architecture
     graph = make_graph(
         LabelledStructure(0, water(2, seed=1), {}), {}, architecture.species, architecture.cutoff
     )
-    forces = architecture.kind == "energy-dipole"
+    forces = architecture.kind in ("potential", "energy-dipole")
     output = network(join([graph]), compute_force=forces, training=True)
     loss = output[KINDS[architecture.kind]].square().sum()
     if forces:
@@ -55,7 +60,7 @@ def test_in_double_precision_it_is_the_same_function(architecture, water) -> Non
     assert fine[name].dtype == torch.float64
     # rounding of float32 over some hundred sums
     torch.testing.assert_close(rough[name].double(), fine[name], rtol=1e-4, atol=1e-4)
-    if architecture.kind == "energy-dipole":
+    if architecture.kind in ("potential", "energy-dipole"):
         free = float((fine["energy"] - rough["energy"]).detach())
         assert free == pytest.approx(4 * -1.5 + 2 * -7.0, abs=1e-3)
 

@@ -1,0 +1,141 @@
+"""Options of ``mlobs train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mlobs_client.cli.options import Decorator, FiniteRange, SpeciesNumbers, in_order
+from mlobs_client.quantities import QUANTITIES, Quantity
+
+DIPOLE: Final = QUANTITIES["dipole"]
+POLARIZABILITY: Final = QUANTITIES["polarizability"]
+HIGHEST_DEGREE: Final = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that all commands share."""
+
+    frames: Path
+    output: Path
+    members: int
+    seed: int
+    steps: int | None
+    size: str
+    cutoff: float
+    rate: float | None
+    batch: int | None
+    test_fraction: float
+    device: str
+    threads: int
+    network: dict[str, int | tuple[int, ...]]
+    transpose: bool = False
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+def _network(
+    context: click.Context, parameter: click.Parameter, text: str
+) -> dict[str, int | tuple[int, ...]]:
+    """Return the parts of a network, as in ``channels=32,radial=64-64``."""
+    parts: dict[str, int | tuple[int, ...]] = {}
+    for entry in filter(None, text.split(",")):
+        name, _, number = entry.partition("=")
+        widths = number.split("-")
+        lowest = 0 if name == "degree" else 1
+        if (
+            name not in ("channels", "layers", "correlation", "degree", "radial")
+            or not all(width.isdecimal() and int(width) >= lowest for width in widths)
+            or (name != "radial" and len(widths) > 1)
+            or (name == "degree" and int(number) > HIGHEST_DEGREE)
+        ):
+            raise click.BadParameter(
+                f"{entry!r} is not a part of a network; write channels=32,layers=2,"
+                f"correlation=3,degree=1,radial=64-64, with a degree of at most {HIGHEST_DEGREE}"
+            )
+        parts[name] = tuple(map(int, widths)) if name == "radial" else int(number)
+    return parts
+
+
+def shared(steps: int, rate: float) -> Decorator:
+    """Add the options of :class:`Options`; ``steps`` and ``rate`` are the defaults of a kind."""
+    return in_order(
+        click.argument("frames", metavar="FRAMES.extxyz", type=click.Path(path_type=Path)),
+        click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+                     help="Folder for the committee."),
+        click.option("-m", "--members", default=4, show_default=True, type=click.IntRange(1),
+                     help="Number of networks, each with its own seed and split."),
+        click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
+                     help="Seed of the test set and of the first member; member i, counted from "
+                     "0, uses this seed plus i."),
+        click.option("--steps", type=click.IntRange(4),
+                     help=f"Number of optimizer steps.  [default: {steps}]"),
+        click.option("--size", default="small", show_default=True,
+                     type=click.Choice(["small", "medium", "large"]),
+                     help="Size of the networks: 8, 16 or 32 channels."),
+        click.option("--network", default="", metavar="NAME=N,...", callback=_network,
+                     help="Parts of the network that differ from --size: channels, layers, "
+                     "correlation, degree (of a potential), radial; for example "
+                     "channels=32,radial=64-64."),
+        click.option("--cutoff", default=5.0, show_default=True,
+                     type=FiniteRange(0.0, min_open=True),
+                     help="Cutoff radius of the networks, angstrom."),
+        click.option("--rate", type=FiniteRange(0.0, min_open=True),
+                     help=f"Maximum learning rate.  [default: {rate}]"),
+        click.option("--batch", type=click.IntRange(1),
+                     help="Number of structures per step.  [default: as many as make about 200 "
+                     "atoms]"),
+        click.option("--test-fraction", default=0.1, show_default=True,
+                     type=FiniteRange(0.0, 0.5, min_open=True),
+                     help="Fraction of the structures that is held out from all members."),
+        click.option("--device", default="cpu", show_default=True,
+                     help="Device that torch uses, such as cpu or cuda."),
+        click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
+                     help="Number of threads that torch uses."),
+    )  # fmt: skip
+
+
+of_dipoles = in_order(
+    click.option("--key", default=DIPOLE.label, show_default=True,
+                 help="Name of the total dipole in the comment lines."),
+    click.option("--unit", default="e*angstrom", show_default=True,
+                 type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
+    click.option("--oxidation-numbers", type=SpeciesNumbers(),
+                 help="Oxidation number of each species.  [default: the column oxn or Qs]"),
+    click.option("--branches", default="fold", show_default=True,
+                 type=click.Choice(["fold", "keep"]),
+                 help="'fold' finds the branch of each label; 'keep' changes none, for "
+                 "labels that are already on one smooth branch."),
+    click.option("--born-charges-key",
+                 help="Name of the Born charges, a column of nine numbers in e: [i, j] = "
+                 "d dipole_i / d R_j.  [default: train without them]"),
+    click.option("--transpose", is_flag=True,
+                 help="Read the Born charges in the file as [i, j] = d dipole_j / d R_i."),
+)  # fmt: skip
+
+of_energies = in_order(
+    click.option("--energy-key", default="energy", show_default=True,
+                 help="Name of the energies (in eV) in the comment lines."),
+    click.option("--forces-key", default="forces", show_default=True,
+                 help="Name of the column of forces (in eV/angstrom)."),
+)  # fmt: skip
+
+of_potentials = in_order(
+    of_energies,
+    click.option("--stress-key", default="stress", show_default=True,
+                 help="Name of the stress (in eV/angstrom^3, six or nine numbers; ASE's sign) in "
+                 "the comment lines; learned where the first structure has one."),
+    click.option("--energy-weight", default=10.0, show_default=True, type=FiniteRange(0.0),
+                 help="Weight of squared errors of energies in eV/atom; that of forces in "
+                 "eV/angstrom is 1."),
+    click.option("--stress-weight", default=1.0, show_default=True, type=FiniteRange(0.0),
+                 help="Weight of squared errors of stress times volume in eV/atom."),
+)  # fmt: skip
+
+
+def factor(row: Quantity, unit: str) -> float:
+    """Return the factor that converts labels to the unit of the networks."""
+    return row.to_users.others[unit] / row.to_users.factor

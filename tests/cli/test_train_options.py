@@ -1,0 +1,20 @@
+"""Options of ``mlobs train`` that are wrong are refused before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mlobs_client.cli.train import command
+
+
+@pytest.mark.parametrize(
+    "wrong", ["channel=4", "channels=0", "channels=4-4", "degree=3", "radial=8,layers"]
+)
+def test_parts_of_a_network_are_named_or_refused(wrong: str, tmp_path: Path) -> None:
+    line = ["potential", "nowhere.extxyz", "-o", str(tmp_path / "o"), "--network", wrong]
+    found = CliRunner().invoke(command, line)
+    assert found.exit_code == 2
+    assert "write channels=32" in found.output

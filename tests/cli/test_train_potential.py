@@ -1,0 +1,81 @@
+"""``mlobs train potential`` from energies and forces to a client file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from click.testing import CliRunner
+
+from mlobs_client.cli.train import command
+from mlobs_client.client import config
+from mlobs_client.client.build import assemble
+from mlobs_client.results import Result
+
+
+def diatomic(random: np.random.Generator) -> Atoms:
+    """A spring of 8 eV/angstrom^2 and 1.1 angstrom."""
+    bond = random.normal(size=3)
+    bond *= random.uniform(0.9, 1.3) / np.linalg.norm(bond)
+    atoms = Atoms("LiH", [np.zeros(3), bond])
+    stretch = np.linalg.norm(bond) - 1.1
+    atoms.info["REF_energy"] = 4.0 * stretch**2 - 200.0
+    pull = 8.0 * stretch * bond / np.linalg.norm(bond)
+    atoms.arrays["REF_forces"] = np.array([pull, -pull])
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("frames") / "frames.extxyz"
+    random = np.random.default_rng(0)
+    ase.io.write(path, [diatomic(random) for _ in range(25)])
+    return path
+
+
+def line(frames: Path, folder: Path, *more: str) -> list[str]:
+    keys = ["--energy-key", "REF_energy", "--forces-key", "REF_forces"]
+    size = ["--cutoff", "3", "--steps", "40", "--network", "channels=4,radial=8,degree=0"]
+    return ["potential", str(frames), "-o", str(folder), *keys, *size, *more]
+
+
+def train(*arguments: object) -> str:
+    return CliRunner().invoke(command, [*map(str, arguments)], catch_exceptions=False).output
+
+
+@pytest.fixture(scope="module")
+def done(frames: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A committee of three, and what the command said."""
+    folder = tmp_path_factory.mktemp("trained") / "potentials"
+    return folder, train(*line(frames, folder, "-m", "3", "--test-fraction", "0.2"))
+
+
+def test_one_command_leads_to_a_potential_for_a_client(done, frames: Path, tmp_path: Path) -> None:
+    folder, output = done
+    report = json.loads((folder / "report.json").read_text())
+    assert report["held_out"]["forces"]["relative_percent"] < 60.0
+    assert {"H", "Li"} == report["held_out"]["forces"]["classes"].keys()
+    table = output[output.index("[potential]") :]
+    (tmp_path / "client.toml").write_text(f'structure = "{frames}"\n{table}')
+    assembly = assemble(config.load_config(tmp_path / "client.toml"), tmp_path)
+    assert "energy" in assembly.evaluators[0].provides
+
+
+def test_the_report_has_the_calibration_the_cost_and_a_learning_curve(done) -> None:
+    folder, output = done
+    report = json.loads((folder / "report.json").read_text())
+    assert report["calibration"]["forces"]["alpha"] > 0.0
+    assert report["calibration"]["forces"]["n_frames"] == 5
+    assert report["cost"]["milliseconds_per_atom"] > 0.0
+    assert report["cost"]["n_atoms"] == 2
+    assert "alpha of forces:" in output
+    assert "ms per atom" in output
+    curves = Result.read(folder / "learning_curve.json").points
+    assert [one.label for one in curves] == [f"potential-{m}.model" for m in range(3)]
+    checks = report["members"]["potential-1.model"]["checks"]
+    np.testing.assert_array_equal(curves[1].mean, [check["error"] for check in checks])
+    assert (folder / "learning_curve.png").exists()
