@@ -24,8 +24,8 @@ from mlobs_client.learn.accuracy import assess
 from mlobs_client.learn.committee_errors import committee_errors
 from mlobs_client.learn.labels import Label, read_labelled
 from mlobs_client.learn.networks import KINDS
+from mlobs_client.learn.settings import TrainingSettings
 from mlobs_client.learn.training import (
-    TrainingSettings,
     data_digest,
     load_member,
     read_data_set,

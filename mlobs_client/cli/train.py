@@ -26,7 +26,7 @@ from mlobs_client.cli.train_options import (
 from mlobs_client.plot import write
 
 if TYPE_CHECKING:
-    from mlobs_client.learn.training import TrainingSettings
+    from mlobs_client.learn.settings import TrainingSettings
 
 
 @click.group(
@@ -181,12 +181,15 @@ def _train(
     from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
     from mlobs_client.learn.held_out import examine
+    from mlobs_client.learn.member import read_record
     from mlobs_client.results.provenance import Provenance
     from mlobs_client.results.result import Result
 
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
-        data_set = training.read_data_set(settings, options.frames)
+        data_set = training.read_data_set(
+            settings, options.frames, [file for file, _ in options.also]
+        )
     for line in train_report.describe_labels(data_set):
         console.print(line, markup=False, soft_wrap=True)
     with train_progress.shown(console, options.members, settings.steps) as report:
@@ -196,7 +199,7 @@ def _train(
     with console.status("testing"):
         networks = {str(path): training.load_member(path) for path in paths}
         accuracy, held_out = assess(data_set, networks), examine(data_set, networks)
-    members = {path.name: training.read_record(path) for path in paths}
+    members = {path.name: read_record(path) for path in paths}
     train_report.show(Console(highlight=False), paths, data_set, accuracy, held_out)
     content = {
         "settings": settings.model_dump(mode="json"),
@@ -206,7 +209,9 @@ def _train(
         **held_out.as_json(),
     }
     write_json(options.output / "report.json", content)
-    origin = Provenance.of((options.frames, *paths), command_line())
+    origin = Provenance.of(
+        (options.frames, *(file for file, _ in options.also), *paths), command_line()
+    )
     curves = train_report.learning_curves(members)
     title = "relative error on validation structures"
     write(Result(title, points=curves, provenance=origin), options.output / "learning_curve")
@@ -227,8 +232,9 @@ def _settings(
 ) -> TrainingSettings:
     from mlobs_client.learn import training
     from mlobs_client.learn.networks import KINDS
+    from mlobs_client.learn.settings import TrainingSettings
 
-    return training.TrainingSettings(
+    return TrainingSettings(
         kind=kind,
         data=training.data_digest(options.frames),
         labels=dict(labels),
@@ -244,4 +250,5 @@ def _settings(
         seed=options.seed,
         weights=options.weights,
         network=options.network,
+        also=tuple((training.data_digest(file), weight) for file, weight in options.also),
     )

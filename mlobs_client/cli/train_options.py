@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ class Options:
     cutoff: float
     rate: float | None
     batch: int | None
+    also: tuple[tuple[Path, float], ...]
     test_fraction: float
     device: str
     threads: int
@@ -60,6 +62,23 @@ def _network(
     return parts
 
 
+def _weighted_files(
+    context: click.Context, parameter: click.Parameter, entries: tuple[str, ...]
+) -> tuple[tuple[Path, float], ...]:
+    """Return files with their weights, which are positive."""
+    files = []
+    for entry in entries:
+        name, _, text = entry.rpartition("=")
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = math.nan
+        if not name or not 0.0 < weight < math.inf:
+            raise click.BadParameter(f"{entry!r}: write FILE=WEIGHT, as in gas.extxyz=0.1")
+        files.append((Path(name), weight))
+    return tuple(files)
+
+
 def shared(steps: int, rate: float) -> Decorator:
     """Add the options of :class:`Options`; ``steps`` and ``rate`` are the defaults of a kind."""
     return in_order(
@@ -88,6 +107,11 @@ def shared(steps: int, rate: float) -> Decorator:
         click.option("--batch", type=click.IntRange(1),
                      help="Number of structures per step.  [default: as many as make about 200 "
                      "atoms]"),
+        click.option("--also", multiple=True, metavar="FILE=WEIGHT", callback=_weighted_files,
+                     help="Further structures, for training only: each step has a batch of them, "
+                     "whose squared error has this weight (that of FRAMES is 1). They may have any "
+                     "of the labels; their energies have a zero of their own, unless a key 'head' "
+                     "names the same level of theory. Can be repeated."),
         click.option("--test-fraction", default=0.1, show_default=True,
                      type=FiniteRange(0.0, 0.5, min_open=True),
                      help="Fraction of the structures that is held out from all members."),

@@ -139,13 +139,14 @@ class Accuracy:
         }
 
 
-def assess(data_set: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accuracy:
+def assess(everything: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accuracy:
     """Compare a committee with labels.
 
     Args:
-        data_set: data set that the committee was trained on.
+        everything: data set that the committee was trained on.
         networks: networks by the names of their files; they are converted in place.
     """
+    data_set = everything.judged
     evaluator = KINDS[data_set.kind].evaluator(networks)
     compared = {
         name: _compare(evaluator, data_set, row)

@@ -29,16 +29,18 @@ def make_graph(
     species: Sequence[int],
     cutoff: float,
     dtype: torch.dtype = PRECISION,
+    theory: int = 0,
 ) -> data.AtomicData:
     """Return neighbours, one-hot species and targets of one structure.
 
     Args:
         labelled: the structure.
         targets: arrays that a batch has under the names ``target_NAME``, joined along their first
-            axis.
+            axis; their weights are ``weight_NAME``.
         species: atomic numbers of the network.
         cutoff: cutoff, angstrom.
         dtype: precision of all numbers.
+        theory: number of its level of theory.
     """
     structure = labelled.structure
     atoms = to_atoms(structure.numbers, structure.positions, structure.cell, structure.pbc)
@@ -47,8 +49,10 @@ def make_graph(
         graph = data.AtomicData.from_config(
             data.config_from_atoms(atoms), z_table=AtomicNumberTable(list(species)), cutoff=cutoff
         )
-    graph.place = torch.tensor(labelled.index)
+    graph.place, graph.theory = torch.tensor(labelled.index), torch.tensor(theory)
     for name, value in targets.items():
+        weight = labelled.weights.get(name, 1.0)
+        setattr(graph, f"weight_{name}", torch.tensor([weight], dtype=dtype))
         setattr(graph, f"target_{name}", torch.tensor(value, dtype=dtype))
     return graph
 

@@ -47,6 +47,20 @@ class Recipe(NamedTuple):
     n_checks: int = 20
 
 
+class Further(NamedTuple):
+    """Graphs of a further file, of which each step has a batch as well.
+
+    Attributes:
+        graphs: the graphs.
+        batch: number of structures per step.
+        weight: weight of their mean loss; that of the training graphs is 1.
+    """
+
+    graphs: Sequence[AtomicData]
+    batch: int
+    weight: float
+
+
 class Check(NamedTuple):
     """The result of one validation.
 
@@ -74,6 +88,7 @@ class Fit:
         seed: seed for the order of the structures.
         checkpoint: file from which the fit continues if it exists.
         device: device of the network.
+        further: graphs of further files.
     """
 
     network: torch.nn.Module
@@ -84,6 +99,7 @@ class Fit:
     seed: int
     checkpoint: Path
     device: str = "cpu"
+    further: Sequence[Further] = ()
 
     def __post_init__(self) -> None:
         steps, rate = self.recipe.steps, self.recipe.rate
@@ -126,15 +142,9 @@ class Fit:
         return self._checks
 
     def _take_step(self) -> float:
-        n = min(self.recipe.batch, len(self.train))
-        chosen = self._random.choice(len(self.train), n, replace=False)
-        batch = join([self.train[i] for i in chosen], self.device)
-        loss = self.objective.loss(
-            self.network,
-            batch,
-            self._random,
-            branches_are_free=self._step >= self.recipe.settling * self.recipe.steps,
-        )
+        loss = self._loss(self.train, self.recipe.batch)
+        for graphs, n, weight in self.further:
+            loss = loss + weight * self._loss(graphs, n)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
@@ -143,6 +153,16 @@ class Fit:
         self._average.update_parameters(self.network)
         self._step += 1
         return float(loss.detach())
+
+    def _loss(self, graphs: Sequence[AtomicData], n: int) -> torch.Tensor:
+        """Return the loss of a random batch."""
+        chosen = self._random.choice(len(graphs), min(n, len(graphs)), replace=False)
+        return self.objective.loss(
+            self.network,
+            join([graphs[i] for i in chosen], self.device),
+            self._random,
+            branches_are_free=self._step >= self.recipe.settling * self.recipe.steps,
+        )
 
     def _check(self, loss: float) -> None:
         average = self._average.module

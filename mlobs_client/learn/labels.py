@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from textwrap import shorten
@@ -22,6 +23,13 @@ from mlobs_client.learn.branches import Quanta
 from mlobs_client.quantities import labelled
 from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
+
+WEIGHT: Final = "config_weight"
+"""Key of the weight of a structure in its comment line, as in MACE; ``config_energy_weight`` and
+others are weights of one label."""
+
+THEORY: Final = "head"
+"""Key of the level of theory in a comment line, as in MACE."""
 
 INTEGER_ARRAYS: Final = ("oxn", "Qs")
 """Names of the columns with oxidation numbers in data sets."""
@@ -53,12 +61,16 @@ class LabelledStructure:
             that table, in e, angstrom and eV. The dipole is on any branch, symmetric tensors are
             symmetric, Born charges add up to zero; virials are -dE/d(strain) = -V stress.
         oxidation_numbers: shape ``(n_atoms,)``; None if no dipole is learned.
+        weights: weights of squared errors by the names of labels, which are 1 if not given.
+        theory: name of the level of theory, at which energies have a common zero.
     """
 
     index: int
     structure: Structure
     labels: Mapping[str, Array]
     oxidation_numbers: Integers | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+    theory: str = ""
 
     @property
     def quanta(self) -> Quanta:
@@ -156,9 +168,24 @@ def _label(
             raise ConfigError(f"{where}: {error}") from error
         labels = {name: _find(atoms, name, label, where) for name, label in wanted.items()}
         integers = None
-        if "dipole" in wanted and with_integers:
+        if {"dipole", "born_charges"} & wanted.keys() and with_integers:
             integers = _integers(atoms, structure, oxidation_numbers, where)
-        yield LabelledStructure(index, structure, labels, integers)
+        weights = _weights(atoms, wanted, where)
+        theory = str(atoms.info.get(THEORY, ""))
+        yield LabelledStructure(index, structure, labels, integers, weights, theory)
+
+
+def _weights(atoms: Atoms, wanted: Mapping[str, Label], where: str) -> dict[str, float]:
+    """Return the weights that differ from 1, from the keys that MACE reads."""
+    weights = {}
+    for name in wanted:
+        keys = (key for key in (WEIGHT, f"config_{name}_weight") if key in atoms.info)
+        found = {key: float(_numbers(atoms.info[key], (), f"{where}: {key!r}")) for key in keys}
+        if negative := [key for key, value in found.items() if value < 0.0]:
+            raise ConfigError(f"{where}: {negative[0]} is negative; give 0 or a positive number")
+        if (weight := math.prod(found.values())) != 1.0:
+            weights["virials" if name == "stress" else name] = weight
+    return weights
 
 
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -80,7 +80,6 @@ class Objective:
         return output
 
     def _squares(self, output: Tensors, batch: Tensors, branches_are_free: bool) -> torch.Tensor:
-        sizes = atoms_per_graph(batch)
         squares = []
         for name in KINDS[self.kind].learns:
             if f"target_{name}" not in batch:
@@ -88,17 +87,18 @@ class Objective:
             error = output[name] - batch[f"target_{name}"]
             if name == "dipole" and branches_are_free:
                 error = error - self._nearest_shifts(error, batch)
-            squares.append(self._mean_square(name, error, sizes))
-        return functools.reduce(torch.add, squares)
+            squares.append(self._mean_square(name, error, batch))
+        return functools.reduce(torch.add, squares, batch["positions"].new_zeros(()))
 
-    def _mean_square(self, name: str, error: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    def _mean_square(self, name: str, error: torch.Tensor, batch: Tensors) -> torch.Tensor:
+        rows = error.flatten(1) if error.ndim > 1 else error.unsqueeze(1)
+        sizes = atoms_per_graph(batch)
+        weights = batch.get(f"weight_{name}", rows.new_ones(len(sizes)))
         if labelled(name).per == "atom":
-            return (error / self.scales[name]).square().mean()
-        of_structures = error.flatten(1) if error.ndim > 1 else error.unsqueeze(1)
-        if name in self.weights:
-            relative = of_structures / sizes[:, None] / self.scales[name]
-            return self.weights[name] * relative.square().mean()
-        return (of_structures / sizes.sqrt()[:, None] / self.scales[name]).square().mean()
+            return (weights[batch["batch"]][:, None] * (rows / self.scales[name]).square()).mean()
+        powers = sizes if name in self.weights else sizes.sqrt()
+        squares = weights[:, None] * (rows / powers[:, None] / self.scales[name]).square()
+        return self.weights.get(name, 1.0) * squares.mean()
 
     def _nearest_shifts(self, errors: torch.Tensor, batch: Tensors) -> torch.Tensor:
         """Return the quanta nearest to the errors; on a branch they are constant."""

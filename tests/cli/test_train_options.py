@@ -18,3 +18,11 @@ def test_parts_of_a_network_are_named_or_refused(wrong: str, tmp_path: Path) -> 
     found = CliRunner().invoke(command, line)
     assert found.exit_code == 2
     assert "write channels=32" in found.output
+
+
+@pytest.mark.parametrize("wrong", ["gas.extxyz", "gas.extxyz=", "=1", "gas.extxyz=0", "a=nan"])
+def test_a_further_file_needs_a_weight(wrong: str, tmp_path: Path) -> None:
+    line = ["potential", "nowhere.extxyz", "-o", str(tmp_path / "o"), "--also", wrong]
+    found = CliRunner().invoke(command, line)
+    assert found.exit_code == 2
+    assert "write FILE=WEIGHT, as in gas.extxyz=0.1" in found.output

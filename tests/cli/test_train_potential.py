@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from mlobs_client.cli.train import command
 from mlobs_client.client import config
 from mlobs_client.client.build import assemble
+from mlobs_client.errors import ConfigError
 from mlobs_client.results import Result
 
 
@@ -79,3 +80,22 @@ def test_the_report_has_the_calibration_the_cost_and_a_learning_curve(done) -> N
     checks = report["members"]["potential-1.model"]["checks"]
     np.testing.assert_array_equal(curves[1].mean, [check["error"] for check in checks])
     assert (folder / "learning_curve.png").exists()
+
+
+def test_energies_of_a_further_file_are_learned_too(frames: Path, tmp_path: Path) -> None:
+    further = ase.io.read(frames, index=":8")
+    for atoms in further:
+        atoms.calc = None
+        atoms.info["REF_energy"] += 500.0  # another code
+        del atoms.arrays["REF_forces"]
+    ase.io.write(tmp_path / "gas.extxyz", further)
+    also = ["--also", f"{tmp_path}/gas.extxyz=0.1", "-m", "1", "--steps", "8"]
+    train(*line(frames, tmp_path / "o", *also))
+    report = json.loads((tmp_path / "o" / "report.json").read_text())
+    assert report["data"]["also"] == [{"n_structures": 8, "weight": 0.1}]
+    assert report["data"]["n_structures"] == 25
+    assert report["held_out"]["energy"]["rmse"] < 1.0  # eV/atom: the 500 eV are of no weight
+    further[0].info.pop("REF_energy")
+    ase.io.write(tmp_path / "none.extxyz", further[:1])
+    with pytest.raises(ConfigError, match=r"none\.extxyz: the first structure has none of the"):
+        train(*line(frames, tmp_path / "p", "--also", f"{tmp_path}/none.extxyz=1"))

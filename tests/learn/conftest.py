@@ -12,8 +12,8 @@ import pytest
 from ase import Atoms
 
 from mlobs_client.learn.data_set import DataSet
+from mlobs_client.learn.settings import TrainingSettings
 from mlobs_client.learn.training import (
-    TrainingSettings,
     data_digest,
     read_data_set,
     train_committee,

@@ -187,3 +187,14 @@ def test_deuterium_is_hydrogen_also_in_a_training_set(write) -> None:
     assert one.structure.numbers.tolist() == [8, 1, 1]
     assert one.labels["dipole"].tolist() == [1.0, 2.0, 3.0]
     assert find_labels(path, DIPOLE) == ["dipole"]
+
+
+def test_weights_and_the_level_of_theory_have_the_keys_of_mace(write) -> None:
+    keys = {"config_weight": 0.5, "config_dipole_weight": 4.0, "head": "pbe"}
+    path = write(molecule(mu=np.zeros(3)), molecule(mu=np.zeros(3), **keys))
+    plain, weighted = read_labelled(path, DIPOLE, WATER)
+    assert (plain.weights, plain.theory) == ({}, "")
+    assert (weighted.weights, weighted.theory) == ({"dipole": 2.0}, "pbe")
+    path = write(molecule(mu=np.zeros(3), config_weight=-1.0))
+    with pytest.raises(ConfigError, match=r"structure 0 .* config_weight is negative; give 0 or"):
+        read_labelled(path, DIPOLE, WATER)

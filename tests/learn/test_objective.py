@@ -66,3 +66,13 @@ def test_born_charges_of_the_network_are_compared_with_the_indices_as_labelled(s
     expected = BORN_WEIGHT * (0.5 * direction[1]) ** 2 / 3 / SCALES["born_charges"] ** 2
     found = loss(structure, np.zeros(3), free=False, born_charges=wrong)
     assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_structure_counts_by_its_weight(structure) -> None:
+    error = np.array([0.1, -0.2, 0.3])
+    labelled = LabelledStructure(5, structure, {}, weights={"dipole": 3.0})
+    graph = make_graph(labelled, {"dipole": np.zeros((1, 3))}, (1, 8), 3.0, torch.float64)
+    graph.target_dipole = LinearDipole()(join([graph]))["dipole"].detach() - torch.tensor(error)
+    objective = Objective("dipole", SCALES, {5: Quanta.of(structure)})
+    expected = 3.0 * np.mean(error**2) / 6 / SCALES["dipole"] ** 2
+    assert objective.error(LinearDipole(), join([graph])) == pytest.approx(expected, rel=1e-6)

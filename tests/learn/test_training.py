@@ -10,13 +10,13 @@ import torch
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.model_files import digest, trust, untrusted
 from mlobs_client.files import write_json
-from mlobs_client.learn import training
+from mlobs_client.learn import member
+from mlobs_client.learn.member import read_record
 from mlobs_client.learn.training import (
     data_digest,
     load_member,
     member_file,
     read_data_set,
-    read_record,
     train_committee,
 )
 
@@ -120,7 +120,7 @@ def test_a_kill_at_the_end_of_a_member_leaves_none_that_is_done_and_not_trusted(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "trust", die)
+        patch.setattr(member, "trust", die)
         with pytest.raises(KilledError):
             train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
     (path,) = train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
