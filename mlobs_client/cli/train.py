@@ -174,6 +174,8 @@ def _train(
     branches: Literal["fold", "keep"],
     options: Options,
 ) -> None:
+    if options.test and options.test_group:
+        raise click.UsageError("--test and --test-group exclude each other; leave one of them out")
     console = log_to_console(logging.WARNING)
     # torch reads it when it is loaded, which is from here on
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
@@ -188,7 +190,7 @@ def _train(
     settings = _settings(kind, labels, oxidation_numbers, branches, options)
     with console.status("reading"):
         data_set = training.read_data_set(
-            settings, options.frames, [file for file, _ in options.also]
+            settings, options.frames, [file for file, _ in options.also], options.test
         )
     for line in train_report.describe_labels(data_set):
         console.print(line, markup=False, soft_wrap=True)
@@ -210,7 +212,7 @@ def _train(
     }
     write_json(options.output / "report.json", content)
     origin = Provenance.of(
-        (options.frames, *(file for file, _ in options.also), *paths), command_line()
+        (options.frames, *(file for file, _ in options.also), *options.test, *paths), command_line()
     )
     curves = train_report.learning_curves(members)
     title = "relative error on validation structures"
@@ -250,5 +252,7 @@ def _settings(
         seed=options.seed,
         weights=options.weights,
         network=options.network,
+        test=tuple(map(training.data_digest, options.test)),
+        test_group=options.test_group,
         also=tuple((training.data_digest(file), weight) for file, weight in options.also),
     )

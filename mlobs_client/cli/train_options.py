@@ -31,6 +31,8 @@ class Options:
     rate: float | None
     batch: int | None
     also: tuple[tuple[Path, float], ...]
+    test: tuple[Path, ...]
+    test_group: str
     test_fraction: float
     device: str
     threads: int
@@ -114,7 +116,16 @@ def shared(steps: int, rate: float) -> Decorator:
                      "names the same level of theory. Can be repeated."),
         click.option("--test-fraction", default=0.1, show_default=True,
                      type=FiniteRange(0.0, 0.5, min_open=True),
-                     help="Fraction of the structures that is held out from all members."),
+                     help="Fraction of the structures that is held out from all members, "
+                     "without --test."),
+        click.option("--test", multiple=True, metavar="FILE.extxyz",
+                     type=click.Path(path_type=Path),
+                     help="Structures to hold out instead, such as another trajectory or "
+                     "temperature. Can be repeated."),
+        click.option("--test-group", metavar="KEY", default="",
+                     help="Hold out whole groups of structures, those with the same KEY in the "
+                     "comment line, such as trajectories.  [default: single structures, which "
+                     "look too easy if they are frames of one trajectory]"),
         click.option("--device", default="cpu", show_default=True,
                      help="Device that torch uses, such as cpu or cuda."),
         click.option("--threads", default=1, show_default=True, type=click.IntRange(1),

@@ -43,6 +43,7 @@ def show(
             table.add_row(*row)
     console.print(table)
     lines = (
+        *_describe_split(data_set),
         *_describe_held_out(held_out),
         *_describe_branches(data_set, accuracy),
         *_client_tables(paths, data_set),
@@ -86,6 +87,15 @@ def learning_curves(members: Mapping[str, Mapping[str, Any]]) -> tuple[Points, .
         axis = ("relative error", "step", "1")
         curves.append(Points(*axis, steps, tuple(errors), name, is_line=True))
     return tuple(curves)
+
+
+def _describe_split(data_set: DataSet) -> Iterator[str]:
+    if data_set.held_out.by == "random":
+        yield (
+            "warning: the held-out structures were drawn at random; if they are frames of one "
+            "trajectory, each lies between frames for training, and the errors look too small: "
+            "hold out other trajectories or temperatures, with --test or --test-group"
+        )
 
 
 def _describe_held_out(held_out: HeldOut) -> Iterator[str]:

@@ -176,7 +176,9 @@ def _check_data(models: Sequence[Path], data: Path) -> None:
     if not report.is_file():
         return
     content = read_json(report)
-    if content.get("settings", {}).get("data") == data_digest(data):
+    settings = content.get("settings", {})
+    further = [known for known, _ in settings.get("also", [])]
+    if data_digest(data) in (settings.get("data"), *further):
         held_out = content["data"]["held_out"]
         raise ConfigError(
             f"{data}: these models were trained on it, and would look better than they are; "

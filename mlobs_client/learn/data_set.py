@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from ase.data import chemical_symbols
 
-from mlobs_client.errors import ConfigError
 from mlobs_client.learn.bond_charges import FirstPrediction
 from mlobs_client.learn.branches import Quanta
 from mlobs_client.learn.index_order import IndexOrder
 from mlobs_client.learn.labels import LabelledStructure, numbers_by_species, species_of
 from mlobs_client.learn.networks import KINDS
+from mlobs_client.learn.split import Split, hold_out
 from mlobs_client.learn.targets import (
     check_order,
     find_scales,
@@ -25,7 +25,6 @@ from mlobs_client.learn.targets import (
 from mlobs_client.structure import Array, Integers
 
 VALID_FRACTION: Final = 0.1
-FEWEST: Final = 5
 
 NO_QUANTA: Final = Quanta(np.zeros((3, 3)), (False, False, False))
 
@@ -68,8 +67,8 @@ class DataSet:
             minus that of free atoms; Born charges minus oxidation numbers. They are in e, angstrom
             and eV, with the shapes of :mod:`mlobs_client.quantities`.
         scales: sizes of the targets, see :class:`mlobs_client.learn.objective.Objective`.
-        test: indices of structures that are held out from all members, shape ``(n_test,)``.
-        rest: indices of the other structures of the main file, shape ``(n_rest,)``.
+        held_out: the structures that are held out from all members, and the others of the main
+            file.
         also: structures of further files.
         theories: level of theory of each structure, which has its own zero of energies; 0 is that
             of the first structure, and of the networks.
@@ -85,13 +84,22 @@ class DataSet:
     quanta: tuple[Quanta, ...]
     targets: tuple[Mapping[str, Array], ...]
     scales: Mapping[str, float]
-    test: Integers
-    rest: Integers
+    held_out: Split
     also: tuple[Share, ...] = ()
     theories: tuple[int, ...] = ()
     free_atoms: Array | None = None
     first: FirstPrediction | None = None
     order: IndexOrder | None = None
+
+    @property
+    def test(self) -> Integers:
+        """Indices of structures that are held out from all members, shape ``(n_test,)``."""
+        return self.held_out.test
+
+    @property
+    def rest(self) -> Integers:
+        """Indices of the other structures of the main file, shape ``(n_rest,)``."""
+        return self.held_out.rest
 
     @property
     def learns(self) -> tuple[str, ...]:
@@ -143,6 +151,7 @@ class DataSet:
             "also": [
                 {"n_structures": len(places), "weight": weight} for places, weight in self.also
             ],
+            "held_out_by": self.held_out.by,
             "held_out": [self.labelled[s].index for s in self.test],
             "species": [chemical_symbols[z] for z in self.species],
             "oxidation_numbers": self.oxidation_numbers,
@@ -171,6 +180,7 @@ def prepare(
     seed: int = 0,
     fold: bool = True,
     also: Sequence[Addition] = (),
+    test: Sequence[LabelledStructure] = (),
 ) -> DataSet:
     """Hold structures out, and make targets without using the held-out labels.
 
@@ -182,38 +192,32 @@ def prepare(
         seed: seed for the choice of held-out structures.
         fold: False if all dipoles are on one branch already, which is then kept.
         also: structures of further files, for training only.
+        test: structures to hold out instead of a fraction.
 
     Raises:
-        ConfigError: there are too few structures, the branches of their dipoles cannot be
-            determined, or Born charges have the coordinate as first index.
+        ConfigError: the branches of the dipoles cannot be determined, or Born charges have the
+            coordinate as first index; see :func:`mlobs_client.learn.split.hold_out`.
     """
-    if len(labelled) < FEWEST:
-        raise ConfigError(
-            f"{len(labelled)} structures are too few for training, validation and test; give at "
-            f"least {FEWEST}"
-        )
-    order = np.random.default_rng([seed, 5]).permutation(len(labelled))
-    n_test = max(1, round(test_fraction * len(labelled)))
-    test, rest = np.sort(order[:n_test]), np.sort(order[n_test:])
-    everything, shares = [*labelled], []
+    split = hold_out(labelled, test, test_fraction, seed)
+    everything, shares = [*labelled, *test], []
     for addition in also:
         places = np.arange(len(everything), len(everything) + len(addition.labelled))
         shares.append(Share(places, addition.weight))
         everything.extend(addition.labelled)
-    return _with_targets(kind, everything, test, rest, shares, cutoff=cutoff, seed=seed, fold=fold)
+    return _with_targets(kind, everything, split, shares, cutoff=cutoff, seed=seed, fold=fold)
 
 
 def _with_targets(
     kind: str,
     labelled: Sequence[LabelledStructure],
-    test: Integers,
-    rest: Integers,
+    split: Split,
     also: Sequence[Share],
     *,
     cutoff: float,
     seed: int,
     fold: bool,
 ) -> DataSet:
+    rest = split.rest
     further = np.concatenate([np.array([], dtype=np.int64), *(share.places for share in also)])
     for_training = np.append(rest, further)
     species = species_of(labelled)
@@ -237,8 +241,7 @@ def _with_targets(
         quanta=tuple(quanta),
         targets=tuple(targets),
         scales=find_scales(kind, *learned, species, len(rest)),
-        test=test,
-        rest=rest,
+        held_out=split,
         also=tuple(also),
         theories=theories,
         free_atoms=free_atoms,

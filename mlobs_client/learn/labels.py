@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from textwrap import shorten
@@ -63,6 +63,7 @@ class LabelledStructure:
         oxidation_numbers: shape ``(n_atoms,)``; None if no dipole is learned.
         weights: weights of squared errors by the names of labels, which are 1 if not given.
         theory: name of the level of theory, at which energies have a common zero.
+        group: name of the group, such as a trajectory; empty if no groups were asked for.
     """
 
     index: int
@@ -71,6 +72,7 @@ class LabelledStructure:
     oxidation_numbers: Integers | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
     theory: str = ""
+    group: str = ""
 
     @property
     def quanta(self) -> Quanta:
@@ -103,6 +105,7 @@ def read_labelled(
     oxidation_numbers: OxidationNumbers | None = None,
     *,
     with_integers: bool = True,
+    group_key: str = "",
 ) -> list[LabelledStructure]:
     """Read all labelled structures of a file.
 
@@ -112,6 +115,7 @@ def read_labelled(
         oxidation_numbers: oxidation numbers of the species; None for the columns ``oxn`` or ``Qs``.
         with_integers: False to leave out oxidation numbers, for comparison with models that have
             their own.
+        group_key: key of the groups in the comment lines; empty for no groups.
 
     Raises:
         ConfigError: the file cannot be read, a label is missing or has a wrong shape, or oxidation
@@ -119,7 +123,13 @@ def read_labelled(
     """
     path = Path(path)
     frames = list(iterate_atoms(path))
-    return list(_label(path, frames, wanted, oxidation_numbers, with_integers))
+    labelled = _label(path, frames, wanted, oxidation_numbers, with_integers)
+    if not group_key:
+        return list(labelled)
+    return [
+        replace(one, group=_group(atoms, group_key, f"{path}, structure {one.index}"))
+        for one, atoms in zip(labelled, frames, strict=True)
+    ]
 
 
 def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
@@ -186,6 +196,15 @@ def _weights(atoms: Atoms, wanted: Mapping[str, Label], where: str) -> dict[str,
         if (weight := math.prod(found.values())) != 1.0:
             weights["virials" if name == "stress" else name] = weight
     return weights
+
+
+def _group(atoms: Atoms, key: str, where: str) -> str:
+    if key not in atoms.info:
+        raise ConfigError(
+            f"{where} (counted from 0): there is no {key!r} for --test-group; the comment line "
+            f"has {', '.join(sorted(map(str, atoms.info))) or 'no keys'}"
+        )
+    return f"{key} = {atoms.info[key]}"
 
 
 def _places(atoms: Atoms, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -30,6 +30,8 @@ class TrainingSettings(Table):
         weights: those that differ from the default, see :class:`mlobs_client.learn.networks.Kind`.
         network: parts of the size that differ from ``SIZES``.
         also: sha256 and weight of further files of structures for training.
+        test: sha256 of files of structures to hold out, instead of a fraction.
+        test_group: key of groups that are held out as a whole; empty for single structures.
     """
 
     kind: str
@@ -48,6 +50,8 @@ class TrainingSettings(Table):
     weights: dict[str, float] = Field(default_factory=dict)
     network: dict[str, int | tuple[int, ...]] = Field(default_factory=dict)
     also: tuple[tuple[str, float], ...] = ()
+    test: tuple[str, ...] = ()
+    test_group: str = ""
 
     @property
     def all_weights(self) -> dict[str, float]:

@@ -3,6 +3,7 @@
 ::
 
     FOLDER/settings.json          settings of all members; other settings need another folder
+    FOLDER/split.json             hash of each structure, and whether it is held out
     FOLDER/dipole-0.model         a member: a model file of MACE, in double precision
     FOLDER/dipole-0.json          record of its training; a member is done when this file exists
     FOLDER/dipole-1.checkpoint    checkpoint of a member in training
@@ -27,6 +28,7 @@ from mlobs_client.learn.labels import Label, LabelledStructure, find_labels, rea
 from mlobs_client.learn.member import read_record, train_member
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.learn.settings import TrainingSettings
+from mlobs_client.learn.split import write_split
 from mlobs_client.locks import hold
 
 ReportMember = Callable[[int, int, float], None]
@@ -46,7 +48,10 @@ def data_digest(path: Path | str) -> str:
 
 
 def read_data_set(
-    settings: TrainingSettings, path: Path | str, also: Sequence[Path] = ()
+    settings: TrainingSettings,
+    path: Path | str,
+    also: Sequence[Path] = (),
+    test: Sequence[Path] = (),
 ) -> DataSet:
     """Read and prepare the structures of a committee.
 
@@ -55,17 +60,26 @@ def read_data_set(
         path: the main file, by which the networks are judged.
         also: further files for training, in the order of ``settings.also``; structures may lack
             any of the labels, but all structures of one file have the same labels.
+        test: files of structures to hold out.
 
     Raises:
         ConfigError: a further file has none of the labels; see
             :func:`mlobs_client.learn.labels.read_labelled` and
             :func:`mlobs_client.learn.data_set.prepare`.
     """
-    labelled = _read(settings, path, 0, {*KINDS[settings.kind].optional})
-    additions, n = [], len(labelled)
+    optional = {*KINDS[settings.kind].optional}
+    labelled = _read(settings, path, optional, settings.test_group)
+    held_out = [one for file in test for one in _read(settings, file, optional)]
+    n = len(labelled) + len(held_out)
+    additions = []
     for file, (_, weight) in zip(also, settings.also, strict=True):
-        further = _read(settings, file, n, {*settings.labels})
-        additions.append(Addition(further, weight))
+        further = _read(settings, file, {*settings.labels})
+        theory = f"file {file}"  # another file, another zero of energies
+        additions.append(
+            Addition(
+                [replace(one, theory=one.theory or theory) for one in _count(further, n)], weight
+            )
+        )
         n += len(further)
     return prepare(
         settings.kind,
@@ -75,13 +89,19 @@ def read_data_set(
         seed=settings.seed,
         fold=settings.branches == "fold",
         also=additions,
+        test=_count(held_out, len(labelled)),
     )
 
 
+def _count(labelled: Sequence[LabelledStructure], start: int) -> list[LabelledStructure]:
+    """Return structures that are counted from ``start`` on."""
+    return [replace(one, index=start + place) for place, one in enumerate(labelled)]
+
+
 def _read(
-    settings: TrainingSettings, path: Path | str, start: int, optional: set[str]
+    settings: TrainingSettings, path: Path | str, optional: set[str], group_key: str = ""
 ) -> list[LabelledStructure]:
-    """Read a file, with indices from ``start`` on, and with those optional labels that it has."""
+    """Read a file with those optional labels that it has."""
     numbers = settings.oxidation_numbers
     wanted = {name: Label(*place, settings.transpose) for name, place in settings.labels.items()}
     maybe = {name: wanted.pop(name) for name in settings.labels if name in optional}
@@ -89,13 +109,12 @@ def _read(
     if not wanted and not found:
         keys = ", ".join(repr(label.key) for label in maybe.values())
         raise ConfigError(f"{path}: the first structure has none of the labels {keys}")
-    labelled = read_labelled(
+    return read_labelled(
         path,
         wanted | {name: maybe[name] for name in found},
         None if numbers is None else OxidationNumbers(numbers),
+        group_key=group_key,
     )
-    theory = f"file {path}" if start else ""  # another file, another zero of energies
-    return [replace(one, index=start + one.index, theory=one.theory or theory) for one in labelled]
 
 
 def train_committee(
@@ -134,6 +153,8 @@ def train_committee(
         if lock is None:
             raise ConfigError(f"{folder}: another process trains in it; wait, or use another")
         _agree(settings, folder / "settings.json")
+        n_judged = len(data_set.judged.labelled)
+        write_split(folder / "split.json", data_set.labelled, data_set.held_out, n_judged)
         paths = [member_file(folder, settings.kind, member) for member in range(n_members)]
         for member, path in enumerate(paths):
             if not read_record(path):

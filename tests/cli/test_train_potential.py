@@ -83,9 +83,9 @@ def test_the_report_has_the_calibration_the_cost_and_a_learning_curve(done) -> N
 
 
 def test_energies_of_a_further_file_are_learned_too(frames: Path, tmp_path: Path) -> None:
-    further = ase.io.read(frames, index=":8")
+    random = np.random.default_rng(1)
+    further = [diatomic(random) for _ in range(8)]
     for atoms in further:
-        atoms.calc = None
         atoms.info["REF_energy"] += 500.0  # another code
         del atoms.arrays["REF_forces"]
     ase.io.write(tmp_path / "gas.extxyz", further)
@@ -99,3 +99,27 @@ def test_energies_of_a_further_file_are_learned_too(frames: Path, tmp_path: Path
     ase.io.write(tmp_path / "none.extxyz", further[:1])
     with pytest.raises(ConfigError, match=r"none\.extxyz: the first structure has none of the"):
         train(*line(frames, tmp_path / "p", "--also", f"{tmp_path}/none.extxyz=1"))
+
+
+def test_errors_of_frames_drawn_at_random_come_with_a_warning(done) -> None:
+    folder, output = done
+    assert "warning: the held-out structures were drawn at random" in output
+    report = json.loads((folder / "report.json").read_text())
+    assert report["data"]["held_out_by"] == "random"
+    sets = json.loads((folder / "split.json").read_text())["sets"]
+    assert sorted(sets.values()) == ["test"] * 5 + ["training"] * 20
+
+
+def test_other_files_or_whole_groups_are_held_out(frames: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    ase.io.write(tmp_path / "test.extxyz", [diatomic(random) for _ in range(3)])
+    test = ["--test", str(tmp_path / "test.extxyz"), "-m", "1", "--steps", "4"]
+    output = train(*line(frames, tmp_path / "files", *test))
+    assert "warning" not in output
+    report = json.loads((tmp_path / "files" / "report.json").read_text())
+    assert report["data"]["held_out"] == [25, 26, 27]  # after those of the main file
+    assert report["held_out"]["energy"]["n_rows"] == 3
+    with pytest.raises(ConfigError, match=r"there is no .run. for --test-group; .* REF_energy"):
+        train(*line(frames, tmp_path / "o", "--test-group", "run"))
+    both = CliRunner().invoke(command, line(frames, tmp_path / "o", *test, "--test-group", "run"))
+    assert both.exit_code == 2
