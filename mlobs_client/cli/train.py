@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from mlobs_client.cli import train_progress, train_report
@@ -27,6 +28,11 @@ from mlobs_client.plot import write
 
 if TYPE_CHECKING:
     from mlobs_client.learn.settings import TrainingSettings
+    from mlobs_client.learn.start import Start
+
+
+SLOWER: Final = 10.0
+"""Ratio of the default learning rates from random weights and from those of --start."""
 
 
 @click.group(
@@ -36,7 +42,7 @@ def command() -> None:
     """Train committees of networks on labelled structures.
 
     FRAMES.extxyz is a file that ASE can read, in angstrom and eV. Some of the structures are
-    held out from all members. Of the rest, each member sets aside its own random tenth for
+    held out from all members. Of the rest, each member sets aside a random tenth for
     validation, and keeps the weights with the smallest error there. The networks are MACE's own,
     and their files load with plain mace-torch.
 
@@ -174,6 +180,12 @@ def _train(
     branches: Literal["fold", "keep"],
     options: Options,
 ) -> None:
+    given = click.get_current_context().get_parameter_source
+    fixed = [
+        name for name in ("size", "cutoff", "network") if given(name) is not ParameterSource.DEFAULT
+    ]
+    if options.start is not None and fixed:
+        raise click.UsageError(f"--{fixed[0]} is that of the networks of --start; leave it out")
     if options.test and options.test_group:
         raise click.UsageError("--test and --test-group exclude each other; leave one of them out")
     console = log_to_console(logging.WARNING)
@@ -184,19 +196,28 @@ def _train(
     from mlobs_client.learn.accuracy import assess
     from mlobs_client.learn.held_out import examine
     from mlobs_client.learn.member import read_record
+    from mlobs_client.learn.start import find_start
     from mlobs_client.results.provenance import Provenance
     from mlobs_client.results.result import Result
 
-    settings = _settings(kind, labels, oxidation_numbers, branches, options)
+    start = None if options.start is None else find_start(options.start, kind)
+    settings = _settings(kind, labels, oxidation_numbers, branches, options, start)
     with console.status("reading"):
         data_set = training.read_data_set(
-            settings, options.frames, [file for file, _ in options.also], options.test
+            settings, options.frames, [file for file, _ in options.also], options.test, start
         )
     for line in train_report.describe_labels(data_set):
         console.print(line, markup=False, soft_wrap=True)
     with train_progress.shown(console, options.members, settings.steps) as report:
         paths = training.train_committee(
-            settings, data_set, options.output, options.members, report, options.device
+            settings,
+            data_set,
+            options.output,
+            options.members,
+            report,
+            options.device,
+            options.at_once,
+            start,
         )
     with console.status("testing"):
         networks = {str(path): training.load_member(path) for path in paths}
@@ -231,6 +252,7 @@ def _settings(
     oxidation_numbers: dict[str, int] | None,
     branches: Literal["fold", "keep"],
     options: Options,
+    start: Start | None,
 ) -> TrainingSettings:
     from mlobs_client.learn import training
     from mlobs_client.learn.networks import KINDS
@@ -244,9 +266,9 @@ def _settings(
         oxidation_numbers=oxidation_numbers,
         branches=branches,
         size=options.size,
-        cutoff=options.cutoff,
+        cutoff=options.cutoff if start is None else start.cutoff,
         steps=options.steps or KINDS[kind].steps,
-        rate=options.rate or KINDS[kind].rate,
+        rate=options.rate or KINDS[kind].rate / (1 if start is None else SLOWER),
         batch=options.batch,
         test_fraction=options.test_fraction,
         seed=options.seed,
@@ -254,5 +276,8 @@ def _settings(
         network=options.network,
         test=tuple(map(training.data_digest, options.test)),
         test_group=options.test_group,
+        vary=options.vary,
+        start=() if start is None else start.digests,
+        patience=options.patience,
         also=tuple((training.data_digest(file), weight) for file, weight in options.also),
     )

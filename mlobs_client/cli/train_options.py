@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mlobs_client.cli.options import Decorator, FiniteRange, SpeciesNumbers, in_order
 from mlobs_client.quantities import QUANTITIES, Quantity
+
+if TYPE_CHECKING:
+    from mlobs_client.learn.data_set import Vary
 
 DIPOLE: Final = QUANTITIES["dipole"]
 POLARIZABILITY: Final = QUANTITIES["polarizability"]
@@ -34,6 +37,10 @@ class Options:
     test: tuple[Path, ...]
     test_group: str
     test_fraction: float
+    start: Path | None
+    patience: int | None
+    vary: Vary
+    at_once: int
     device: str
     threads: int
     network: dict[str, int | tuple[int, ...]]
@@ -88,7 +95,7 @@ def shared(steps: int, rate: float) -> Decorator:
         click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
                      help="Folder for the committee."),
         click.option("-m", "--members", default=4, show_default=True, type=click.IntRange(1),
-                     help="Number of networks, each with its own seed and split."),
+                     help="Number of networks, see --vary."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
                      help="Seed of the test set and of the first member; member i, counted from "
                      "0, uses this seed plus i."),
@@ -126,6 +133,21 @@ def shared(steps: int, rate: float) -> Decorator:
                      help="Hold out whole groups of structures, those with the same KEY in the "
                      "comment line, such as trajectories.  [default: single structures, which "
                      "look too easy if they are frames of one trajectory]"),
+        click.option("--start", type=click.Path(path_type=Path),
+                     help="Start from the members of a folder of 'mlobs train', or all from one "
+                     "model file of MACE that knows the species, such as a foundation model; size "
+                     "and cutoff are those of the networks, the default rate is a tenth."),
+        click.option("--patience", type=click.IntRange(1),
+                     help="End a member after so many validations (of 20) without a smaller "
+                     "error."),
+        click.option("--vary", default="split", show_default=True,
+                     type=click.Choice(["split", "seed", "bootstrap"]),
+                     help="Difference between members: each has its own initial weights and order "
+                     "of structures; with 'split' also its own tenth for validation, with "
+                     "'bootstrap' also its own sample of the training structures, with repeats."),
+        click.option("--at-once", default=1, show_default=True, type=click.IntRange(1),
+                     help="Number of members that are trained at once, each in a process with "
+                     "--threads threads."),
         click.option("--device", default="cpu", show_default=True,
                      help="Device that torch uses, such as cpu or cuda."),
         click.option("--threads", default=1, show_default=True, type=click.IntRange(1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -25,6 +25,9 @@ from mlobs_client.learn.targets import (
 from mlobs_client.structure import Array, Integers
 
 VALID_FRACTION: Final = 0.1
+
+Vary = Literal["split", "seed", "bootstrap"]
+"""The way in which members of a committee differ."""
 
 NO_QUANTA: Final = Quanta(np.zeros((3, 3)), (False, False, False))
 
@@ -60,7 +63,7 @@ class DataSet:
     Attributes:
         kind: kind of the networks.
         labelled: all structures; those of further files are last.
-        species: their atomic numbers, sorted.
+        species: atomic numbers that the networks know, sorted.
         quanta: quanta of each structure; none if branches are kept as they are.
         targets: targets of the network for each structure, by the names of labels: the dipole
             without its integer part, on the branch nearest to the first prediction; the energy
@@ -161,14 +164,25 @@ class DataSet:
             "free_atoms_ev": None if self.free_atoms is None else self.free_atoms[0].tolist(),
         }
 
-    def split(self, seed: int) -> tuple[Integers, Integers]:
+    def split(
+        self, seed: int, vary: Vary = "split", first_seed: int = 0
+    ) -> tuple[Integers, Integers]:
         """Return the indices of the training and the validation structures of a member.
 
         Both have shape ``(n,)``, and contain no held-out structures.
+
+        Args:
+            seed: seed of the member.
+            vary: "split" for validation structures of its own; "seed" for the same structures as
+                all members, in another order; "bootstrap" for a sample of its training structures,
+                with repeats.
+            first_seed: seed of the first member.
         """
-        order = np.random.default_rng([seed, 7]).permutation(self.rest)
+        random = np.random.default_rng([first_seed if vary == "seed" else seed, 7])
+        order = random.permutation(self.rest)
         n_valid = max(1, round(VALID_FRACTION * len(order)))
-        return order[n_valid:], order[:n_valid]
+        train, valid = order[n_valid:], order[:n_valid]
+        return (random.choice(train, len(train)) if vary == "bootstrap" else train), valid
 
 
 def prepare(
@@ -181,6 +195,7 @@ def prepare(
     fold: bool = True,
     also: Sequence[Addition] = (),
     test: Sequence[LabelledStructure] = (),
+    species: Sequence[int] = (),
 ) -> DataSet:
     """Hold structures out, and make targets without using the held-out labels.
 
@@ -193,6 +208,7 @@ def prepare(
         fold: False if all dipoles are on one branch already, which is then kept.
         also: structures of further files, for training only.
         test: structures to hold out instead of a fraction.
+        species: atomic numbers that the networks know; empty for those of the structures.
 
     Raises:
         ConfigError: the branches of the dipoles cannot be determined, or Born charges have the
@@ -204,7 +220,8 @@ def prepare(
         places = np.arange(len(everything), len(everything) + len(addition.labelled))
         shares.append(Share(places, addition.weight))
         everything.extend(addition.labelled)
-    return _with_targets(kind, everything, split, shares, cutoff=cutoff, seed=seed, fold=fold)
+    known = tuple(species) or species_of(everything)
+    return _with_targets(kind, everything, split, shares, known, cutoff, seed=seed, fold=fold)
 
 
 def _with_targets(
@@ -212,15 +229,15 @@ def _with_targets(
     labelled: Sequence[LabelledStructure],
     split: Split,
     also: Sequence[Share],
-    *,
+    species: tuple[int, ...],
     cutoff: float,
+    *,
     seed: int,
     fold: bool,
 ) -> DataSet:
     rest = split.rest
     further = np.concatenate([np.array([], dtype=np.int64), *(share.places for share in also)])
     for_training = np.append(rest, further)
-    species = species_of(labelled)
     theories = _theories(labelled)
     targets: list[dict[str, Array]] = [{} for _ in labelled]
     quanta, first, free_atoms = [NO_QUANTA] * len(labelled), None, None

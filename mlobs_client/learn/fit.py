@@ -38,6 +38,7 @@ class Recipe(NamedTuple):
         batch: number of structures per step.
         settling: fraction of the steps after which labels may follow the network to other branches.
         n_checks: number of validations.
+        patience: number of validations without a smaller error that end the fit; None for none.
     """
 
     steps: int
@@ -45,6 +46,7 @@ class Recipe(NamedTuple):
     batch: int
     settling: float = 0.3
     n_checks: int = 20
+    patience: int | None = None
 
 
 class Further(NamedTuple):
@@ -132,7 +134,7 @@ class Fit:
         self._resume()
         every = max(1, self.recipe.steps // self.recipe.n_checks)
         losses: list[float] = []
-        while self._step < self.recipe.steps:
+        while self._step < self.recipe.steps and not self._has_no_patience:
             losses.append(self._take_step())
             if self._step % every == 0 or self._step == self.recipe.steps:
                 self._check(float(np.mean(losses)))
@@ -140,6 +142,15 @@ class Fit:
             report(self._step, self._checks[-1].error if self._checks else math.nan)
         self.network.load_state_dict(self._best)
         return self._checks
+
+    @property
+    def _has_no_patience(self) -> bool:
+        errors, patience = [check.error for check in self._checks], self.recipe.patience
+        return (
+            bool(errors)
+            and patience is not None
+            and (len(errors) - 1 - errors.index(min(errors)) >= patience)
+        )
 
     def _take_step(self) -> float:
         loss = self._loss(self.train, self.recipe.batch)

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -20,14 +20,30 @@ from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.data_set import DataSet
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Further, Recipe, ReportStep
-from mlobs_client.learn.networks import SIZES, Architecture, build, scale_outputs, to_float64
+from mlobs_client.learn.labels import species_of
+from mlobs_client.learn.networks import (
+    SIZES,
+    Architecture,
+    build,
+    copy_weights,
+    scale_outputs,
+    to_float64,
+)
 from mlobs_client.learn.objective import Objective
 from mlobs_client.learn.settings import TrainingSettings
+from mlobs_client.learn.start import read_start, read_to_train, set_free_atoms
 from mlobs_client.learn.theories import WithZeros
 from mlobs_client.structure import Array
 
 ATOMS_OF_A_STEP: Final = 200
 """Approximate number of atoms per step; smaller structures are joined."""
+
+
+EXACTLY: Final = (
+    "the same seed and number of threads give the same weights on the same machine; model files "
+    "may differ in names that TorchScript gives to its classes"
+)
+"""Promise about another training with the same settings; CUDA adds numbers in any order."""
 
 
 def train_member(
@@ -37,6 +53,7 @@ def train_member(
     seed: int,
     report: ReportStep,
     device: str,
+    start: Path | None = None,
 ) -> None:
     """Train a member from its start or its checkpoint, and write its files.
 
@@ -47,16 +64,20 @@ def train_member(
         seed: seed of the member.
         report: called with the progress.
         device: device for training.
+        start: model file with the initial weights; None for random ones.
 
     Raises:
         ConfigError: the device cannot be used.
         ModelError: training failed, or a file cannot be written.
     """
-    fit, architecture = _make_fit(settings, data_set, path.with_suffix(".checkpoint"), seed, device)
-    start = time.perf_counter()
+    checkpoint = path.with_suffix(".checkpoint")
+    fit, exact = _make_fit(settings, data_set, checkpoint, seed, device, start)
+    begin = time.perf_counter()
     checks = fit.run(report)
     network, energies = _without_zeros(fit.network.cpu(), data_set)
-    exact = to_float64(network, architecture, energies)
+    copy_weights(network, exact)
+    if energies is not None:
+        set_free_atoms(exact, energies)
     with quiet_third_parties():
         write_pickle(path, exact)
     record = {
@@ -66,7 +87,9 @@ def train_member(
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "error": min(check.error for check in checks),
         "checks": [check._asdict() for check in checks],
-        "seconds": round(time.perf_counter() - start, 1),
+        "seconds": round(time.perf_counter() - begin, 1),
+        "repeats": EXACTLY if device == "cpu" else f"not to the last bit, on {device}",
+        "threads": torch.get_num_threads(),
         "weights_sha256": _digest_of_weights(exact),
         "sha256": digest(path),
     }
@@ -114,35 +137,61 @@ def _move(network: torch.nn.Module, device: str) -> torch.nn.Module:
         raise ConfigError(f"--device {device}: cannot be used here ({reason})") from error
 
 
-def _make_fit(
-    settings: TrainingSettings, data_set: DataSet, checkpoint: Path, seed: int, device: str
-) -> tuple[Fit, Architecture]:
-    """Return the training of a member from its start, and the architecture of its network."""
-    train, valid = (_graphs(settings, data_set, places) for places in data_set.split(seed))
-    further = [
-        Further(graphs, _batch(graphs), share.weight)
-        for share in data_set.also
-        if (graphs := _graphs(settings, data_set, share.places))
-    ]
-    weights = settings.all_weights
+class _Made(NamedTuple):
+    """A network to train in single precision, and the same in double precision."""
+
+    network: torch.nn.Module
+    exact: torch.nn.Module
+
+
+def _make(
+    settings: TrainingSettings, data_set: DataSet, seed: int, start: Path | None, neighbours: float
+) -> _Made:
+    torch.manual_seed(seed)
+    if start is not None:
+        return _Made(read_to_train(start, settings.kind), read_start(start, settings.kind))
     architecture = Architecture(
         settings.kind,
         SIZES[settings.size]._replace(**settings.network),  # type: ignore[arg-type]
         data_set.species,
         settings.cutoff,
-        mean_neighbours(train),
-        data_set.scales["energy"] if weights else 1.0,
+        neighbours,
+        data_set.scales["energy"] if settings.all_weights else 1.0,
     )
-    torch.manual_seed(seed)
-    network = _move(build(architecture, torch.float32), device)
+    network = build(architecture, torch.float32)
+    return _Made(network, to_float64(network, architecture))
+
+
+def _make_fit(
+    settings: TrainingSettings,
+    data_set: DataSet,
+    checkpoint: Path,
+    seed: int,
+    device: str,
+    start: Path | None,
+) -> tuple[Fit, torch.nn.Module]:
+    """Return the training of a member from its start, and its network in double precision."""
+    split = data_set.split(seed, settings.vary, settings.seed)
+    train, valid = (_graphs(settings, data_set, places) for places in split)
+    further = [
+        Further(graphs, _batch(graphs), share.weight)
+        for share in data_set.also
+        if (graphs := _graphs(settings, data_set, share.places))
+    ]
+    made = _make(settings, data_set, seed, start, mean_neighbours(train))
+    network = _move(made.network, device)
     quanta = dict(enumerate(data_set.quanta))
-    objective = Objective(settings.kind, data_set.scales, quanta, weights)
-    learned = _with_zeros(network, data_set, architecture.scale, device)
+    objective = Objective(settings.kind, data_set.scales, quanta, settings.all_weights)
+    learned = _with_zeros(network, data_set, device, is_random=start is None)
     first = [*train, *(graph for one in further for graph in one.graphs)]
-    _scale(network, learned, objective, valid, first, device)
-    recipe = Recipe(settings.steps, settings.rate, settings.batch or _batch(train))
+    if isinstance(learned, WithZeros):
+        learned.fit(first, device)
+    if start is None:
+        _scale(network, learned, objective, valid, first, device)
+    batch = settings.batch or _batch(train)
+    recipe = Recipe(settings.steps, settings.rate, batch, patience=settings.patience)
     fit = Fit(learned, objective, train, valid, recipe, seed, checkpoint, device, further)
-    return fit, architecture
+    return fit, made.exact
 
 
 def _graphs(
@@ -165,26 +214,31 @@ def _batch(graphs: list[AtomicData]) -> int:
 
 
 def _with_zeros(
-    network: torch.nn.Module, data_set: DataSet, unit: float, device: str
+    network: torch.nn.Module, data_set: DataSet, device: str, *, is_random: bool
 ) -> torch.nn.Module:
-    """Give energies their zeros, for potentials and for several levels of theory."""
+    """Give energies their zeros: for potentials, several levels of theory, and after a start."""
     free_atoms = data_set.free_atoms
-    if free_atoms is None or (data_set.kind != "potential" and len(free_atoms) == 1):
+    if free_atoms is None or (data_set.kind != "potential" and len(free_atoms) == 1 and is_random):
         return network
     n_levels, n_species = free_atoms.shape
-    return WithZeros(network, n_levels, n_species, unit).to(device)
+    return WithZeros(network, n_levels, n_species, data_set.scales["energy"]).to(device)
 
 
 def _without_zeros(
     learned: torch.nn.Module, data_set: DataSet
 ) -> tuple[torch.nn.Module, Array | None]:
-    """Return the network, and the energies of free atoms at its level of theory."""
+    """Return the network, and the energies of free atoms at its level of theory.
+
+    They are NaN for species that no structure has.
+    """
     free_atoms = data_set.free_atoms
     if free_atoms is None:
         return learned, None
+    present = np.isin(data_set.species, species_of(data_set.labelled))
+    energies = np.where(present, free_atoms[0], np.nan)
     if not isinstance(learned, WithZeros):
-        return learned, free_atoms[0]
-    return learned.network, free_atoms[0] + learned.energies[0]
+        return learned, energies
+    return learned.network, energies + learned.energies[0]
 
 
 def _scale(
@@ -195,9 +249,7 @@ def _scale(
     first: list[AtomicData],
     device: str,
 ) -> None:
-    """Give initial outputs the size of the targets, and energies their first zeros."""
-    if isinstance(learned, WithZeros):
-        learned.fit(first, device)
+    """Give initial outputs the size of the targets, and energies their zeros again."""
     squares = [objective.error(learned, join([graph], device)) for graph in valid]
     scale_outputs(network, 1.0 / max(1.0, float(np.sqrt(np.mean(squares)))))
     if isinstance(learned, WithZeros):

@@ -218,11 +218,16 @@ def to_float64(
         energies: energies of the free atoms, shape ``(n_species,)``, eV; zero if None.
     """
     exact = build(architecture, torch.float64, energies)
+    copy_weights(network, exact)
+    return exact
+
+
+def copy_weights(network: torch.nn.Module, other: torch.nn.Module) -> None:
+    """Copy the weights of a network to another one of the same architecture, without constants."""
     weights = dict(network.named_parameters())
     with torch.no_grad():
-        for name, parameter in exact.named_parameters():
+        for name, parameter in other.named_parameters():
             parameter.copy_(weights[name])
-    return exact
 
 
 def fit_free_atoms(counts: Array, energies: Array) -> Array:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mlobs_client.learn.data_set import Vary
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.tables import Table
 
@@ -31,6 +32,10 @@ class TrainingSettings(Table):
         network: parts of the size that differ from ``SIZES``.
         also: sha256 and weight of further files of structures for training.
         test: sha256 of files of structures to hold out, instead of a fraction.
+        vary: how members differ beside their seeds, see
+            :meth:`mlobs_client.learn.data_set.DataSet.split`.
+        start: sha256 of the networks from which members start; empty for random weights.
+        patience: number of validations without a smaller error after which a member ends.
         test_group: key of groups that are held out as a whole; empty for single structures.
     """
 
@@ -52,6 +57,9 @@ class TrainingSettings(Table):
     also: tuple[tuple[str, float], ...] = ()
     test: tuple[str, ...] = ()
     test_group: str = ""
+    vary: Vary = "split"
+    start: tuple[str, ...] = ()
+    patience: int | None = None
 
     @property
     def all_weights(self) -> dict[str, float]:

@@ -24,11 +24,14 @@ from mlobs_client.evaluate.model_files import load
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.files import read_json, write_json
 from mlobs_client.learn.data_set import Addition, DataSet, prepare
+from mlobs_client.learn.fit import ReportStep
 from mlobs_client.learn.labels import Label, LabelledStructure, find_labels, read_labelled
 from mlobs_client.learn.member import read_record, train_member
 from mlobs_client.learn.networks import KINDS
+from mlobs_client.learn.processes import Training, train_at_once
 from mlobs_client.learn.settings import TrainingSettings
 from mlobs_client.learn.split import write_split
+from mlobs_client.learn.start import Start
 from mlobs_client.locks import hold
 
 ReportMember = Callable[[int, int, float], None]
@@ -52,6 +55,7 @@ def read_data_set(
     path: Path | str,
     also: Sequence[Path] = (),
     test: Sequence[Path] = (),
+    start: Start | None = None,
 ) -> DataSet:
     """Read and prepare the structures of a committee.
 
@@ -61,6 +65,7 @@ def read_data_set(
         also: further files for training, in the order of ``settings.also``; structures may lack
             any of the labels, but all structures of one file have the same labels.
         test: files of structures to hold out.
+        start: networks from which members start; None for random weights.
 
     Raises:
         ConfigError: a further file has none of the labels; see
@@ -81,6 +86,8 @@ def read_data_set(
             )
         )
         n += len(further)
+    if start is not None:
+        start.check([*labelled, *held_out, *(one for each in additions for one in each.labelled)])
     return prepare(
         settings.kind,
         labelled,
@@ -90,6 +97,7 @@ def read_data_set(
         fold=settings.branches == "fold",
         also=additions,
         test=_count(held_out, len(labelled)),
+        species=() if start is None else start.species,
     )
 
 
@@ -124,6 +132,8 @@ def train_committee(
     n_members: int,
     report: ReportMember,
     device: str = "cpu",
+    at_once: int = 1,
+    start: Start | None = None,
 ) -> list[Path]:
     """Train the members that are not done yet.
 
@@ -134,6 +144,8 @@ def train_committee(
         n_members: number of members.
         report: called with the progress.
         device: device for training.
+        at_once: number of members that are trained at once, each in a process of its own.
+        start: networks from which members start, those of the data set; None for random weights.
 
     Returns:
         The model files.
@@ -156,13 +168,32 @@ def train_committee(
         n_judged = len(data_set.judged.labelled)
         write_split(folder / "split.json", data_set.labelled, data_set.held_out, n_judged)
         paths = [member_file(folder, settings.kind, member) for member in range(n_members)]
+        trainings: dict[int, Training] = {
+            member: functools.partial(_train, settings, data_set, path, member, device, start)
+            for member, path in enumerate(paths)
+            if not read_record(path)
+        }
+        if at_once > 1:
+            train_at_once(trainings, at_once, report)
         for member, path in enumerate(paths):
             if not read_record(path):
-                seed = settings.seed + member
-                told = functools.partial(report, member)
-                train_member(settings, data_set, path, seed, told, device)
+                trainings[member](functools.partial(report, member))
             report(member, settings.steps, read_record(path)["error"])
     return paths
+
+
+def _train(
+    settings: TrainingSettings,
+    data_set: DataSet,
+    path: Path,
+    member: int,
+    device: str,
+    start: Start | None,
+    report: ReportStep,
+) -> None:
+    """Train a member, with the report last, as it is known later."""
+    file = None if start is None else start.of_member(member)
+    train_member(settings, data_set, path, settings.seed + member, report, device, file)
 
 
 def member_file(folder: Path | str, kind: str, member: int) -> Path:

@@ -26,3 +26,10 @@ def test_a_further_file_needs_a_weight(wrong: str, tmp_path: Path) -> None:
     found = CliRunner().invoke(command, line)
     assert found.exit_code == 2
     assert "write FILE=WEIGHT, as in gas.extxyz=0.1" in found.output
+
+
+def test_size_and_cutoff_are_those_of_the_networks_to_start_from(tmp_path: Path) -> None:
+    line = ["potential", "nowhere.extxyz", "-o", str(tmp_path / "o"), "--start", "a.model"]
+    found = CliRunner().invoke(command, [*line, "--cutoff", "5"])
+    assert found.exit_code == 2
+    assert "--cutoff is that of the networks of --start" in found.output

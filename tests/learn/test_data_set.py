@@ -75,3 +75,15 @@ def test_labels_that_no_charges_explain_are_refused_before_any_training(labelled
     ):
         prepare("dipole", lost, cutoff=3.0)
     prepare("dipole", lost, cutoff=3.0, fold=False)
+
+
+def test_members_differ_in_what_they_are_asked_to(labelled) -> None:
+    data_set = prepare("dipole", labelled, cutoff=3.0)
+    for seed in (3, 4):
+        alike = zip(data_set.split(seed, "seed"), data_set.split(0), strict=True)
+        assert all(np.array_equal(one, other) for one, other in alike)
+    train, valid = data_set.split(3)
+    sample, also_valid = data_set.split(3, "bootstrap")
+    np.testing.assert_array_equal(also_valid, valid)
+    assert {*sample} < {*train}
+    assert len(sample) == len(train)

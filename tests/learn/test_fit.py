@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,21 @@ def test_each_step_has_a_batch_of_a_further_file_with_its_weight(fit, data_set) 
     without, half, whole = map(first_loss, (0.0, 0.5, 1.0))
     assert whole - without > 0.1
     assert half - without == pytest.approx(0.5 * (whole - without), rel=1e-4)  # float32
+
+
+def test_a_fit_without_progress_ends_also_after_a_kill(fit) -> None:
+    one = fit("patient", steps=24)
+    one.recipe = one.recipe._replace(patience=2)
+    errors = iter([3.0, 1.0, 2.0, 1.5, 0.1, 0.1])
+    one.objective = replace(one.objective)
+    object.__setattr__(one.objective, "error", lambda *_: errors_squared(errors))
+    one.valid = one.valid[:1]
+    checks = one.run(lambda *_: None)
+    assert [check.error for check in checks] == [3.0, 1.0, 2.0, 1.5]
+    again = fit("patient", steps=24)
+    again.recipe = one.recipe
+    assert again.run(lambda *_: None) == checks
+
+
+def errors_squared(errors) -> float:
+    return next(errors) ** 2

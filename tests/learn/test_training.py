@@ -125,3 +125,19 @@ def test_a_kill_at_the_end_of_a_member_leaves_none_that_is_done_and_not_trusted(
             train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
     (path,) = train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
     assert untrusted([path]) == {}
+
+
+def test_members_trained_at_once_are_those_trained_one_by_one(
+    settings, frames, tmp_path: Path
+) -> None:
+    wanted = settings("dipole", steps=4)
+    data_set = read_data_set(wanted, frames)
+    steps: list[int] = []
+
+    def report(_: int, step: int, __: float) -> None:
+        steps.append(step)
+
+    (one,) = train_committee(wanted, data_set, tmp_path / "one", 1, lambda *_: None)
+    (other,) = train_committee(wanted, data_set, tmp_path / "other", 1, report, at_once=2)
+    assert steps == [1, 2, 3, 4, 4]
+    assert read_record(one)["weights_sha256"] == read_record(other)["weights_sha256"]
