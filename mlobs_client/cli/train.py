@@ -276,6 +276,7 @@ def _settings(
         network=options.network,
         test=tuple(map(training.data_digest, options.test)),
         test_group=options.test_group,
+        origin=options.origin,
         vary=options.vary,
         start=() if start is None else start.digests,
         patience=options.patience,

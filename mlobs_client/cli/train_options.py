@@ -13,6 +13,7 @@ from mlobs_client.cli.options import Decorator, FiniteRange, SpeciesNumbers, in_
 from mlobs_client.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:
+    from mlobs_client.learn.charges import Origin
     from mlobs_client.learn.data_set import Vary
 
 DIPOLE: Final = QUANTITIES["dipole"]
@@ -45,6 +46,7 @@ class Options:
     threads: int
     network: dict[str, int | tuple[int, ...]]
     transpose: bool = False
+    origin: Origin | None = None
     weights: dict[str, float] = field(default_factory=dict)
 
 
@@ -162,6 +164,10 @@ of_dipoles = in_order(
                  type=click.Choice(list(DIPOLE.to_users.others)), help="Unit of the dipoles."),
     click.option("--oxidation-numbers", type=SpeciesNumbers(),
                  help="Oxidation number of each species.  [default: the column oxn or Qs]"),
+    click.option("--origin", type=click.Choice(["mass", "charge", "positions"]),
+                 help="Origin of the dipoles of charged structures, whose charge is the sum of the "
+                 "oxidation numbers: centre of mass, centre of nuclear charges, or origin of the "
+                 "positions.  [default: refuse charged structures]"),
     click.option("--branches", default="fold", show_default=True,
                  type=click.Choice(["fold", "keep"]),
                  help="'fold' finds the branch of each label; 'keep' changes none, for "

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from mlobs_client.errors import ConfigError, EvaluationError
 from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.ipi.structure_formats import iterate_atoms
 from mlobs_client.learn.branches import Quanta
+from mlobs_client.learn.charges import Origin, about_positions, find_integers, read_numbers
 from mlobs_client.quantities import labelled
 from mlobs_client.structure import Array, Integers, Structure, from_atoms
 from mlobs_client.units import ANGSTROM
@@ -30,9 +30,6 @@ others are weights of one label."""
 
 THEORY: Final = "head"
 """Key of the level of theory in a comment line, as in MACE."""
-
-INTEGER_ARRAYS: Final = ("oxn", "Qs")
-"""Names of the columns with oxidation numbers in data sets."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class LabelledStructure:
         structure: the structure, atomic units.
         labels: labels by the names of :func:`mlobs_client.quantities.labelled`, with the shapes of
             that table, in e, angstrom and eV. The dipole is on any branch, symmetric tensors are
-            symmetric, Born charges add up to zero; virials are -dE/d(strain) = -V stress.
+            symmetric, Born charges add up to the charge; virials are -dE/d(strain) = -V stress.
         oxidation_numbers: shape ``(n_atoms,)``; None if no dipole is learned.
         weights: weights of squared errors by the names of labels, which are 1 if not given.
         theory: name of the level of theory, at which energies have a common zero.
@@ -106,6 +103,7 @@ def read_labelled(
     *,
     with_integers: bool = True,
     group_key: str = "",
+    origin: Origin | None = None,
 ) -> list[LabelledStructure]:
     """Read all labelled structures of a file.
 
@@ -116,14 +114,15 @@ def read_labelled(
         with_integers: False to leave out oxidation numbers, for comparison with models that have
             their own.
         group_key: key of the groups in the comment lines; empty for no groups.
+        origin: origin of dipoles of charged structures in the file; None to refuse these.
 
     Raises:
         ConfigError: the file cannot be read, a label is missing or has a wrong shape, or oxidation
-            numbers are missing, are not integers, or do not add up to zero.
+            numbers are missing, are not integers, or do not add up to zero without ``origin``.
     """
     path = Path(path)
     frames = list(iterate_atoms(path))
-    labelled = _label(path, frames, wanted, oxidation_numbers, with_integers)
+    labelled = _label(path, frames, wanted, oxidation_numbers, with_integers, origin)
     if not group_key:
         return list(labelled)
     return [
@@ -169,6 +168,7 @@ def _label(
     wanted: Mapping[str, Label],
     oxidation_numbers: OxidationNumbers | None,
     with_integers: bool,
+    origin: Origin | None,
 ) -> Iterator[LabelledStructure]:
     for index, atoms in enumerate(frames):
         where = f"{path}, structure {index} (counted from 0)"
@@ -179,10 +179,23 @@ def _label(
         labels = {name: _find(atoms, name, label, where) for name, label in wanted.items()}
         integers = None
         if {"dipole", "born_charges"} & wanted.keys() and with_integers:
-            integers = _integers(atoms, structure, oxidation_numbers, where)
+            integers = find_integers(atoms, structure, oxidation_numbers, where, origin)
+            labels = _charged(labels, integers, atoms, origin)
         weights = _weights(atoms, wanted, where)
         theory = str(atoms.info.get(THEORY, ""))
         yield LabelledStructure(index, structure, labels, integers, weights, theory)
+
+
+def _charged(
+    labels: Mapping[str, Array], integers: Integers, atoms: Atoms, origin: Origin | None
+) -> dict[str, Array]:
+    """Return labels with dipoles from the origin of positions, and Born charges that add up."""
+    charge, labels = int(integers.sum()), dict(labels)
+    if charge and origin and "dipole" in labels:
+        labels["dipole"] = about_positions(labels["dipole"], integers, atoms, origin)
+    if charge and "born_charges" in labels:
+        labels["born_charges"] = labels["born_charges"] + charge / len(atoms) * np.eye(3)
+    return labels
 
 
 def _weights(atoms: Atoms, wanted: Mapping[str, Label], where: str) -> dict[str, float]:
@@ -190,7 +203,7 @@ def _weights(atoms: Atoms, wanted: Mapping[str, Label], where: str) -> dict[str,
     weights = {}
     for name in wanted:
         keys = (key for key in (WEIGHT, f"config_{name}_weight") if key in atoms.info)
-        found = {key: float(_numbers(atoms.info[key], (), f"{where}: {key!r}")) for key in keys}
+        found = {key: float(read_numbers(atoms.info[key], (), f"{where}: {key!r}")) for key in keys}
         if negative := [key for key, value in found.items() if value < 0.0]:
             raise ConfigError(f"{where}: {negative[0]} is negative; give 0 or a positive number")
         if (weight := math.prod(found.values())) != 1.0:
@@ -229,56 +242,10 @@ def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
         value = voigt_6_to_full_3x3_stress(value)
     row = labelled(name)
     shape = (len(atoms), *row.axes) if row.per == "atom" else row.axes
-    array = np.asarray(label.unit * _numbers(value, shape, f"{where}: {label.key!r}"))
+    array = np.asarray(label.unit * read_numbers(value, shape, f"{where}: {label.key!r}"))
     if row.is_symmetric:
         return np.asarray(0.5 * (array + array.swapaxes(-1, -2)))
     if name == "born_charges":
         array = array.swapaxes(1, 2) if label.transposed else array
         return np.asarray(array - array.mean(axis=0))
     return array
-
-
-def _numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
-    wanted = f"{what} must be {f'{shape} finite numbers' if shape else 'one finite number'}"
-    try:
-        array = np.array(value, dtype=np.float64).reshape(shape)
-    except (TypeError, ValueError) as error:  # text, or another number of them
-        raise ConfigError(f"{wanted}, got {shorten(repr(value), 80)}") from error
-    if not np.isfinite(array).all():
-        first = np.argwhere(~np.isfinite(array))[0]
-        raise ConfigError(f"{wanted}, got {array[tuple(first)]} at {first.tolist()}")
-    return array
-
-
-def _integers(
-    atoms: Atoms, structure: Structure, numbers: OxidationNumbers | None, where: str
-) -> Integers:
-    """Return the oxidation number of each atom, and refuse a charged structure.
-
-    The dipole of a charged cell depends on the origin, which no network can know.
-    """
-    if numbers is None:
-        column = next((name for name in INTEGER_ARRAYS if name in atoms.arrays), None)
-        if column is None and not any(structure.pbc):
-            return np.zeros(structure.n_atoms, dtype=np.int64)
-        if column is None:
-            raise ConfigError(
-                f"{where}: a periodic dipole is known only modulo quanta, so it needs oxidation "
-                "numbers; give --oxidation-numbers O=-2,H=1, or add a column oxn with one number "
-                "per atom"
-            )
-        values = _numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
-        broken = np.flatnonzero(values != np.round(values))
-        if len(broken):
-            raise ConfigError(
-                f"{where}: the column {column} has numbers that are not integers: "
-                f"{values[broken[0]]:g} for atom {broken[0]}"
-            )
-        numbers = OxidationNumbers([int(value) for value in values])
-    integers = numbers.of(structure)
-    if charge := int(integers.sum()):
-        raise ConfigError(
-            f"{where}: the oxidation numbers add up to {charge:+d} e; the dipole of a charged "
-            "structure depends on the origin: correct --oxidation-numbers, or the column"
-        )
-    return integers

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mlobs_client.learn.charges import Origin
 from mlobs_client.learn.data_set import Vary
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.tables import Table
@@ -32,6 +33,7 @@ class TrainingSettings(Table):
         network: parts of the size that differ from ``SIZES``.
         also: sha256 and weight of further files of structures for training.
         test: sha256 of files of structures to hold out, instead of a fraction.
+        origin: origin of dipoles of charged structures; None to refuse these.
         vary: how members differ beside their seeds, see
             :meth:`mlobs_client.learn.data_set.DataSet.split`.
         start: sha256 of the networks from which members start; empty for random weights.
@@ -57,6 +59,7 @@ class TrainingSettings(Table):
     also: tuple[tuple[str, float], ...] = ()
     test: tuple[str, ...] = ()
     test_group: str = ""
+    origin: Origin | None = None
     vary: Vary = "split"
     start: tuple[str, ...] = ()
     patience: int | None = None

@@ -122,6 +122,7 @@ def _read(
         wanted | {name: maybe[name] for name in found},
         None if numbers is None else OxidationNumbers(numbers),
         group_key=group_key,
+        origin=settings.origin,
     )
 
 
