@@ -22,11 +22,10 @@ Energy and forces of liquid water. `ScaleShiftMACE`; eV and angstrom.
 
 - Data: 340 frames of 64 H2O, all at 1927 A^3, PBE0+TS, from deepmd-kit `examples/water` (LGPL-3).
 - Also trained on: energy differences of gas-phase monomers and dimers with O-H from 0.75 to 1.36 A
-  (CCSD, from TENSOAP, LGPL-3), weight 0.5 (eV/molecule)^2 against 1 (eV/A)^2. The liquid's bonds
-  are 0.89-1.14 A; without the clusters a bond broke at 0.6 eV. Members 0-2 were first
-  trained without them and went on with them (`--start`); the column of steps gives each run.
-- One composition cannot separate the energies of the elements: H is set to -13.6 eV and O takes
-  the rest. Differences between frames of whole H2O are meaningful, other compositions are not.
+  (CCSD, from TENSOAP, LGPL-3), weight 0.15, with a zero of their own. The liquid's bonds are
+  0.89-1.14 A; without the clusters a bond broke at 0.6 eV.
+- One composition cannot separate the energies of the elements: they are the smallest that fit.
+  Differences between frames of whole H2O are meaningful, other compositions are not.
 - Trained at one density and without stresses: do not trust pressure, ice, vapour, dissociation.
 """,
     "dipole": """\
@@ -42,8 +41,9 @@ Single-valued remainder of the dipole of the cell. `AtomicDipolesMACE`; e angstr
 - Also trained on, with weight 0.1: gas-phase monomers and dimers with O-H below 1.25 A (CCSD, from
   TENSOAP, LGPL-3). In a short run they lowered the liquid's validation error from 0.19 to 0.14
   e angstrom.
-- Also trained on, with weight 0.02: Born charges of 27 frames of 128 H2O (another functional, from
-  AtomicPolarTensor, GPL-3), with their mean over atoms removed. `Z[I, i, j] = d mu_i / d R_Ij`
+- Also trained on, with weight 0.02 relative to their mean square: Born charges of 27 frames of
+  128 H2O (another functional, from AtomicPolarTensor, GPL-3), with their mean over atoms removed.
+  `Z[I, i, j] = d mu_i / d R_Ij`
   here; the file has the coordinate first and was transposed (why: `prepare_born_charges`). Three
   frames are held out.
 - The last layer of MACE's `AtomicDipolesMACE` has no scalars, so its gated readout is silent for

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from ase import Atoms
-from networks import CUTOFF, join, make_graph
+from graphs import CUTOFF, batch_of
 
 from mlobs_client.evaluate import load
 
@@ -14,7 +14,7 @@ def milliseconds(kind: str, model: torch.nn.Module, atoms: Atoms, dtype: torch.d
     """Return the smallest processor time of one evaluation: energy and forces, or the tensor."""
     torch.set_default_dtype(dtype)
     model = model.to(dtype)
-    batch = join([make_graph(atoms)])
+    batch = batch_of([atoms])
     times = []
     for _ in range(25):
         start = time.process_time()  # on a shared machine, the clock on the wall tells of others
@@ -40,6 +40,6 @@ def cost(kind: str, path: Path, atoms: Atoms) -> dict[str, float]:
 def edges_beyond_cutoff(kind: str, model: torch.nn.Module, atoms: Atoms) -> float:
     """Return the largest change of the output by edges beyond the cutoff, which must be 0."""
     name = {"potential": "energy"}.get(kind, kind)
-    near = join([make_graph(atoms)])
-    far = join([make_graph(atoms, cutoff=CUTOFF + 1.0)])
-    return float((model(near)[name] - model(far)[name]).abs().max())
+    near = batch_of([atoms])
+    far = batch_of([atoms], cutoff=CUTOFF + 1.0)
+    return float((model(near)[name] - model(far)[name]).abs().max().detach())

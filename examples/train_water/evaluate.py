@@ -21,7 +21,7 @@ import torch
 from ase import Atoms
 from cards import Pairs, plot_parity, write_card
 from cost import cost, edges_beyond_cutoff
-from networks import ARCHITECTURE, CUTOFF, KINDS, join, make_graph
+from graphs import CUTOFF, KINDS, batch_of
 from prepare import (
     HELD_OUT_FRACTION,
     HELD_OUT_SEED,
@@ -34,6 +34,7 @@ from spreads import compare_energies, compare_forces, compare_vectors, judge_spr
 
 from mlobs_client.evaluate import load
 from mlobs_client.learn import tensor_parts
+from mlobs_client.learn.networks import SIZES
 from mlobs_client.quantities import symmetric_components
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
@@ -82,14 +83,14 @@ def predict(model: torch.nn.Module, frames: list[Atoms], *names: str) -> list[Ar
     """Return outputs of a model for single frames, stacked over frames, one array per name."""
     results = []
     for atoms in frames:
-        result = model(join([make_graph(atoms)]))
+        result = model(batch_of([atoms]))
         results.append([result[name].detach().numpy() for name in names])
     return [np.array(column) for column in zip(*results, strict=True)]
 
 
 def born_charges(model: torch.nn.Module, atoms: Atoms) -> Array:
     """Return Born charges of the total dipole, [I, i, j] = d dipole_i / d R_Ij in e."""
-    batch = join([make_graph(atoms)])
+    batch = batch_of([atoms])
     dipole = model(batch)["dipole"][0]
     rows = [
         torch.autograd.grad(dipole[i], batch["positions"], retain_graph=True)[0] for i in range(3)
@@ -274,7 +275,16 @@ def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
     """Return seed, size, data and cost of one member."""
     notes = json.loads((work / f"{kind}-{member}.json").read_text())
     facts = {name: notes[name] for name in ("seed", "n_train", "n_valid", "n_parameters")}
-    return facts | {"steps": notes["steps"]}
+    return facts | {"steps": [notes["checks"][-1]["step"]]}
+
+
+def architecture(kind: str, model: torch.nn.Module, work: Path) -> dict[str, Any]:
+    """Return the size of the networks, with the degrees of their features."""
+    settings = json.loads((work / kind / "settings.json").read_text())
+    size = SIZES[settings["size"]]._replace(**settings["network"])
+    names = ("correlation", "radial", "layers")
+    hidden = str(model.interactions[0].hidden_irreps)
+    return {"hidden": hidden, **{name: getattr(size, name) for name in names}}
 
 
 def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
@@ -291,7 +301,7 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
         edges_beyond_cutoff(kind, model, unseen_frames(work, "potential")[0]) for model in models
     )
     card = {
-        "architecture": ARCHITECTURE[kind],
+        "architecture": architecture(kind, models[0], work),
         "cutoff_A": CUTOFF,
         "n_test": result.pop("n_test"),
         "held_out": {
@@ -317,7 +327,7 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
 def main() -> None:
     """Write models, checksums and cards."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=WORK, help="folder that train.py filled")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder that train.sh filled")
     parser.add_argument("--out", type=Path, default=OUT, help="where models and cards go")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

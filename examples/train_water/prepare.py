@@ -15,7 +15,9 @@ born_charges.extxyz    128 waters: ``REF_apt`` e, ``[I, i, j] = d dipole_i / d R
 
 Every frame has ``origin`` (where it is from) and ``split``: ``calibrate`` and ``test`` for the two
 halves of the random tenth that no training run may read, ``rest`` for the others. The spreads of
-the committees are calibrated on the first half, and the cards give errors on the second.
+the committees are calibrated on the first half, and the cards give errors on the second. For
+``train.sh``, the rest is also written as ``*-liquid.extxyz``, ``*-clusters.extxyz`` and
+``born.extxyz``, and the second half of the liquid as ``*-test.extxyz``.
 """
 
 import argparse
@@ -145,7 +147,8 @@ def prepare_gas_dielectric(data: Path) -> list[Atoms]:
             if longest > LONGEST_GAS_OH:
                 continue
             # neutral and not periodic: the dipole has one branch only
-            atoms.info["REF_remainder"] = source.info["mu"] * Bohr - oxidation_dipole(atoms)
+            atoms.info["REF_dipole"] = source.info["mu"] * Bohr
+            atoms.info["REF_remainder"] = atoms.info["REF_dipole"] - oxidation_dipole(atoms)
             atoms.info["REF_polarizability"] = symmetrised(source.info["alpha"]) * Bohr**3
             atoms.info["origin"] = origin
             atoms.info["split"] = "rest"
@@ -195,6 +198,23 @@ def write_calibration_files(potential: list[Atoms], dielectric: list[Atoms], wor
     (work / "client.toml").write_text(CLIENT)
 
 
+def write_training_files(
+    potential: list[Atoms], dielectric: list[Atoms], born: list[Atoms], work: Path
+) -> None:
+    """Write the frames that ``train.sh`` reads, one file for each set of labels."""
+    for name, frames in (("potential", potential), ("dielectric", dielectric)):
+        liquid = [atoms for atoms in frames if atoms.info["origin"] == "liquid"]
+        clusters = [atoms for atoms in frames if atoms.info["origin"] != "liquid"]
+        for split, kept, where in (
+            ("rest", liquid, "liquid"),
+            ("rest", clusters, "clusters"),
+            ("test", liquid, "test"),
+        ):
+            chosen = [atoms for atoms in kept if atoms.info["split"] == split]
+            ase.io.write(work / f"{name}-{where}.extxyz", chosen)
+    ase.io.write(work / "born.extxyz", [a for a in born if a.info["split"] == "rest"])
+
+
 def main() -> None:
     """Write the files for training and calibration."""
     parser = argparse.ArgumentParser(
@@ -210,11 +230,13 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     dielectric = prepare_liquid_dielectric(arguments.data) + prepare_gas_dielectric(arguments.data)
     potential = prepare_potential(arguments.data) + prepare_gas_energies(arguments.data)
+    born = prepare_born_charges(arguments.data)
     write_calibration_files(potential, dielectric, arguments.work)
+    write_training_files(potential, dielectric, born, arguments.work)
     for name, frames in {
         "potential": potential,
         "dielectric": dielectric,
-        "born_charges": prepare_born_charges(arguments.data),
+        "born_charges": born,
     }.items():
         ase.io.write(arguments.work / f"{name}.extxyz", frames)
         splits = [atoms.info["split"] for atoms in frames]

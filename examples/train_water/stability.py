@@ -30,7 +30,7 @@ def oh_lengths(atoms: Atoms) -> np.ndarray:
 def main() -> None:
     """Run all members and print what happened."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=WORK, help="folder that train.py filled")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder that train.sh filled")
     parser.add_argument("--members", type=int, nargs="*", default=list(range(N_MEMBERS)))
     arguments = parser.parse_args()
     for member in arguments.members:

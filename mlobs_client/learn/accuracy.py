@@ -157,7 +157,7 @@ def assess(everything: DataSet, networks: Mapping[str, torch.nn.Module]) -> Accu
         return Accuracy(compared)
     residuals = _residuals(evaluator, data_set)
     compared = {"dipole": _dipoles(residuals, data_set), **compared}
-    if "born_charges" in data_set.targets[0]:
+    if "born_charges" in data_set.targets[data_set.test[0]]:
         compared["born_charges"] = _born_charges(evaluator, data_set)
     indices = [one.index for one in data_set.labelled]
     branches = report_branches(indices, data_set.quanta, residuals.mean(axis=1))

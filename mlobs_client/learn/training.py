@@ -72,22 +72,17 @@ def read_data_set(
             :func:`mlobs_client.learn.labels.read_labelled` and
             :func:`mlobs_client.learn.data_set.prepare`.
     """
-    optional = {*KINDS[settings.kind].optional}
+    optional = {*KINDS[settings.kind].optional} | ({"born_charges"} if also else set())
     labelled = _read(settings, path, optional, settings.test_group)
     held_out = [one for file in test for one in _read(settings, file, optional)]
-    n = len(labelled) + len(held_out)
-    additions = []
-    for file, (_, weight) in zip(also, settings.also, strict=True):
-        further = _read(settings, file, {*settings.labels})
-        theory = f"file {file}"  # another file, another zero of energies
-        additions.append(
-            Addition(
-                [replace(one, theory=one.theory or theory) for one in _count(further, n)], weight
-            )
-        )
-        n += len(further)
+    additions = _read_further(settings, also, len(labelled) + len(held_out))
+    for_training = [*labelled, *(one for each in additions for one in each.labelled)]
     if start is not None:
-        start.check([*labelled, *held_out, *(one for each in additions for one in each.labelled)])
+        start.check([*for_training, *held_out])
+    known = {name for one in for_training for name in one.labels}
+    if "born_charges" in settings.labels and "born_charges" not in known:
+        key = settings.labels["born_charges"][0]
+        raise ConfigError(f"{path}, and the further files: there are no Born charges {key!r}")
     return prepare(
         settings.kind,
         labelled,
@@ -99,6 +94,19 @@ def read_data_set(
         test=_count(held_out, len(labelled)),
         species=() if start is None else start.species,
     )
+
+
+def _read_further(
+    settings: TrainingSettings, files: Sequence[Path], n_before: int
+) -> list[Addition]:
+    """Read further files; each has its own zero of energies, except where a key names one."""
+    additions: list[Addition] = []
+    for file, (_, weight) in zip(files, settings.also, strict=True):
+        read = _count(_read(settings, file, {*settings.labels}), n_before)
+        n_before += len(read)
+        own = [replace(one, theory=one.theory or f"file {file}") for one in read]
+        additions.append(Addition(own, weight))
+    return additions
 
 
 def _count(labelled: Sequence[LabelledStructure], start: int) -> list[LabelledStructure]:

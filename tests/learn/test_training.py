@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ase.io
 import pytest
 import torch
 
@@ -125,6 +126,24 @@ def test_a_kill_at_the_end_of_a_member_leaves_none_that_is_done_and_not_trusted(
             train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
     (path,) = train_committee(wanted, data_set, tmp_path, 1, lambda *_: None)
     assert untrusted([path]) == {}
+
+
+def test_born_charges_may_be_in_a_further_file_but_not_nowhere(
+    settings, frames, tmp_path: Path
+) -> None:
+    born, dipoles = ase.io.read(frames, ":"), ase.io.read(frames, ":")
+    for one, other in zip(born, dipoles, strict=True):
+        one.positions += 0.01
+        one.info.clear()
+        del other.arrays["apt"]
+    ase.io.write(tmp_path / "born.extxyz", born)
+    ase.io.write(tmp_path / "dipoles.extxyz", dipoles)
+    wanted = settings("dipole", also=(("sha256", 0.1),))
+    data_set = read_data_set(wanted, tmp_path / "dipoles.extxyz", [tmp_path / "born.extxyz"])
+    assert "born_charges" not in data_set.targets[0]
+    assert "born_charges" in data_set.targets[24]
+    with pytest.raises(ConfigError, match="there are no Born charges 'apt'"):
+        read_data_set(wanted, tmp_path / "dipoles.extxyz", [tmp_path / "dipoles.extxyz"])
 
 
 def test_members_trained_at_once_are_those_trained_one_by_one(
