@@ -6,7 +6,7 @@ Usage: ``python without_prediction.py train dipole FRAMES.extxyz -o FOLDER ...``
 import numpy as np
 
 from mlobs_client.cli import main
-from mlobs_client.learn import FirstPrediction, data_set
+from mlobs_client.learn import FirstPrediction, targets
 
 
 def predict_zero(features: np.ndarray, *_: object) -> FirstPrediction:
@@ -15,5 +15,5 @@ def predict_zero(features: np.ndarray, *_: object) -> FirstPrediction:
 
 
 if __name__ == "__main__":
-    data_set.fit_bond_charges = predict_zero
+    targets.fit_bond_charges = predict_zero
     main()

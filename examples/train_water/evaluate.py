@@ -34,7 +34,6 @@ from spreads import compare_energies, compare_forces, compare_vectors, judge_spr
 
 from mlobs_client.evaluate import load
 from mlobs_client.learn import tensor_parts
-from mlobs_client.learn.networks import SIZES
 from mlobs_client.quantities import symmetric_components
 
 OUT = HERE.parents[1] / "mlobs_client" / "models" / "water"
@@ -281,10 +280,7 @@ def describe(kind: str, member: int, work: Path) -> dict[str, Any]:
 def architecture(kind: str, model: torch.nn.Module, work: Path) -> dict[str, Any]:
     """Return the size of the networks, with the degrees of their features."""
     settings = json.loads((work / kind / "settings.json").read_text())
-    size = SIZES[settings["size"]]._replace(**settings["network"])
-    names = ("correlation", "radial", "layers")
-    hidden = str(model.interactions[0].hidden_irreps)
-    return {"hidden": hidden, **{name: getattr(size, name) for name in names}}
+    return {"hidden": str(model.interactions[0].hidden_irreps), **settings["network"]}
 
 
 def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:

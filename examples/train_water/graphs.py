@@ -1,21 +1,28 @@
 """Make the graphs that the networks read."""
 
+import os
+import warnings
 from collections.abc import Iterable
 
-import torch
-from ase import Atoms
+warnings.filterwarnings("ignore", category=UserWarning)
+warnings.filterwarnings("ignore", category=FutureWarning)
+os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
 
-from mlobs_client.learn import batches
-from mlobs_client.learn.labels import LabelledStructure
-from mlobs_client.structure import Structure, from_atoms
+import torch  # noqa: E402
+from ase import Atoms  # noqa: E402
+from mace import data  # noqa: E402
+from mace.tools import AtomicNumberTable  # noqa: E402
+from mace.tools.torch_geometric import Batch  # noqa: E402
 
 KINDS = ("potential", "dipole", "polarizability")
 CUTOFF = 4.0  # angstrom, the same for all, so that a client can share one neighbour list
-SPECIES = (1, 8)
+ELEMENTS = AtomicNumberTable([1, 8])
 
 
 def batch_of(frames: Iterable[Atoms], cutoff: float = CUTOFF) -> dict[str, torch.Tensor]:
     """Return frames as one batch for the forward of a network, in torch's default precision."""
-    dtype = torch.get_default_dtype()
-    labelled = [LabelledStructure(0, Structure(*from_atoms(atoms)), {}) for atoms in frames]
-    return batches.join([batches.make_graph(one, {}, SPECIES, cutoff, dtype) for one in labelled])
+    configurations = map(data.config_from_atoms, frames)
+    graphs = [
+        data.AtomicData.from_config(one, z_table=ELEMENTS, cutoff=cutoff) for one in configurations
+    ]
+    return Batch.from_data_list(graphs).to_dict()

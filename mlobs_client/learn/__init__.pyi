@@ -1,4 +1,4 @@
-from . import data_set, training
+from . import targets, training
 from .bond_charges import FirstPrediction
 from .branches import Quanta
 from .data_set import DataSet
@@ -11,9 +11,9 @@ __all__ = [
     "FirstPrediction",
     "Label",
     "Quanta",
-    "data_set",
     "load_member",
     "read_labelled",
+    "targets",
     "tensor_parts",
     "training",
 ]

@@ -144,19 +144,3 @@ def test_born_charges_may_be_in_a_further_file_but_not_nowhere(
     assert "born_charges" in data_set.targets[24]
     with pytest.raises(ConfigError, match="there are no Born charges 'apt'"):
         read_data_set(wanted, tmp_path / "dipoles.extxyz", [tmp_path / "dipoles.extxyz"])
-
-
-def test_members_trained_at_once_are_those_trained_one_by_one(
-    settings, frames, tmp_path: Path
-) -> None:
-    wanted = settings("dipole", steps=4)
-    data_set = read_data_set(wanted, frames)
-    steps: list[int] = []
-
-    def report(_: int, step: int, __: float) -> None:
-        steps.append(step)
-
-    (one,) = train_committee(wanted, data_set, tmp_path / "one", 1, lambda *_: None)
-    (other,) = train_committee(wanted, data_set, tmp_path / "other", 1, report, at_once=2)
-    assert steps == [1, 2, 3, 4, 4]
-    assert read_record(one)["weights_sha256"] == read_record(other)["weights_sha256"]
