@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
@@ -27,6 +28,7 @@ from mlobs_client.cli.train_options import (
 from mlobs_client.plot import write
 
 if TYPE_CHECKING:
+    from mlobs_client.learn.data_set import DataSet
     from mlobs_client.learn.settings import TrainingSettings
     from mlobs_client.learn.start import Start
 
@@ -180,6 +182,30 @@ def _train(
     branches: Literal["fold", "keep"],
     options: Options,
 ) -> None:
+    _refuse_contradictions(options)
+    console = log_to_console(logging.WARNING)
+    # torch reads it when it is loaded, which is from here on
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    from mlobs_client.learn import training
+    from mlobs_client.learn.start import find_start
+
+    start = None if options.start is None else find_start(options.start, kind)
+    settings = _settings(kind, labels, oxidation_numbers, branches, options, start)
+    also = [file for file, _ in options.also]
+    with console.status("reading"):
+        data_set = training.read_data_set(settings, options.frames, also, options.test, start)
+    for line in train_report.describe_labels(data_set):
+        console.print(line, markup=False, soft_wrap=True)
+    with train_progress.shown(console, options.members, settings.steps) as report:
+        paths = training.train_committee(
+            settings, data_set, options.output, options.members, report, options.device,
+            options.at_once, start,
+        )  # fmt: skip
+    inputs = (options.frames, *also, *options.test, *paths)
+    _test(console, settings, data_set, paths, inputs)
+
+
+def _refuse_contradictions(options: Options) -> None:
     given = click.get_current_context().get_parameter_source
     fixed = [
         name for name in ("size", "cutoff", "network") if given(name) is not ParameterSource.DEFAULT
@@ -188,39 +214,26 @@ def _train(
         raise click.UsageError(f"--{fixed[0]} is that of the networks of --start; leave it out")
     if options.test and options.test_group:
         raise click.UsageError("--test and --test-group exclude each other; leave one of them out")
-    console = log_to_console(logging.WARNING)
-    # torch reads it when it is loaded, which is from here on
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+
+
+def _test(
+    console: Console,
+    settings: TrainingSettings,
+    data_set: DataSet,
+    paths: Sequence[Path],
+    inputs: Sequence[Path],
+) -> None:
+    """Test the committee on held-out structures, show the errors, and write them with figures."""
     from mlobs_client.files import write_json
-    from mlobs_client.learn import training
     from mlobs_client.learn.accuracy import assess
     from mlobs_client.learn.held_out import examine
     from mlobs_client.learn.member import read_record
-    from mlobs_client.learn.start import find_start
+    from mlobs_client.learn.training import load_member
     from mlobs_client.results.provenance import Provenance
     from mlobs_client.results.result import Result
 
-    start = None if options.start is None else find_start(options.start, kind)
-    settings = _settings(kind, labels, oxidation_numbers, branches, options, start)
-    with console.status("reading"):
-        data_set = training.read_data_set(
-            settings, options.frames, [file for file, _ in options.also], options.test, start
-        )
-    for line in train_report.describe_labels(data_set):
-        console.print(line, markup=False, soft_wrap=True)
-    with train_progress.shown(console, options.members, settings.steps) as report:
-        paths = training.train_committee(
-            settings,
-            data_set,
-            options.output,
-            options.members,
-            report,
-            options.device,
-            options.at_once,
-            start,
-        )
     with console.status("testing"):
-        networks = {str(path): training.load_member(path) for path in paths}
+        networks = {str(path): load_member(path) for path in paths}
         accuracy, held_out = assess(data_set, networks), examine(data_set, networks)
     members = {path.name: read_record(path) for path in paths}
     train_report.show(Console(highlight=False), paths, data_set, accuracy, held_out)
@@ -231,19 +244,15 @@ def _train(
         **accuracy.as_json(),
         **held_out.as_json(),
     }
-    write_json(options.output / "report.json", content)
-    origin = Provenance.of(
-        (options.frames, *(file for file, _ in options.also), *options.test, *paths), command_line()
-    )
+    folder, origin = paths[0].parent, Provenance.of(inputs, command_line())
+    write_json(folder / "report.json", content)
     curves = train_report.learning_curves(members)
     title = "relative error on validation structures"
-    write(Result(title, points=curves, provenance=origin), options.output / "learning_curve")
+    write(Result(title, points=curves, provenance=origin), folder / "learning_curve")
     for name, compared in accuracy.compared.items():
         title = f"{compared.quantity} on held-out structures"
-        write(
-            Result(title, parities=compared.parities, provenance=origin),
-            options.output / f"parity_{name}",
-        )
+        result = Result(title, parities=compared.parities, provenance=origin)
+        write(result, folder / f"parity_{name}")
 
 
 def _settings(

@@ -90,6 +90,29 @@ def _weighted_files(
     return tuple(files)
 
 
+of_members = in_order(
+    click.option("--start", type=click.Path(path_type=Path),
+                 help="Start from the members of a folder of 'mlobs train', or all from one "
+                 "model file of MACE that knows the species, such as a foundation model; size "
+                 "and cutoff are those of the networks, the default rate is a tenth."),
+    click.option("--patience", type=click.IntRange(1),
+                 help="End a member after so many validations (of 20) without a smaller "
+                 "error."),
+    click.option("--vary", default="split", show_default=True,
+                 type=click.Choice(["split", "seed", "bootstrap"]),
+                 help="Difference between members: each has its own initial weights and order "
+                 "of structures; with 'split' also its own tenth for validation, with "
+                 "'bootstrap' also its own sample of the training structures, with repeats."),
+    click.option("--at-once", default=1, show_default=True, type=click.IntRange(1),
+                 help="Number of members that are trained at once, each in a process with "
+                 "--threads threads."),
+    click.option("--device", default="cpu", show_default=True,
+                 help="Device that torch uses, such as cpu or cuda."),
+    click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
+                 help="Number of threads that torch uses."),
+)  # fmt: skip
+
+
 def shared(steps: int, rate: float) -> Decorator:
     """Add the options of :class:`Options`; ``steps`` and ``rate`` are the defaults of a kind."""
     return in_order(
@@ -135,25 +158,7 @@ def shared(steps: int, rate: float) -> Decorator:
                      help="Hold out whole groups of structures, those with the same KEY in the "
                      "comment line, such as trajectories.  [default: single structures, which "
                      "look too easy if they are frames of one trajectory]"),
-        click.option("--start", type=click.Path(path_type=Path),
-                     help="Start from the members of a folder of 'mlobs train', or all from one "
-                     "model file of MACE that knows the species, such as a foundation model; size "
-                     "and cutoff are those of the networks, the default rate is a tenth."),
-        click.option("--patience", type=click.IntRange(1),
-                     help="End a member after so many validations (of 20) without a smaller "
-                     "error."),
-        click.option("--vary", default="split", show_default=True,
-                     type=click.Choice(["split", "seed", "bootstrap"]),
-                     help="Difference between members: each has its own initial weights and order "
-                     "of structures; with 'split' also its own tenth for validation, with "
-                     "'bootstrap' also its own sample of the training structures, with repeats."),
-        click.option("--at-once", default=1, show_default=True, type=click.IntRange(1),
-                     help="Number of members that are trained at once, each in a process with "
-                     "--threads threads."),
-        click.option("--device", default="cpu", show_default=True,
-                     help="Device that torch uses, such as cpu or cuda."),
-        click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
-                     help="Number of threads that torch uses."),
+        of_members,
     )  # fmt: skip
 
 

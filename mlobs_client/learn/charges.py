@@ -41,29 +41,9 @@ def find_integers(
             and its dipole has no origin.
     """
     if numbers is None:
-        column = next((name for name in INTEGER_ARRAYS if name in atoms.arrays), None)
-        if column is None and origin is not None:
-            raise ConfigError(
-                f"{where}: --origin needs oxidation numbers, whose sum is the charge; give "
-                "--oxidation-numbers O=-2,H=1, or add a column oxn with one number per atom"
-            )
-        if column is None and not any(structure.pbc):
-            return np.zeros(structure.n_atoms, dtype=np.int64)
-        if column is None:
-            raise ConfigError(
-                f"{where}: a periodic dipole is known only modulo quanta, so it needs oxidation "
-                "numbers; give --oxidation-numbers O=-2,H=1, or add a column oxn with one number "
-                "per atom"
-            )
-        values = read_numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
-        broken = np.flatnonzero(values != np.round(values))
-        if len(broken):
-            raise ConfigError(
-                f"{where}: the column {column} has numbers that are not integers: "
-                f"{values[broken[0]]:g} for atom {broken[0]}"
-            )
-        numbers = OxidationNumbers([int(value) for value in values])
-    integers = numbers.of(structure)
+        integers = _of_column(atoms, any(structure.pbc), where, origin)
+    else:
+        integers = numbers.of(structure)
     charge = int(integers.sum())
     if charge and origin is None:
         raise ConfigError(
@@ -77,6 +57,31 @@ def find_integers(
             "that depends on the images of atoms; give dipoles for --origin positions"
         )
     return integers
+
+
+def _of_column(atoms: Atoms, is_periodic: bool, where: str, origin: Origin | None) -> Integers:
+    column = next((name for name in INTEGER_ARRAYS if name in atoms.arrays), None)
+    if column is None and origin is not None:
+        raise ConfigError(
+            f"{where}: --origin needs oxidation numbers, whose sum is the charge; give "
+            "--oxidation-numbers O=-2,H=1, or add a column oxn with one number per atom"
+        )
+    if column is None and not is_periodic:
+        return np.zeros(len(atoms), dtype=np.int64)
+    if column is None:
+        raise ConfigError(
+            f"{where}: a periodic dipole is known only modulo quanta, so it needs oxidation "
+            "numbers; give --oxidation-numbers O=-2,H=1, or add a column oxn with one number "
+            "per atom"
+        )
+    values = read_numbers(atoms.arrays[column], (len(atoms),), f"{where}: the column {column}")
+    broken = np.flatnonzero(values != np.round(values))
+    if len(broken):
+        raise ConfigError(
+            f"{where}: the column {column} has numbers that are not integers: "
+            f"{values[broken[0]]:g} for atom {broken[0]}"
+        )
+    return np.array(values, dtype=np.int64)
 
 
 def about_positions(label: Array, integers: Integers, atoms: Atoms, origin: Origin) -> Array:
