@@ -115,6 +115,9 @@ def test_a_campaign_that_is_killed_three_times_ends_as_if_it_were_not(
     assert with_results == sorted(names)
 
 
+ALL_JOBS = ("squeue", "-h", "-t", "all", "-o", "%i %c")
+
+
 @pytest.mark.skipif(bool(slurm.why_not()), reason=slurm.why_not())
 def test_runs_are_jobs_of_slurm(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = write_campaign(folder, seeds=[1], steps=20)
@@ -122,6 +125,8 @@ def test_runs_are_jobs_of_slurm(folder: Path, tmp_path_factory: pytest.TempPathF
     path.write_text(text + 'kind = "slurm"\naddress = "127.0.0.1"\nwalltime = "00:20:00"\n')
     with slurm.running(tmp_path_factory.mktemp("slurm")) as cluster:
         assert wait_for_end(start_campaign(folder, cluster.environment), folder) == 0, said(folder)
-        jobs = cluster("squeue", "-h", "-t", "all", "-o", "%T %c").splitlines()
-    assert jobs == ["CANCELLED 2"]  # one after the other in the same job, which is ended then
+        jobs = [line.split() for line in cluster(*ALL_JOBS).splitlines()]
+        # one after the other in the same job, which is ended then
+        assert [cores for _, cores in jobs] == ["2"]
+        cluster.wait_for(jobs[0][0], "CANCELLED")
     assert "finished: all 2 runs are done" in said(folder)
