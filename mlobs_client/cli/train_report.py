@@ -61,8 +61,9 @@ def _rows(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     yield name, "all", n_rows, number(found["rmse"]), unit, relative, spread
     for one, part in found["parts"].items():
         at_fixed_volume = part.get("percent_without_trend")
-        percent = number(at_fixed_volume or part["relative_percent"])
-        of = f"{one}, at fixed volume" if at_fixed_volume else one
+        whole = at_fixed_volume is None
+        percent = number(part["relative_percent"] if whole else at_fixed_volume)
+        of = one if whole else f"{one}, at fixed volume"
         yield "", of, n_rows, number(part["rmse"]), unit, percent, ""
     if len(found["components"]) > 1:
         for one, error in found["components"].items():

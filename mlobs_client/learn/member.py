@@ -229,12 +229,13 @@ def _without_zeros(
 ) -> tuple[torch.nn.Module, Array | None]:
     """Return the network, and the energies of free atoms at its level of theory.
 
-    They are NaN for species that no structure has.
+    They are NaN for species that no structure at this level has.
     """
     free_atoms = data_set.free_atoms
     if free_atoms is None:
         return learned, None
-    present = np.isin(data_set.species, species_of(data_set.labelled))
+    levels = zip(data_set.labelled, data_set.theories, strict=True)
+    present = np.isin(data_set.species, species_of([one for one, level in levels if level == 0]))
     energies = np.where(present, free_atoms[0], np.nan)
     if not isinstance(learned, WithZeros):
         return learned, energies

@@ -57,8 +57,8 @@ def hold_out(
     """
     if len(labelled) + len(files) < FEWEST:
         raise ConfigError(
-            f"{len(labelled)} structures are too few for training, validation and test; give at "
-            f"least {FEWEST}"
+            f"{len(labelled) + len(files)} structures are too few for training, validation and "
+            f"test; give at least {FEWEST}"
         )
     theory = labelled[0].theory
     if files:
@@ -68,12 +68,17 @@ def hold_out(
                 f"the first structure has {theory!r}; their energies cannot be compared"
             )
         places = np.arange(len(labelled) + len(files))
-        return Split(places[len(labelled) :], places[: len(labelled)], "files")
+        return _checked(Split(places[len(labelled) :], places[: len(labelled)], "files"))
     random = np.random.default_rng([seed, 5])
     n_test = max(1, round(fraction * len(labelled)))
     by: HeldOutBy = "groups" if any(one.group for one in labelled) else "random"
     if by == "groups":
         test = _whole_groups([one.group for one in labelled], n_test, random)
+        if len(theories := {labelled[s].theory for s in test}) > 1:
+            raise ConfigError(
+                f"a held-out group has the levels of theory {sorted(theories)} (key head); give "
+                "structures of another level than the first one in a file of their own, with --also"
+            )
     else:
         test = random.permutation(len(labelled))[:n_test]
     # energies of other levels have their own zeros, which no network knows
@@ -83,7 +88,17 @@ def hold_out(
             f"no held-out structure has the level of theory {theory!r} (key head) of the first "
             "structure; give others with --test, or a larger --test-fraction"
         )
-    return Split(test, np.setdiff1d(np.arange(len(labelled)), test), by)
+    return _checked(Split(test, np.setdiff1d(np.arange(len(labelled)), test), by))
+
+
+def _checked(split: Split) -> Split:
+    """Refuse a split that leaves nothing to train on beside one structure for validation."""
+    if len(split.rest) < 2:
+        raise ConfigError(
+            f"{len(split.rest)} structures are left for training and validation; give at least 2, "
+            "or hold out fewer"
+        )
+    return split
 
 
 def write_split(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from mlobs_client.learn.settings import TrainingSettings
 from mlobs_client.learn.split import write_split
 from mlobs_client.learn.start import Start
 from mlobs_client.locks import hold
+
+logger = logging.getLogger(__name__)
 
 ReportMember = Callable[[int, int, float], None]
 """Function that is called with the member, the step and the last validation error."""
@@ -74,6 +77,9 @@ def read_data_set(
     """
     optional = {*KINDS[settings.kind].optional} | ({"born_charges"} if also else set())
     labelled = _read(settings, path, optional, settings.test_group)
+    if "forces" in settings.labels and "forces" not in labelled[0].labels:
+        key = settings.labels["forces"][0]
+        logger.warning("%s: no column %r: energies are learned alone (--forces-key)", path, key)
     held_out = [one for file in test for one in _read(settings, file, optional)]
     additions = _read_further(settings, also, len(labelled) + len(held_out))
     for_training = [*labelled, *(one for each in additions for one in each.labelled)]

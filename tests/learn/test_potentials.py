@@ -80,7 +80,13 @@ def test_a_stress_is_learned_as_the_virials_of_the_network(data_set) -> None:
     assert objective.error(network, join([graph])) > 0.0
 
 
-def test_energies_alone_are_learned_without_forces(settings, frames) -> None:
+def test_energies_alone_are_learned_without_forces_with_a_warning(
+    settings, frames, caplog: pytest.LogCaptureFixture
+) -> None:
     labels = {"energy": ("REF_energy", 1.0), "forces": ("nowhere", 1.0)}
     alone = read_data_set(settings("potential", labels=labels), frames)
     assert alone.learns == ("energy",)
+    assert "no column 'nowhere': energies are learned alone (--forces-key)" in caplog.text
+    caplog.clear()
+    read_data_set(settings("potential"), frames)
+    assert not caplog.text

@@ -48,6 +48,22 @@ def test_energies_of_another_level_of_theory_are_not_held_out(labelled) -> None:
         hold_out(labelled, mixed[1:2], 0.5, 0)
 
 
+def test_a_group_with_two_levels_of_theory_is_not_held_out_in_part(labelled) -> None:
+    mixed = [
+        replace(one, group=f"run = {one.index // 3}", theory="other" if one.index % 3 else "")
+        for one in labelled
+    ]
+    with pytest.raises(ConfigError, match=r"levels of theory \['', 'other'\].*--also"):
+        hold_out(mixed, [], 0.3, 0)
+
+
+def test_a_single_structure_is_too_few_to_train_on(labelled) -> None:
+    with pytest.raises(ConfigError, match="1 structures are left for training and validation"):
+        hold_out(labelled[:1], labelled[1:], 0.5, 0)
+    with pytest.raises(ConfigError, match="4 structures are too few"):
+        hold_out(labelled[:1], labelled[1:4], 0.5, 0)
+
+
 def test_another_split_than_the_one_written_down_is_refused(labelled, tmp_path: Path) -> None:
     path = tmp_path / "split.json"
     split = hold_out(labelled, [], 0.25, 0)

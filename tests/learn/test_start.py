@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.model_files import quiet_third_parties, trust
@@ -14,7 +16,7 @@ from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.member import read_record
 from mlobs_client.learn.networks import SIZES, Architecture, build
 from mlobs_client.learn.start import Start, find_start, read_start, set_free_atoms
-from mlobs_client.learn.training import read_data_set, train_committee
+from mlobs_client.learn.training import data_digest, read_data_set, train_committee
 
 FREE = np.array([-13.0, -40.0, -430.0])  # eV, of H, He and O
 
@@ -67,6 +69,23 @@ def test_a_foundation_model_is_tuned_with_its_own_size_and_species(
     assert energies(after)[1] == FREE[1]
     assert abs(energies(after)[2] - FREE[2]) > 1.0
     assert read_record(path)["error"] < 2.0
+
+
+def test_species_of_another_level_of_theory_keep_the_energies_of_free_atoms(
+    settings, frames, foundation: Path, tmp_path: Path
+) -> None:
+    helium = [
+        Atoms("He2", [[0, 0, 0], [0, 0, d]], info={"REF_energy": -50.0 + d}) for d in (1.5, 2.0)
+    ]
+    ase.io.write(tmp_path / "helium.extxyz", helium)
+    start = find_start(foundation, "potential")
+    further = ((data_digest(tmp_path / "helium.extxyz"), 0.1),)
+    wanted = settings(
+        "potential", cutoff=3.5, start=start.digests, steps=4, rate=0.001, also=further
+    )
+    data_set = read_data_set(wanted, frames, [tmp_path / "helium.extxyz"], start=start)
+    (path,) = train_committee(wanted, data_set, tmp_path / "tuned", 1, lambda *_: None, start=start)
+    assert energies(read_start(path, "potential"))[1] == FREE[1]
 
 
 def test_species_that_the_network_does_not_know_are_refused(

@@ -157,6 +157,7 @@ def diffusion_from_velocities(
         n_blocks: minimum number of blocks for the error; short runs have fewer.
         window: lags between which the integral up to each lag is averaged, ps; by default from a
             quarter to a half of a block.
+        stride: steps of the integrator between samples, for messages; None if not known.
 
     Raises:
         ConfigError: the window has fewer than three samples, or the time step is not positive.
@@ -247,6 +248,8 @@ def _diffusion(
     method: _Method,
 ) -> Diffusion:
     check_positive("timestep", timestep, "atu")
+    if n_blocks < 2:
+        raise ConfigError(f"n_blocks = {n_blocks}: an error needs at least 2 blocks")
     checked = as_runs(runs, ("t", "n_atoms", "3"), "atoms")
     spacing = timestep / PICOSECOND
     interval = spacing if stride is None else Interval(spacing, stride)
