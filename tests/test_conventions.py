@@ -42,7 +42,8 @@ ROOMS: dict[str, str] = {
     "plot": "ground results",
     "testing": "ground wire evaluate terms client",
     "bench": "ground evaluate client",
-    "learn": "ground ipi results evaluate evaluate.mace analysis client",
+    "learn": "ground ipi results evaluate evaluate.networks evaluate.compile evaluate.mace "
+    "analysis client",
     "check": "ground ipi evaluate terms client testing",
     "inputs": "ground ipi evaluate client check",
     "launch": "ground ipi wire evaluate client check",

@@ -28,6 +28,7 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
 from ase.units import Bohr, Hartree
+from trajectories import keep_ends_out
 
 OXIDATION_NUMBERS = {8: -2, 1: +1}
 HERE = Path(__file__).resolve().parent
@@ -37,8 +38,6 @@ DATA_SETS = """data sets in DIR (README.md says more), from public repositories 
   liquid_water/dielectric.extxyz    deepmodeling/deepmd-kit, examples/water_tensor
   liquid_water/born_charges.extxyz  pschienbein/AtomicPolarTensor, examples/liquid-water
   gas_water/monomer.xyz, dimer.xyz  dilkins/TENSOAP"""
-HELD_OUT_SEED = 2026
-HELD_OUT_FRACTION = 0.1
 LONGEST_GAS_OH = 1.25  # angstrom; beyond it CCSD clusters are half dissociated
 
 
@@ -66,17 +65,10 @@ def make_molecules_whole(atoms: Atoms) -> tuple[Atoms, float]:
     return whole, longest
 
 
-def hold_out(frames: list[Atoms], calibrate: bool = True) -> None:
-    """Mark a random tenth of the frames: every second of it ``calibrate``, the others ``test``.
-
-    Frames are in the order of their trajectories and conditions, so both have some of each.
-    """
-    order = np.random.default_rng(HELD_OUT_SEED).permutation(len(frames))
-    held_out = np.sort(order[: round(HELD_OUT_FRACTION * len(frames))])
-    for atoms in frames:
-        atoms.info["split"] = "rest"
-    for rank, index in enumerate(held_out):
-        frames[index].info["split"] = "calibrate" if calibrate and rank % 2 == 0 else "test"
+def keep_clusters_out(frames: list[Atoms]) -> None:
+    """Mark every tenth cluster ``test`` and the others ``rest``; each is a geometry of its own."""
+    for place, atoms in enumerate(frames):
+        atoms.info["split"] = "test" if place % 10 == 9 else "rest"
 
 
 def symmetrised(tensor: np.ndarray) -> np.ndarray:
@@ -94,7 +86,7 @@ def prepare_potential(data: Path) -> list[Atoms]:
         atoms.arrays["REF_forces"] = source.get_forces()
         atoms.info["origin"] = "liquid"
         frames.append(atoms)
-    hold_out(frames)
+    keep_ends_out(frames, n_calibrate=20, n_test=20)
     return frames
 
 
@@ -111,7 +103,7 @@ def prepare_gas_energies(data: Path) -> list[Atoms]:
             atoms.info["REF_energy"] = source.info["potential"] * Hartree
             atoms.info["origin"] = origin
             frames.append(atoms)
-    hold_out(frames, calibrate=False)
+    keep_clusters_out(frames)
     return frames
 
 
@@ -134,7 +126,11 @@ def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
         atoms.info["REF_polarizability"] = symmetrised(source.info["polarizability_A3"])
         atoms.info["origin"] = "liquid"
         frames.append(atoms)
-    hold_out(frames)
+    first = [atoms for atoms in frames if atoms.info["conditions"] == "training"]
+    second = [atoms for atoms in frames if atoms.info["conditions"] == "validation"]
+    keep_ends_out(first, n_calibrate=6, n_test=8)
+    for one in (second[::2], second[1::2]):  # two trajectories, each in time, in turn
+        keep_ends_out(one, n_calibrate=4, n_test=5, shuffled=False)
     return frames
 
 
@@ -151,8 +147,8 @@ def prepare_gas_dielectric(data: Path) -> list[Atoms]:
             atoms.info["REF_remainder"] = atoms.info["REF_dipole"] - oxidation_dipole(atoms)
             atoms.info["REF_polarizability"] = symmetrised(source.info["alpha"]) * Bohr**3
             atoms.info["origin"] = origin
-            atoms.info["split"] = "rest"
             frames.append(atoms)
+    keep_clusters_out(frames)
     return frames
 
 
@@ -172,7 +168,8 @@ def prepare_born_charges(data: Path) -> list[Atoms]:
         atoms.arrays["REF_apt"] = (apt - apt.mean(axis=0)).reshape(-1, 9)
         atoms.info["origin"] = "born"
         frames.append(atoms)
-    hold_out(frames, calibrate=False)
+    for place, atoms in enumerate(frames):  # ten frames of each of three trajectories, in time
+        atoms.info["split"] = "test" if place % 10 == 9 else "rest"
     return frames
 
 

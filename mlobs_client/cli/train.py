@@ -289,5 +289,6 @@ def _settings(
         vary=options.vary,
         start=() if start is None else start.digests,
         patience=options.patience,
+        compile=options.compile,
         also=tuple((training.data_digest(file), weight) for file, weight in options.also),
     )

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 DIPOLE: Final = QUANTITIES["dipole"]
 POLARIZABILITY: Final = QUANTITIES["polarizability"]
-HIGHEST_DEGREE: Final = 2
+PARTS: Final = {
+    "channels": (1, 1024),
+    "layers": (1, 8),
+    "correlation": (1, 4),
+    "degree": (0, 2),
+    "radial": (1, 1024),
+}
+"""Parts of a network with their smallest and largest numbers; beyond these, a network would take
+hours to build, or more memory than there is."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Options:
     at_once: int
     device: str
     threads: int
+    compile: bool | None
     network: dict[str, int | tuple[int, ...]]
     transpose: bool = False
     origin: Origin | None = None
@@ -56,20 +65,19 @@ def _network(
     """Return the parts of a network, as in ``channels=32,radial=64-64``."""
     parts: dict[str, int | tuple[int, ...]] = {}
     for entry in filter(None, text.split(",")):
-        name, _, number = entry.partition("=")
-        widths = number.split("-")
-        lowest = 0 if name == "degree" else 1
-        if (
-            name not in ("channels", "layers", "correlation", "degree", "radial")
-            or not all(width.isdecimal() and int(width) >= lowest for width in widths)
-            or (name != "radial" and len(widths) > 1)
-            or (name == "degree" and int(number) > HIGHEST_DEGREE)
-        ):
+        name, _, numbers = entry.partition("=")
+        if name not in PARTS:
+            raise click.BadParameter(f"{entry!r}: write NAME=N, with a NAME of {', '.join(PARTS)}")
+        if name in parts:
+            raise click.BadParameter(f"{entry!r}: {name} is given twice; leave one of them out")
+        lowest, highest = PARTS[name]
+        widths = numbers.split("-") if name == "radial" else [numbers]
+        if not all(width.isdecimal() and lowest <= int(width) <= highest for width in widths):
+            several = ", or several of them such as 64-64" if name == "radial" else ""
             raise click.BadParameter(
-                f"{entry!r} is not a part of a network; write channels=32,layers=2,"
-                f"correlation=3,degree=1,radial=64-64, with a degree of at most {HIGHEST_DEGREE}"
+                f"{entry!r}: {name} is a whole number from {lowest} to {highest}{several}"
             )
-        parts[name] = tuple(map(int, widths)) if name == "radial" else int(number)
+        parts[name] = tuple(map(int, widths)) if name == "radial" else int(numbers)
     return parts
 
 
@@ -84,8 +92,13 @@ def _weighted_files(
             weight = float(text)
         except ValueError:
             weight = math.nan
-        if not name or not 0.0 < weight < math.inf:
-            raise click.BadParameter(f"{entry!r}: write FILE=WEIGHT, as in gas.extxyz=0.1")
+        if not name:
+            raise click.BadParameter(f"{entry!r} has no weight; write FILE=WEIGHT, as gas.xyz=0.1")
+        if not 0.0 < weight < math.inf:
+            raise click.BadParameter(
+                f"{entry!r}: the weight {text!r} is not a positive number; write FILE=WEIGHT, as "
+                "gas.xyz=0.1"
+            )
         files.append((Path(name), weight))
     return tuple(files)
 
@@ -110,6 +123,9 @@ of_members = in_order(
                  help="Device that torch uses, such as cpu or cuda."),
     click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
                  help="Number of threads that torch uses."),
+    click.option("--compile/--no-compile", default=None,
+                 help="Compile the steps on a CPU, which takes a minute or two and makes each "
+                 "several times faster.  [default: for long trainings]"),
 )  # fmt: skip
 
 

@@ -15,6 +15,9 @@ from mlobs_client.cli.bars import make_bar
 LINES: Final = 20
 """Number of lines for each member, one for each validation."""
 
+FIRST: Final = "preparing; the steps of a long training are compiled, which takes a minute or two"
+"""Words for a member before its first step."""
+
 
 @contextmanager
 def shown(
@@ -37,7 +40,7 @@ def shown(
         tasks = [bar.add_task(f"member {m}", total=steps) for m in range(n_members)]
 
         def report(member: int, step: int, error: float) -> None:
-            text = f"member {member}: {100 * error:.3g} %"
+            text = f"member {member}: {_describe(step, error)}"
             bar.update(tasks[member], completed=step, description=text)
 
         yield report
@@ -52,7 +55,14 @@ class _Lines:
 
     def __call__(self, member: int, step: int, error: float) -> None:
         part = LINES * step // self._steps
-        if math.isnan(error) or part <= self._said.get(member, 0):
+        if part <= self._said.get(member, -1) or (math.isnan(error) and step):
             return
         self._said[member] = part
-        click.echo(f"member {member}: step {step}/{self._steps}, {100 * error:.3g} %", err=True)
+        where = f"step {step}/{self._steps}, " if step else ""
+        click.echo(f"member {member}: {where}{_describe(step, error)}", err=True)
+
+
+def _describe(step: int, error: float) -> str:
+    if not step:
+        return FIRST
+    return f"{100 * error:.3g} %" if math.isfinite(error) else "not yet validated"

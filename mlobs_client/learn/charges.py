@@ -113,5 +113,6 @@ def read_numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
         raise ConfigError(f"{wanted}, got {shorten(repr(value), 80)}") from error
     if not np.isfinite(array).all():
         first = np.argwhere(~np.isfinite(array))[0]
-        raise ConfigError(f"{wanted}, got {array[tuple(first)]} at {first.tolist()}")
+        place = f" at {first.tolist()}" if shape else ""
+        raise ConfigError(f"{wanted}, got {array[tuple(first)]}{place}")
     return array

@@ -137,11 +137,27 @@ def find_labels(path: Path, labels: Mapping[str, Label]) -> list[str]:
     Raises:
         ConfigError: the file cannot be read.
     """
+    atoms = _first(path)
+    return [name for name, label in labels.items() if _value(atoms, name, label) is not None]
+
+
+def known_keys(path: Path) -> list[str]:
+    """Return the keys and columns of the first structure of a file that may be labels, sorted.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    atoms = _first(path)
+    results = atoms.calc.results if atoms.calc is not None else {}
+    return sorted({*map(str, atoms.info), *atoms.arrays, *results} - {"numbers", "positions"})
+
+
+def _first(path: Path) -> Atoms:
     with contextlib.closing(iterate_atoms(path)) as frames:
         atoms = next(frames, None)
     if atoms is None:
         raise ConfigError(f"{path}: has no structures; name a file with labelled structures")
-    return [name for name, label in labels.items() if _value(atoms, name, label) is not None]
+    return atoms
 
 
 def species_of(labelled: Sequence[LabelledStructure]) -> tuple[int, ...]:
@@ -230,13 +246,18 @@ def _value(atoms: Atoms, name: str, label: Label) -> Any:
     return next((place[label.key] for place in _places(atoms, name) if label.key in place), None)
 
 
+def _option(name: str) -> str:
+    """Return the option of ``mlobs train`` that names a label."""
+    return "--key" if name in {"dipole", "polarizability"} else f"--{name.replace('_', '-')}-key"
+
+
 def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
     value = _value(atoms, name, label)
     if value is None:
         known = sorted({*chain(*_places(atoms, name))} - {"numbers", "positions"})
         raise ConfigError(
             f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}; give "
-            f"--key or --{name.replace('_', '-')}-key (mlobs calibrate: --key {name}=KEY)"
+            f"{_option(name)} (mlobs calibrate: --key {name}=KEY)"
         )
     if name == "stress" and np.size(value) == 6:
         value = voigt_6_to_full_3x3_stress(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from mlobs_client.errors import ConfigError, ModelError
 from mlobs_client.evaluate.model_files import digest, quiet_third_parties, trust
 from mlobs_client.files import read_json, write_json
 from mlobs_client.learn.batches import join, make_graph, mean_neighbours
+from mlobs_client.learn.compiled import Compiled, Steps, compile_steps
 from mlobs_client.learn.data_set import DataSet
 from mlobs_client.learn.files import write_pickle
 from mlobs_client.learn.fit import Fit, Further, Recipe, ReportStep
@@ -71,10 +73,12 @@ def train_member(
         ModelError: training failed, or a file cannot be written.
     """
     checkpoint = path.with_suffix(".checkpoint")
+    report(0, math.nan)
     fit, exact = _make_fit(settings, data_set, checkpoint, seed, device, start)
     begin = time.perf_counter()
     checks = fit.run(report)
-    network, energies = _without_zeros(fit.network.cpu(), data_set)
+    learned, energies = _without_zeros(fit.network.cpu(), data_set)
+    network = learned.network if isinstance(learned, Compiled) else learned
     copy_weights(network, exact)
     if energies is not None:
         set_free_atoms(exact, energies)
@@ -90,6 +94,7 @@ def train_member(
         "seconds": round(time.perf_counter() - begin, 1),
         "repeats": EXACTLY if device == "cpu" else f"not to the last bit, on {device}",
         "threads": torch.get_num_threads(),
+        "compiled": network is not learned,
         "weights_sha256": _digest_of_weights(exact),
         "sha256": digest(path),
     }
@@ -180,15 +185,17 @@ def _make_fit(
     ]
     made = _make(settings, data_set, seed, start, mean_neighbours(train))
     network = _move(made.network, device)
+    batch = settings.batch or _batch(train)
     quanta = dict(enumerate(data_set.quanta))
     objective = Objective(settings.kind, data_set.scales, quanta, settings.all_weights)
-    learned = _with_zeros(network, data_set, device, is_random=start is None)
+    steps = [Steps(train, batch), *(Steps(one.graphs, one.batch) for one in further)]
+    compiled = compile_steps(network, settings.kind, steps, settings.steps, settings.compile)
+    learned = _with_zeros(compiled, data_set, device, is_random=start is None)
     first = [*train, *(graph for one in further for graph in one.graphs)]
     if isinstance(learned, WithZeros):
         learned.fit(first, device)
     if start is None:
         _scale(network, learned, objective, valid, first, device)
-    batch = settings.batch or _batch(train)
     recipe = Recipe(settings.steps, settings.rate, batch, patience=settings.patience)
     fit = Fit(learned, objective, train, valid, recipe, seed, checkpoint, device, further)
     return fit, made.exact

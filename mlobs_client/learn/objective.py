@@ -59,10 +59,12 @@ class Objective:
             branches_are_free: True if labels move with the network to the branch nearest to its
                 prediction.
         """
+        if "target_born_charges" in batch:
+            batch = batch | {"direction": _draw_direction(random, batch["positions"])}
         output = self._evaluate(network, batch, training=True)
         total = self._squares(output, batch, branches_are_free)
         if "target_born_charges" in batch:
-            total = total + BORN_WEIGHT * self._born_square(output["dipole"], batch, random)
+            total = total + BORN_WEIGHT * self._born_square(output, batch)
         return total
 
     def error(self, network: torch.nn.Module, batch: Tensors) -> float:
@@ -107,15 +109,20 @@ class Objective:
         shifts = [self.quanta[place].shifts(v) for place, v in zip(places, values, strict=True)]
         return torch.tensor(np.array(shifts), dtype=errors.dtype, device=errors.device)
 
-    def _born_square(
-        self, dipoles: torch.Tensor, batch: Tensors, random: np.random.Generator
-    ) -> torch.Tensor:
-        """Return the squared error along a random direction of the dipole, in one backward pass."""
-        direction = random.normal(size=3)
-        direction /= np.linalg.norm(direction)
-        along = torch.tensor(direction, dtype=dipoles.dtype, device=dipoles.device)
-        (gradient,) = torch.autograd.grad(
-            (dipoles @ along).sum(), batch["positions"], create_graph=True
-        )
+    def _born_square(self, output: Tensors, batch: Tensors) -> torch.Tensor:
+        """Return the squared error along the direction of the batch, in one backward pass."""
+        along = batch["direction"]
+        gradient = output.get("dipole_gradient")
+        if gradient is None:
+            (gradient,) = torch.autograd.grad(
+                (output["dipole"] @ along).sum(), batch["positions"], create_graph=True
+            )
         target = torch.einsum("Iij,i->Ij", batch["target_born_charges"], along)
         return ((gradient - target) / self.scales["born_charges"]).square().mean()
+
+
+def _draw_direction(random: np.random.Generator, like: torch.Tensor) -> torch.Tensor:
+    """Return a random unit vector."""
+    direction = random.normal(size=3)
+    direction /= np.linalg.norm(direction)
+    return torch.tensor(direction, dtype=like.dtype, device=like.device)

@@ -60,6 +60,8 @@ def find_start(path: Path, kind: str) -> Start:
         ConfigError: the folder has no networks of this kind, or these differ in species or cutoff.
         ModelError: a file is not trusted, or has a network of another kind.
     """
+    if not path.exists():
+        raise ConfigError(f"--start {path}: does not exist; name a model file, or a folder of one")
     paths = [path]
     if path.is_dir():
         found = {int(one.stem[len(kind) + 1 :]): one for one in path.glob(f"{kind}-[0-9]*.model")}

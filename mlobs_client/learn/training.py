@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -26,7 +27,13 @@ from mlobs_client.evaluate.oxidation import OxidationNumbers
 from mlobs_client.files import read_json, write_json
 from mlobs_client.learn.data_set import Addition, DataSet, prepare
 from mlobs_client.learn.fit import ReportStep
-from mlobs_client.learn.labels import Label, LabelledStructure, find_labels, read_labelled
+from mlobs_client.learn.labels import (
+    Label,
+    LabelledStructure,
+    find_labels,
+    known_keys,
+    read_labelled,
+)
 from mlobs_client.learn.member import read_record, train_member
 from mlobs_client.learn.networks import KINDS
 from mlobs_client.learn.processes import Training, train_at_once
@@ -130,7 +137,10 @@ def _read(
     found = find_labels(Path(path), maybe) if maybe else []
     if not wanted and not found:
         keys = ", ".join(repr(label.key) for label in maybe.values())
-        raise ConfigError(f"{path}: the first structure has none of the labels {keys}")
+        raise ConfigError(
+            f"{path}: the first structure has none of the labels {keys}; it has "
+            f"{', '.join(known_keys(Path(path))) or 'none'}"
+        )
     return read_labelled(
         path,
         wanted | {name: maybe[name] for name in found},
@@ -175,7 +185,9 @@ def train_committee(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LaunchError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise LaunchError(
+            f"{folder}: cannot be made: {error.strerror}; give another folder with -o"
+        ) from error
     with hold(folder / "train.lock") as lock:
         if lock is None:
             raise ConfigError(f"{folder}: another process trains in it; wait, or use another")
@@ -227,10 +239,23 @@ def load_member(path: Path | str) -> torch.nn.Module:
     return load(path)
 
 
+OPTIONS: Final = {
+    "data": "FRAMES.extxyz (another content)",
+    "also": "--also (other files, contents or weights)",
+    "test": "--test (other files or contents)",
+    "start": "--start (other networks)",
+    "labels": "the keys or units of labels",
+}
+"""Settings whose values mean little to users, in their words."""
+
+
 def _agree(settings: TrainingSettings, path: Path) -> None:
-    """Store the settings, or compare them with those that are stored."""
+    """Store the settings, or compare them with those of a training that has begun."""
     wanted = settings.model_dump(mode="json")
-    if not path.exists():
+    has_begun = any(
+        one for end in ("checkpoint", "model") for one in path.parent.glob(f"*-[0-9]*.{end}")
+    )
+    if not path.exists() or not has_begun:
         write_json(path, wanted)
         return
     defaults = {
@@ -241,7 +266,10 @@ def _agree(settings: TrainingSettings, path: Path) -> None:
     stored = defaults | read_json(path)  # older files do not have all settings
     differing = [name for name in wanted if stored.get(name) != wanted[name]]
     if differing:
-        values = "; ".join(f"{n} = {stored.get(n)!r}, not {wanted[n]!r}" for n in differing)
+        values = "; ".join(
+            OPTIONS.get(name, f"{name} = {stored.get(name)!r}, not {wanted[name]!r}")
+            for name in differing
+        )
         raise ConfigError(
             f"{path.parent}: was started with {values}; give the same, or train in another folder"
         )

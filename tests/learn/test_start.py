@@ -49,6 +49,8 @@ def test_members_start_from_the_members_of_a_folder_in_turn(trained, tmp_path: P
     assert (start.species, start.cutoff) == ((1, 8), 3.0)
     with pytest.raises(ConfigError, match=r"has no file potential-0\.model to start from"):
         find_start(tmp_path, "potential")
+    with pytest.raises(ConfigError, match=r"--start .*nowhere: does not exist; name a model file"):
+        find_start(tmp_path / "nowhere", "potential")
     with pytest.raises(ModelError, match="a AtomicDipolesMACE is not"):
         find_start(done.paths[0], "potential")
 

@@ -13,6 +13,7 @@ from mlobs_client.evaluate.model_files import digest, trust, untrusted
 from mlobs_client.files import write_json
 from mlobs_client.learn import member
 from mlobs_client.learn.member import read_record
+from mlobs_client.learn.settings import TrainingSettings
 from mlobs_client.learn.training import (
     data_digest,
     load_member,
@@ -43,7 +44,7 @@ def test_the_same_call_completes_what_a_kill_has_left(settings, frames, tmp_path
     paths = train_committee(wanted, data_set, tmp_path, 2, report)
     assert [path.name for path in paths] == ["dipole-0.model", "dipole-1.model"]
     # member 0 was only looked at, member 1 went on from its last check
-    assert taken[10:] == [(0, 6), (1, 4), (1, 5), (1, 6), (1, 6)]
+    assert taken[10:] == [(0, 6), (1, 0), *((1, step) for step in range(2, 7)), (1, 6)]
     assert (tmp_path / "dipole-0.model").read_bytes() == done
     assert not (tmp_path / "dipole-1.checkpoint").exists()
     assert read_record(paths[0])["seed"] != read_record(paths[1])["seed"]
@@ -54,6 +55,21 @@ def test_a_folder_of_other_settings_is_refused(trained) -> None:
     other = done.settings.model_copy(update={"steps": 61, "cutoff": 3.5})
     with pytest.raises(ConfigError, match=r"cutoff = 3.0, not 3.5; steps = 40, not 61"):
         train_committee(other, done.data_set, done.paths[0].parent, 1, lambda *_: None)
+
+
+def test_settings_in_the_words_of_options_where_values_tell_nothing(trained) -> None:
+    done = trained("dipole")
+    other = done.settings.model_copy(update={"data": "0" * 64, "test": ("1" * 64,)})
+    said = r"FRAMES.extxyz \(another content\); --test \(other files or contents\); give the same"
+    with pytest.raises(ConfigError, match=said):
+        train_committee(other, done.data_set, done.paths[0].parent, 1, lambda *_: None)
+
+
+def test_settings_of_a_training_that_never_began_are_replaced(settings, frames, tmp_path) -> None:
+    wrong, right = settings("dipole", steps=8), settings("dipole", steps=4)
+    (tmp_path / "settings.json").write_text(wrong.model_dump_json())
+    train_committee(right, read_data_set(right, frames), tmp_path, 1, lambda *_: None)
+    assert TrainingSettings.model_validate_json((tmp_path / "settings.json").read_bytes()) == right
 
 
 def test_models_that_were_exchanged_are_noticed(settings, frames, trained, tmp_path: Path) -> None:
@@ -105,10 +121,10 @@ def test_a_disk_that_is_full_at_the_end_costs_nothing(settings, frames, tmp_path
     path.mkdir()  # cannot be replaced by a file
     with pytest.raises(ModelError, match=r"dipole-0\.model: cannot be written"):
         train_committee(wanted, data_set, tmp_path, 1, report)
-    assert taken == [1, 2, 3, 4]
+    assert taken == [0, 1, 2, 3, 4]
     path.rmdir()
     train_committee(wanted, data_set, tmp_path, 1, report)
-    assert taken == [1, 2, 3, 4, 4]  # no step again; the last is of the member that is done
+    assert taken == [0, 1, 2, 3, 4, 0, 4]  # no step again; the last is of the member that is done
 
 
 def test_a_kill_at_the_end_of_a_member_leaves_none_that_is_done_and_not_trusted(

@@ -71,7 +71,7 @@ def trace(
         joint_graph = tracer(*geometry, *own, geometry.positions.new_zeros(shape))
     graphs = _split(joint_graph)
     for graph in graphs:
-        _fold_powers(graph)
+        fold_powers(graph)
         _materialize(graph)
         if geometry.positions.device.type == "cpu":
             _sum_by_products(graph, n_edges)
@@ -92,7 +92,7 @@ def _both_ways(
         names: names of the tensors.
         shape: shape of sums and cotangents.
     """
-    evaluate = _evaluation(network, names)
+    evaluate = evaluation(network, names)
     dtype = next(network.parameters()).dtype
 
     def joint(*given: torch.Tensor) -> list[torch.Tensor]:
@@ -120,7 +120,7 @@ def _both_ways(
     return joint
 
 
-def _evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., Any]:
+def evaluation(network: AtomicNetwork, names: Sequence[str]) -> Callable[..., Any]:
     """Return one member as a function of its inputs and of the tensors of these names."""
     products, contractions = Products(network), Contractions(network, names)
     bases = [
@@ -152,7 +152,7 @@ def _split(joint: torch.fx.GraphModule) -> Graphs:
     return forward, backward
 
 
-def _fold_powers(graph: torch.fx.GraphModule) -> None:
+def fold_powers(graph: torch.fx.GraphModule) -> None:
     """Replace exponents that are constant tensors by numbers: x^5 is four products, no logarithm.
 
     The exponent of MACE's cutoff is a buffer.
