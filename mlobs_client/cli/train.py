@@ -208,7 +208,9 @@ def _train(
 def _refuse_contradictions(options: Options) -> None:
     given = click.get_current_context().get_parameter_source
     fixed = [
-        name for name in ("size", "cutoff", "network") if given(name) is not ParameterSource.DEFAULT
+        name.replace("_", "-")
+        for name in ("size", "cutoff", "network", "pair_repulsion")
+        if given(name) not in (None, ParameterSource.DEFAULT)
     ]
     if options.start is not None and fixed:
         raise click.UsageError(f"--{fixed[0]} is that of the networks of --start; leave it out")
@@ -289,6 +291,7 @@ def _settings(
         vary=options.vary,
         start=() if start is None else start.digests,
         patience=options.patience,
+        pair_repulsion=options.pair_repulsion,
         compile=options.compile,
         also=tuple((training.data_digest(file), weight) for file, weight in options.also),
     )

@@ -56,6 +56,7 @@ class Options:
     network: dict[str, int | tuple[int, ...]]
     transpose: bool = False
     origin: Origin | None = None
+    pair_repulsion: bool = False
     weights: dict[str, float] = field(default_factory=dict)
 
 
@@ -212,6 +213,9 @@ of_potentials = in_order(
     click.option("--stress-key", default="stress", show_default=True,
                  help="Name of the stress (in eV/angstrom^3, six or nine numbers; ASE's sign) in "
                  "the comment lines; learned where the first structure has one."),
+    click.option("--pair-repulsion", is_flag=True,
+                 help="Add the repulsion of nuclei at distances below the sum of their covalent "
+                 "radii (ZBL, as mace_run_train does), where structures to learn from are rare."),
     click.option("--energy-weight", default=10.0, show_default=True, type=FiniteRange(0.0),
                  help="Weight of squared errors of energies in eV/atom; that of forces in "
                  "eV/angstrom is 1."),

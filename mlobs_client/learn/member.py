@@ -162,6 +162,7 @@ def _make(
         settings.cutoff,
         neighbours,
         data_set.scales["energy"] if settings.all_weights else 1.0,
+        settings.pair_repulsion,
     )
     network = build(architecture, torch.float32)
     return _Made(network, to_float64(network, architecture))

@@ -57,6 +57,8 @@ class Architecture(NamedTuple):
         cutoff: cutoff, angstrom.
         neighbours: mean number of edges per atom, for normalization.
         scale: unit of the energies of a potential inside the network, eV.
+        pair_repulsion: True to add the repulsion of nuclei (ZBL), which MACE switches off at the
+            sum of covalent radii, to a potential.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Architecture(NamedTuple):
     cutoff: float
     neighbours: float
     scale: float = 1.0
+    pair_repulsion: bool = False
 
 
 Networks = Mapping[str, torch.nn.Module]
@@ -128,6 +131,7 @@ def _potential(architecture: Architecture, energies: Array | None) -> torch.nn.M
         "atomic_energies": free,
         "atomic_inter_scale": architecture.scale,
         "atomic_inter_shift": 0.0,
+        "pair_repulsion": architecture.pair_repulsion,
     }
     network: torch.nn.Module = modules.ScaleShiftMACE(**settings)
     return network

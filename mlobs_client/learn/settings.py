@@ -38,6 +38,7 @@ class TrainingSettings(Table):
             :meth:`mlobs_client.learn.data_set.DataSet.split`.
         start: sha256 of the networks from which members start; empty for random weights.
         patience: number of validations without a smaller error after which a member ends.
+        pair_repulsion: True to add the repulsion of nuclei to a potential.
         compile: whether the steps are compiled; None where it is worth the time, see
             :func:`mlobs_client.learn.compiled.compile_steps`.
         test_group: key of groups that are held out as a whole; empty for single structures.
@@ -65,6 +66,7 @@ class TrainingSettings(Table):
     vary: Vary = "split"
     start: tuple[str, ...] = ()
     patience: int | None = None
+    pair_repulsion: bool = False
     compile: bool | None = None
 
     @property

@@ -40,9 +40,10 @@ def steps(settings, frames):
     return get
 
 
-def network(kind: str, size: NetworkSize = SIZE, seed: int = 0) -> torch.nn.Module:
-    torch.manual_seed(seed)
-    return build(Architecture(kind, size, (1, 8), 3.0, 5.0), torch.float32)
+def network(kind: str, size: NetworkSize = SIZE) -> torch.nn.Module:
+    """With the repulsion of nuclei, which only potentials have."""
+    torch.manual_seed(0)
+    return build(Architecture(kind, size, (1, 8), 3.0, 5.0, 1.0, True), torch.float32)
 
 
 def slopes(learned: torch.nn.Module, objective: Objective, graphs) -> list[torch.Tensor]:

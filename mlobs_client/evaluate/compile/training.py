@@ -22,6 +22,9 @@ from mlobs_client.evaluate.compile.trace import evaluation, fold_powers
 from mlobs_client.evaluate.model_files import quiet_third_parties
 from mlobs_client.evaluate.networks.atomic import AtomicNetwork
 
+with quiet_third_parties():
+    from mace.tools.torch_tools import default_dtype
+
 FAR: Final = 1e3
 """Length of the edges of the padding, angstrom."""
 
@@ -106,7 +109,8 @@ class TrainingProgram:
         fold_powers(graph)
         self._run = torch.compile(graph, fullgraph=True, dynamic=False)
         learned = [weight.clone().requires_grad_() for weight in weights]
-        with _our_folder(), quiet_third_parties():
+        # whole numbers times numbers of Python, as in ZBL, become what is torch's default
+        with _our_folder(), quiet_third_parties(), default_dtype(weights[0].dtype):
             results = self._run(*example, cotangents, *learned)
             sum(result.sum() for result in results).backward()
 
