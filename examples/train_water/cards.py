@@ -151,17 +151,17 @@ spread hardly tells which structures are worse than others."""
 
 def write_card(kind: str, card: dict[str, Any], path: Path) -> None:
     """Return the Markdown card of one committee."""
-    size, cost, held_out = card["architecture"], card["cost"], card["held_out"]
-    distances = held_out["distance_to_training_A"]
+    size, cost = card["architecture"], card["cost"]
+    distances = card["distance_to_training_A"]
     lines = [f"# Water: committee of four MACE models, {kind}", "", TEXTS[kind].rstrip()]
     lines += [
-        f"- Split: a random tenth (seed {held_out['seed']}) is kept from training; half of it",
-        f"  calibrates the spread, the other half ({card['n_test']} frames) gives these errors.",
-        "  Each member takes its own random tenth of the rest for validation and starts from its",
-        "  own seed. Frames are from molecular dynamics: those of the test have relatives in",
-        f"  training, {distances[0]:.2f} A away at least and {np.median(distances):.2f} A in the"
-        " median (root mean",
-        "  square over atoms). Expect larger errors away from these conditions.",
+        "- Split: the frames are from molecular dynamics, and were put in the order of time. One",
+        f"  end of each trajectory calibrates the spread, the other ({card['n_test']} frames)",
+        "  gives these errors; frames near to these are not used. The oxygens of the test frames",
+        f"  are {distances[0]:.2f} A away from the nearest frame of the training at least, and"
+        f" {np.median(distances):.2f} A in",
+        "  the median (root mean square). Each member takes its own random tenth of the rest for",
+        "  validation. Expect larger errors away from these conditions.",
         f"- Cutoff {card['cutoff_A']} A, edges beyond it contribute exactly 0 (measured change:"
         f" {card['change_by_edges_beyond_cutoff']:.0e}).",
         f"- Architecture: {size['hidden']}, {size['layers']} layer(s), max_ell 2, correlation"

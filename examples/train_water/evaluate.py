@@ -23,8 +23,6 @@ from cards import Pairs, plot_parity, write_card
 from cost import cost, edges_beyond_cutoff
 from graphs import CUTOFF, KINDS, batch_of
 from prepare import (
-    HELD_OUT_FRACTION,
-    HELD_OUT_SEED,
     HERE,
     OXIDATION_NUMBERS,
     WORK,
@@ -300,11 +298,7 @@ def make_card(kind: str, work: Path, out: Path) -> dict[str, Any]:
         "architecture": architecture(kind, models[0], work),
         "cutoff_A": CUTOFF,
         "n_test": result.pop("n_test"),
-        "held_out": {
-            "seed": HELD_OUT_SEED,
-            "fraction": HELD_OUT_FRACTION,
-            "distance_to_training_A": [round(float(value), 2) for value in np.sort(distances)],
-        },
+        "distance_to_training_A": [round(float(value), 2) for value in np.sort(distances)],
         "members": members,
         "committee": committee,
         "context": result,

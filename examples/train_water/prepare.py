@@ -1,4 +1,4 @@
-"""Turn the public water data into training files: whole molecules, our units, one held-out tenth.
+"""Turn the public water data into training files: whole molecules, our units, ends kept out.
 
 Usage: ``python prepare.py --data DIR [--work DIR]``. Writes three files to the work folder, and
 ``client.toml`` with ``calibrate_potential.extxyz`` and ``calibrate_dielectric.extxyz`` for ``mlobs
@@ -14,10 +14,11 @@ born_charges.extxyz    128 waters: ``REF_apt`` e, ``[I, i, j] = d dipole_i / d R
 =====================  =====================================================================
 
 Every frame has ``origin`` (where it is from) and ``split``: ``calibrate`` and ``test`` for the two
-halves of the random tenth that no training run may read, ``rest`` for the others. The spreads of
-the committees are calibrated on the first half, and the cards give errors on the second. For
-``train.sh``, the rest is also written as ``*-liquid.extxyz``, ``*-clusters.extxyz`` and
-``born.extxyz``, and the second half of the liquid as ``*-test.extxyz``.
+ends of a trajectory, ``gap`` for frames that are near to them, ``repeat`` for one that hardly
+differs from another, ``rest`` for the others. The spreads of the committees are calibrated on the
+first end, and the cards give errors on the second. For ``train.sh``, the rest is also written as
+``*-liquid.extxyz``, ``*-clusters.extxyz`` and ``born.extxyz``, and the liquid of the second end as
+``*-test.extxyz``.
 """
 
 import argparse
@@ -128,7 +129,7 @@ def prepare_liquid_dielectric(data: Path) -> list[Atoms]:
         frames.append(atoms)
     first = [atoms for atoms in frames if atoms.info["conditions"] == "training"]
     second = [atoms for atoms in frames if atoms.info["conditions"] == "validation"]
-    keep_ends_out(first, n_calibrate=6, n_test=8)
+    keep_ends_out(first, n_calibrate=6, n_test=8, repeats=0.3)
     for one in (second[::2], second[1::2]):  # two trajectories, each in time, in turn
         keep_ends_out(one, n_calibrate=4, n_test=5, shuffled=False)
     return frames

@@ -6,14 +6,14 @@ cd "${WORK:-$(dirname "$0")/work}"
 
 mlobs train potential potential-liquid.extxyz --also potential-clusters.extxyz=0.15 \
     --test potential-test.extxyz --energy-key REF_energy --forces-key REF_forces \
-    --energy-weight 30 --cutoff 4 --batch 1 --steps 5000 --rate 0.01 \
-    --network channels=16,degree=0,layers=2,correlation=2,radial=32-32 -o potential "$@"
+    --energy-weight 30 --cutoff 4 --batch 1 --steps 15000 --rate 0.01 --pair-repulsion \
+    --network channels=20,degree=0,layers=2,correlation=3,radial=64-64 -o potential "$@"
 
 mlobs train dipole dielectric-liquid.extxyz --also dielectric-clusters.extxyz=0.1 \
-    --also born.extxyz=0.1 --test dielectric-test.extxyz --key REF_dipole \
+    --also born.extxyz=0.5 --test dielectric-test.extxyz --key REF_dipole \
     --born-charges-key REF_apt --oxidation-numbers O=-2,H=1 --branches keep \
-    --cutoff 4 --batch 1 --steps 1000 --rate 0.02 \
-    --network channels=8,layers=2,correlation=2,radial=16 -o dipole "$@"
+    --cutoff 4 --batch 1 --steps 3000 --rate 0.02 \
+    --network channels=8,layers=2,correlation=2,radial=32-32 -o dipole "$@"
 
 mlobs train polarizability dielectric-liquid.extxyz --also dielectric-clusters.extxyz=0.1 \
     --test dielectric-test.extxyz --key REF_polarizability \

@@ -46,12 +46,24 @@ def order_in_time(apart: np.ndarray) -> np.ndarray:
 
 
 def keep_ends_out(
-    frames: Sequence[Atoms], n_calibrate: int, n_test: int, *, shuffled: bool = True
+    frames: Sequence[Atoms],
+    n_calibrate: int,
+    n_test: int,
+    *,
+    shuffled: bool = True,
+    repeats: float = 0.0,
 ) -> None:
     """Mark the frames of one trajectory with ``split``.
 
     One end is ``calibrate``, the other ``test``; frames nearer than ``GAP`` to either are ``gap``,
     and the others ``rest``.
+
+    Args:
+        frames: frames of one trajectory.
+        n_calibrate, n_test: numbers of frames at the ends.
+        shuffled: whether the order of the frames is not that of time.
+        repeats: distance, angstrom, below which a frame is the ``repeat`` of one before, and not
+            used: a member could be validated by what it has learned.
     """
     apart = distances(frames)
     order = order_in_time(apart) if shuffled else np.arange(len(frames))
@@ -62,6 +74,12 @@ def keep_ends_out(
     near = apart[:, kept].min(axis=1) < GAP
     for atoms, is_near in zip(frames, near, strict=True):
         atoms.info["split"] = "gap" if is_near else "rest"
+    taken: list[int] = []
+    for place, atoms in enumerate(frames):
+        if atoms.info["split"] == "rest" and (apart[place, taken] < repeats).any():
+            atoms.info["split"] = "repeat"
+        elif atoms.info["split"] == "rest":
+            taken.append(place)
     for name, places in ends.items():
         for place in places:
             frames[place].info["split"] = name

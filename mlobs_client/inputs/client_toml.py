@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mlobs_client.client.total_energy import observe, predict
 from mlobs_client.errors import ConfigError, EvaluationError, ModelError
 from mlobs_client.evaluate.model_files import BUNDLED, resolve
-from mlobs_client.inputs.settings import Ensemble
+from mlobs_client.inputs.settings import Ensemble, Settings
 from mlobs_client.inputs.starting_structure import Start
 from mlobs_client.structure import Structure, from_atoms
 
@@ -107,19 +107,19 @@ def ase_models(path: str, parameters: Mapping[str, Any], start: Start) -> Models
     return Models(table, extras=extras, has_virial=found.virial is not None)
 
 
-def render_client(start: Start, models: Models, ensemble: Ensemble, address: str) -> str:
+def render_client(start: Start, models: Models, settings: Settings, address: str) -> str:
     """Return the TOML.
 
     Args:
         start: the structure, which is that of ``init.xyz``.
         models: its models.
-        ensemble: of the run; npt needs a virial.
+        settings: of the run; npt needs a virial.
         address: of the unix socket.
 
     Raises:
         ConfigError: the run needs a virial, or a dipole, that the models do not give.
     """
-    _check(models, ensemble)
+    _check(models, settings.ensemble)
     needs_word = start.atoms.pbc.any() and not models.has_virial
     virial = 'virial = "none"   # the potential has no stress: constant volume only'
     lines = [
@@ -139,6 +139,11 @@ def render_client(start: Start, models: Models, ensemble: Ensemble, address: str
         lines += _table("field", {"vector": list(models.field), "unit": "V/angstrom"})[1:]
     if models.extras:
         lines += _table("observables", {"extras": list(models.extras)})
+    if models.dipole is not None and models.field is None and settings.stride > 1:
+        lines += [
+            "# the dipole takes time: only at the steps at which input.xml writes it",
+            f"stride = {{ dipole = {settings.stride} }}",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -85,7 +85,7 @@ def make_files(
     settings = choose(start, choices.ensemble, choices.temperature, choices.beads, choices.timestep)
     models = _models(start, folder, choices)
     address = _address(folder)
-    client = render_client(start, models, settings.ensemble, address)
+    client = render_client(start, models, settings, address)
     xml = render_input(start, settings, models.extras, address)
     return {STRUCTURE: render_structure(start), CLIENT: client, INPUT: xml}, start.notes
 

@@ -21,6 +21,7 @@ from mlobs_client.learn.batches import join, make_graph, mean_neighbours
 from mlobs_client.learn.compiled import Compiled, Steps, compile_steps
 from mlobs_client.learn.data_set import DataSet
 from mlobs_client.learn.files import write_pickle
+from mlobs_client.learn.first_traces import fit_traces
 from mlobs_client.learn.fit import Fit, Further, Recipe, ReportStep
 from mlobs_client.learn.labels import species_of
 from mlobs_client.learn.networks import (
@@ -258,8 +259,10 @@ def _scale(
     first: list[AtomicData],
     device: str,
 ) -> None:
-    """Give initial outputs the size of the targets, and energies their zeros again."""
+    """Give initial outputs the size of the targets, traces and zeros of energies their values."""
     squares = [objective.error(learned, join([graph], device)) for graph in valid]
     scale_outputs(network, 1.0 / max(1.0, float(np.sqrt(np.mean(squares)))))
+    if objective.kind == "polarizability":
+        fit_traces(network, first, device)
     if isinstance(learned, WithZeros):
         learned.fit(first, device)

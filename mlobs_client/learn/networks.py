@@ -206,9 +206,16 @@ def _settings(architecture: Architecture, degrees: str) -> dict[str, Any]:
 def scale_outputs(network: torch.nn.Module, factor: float) -> None:
     """Multiply all outputs of an untrained network by a factor, in place."""
     with torch.no_grad():
-        for readout in network.readouts:  # type: ignore[union-attr]
-            last = readout.linear if hasattr(readout, "linear") else readout.linear_2
-            last.weight.mul_(factor)
+        for layer in last_layers(network):
+            layer.weight.mul_(factor)
+
+
+def last_layers(network: torch.nn.Module) -> list[Any]:
+    """Return the last layers of a network, in whose ``weight`` its outputs are linear."""
+    return [
+        readout.linear if hasattr(readout, "linear") else readout.linear_2
+        for readout in network.readouts  # type: ignore[union-attr]
+    ]
 
 
 def to_float64(

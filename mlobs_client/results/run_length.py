@@ -25,6 +25,10 @@ class Interval(float):
         interval.steps = steps
         return interval
 
+    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]
+        """Return the arguments of ``__new__``, for copies and pickles."""
+        return float(self), self.steps
+
 
 def longer_by(
     n_samples: float, interval: float | None = None, n_runs: int = 1, what: str = "run"

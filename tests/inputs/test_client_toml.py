@@ -17,6 +17,7 @@ from mlobs_client.inputs.client_toml import (
     render_client,
     to_toml,
 )
+from mlobs_client.inputs.settings import choose
 from mlobs_client.inputs.starting_structure import prepare
 
 WATER, COPPER = prepare(molecule("H2O")), prepare(bulk("Cu", cubic=True))
@@ -71,9 +72,11 @@ def test_a_periodic_dipole_needs_oxidation_numbers_and_a_molecule_does_not(tmp_p
 def test_a_calculator_without_stress_is_written_so_and_runs_at_constant_volume() -> None:
     models = ase_models(f"{__name__}.Polar", {"rc": 3.0}, COPPER)
     assert (models.has_virial, models.extras) == (False, ())
-    assert tomllib.loads(render_client(COPPER, models, "nvt", "x"))["virial"] == "none"
+    assert (
+        tomllib.loads(render_client(COPPER, models, choose(COPPER, "nvt"), "x"))["virial"] == "none"
+    )
     with pytest.raises(ConfigError, match="gives no stress"):
-        render_client(COPPER, models, "npt", "x")
+        render_client(COPPER, models, choose(COPPER, "npt"), "x")
 
 
 def test_the_dipole_of_a_molecule_is_written_if_its_calculator_gives_one() -> None:
@@ -82,7 +85,9 @@ def test_the_dipole_of_a_molecule_is_written_if_its_calculator_gives_one() -> No
     assert start.notes[1:] == []
     assert ase_models(f"{__name__}.Promising", {}, start).extras == ()
     assert "the dipole is left out" in start.notes[1]
-    client = tomllib.loads(render_client(start, ase_models(EMT, {}, start), "nvt", "x"))
+    client = tomllib.loads(
+        render_client(start, ase_models(EMT, {}, start), choose(start, "nvt"), "x")
+    )
     assert "virial" not in client  # a molecule needs no such word
     assert "observables" not in client
 
@@ -94,7 +99,7 @@ def test_the_file_is_what_the_client_reads(tmp_path: Path) -> None:
         ("dipole",),
         field=(0.0, -0.1, 0.2),
     )
-    text = render_client(WATER, models, "nvt", "my-run")
+    text = render_client(WATER, models, choose(WATER, "nvt"), "my-run")
     assert text.startswith("# Models and observables of H2O (3 atoms, a molecule).\n# Change here:")
     config = parse(tomllib.loads(text), "client.toml")
     assert config.socket.address == "my-run"
@@ -106,10 +111,22 @@ def test_the_file_is_what_the_client_reads(tmp_path: Path) -> None:
     assert config.dipole.oxidation_numbers == {"O": -2, "H": 1}
 
 
+def test_a_dipole_network_is_evaluated_at_the_steps_that_are_written(tmp_path: Path) -> None:
+    def observables(field: tuple[float, float, float] | None, timestep: float) -> dict:
+        dipole = mace_dipole(["bundled:water/dipole-0"], tmp_path, WATER, {"O": -2, "H": 1})
+        models = Models({"kind": "ase", "calculator": EMT}, dipole, ("dipole",), field=field)
+        text = render_client(WATER, models, choose(WATER, "nvt", timestep=timestep), "x")
+        return tomllib.loads(text)["observables"]
+
+    assert observables(None, 0.5) == {"extras": ["dipole"], "stride": {"dipole": 4}}
+    assert observables(None, 2.0) == {"extras": ["dipole"]}
+    assert observables((0.0, 0.0, 0.1), 0.5) == {"extras": ["dipole"]}
+
+
 def test_a_field_without_a_dipole_is_refused() -> None:
     models = Models({"kind": "ase", "calculator": EMT}, field=(0.0, 0.0, 0.1))
     with pytest.raises(ConfigError, match="add --dipole FILE"):
-        render_client(WATER, models, "nvt", "x")
+        render_client(WATER, models, choose(WATER, "nvt"), "x")
 
 
 @pytest.mark.parametrize(

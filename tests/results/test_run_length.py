@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import numpy as np
@@ -22,6 +23,7 @@ def test_a_length_is_rounded_up_to_two_digits() -> None:
 
 def test_an_interval_is_a_time_in_ps() -> None:
     assert 2.0 * Interval(0.5, 1000) == 1.0
+    assert copy.deepcopy(Interval(0.5, 1000)).steps == 1000
     assert Interval(0.5, 1000).steps == 1000
 
 
