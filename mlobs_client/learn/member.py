@@ -190,7 +190,8 @@ def _make_fit(
     batch = settings.batch or _batch(train)
     quanta = dict(enumerate(data_set.quanta))
     objective = Objective(settings.kind, data_set.scales, quanta, settings.all_weights)
-    steps = [Steps(train, batch), *(Steps(one.graphs, one.batch) for one in further)]
+    # the same for all members, whatever their validation structures, so that they share programs
+    steps = [Steps([*train, *valid], batch), *(Steps(one.graphs, one.batch) for one in further)]
     compiled = compile_steps(network, settings.kind, steps, settings.steps, settings.compile)
     learned = _with_zeros(compiled, data_set, device, is_random=start is None)
     first = [*train, *(graph for one in further for graph in one.graphs)]
