@@ -35,6 +35,14 @@ TOLERANCE: Final = 1e-3
 """Largest difference of a program from the network, relative; both are in single precision."""
 
 
+ONLY: Final = (
+    "the training is not compiled: only potentials, dipoles and polarizabilities on a CPU are; "
+    "leave --compile out"
+)
+
+LOOK: Final = "; check that there are a C++ compiler and space in the cache, or give --no-compile"
+
+
 class Steps(NamedTuple):
     """Graphs of a file, of which each step of a training has a batch.
 
@@ -174,13 +182,17 @@ def compile_steps(
     """Return the network with compiled programs, or as it is, and say why.
 
     Args:
-        network: network in training, on the CPU.
+        network: network in training.
         kind: its kind.
         all_steps: all graphs of a step.
         n_steps: number of steps.
         wanted: whether to compile; None where it is worth the time.
     """
-    if wanted is False or kind not in QUANTITIES or next(network.parameters()).is_cuda:
+    if wanted is False:
+        return network
+    if kind not in QUANTITIES or next(network.parameters()).device.type != "cpu":
+        if wanted:
+            logger.warning("%s", ONLY)
         return network
     work = n_steps * sum(steps.mean_edges for steps in all_steps)
     if wanted is None and work < WORTH:
@@ -190,7 +202,7 @@ def compile_steps(
         return Compiled(network, Programs(network, kind, compact))
     except Exception as error:  # torch's compiler raises anything
         reason = str(error).strip().split("\n")[0]
-        logger.warning("the training is not compiled, and slower: %s", reason)
+        logger.warning("the training is not compiled, and slower: %s%s", reason, LOOK)
         return network
 
 

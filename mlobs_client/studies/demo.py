@@ -42,14 +42,22 @@ ReportProgress = Callable[[DemoRun, float], None]
 
 
 def write(run: DemoRun, folder: Path, n_steps: int) -> None:
-    """Write the inputs of one run.
+    """Write the inputs of one run, all or none.
 
     Args:
         run: the run.
         folder: folder to create.
         n_steps: number of steps.
     """
-    shutil.copytree(TEMPLATES / run.template, folder)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # a kill has left it
+    shutil.copytree(TEMPLATES / run.template, partial)
+    _fill(run, partial, n_steps)
+    partial.rename(folder)
+
+
+def _fill(run: DemoRun, folder: Path, n_steps: int) -> None:
+    """Change a template to the inputs of a run."""
     address = f"mlobs-demo-{os.getpid()}-{run.name}"
     changes = [
         (r"<total_steps>\s*(\d+)", n_steps),

@@ -90,13 +90,16 @@ def test_the_size_is_that_of_the_largest_batch(steps) -> None:
     assert all_steps.mean_edges == pytest.approx(3 * np.mean(edges))
 
 
-def test_short_trainings_and_two_quantities_are_not_compiled(steps) -> None:
+def test_short_trainings_and_two_quantities_are_not_compiled(steps, caplog) -> None:
     all_steps, _ = steps("potential")
     plain = network("potential")
     assert compile_steps(plain, "potential", [all_steps], 100, None) is plain
     assert compile_steps(plain, "potential", [all_steps], 10**9, False) is plain
     both = network("energy-dipole")
     assert compile_steps(both, "energy-dipole", [all_steps], 10**9, None) is both
+    assert caplog.text == ""
+    assert compile_steps(both, "energy-dipole", [all_steps], 1, True) is both
+    assert "not compiled: only potentials, dipoles and polarizabilities on a CPU" in caplog.text
 
 
 def test_a_program_that_differs_is_not_used(steps, uncompiled, monkeypatch, caplog) -> None:

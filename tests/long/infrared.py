@@ -81,7 +81,6 @@ MODELS = (
 # dipoles only where they are written, for which one client answers all beads at once
 FAST = {
     'kind = "mace"': 'kind = "mace"\ndtype = "float32"',
-    'extras = ["dipole"]': 'extras = ["dipole"]\nstride = 4',
     "<batch_size> 8": "<batch_size> 16",
 }
 RUN = ("run", "input.xml", "client.toml", "--no-check", "--resume")

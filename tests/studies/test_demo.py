@@ -29,6 +29,20 @@ def test_the_inputs_of_every_run_pass_the_check(run: DemoRun, tmp_path: Path) ->
     assert load_config(folder / "client.toml").potential.dtype == run.dtype
 
 
+def test_a_kill_while_inputs_are_written_leaves_none_that_are_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(demo, "_change", die)
+        demo.write(RUNS[0], tmp_path / "run", 120)
+    assert not (tmp_path / "run").exists()
+    demo.write(RUNS[0], tmp_path / "run", 120)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_run_that_fails_ends_the_demo_with_its_reason(tmp_path: Path) -> None:
     for run in RUNS[:3]:
         demo.write(run, tmp_path / run.name, 40)
