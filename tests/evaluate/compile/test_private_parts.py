@@ -21,6 +21,7 @@ TESTED = {"torch": "2.13.0", "mace-torch": "0.3.16", "e3nn": "0.4.4"}
 
 IMPORTED = {
     "torch": {
+        "torch._decomp.get_decompositions",
         "torch._functorch.partitioners.min_cut_rematerialization_partition",
         "torch._inductor.aot_compile",
         "torch._inductor.aoti_load_package",
