@@ -100,7 +100,7 @@ def test_a_run_of_water_goes_on_from_its_restart(
     short = replace(infrared.EQUILIBRATION, name="melt", length=0.5)
     infrared.simulate(short, tmp_path / "lattice.xyz", tmp_path)
     assert "<total_steps> 1000 <" in (tmp_path / "melt" / "input.xml").read_text()
-    assert "stride = 4" in (tmp_path / "melt" / "client.toml").read_text()
+    assert 'dtype = "float32"' in (tmp_path / "melt" / "client.toml").read_text()
     (tmp_path / "melt" / "RESTART").write_text(
         "<simulation><step>1000</step><total_steps>1000</total_steps></simulation>"
     )
