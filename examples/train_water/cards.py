@@ -157,7 +157,7 @@ def write_card(kind: str, card: dict[str, Any], path: Path) -> None:
     lines += [
         "- Split: the frames are from molecular dynamics, and were put in the order of time. One",
         f"  end of each trajectory calibrates the spread, the other ({card['n_test']} frames)",
-        "  gives these errors; frames near to these are not used. The oxygens of the test frames",
+        "  gives these errors; frames near to these are not used. Atoms of the test frames",
         f"  are {distances[0]:.2f} A away from the nearest frame of the training at least, and"
         f" {np.median(distances):.2f} A in",
         "  the median (root mean square). Each member takes its own random tenth of the rest for",

@@ -125,7 +125,7 @@ of_members = in_order(
     click.option("--threads", default=1, show_default=True, type=click.IntRange(1),
                  help="Number of threads that torch uses."),
     click.option("--compile/--no-compile", default=None,
-                 help="Compile the steps on a CPU, which takes a minute or two and makes each "
+                 help="Compile the steps on a CPU, which takes some minutes and makes each "
                  "several times faster.  [default: for long trainings]"),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from mlobs_client.cli.bars import make_bar
 LINES: Final = 20
 """Number of lines for each member, one for each validation."""
 
-FIRST: Final = "preparing; the steps of a long training are compiled, which takes a minute or two"
+FIRST: Final = "preparing; the steps of a long training are compiled, which takes some minutes"
 """Words for a member before its first step."""
 
 

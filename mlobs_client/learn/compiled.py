@@ -26,14 +26,13 @@ QUANTITIES: Final[dict[str, NetworkKind]] = {
 """Quantities of the networks that can be compiled, by their kind; others have two of them."""
 
 WORTH: Final = 1e7
-"""Number of edges in all steps from which compiling, a minute or two, saves time."""
+"""Number of edges in all steps from which compiling, some minutes, saves time."""
 
 EMPTIEST: Final = 0.5
 """Smallest mean share of a program that batches fill; the rest is padding, which takes time."""
 
 TOLERANCE: Final = 1e-3
 """Largest difference of a program from the network, relative; both are in single precision."""
-
 
 ONLY: Final = (
     "the training is not compiled: only potentials, dipoles and polarizabilities on a CPU are; "
@@ -80,7 +79,8 @@ class Steps(NamedTuple):
 class Compiled(torch.nn.Module):
     """A network that evaluates the batches of its training by compiled programs.
 
-    Other batches, such as those of validation, are evaluated by the network itself.
+    Other batches, such as those of validation, are evaluated by the network itself. Its state has
+    the names of the network, so that a checkpoint also continues where there are no programs.
 
     Args:
         network: the network, whose weights are trained.
@@ -91,6 +91,8 @@ class Compiled(torch.nn.Module):
         super().__init__()
         self.network = network
         self._programs = programs
+        self.register_state_dict_post_hook(_leave_out_level)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_in_level)  # type: ignore[no-untyped-call]
 
     def forward(self, batch: Tensors, *, training: bool = False, **others: bool) -> Tensors:
         """Return the outputs of the network.
@@ -165,11 +167,17 @@ class Programs:
         batch = join(steps.graphs[: steps.size.n_structures])
         program = self.find(batch)
         assert program is not None
-        found = self.run(program, network, batch)[self._quantity].detach()
-        exact = network(batch, compute_force=False)[self._quantity].detach()
-        error = float((found - exact).abs().max() / exact.abs().max().clamp(min=1e-6))
-        if not error <= TOLERANCE:
-            raise ValueError(f"the program differs from the network by {error:.1g} (relative)")
+        found = self.run(program, network, batch)
+        exact = network(
+            batch,
+            compute_force="target_forces" in batch,
+            compute_virials="target_virials" in batch,
+        )
+        for name in (name for name in found if exact.get(name) is not None):
+            difference = (found[name] - exact[name]).detach().abs().max()
+            error = float(difference / exact[name].detach().abs().max().clamp(min=1e-6))
+            if not error <= TOLERANCE:
+                raise ValueError(f"the {name} of the program differs by {error:.1g} (relative)")
 
 
 def compile_steps(
@@ -198,12 +206,33 @@ def compile_steps(
     if wanted is None and work < WORTH:
         return network
     compact = [steps for steps in all_steps if steps.mean_edges >= EMPTIEST * steps.size.n_edges]
+    if len(compact) < len(all_steps):
+        logger.warning(
+            "batches of %d of %d files differ too much in size to be compiled",
+            len(all_steps) - len(compact), len(all_steps),
+        )  # fmt: skip
+    if not compact:
+        return network
     try:
         return Compiled(network, Programs(network, kind, compact))
     except Exception as error:  # torch's compiler raises anything
         reason = str(error).strip().split("\n")[0]
         logger.warning("the training is not compiled, and slower: %s%s", reason, LOOK)
         return network
+
+
+def _leave_out_level(_: torch.nn.Module, state: dict[str, Any], prefix: str, __: object) -> None:
+    """Name weights as without :class:`Compiled`."""
+    _rename(state, f"{prefix}network.", prefix)
+
+
+def _put_in_level(_: torch.nn.Module, state: dict[str, Any], prefix: str, *__: object) -> None:
+    _rename(state, prefix, f"{prefix}network.")
+
+
+def _rename(state: dict[str, Any], old: str, new: str) -> None:
+    for name in [name for name in state if name.startswith(old)]:
+        state[new + name.removeprefix(old)] = state.pop(name)
 
 
 def _has_gradient(batch: Any) -> bool:

@@ -29,19 +29,21 @@ def fit_traces(network: torch.nn.Module, graphs: Sequence[AtomicData], device: s
 
     Args:
         network: an untrained network for polarizabilities.
-        graphs: graphs with targets; at most ``MOST``, at equal distances in the list, are used.
+        graphs: graphs with targets, angstrom^3; at most ``MOST`` are used, at equal distances in
+            the list.
         device: device of the network.
     """
     weights = [layer.weight for layer in last_layers(network)]
+    chosen = graphs[:: -(-len(graphs) // MOST)]
+    sizes = np.array([graph.num_nodes for graph in chosen])
     rows, errors = [], []
-    for graph in graphs[:: -(-len(graphs) // MOST)]:
+    for graph in chosen:
         batch = join([graph], device)
         trace = network(batch)["polarizability"].diagonal(dim1=1, dim2=2).sum()
         slopes = torch.autograd.grad(trace, weights)
         rows.append(torch.cat([slope.flatten() for slope in slopes]).double().cpu().numpy())
         target = batch["target_polarizability"].diagonal(dim1=1, dim2=2).sum()
         errors.append(float(target - trace.detach()))
-    sizes = np.array([graph.num_nodes for graph in graphs[:: -(-len(graphs) // MOST)]])
     matrix, right = np.array(rows) / sizes[:, None], np.array(errors) / sizes
     change = np.linalg.lstsq(matrix, right, rcond=SMALLEST)[0]
     parts = np.split(change, np.cumsum([weight.numel() for weight in weights])[:-1])

@@ -148,8 +148,11 @@ def known_keys(path: Path) -> list[str]:
         ConfigError: the file cannot be read.
     """
     atoms = _first(path)
-    results = atoms.calc.results if atoms.calc is not None else {}
-    return sorted({*map(str, atoms.info), *atoms.arrays, *results} - {"numbers", "positions"})
+    return _keys(atoms.info, atoms.arrays, atoms.calc.results if atoms.calc is not None else {})
+
+
+def _keys(*places: Mapping[str, Any]) -> list[str]:
+    return sorted({str(key) for key in chain(*places)} - {"numbers", "positions"})
 
 
 def _first(path: Path) -> Atoms:
@@ -254,7 +257,7 @@ def _option(name: str) -> str:
 def _find(atoms: Atoms, name: str, label: Label, where: str) -> Array:
     value = _value(atoms, name, label)
     if value is None:
-        known = sorted({*chain(*_places(atoms, name))} - {"numbers", "positions"})
+        known = _keys(*_places(atoms, name))
         raise ConfigError(
             f"{where}: there is no {label.key!r} for the {name}; it has {', '.join(known)}; give "
             f"{_option(name)} (mlobs calibrate: --key {name}=KEY)"

@@ -191,6 +191,9 @@ def train_committee(
     with hold(folder / "train.lock") as lock:
         if lock is None:
             raise ConfigError(f"{folder}: another process trains in it; wait, or use another")
+        if not _has_begun(folder):  # of a command that was wrong, or ended before its first check
+            for name in ("settings.json", "split.json"):
+                (folder / name).unlink(missing_ok=True)
         _agree(settings, folder / "settings.json")
         n_judged = len(data_set.judged.labelled)
         write_split(folder / "split.json", data_set.labelled, data_set.held_out, n_judged)
@@ -249,13 +252,15 @@ OPTIONS: Final = {
 """Settings whose values mean little to users, in their words."""
 
 
+def _has_begun(folder: Path) -> bool:
+    """Return whether a member is done, or has a checkpoint."""
+    return any(any(folder.glob(f"*-[0-9]*.{end}")) for end in ("checkpoint", "model"))
+
+
 def _agree(settings: TrainingSettings, path: Path) -> None:
-    """Store the settings, or compare them with those of a training that has begun."""
+    """Store the settings, or compare them with those that are stored."""
     wanted = settings.model_dump(mode="json")
-    has_begun = any(
-        one for end in ("checkpoint", "model") for one in path.parent.glob(f"*-[0-9]*.{end}")
-    )
-    if not path.exists() or not has_begun:
+    if not path.exists():
         write_json(path, wanted)
         return
     defaults = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,6 +103,26 @@ def test_short_trainings_and_two_quantities_are_not_compiled(steps, caplog) -> N
     assert "not compiled: only potentials, dipoles and polarizabilities on a CPU" in caplog.text
 
 
+def test_batches_that_are_mostly_padding_are_left_to_the_network(caplog) -> None:
+    sizes = [100, *[2] * 9]
+    mixed = Steps([SimpleNamespace(num_nodes=6, edge_index=torch.zeros(2, n)) for n in sizes], 1)
+    plain = network("potential")
+    assert compile_steps(plain, "potential", [mixed], 1, True) is plain
+    assert "batches of 1 of 1 files differ too much in size to be compiled" in caplog.text
+
+
+def test_a_checkpoint_goes_on_with_and_without_programs(steps, uncompiled) -> None:
+    all_steps, _ = steps("potential")
+    plain = network("potential")
+    compiled = Compiled(plain, Programs(plain, "potential", [all_steps]))
+    both = torch.nn.ModuleDict({"inner": compiled})
+    assert list(both.state_dict()) == [f"inner.{name}" for name in plain.state_dict()]
+    state = {name: 2.0 * value for name, value in plain.state_dict().items()}
+    compiled.load_state_dict(state)
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
 def test_a_program_that_differs_is_not_used(steps, uncompiled, monkeypatch, caplog) -> None:
     all_steps, _ = steps("potential")
     plain = network("potential")
@@ -111,7 +132,7 @@ def test_a_program_that_differs_is_not_used(steps, uncompiled, monkeypatch, capl
     )
     with caplog.at_level(logging.WARNING):
         assert compile_steps(plain, "potential", [all_steps], 1, True) is plain
-    assert "not compiled, and slower: the program differs from the network by 0.01" in caplog.text
+    assert "not compiled, and slower: the energy of the program differs by 0.01" in caplog.text
 
 
 def test_a_compiled_training_ends_like_one_that_is_not(settings, frames, tmp_path) -> None:

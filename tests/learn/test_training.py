@@ -68,6 +68,7 @@ def test_settings_in_the_words_of_options_where_values_tell_nothing(trained) -> 
 def test_settings_of_a_training_that_never_began_are_replaced(settings, frames, tmp_path) -> None:
     wrong, right = settings("dipole", steps=8), settings("dipole", steps=4)
     (tmp_path / "settings.json").write_text(wrong.model_dump_json())
+    (tmp_path / "split.json").write_text('{"held_out_by": "random", "sets": {"other": "test"}}')
     train_committee(right, read_data_set(right, frames), tmp_path, 1, lambda *_: None)
     assert TrainingSettings.model_validate_json((tmp_path / "settings.json").read_bytes()) == right
 
