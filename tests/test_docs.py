@@ -96,9 +96,9 @@ def test_every_command_that_it_names_exists(name: str) -> None:
     assert named <= set(COMMANDS)
 
 
-def test_the_readme_names_every_command_but_the_demo() -> None:
+def test_the_readme_names_every_command() -> None:
     named = set(re.findall(r"`mlobs ([a-z]+(?:-[a-z]+)*)", PAGES["README.md"]))
-    assert named == set(COMMANDS) - {"demo"}
+    assert named == set(COMMANDS)
 
 
 def test_every_quantity_that_it_names_exists() -> None:
